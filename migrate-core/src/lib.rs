@@ -1,1 +1,49 @@
-//! PostgreSQL schema migrations.
+//! PostgreSQL schema migrations: plain SQL files with an up and a down, an append-only
+//! ledger, and a runner that commits each migration together with its row in the ledger.
+//!
+//! This library reads files, plans, runs and reports. It prints nothing.
+//!
+//! ```no_run
+//! use migrate_core::{MigrationSet, Migrator, Policy, Target};
+//!
+//! async fn migrate(url: &str) -> Result<(), migrate_core::Error> {
+//!     let set = MigrationSet::load("migrations")?;
+//!     let mut migrator = Migrator::connect(url, set).await?;
+//!     let report = migrator.run(&Target::Latest, Policy::default()).await?;
+//!     println!("{} migrations applied", report.done.len());
+//!     Ok(())
+//! }
+//! ```
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
+)]
+
+// Base: what everything else is told in.
+pub mod config;
+pub mod duration;
+pub mod error;
+pub mod finding;
+pub mod ident;
+pub mod suggest;
+
+// Text: pure.
+pub mod source;
+pub mod sql;
+
+// Shape of a database.
+pub mod schema;
+
+// Server.
+pub mod db;
+pub mod ledger;
+
+// Engine.
+pub mod runner;
+
+pub use db::{Database, PgConnection};
+pub use error::{Error, ErrorKind, Result};
+pub use runner::{
+    Cancel, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, Policy, RunReport, Target,
+};
+pub use source::{MigrationSet, Version};

@@ -1,0 +1,186 @@
+//! What a server, or the way to it, answers when something fails, in terms of this library.
+//!
+//! This is the only file that looks inside the driver's errors; a driver's own text about a
+//! server error is never shown.
+
+use std::io::ErrorKind as Io;
+
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+
+use super::Database;
+use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
+
+/// Why a message to the server failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server refused something and said why.
+    Server(Box<Refusal>),
+    /// The connection is gone.
+    Lost(String),
+}
+
+/// An `ErrorResponse` of the server.
+///
+/// See <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) sqlstate: String,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// What the server was doing, innermost first: "PL/pgSQL function f() line 3 at RAISE".
+    pub(crate) context: Option<String>,
+    /// Characters from 1, over the text that was sent.
+    pub(crate) position: Option<usize>,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => match error.try_downcast::<PgDatabaseError>() {
+                Ok(error) => Self::Server(Box::new(Refusal::from(&*error))),
+                Err(error) => Self::Lost(error.message().to_owned()),
+            },
+            sqlx::Error::Io(error) => Self::Lost(error.to_string()),
+            sqlx::Error::Protocol(why) => Self::Lost(why),
+            sqlx::Error::Tls(why) => Self::Lost(format!("TLS: {why}")),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
+
+impl From<&PgDatabaseError> for Refusal {
+    fn from(error: &PgDatabaseError) -> Self {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let position = match error.position() {
+            Some(PgErrorPosition::Original(at)) => Some(at),
+            _ => None,
+        };
+        Self {
+            sqlstate: error.code().to_owned(),
+            message: error.message().to_owned(),
+            detail: own(error.detail()),
+            hint: own(error.hint()),
+            context: own(error.r#where()),
+            position,
+        }
+    }
+}
+
+impl Failure {
+    /// The SQLSTATE, where the server answered.
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Server(refusal) => Some(&refusal.sqlstate),
+            Self::Lost(_) => None,
+        }
+    }
+
+    /// Whether the server answered with this SQLSTATE.
+    pub(crate) fn is(&self, sqlstate: &str) -> bool {
+        self.sqlstate() == Some(sqlstate)
+    }
+
+    /// Whether trying again in a fresh transaction may help: a lock was not had in time, or a deadlock.
+    pub(crate) fn is_lock_conflict(&self) -> bool {
+        self.is("55P03") || self.is("40P01")
+    }
+
+    /// Whether the session is gone: the connection broke, or the server ended it.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout.
+            Self::Server(refusal) => matches!(&*refusal.sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03"),
+        }
+    }
+
+    /// An error of this kind that says what was being done: `doing` fits after "cannot".
+    pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
+        match self {
+            Self::Server(refusal) => {
+                let mut finding = Finding::error(code, format!("cannot {doing}: {}", refusal.message));
+                finding.notes.extend(refusal.detail);
+                finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
+                finding.help.extend(refusal.hint);
+                Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
+            }
+            Self::Lost(why) => Error::new(
+                ErrorKind::Connection,
+                Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))
+                    .note(why)
+                    .help("what was committed before is safe; run the command again when the server is back"),
+            ),
+        }
+    }
+}
+
+/// Why a connection could not be made, with what to do about it.
+pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
+    let (host, user, name) = (database.host(), database.user(), database.name());
+    let finding = match error {
+        sqlx::Error::Io(error) => unreachable(&host, &error),
+        sqlx::Error::Tls(why) => Finding::error("tls", format!("no TLS connection to {host}: {why}"))
+            .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
+            .help("verify-full needs the name in the server's certificate and a root that signed it"),
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default().into_owned();
+            let finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
+            return Error::new(ErrorKind::Connection, finding).with_sqlstate(code);
+        }
+        sqlx::Error::Configuration(why) => {
+            Finding::error("connection", format!("no connection to {host}: {why}")).help("check the database URL")
+        }
+        other => Finding::error("connection", format!("no connection to {host}"))
+            .note(other.to_string())
+            .help("is a PostgreSQL server listening there, and not something else?"),
+    };
+    Error::new(ErrorKind::Connection, finding)
+}
+
+fn unreachable(host: &str, error: &std::io::Error) -> Finding {
+    let finding = match error.kind() {
+        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing listens at {host}")),
+        Io::NotFound if host.starts_with('/') => {
+            Finding::error("connection-refused", format!("there is no server socket in {host}"))
+        }
+        Io::PermissionDenied => Finding::error("connection-refused", format!("{host} cannot be entered: {error}")),
+        _ => Finding::error("connection", format!("{host} cannot be reached: {error}")),
+    };
+    finding.help("is the server running, and are host and port right?")
+}
+
+fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Finding {
+    match code {
+        "28P01" => Finding::error("password", format!("{host} does not accept the password of role {user}"))
+            .help("give it in PGPASSWORD, in the password file (~/.pgpass), or in the variable that `env:` names"),
+        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} in: {message}"))
+            .help("does the role exist, may it log in, and does pg_hba.conf have a line for it?"),
+        "3D000" => Finding::error("no-database", format!("there is no database {name} at {host}"))
+            .help(format!("create it first, for instance with `createdb {name}`, or correct the name")),
+        "42501" => {
+            Finding::error("no-connect", format!("role {user} may not connect to database {name}")).help(format!(
+                "grant it: GRANT CONNECT ON DATABASE {} TO {};",
+                crate::ident::ident(name),
+                crate::ident::ident(user)
+            ))
+        }
+        "53300" => Finding::error("too-many-connections", format!("{host} has no connection left: {message}"))
+            .help("a run needs two connections; close some, or raise max_connections"),
+        "57P03" => Finding::error("starting", format!("{host} does not accept connections yet: {message}"))
+            .help("wait until it has started"),
+        _ => Finding::error("connection", format!("{host} refuses the connection: {message}"))
+            .help("check the database URL"),
+    }
+}
+
+/// There was no answer in time.
+pub(super) fn no_answer(database: &Database) -> Error {
+    let seconds = database.patience.as_secs();
+    Error::new(
+        ErrorKind::Connection,
+        Finding::error("connection-timeout", format!("{} does not answer within {seconds} s", database.host()))
+            .help("is the host right, and does a firewall stand between?"),
+    )
+}

@@ -1,0 +1,38 @@
+//! Times as people write them in files: `250ms`, `2s`, `10min`.
+
+use std::time::Duration;
+
+/// Reads a number with its unit (`ms`, `s`, `min`, `h`), or a bare `0`.
+///
+/// These are units that PostgreSQL's own settings know; a number without one is refused,
+/// because PostgreSQL would read milliseconds and most people mean seconds.
+pub fn parse(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let milliseconds = match text[digits..].trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "" if number == 0 => 1,
+        _ => return None,
+    };
+    // PostgreSQL's timeouts are 32-bit milliseconds.
+    let total = number.checked_mul(milliseconds)?;
+    (total <= i32::MAX as u64).then(|| Duration::from_millis(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_unit() {
+        assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse("10 min"), Some(Duration::from_secs(600)));
+        assert_eq!(parse("0"), Some(Duration::ZERO));
+        for wrong in ["", "5", "s", "-1s", "1.5s", "1d", "99999999999h", "30 days"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

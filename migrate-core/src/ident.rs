@@ -1,0 +1,126 @@
+//! Names and literals in SQL text: the only place of the workspace that quotes.
+//!
+//! Values are bound wherever a statement travels alone. A run sends many statements in one
+//! message, and such a message cannot bind; that is what [`literal`] is for. What a name
+//! means, and whether it exists, is left to the server.
+
+use std::fmt;
+
+/// A table or another object with its schema, ready to be written into SQL.
+///
+/// The schema is always there: a `search_path` must never decide which ledger is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QualifiedName {
+    schema: String,
+    name: String,
+}
+
+impl QualifiedName {
+    /// Joins a schema and a name, both as they stand in the catalog (unquoted, in their own case).
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+
+    /// Reads `schema.name`, where each part may be in double quotes as in SQL.
+    ///
+    /// An unquoted part is folded to lower case, as the server would do it. `None` means that
+    /// the text is not exactly two parts.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (schema, rest) = part(text.trim())?;
+        let (name, rest) = part(rest.strip_prefix('.')?)?;
+        rest.is_empty().then_some(Self { schema, name })
+    }
+
+    /// The schema, as it stands in the catalog.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// The name without its schema, as it stands in the catalog.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Writes the name as SQL text: both parts quoted where they have to be.
+impl fmt::Display for QualifiedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", ident(&self.schema), ident(&self.name))
+    }
+}
+
+/// Reads one possibly quoted part of a name and returns it with what follows.
+fn part(text: &str) -> Option<(String, &str)> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut name = String::new();
+        let mut chars = quoted.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' if chars.peek().is_some_and(|(_, next)| *next == '"') => {
+                    name.push('"');
+                    chars.next();
+                }
+                '"' => return (!name.is_empty()).then(|| (name, &quoted[at + 1..])),
+                c => name.push(c),
+            }
+        }
+        return None;
+    }
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
+    let plain = &text[..end];
+    let starts_well = plain.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    starts_well.then(|| (plain.to_lowercase(), &text[end..]))
+}
+
+/// Reads a name as it stands in SQL, quoted or not, into what the catalog holds.
+pub fn catalog_name(written: &str) -> Option<String> {
+    part(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
+}
+
+/// Writes a name as an SQL identifier, in double quotes.
+///
+/// It is quoted always, which is right for every name and every list of reserved words.
+pub fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Writes a text as an SQL literal that means the same whatever `standard_conforming_strings` is.
+///
+/// This is what the server's own `quote_literal` does: a text with a backslash becomes an
+/// escape string. A NUL cannot be in a PostgreSQL text and is left out.
+///
+/// See <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS-ESCAPE>.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\0', "").replace('\'', "''");
+    if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// Writes a text that may be missing as a literal, or as `NULL`.
+pub fn nullable(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_as_it_was_written() {
+        for (schema, name) in [("roundtrip", "ledger"), ("Mixed Case", "we\"ird"), ("ü", "a.b")] {
+            let written = QualifiedName::new(schema, name);
+            assert_eq!(QualifiedName::parse(&written.to_string()), Some(written));
+        }
+    }
+
+    #[test]
+    fn an_unquoted_name_folds_to_lower_case() {
+        assert_eq!(QualifiedName::parse("Ops.Ledger"), Some(QualifiedName::new("ops", "ledger")));
+    }
+
+    #[test]
+    fn what_is_not_two_parts_is_not_a_name() {
+        for text in ["ledger", "a.b.c", "a.", ".b", "", "\"a.b", "1a.b", "a b.c", "\"\".x"] {
+            assert_eq!(QualifiedName::parse(text), None, "{text}");
+        }
+    }
+}

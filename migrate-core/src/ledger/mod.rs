@@ -1,0 +1,54 @@
+//! The append-only ledger: what was done to this database, by whom, from what, and when.
+//!
+//! Only this module knows the table. It reads rows and writes the SQL that adds one; when a
+//! row is added, and in which transaction, is decided by the runner. What the rows mean for
+//! the present is derived by [`crate::runner::State`].
+
+mod entry;
+mod read;
+mod record;
+
+pub use entry::{Direction, Event, HistoryEntry, LedgerEntry};
+pub(crate) use read::{down_scripts, entries, history, newest};
+pub(crate) use record::{Record, Writer};
+
+use std::env;
+
+/// Who runs migrations, and from where: this goes into every row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The person, or the user of the CI system.
+    pub user: Option<String>,
+    /// The machine.
+    pub host: Option<String>,
+    /// The program.
+    pub application: String,
+    /// The commit of the checkout that the files came from.
+    pub commit: Option<String>,
+    /// Name and version of the runner.
+    pub tool: String,
+}
+
+impl Actor {
+    /// What the environment tells: the CI system's user before the login name, the host name,
+    /// and the commit where a CI system names one.
+    pub fn from_environment(application: &str) -> Self {
+        let first = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+        let host = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
+        Self {
+            user: first(&[
+                "GITHUB_ACTOR",
+                "GITLAB_USER_LOGIN",
+                "BUILDKITE_BUILD_CREATOR",
+                "SUDO_USER",
+                "USER",
+                "LOGNAME",
+                "USERNAME",
+            ]),
+            host: first(&["HOSTNAME", "COMPUTERNAME"]).or_else(host).filter(|name| !name.is_empty()),
+            application: application.to_owned(),
+            commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT"]),
+            tool: concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}

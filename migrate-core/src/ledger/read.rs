@@ -1,0 +1,165 @@
+//! Reading the ledger: in one message, in a read-only transaction, also where there is none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{HistoryEntry, LedgerEntry};
+use crate::db::{Failure, Row, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::ident::{QualifiedName, ident, literal};
+use crate::source::{Checksum, Version};
+
+/// The rows that decide the present state, oldest first, and the number of the newest row of
+/// any kind; `None` where there is no ledger.
+pub(crate) async fn entries(session: &mut Session, ledger: &QualifiedName) -> Result<Option<(Vec<LedgerEntry>, i64)>> {
+    let columns = "id, event, direction, version, name, statement, up_checksum, down_checksum, at, \
+                   coalesce(actor, role), note";
+    let Some(rows) = select(session, ledger, columns, "").await? else { return Ok(None) };
+    let newest = rows.last().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
+    let about_migrations = rows.into_iter().filter(|row| row.get(3).is_some_and(Option::is_some));
+    let entries = about_migrations.map(|row| entry(row).map_err(|what| unreadable(ledger, &what)));
+    Ok(Some((entries.collect::<Result<_>>()?, newest)))
+}
+
+/// The number of the newest row: 0 for an empty ledger, `None` where there is none.
+pub(crate) async fn newest(session: &mut Session, ledger: &QualifiedName) -> Result<Option<i64>> {
+    let only_newest = format!("WHERE id = (SELECT max(id) FROM {ledger})");
+    let Some(rows) = select(session, ledger, "id", &only_newest).await? else { return Ok(None) };
+    let newest = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+    Ok(Some(newest.unwrap_or(0)))
+}
+
+/// Everything the ledger knows, oldest first; empty where there is none.
+pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName) -> Result<Vec<HistoryEntry>> {
+    let columns = "id, event, direction, version, name, statement, batch, at, \
+         CASE WHEN event IN ('applied', 'rolled_back') THEN round(1000 * extract(epoch FROM at - CASE \
+             WHEN lag(event) OVER oldest_first IN ('started', 'progress') THEN sent_at \
+             ELSE greatest(sent_at, lag(at) OVER oldest_first) END), 3) END, \
+         role, actor, host, application, git_commit, tool, up_checksum, down_checksum, fingerprint, note";
+    let rows = select(session, ledger, columns, "WINDOW oldest_first AS (ORDER BY id)").await?;
+    rows.unwrap_or_default().into_iter().map(|row| event(row).map_err(|what| unreadable(ledger, &what))).collect()
+}
+
+/// The down scripts that were stored when these versions were applied last.
+pub(crate) async fn down_scripts(
+    session: &mut Session,
+    ledger: &QualifiedName,
+    versions: &[&Version],
+) -> Result<BTreeMap<Version, Arc<str>>> {
+    let list = versions.iter().map(|version| literal(version.as_str())).collect::<Vec<_>>().join(", ");
+    let condition = format!("WHERE version IN ({list}) AND down_sql IS NOT NULL");
+    let rows = select(session, ledger, "version, down_sql", &condition).await?;
+    let pairs = rows.unwrap_or_default().into_iter().filter_map(|row| {
+        let mut row = row.into_iter();
+        Some((row.next()??.parse().ok()?, row.next()??.into()))
+    });
+    Ok(pairs.collect())
+}
+
+/// Selects from the ledger in order; `None` where there is no ledger.
+async fn select(
+    session: &mut Session,
+    ledger: &QualifiedName,
+    columns: &str,
+    condition: &str,
+) -> Result<Option<Vec<Row>>> {
+    let message = format!(
+        "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; \
+         SELECT {columns} FROM {ledger} {condition} ORDER BY id; COMMIT"
+    );
+    match session.rows(&message).await {
+        Ok(rows) => Ok(Some(rows)),
+        Err(failure) => {
+            // An error leaves the transaction open; a lost connection has none.
+            let lost = failure.is_lost() || session.send("ROLLBACK").await.is_err();
+            // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
+            if !lost && (failure.is("42P01") || failure.is("3F000")) { Ok(None) } else { Err(cannot(failure, ledger)) }
+        }
+    }
+}
+
+fn cannot(failure: Failure, ledger: &QualifiedName) -> Error {
+    let refused = failure.is("42501");
+    let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
+    if !refused {
+        return error;
+    }
+    error.help(format!(
+        "let the role read it: GRANT USAGE ON SCHEMA {} TO …; GRANT SELECT ON {ledger} TO …;",
+        ident(ledger.schema())
+    ))
+}
+
+fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Ledger,
+        Finding::error("ledger-unreadable", format!("the ledger {ledger} has a row that cannot be understood: {what}"))
+            .help("a newer version may have written it: use that one")
+            .help("is the table really a ledger of Roundtrip? `ledger` in migrate.toml names it"),
+    )
+}
+
+/// Reads the columns of [`entries`].
+fn entry(row: Row) -> std::result::Result<LedgerEntry, String> {
+    let mut row = row.into_iter();
+    let mut next = move || row.next().flatten();
+    let required = |what: &str, value: Option<String>| value.ok_or_else(|| format!("{what} is missing"));
+    let id = number("id", next())?.ok_or("id is missing")?;
+    let event = required("event", next())?.parse().map_err(|e: super::entry::UnknownWord| format!("event {}", e.0))?;
+    let direction = match required("direction", next())?.as_str() {
+        "up" => super::Direction::Up,
+        "down" => super::Direction::Down,
+        other => return Err(format!("direction {other}")),
+    };
+    let version = required("version", next())?;
+    Ok(LedgerEntry {
+        id,
+        event,
+        direction,
+        version: version.parse().map_err(|_| format!("version {version}"))?,
+        name: required("name", next())?,
+        statement: number("statement", next())?,
+        up_checksum: next().map(Checksum::recorded),
+        down_checksum: next().map(Checksum::recorded),
+        at: rfc3339(&required("at", next())?),
+        by: required("role", next())?,
+        note: next(),
+    })
+}
+
+/// Reads the columns of [`history`].
+fn event(row: Row) -> std::result::Result<HistoryEntry, String> {
+    let mut row = row.into_iter();
+    let mut next = move || row.next().flatten();
+    Ok(HistoryEntry {
+        id: number("id", next())?.ok_or("id is missing")?,
+        event: next().ok_or("event is missing")?,
+        direction: next(),
+        version: next(),
+        name: next(),
+        statement: number("statement", next())?,
+        batch: number("batch", next())?.ok_or("batch is missing")?,
+        at: rfc3339(&next().ok_or("at is missing")?),
+        milliseconds: number("duration", next())?,
+        role: next().ok_or("role is missing")?,
+        actor: next(),
+        host: next(),
+        application: next(),
+        commit: next(),
+        tool: next().ok_or("tool is missing")?,
+        up_checksum: next(),
+        down_checksum: next(),
+        fingerprint: next(),
+        note: next(),
+    })
+}
+
+fn number<T: std::str::FromStr>(what: &str, text: Option<String>) -> std::result::Result<Option<T>, String> {
+    text.map(|text| text.parse().map_err(|_| format!("{what} {text}"))).transpose()
+}
+
+/// Turns the server's `2026-11-24 02:16:16.123+00` into RFC 3339; our sessions are in UTC.
+fn rfc3339(text: &str) -> String {
+    text.replacen(' ', "T", 1).replacen("+00", "Z", 1)
+}

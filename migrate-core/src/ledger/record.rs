@@ -1,0 +1,145 @@
+//! The SQL that adds a row to the ledger.
+
+use std::fmt::Write as _;
+
+use super::{Actor, Direction, Event};
+use crate::db::MARKER;
+use crate::ident::{QualifiedName, literal, nullable};
+use crate::source::Migration;
+
+/// What one new row says; who and from where is the same for a whole run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) event: Event,
+    pub(crate) direction: Direction,
+    pub(crate) version: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) statement: Option<usize>,
+    pub(crate) up_checksum: Option<&'a str>,
+    pub(crate) down_checksum: Option<&'a str>,
+    pub(crate) down_sql: Option<&'a str>,
+    pub(crate) note: Option<&'a str>,
+    /// The row whose time is the beginning of this event, where that is not the row before.
+    pub(crate) since: Option<i64>,
+}
+
+impl<'a> Record<'a> {
+    /// A row about a migration, without its down script.
+    pub(crate) fn of(event: Event, direction: Direction, version: &'a str, name: &'a str) -> Self {
+        Self {
+            event,
+            direction,
+            version,
+            name,
+            statement: None,
+            up_checksum: None,
+            down_checksum: None,
+            down_sql: None,
+            note: None,
+            since: None,
+        }
+    }
+
+    /// A row about a migration of which the files are here.
+    pub(crate) fn with_files(event: Event, direction: Direction, migration: &'a Migration) -> Self {
+        let down = migration.down_script();
+        Self {
+            up_checksum: Some(migration.up_checksum().as_str()),
+            down_checksum: down.map(|script| script.checksum().as_str()),
+            down_sql: down.map(|script| &**script.text()).filter(|_| direction == Direction::Up),
+            ..Self::of(event, direction, migration.version().as_str(), migration.name())
+        }
+    }
+}
+
+/// Writes the rows of one run: it counts them, and knows what is the same in all of them.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    ledger: QualifiedName,
+    /// The number of the next row.
+    next: i64,
+    /// The literals of actor, host, application, commit and tool.
+    who: String,
+    batch: i64,
+}
+
+const COLUMNS: &str = "id, event, direction, version, name, statement, up_checksum, down_checksum, down_sql, \
+                       note, batch, actor, host, application, git_commit, tool";
+
+impl Writer {
+    /// A writer whose first row comes after the row `newest`.
+    pub(crate) fn new(ledger: QualifiedName, newest: i64, actor: &Actor) -> Self {
+        let who = format!(
+            "{}, {}, {}, {}, {}",
+            nullable(actor.user.as_deref()),
+            nullable(actor.host.as_deref()),
+            literal(&actor.application),
+            nullable(actor.commit.as_deref()),
+            literal(&actor.tool)
+        );
+        Self { ledger, next: newest + 1, who, batch: newest + 1 }
+    }
+
+    /// The number that the next row will have.
+    pub(crate) fn next_id(&self) -> i64 {
+        self.next
+    }
+
+    /// Starts again after the row `newest`, within the same run.
+    pub(crate) fn resume_after(&mut self, newest: i64) {
+        self.next = newest + 1;
+    }
+
+    /// The statement that adds this row, with its semicolon; it returns the row's number and times.
+    ///
+    /// The number is written out, not drawn from a sequence: should anybody else have written
+    /// in the meantime, the primary key makes this statement fail, and with it the transaction.
+    pub(crate) fn insert(&mut self, record: &Record<'_>) -> String {
+        let mut sql = String::with_capacity(512 + record.down_sql.map_or(0, str::len));
+        let number = |n: Option<usize>| n.map_or("NULL".to_owned(), |n| n.to_string());
+        let sent_at = if record.since.is_some() { ", sent_at" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            sql,
+            "INSERT INTO {} ({COLUMNS}{sent_at}) VALUES ({}, '{}', '{}', {}, {}, {}, {}, {}, {}, {}, {}, {}",
+            self.ledger,
+            self.next,
+            record.event.as_str(),
+            record.direction,
+            literal(record.version),
+            literal(record.name),
+            number(record.statement),
+            nullable(record.up_checksum),
+            nullable(record.down_checksum),
+            nullable(record.down_sql),
+            nullable(record.note),
+            self.batch,
+            self.who,
+        );
+        if let Some(since) = record.since {
+            let _ = write!(sql, ", (SELECT l.at FROM {} l WHERE l.id = {since})", self.ledger);
+        }
+        let _ = write!(sql, ") RETURNING id AS {MARKER}, sent_at, at;");
+        self.next += 1;
+        sql
+    }
+
+    /// The statement that records the schema's fingerprint as it is now.
+    pub(crate) fn observe(&mut self, fingerprint: &str) -> String {
+        let columns = "id, event, fingerprint, batch, actor, host, application, git_commit, tool";
+        let sql = format!(
+            "INSERT INTO {} ({columns}) SELECT {}, 'observed', ({fingerprint}), {}, {};",
+            self.ledger, self.next, self.batch, self.who
+        );
+        self.next += 1;
+        sql
+    }
+
+    /// The statements that make the ledger.
+    pub(crate) fn create(&self) -> String {
+        let refuse = QualifiedName::new(self.ledger.schema(), format!("{}_append_only", self.ledger.name()));
+        include_str!("create.sql")
+            .replace("{ledger}", &self.ledger.to_string())
+            .replace("{refuse}", &refuse.to_string())
+    }
+}

@@ -1,0 +1,152 @@
+//! Migrations written in Rust: they take part in the chain like the others, each in one
+//! transaction with its row in the ledger.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::drive::Broken;
+use super::execute::{Executor, record_done};
+use super::explain;
+use super::plan::Step;
+use crate::db::{Failure, PgConnection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::ledger::{Direction, Event, Record};
+use crate::source::Version;
+
+/// What a Rust migration may return as an error.
+pub type CodeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A migration written in Rust.
+///
+/// Both ways run inside the transaction that also writes the ledger: nothing has to be
+/// committed, and `connection.begin()` makes a savepoint.
+pub trait CodeMigration: Send + Sync {
+    /// The version, the same as in the name of its file.
+    fn version(&self) -> Version;
+
+    /// Goes up.
+    fn up<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
+
+    /// Goes down, so that what was before `up` is there again.
+    fn down<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
+}
+
+/// The Rust migrations that are compiled into an executable.
+#[derive(Clone, Default)]
+pub struct CodeMigrations(Vec<Arc<dyn CodeMigration>>);
+
+impl CodeMigrations {
+    /// None.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn with(mut self, migration: impl CodeMigration + 'static) -> Self {
+        self.0.push(Arc::new(migration));
+        self
+    }
+
+    /// The one with this version.
+    pub fn get(&self, version: &Version) -> Option<&Arc<dyn CodeMigration>> {
+        self.0.iter().find(|migration| migration.version() == *version)
+    }
+}
+
+impl fmt::Debug for CodeMigrations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|migration| migration.version())).finish()
+    }
+}
+
+/// Runs one Rust migration in a transaction, together with its row in the ledger.
+pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
+    let migration = run.code.get(&step.version).cloned();
+    let (Some(code), Some(files)) = (migration, &step.migration) else {
+        return Err(Error::new(
+            ErrorKind::Plan,
+            Finding::error("no-code", "this executable does not have the migration"),
+        ));
+    };
+    let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
+    let begin = std::time::Instant::now();
+    for tries in 1.. {
+        let record = run.writer.insert(&Record::with_files(event, step.direction, files));
+        let finish = format!("{} {record}", run.settings.isolate());
+        let (options, direction, code) = (run.options, step.direction, code.clone());
+        let outcome = run.lines.accompany(step, options, async |worker| {
+            let work = async |connection: &mut PgConnection| call(&*code, direction, connection).await;
+            worker.in_transaction(work, &finish).await
+        });
+        match outcome.await {
+            Ok(Ok(())) => {
+                record_done(&mut run.report, run.options, step, begin.elapsed());
+                return Ok(());
+            }
+            Ok(Err(why)) => {
+                run.lines.worker.recover(&run.settings.isolate()).await;
+                return Err(match run.options.cancel.is_cancelled() {
+                    true => explain::interrupted(step),
+                    false => wrong(step, files.path(), why),
+                });
+            }
+            Err(broken) => {
+                run.writer.resume_after(run.writer.next_id() - 2);
+                run.lines.worker.recover(&run.settings.isolate()).await;
+                if !run.try_again(step, &broken, tries).await {
+                    return Err(refused(step, broken));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Calls the function; a panic in it is an error like any other.
+async fn call(
+    code: &dyn CodeMigration,
+    direction: Direction,
+    connection: &mut PgConnection,
+) -> std::result::Result<(), String> {
+    let work = match direction {
+        Direction::Up => code.up(connection),
+        Direction::Down => code.down(connection),
+    };
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(describe(error)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(format!("it panicked: {}", text.unwrap_or_else(|| "without a message".to_owned())))
+        }
+    }
+}
+
+/// An error of the driver in the server's words, any other in its own.
+fn describe(error: CodeError) -> String {
+    match error.downcast::<sqlx::Error>() {
+        Ok(error) => match Failure::from(*error) {
+            Failure::Server(refusal) => format!("{} (SQLSTATE {})", refusal.message, refusal.sqlstate),
+            Failure::Lost(why) => why,
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
+    let finding = Finding::error("code-failed", format!("{} returned an error: {why}", explain::title(step)))
+        .at(Place::file(path))
+        .note("nothing of this migration was kept; what ran before it is committed")
+        .help("mend the function, build again, and run the command again");
+    Error::new(ErrorKind::Code, finding)
+}
+
+fn refused(step: &Step, broken: Broken) -> Error {
+    explain::refused(step, explain::At { statement: usize::MAX, byte: None }, broken)
+}

@@ -1,0 +1,324 @@
+//! Running the steps of a plan: transactional SQL in few messages, everything else one by one.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::drive::{Broken, Lines};
+use super::explain::{self, At};
+use super::message::{Message, Settings};
+use super::options::{Done, Options, Progress, RunReport};
+use super::plan::{Plan, Step, Work};
+use super::{CodeMigrations, code, obstacle, stepwise};
+use crate::db::{Database, Failure, Marker, Reply, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Direction, Event, Record, Writer};
+use crate::source::Script;
+
+/// A run in progress.
+pub(super) struct Executor<'a> {
+    pub(super) lines: Lines,
+    pub(super) writer: Writer,
+    pub(super) settings: Settings,
+    pub(super) options: &'a Options,
+    pub(super) database: &'a Database,
+    pub(super) code: &'a CodeMigrations,
+    pub(super) report: RunReport,
+}
+
+/// How many migrations one message takes at first; the number doubles while the server is quick.
+const FIRST: usize = 16;
+const MOST: usize = 512;
+const QUICK: Duration = Duration::from_millis(250);
+/// A message is held in memory here and on the server.
+const BYTES: usize = 1 << 20;
+
+impl Executor<'_> {
+    /// Runs all steps; on failure the report still tells what was committed.
+    pub(super) async fn run(&mut self, plan: &Plan) -> Result<()> {
+        let steps = plan.steps();
+        let mut at = 0;
+        let mut size = FIRST;
+        while let Some(step) = steps.get(at) {
+            if self.options.cancel.is_cancelled() {
+                return Err(explain::interrupted(step));
+            }
+            match &step.work {
+                Work::Sql(script) if step.no_transaction() => {
+                    stepwise::run(self, step, script).await?;
+                    at += 1;
+                }
+                Work::Sql(_) => {
+                    let begin = Instant::now();
+                    let chunk = &steps[at..at + self.chunk(&steps[at..], size)];
+                    self.run_chunk(chunk).await?;
+                    at += chunk.len();
+                    size = if begin.elapsed() < QUICK { (size * 2).min(MOST) } else { (size / 2).max(1) };
+                }
+                Work::Code => {
+                    code::run(self, step).await?;
+                    at += 1;
+                }
+            }
+            let last = &steps[at - 1];
+            if changes_new_sessions(last) && at < steps.len() {
+                self.reconnect().await?;
+            }
+            if self.lines.lock_lost {
+                return Err(lock_lost());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the steps can share the next message.
+    fn chunk(&self, steps: &[Step], size: usize) -> usize {
+        let mut bytes = 0;
+        let mut count = 0;
+        for step in steps.iter().take(size) {
+            let Work::Sql(script) = &step.work else { break };
+            if step.no_transaction() || (count > 0 && bytes + script.text().len() > BYTES) {
+                break;
+            }
+            bytes += script.text().len();
+            count += 1;
+            if changes_new_sessions(step) {
+                break;
+            }
+        }
+        count
+    }
+
+    /// Runs steps that share a message; each is committed on its own.
+    async fn run_chunk(&mut self, steps: &[Step]) -> Result<()> {
+        let mut left = steps;
+        let mut tries = 0;
+        while !left.is_empty() {
+            let before = self.writer.next_id();
+            let message = self.message(left);
+            let mut progress = Counter::new(&message);
+            let outcome = self.send(&message, left, &mut progress).await;
+            let Err(broken) = outcome else { return Ok(()) };
+            let failed = self.failed_at(&message, &progress, &broken);
+            let Some(step) = left.get(failed.0) else { return Err(self.lost_place(broken)) };
+            self.writer.resume_after(before - 1 + i64::try_from(progress.part).unwrap_or(0));
+            if !broken.failure.is_lost() {
+                self.roll_back(step).await?;
+            }
+            if failed.0 > progress.part {
+                // The whole message was refused before anything ran, for an error that stands
+                // further down: what stands before it runs on its own, and then the error is told.
+                Box::pin(self.run_chunk(&left[..failed.0])).await?;
+                return Err(explain::refused(step, failed.1, broken));
+            }
+            if broken.failure.is("23505") && failed.1.statement >= statements(step) {
+                return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+            }
+            if progress.part > 0 {
+                tries = 0;
+            }
+            tries += 1;
+            if !self.try_again(step, &broken, tries).await {
+                return Err(explain::refused(step, failed.1, broken));
+            }
+            left = &left[progress.part..];
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, steps: &[Step]) -> Message {
+        let isolate = self.settings.isolate();
+        let mut message = Message::default();
+        for step in steps {
+            if let Work::Sql(script) = &step.work {
+                let record = self.writer.insert(&outcome(step, script));
+                message.push(script, &isolate, &record);
+            }
+        }
+        message
+    }
+
+    async fn send(
+        &mut self,
+        message: &Message,
+        steps: &[Step],
+        progress: &mut Counter,
+    ) -> std::result::Result<(), Broken> {
+        let (options, report) = (self.options, &mut self.report);
+        let mut hear = |reply| {
+            if let Some((part, elapsed)) = progress.hear(reply) {
+                record_done(report, options, &steps[part], elapsed);
+            }
+        };
+        self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await
+    }
+
+    /// Which step failed, and which statement of it.
+    fn failed_at(&self, message: &Message, progress: &Counter, broken: &Broken) -> (usize, At) {
+        let position = match &broken.failure {
+            Failure::Server(refusal) => refusal.position.and_then(|position| message.locate(position)),
+            Failure::Lost(_) => None,
+        };
+        let head = message.parts.get(progress.part).map_or(0, |part| part.head);
+        let counted = progress.statements.saturating_sub(head);
+        match position {
+            Some((part, byte)) if part >= progress.part => {
+                (part, At { statement: if part == progress.part { counted } else { 0 }, byte: Some(byte) })
+            }
+            _ => (progress.part, At { statement: counted, byte: None }),
+        }
+    }
+
+    /// Waits a while, if the failure is one that another try can mend.
+    pub(super) async fn try_again(&self, step: &Step, broken: &Broken, tries: u32) -> bool {
+        let Options { lock_retries, cancel, observer, .. } = self.options;
+        if broken.cancelled || !broken.failure.is_lock_conflict() || tries > *lock_retries {
+            return false;
+        }
+        let pause = jittered(Duration::from_millis(200).saturating_mul(1 << tries.min(4)));
+        observer.hear(&Progress::Retry(step, tries, *lock_retries, pause));
+        tokio::select! {
+            () = sleep(pause) => true,
+            () = cancel.cancelled() => false,
+        }
+    }
+
+    /// Ends a transaction that failed, and brings the session back to its settings.
+    pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
+        let again = format!("ROLLBACK; {}", self.settings.isolate());
+        self.lines.worker.send(&again).await.map_err(|failure| {
+            failure.explain(ErrorKind::Statement, "rollback", &format!("end {}", explain::title(step)))
+        })
+    }
+
+    /// Sends one message of our own and expects nothing back.
+    pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
+        let outcome = self.lines.worker.send(sql).await;
+        outcome.map_err(|failure| match failure.is("23505") {
+            true => Error::new(ErrorKind::Stale, obstacle::stale()),
+            false => {
+                failure.explain(ErrorKind::Ledger, "ledger-unwritable", &format!("record {}", explain::title(step)))
+            }
+        })
+    }
+
+    /// Takes a fresh session for the work, with the defaults that new sessions have now.
+    pub(super) async fn reconnect(&mut self) -> Result<()> {
+        let fresh = Session::connect(self.database, &self.options.actor.application).await?;
+        std::mem::replace(&mut self.lines.worker, fresh).close().await;
+        let Lines { worker, guard, fence, .. } = &mut self.lines;
+        *fence = guard.fence(worker, self.options.lock_wait, &mut |_| {}).await?;
+        let settings = self.settings.sql();
+        let sent = self.lines.worker.send(&settings).await;
+        sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))
+    }
+
+    fn lost_place(&self, broken: Broken) -> Error {
+        broken.failure.explain(ErrorKind::Statement, "statement-failed", "run the migrations")
+    }
+}
+
+/// Adds a committed step to the report and tells the observer.
+pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step, elapsed: Duration) {
+    options.observer.hear(&Progress::Done(step, elapsed));
+    let (version, name) = (step.version.to_string(), step.name.clone());
+    report.done.push(Done { direction: step.direction, version, name, elapsed });
+}
+
+/// The ledger row that says that a step is done.
+pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script) -> Record<'a> {
+    let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
+    match &step.migration {
+        Some(migration) => Record {
+            down_checksum: match step.direction {
+                Direction::Down => Some(script.checksum().as_str()),
+                Direction::Up => migration.down_script().map(|down| down.checksum().as_str()),
+            },
+            ..Record::with_files(event, step.direction, migration)
+        },
+        None => Record {
+            down_checksum: Some(script.checksum().as_str()),
+            ..Record::of(event, step.direction, step.version.as_str(), &step.name)
+        },
+    }
+}
+
+fn statements(step: &Step) -> usize {
+    match &step.work {
+        Work::Sql(script) => script.statements().len(),
+        Work::Code => 0,
+    }
+}
+
+/// Whether a script may change what a new session begins with: `ALTER ROLE … SET`, `ALTER
+/// DATABASE … SET`, also when the statement is put together at run time.
+///
+/// One migration at a time, each in a process of its own, would see the change in the next
+/// one; so a run of several has to take a new session here. Too often is harmless.
+fn changes_new_sessions(step: &Step) -> bool {
+    let Work::Sql(script) = &step.work else { return true };
+    let text = script.text().to_ascii_lowercase();
+    text.contains("alter")
+        && ["database", "role", "user", "system"]
+            .iter()
+            .any(|word| text.split("alter").skip(1).any(|rest| rest.trim_start().starts_with(word)))
+}
+
+/// A pause that differs from run to run, so that several that collided do not collide again.
+fn jittered(pause: Duration) -> Duration {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    pause.mul_f64(0.5 + random as f64 / 1000.0)
+}
+
+fn lock_lost() -> Error {
+    use crate::finding::Finding;
+    Error::new(
+        ErrorKind::Lock,
+        Finding::error("lock-lost", "the migration lock was lost during the run, so the run stopped")
+            .note("each migration is recorded together with its changes, so none can have run twice")
+            .help("`cargo xtask status` shows where the chain stands; run the command again"),
+    )
+}
+
+/// Counts the answers to a message, and knows by them which part is running.
+struct Counter {
+    /// The part that is running, and so the number of those that are committed.
+    part: usize,
+    /// How many statements of it are done.
+    statements: usize,
+    parts: usize,
+    written: Option<(Marker, usize)>,
+    before: Option<Duration>,
+}
+
+impl Counter {
+    fn new(message: &Message) -> Self {
+        Self { part: 0, statements: 0, parts: message.parts.len(), written: None, before: None }
+    }
+
+    /// Takes one answer; returns a part when it is committed, and how long it took.
+    fn hear(&mut self, reply: Reply) -> Option<(usize, Duration)> {
+        match reply {
+            Reply::Marker(marker) => {
+                self.written = Some((marker, 0));
+                None
+            }
+            Reply::Statement => {
+                self.statements += 1;
+                let (marker, after) = self.written.as_mut()?;
+                *after += 1;
+                // The first answer after the row is for the INSERT, the second for the COMMIT.
+                if *after < 2 {
+                    return None;
+                }
+                let elapsed = marker.elapsed(self.before);
+                self.before = Some(marker.at);
+                self.written = None;
+                self.statements = 0;
+                self.part += 1;
+                (self.part <= self.parts).then_some((self.part - 1, elapsed))
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A statement that the server refused, as a story: file, line, caret, why, what now.
+
+use super::drive::Broken;
+use super::plan::{Step, Work};
+use crate::db::Failure;
+use crate::error::{Error, ErrorKind};
+use crate::finding::{Finding, Place};
+use crate::ledger::Direction;
+use crate::source::Script;
+
+/// Which statement of a script, from 0; past the last one is what we add after the script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    pub(super) statement: usize,
+    /// The byte of the script, where the server named one.
+    pub(super) byte: Option<usize>,
+}
+
+/// Makes the error for a script that failed.
+pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
+    let Broken { failure, cancelled, blockers } = broken;
+    let refusal = match failure {
+        Failure::Server(refusal) if !cancelled => refusal,
+        Failure::Server(_) => return interrupted(step),
+        lost => {
+            let doing = format!("run {}", title(step));
+            let error = lost.explain(ErrorKind::Connection, "connection-lost", &doing);
+            return error.help("`cargo xtask status` shows where the chain stands");
+        }
+    };
+    let code = if refusal.sqlstate == "55P03" { "lock-timeout" } else { "statement-failed" };
+    let mut finding = Finding::error(code, refusal.message.clone());
+    if let Work::Sql(script) = &step.work {
+        finding = finding.at(place(script, at)).note(count(step, script, at));
+    }
+    finding.notes.extend(refusal.detail.clone());
+    finding.notes.extend(refusal.context.as_ref().map(|context| format!("in {}", context.replace('\n', ", in "))));
+    finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
+    for holder in &blockers {
+        let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
+        finding.notes.push(format!("in the way was {holder}{query}"));
+    }
+    if !step.no_transaction() {
+        finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
+    }
+    finding.help.extend(refusal.hint.clone());
+    finding.help.extend(advice(&refusal.sqlstate, step));
+    Error::new(ErrorKind::Statement, finding).with_sqlstate(refusal.sqlstate)
+}
+
+/// The error of a run that was stopped on request.
+pub(super) fn interrupted(step: &Step) -> Error {
+    let what = match step.no_transaction() {
+        true => "what its statements did so far is kept and recorded; the next run goes on from there",
+        false => "nothing of this migration was kept",
+    };
+    let finding = Finding::error("interrupted", format!("interrupted at {}", title(step)))
+        .note(what)
+        .note("the statement was cancelled on the server, and the lock is released")
+        .help("`cargo xtask status` shows where the chain stands");
+    Error::new(ErrorKind::Cancelled, finding)
+}
+
+/// The migration and the way it goes, in words.
+pub(super) fn title(step: &Step) -> String {
+    let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
+    format!("{what} {}_{}", step.version, step.name)
+}
+
+fn count(step: &Step, script: &Script, at: At) -> String {
+    let all = script.statements().len();
+    match at.statement {
+        n if n < all => format!("statement {} of {all} of {}", n + 1, title(step)),
+        _ => format!("at the end of {}, where deferred constraints are checked and the ledger is written", title(step)),
+    }
+}
+
+fn place(script: &Script, at: At) -> Place {
+    let text = script.text();
+    let statement = script.statements().get(at.statement).or(script.statements().last());
+    let span = match (at.byte, statement) {
+        (Some(byte), _) => byte..word_end(text, byte),
+        (None, Some(statement)) => {
+            let first_line = text[statement.span.clone()].lines().next().map_or(0, str::len);
+            statement.span.start..statement.span.start + first_line
+        }
+        (None, None) => 0..0,
+    };
+    Place::within(script.path(), text.clone(), span)
+}
+
+/// Where the word that begins at a byte ends.
+fn word_end(text: &str, byte: usize) -> usize {
+    let rest = text.get(byte..).unwrap_or_default();
+    let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    byte + word.max(1).min(rest.len().max(1))
+}
+
+fn advice(sqlstate: &str, step: &Step) -> Option<String> {
+    let advice = match sqlstate {
+        "25001" => "put `-- migrate: no-transaction` on a line of its own at the head of the file",
+        "55P03" => {
+            "run it when there is less traffic, end the session in the way, or give the file `-- migrate: lock-timeout 10s`"
+        }
+        "40P01" => "another session took the same locks in another order; run it again when there is less traffic",
+        "57014" => {
+            "the statement ran longer than its timeout, or somebody cancelled it; `-- migrate: statement-timeout 10min` gives it longer"
+        }
+        "42501" => {
+            "the role that migrates has to own what it changes: log in as the owner, or let it become one (GRANT owner TO role)"
+        }
+        "42P07" | "42710" | "42701" | "42P06" | "42723" => {
+            "something outside of the migrations made this object; remove it, or write the migration for what is really there"
+        }
+        "42P01" | "42703" | "42704" | "42883" | "3F000" if step.direction == Direction::Up => {
+            "correct the name; if the object was there once, something outside of the migrations removed it"
+        }
+        "53100" => "the server's disk is full; make room, then run it again",
+        "25006" => "this server is a standby or read-only; give the address of the primary",
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}

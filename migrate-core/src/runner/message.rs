@@ -1,0 +1,110 @@
+//! What is sent: several migrations in one message, each in a transaction of its own.
+//!
+//! A simple query message may hold many statements. When one fails, the server discards the
+//! rest of the message, so nothing runs after a failure; and it answers statement by
+//! statement, so it is known which one failed. One message instead of five per migration is
+//! most of what a client can save.
+//! See <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT>.
+
+use std::time::Duration;
+
+use crate::source::Script;
+
+/// The statements that bring a session back to what it was after it logged in.
+///
+/// `DISCARD ALL` does the same but refuses to share a message with anything. Constraints
+/// come first: a deferred trigger has to fire in the settings of its own migration.
+const ISOLATE: [&str; 9] = [
+    "SET CONSTRAINTS ALL IMMEDIATE;",
+    "RESET SESSION AUTHORIZATION;",
+    "RESET ROLE;",
+    "RESET ALL;",
+    "CLOSE ALL;",
+    "DEALLOCATE ALL;",
+    "UNLISTEN *;",
+    "DISCARD SEQUENCES;",
+    "DISCARD TEMP;",
+];
+
+/// What every migration starts with.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) lock_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    /// Whether the server can notice a client that is gone while it works.
+    pub(super) notices_lost_client: bool,
+}
+
+impl Settings {
+    /// The statements that set them for the session.
+    pub(super) fn sql(&self) -> String {
+        let mut sql = format!(
+            "SET lock_timeout TO {}; SET statement_timeout TO {};",
+            self.lock_timeout.as_millis(),
+            self.statement_timeout.as_millis()
+        );
+        if self.notices_lost_client {
+            sql.push_str(" SET client_connection_check_interval TO 1000;");
+        }
+        sql
+    }
+
+    /// The statements that undo whatever a migration did to its session, then set these again.
+    pub(super) fn isolate(&self) -> String {
+        format!("{} {}", ISOLATE.join(" "), self.sql())
+    }
+}
+
+/// The statements by which one script differs from the settings of the session.
+pub(super) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
+    let directives = script.directives();
+    let set =
+        |name: &str, value: Option<Duration>| value.map(|value| format!("SET {scope}{name} TO {};", value.as_millis()));
+    let timeouts =
+        [set("lock_timeout", directives.lock_timeout), set("statement_timeout", directives.statement_timeout)];
+    timeouts.into_iter().flatten().collect()
+}
+
+/// One message with one or more scripts.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    pub(super) sql: String,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Where one script stands in a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// The byte of the message at which the script's text begins.
+    start: usize,
+    /// The length of the script's text in bytes.
+    length: usize,
+    /// How many statements of ours stand before it.
+    pub(super) head: usize,
+}
+
+impl Message {
+    /// Adds a script in a transaction of its own, with the statement that records it.
+    pub(super) fn push(&mut self, script: &Script, isolate: &str, record: &str) {
+        let timeouts = own_timeouts(script, "LOCAL ");
+        self.sql.push_str("BEGIN; ");
+        self.sql.push_str(&timeouts.concat());
+        let start = self.sql.len();
+        self.sql.push_str(script.text());
+        // The line break ends a comment that the file ends with.
+        for tail in ["\n;", isolate, record, "COMMIT;\n"] {
+            self.sql.push_str(tail);
+        }
+        self.parts.push(Part { start, length: script.text().len(), head: 1 + timeouts.len() });
+    }
+
+    /// Which part, and which byte of its script, the server means with a position.
+    ///
+    /// The server counts characters from 1, over the whole message.
+    pub(super) fn locate(&self, position: usize) -> Option<(usize, usize)> {
+        let byte = self.sql.char_indices().nth(position.checked_sub(1)?)?.0;
+        let inside = |part: &Part| byte >= part.start && byte <= part.start + part.length;
+        let at = self.parts.iter().position(inside)?;
+        Some((at, byte - self.parts[at].start))
+    }
+}

@@ -1,0 +1,304 @@
+//! The engine: look, plan, take the lock, look again, run, record.
+//!
+//! [`State`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a
+//! database. It prints nothing: what happens is told to an [`Observer`] and in a [`RunReport`].
+
+mod code;
+mod drive;
+mod execute;
+mod explain;
+mod message;
+mod obstacle;
+mod options;
+mod plan;
+mod resolve;
+mod state;
+mod status;
+mod stepwise;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::db::{Database, Guard, LockKeys, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::ident::{ident, literal};
+use crate::ledger::{self, HistoryEntry, Writer};
+use crate::schema;
+use crate::source::{MigrationSet, Version};
+
+use drive::Lines;
+use execute::Executor;
+use message::Settings;
+
+pub use code::{CodeError, CodeMigration, CodeMigrations};
+pub use obstacle::MODIFIED;
+pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Silent};
+pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
+pub use resolve::{Reality, Resolution, Unresolved};
+pub use state::{Applied, State, Unfinished};
+pub use status::{AppliedStatus, PendingStatus, Status};
+
+/// Looks at a database and changes it: the one type that does.
+///
+/// It keeps one connection, which belongs to it alone. While it runs something it holds a
+/// second one for the lock.
+#[derive(Debug)]
+pub struct Migrator {
+    database: Database,
+    set: MigrationSet,
+    code: CodeMigrations,
+    options: Options,
+    session: Option<Session>,
+}
+
+impl Migrator {
+    /// Connects to the database of a URL, with the defaults of [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a URL that is none, [`ErrorKind::Connection`] for a
+    /// server that cannot be reached or does not let us in.
+    pub async fn connect(url: &str, set: MigrationSet) -> Result<Self> {
+        Self::open(Database::parse(url)?, set, CodeMigrations::none(), Options::default()).await
+    }
+
+    /// Connects to a database; `code` has the migrations of the set that are written in Rust.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] for a server that cannot be reached or does not let us in.
+    pub async fn open(database: Database, set: MigrationSet, code: CodeMigrations, options: Options) -> Result<Self> {
+        let session = Session::connect(&database, &options.actor.application).await?;
+        Ok(Self { database, set, code, options, session: Some(session) })
+    }
+
+    /// The migrations that it knows.
+    pub fn migrations(&self) -> &MigrationSet {
+        &self.set
+    }
+
+    /// The database that it talks to.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Reads the ledger. Nothing is written, also where there is no ledger yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood.
+    pub async fn state(&mut self) -> Result<State> {
+        let name = self.options.ledger.clone();
+        Ok(State::derive(ledger::entries(self.session().await?, &name).await?))
+    }
+
+    /// Compares the ledger with the files. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::state`].
+    pub async fn status(&mut self) -> Result<Status> {
+        let state = self.state().await?;
+        Ok(Status::of(&self.set, &state))
+    }
+
+    /// Everything that the ledger remembers, oldest first. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::state`].
+    pub async fn history(&mut self) -> Result<Vec<HistoryEntry>> {
+        let name = self.options.ledger.clone();
+        ledger::history(self.session().await?, &name).await
+    }
+
+    /// Plans what has to be run to get to the target. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] with every obstacle between the files, the ledger and the target.
+    pub async fn plan(&mut self, target: &Target, policy: Policy) -> Result<Plan> {
+        let state = self.state().await?;
+        let stored = self.stored_downs(&state).await?;
+        plan::plan(&self.set, &state, &stored, target, policy, &|version| self.code.get(version).is_some())
+    }
+
+    /// Runs a plan: takes the lock, looks again, runs each step, records it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`] when the ledger is not the one that the plan was made for;
+    /// [`ErrorKind::Lock`] when another run does not end in time; [`ErrorKind::Statement`],
+    /// [`ErrorKind::Code`] and [`ErrorKind::Cancelled`] with the report of what was committed.
+    pub async fn apply(&mut self, plan: &Plan) -> Result<RunReport> {
+        if plan.is_empty() {
+            return Ok(RunReport::default());
+        }
+        let begin = Instant::now();
+        let mut executor = self.prepare(plan.newest(), plan.has_ledger()).await?;
+        executor.options.observer.hear(&Progress::Begin(plan.steps().len()));
+        let outcome = executor.run(plan).await;
+        let (session, mut report, released) = executor.finish(outcome.is_ok()).await;
+        self.session = session;
+        report.elapsed = begin.elapsed();
+        match outcome.and(released) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(error.with_report(report)),
+        }
+    }
+
+    /// Plans and runs; plans again when another run was faster.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::plan`] and [`Migrator::apply`].
+    pub async fn run(&mut self, target: &Target, policy: Policy) -> Result<RunReport> {
+        loop {
+            let plan = self.plan(target, policy).await?;
+            match self.apply(&plan).await {
+                Err(error) if error.kind() == ErrorKind::Stale && error.report().is_none_or(|r| r.done.is_empty()) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Fails unless this version is applied; for the start of an application. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Behind`] when it is not applied.
+    pub async fn ensure_at_least(database: Database, version: &Version) -> Result<()> {
+        let mut migrator =
+            Self::open(database, MigrationSet::default(), CodeMigrations::none(), Options::default()).await?;
+        let state = migrator.state().await?;
+        migrator.close().await;
+        if state.get(version).is_some() {
+            return Ok(());
+        }
+        let newest = state.version().map_or("nothing is applied".to_owned(), |v| format!("the newest applied is {v}"));
+        Err(Error::new(
+            ErrorKind::Behind,
+            Finding::error("behind", format!("the database is not at version {version}"))
+                .note(newest)
+                .help("migrate it before the application starts"),
+        ))
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    async fn session(&mut self) -> Result<&mut Session> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => Session::connect(&self.database, &self.options.actor.application).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// The stored down scripts that the folder does not have, or has in another form.
+    async fn stored_downs(&mut self, state: &State) -> Result<BTreeMap<Version, Arc<str>>> {
+        let differs = |version: &Version, recorded: &Option<crate::source::Checksum>| {
+            let file = self.set.get(version).and_then(|migration| migration.down_script());
+            recorded.is_some() && recorded.as_ref() != file.map(|script| script.checksum())
+        };
+        let applied = state.applied().filter(|applied| differs(&applied.version, &applied.down_checksum));
+        let unfinished = state.unfinished().filter(|one| differs(&one.version, &one.down_checksum));
+        let versions: Vec<Version> =
+            applied.map(|applied| &applied.version).chain(unfinished.map(|one| &one.version)).cloned().collect();
+        if versions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let name = self.options.ledger.clone();
+        ledger::down_scripts(self.session().await?, &name, &versions.iter().collect::<Vec<_>>()).await
+    }
+
+    /// Takes the lock, raises the fence, looks at the ledger again, and makes it where there is none.
+    async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
+        self.session().await?;
+        let Self { database, code, options, session, .. } = self;
+        let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
+        let keys = LockKeys::of(&options.ledger);
+        let observer = options.observer.clone();
+        let mut waiting = |holder: &_| observer.hear(&Progress::Waiting(holder));
+        let application = &options.actor.application;
+        let guard = Guard::take(database, application, keys, options.lock_wait, &mut waiting).await?;
+        let fence = guard.fence(&mut worker, options.lock_wait, &mut waiting).await?;
+        let settings = settings(&mut worker, options).await?;
+        let now = ledger::newest(&mut worker, &options.ledger).await?;
+        if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
+            guard.release().await?;
+            *session = Some(worker);
+            return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+        }
+        let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
+        if now.is_none() {
+            create_ledger(&mut worker, options, &writer, database).await?;
+        }
+        let lines = Lines { worker, guard, fence, lock_lost: false };
+        Ok(Executor { lines, writer, settings, options, database, code, report: RunReport::default() })
+    }
+}
+
+impl Executor<'_> {
+    /// Records the schema's fingerprint, gives the session back and releases the lock.
+    ///
+    /// The session is not given back after a failure: nobody knows what state it is in.
+    async fn finish(mut self, well: bool) -> (Option<Session>, RunReport, Result<()>) {
+        if !self.report.done.is_empty() && !self.lines.lock_lost {
+            let observe = self.writer.observe(&schema::fingerprint_query(self.options.ledger.schema()));
+            let message = format!("BEGIN; SET LOCAL search_path TO pg_catalog; {observe} COMMIT;");
+            if well && self.lines.worker.send(&message).await.is_err() {
+                let remark = "the schema's fingerprint could not be recorded";
+                self.options.observer.hear(&Progress::Remark(remark));
+                let _ = self.lines.worker.send("ROLLBACK").await;
+            }
+        }
+        let Lines { worker, guard, .. } = self.lines;
+        // The worker goes first: while it lives its fence stands.
+        worker.close().await;
+        let released = guard.release().await;
+        (None, self.report, released)
+    }
+}
+
+/// Sends the settings of a run to its session.
+async fn settings(worker: &mut Session, options: &Options) -> Result<Settings> {
+    // Only a server on Linux can watch a socket while it works, and others refuse the setting.
+    let question = "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0";
+    let cannot = |failure: crate::db::Failure| failure.explain(ErrorKind::Connection, "session", "prepare a session");
+    let rows = worker.rows(question).await.map_err(cannot)?;
+    let settings = Settings {
+        lock_timeout: options.lock_timeout,
+        statement_timeout: options.statement_timeout,
+        notices_lost_client: rows.first().and_then(|row| row.first()) == Some(&Some("t".to_owned())),
+    };
+    worker.send(&settings.sql()).await.map_err(cannot)?;
+    Ok(settings)
+}
+
+/// Makes the ledger and, where it is missing, its schema.
+async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
+    let ledger = &options.ledger;
+    let schema = ident(ledger.schema());
+    let cannot = |failure: crate::db::Failure| {
+        let refused = failure.is("42501");
+        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
+        if !refused {
+            return error;
+        }
+        let (name, user) = (ident(database.name()), ident(database.user()));
+        error
+            .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
+            .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
+    };
+    let question = format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}", literal(ledger.schema()));
+    let found = worker.rows(&question).await.map_err(cannot)?;
+    let schema = if found.is_empty() { format!("CREATE SCHEMA {schema};") } else { String::new() };
+    worker.send(&format!("BEGIN; {schema} {} COMMIT;", writer.create())).await.map_err(cannot)
+}

@@ -1,0 +1,178 @@
+//! Everything that can be between the files, the ledger and a target, in words.
+
+use super::plan::DownFrom;
+use super::state::{Applied, State, Unfinished};
+use crate::finding::{Finding, Place};
+use crate::source::{Migration, MigrationSet, Script, Version};
+
+/// The sentence that an edited migration is met with, wherever it is noticed.
+pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
+
+/// Compares the applied migrations with the files: what forbids to go on, and what does not.
+pub(super) fn compare(set: &MigrationSet, state: &State) -> (Vec<Finding>, Vec<Finding>) {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    for applied in state.applied() {
+        match set.get(&applied.version) {
+            None => problems.push(missing(set, applied)),
+            Some(migration) => {
+                problems.extend(modified_up(migration, applied));
+                problems.extend(renamed(migration, applied));
+                warnings.extend(modified_down(migration, applied));
+            }
+        }
+    }
+    (problems, warnings)
+}
+
+fn applied_then(applied: &Applied) -> String {
+    format!("it was applied at {} by {}", applied.at, applied.by)
+}
+
+fn modified_up(migration: &Migration, applied: &Applied) -> Option<Finding> {
+    let recorded = applied.up_checksum.as_ref()?;
+    (recorded != migration.up_checksum()).then(|| {
+        Finding::error("modified", MODIFIED)
+            .at(Place::file(migration.path()))
+            .note(applied_then(applied))
+            .note(format!("recorded {recorded}, now {}", migration.up_checksum()))
+            .help("put the file back as it was (`git log` shows its versions) and write a new migration")
+            .help(format!(
+                "or, where the data may be changed again: put it back, `cargo xtask rollback --to` the version before {}, \
+                 edit it, and migrate",
+                applied.version
+            ))
+    })
+}
+
+fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
+    let recorded = applied.down_checksum.as_ref()?;
+    let down = migration.down_script()?;
+    (recorded != down.checksum()).then(|| {
+        Finding::warning("modified-down", "the down was modified after its migration was applied")
+            .at(Place::file(down.path()))
+            .note(applied_then(applied))
+            .note("the ledger holds the down of that time; a rollback runs that one")
+            .help("roll back with `--down-from files` to run the edited one")
+    })
+}
+
+fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
+    (migration.name() != applied.name).then(|| {
+        Finding::error("renamed", format!("migration {} has another name than when it was applied", applied.version))
+            .at(Place::file(migration.path()))
+            .note(format!("it was applied as {} at {} by {}", applied.name, applied.at, applied.by))
+            .help("give the file its old name back; two branches may have used the same version")
+    })
+}
+
+fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
+    let file = format!("{}_{}.up.sql", applied.version, applied.name);
+    Finding::error(
+        "missing-file",
+        format!("the file of applied migration {}_{} is missing", applied.version, applied.name),
+    )
+    .at(Place::file(set.folder().join(file)))
+    .note(applied_then(applied))
+    .help("is this checkout older than the database? then update it")
+    .help("was the file removed? then bring it back: `git log --diff-filter=D -- PATH` finds its commit")
+}
+
+pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migration, newest: &Version) -> Finding {
+    let newest_file = set.get(newest).map_or_else(
+        || state.get(newest).map_or(newest.to_string(), |applied| format!("{newest}_{}", applied.name)),
+        |migration| migration.path().display().to_string(),
+    );
+    Finding::error("out-of-order", format!("migration {} is older than one that is applied", migration.version()))
+        .at(Place::file(migration.path()))
+        .note(format!("already applied: {newest_file}"))
+        .help("give it a later version, if it is applied nowhere yet")
+        .help("or apply it all the same with --allow-out-of-order")
+}
+
+pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding {
+    let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
+    let finding =
+        Finding::error("unfinished", format!("migration {version}_{name} began and did not end ({direction})"))
+            .note(format!("it began at {at} by {by}; {done} of its statements are done"));
+    let finding = match &unfinished.failed {
+        Some((statement, why)) => finding.note(format!("statement {statement} failed: {why}")),
+        None => finding.note("its script is not what it was when it began"),
+    };
+    let finding = match set.get(version) {
+        Some(migration) => finding.at(Place::file(migration.path())),
+        None => finding,
+    };
+    finding.help(format!("`cargo xtask resolve {version}` shows what is really there, and the ways out"))
+}
+
+pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Finding {
+    let (taken, other) = match from {
+        DownFrom::Ledger => ("the one in the ledger", "give `--down-from files` to run the one in the file"),
+        DownFrom::Files => ("the one in the file", "leave out `--down-from files` to run the one in the ledger"),
+    };
+    Finding::warning("modified-down", format!("the down of {} was modified after it was applied", applied.version))
+        .at(Place::file(file.path()))
+        .note(format!("{taken} is run"))
+        .help(other)
+}
+
+pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> Finding {
+    let Applied { version, name, .. } = applied;
+    match migration.and_then(|migration| Some((migration, migration.irreversible()?))) {
+        Some((migration, reason)) => {
+            Finding::error("irreversible", format!("migration {version}_{name} cannot be rolled back"))
+                .at(Place::file(migration.path()))
+                .note(format!("it is declared irreversible: {reason}"))
+                .help("write a new migration that repairs what is wrong")
+        }
+        None => Finding::error("no-down", format!("there is no down for migration {version}_{name}"))
+            .note(applied_then(applied))
+            .note("neither the folder nor the ledger has one")
+            .help("check out the commit that has its files"),
+    }
+}
+
+pub(super) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding {
+    let finding = Finding::error("no-such-version", format!("there is no migration {version}"));
+    match nearest(version, set.iter().map(|migration| migration.version())) {
+        Some(near) => finding.help(format!("did you mean {near}?")),
+        None => finding.help("`cargo xtask status` lists the versions"),
+    }
+}
+
+pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
+    let finding =
+        Finding::error("not-applied", format!("migration {version} is not applied, so there is no way down to it"));
+    match nearest(version, state.applied().map(|applied| &applied.version)) {
+        Some(near) => finding.help(format!("did you mean {near}?")),
+        None => finding.help("`cargo xtask status` lists what is applied"),
+    }
+}
+
+fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> Option<&'a str> {
+    crate::suggest::nearest(version.as_str(), known.map(Version::as_str))
+}
+
+pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
+    let finding = Finding::error(
+        "no-code",
+        format!("migration {version} is written in Rust, and this executable does not have it"),
+    )
+    .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)");
+    match set.get(version) {
+        Some(migration) => finding.at(Place::file(migration.path())),
+        None => finding,
+    }
+}
+
+pub(super) fn stale() -> Finding {
+    Finding::error("stale-plan", "the ledger changed after the plan was made; nothing was run")
+        .note("somebody else ran migrations in the meantime")
+        .help("look again with `cargo xtask status`, then repeat the command")
+}
+
+/// What is left to say of a direction that a plan cannot take at all.
+pub(super) fn nothing_unfinished() -> Finding {
+    Finding::error("nothing-unfinished", "no migration is unfinished; there is nothing to resolve")
+        .help("`cargo xtask status` shows what is applied and pending")
+}

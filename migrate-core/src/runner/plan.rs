@@ -1,0 +1,331 @@
+//! The plan: what would be run, or every reason why nothing can be.
+//!
+//! A pure function of the files, the state and the target. Nothing is read, nothing is sent.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::obstacle;
+use super::state::{Applied, State, Unfinished};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::ledger::Direction;
+use crate::source::{Body, Migration, MigrationSet, Script, Version};
+use crate::sql::Class;
+
+/// How far to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Up to the newest migration.
+    Latest,
+    /// Up until this version is applied, and no further.
+    UpTo(Version),
+    /// So many migrations up.
+    Up(usize),
+    /// So many migrations down, the one that was applied last first.
+    Down(usize),
+    /// Down until this version is the newest that is applied.
+    DownTo(Version),
+    /// Down to an empty ledger.
+    Zero,
+}
+
+/// Which down script is run when the file and the ledger hold different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DownFrom {
+    /// The one that was stored when the migration was applied: it fits what was applied.
+    #[default]
+    Ledger,
+    /// The one in the folder.
+    Files,
+}
+
+/// What the plan may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Apply migrations that are older than the newest applied one.
+    pub allow_out_of_order: bool,
+    /// Which down script is run when there are two.
+    pub down_from: DownFrom,
+}
+
+/// What will be run, in order, and the state of the ledger that it was made for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    steps: Vec<Step>,
+    warnings: Vec<Finding>,
+    newest: i64,
+    has_ledger: bool,
+}
+
+/// One script to run.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Up or down.
+    pub direction: Direction,
+    /// The version of the migration.
+    pub version: Version,
+    /// The name of the migration.
+    pub name: String,
+    /// What to run.
+    pub work: Work,
+    /// The migration's files, where they are here.
+    pub migration: Option<Arc<Migration>>,
+    /// The beginning that is already done.
+    pub resume: Option<Unfinished>,
+}
+
+/// What a step runs.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// An SQL script.
+    Sql(Arc<Script>),
+    /// A Rust function that was registered for the version.
+    Code,
+}
+
+impl Plan {
+    /// The steps, in the order in which they run.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What is worth knowing before it runs.
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The newest row of the ledger that the plan was made for.
+    pub(crate) fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// Whether there was a ledger when the plan was made.
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.has_ledger
+    }
+
+    /// A plan of these steps for this state, made outside of the usual rules by `resolve`.
+    pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
+        Self { steps, warnings: Vec::new(), newest: state.newest(), has_ledger: state.has_ledger() }
+    }
+}
+
+impl Step {
+    /// Whether it runs statement by statement, each committed on its own.
+    pub fn no_transaction(&self) -> bool {
+        matches!(&self.work, Work::Sql(script) if script.directives().no_transaction)
+    }
+}
+
+/// Makes the plan, or says everything that is in the way.
+///
+/// # Errors
+///
+/// [`ErrorKind::Plan`] with a finding for each obstacle.
+pub(crate) fn plan(
+    set: &MigrationSet,
+    state: &State,
+    stored: &BTreeMap<Version, Arc<str>>,
+    target: &Target,
+    policy: Policy,
+    has_code: &dyn Fn(&Version) -> bool,
+) -> Result<Plan> {
+    let mut planner =
+        Planner { set, state, stored, policy, has_code, steps: vec![], warnings: vec![], obstacles: vec![] };
+    match target {
+        Target::Latest => planner.up(&|_| true, usize::MAX),
+        Target::UpTo(version) => {
+            if set.get(version).is_none() {
+                planner.obstacles.push(obstacle::no_such_version(set, version));
+            }
+            planner.up(&|migration| migration.version() <= version, usize::MAX);
+        }
+        Target::Up(count) => planner.up(&|_| true, *count),
+        Target::Down(count) => planner.down(&|_| true, *count),
+        Target::DownTo(version) => {
+            if state.get(version).is_none() {
+                planner.obstacles.push(obstacle::not_applied(state, version));
+            }
+            planner.down(&|applied| applied.version > *version, usize::MAX);
+        }
+        Target::Zero => planner.down(&|_| true, usize::MAX),
+    }
+    planner.finish()
+}
+
+struct Planner<'a> {
+    set: &'a MigrationSet,
+    state: &'a State,
+    stored: &'a BTreeMap<Version, Arc<str>>,
+    policy: Policy,
+    has_code: &'a dyn Fn(&Version) -> bool,
+    steps: Vec<Step>,
+    warnings: Vec<Finding>,
+    obstacles: Vec<Finding>,
+}
+
+impl Planner<'_> {
+    fn finish(self) -> Result<Plan> {
+        if !self.obstacles.is_empty() {
+            return Err(Error::of(ErrorKind::Plan, self.obstacles));
+        }
+        let (newest, has_ledger) = (self.state.newest(), self.state.has_ledger());
+        Ok(Plan { steps: self.steps, warnings: self.warnings, newest, has_ledger })
+    }
+
+    fn up(&mut self, wanted: &dyn Fn(&Migration) -> bool, count: usize) {
+        let (problems, warnings) = obstacle::compare(self.set, self.state);
+        self.obstacles.extend(problems);
+        self.warnings.extend(warnings);
+        self.resume(None);
+        let newest = self.state.version();
+        let started = self.steps.iter().find(|step| step.direction == Direction::Up).map(|step| step.version.clone());
+        let pending = self.set.iter().filter(|migration| {
+            self.state.get(migration.version()).is_none() && started.as_ref() != Some(migration.version())
+        });
+        let left = count.saturating_sub(usize::from(started.is_some()));
+        for migration in pending.filter(|migration| wanted(migration)).take(left) {
+            if let Some(newest) = newest.filter(|newest| migration.version() < newest)
+                && !self.policy.allow_out_of_order
+            {
+                self.obstacles.push(obstacle::out_of_order(self.set, self.state, migration, newest));
+                continue;
+            }
+            let work = match migration.body() {
+                Body::Sql { up, .. } => Work::Sql(up.clone()),
+                Body::Code { .. } => Work::Code,
+            };
+            self.code_is_here(migration.version(), &work);
+            self.push(Direction::Up, migration.version(), migration.name(), work, None);
+        }
+    }
+
+    fn down(&mut self, wanted: &dyn Fn(&Applied) -> bool, count: usize) {
+        self.resume(Some(Direction::Down));
+        let started = self.steps.first().map(|step| step.version.clone());
+        let left = count.saturating_sub(usize::from(started.is_some()));
+        let mut applied: Vec<&Applied> = self
+            .state
+            .applied()
+            .filter(|applied| wanted(applied) && started.as_ref() != Some(&applied.version))
+            .collect();
+        applied.sort_by_key(|applied| std::cmp::Reverse(applied.id));
+        for applied in applied.into_iter().take(left) {
+            match self.way_down(applied) {
+                Ok(work) => {
+                    self.code_is_here(&applied.version, &work);
+                    self.push(Direction::Down, &applied.version, &applied.name, work, None);
+                }
+                Err(finding) => self.obstacles.push(*finding),
+            }
+        }
+    }
+
+    /// What undoes an applied migration: the stored script, or the one in the folder.
+    fn way_down(&mut self, applied: &Applied) -> std::result::Result<Work, Box<Finding>> {
+        let migration = self.set.get(&applied.version);
+        if matches!(migration.map(|m| m.body()), Some(Body::Code { .. })) {
+            return Ok(Work::Code);
+        }
+        let file = migration.and_then(|m| m.down_script());
+        let stored = self.stored.get(&applied.version);
+        match (file, stored) {
+            (Some(file), Some(stored)) if file.text() != stored => {
+                self.warnings.push(obstacle::two_downs(file, applied, self.policy.down_from));
+                Ok(Work::Sql(match self.policy.down_from {
+                    DownFrom::Files => file.clone(),
+                    DownFrom::Ledger => recorded(applied, stored),
+                }))
+            }
+            (Some(file), _) => Ok(Work::Sql(file.clone())),
+            (None, Some(stored)) => Ok(Work::Sql(recorded(applied, stored))),
+            (None, None) => Err(Box::new(obstacle::no_way_down(migration.map(|m| &**m), applied))),
+        }
+    }
+
+    /// Takes up what was interrupted, where that is certain to be right.
+    fn resume(&mut self, only: Option<Direction>) {
+        let Some(unfinished) = self.state.unfinished() else { return };
+        let certain = unfinished.failed.is_none() && only.is_none_or(|direction| direction == unfinished.direction);
+        match self.script_of(unfinished).filter(|script| certain && is_certain(script, unfinished.done)) {
+            Some(script) => {
+                let work = Work::Sql(script);
+                let (version, name) = (&unfinished.version, &unfinished.name);
+                self.push(unfinished.direction, version, name, work, Some(unfinished.clone()));
+                if unfinished.direction == Direction::Down && only.is_none() {
+                    self.again(&unfinished.version);
+                }
+            }
+            None => self.obstacles.push(obstacle::unfinished(self.set, unfinished)),
+        }
+    }
+
+    /// A migration whose interrupted way down is finished first is pending after that.
+    fn again(&mut self, version: &Version) {
+        if let Some(Body::Sql { up, .. }) = self.set.get(version).map(|m| m.body()) {
+            let name = self.set.get(version).map_or("", |m| m.name());
+            self.push(Direction::Up, version, name, Work::Sql(up.clone()), None);
+        }
+    }
+
+    /// The script that an unfinished migration was running, if it is still the same.
+    fn script_of(&self, unfinished: &Unfinished) -> Option<Arc<Script>> {
+        script_of(self.set, self.stored, unfinished)
+    }
+
+    fn code_is_here(&mut self, version: &Version, work: &Work) {
+        if matches!(work, Work::Code) && !(self.has_code)(version) {
+            self.obstacles.push(obstacle::no_code(self.set, version));
+        }
+    }
+
+    fn push(&mut self, direction: Direction, version: &Version, name: &str, work: Work, resume: Option<Unfinished>) {
+        let migration = self.set.get(version).cloned();
+        self.steps.push(Step { direction, version: version.clone(), name: name.to_owned(), work, migration, resume });
+    }
+}
+
+/// Whether it can be found out if the first statement that is not recorded was done all the same.
+fn is_certain(script: &Script, done: usize) -> bool {
+    let next = script.statements().get(done).map(|statement| statement.class);
+    !matches!(next, Some(Class::MayCommit | Class::OutsideTransaction))
+}
+
+/// The script that an unfinished migration was running, if it is still the same.
+pub(super) fn script_of(
+    set: &MigrationSet,
+    stored: &BTreeMap<Version, Arc<str>>,
+    unfinished: &Unfinished,
+) -> Option<Arc<Script>> {
+    let migration = set.get(&unfinished.version);
+    let (file, checksum) = match (unfinished.direction, migration.map(|m| m.body())) {
+        (Direction::Up, Some(Body::Sql { up, .. })) => (Some(up), &unfinished.up_checksum),
+        (Direction::Down, Some(Body::Sql { down, .. })) => (down.as_ref(), &unfinished.down_checksum),
+        (direction, _) => {
+            (None, if direction == Direction::Up { &unfinished.up_checksum } else { &unfinished.down_checksum })
+        }
+    };
+    if let Some(file) = file.filter(|file| checksum.as_ref() == Some(file.checksum())) {
+        return Some(file.clone());
+    }
+    let stored = stored.get(&unfinished.version).filter(|_| unfinished.direction == Direction::Down)?;
+    Some(recorded_script(&unfinished.version, &unfinished.name, stored))
+        .filter(|script| checksum.as_ref() == Some(script.checksum()))
+}
+
+fn recorded(applied: &Applied, text: &Arc<str>) -> Arc<Script> {
+    recorded_script(&applied.version, &applied.name, text)
+}
+
+/// A down script as the ledger holds it, under the name that its file had.
+fn recorded_script(version: &Version, name: &str, text: &Arc<str>) -> Arc<Script> {
+    let path = PathBuf::from(format!("(ledger) {version}_{name}.down.sql"));
+    Arc::new(Script::recorded(path, text.clone()))
+}

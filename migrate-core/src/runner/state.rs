@@ -1,0 +1,222 @@
+//! What the rows of a ledger mean for the present: applied, pending, unfinished.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::{Direction, Event, LedgerEntry};
+use crate::source::{Checksum, Version};
+
+/// The present state of a database, derived from its ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    applied: BTreeMap<Version, Applied>,
+    unfinished: Option<Unfinished>,
+    newest: i64,
+    has_ledger: bool,
+}
+
+/// A migration that is applied, as the ledger tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The row that says so.
+    pub id: i64,
+    /// The version, as it was written then.
+    pub version: Version,
+    /// The name that it had then.
+    pub name: String,
+    /// The checksum that its up had then.
+    pub up_checksum: Option<Checksum>,
+    /// The checksum that its down had then.
+    pub down_checksum: Option<Checksum>,
+    /// When, in UTC, as RFC 3339.
+    pub at: String,
+    /// Who: the person, or else the role that logged in.
+    pub by: String,
+}
+
+/// A migration without a transaction that began and did not end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The row with which it began.
+    pub id: i64,
+    /// The version of the migration.
+    pub version: Version,
+    /// The name of the migration.
+    pub name: String,
+    /// Which script was running.
+    pub direction: Direction,
+    /// How many statements of it are recorded as done.
+    pub done: usize,
+    /// The statement that failed, from 1, and why; `None` when the runner was interrupted.
+    pub failed: Option<(usize, String)>,
+    /// The checksum that its up had then.
+    pub up_checksum: Option<Checksum>,
+    /// The checksum that its down had then.
+    pub down_checksum: Option<Checksum>,
+    /// When it began, in UTC, as RFC 3339.
+    pub at: String,
+    /// Who: the person, or else the role that logged in.
+    pub by: String,
+}
+
+impl State {
+    /// Derives the state from all rows, oldest first, and the number of the newest row; `None`
+    /// is a database that has no ledger yet.
+    pub(crate) fn derive(ledger: Option<(Vec<LedgerEntry>, i64)>) -> Self {
+        let Some((entries, newest)) = ledger else { return Self::default() };
+        let mut state = Self { newest, has_ledger: true, ..Self::default() };
+        for entry in entries {
+            state.take(entry);
+        }
+        state
+    }
+
+    fn take(&mut self, entry: LedgerEntry) {
+        match (entry.event, entry.direction) {
+            (Event::Applied | Event::Baselined | Event::Resolved, Direction::Up) => {
+                self.finish(&entry.version);
+                self.applied.insert(entry.version.clone(), entry.into());
+            }
+            (Event::RolledBack | Event::Resolved, Direction::Down) => {
+                self.finish(&entry.version);
+                self.applied.remove(&entry.version);
+            }
+            (Event::Started, _) => self.unfinished = Some(entry.into()),
+            (Event::Progress, _) => self.note_progress(&entry, None),
+            (Event::Failed, _) => self.note_progress(&entry, entry.note.clone()),
+            // Other combinations are never written; an observation says nothing about versions.
+            (Event::Applied | Event::Baselined, Direction::Down)
+            | (Event::RolledBack, Direction::Up)
+            | (Event::Observed, _) => {}
+        }
+    }
+
+    fn finish(&mut self, version: &Version) {
+        if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.version == *version) {
+            self.unfinished = None;
+        }
+    }
+
+    fn note_progress(&mut self, entry: &LedgerEntry, why: Option<String>) {
+        let Some(unfinished) = self.unfinished.as_mut().filter(|u| u.version == entry.version) else { return };
+        let statement = entry.statement.unwrap_or(0);
+        if entry.event == Event::Failed {
+            unfinished.failed = Some((statement, why.unwrap_or_default()));
+        } else {
+            unfinished.done = statement;
+            unfinished.failed = None;
+        }
+    }
+
+    /// The applied migrations, the oldest version first.
+    pub fn applied(&self) -> impl DoubleEndedIterator<Item = &Applied> {
+        self.applied.values()
+    }
+
+    /// The row that says that a version is applied.
+    pub fn get(&self, version: &Version) -> Option<&Applied> {
+        self.applied.get(version)
+    }
+
+    /// The newest version that is applied.
+    pub fn version(&self) -> Option<&Version> {
+        self.applied.keys().next_back()
+    }
+
+    /// The migration that began and did not end, if there is one.
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
+    }
+
+    /// Whether this database has a ledger at all.
+    pub fn has_ledger(&self) -> bool {
+        self.has_ledger
+    }
+
+    /// The number of the newest row of the ledger; two equal numbers are two equal states.
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+}
+
+impl From<LedgerEntry> for Applied {
+    fn from(entry: LedgerEntry) -> Self {
+        Self {
+            id: entry.id,
+            version: entry.version,
+            name: entry.name,
+            up_checksum: entry.up_checksum,
+            down_checksum: entry.down_checksum,
+            at: entry.at,
+            by: entry.by,
+        }
+    }
+}
+
+impl From<LedgerEntry> for Unfinished {
+    fn from(entry: LedgerEntry) -> Self {
+        Self {
+            id: entry.id,
+            version: entry.version,
+            name: entry.name,
+            direction: entry.direction,
+            done: 0,
+            failed: None,
+            up_checksum: entry.up_checksum,
+            down_checksum: entry.down_checksum,
+            at: entry.at,
+            by: entry.by,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A ledger in shorthand: `applied 1 up`, `progress 2 up 1`; the number at the end is the statement.
+    pub(crate) fn state(rows: &[&str]) -> State {
+        let entries = rows.iter().zip(1..).map(|(row, id)| {
+            let mut words = row.split(' ');
+            let event = words.next().unwrap().parse().unwrap();
+            let version: Version = words.next().unwrap().parse().unwrap();
+            let direction = if words.next() == Some("down") { Direction::Down } else { Direction::Up };
+            LedgerEntry {
+                id,
+                event,
+                direction,
+                name: format!("m{version}"),
+                version,
+                statement: words.next().map(|n| n.parse().unwrap()),
+                up_checksum: None,
+                down_checksum: None,
+                at: String::new(),
+                by: String::new(),
+                note: None,
+            }
+        });
+        State::derive(Some((entries.collect(), rows.len() as i64)))
+    }
+
+    fn versions(state: &State) -> Vec<&str> {
+        state.applied().map(|a| a.version.as_str()).collect()
+    }
+
+    #[test]
+    fn the_last_event_of_a_version_decides() {
+        let state = state(&["baselined 1 up", "applied 2 up", "applied 3 up", "rolled_back 2 down"]);
+        assert_eq!(versions(&state), ["1", "3"]);
+        assert_eq!(state.unfinished(), None);
+    }
+
+    #[test]
+    fn progress_and_failure_belong_to_the_unfinished_one() {
+        let begun = state(&["started 1 up", "progress 1 up 2", "failed 1 up 3"]);
+        let unfinished = begun.unfinished().unwrap();
+        assert_eq!((unfinished.done, unfinished.failed.as_ref().map(|f| f.0)), (2, Some(3)));
+        assert_eq!(versions(&begun), Vec::<&str>::new());
+        let resolved = state(&["started 1 up", "failed 1 up 1", "resolved 1 up"]);
+        assert_eq!((versions(&resolved), resolved.unfinished()), (vec!["1"], None));
+        let undone = state(&["applied 1 up", "started 1 down", "resolved 1 down"]);
+        assert_eq!(versions(&undone), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,89 @@
+//! Files and ledger side by side, for people to look at.
+
+use super::obstacle;
+use super::state::{State, Unfinished};
+use crate::finding::Finding;
+use crate::source::{MigrationSet, Version};
+
+/// Where a chain stands.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The newest version that is applied.
+    pub version: Option<Version>,
+    /// What is applied, oldest first.
+    pub applied: Vec<AppliedStatus>,
+    /// What is not, oldest first.
+    pub pending: Vec<PendingStatus>,
+    /// The migration that began and did not end.
+    pub unfinished: Option<Unfinished>,
+    /// Everything that does not fit together, the errors before the warnings.
+    pub problems: Vec<Finding>,
+    /// Whether the database has a ledger at all.
+    pub has_ledger: bool,
+}
+
+/// A migration that is applied.
+#[derive(Debug, Clone)]
+pub struct AppliedStatus {
+    /// Its version.
+    pub version: Version,
+    /// Its name.
+    pub name: String,
+    /// When it was applied, in UTC, as RFC 3339.
+    pub at: String,
+    /// Who applied it.
+    pub by: String,
+    /// Whether its up is another one than when it was applied.
+    pub modified: bool,
+    /// Whether its down is another one than when it was applied.
+    pub down_modified: bool,
+    /// Whether its file is not here.
+    pub missing: bool,
+}
+
+/// A migration that is not applied.
+#[derive(Debug, Clone)]
+pub struct PendingStatus {
+    /// Its version.
+    pub version: Version,
+    /// Its name.
+    pub name: String,
+    /// Whether it is older than one that is applied.
+    pub out_of_order: bool,
+}
+
+impl Status {
+    /// Compares files and ledger.
+    pub(super) fn of(set: &MigrationSet, state: &State) -> Self {
+        let (mut problems, warnings) = obstacle::compare(set, state);
+        let unfinished = state.unfinished().cloned();
+        problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
+        let newest = state.version().cloned();
+        let mut pending = Vec::new();
+        for migration in set.iter().filter(|migration| state.get(migration.version()).is_none()) {
+            let later = newest.as_ref().filter(|newest| migration.version() < newest);
+            problems.extend(later.map(|newest| obstacle::out_of_order(set, state, migration, newest)));
+            let (version, name) = (migration.version().clone(), migration.name().to_owned());
+            pending.push(PendingStatus { version, name, out_of_order: later.is_some() });
+        }
+        problems.extend(warnings);
+        let applied = state.applied().map(|applied| {
+            let file = set.get(&applied.version);
+            let up = file.map(|migration| migration.up_checksum());
+            let down = file.and_then(|migration| migration.down_script()).map(|script| script.checksum());
+            AppliedStatus {
+                version: applied.version.clone(),
+                name: applied.name.clone(),
+                at: applied.at.clone(),
+                by: applied.by.clone(),
+                modified: up.is_some() && applied.up_checksum.is_some() && applied.up_checksum.as_ref() != up,
+                down_modified: down.is_some()
+                    && applied.down_checksum.is_some()
+                    && applied.down_checksum.as_ref() != down,
+                missing: file.is_none(),
+            }
+        });
+        let applied = applied.collect();
+        Self { version: newest, applied, pending, unfinished, problems, has_ledger: state.has_ledger() }
+    }
+}

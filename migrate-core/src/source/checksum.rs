@@ -1,0 +1,67 @@
+//! Checksums: how the ledger knows that a file was changed after it was applied.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The digest of a script, written `sha256:<hex>`.
+///
+/// It covers the text after [`normalise`]: without a byte order mark, with `\n` at the end
+/// of lines. The algorithm stands in front, so that a later version can use another one and
+/// still understand what an earlier one wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Checksum(Box<str>);
+
+impl Checksum {
+    /// Computes the checksum of a text that is already normalised.
+    pub fn of(text: &str) -> Self {
+        let mut written = String::with_capacity(71);
+        written.push_str("sha256:");
+        for byte in Sha256::digest(text.as_bytes()) {
+            written.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            written.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        }
+        Self(written.into())
+    }
+
+    /// A checksum as the ledger holds it.
+    pub fn recorded(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Removes a byte order mark and turns CRLF into LF, so that every checkout of a file is one text.
+///
+/// The same text is sent to the server: the body of a function must not depend on the
+/// line endings of the machine that created it.
+pub fn normalise(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_sha256_in_hex() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Checksum::of("").as_str(), empty);
+    }
+
+    #[test]
+    fn line_endings_and_a_byte_order_mark_do_not_count() {
+        assert_eq!(normalise("\u{feff}a;\r\nb;\r\n"), "a;\nb;\n");
+        assert_ne!(Checksum::of("a; \n"), Checksum::of("a;\n"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Directives: comments at the head of a file that say how it is to be run.
+//!
+//! ```sql
+//! -- migrate: no-transaction
+//! -- migrate: lock-timeout 2s
+//! ```
+//!
+//! What they mean is left to the runner, the laws and the rules that read them.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squawk_lexer::{TokenKind, tokenize};
+
+use crate::duration;
+use crate::finding::{Finding, Place};
+
+/// What the head of one file declares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// Run statement by statement, each committed on its own.
+    pub no_transaction: bool,
+    /// Why the down cannot bring the data back.
+    pub lossy: Option<String>,
+    /// Why there is no down.
+    pub irreversible: Option<String>,
+    /// The rules that are allowed to be broken, each with its reason.
+    pub allow: Vec<(String, String)>,
+    /// How long a statement waits for a lock; zero waits for ever.
+    pub lock_timeout: Option<Duration>,
+    /// How long a statement may run; zero lets it run for ever.
+    pub statement_timeout: Option<Duration>,
+}
+
+const MARK: &str = "migrate:";
+const NAMES: [&str; 6] = ["no-transaction", "lossy", "irreversible", "allow", "lock-timeout", "statement-timeout"];
+
+/// Reads the directives of a script, and what is wrong with them.
+pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
+    let mut directives = Directives::default();
+    let mut findings = Vec::new();
+    let mut at_head = true;
+    let mut at = 0;
+    for token in tokenize(text) {
+        let span = at..at + token.len as usize;
+        at = span.end;
+        match token.kind {
+            TokenKind::Whitespace | TokenKind::BlockComment { .. } => {}
+            TokenKind::LineComment => {
+                let body = text[span.clone()].trim_start_matches('-').trim();
+                let Some(directive) = body.strip_prefix(MARK) else { continue };
+                let place = Place::within(path, text.clone(), span.start..trimmed_end(text, &span));
+                let outcome = if at_head {
+                    directives.take(directive.trim())
+                } else {
+                    Err(Finding::error("directive-place", "a directive must stand before the first statement")
+                        .help("move the line to the head of the file"))
+                };
+                findings.extend(outcome.err().map(|finding| finding.at(place)));
+            }
+            _ => at_head = false,
+        }
+    }
+    (directives, findings)
+}
+
+fn trimmed_end(text: &str, span: &Range<usize>) -> usize {
+    span.start + text[span.clone()].trim_end().len()
+}
+
+impl Directives {
+    /// Takes one directive: its name and what follows it.
+    fn take(&mut self, directive: &str) -> Result<(), Finding> {
+        let (name, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+        let rest = rest.trim();
+        match name {
+            "no-transaction" if rest.is_empty() => once(&mut self.no_transaction, name),
+            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes nothing after it")
+                .help("remove the words after it")),
+            "lossy" => set(&mut self.lossy, name, reason(name, rest)?),
+            "irreversible" => set(&mut self.irreversible, name, reason(name, rest)?),
+            "allow" => {
+                let (rule, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                self.allow.push((rule.to_owned(), reason(name, why.trim())?));
+                Ok(())
+            }
+            "lock-timeout" => set(&mut self.lock_timeout, name, time(name, rest)?),
+            "statement-timeout" => set(&mut self.statement_timeout, name, time(name, rest)?),
+            other => Err(unknown(other)),
+        }
+    }
+}
+
+fn once(flag: &mut bool, name: &str) -> Result<(), Finding> {
+    if std::mem::replace(flag, true) { Err(twice(name)) } else { Ok(()) }
+}
+
+fn set<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Finding> {
+    if slot.replace(value).is_some() { Err(twice(name)) } else { Ok(()) }
+}
+
+fn twice(name: &str) -> Finding {
+    Finding::error("directive-twice", format!("`{name}` is declared twice")).help("remove one of the two lines")
+}
+
+fn reason(name: &str, text: &str) -> Result<String, Finding> {
+    if text.is_empty() {
+        let form = if name == "allow" { "allow RULE reason".to_owned() } else { format!("{name} reason") };
+        return Err(Finding::error("directive-reason", format!("`{name}` needs a reason"))
+            .help(format!("say why, for whoever reads it in a year: `-- migrate: {form}`")));
+    }
+    Ok(text.to_owned())
+}
+
+fn time(name: &str, text: &str) -> Result<Duration, Finding> {
+    duration::parse(text).ok_or_else(|| {
+        Finding::error("directive-value", format!("`{text}` is not a time"))
+            .help(format!("write a number with its unit (ms, s, min, h): `-- migrate: {name} 2s`"))
+    })
+}
+
+fn unknown(name: &str) -> Finding {
+    let finding = Finding::error("directive-unknown", format!("there is no directive `{name}`"));
+    match crate::suggest::nearest(name, NAMES) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => finding.help(format!("the directives are {}", NAMES.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str) -> Vec<&'static str> {
+        read(Path::new("a.sql"), &text.into()).1.iter().map(|f| f.code).collect()
+    }
+
+    #[test]
+    fn every_directive_is_read() {
+        let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n-- migrate: allow ban-x on purpose\n\
+                    /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
+        let (found, findings) = read(Path::new("a.sql"), &text.into());
+        assert!(findings.is_empty(), "{findings:?}");
+        let expected = Directives {
+            no_transaction: true,
+            lossy: Some("it is gone".into()),
+            irreversible: None,
+            allow: vec![("ban-x".into(), "on purpose".into())],
+            lock_timeout: Some(Duration::from_millis(250)),
+            statement_timeout: Some(Duration::from_secs(600)),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_a_finding() {
+        assert_eq!(codes("-- migrate: no-transactions"), ["directive-unknown"]);
+        assert_eq!(codes("-- migrate: lossy"), ["directive-reason"]);
+        assert_eq!(codes("-- migrate: allow x"), ["directive-reason"]);
+        assert_eq!(codes("-- migrate: lock-timeout soon"), ["directive-value"]);
+        assert_eq!(codes("-- migrate: lossy a\n-- migrate: lossy b"), ["directive-twice"]);
+        assert_eq!(codes("select 1; -- migrate: lossy a"), ["directive-place"]);
+        assert!(codes("select '-- migrate: x'; -- to migrate: nothing").is_empty());
+    }
+}

@@ -1,0 +1,95 @@
+//! Versions: the numbers that put migrations in order.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+/// The version of a migration: digits, as they stand in the file name.
+///
+/// Versions compare as numbers of any width, so `9` comes before `10`, and `007` is the same
+/// version as `7`; each prints as it was written.
+#[derive(Debug, Clone)]
+pub struct Version(Box<str>);
+
+/// A text that is not a version: something other than digits, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAVersion;
+
+impl Version {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn significant(&self) -> &str {
+        self.0.trim_start_matches('0')
+    }
+}
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if digits { Ok(Self(text.into())) } else { Err(NotAVersion) }
+    }
+}
+
+impl From<u64> for Version {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.significant(), other.significant());
+        a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Version {}
+
+impl std::hash::Hash for Version {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.significant().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn versions_order_as_their_numbers(a in 0u64.., b in 0u64.., zeros in 0usize..4) {
+            let left: Version = format!("{}{a}", "0".repeat(zeros)).parse().unwrap();
+            proptest::prop_assert_eq!(left.cmp(&Version::from(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn only_digits_are_a_version() {
+        for text in ["", "1a", "-1", "1.2", "١"] {
+            assert_eq!(text.parse::<Version>().err(), Some(NotAVersion), "{text}");
+        }
+    }
+}

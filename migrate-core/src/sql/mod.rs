@@ -1,0 +1,57 @@
+//! SQL text, as far as a runner has to understand it: where each statement begins and ends,
+//! and which statements a migration cannot hold.
+//!
+//! Tokens come from squawk's PostgreSQL lexer. What a statement means is left to the server.
+
+mod index;
+mod refuse;
+mod split;
+mod words;
+
+use std::ops::Range;
+
+pub(crate) use index::IndexName;
+pub(crate) use refuse::refused;
+pub use split::{Flaw, FlawKind, split};
+
+/// One statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The bytes of the script from its first word to its last, without the semicolon.
+    pub span: Range<usize>,
+    /// What a runner has to know about it.
+    pub class: Class,
+}
+
+/// What a runner has to know about a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It can run in a transaction with others.
+    Plain,
+    /// It begins or ends a transaction: `BEGIN`, `COMMIT` and their kin; savepoints are plain.
+    TransactionControl,
+    /// It changes the session and nothing else: `SET`, `RESET`.
+    Session,
+    /// It may end transactions on its own: `CALL`, and a `DO` whose body has a `COMMIT` or `ROLLBACK`.
+    MayCommit,
+    /// `CREATE INDEX CONCURRENTLY`: outside transactions only, and leaves an invalid index on failure.
+    CreateIndexConcurrently,
+    /// `DROP INDEX CONCURRENTLY`.
+    DropIndexConcurrently,
+    /// Outside transactions only, and harmless when run again: `VACUUM`, `REINDEX … CONCURRENTLY` and so on.
+    Maintenance,
+    /// Outside transactions only, and not harmless when run again: `CREATE DATABASE` and so on.
+    OutsideTransaction,
+    /// `COPY … FROM STDIN` or `TO STDOUT`: needs a client that sends or takes the data.
+    CopyWithClient,
+}
+
+impl Class {
+    /// Whether the server refuses it inside a transaction block.
+    pub fn needs_no_transaction(self) -> bool {
+        matches!(
+            self,
+            Self::CreateIndexConcurrently | Self::DropIndexConcurrently | Self::Maintenance | Self::OutsideTransaction
+        )
+    }
+}

@@ -1,0 +1,71 @@
+//! What a migration cannot hold, said before anything of it runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Class, Flaw, FlawKind, Statement};
+use crate::finding::{Finding, Place};
+
+/// The findings for one script: what is not SQL in it, and what cannot run the way it would be run.
+pub(crate) fn refused(
+    path: &Path,
+    text: &Arc<str>,
+    statements: &[Statement],
+    flaws: &[Flaw],
+    transaction: bool,
+) -> Vec<Finding> {
+    let place = |span: &std::ops::Range<usize>| Place::within(path, text.clone(), span.clone());
+    let flaws = flaws.iter().map(|flaw| describe(flaw.kind).at(place(&flaw.span)));
+    let statements = statements.iter().filter_map(|statement| {
+        let finding = refuse(statement.class, transaction)?;
+        Some(finding.at(place(&statement.span)))
+    });
+    flaws.chain(statements).collect()
+}
+
+/// Why a statement of this class cannot be part of a script, if it cannot.
+fn refuse(class: Class, transaction: bool) -> Option<Finding> {
+    match class {
+        Class::CopyWithClient => Some(
+            Finding::error("copy-client", "COPY with the client's data cannot be part of a migration")
+                .note("there is no client beside the migration that could send or take the rows")
+                .help("write the rows as INSERT statements"),
+        ),
+        Class::TransactionControl if transaction => Some(
+            Finding::error("transaction-control", "a transactional migration cannot begin or end a transaction")
+                .note("it runs in a transaction of its own, together with its row in the ledger")
+                .help("remove the statement, or put `-- migrate: no-transaction` at the head of the file"),
+        ),
+        Class::TransactionControl => Some(
+            Finding::error("transaction-control", "a no-transaction migration cannot begin or end a transaction")
+                .note("each of its statements is committed on its own, so that its progress can be recorded")
+                .help("move what belongs into one transaction to a migration without the directive"),
+        ),
+        class if transaction && class.needs_no_transaction() => Some(
+            Finding::error("needs-no-transaction", "this statement cannot run inside a transaction")
+                .note("PostgreSQL refuses it in a transaction block, and this migration runs in one")
+                .help("put `-- migrate: no-transaction` on a line of its own at the head of the file"),
+        ),
+        _ => None,
+    }
+}
+
+/// What makes a script uncertain, in words.
+fn describe(kind: FlawKind) -> Finding {
+    match kind {
+        FlawKind::UnterminatedQuote(what) => {
+            Finding::error("unterminated-quote", format!("this {what} never ends")).help(format!("close the {what}"))
+        }
+        FlawKind::UnterminatedStatement => {
+            Finding::error("unterminated-statement", "the last statement does not end with a semicolon")
+                .note("a file that was cut off looks the same, so it is not run")
+                .help("add the missing `;`, or the missing rest")
+        }
+        FlawKind::OpenParenthesis => {
+            Finding::error("open-parenthesis", "this parenthesis is never closed").help("add the missing `)`")
+        }
+        FlawKind::MetaCommand => Finding::error("meta-command", "a psql command cannot be part of a migration")
+            .note("commands with a backslash are carried out by psql; the server does not know them")
+            .help("remove the line, or write it as SQL"),
+    }
+}

@@ -1,0 +1,247 @@
+//! Cuts a script into statements.
+//!
+//! A semicolon ends a statement unless it stands in parentheses (a rule with several actions)
+//! or in the body of an SQL-standard function (`BEGIN ATOMIC … END`); strings, dollar quotes,
+//! quoted names and nested comments are single tokens of the lexer. These are the rules of
+//! psql's own scanner, `src/fe_utils/psqlscan.l`.
+
+use std::ops::Range;
+
+use squawk_lexer::{LiteralKind, Token, TokenKind, tokenize};
+
+use super::{Class, Statement, words::classify};
+
+/// Something in a script that makes its statements uncertain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// The bytes of the script to point at.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: FlawKind,
+}
+
+/// What makes the statements of a script uncertain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlawKind {
+    /// A string, a quoted name, a dollar quote or a comment that never ends.
+    UnterminatedQuote(&'static str),
+    /// The last statement has no semicolon, so a part of it may be missing.
+    UnterminatedStatement,
+    /// A parenthesis is never closed, so the end of the statement is not known.
+    OpenParenthesis,
+    /// A command of psql, such as `\restrict` or `\copy`.
+    MetaCommand,
+}
+
+/// Cuts `text` into its statements, and lists everything that makes them uncertain.
+pub fn split(text: &str) -> (Vec<Statement>, Vec<Flaw>) {
+    let mut splitter = Splitter { text, ..Splitter::default() };
+    splitter.run();
+    (splitter.statements, splitter.flaws)
+}
+
+#[derive(Default)]
+struct Splitter<'a> {
+    text: &'a str,
+    statements: Vec<Statement>,
+    flaws: Vec<Flaw>,
+    words: Vec<&'a str>,
+    start: usize,
+    end: usize,
+    parentheses: Vec<usize>,
+    /// How many `BEGIN ATOMIC` and `CASE` of a function body are open.
+    body: usize,
+}
+
+impl<'a> Splitter<'a> {
+    fn run(&mut self) {
+        let mut from = 0;
+        while let Some(resume) = self.scan(from) {
+            from = resume;
+        }
+        if self.words.is_empty() {
+            return;
+        }
+        let span = self.start..self.end;
+        let quote_is_open = self.flaws.iter().any(|f| matches!(f.kind, FlawKind::UnterminatedQuote(_)));
+        if let Some(open) = self.parentheses.first() {
+            self.flaws.push(Flaw { span: *open..open + 1, kind: FlawKind::OpenParenthesis });
+        } else if !quote_is_open {
+            self.flaws.push(Flaw { span: span.clone(), kind: FlawKind::UnterminatedStatement });
+        }
+        self.finish();
+    }
+
+    /// Reads tokens from the byte `from` to the end, or to where reading has to start again.
+    fn scan(&mut self, from: usize) -> Option<usize> {
+        let mut at = from;
+        for token in tokenize(&self.text[from..]) {
+            let span = at..at + token.len as usize;
+            at = span.end;
+            match token.kind {
+                TokenKind::Eof => break,
+                TokenKind::Whitespace | TokenKind::LineComment => {}
+                TokenKind::BlockComment { terminated } => {
+                    if !terminated {
+                        self.unterminated(&span, "comment");
+                    }
+                }
+                TokenKind::Semi if self.parentheses.is_empty() && self.body == 0 => {
+                    let copies = self.finish() == Some(Class::CopyWithClient);
+                    if copies {
+                        return Some(self.after_copy_data(at));
+                    }
+                }
+                TokenKind::Unknown if self.text[span.clone()].starts_with('\\') => {
+                    let line = self.text[at..].find('\n').map_or(self.text.len(), |n| at + n);
+                    self.flaws.push(Flaw { span: span.start..line, kind: FlawKind::MetaCommand });
+                    return Some(line);
+                }
+                _ => self.word(token, span),
+            }
+        }
+        None
+    }
+
+    /// Takes a token that is part of a statement.
+    fn word(&mut self, token: Token, span: Range<usize>) {
+        if let Some(what) = unterminated(token.kind) {
+            self.unterminated(&span, what);
+        }
+        match token.kind {
+            TokenKind::OpenParen => self.parentheses.push(span.start),
+            TokenKind::CloseParen => drop(self.parentheses.pop()),
+            TokenKind::Ident => self.track_body(&self.text[span.clone()]),
+            _ => {}
+        }
+        if self.words.is_empty() {
+            self.start = span.start;
+        }
+        self.end = span.end;
+        self.words.push(&self.text[span]);
+    }
+
+    /// Follows `BEGIN ATOMIC … CASE … END … END` in the body of an SQL-standard function.
+    fn track_body(&mut self, word: &str) {
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
+        let opens = is("atomic")
+            && self.words.last().is_some_and(|last| last.eq_ignore_ascii_case("begin"))
+            && creates_routine(&self.words);
+        if opens || (self.body > 0 && is("case")) {
+            self.body += 1;
+        } else if self.body > 0 && is("end") {
+            self.body -= 1;
+        }
+    }
+
+    /// Ends the statement, if there is one, and says what it was.
+    fn finish(&mut self) -> Option<Class> {
+        let class = (!self.words.is_empty()).then(|| classify(&self.words));
+        if let Some(class) = class {
+            self.statements.push(Statement { span: self.start..self.end, class });
+        }
+        self.words.clear();
+        self.parentheses.clear();
+        self.body = 0;
+        class
+    }
+
+    /// The data of a `COPY … FROM STDIN` is not SQL: reading goes on after its closing `\.`.
+    fn after_copy_data(&self, from: usize) -> usize {
+        let rest = &self.text[from..];
+        rest.find("\n\\.").map_or(self.text.len(), |n| {
+            let mark = from + n + 3;
+            self.text[mark..].find('\n').map_or(self.text.len(), |n| mark + n)
+        })
+    }
+
+    fn unterminated(&mut self, span: &Range<usize>, what: &'static str) {
+        let first_line = self.text[span.clone()].lines().next().map_or(1, str::len);
+        let span = span.start..span.start + first_line;
+        self.flaws.push(Flaw { span, kind: FlawKind::UnterminatedQuote(what) });
+    }
+}
+
+/// Whether the words begin `CREATE [OR REPLACE] FUNCTION` or `PROCEDURE`.
+fn creates_routine(words: &[&str]) -> bool {
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let kind = if is(1, "or") && is(2, "replace") { 3 } else { 1 };
+    is(0, "create") && (is(kind, "function") || is(kind, "procedure"))
+}
+
+/// Says what a token is that has no end, or `None` for one that has.
+fn unterminated(kind: TokenKind) -> Option<&'static str> {
+    use LiteralKind as L;
+    match kind {
+        TokenKind::QuotedIdent { terminated: false, .. } => Some("quoted name"),
+        TokenKind::Literal { kind } => match kind {
+            L::DollarQuotedString { terminated: false } => Some("dollar-quoted string"),
+            L::Str { terminated: false }
+            | L::NationalStr { terminated: false }
+            | L::ByteStr { terminated: false }
+            | L::BitStr { terminated: false }
+            | L::UnicodeEscStr { terminated: false }
+            | L::EscStr { terminated: false } => Some("quoted string"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, statements: &[&str], flaws: &[FlawKind]) {
+        let (found, wrong) = split(text);
+        let found: Vec<&str> = found.iter().map(|s| &text[s.span.clone()]).collect();
+        assert_eq!(found, statements);
+        assert_eq!(wrong.iter().map(|f| f.kind).collect::<Vec<_>>(), flaws);
+    }
+
+    #[test]
+    fn quotes_and_comments_hide_semicolons() {
+        check("select ';';; -- a;\nselect 1 /* ; /* ; */ ; */ ;", &["select ';'", "select 1"], &[]);
+        check("do $a$ ; $$ ; $a$; select E'\\';';", &["do $a$ ; $$ ; $a$", "select E'\\';'"], &[]);
+        check("select \"a;\"\"b\";", &["select \"a;\"\"b\""], &[]);
+    }
+
+    #[test]
+    fn bodies_and_rules_keep_their_semicolons() {
+        let function = "create function f() returns int begin atomic select case when true then 1 end; select 2; end";
+        check(&format!("{function}; select 1;"), &[function, "select 1"], &[]);
+        let rule = "create rule r as on insert to t do (select 1; select 2)";
+        check(&format!("{rule};"), &[rule], &[]);
+        check("create table begin (atomic int); select 1;", &["create table begin (atomic int)", "select 1"], &[]);
+    }
+
+    #[test]
+    fn what_has_no_end_is_named() {
+        check("select 1", &["select 1"], &[FlawKind::UnterminatedStatement]);
+        check("select 'a;", &["select 'a;"], &[FlawKind::UnterminatedQuote("quoted string")]);
+        check("select $x$ a;", &["select $x$ a;"], &[FlawKind::UnterminatedQuote("dollar-quoted string")]);
+        check("select 1; /* a", &["select 1"], &[FlawKind::UnterminatedQuote("comment")]);
+        check("select (1; select 2;", &["select (1; select 2;"], &[FlawKind::OpenParenthesis]);
+    }
+
+    #[test]
+    fn psql_commands_and_copied_data_are_no_statements() {
+        check("\\restrict abc\nselect 1;", &["select 1"], &[FlawKind::MetaCommand]);
+        check("copy t from stdin;\na'b\t1\n\\.\nselect 1;", &["copy t from stdin", "select 1"], &[]);
+    }
+
+    proptest::proptest! {
+        /// Whatever the text, nothing panics, and statements lie in it one after the other.
+        #[test]
+        fn statements_are_in_order_and_inside(text in "[-a-z'\"$;()\\\\/* \nü]{0,60}") {
+            let (statements, _) = split(&text);
+            let mut end = 0;
+            for statement in statements {
+                proptest::prop_assert!(statement.span.start >= end && statement.span.end <= text.len());
+                proptest::prop_assert!(text.get(statement.span.clone()).is_some());
+                end = statement.span.end;
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The words of a statement, and what they make of it.
+
+use super::Class;
+
+/// Decides the class of a statement by its words (tokens without space and comments, as written).
+pub(super) fn classify(words: &[&str]) -> Class {
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
+    let has = |word: &str| words.iter().any(|w| w.eq_ignore_ascii_case(word));
+    let Some(first) = words.first() else { return Class::Plain };
+    match first.to_ascii_lowercase().as_str() {
+        "rollback" if has("to") => Class::Plain,
+        "begin" | "commit" | "end" | "rollback" | "abort" => Class::TransactionControl,
+        "start" | "prepare" if is(1, "transaction") => Class::TransactionControl,
+        "set" if !any(1, &["local", "constraints", "transaction"]) => Class::Session,
+        "reset" => Class::Session,
+        "call" => Class::MayCommit,
+        "do" if words.iter().any(|word| ends_transactions(word)) => Class::MayCommit,
+        "copy" if copies_with_client(words) => Class::CopyWithClient,
+        "create" if is(1, "index") || (is(1, "unique") && is(2, "index")) => {
+            let after = if is(1, "index") { 2 } else { 3 };
+            if is(after, "concurrently") { Class::CreateIndexConcurrently } else { Class::Plain }
+        }
+        "drop" if is(1, "index") && is(2, "concurrently") => Class::DropIndexConcurrently,
+        "create" | "drop" if any(1, &["database", "tablespace", "subscription"]) => Class::OutsideTransaction,
+        "alter" if is(1, "system") => Class::OutsideTransaction,
+        "alter" if is(1, "table") && has("detach") && has("concurrently") => Class::OutsideTransaction,
+        "discard" if is(1, "all") => Class::OutsideTransaction,
+        "vacuum" => Class::Maintenance,
+        "cluster" if words.len() == 1 || (words.len() == 2 && is(1, "verbose")) => Class::Maintenance,
+        "reindex" if has("concurrently") || has("database") || has("system") || has("schema") => Class::Maintenance,
+        _ => Class::Plain,
+    }
+}
+
+/// Whether a quoted body has a word that ends a transaction.
+fn ends_transactions(body: &str) -> bool {
+    let body = body.to_ascii_lowercase();
+    body.contains("commit") || body.contains("rollback")
+}
+
+/// Whether a `COPY` reads from or writes to the client rather than a file or a program.
+fn copies_with_client(words: &[&str]) -> bool {
+    words.windows(2).any(|pair| {
+        (pair[0].eq_ignore_ascii_case("from") && pair[1].eq_ignore_ascii_case("stdin"))
+            || (pair[0].eq_ignore_ascii_case("to") && pair[1].eq_ignore_ascii_case("stdout"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(sql: &str, class: Class) {
+        let words: Vec<&str> = sql.split(' ').collect();
+        assert_eq!(classify(&words), class, "{sql}");
+    }
+
+    #[test]
+    fn statements_are_classified_by_their_words() {
+        check("create table begin", Class::Plain);
+        check("BEGIN", Class::TransactionControl);
+        check("start TRANSACTION", Class::TransactionControl);
+        check("rollback to savepoint a", Class::Plain);
+        check("prepare plan as select", Class::Plain);
+        check("create unique index concurrently a on b", Class::CreateIndexConcurrently);
+        check("create index concurrently_named on b", Class::Plain);
+        check("drop index concurrently a", Class::DropIndexConcurrently);
+        check("vacuum full a", Class::Maintenance);
+        check("cluster a using b", Class::Plain);
+        check("reindex table a", Class::Plain);
+        check("reindex table concurrently a", Class::Maintenance);
+        check("alter table a detach partition b concurrently", Class::OutsideTransaction);
+        check("copy a from stdin", Class::CopyWithClient);
+        check("copy a from 'file'", Class::Plain);
+        check("call p ( )", Class::MayCommit);
+        check("do $$begin;commit;end$$", Class::MayCommit);
+        check("do $$begin;end$$", Class::Plain);
+        check("set role a", Class::Session);
+        check("set local role a", Class::Plain);
+    }
+}
