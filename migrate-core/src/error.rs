@@ -80,6 +80,14 @@ impl Error {
         self
     }
 
+    /// Says where the first finding is.
+    pub(crate) fn at(mut self, place: crate::finding::Place) -> Self {
+        if let Some(first) = self.0.findings.first_mut() {
+            first.place = Some(place);
+        }
+        self
+    }
+
     /// Adds a next step to the first finding.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {

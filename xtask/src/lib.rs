@@ -1,1 +1,45 @@
-//! The command line.
+//! The command line of Roundtrip, as a library: `cargo xtask …`.
+//!
+//! It parses arguments, finds the database, calls `migrate-core`, and shows what comes back.
+//! What a command does is decided in `migrate-core`; here it only gets a name and a voice.
+//!
+//! Another workspace makes it its own with an `xtask` of three lines:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     xtask::main(migrate_core::CodeMigrations::none())
+//! }
+//! ```
+
+mod cli;
+mod cmd;
+mod context;
+mod exit;
+mod git;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use migrate_core::CodeMigrations;
+
+pub use cli::Cli;
+pub use exit::Exit;
+
+/// Runs the command line of this process; `code` has the migrations that are written in Rust.
+pub fn main(code: CodeMigrations) -> ExitCode {
+    let cli = Cli::parse();
+    let output = output::Output::new(&cli.global);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(cmd::run(&cli, code, &output)),
+        Err(error) => Err(exit::Failure::usage("runtime", format!("this process cannot start a runtime: {error}"))),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod obstacle;
 mod options;
 mod plan;
 mod resolve;
+pub mod seed;
 mod state;
 mod status;
 mod stepwise;
@@ -33,6 +34,7 @@ use execute::Executor;
 use message::Settings;
 
 pub use code::{CodeError, CodeMigration, CodeMigrations};
+pub use futures_util::future::BoxFuture;
 pub use obstacle::MODIFIED;
 pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Silent};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};

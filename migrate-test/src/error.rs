@@ -1,0 +1,105 @@
+//! Why no server can be had, and what to do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a server could not be provided, reached or stopped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// No way to a server is open; each was tried.
+    #[error("there is no PostgreSQL server, and none can be started here: {}", .tried.join("; "))]
+    NoProvider {
+        /// What was tried, and why it was not taken.
+        tried: Vec<String>,
+    },
+    /// A file or a folder cannot be used.
+    #[error("{} cannot be {action}: {source}", .path.display())]
+    Io {
+        /// The file or the folder.
+        path: PathBuf,
+        /// What was to be done with it: "written".
+        action: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A program could not be run, or failed.
+    #[error("{program} failed: {why}")]
+    Program {
+        /// What was run.
+        program: String,
+        /// Its last lines, or why it did not start.
+        why: String,
+    },
+    /// The server ended while it was starting.
+    #[error("the PostgreSQL server did not start: {why}")]
+    Died {
+        /// The last lines of its log.
+        why: String,
+        /// The whole log.
+        log: PathBuf,
+    },
+    /// The server did not accept a connection in time.
+    #[error("the PostgreSQL server did not accept connections within {} s: {why}", .waited.as_secs())]
+    NotReady {
+        /// How long it was waited for.
+        waited: Duration,
+        /// What the last attempt said.
+        why: String,
+    },
+    /// The data was made by a major version of which the binaries are gone.
+    #[error("the data in {} was made by PostgreSQL {major}, and its binaries are not on this machine", .data.display())]
+    OtherVersion {
+        /// The data folder.
+        data: PathBuf,
+        /// The major version that made it.
+        major: u32,
+    },
+    /// PostgreSQL refuses to run as root, and there is no account to run it as.
+    #[error("PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account")]
+    NoAccount,
+    /// A statement on the server failed.
+    #[error("the server refused to {doing}: {why}")]
+    Refused {
+        /// What was to be done: "create database shop".
+        doing: String,
+        /// What the server said.
+        why: String,
+    },
+}
+
+impl ServerError {
+    /// A file or folder error, for `map_err`.
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, action, source }
+    }
+
+    /// What to do next, a sentence each.
+    pub fn help(&self) -> Vec<String> {
+        let one = |text: &str| vec![text.to_owned()];
+        match self {
+            Self::NoProvider { .. } => vec![
+                "install PostgreSQL 15 or newer (the server, not only the client)".to_owned(),
+                "or install Docker and start it".to_owned(),
+                "or give a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
+            ],
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("make room on the disk"),
+            Self::Io { .. } => one("check its owner and permissions, or set ROUNDTRIP_HOME to another folder"),
+            Self::Program { why, .. } | Self::Died { why, .. } if why.contains("No space left") => {
+                one("make room on the disk")
+            }
+            Self::Program { .. } => one("`cargo xtask doctor` looks at the whole set-up"),
+            Self::Died { log, .. } => vec![format!("read the whole log: {}", log.display())],
+            Self::NotReady { .. } => one("a server that recovers from a crash can take long; run the command again"),
+            Self::OtherVersion { major, .. } => vec![
+                format!("install PostgreSQL {major} again"),
+                "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
+            ],
+            Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
+            Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Who runs the server: we ourselves, or an unprivileged account when we are root.
+//!
+//! PostgreSQL refuses to run as root, and in a container everybody is.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::ServerError;
+
+/// An account of the operating system that is not root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The name.
+    pub name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// The account for servers when we are root; `None` when we are not and run them ourselves.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAccount`] when there is neither a `postgres` nor a `nobody` account.
+    pub fn for_servers() -> Result<Option<Self>, ServerError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let found = ["postgres", "nobody"].iter().find_map(|name| Self::parse(&accounts, name));
+        found.map(Some).ok_or(ServerError::NoAccount)
+    }
+
+    fn parse(accounts: &str, name: &str) -> Option<Self> {
+        let line = accounts.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        (uid != 0).then(|| Self { name: name.to_owned(), uid, gid })
+    }
+
+    /// Gives a file or a folder to the account.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`] when its owner cannot be changed.
+    pub fn own(&self, path: &Path) -> Result<(), ServerError> {
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(ServerError::io(path, "given away"))
+    }
+}
+
+/// Makes a command run as the account, where there is one; the standard library then also
+/// drops the supplementary groups of root.
+pub fn run_as(command: &mut Command, account: Option<&Account>) {
+    use std::os::unix::process::CommandExt;
+    if let Some(account) = account {
+        command.uid(account.uid).gid(account.gid);
+        // The account may not be allowed to enter the folder that we are in.
+        command.current_dir("/").env_remove("HOME");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_read_and_root_is_none() {
+        let accounts = "root:x:0:0::/root:/bin/sh\npostgres:x:101:104::/var:/bin/sh\nevil:x:0:0::/:/bin/sh\n";
+        let postgres = Account { name: "postgres".into(), uid: 101, gid: 104 };
+        assert_eq!(Account::parse(accounts, "postgres"), Some(postgres));
+        assert_eq!(Account::parse(accounts, "evil"), None);
+        assert_eq!(Account::parse(accounts, "nobody"), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! A server in a container, by way of the `docker` command.
+//!
+//! The command line needs no library for that: measured, `testcontainers` adds half again to
+//! a cold build, and a machine with an engine has its client.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::binaries::OLDEST;
+use super::output;
+use crate::error::ServerError;
+
+/// The image that is pulled when none is there.
+const FALLBACK: &str = "postgres:17";
+/// The port inside the container.
+const PORT: &str = "5432/tcp";
+
+/// A container of a PostgreSQL image, with a volume of its own.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The name of the container and of its volume.
+    pub name: String,
+}
+
+/// How long an answer of the engine may take; pulling an image has no such limit.
+const SHORT: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(1800);
+
+/// Whether an engine answers.
+///
+/// # Errors
+///
+/// Why not, as a line.
+pub fn available() -> Result<(), String> {
+    match output(&mut docker(&["version", "--format", "{{.Server.Version}}"]), SHORT) {
+        Ok(_) => Ok(()),
+        Err(ServerError::Program { why, .. }) if why.contains("No such file") => {
+            Err("there is no docker command".to_owned())
+        }
+        Err(ServerError::Program { why, .. }) => Err(format!("the Docker engine does not answer ({why})")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn docker(arguments: &[&str]) -> Command {
+    let mut docker = Command::new("docker");
+    docker.args(arguments);
+    docker
+}
+
+/// The image to take: a PostgreSQL image that is already there, the newest, or the one to pull.
+///
+/// # Errors
+///
+/// [`ServerError::Program`] when the engine does not tell.
+pub fn image() -> Result<String, ServerError> {
+    let list = output(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "postgres"]), SHORT)?;
+    let major = |image: &&str| -> Option<u32> {
+        let tag = image.split_once(':')?.1;
+        tag.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().filter(|major| *major >= OLDEST)
+    };
+    let newest = list
+        .lines()
+        .filter(|image| major(image).is_some())
+        .max_by_key(|image| (major(image), std::cmp::Reverse(image.len())));
+    Ok(newest.unwrap_or(FALLBACK).to_owned())
+}
+
+impl Container {
+    /// Starts the container, making it first where it is new.
+    ///
+    /// The password goes to the engine in the environment of the command, where other users
+    /// of the machine cannot read it, and not among its arguments, where they can.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Program`] with what docker said.
+    pub fn start(&self, image: &str, password: &str) -> Result<(), ServerError> {
+        if self.exists()? {
+            return output(&mut docker(&["start", &self.name]), SHORT).map(drop);
+        }
+        if output(&mut docker(&["image", "inspect", image]), SHORT).is_err() {
+            output(&mut docker(&["pull", "--quiet", image]), LONG)?;
+        }
+        let volume = format!("{}:/var/lib/postgresql", self.name);
+        let mut run = docker(&["run", "--detach", "--name", &self.name, "--label", "roundtrip=managed"]);
+        run.args(["--publish", "127.0.0.1::5432", "--volume", &volume, "--shm-size", "128m"]);
+        // One folder for every image: from 18 on the official ones keep data in another place.
+        run.args(["--env", "POSTGRES_PASSWORD", "--env", "PGDATA=/var/lib/postgresql/roundtrip", image]);
+        run.env("POSTGRES_PASSWORD", password);
+        output(&mut run, SHORT).map(drop)
+    }
+
+    /// The port on the loopback interface at which it can be reached.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Program`] when it does not run; the end of its log is in the message.
+    pub fn port(&self) -> Result<u16, ServerError> {
+        let said = output(&mut docker(&["port", &self.name, PORT]), SHORT)?;
+        let port = said.lines().find_map(|line| line.trim().rsplit_once(':')?.1.parse().ok());
+        port.ok_or_else(|| ServerError::Program {
+            program: "docker".to_owned(),
+            why: format!("no port: {}", self.log_tail()),
+        })
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Program`] when the engine does not answer.
+    pub fn running(&self) -> Result<bool, ServerError> {
+        let filter = format!("name=^/?{}$", self.name);
+        let ids = output(&mut docker(&["ps", "--quiet", "--filter", &filter]), SHORT)?;
+        Ok(!ids.trim().is_empty())
+    }
+
+    fn exists(&self) -> Result<bool, ServerError> {
+        let filter = format!("name=^/?{}$", self.name);
+        let ids = output(&mut docker(&["ps", "--all", "--quiet", "--filter", &filter]), SHORT)?;
+        Ok(!ids.trim().is_empty())
+    }
+
+    /// Stops it; the volume stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Program`] with what docker said.
+    pub fn stop(&self) -> Result<(), ServerError> {
+        output(&mut docker(&["stop", &self.name]), Duration::from_secs(60)).map(drop)
+    }
+
+    /// Removes it with its volume.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Program`] with what docker said.
+    pub fn remove(&self) -> Result<(), ServerError> {
+        if self.exists()? {
+            output(&mut docker(&["rm", "--force", "--volumes", &self.name]), Duration::from_secs(60))?;
+        }
+        output(&mut docker(&["volume", "rm", "--force", &self.name]), SHORT).map(drop)
+    }
+
+    /// The last lines of what the server in it said.
+    pub fn log_tail(&self) -> String {
+        let mut logs = Command::new("sh");
+        logs.args(["-c", "docker logs --tail 5 \"$0\" 2>&1"]).arg(&self.name);
+        super::last_lines(&output(&mut logs, SHORT).unwrap_or_default(), 5)
+    }
+}

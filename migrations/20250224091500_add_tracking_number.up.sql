@@ -1,0 +1,6 @@
+-- migrate: lossy the tracking numbers that were entered since are gone
+-- Customers ask where their parcel is; the carrier's number answers them.
+
+ALTER TABLE shipments ADD COLUMN tracking_number varchar(50);
+
+CREATE INDEX shipments_tracking_number_idx ON shipments (tracking_number);

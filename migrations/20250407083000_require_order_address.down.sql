@@ -1,0 +1,3 @@
+ALTER TABLE orders DROP CONSTRAINT orders_shipped_has_address;
+ALTER TABLE orders DROP CONSTRAINT orders_address_id_fkey;
+ALTER TABLE orders DROP COLUMN address_id;

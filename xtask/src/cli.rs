@@ -1,0 +1,259 @@
+//! What can be typed: every command, every option, with its help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migrate_core::Version;
+use migrate_core::config::DatabaseSource;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says what was kept
+  2  wrong usage or configuration; nothing was run
+  3  the command found something: problems, or pending migrations with `status --exit-code`";
+
+/// PostgreSQL schema migrations with a ledger, a way back, and a proof.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The environment, by its name in migrate.toml
+    #[arg(short, long, global = true, default_value = "development", value_name = "NAME")]
+    pub(crate) env: String,
+    /// The database, instead of the environment's: auto, local, docker:IMAGE, env:VARIABLE or postgres://…
+    #[arg(long, global = true, value_name = "URL", value_parser = database)]
+    pub(crate) database: Option<DatabaseSource>,
+    /// The folder of migrations, instead of the one in migrate.toml
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+    /// The configuration, instead of the migrate.toml in this folder or above it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What the output is for: people or programs (docs/FORMATS.md)
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Colours: on a terminal, always or never
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Say only what is wrong
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the pair of files of a new migration, ready to edit
+    New(New),
+    /// Apply what is pending
+    Migrate(Migrate),
+    /// Undo what was applied last
+    Rollback(Rollback),
+    /// Undo what was applied last, and apply it again
+    Redo(Redo),
+    /// Show what is applied, pending, modified, missing or unfinished
+    Status(Status),
+    /// Show who did what, when, from where, and how long it took
+    History(History),
+    /// Bring an unfinished migration to an end
+    Resolve(Resolve),
+    /// Fill a development database with data
+    Seed(Seed),
+    /// Start, stop and reach the managed database
+    #[command(subcommand)]
+    Db(Db),
+    /// Look at the whole set-up and say what is wrong with it
+    Doctor,
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cargo xtask new add_tracking_number")]
+pub(crate) struct New {
+    /// What the migration does, in snake case
+    pub(crate) name: String,
+    /// Make a migration that runs without a transaction
+    #[arg(long)]
+    pub(crate) no_transaction: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask migrate\n  cargo xtask migrate --dry-run\n  \
+                        cargo xtask migrate --env production --to 20250224091500 --yes")]
+pub(crate) struct Migrate {
+    /// Stop when this version is applied
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "count")]
+    pub(crate) to: Option<Version>,
+    /// Apply only the next N
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// Apply everything that is pending (this is the default)
+    #[arg(long, conflicts_with_all = ["to", "count"])]
+    pub(crate) all: bool,
+    /// Apply migrations that are older than the newest applied one
+    #[arg(long)]
+    pub(crate) allow_out_of_order: bool,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask rollback\n  cargo xtask rollback -n 2 --dry-run\n  \
+                        cargo xtask rollback --to 20250217143000")]
+pub(crate) struct Rollback {
+    /// Stop when this version is the newest that is applied
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
+    pub(crate) to: Option<Version>,
+    /// Undo the last N [default: 1]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    pub(crate) count: Option<usize>,
+    /// Undo everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Which down to run where the file and the ledger differ
+    #[arg(long, value_name = "SOURCE", default_value = "ledger")]
+    pub(crate) down_from: DownFrom,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DownFrom {
+    /// The one that was stored when the migration was applied
+    Ledger,
+    /// The one in the folder
+    Files,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redo {
+    /// Undo and apply the last N
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: usize,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+/// Options of every command that changes a database.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Show the SQL that would run, and touch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask, also in a protected environment
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long to wait for another run to end, instead of what migrate.toml says
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) lock_wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Exit with 3 when migrations are pending
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Show only the last N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Without one of the ways out it only shows what is really there.")]
+pub(crate) struct Resolve {
+    /// The unfinished migration, to be sure that the right one is meant
+    #[arg(value_parser = version)]
+    pub(crate) version: Option<Version>,
+    /// Run the statements that are left
+    #[arg(long = "continue", group = "way")]
+    pub(crate) go_on: bool,
+    /// Run the script of the other direction
+    #[arg(long, group = "way")]
+    pub(crate) undo: bool,
+    /// Run nothing; record that it counts as applied, and why
+    #[arg(long, value_name = "REASON", group = "way")]
+    pub(crate) mark_applied: Option<String>,
+    /// Run nothing; record that it counts as rolled back, and why
+    #[arg(long, value_name = "REASON", group = "way")]
+    pub(crate) mark_rolled_back: Option<String>,
+    /// Do not ask, also in a protected environment
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Seed {
+    /// The SQL file, instead of the one in migrate.toml or seeds/<environment>.sql
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Start the managed server, and make the database
+    Up,
+    /// Stop the managed server; its data stays
+    Down {
+        /// Delete the data as well
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Show where the managed server is, and why it is that one
+    Status,
+    /// Print the URL of the database, with its password
+    Url,
+    /// Open psql on the database
+    Psql {
+        /// Arguments for psql
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn database(text: &str) -> Result<DatabaseSource, String> {
+    // The text itself is not repeated: it may hold a password.
+    text.parse().map_err(|_| format!("this is no database: write {}", DatabaseSource::FORMS))
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    // `20250217143000_create_orders_table` is what people copy.
+    let digits = text.split('_').next().unwrap_or(text);
+    digits.parse().map_err(|_| "a version is a number, as at the beginning of the file name".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    migrate_core::duration::parse(text)
+        .ok_or_else(|| "a time is a number with its unit: 250ms, 3s, 10min, 1h".to_owned())
+}

@@ -1,0 +1,44 @@
+//! `migrate`: apply what is pending.
+
+use migrate_core::{CodeMigrations, Policy, Target};
+
+use super::run::Runner;
+use crate::cli::Migrate;
+use crate::context::Context;
+use crate::exit::{Exit, Result};
+use crate::output::Document;
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Migrate) -> Result<Exit> {
+    let target = match (&options.to, options.count) {
+        (Some(version), _) => Target::UpTo(version.clone()),
+        (None, Some(count)) => Target::Up(count),
+        (None, None) => Target::Latest,
+    };
+    let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..Policy::default() };
+    let mut runner = Runner::new(context, code, options.change.lock_wait).await?;
+    let report = runner.go(&target, policy, &options.change, "Apply").await?;
+    let output = context.output;
+    if !options.change.dry_run {
+        if report.done.is_empty() {
+            output.line(format!("nothing to do: {} is up to date", runner.migrator.database()));
+        } else {
+            output.line(runner.total(&report, "applied"));
+            output.next(next(context));
+        }
+        if output.is_json() {
+            let version = runner.version().await?;
+            output.document(&Document::new("migrate", &context.name, runner.json(Some(&report), None, version)));
+        }
+    }
+    runner.close().await;
+    Ok(Exit::Done)
+}
+
+/// What somebody who has just migrated wants to do.
+fn next(context: &Context<'_>) -> &'static str {
+    if context.environment.protected {
+        "`cargo xtask status` with the same --env shows where the chain stands; `cargo xtask rollback` undoes the last one"
+    } else {
+        "`cargo xtask seed` for development data, `cargo xtask db psql` to look around, `cargo xtask new NAME` for the next change"
+    }
+}

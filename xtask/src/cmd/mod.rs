@@ -1,0 +1,44 @@
+//! The commands, one file each: arguments in, an exit code out.
+
+mod completions;
+mod db;
+mod doctor;
+mod history;
+mod migrate;
+mod new;
+mod redo;
+mod resolve;
+mod rollback;
+mod run;
+mod seed;
+mod status;
+
+use migrate_core::CodeMigrations;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::{Exit, Result};
+use crate::output::Output;
+
+/// Carries out the command.
+pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Result<Exit> {
+    if let Command::Completions { shell } = &cli.command {
+        return completions::run(*shell);
+    }
+    if let Command::Doctor = &cli.command {
+        return doctor::run(&cli.global, code, output).await;
+    }
+    let context = Context::new(&cli.global, output)?;
+    match &cli.command {
+        Command::New(options) => new::run(&context, options),
+        Command::Migrate(options) => migrate::run(&context, code, options).await,
+        Command::Rollback(options) => rollback::run(&context, code, options).await,
+        Command::Redo(options) => redo::run(&context, code, options).await,
+        Command::Status(options) => status::run(&context, code, options).await,
+        Command::History(options) => history::run(&context, code, options).await,
+        Command::Resolve(options) => resolve::run(&context, code, options).await,
+        Command::Seed(options) => seed::run(&context, code, options).await,
+        Command::Db(command) => db::run(&context, command).await,
+        Command::Doctor | Command::Completions { .. } => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,41 @@
+//! `redo`: undo the last migrations and apply the same ones again.
+
+use migrate_core::{CodeMigrations, Policy, RunReport, Target};
+
+use super::run::Runner;
+use crate::cli::{Change, Redo};
+use crate::context::Context;
+use crate::exit::{Exit, Result};
+use crate::output::Document;
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Redo) -> Result<Exit> {
+    let mut runner = Runner::new(context, code, options.change.lock_wait).await?;
+    // The edited file is what is tried here, so its down goes with it.
+    let policy = Policy { allow_out_of_order: true, ..Policy::default() };
+    let down = runner.go(&Target::Down(options.count), policy, &options.change, "Roll back and apply again").await?;
+    let output = context.output;
+    if options.change.dry_run {
+        runner.close().await;
+        return Ok(Exit::Done);
+    }
+    let agreed = Change { yes: true, dry_run: false, lock_wait: options.change.lock_wait };
+    let up = match down.done.iter().filter_map(|done| done.version.parse().ok()).max() {
+        Some(newest) => runner.go(&Target::UpTo(newest), policy, &agreed, "Apply").await?,
+        None => RunReport::default(),
+    };
+    let elapsed = down.elapsed + up.elapsed;
+    let report = RunReport { done: down.done.into_iter().chain(up.done).collect(), elapsed };
+    if report.done.is_empty() {
+        output.line(format!("nothing to do: nothing is applied on {}", runner.migrator.database()));
+    } else {
+        output.line(
+            runner.total(&RunReport { done: report.done[report.done.len() / 2..].to_vec(), elapsed }, "done again"),
+        );
+    }
+    if output.is_json() {
+        let version = runner.version().await?;
+        output.document(&Document::new("redo", &context.name, runner.json(Some(&report), None, version)));
+    }
+    runner.close().await;
+    Ok(Exit::Done)
+}

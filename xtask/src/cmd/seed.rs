@@ -1,0 +1,52 @@
+//! `seed`: development data, repeatable, never in a protected environment.
+
+use std::path::PathBuf;
+
+use migrate_core::CodeMigrations;
+use migrate_core::runner::seed;
+use serde::Serialize;
+
+use crate::cli::Seed;
+use crate::context::{Context, Run};
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Document;
+use crate::output::style::{self, BOLD};
+
+#[derive(Serialize)]
+struct SeedJson {
+    file: PathBuf,
+    statements: usize,
+    milliseconds: f64,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Seed) -> Result<Exit> {
+    let name = &context.name;
+    if context.environment.protected {
+        return Err(Failure::usage("protected", format!("{name} is protected; development data has no place in it")));
+    }
+    let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
+    let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
+    let mut migrator = context.migrator(code, Run::reading()).await?;
+    let status = migrator.status().await?;
+    if let Some(first) = status.pending.first() {
+        let message =
+            format!("migration {}_{} is pending; development data needs the newest schema", first.version, first.name);
+        return Err(Failure::failed("pending", message).help("`cargo xtask migrate` first"));
+    }
+    let begin = std::time::Instant::now();
+    let statements = seed::run(&mut migrator, &file).await?;
+    let elapsed = begin.elapsed();
+    let output = context.output;
+    let count = style::count(statements, "statement");
+    output.line(format!(
+        "{BOLD}seeded{BOLD:#} {} with {} ({count}) in {}",
+        migrator.database(),
+        file.display(),
+        style::time(elapsed)
+    ));
+    output.next("`cargo xtask db psql` to look around; seeding again changes nothing");
+    let milliseconds = super::run::milliseconds(elapsed);
+    output.document(&Document::new("seed", name, SeedJson { file, statements, milliseconds }));
+    migrator.close().await;
+    Ok(Exit::Done)
+}

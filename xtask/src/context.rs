@@ -1,0 +1,175 @@
+//! From what was typed to what is meant: the configuration, the environment, the database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use migrate_core::config::{Config, DatabaseSource, Environment};
+use migrate_core::finding::{Finding, Place};
+use migrate_core::ledger::Actor;
+use migrate_core::runner::Observer;
+use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options};
+use migrate_test::{Endpoint, Managed, Source};
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure, Result};
+use crate::git;
+use crate::output::Output;
+
+/// The name under which our sessions appear in `pg_stat_activity` and in the ledger.
+const APPLICATION: &str = "roundtrip";
+
+/// One invocation: the environment that is meant, and how to speak.
+pub(crate) struct Context<'a> {
+    pub(crate) name: String,
+    pub(crate) environment: Environment,
+    pub(crate) config: Config,
+    pub(crate) migrations: PathBuf,
+    pub(crate) output: &'a Output,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the configuration and picks the environment; opens nothing.
+    pub(crate) fn new(global: &Global, output: &'a Output) -> Result<Self> {
+        let folder = std::env::current_dir()
+            .map_err(|error| Failure::usage("folder", format!("the present folder cannot be read: {error}")))?;
+        let config = Config::load(global.config.as_deref(), &folder)?;
+        let named = config.environment(&global.env);
+        let mut environment = match (named, &global.database) {
+            // A database that is given by hand needs no environment in a file.
+            (Err(_), Some(_)) if config.path.is_none() => Environment::default(),
+            (named, _) => named?,
+        };
+        match &global.database {
+            Some(database) => environment.database = database.clone(),
+            None => refuse_committed_password(&config, &global.env, &environment)?,
+        }
+        let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
+        // A path below the present folder is shown as people would type it.
+        let migrations = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
+        Ok(Self { name: global.env.clone(), environment, config, migrations, output })
+    }
+
+    /// Reads the migrations on a thread of its own, while a connection is made.
+    pub(crate) fn load(&self) -> JoinHandle<migrate_core::Result<MigrationSet>> {
+        let folder = self.migrations.clone();
+        std::thread::spawn(move || MigrationSet::load(folder))
+    }
+
+    /// Connects, starting the managed server where there is one and it does not run.
+    pub(crate) async fn migrator(&self, code: CodeMigrations, run: Run) -> Result<Migrator> {
+        let loading = self.load();
+        let folder = self.migrations.clone();
+        let commit = run.changes.then(|| std::thread::spawn(move || git::commit(&folder)));
+        let set = loading.join().unwrap_or_else(|_| Ok(MigrationSet::default()))?;
+        let mut actor = Actor::from_environment(APPLICATION);
+        if let Some(commit) = commit.and_then(|thread| thread.join().ok().flatten()) {
+            actor.commit = Some(commit);
+        }
+        let options = Options {
+            ledger: self.environment.ledger.clone(),
+            lock_wait: run.lock_wait.unwrap_or(self.environment.lock_wait),
+            lock_timeout: self.environment.lock_timeout,
+            lock_retries: self.environment.lock_retries,
+            statement_timeout: self.environment.statement_timeout,
+            actor,
+            observer: run.observer,
+            cancel: run.cancel,
+        };
+        let Some(managed) = self.managed()? else {
+            return Ok(Migrator::open(self.database()?, set, code, options).await?);
+        };
+        if let Some(endpoint) = managed.recorded() {
+            let database = self.patient(endpoint.options(&self.name).into());
+            match Migrator::open(database, set.clone(), code.clone(), options.clone()).await {
+                Err(error) if error.kind() == ErrorKind::Connection => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        let endpoint = self.start(&managed).await?;
+        Ok(Migrator::open(self.patient(endpoint.options(&self.name).into()), set, code, options).await?)
+    }
+
+    /// Starts the managed server and makes the database of this environment.
+    pub(crate) async fn start(&self, managed: &Managed) -> Result<Endpoint> {
+        let output = self.output;
+        let endpoint = managed.up(&mut |progress| output.server(&progress)).await?;
+        managed.ensure_database(&endpoint, &self.name).await?;
+        Ok(endpoint)
+    }
+
+    /// The managed server, where the environment's database is one.
+    pub(crate) fn managed(&self) -> Result<Option<Managed>> {
+        let source = match &self.environment.database {
+            DatabaseSource::Auto => Source::Auto,
+            DatabaseSource::Local => Source::Local,
+            DatabaseSource::Docker(image) => Source::Docker(image.clone()),
+            DatabaseSource::Variable(_) | DatabaseSource::Url(_) => return Ok(None),
+        };
+        Ok(Some(Managed::new(&self.config.project, source)?))
+    }
+
+    /// The database of an environment that has a URL.
+    pub(crate) fn database(&self) -> Result<Database> {
+        let url = self.environment.database.url()?.unwrap_or_default();
+        Ok(self.patient(Database::parse(&url)?))
+    }
+
+    fn patient(&self, database: Database) -> Database {
+        database.patience(self.environment.connect_timeout)
+    }
+}
+
+/// What a command needs of a migrator.
+pub(crate) struct Run {
+    /// Whether it may change something, and so has to know who and from what commit.
+    pub(crate) changes: bool,
+    pub(crate) lock_wait: Option<std::time::Duration>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) cancel: Cancel,
+}
+
+impl Run {
+    /// A command that only looks.
+    pub(crate) fn reading() -> Self {
+        let observer = Arc::new(migrate_core::runner::Silent);
+        Self { changes: false, lock_wait: None, observer, cancel: Cancel::new() }
+    }
+}
+
+/// A password does not belong into a file that git keeps.
+fn refuse_committed_password(config: &Config, name: &str, environment: &Environment) -> Result<()> {
+    let Some(path) = config.path.as_deref().filter(|_| environment.database.holds_password()) else { return Ok(()) };
+    if !git::tracks(path) {
+        return Ok(());
+    }
+    let variable = format!("{}_DATABASE_URL", name.to_uppercase());
+    let finding =
+        Finding::error("password-in-git", format!("the database of {name} has its password in a file that git keeps"))
+            .at(Place::file(path))
+            .help(format!("write `database = \"env:{variable}\"`, set the variable, and change the password"));
+    Err(Failure::Core(Error::new(ErrorKind::Configuration, finding)))
+}
+
+/// Asks before a protected environment is changed.
+pub(crate) fn confirm(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if yes || !context.environment.protected {
+        return Ok(());
+    }
+    let name = &context.name;
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
+        return Err(Failure::usage("needs-yes", format!("{name} is protected, and there is nobody to ask"))
+            .help("look at it with --dry-run, then give --yes"));
+    }
+    let mut answer = String::new();
+    let mut terminal = std::io::stderr();
+    // A terminal that cannot be written to or read from gives no answer, and no answer is no.
+    let _ = write!(terminal, "{name} is protected. {what} Type its name to go on: ").and_then(|()| terminal.flush());
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if answer.trim() == name {
+        return Ok(());
+    }
+    let finding = Finding::error("not-confirmed", "not confirmed; nothing was run");
+    Err(Failure::Here(Exit::Usage, Box::new(finding)))
+}

@@ -1,0 +1,114 @@
+//! Exit codes, and the failures that a command can end with.
+
+use std::process::ExitCode;
+
+use migrate_core::finding::Finding;
+use migrate_core::{Error, ErrorKind};
+use migrate_test::ServerError;
+
+/// How a command ended; the numbers are documented in `--help` and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// It failed; the message says what was kept.
+    Failed = 1,
+    /// Wrong usage or configuration; nothing was run.
+    Usage = 2,
+    /// The command found something: problems, or pending migrations with `--exit-code`.
+    Found = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library says so.
+    Core(Error),
+    /// No server could be provided.
+    Server(ServerError),
+    /// This command line says so.
+    Here(Exit, Box<Finding>),
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// Wrong usage: what is wrong.
+    pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Usage, Box::new(Finding::error(code, message)))
+    }
+
+    /// A failure of this command line.
+    pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Failed, Box::new(Finding::error(code, message)))
+    }
+
+    /// Adds a next step.
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        match self {
+            Self::Here(exit, finding) => Self::Here(exit, Box::new(finding.help(help))),
+            Self::Core(error) => Self::Core(error.help(help)),
+            server @ Self::Server(_) => server,
+        }
+    }
+
+    /// The exit code for it. Every kind of error is named, so that a new one is not forgotten.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Here(exit, _) => *exit,
+            Self::Server(_) => Exit::Failed,
+            Self::Core(error) => match error.kind() {
+                ErrorKind::Configuration => Exit::Usage,
+                ErrorKind::Files | ErrorKind::Plan | ErrorKind::Behind => Exit::Found,
+                ErrorKind::Connection
+                | ErrorKind::Stale
+                | ErrorKind::Lock
+                | ErrorKind::Statement
+                | ErrorKind::Code
+                | ErrorKind::Ledger
+                | ErrorKind::Cancelled => Exit::Failed,
+                _ => Exit::Failed,
+            },
+        }
+    }
+
+    /// What it is, as a word for programs.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::Core(error) => format!("{:?}", error.kind()).to_lowercase(),
+            Self::Server(_) => "server".to_owned(),
+            Self::Here(Exit::Usage, _) => "usage".to_owned(),
+            Self::Here(..) => "failed".to_owned(),
+        }
+    }
+
+    /// The findings that tell the story.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::Core(error) => error.findings().to_vec(),
+            Self::Here(_, finding) => vec![(**finding).clone()],
+            Self::Server(error) => {
+                let finding = Finding::error("server", error.to_string());
+                vec![error.help().into_iter().fold(finding, Finding::help)]
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}

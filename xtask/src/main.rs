@@ -1,0 +1,8 @@
+//! The executable: the command line, with the Rust migrations of this repository.
+
+#[path = "../../migrations/mod.rs"]
+mod migrations;
+
+fn main() -> std::process::ExitCode {
+    xtask::main(migrations::all())
+}

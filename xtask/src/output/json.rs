@@ -1,0 +1,90 @@
+//! Documents for programs. Their form is a promise: see docs/FORMATS.md.
+
+use migrate_core::finding::Finding;
+use serde::Serialize;
+
+use crate::exit::Failure;
+
+/// The version of the form of all documents; it changes when a field is removed or changes its meaning.
+const FORMAT: u32 = 1;
+
+/// What every document has, around what the command tells.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<'a, T> {
+    format: u32,
+    command: &'a str,
+    environment: &'a str,
+    #[serde(flatten)]
+    body: T,
+}
+
+impl<'a, T: Serialize> Document<'a, T> {
+    pub(crate) fn new(command: &'a str, environment: &'a str, body: T) -> Self {
+        Self { format: FORMAT, command, environment, body }
+    }
+}
+
+/// A finding for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct FindingJson {
+    code: &'static str,
+    severity: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    notes: Vec<String>,
+    help: Vec<String>,
+}
+
+impl From<&Finding> for FindingJson {
+    fn from(finding: &Finding) -> Self {
+        let position = finding.place.as_ref().and_then(migrate_core::finding::Place::line_column);
+        Self {
+            code: finding.code,
+            severity: finding.severity.as_str(),
+            message: finding.message.clone(),
+            file: finding.place.as_ref().map(|place| place.path().display().to_string()),
+            line: position.map(|(line, _)| line),
+            column: position.map(|(_, column)| column),
+            notes: finding.notes.clone(),
+            help: finding.help.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FailureJson {
+    format: u32,
+    error: ErrorJson,
+    done: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorJson {
+    kind: String,
+    exit_code: u8,
+    sqlstate: Option<String>,
+    findings: Vec<FindingJson>,
+}
+
+/// The document of a command that failed.
+pub(super) fn failure(failure: &Failure) -> String {
+    let (sqlstate, done) = match failure {
+        Failure::Core(error) => {
+            let done = error.report().map(|report| report.done.iter().map(|done| done.version.clone()).collect());
+            (error.sqlstate().map(str::to_owned), done.unwrap_or_default())
+        }
+        _ => (None, Vec::new()),
+    };
+    let error = ErrorJson {
+        kind: failure.kind(),
+        exit_code: failure.exit() as u8,
+        sqlstate,
+        findings: failure.findings().iter().map(FindingJson::from).collect(),
+    };
+    serde_json::to_string_pretty(&FailureJson { format: FORMAT, error, done }).unwrap_or_default()
+}

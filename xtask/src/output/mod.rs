@@ -1,0 +1,127 @@
+//! How the command line speaks: text for people, JSON for programs, one place for both.
+//!
+//! Results go to standard output; progress, remarks and errors go to standard error, except
+//! that an error is a JSON document on standard output when JSON is asked for.
+
+mod finding;
+mod json;
+mod progress;
+pub(crate) mod style;
+mod table;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::{Color, Format, Global};
+use crate::exit::Failure;
+
+pub(crate) use finding::render;
+pub(crate) use json::{Document, FindingJson};
+pub(crate) use progress::Display;
+pub(crate) use table::Table;
+
+/// How to speak in this invocation.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Output {
+    /// Decides by the options; the colour choice holds for the whole process.
+    pub(crate) fn new(global: &Global) -> Self {
+        match global.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self { format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
+    }
+
+    /// Whether programs are listening.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line of a result, for people; JSON has its document instead.
+    pub(crate) fn line(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            print(text.as_ref());
+        }
+    }
+
+    /// A line of a result that is the answer itself, such as a URL: quiet does not drop it.
+    pub(crate) fn answer(&self, text: impl AsRef<str>) {
+        print(text.as_ref());
+    }
+
+    /// A remark beside the result.
+    pub(crate) fn remark(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            anstream::eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// The next step, at the end.
+    pub(crate) fn next(&self, text: impl AsRef<str>) {
+        self.line(format!("\n{}next{:#} {}", style::GOOD, style::GOOD, text.as_ref()));
+    }
+
+    /// The result for programs.
+    pub(crate) fn document<T: Serialize>(&self, document: &Document<'_, T>) {
+        if self.is_json() {
+            match serde_json::to_string_pretty(document) {
+                Ok(text) => print(&text),
+                Err(error) => anstream::eprintln!("error: the result cannot be written as JSON: {error}"),
+            }
+        }
+    }
+
+    /// Findings that stop nothing, such as warnings of a plan.
+    pub(crate) fn findings(&self, findings: &[migrate_core::finding::Finding]) {
+        if !self.is_json() {
+            for finding in findings {
+                anstream::eprintln!("{}", render(finding));
+            }
+        }
+    }
+
+    /// Why the command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.is_json() {
+            return print(&json::failure(failure));
+        }
+        let findings = failure.findings();
+        for finding in &findings {
+            anstream::eprintln!("{}\n", render(finding));
+        }
+        if findings.len() > 1 {
+            anstream::eprintln!("{} problems", findings.len());
+        }
+        if let Failure::Core(error) = failure
+            && let Some(report) = error.report()
+            && !report.done.is_empty()
+        {
+            let count = style::count(report.done.len(), "migration");
+            anstream::eprintln!("{count} committed before it; `cargo xtask status` shows where the chain stands");
+        }
+    }
+
+    /// What hears the progress of a run; names are padded to `width`.
+    pub(crate) fn display(&self, width: usize) -> Arc<Display> {
+        Arc::new(Display::new(self.quiet || self.is_json(), width))
+    }
+
+    /// What a managed server is doing.
+    pub(crate) fn server(&self, progress: &migrate_test::Progress) {
+        self.remark(format!("{}{progress}{:#}", style::DIM, style::DIM));
+    }
+}
+
+/// Prints a line. A reader that went away, as `head` does, is no error.
+fn print(text: &str) {
+    let _ = writeln!(anstream::stdout().lock(), "{text}");
+}

@@ -1,0 +1,121 @@
+//! A run as it happens: a line for each migration, a bar for a long chain, who is in the way.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use migrate_core::ledger::Direction;
+use migrate_core::runner::{Observer, Progress, Step};
+
+use super::style::{self, DIM, GOOD, WARN};
+
+/// From how many steps on a bar is worth its line.
+const LONG: usize = 20;
+
+/// Shows a run on the terminal, or line by line in a pipe.
+#[derive(Debug)]
+pub(crate) struct Display {
+    silent: bool,
+    width: usize,
+    bar: Mutex<Option<ProgressBar>>,
+    said: Mutex<Option<i32>>,
+}
+
+impl Display {
+    pub(super) fn new(silent: bool, width: usize) -> Self {
+        Self { silent, width, bar: Mutex::new(None), said: Mutex::new(None) }
+    }
+
+    /// Takes the bar away; what was printed stays.
+    pub(crate) fn end(&self) {
+        if let Some(bar) = lock(&self.bar).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn begin(&self, steps: usize) {
+        if steps < LONG {
+            return;
+        }
+        // Where standard error is no terminal the bar draws nothing.
+        let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr_with_hz(10));
+        if let Ok(form) =
+            ProgressStyle::with_template("  {bar:40.green} {pos}/{len}  {elapsed} of about {duration}  {msg}")
+        {
+            bar.set_style(form);
+        }
+        *lock(&self.bar) = Some(bar);
+    }
+
+    fn done(&self, step: &Step, elapsed: Duration) {
+        let word = match step.direction {
+            Direction::Up => style::paint(GOOD, "applied    "),
+            Direction::Down => style::paint(WARN, "rolled back"),
+        };
+        let time = style::time(elapsed);
+        let line = format!("  {word}  {}  {:width$}  {time:>9}", step.version, step.name, width = self.width);
+        let bar = lock(&self.bar);
+        match bar.as_ref() {
+            Some(bar) => bar.suspend(|| print(&line)),
+            None => print(&line),
+        }
+        if let Some(bar) = bar.as_ref() {
+            bar.inc(1);
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match lock(&self.bar).as_ref() {
+            Some(bar) => bar.suspend(|| anstream::eprintln!("{text}")),
+            None => anstream::eprintln!("{text}"),
+        }
+    }
+}
+
+impl Observer for Display {
+    fn hear(&self, progress: &Progress<'_>) {
+        if self.silent {
+            return;
+        }
+        match progress {
+            Progress::Begin(steps) => self.begin(*steps),
+            Progress::Done(step, elapsed) => self.done(step, *elapsed),
+            Progress::Waiting(holder) => {
+                // The lock is asked for several times a second; one holder is told once.
+                if lock(&self.said).replace(holder.pid) != Some(holder.pid) {
+                    self.say(&format!("{} for another run: {holder}", style::paint(WARN, "waiting")));
+                }
+            }
+            Progress::Statement(step, at, all) => {
+                self.say(&format!("  {}{}_{}: statement {at} of {all}{DIM:#}", DIM, step.version, step.name));
+            }
+            Progress::Blocked(step, holders) => {
+                for holder in *holders {
+                    let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
+                    let who = format!("{}_{} waits for a lock of {holder}{query}", step.version, step.name);
+                    self.say(&format!("{} {who}", style::paint(WARN, "blocked")));
+                }
+            }
+            Progress::Retry(step, attempt, of, pause) => {
+                let (version, name) = (&step.version, &step.name);
+                let pause = style::time(*pause);
+                self.say(&format!(
+                    "{} {version}_{name} got no lock; try {attempt} of {of} in {pause}",
+                    style::paint(WARN, "retry")
+                ));
+            }
+            Progress::Remark(text) => self.say(text),
+            _ => {}
+        }
+    }
+}
+
+fn print(line: &str) {
+    // A reader that went away is no error.
+    let _ = writeln!(anstream::stdout().lock(), "{line}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,48 @@
+//! Colours, times and numbers as they are shown.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const BOLD: Style = Style::new().bold();
+
+/// A time as people read it: `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`.
+pub(crate) fn time(elapsed: Duration) -> String {
+    let ms = elapsed.as_secs_f64() * 1000.0;
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms if ms < 60_000.0 => format!("{:.1} s", ms / 1000.0),
+        _ => format!("{} min {} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60),
+    }
+}
+
+/// A number with its noun: `1 migration`, `3 migrations`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A moment as people read it: `2026-11-24 02:16:16`, in UTC.
+pub(crate) fn moment(rfc3339: &str) -> String {
+    rfc3339.split(['.', 'Z']).next().unwrap_or(rfc3339).replacen('T', " ", 1)
+}
+
+/// Puts a text in a style; where colours are off the style is removed on its way out.
+pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit_that_fits() {
+        let of = |ms| time(Duration::from_micros(ms));
+        assert_eq!([of(430), of(12_400), of(3_200_000), of(250_000_000)], ["0.4 ms", "12 ms", "3.2 s", "4 min 10 s"]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Columns of text that line up.
+
+/// Rows of cells; each cell may have a style around its text.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<(anstyle::Style, String)>>,
+}
+
+impl Table {
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (anstyle::Style, String)>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The lines, each column as wide as its widest cell, two spaces between them.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| text.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let line = |row: &Vec<(anstyle::Style, String)>| {
+            let mut line = String::new();
+            for ((style, text), width) in row.iter().zip(&widths) {
+                let space = width - text.chars().count();
+                line.push_str(&format!("{style}{text}{style:#}{}  ", " ".repeat(space)));
+            }
+            line.trim_end().to_owned()
+        };
+        self.rows.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_in_characters() {
+        let mut table = Table::default();
+        let plain = anstyle::Style::new();
+        table.row([(plain, "ü".to_owned()), (plain, "b".to_owned())]);
+        table.row([(plain, "aaa".to_owned()), (plain, "c".to_owned())]);
+        let lines: Vec<String> = table.lines().iter().map(|l| anstream::adapter::strip_str(l).to_string()).collect();
+        assert_eq!(lines, ["ü    b", "aaa  c"]);
+    }
+}
