@@ -58,6 +58,8 @@ pub struct Environment {
     /// How long to wait for a connection.
     #[serde(deserialize_with = "time")]
     pub connect_timeout: Duration,
+    /// Whether to record the schema's fingerprint after each run.
+    pub fingerprint: bool,
     /// The file with development data, relative to the file that names it.
     pub seed: Option<PathBuf>,
 }
@@ -101,6 +103,7 @@ impl Default for Environment {
             statement_timeout: options.statement_timeout,
             lock_wait: options.lock_wait,
             connect_timeout: Duration::from_secs(10),
+            fingerprint: options.fingerprint,
             seed: None,
         }
     }
@@ -192,7 +195,8 @@ impl Config {
             return Ok(environment.clone());
         }
         if BUILT_IN.contains(&name) {
-            return Ok(Environment::default());
+            // Nobody asks who changed the schema of a laptop.
+            return Ok(Environment { fingerprint: false, ..Environment::default() });
         }
         let known = self.names();
         let finding = Finding::error("no-environment", format!("there is no environment {name}"));

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use migrate_core::config::{Config, DatabaseSource, Environment};
 use migrate_core::finding::{Finding, Place};
@@ -50,20 +49,16 @@ impl<'a> Context<'a> {
         Ok(Self { name: global.env.clone(), environment, config, migrations, output })
     }
 
-    /// Reads the migrations on a thread of its own, while a connection is made.
-    pub(crate) fn load(&self) -> JoinHandle<migrate_core::Result<MigrationSet>> {
-        let folder = self.migrations.clone();
-        std::thread::spawn(move || MigrationSet::load(folder))
-    }
-
-    /// Connects, starting the managed server where there is one and it does not run.
+    /// Connects, starting the managed server where there is one and it does not run; meanwhile
+    /// the migrations are read and git is asked, each on a thread of its own.
     pub(crate) async fn migrator(&self, code: CodeMigrations, run: Run) -> Result<Migrator> {
-        let loading = self.load();
         let folder = self.migrations.clone();
-        let commit = run.changes.then(|| std::thread::spawn(move || git::commit(&folder)));
-        let set = loading.join().unwrap_or_else(|_| Ok(MigrationSet::default()))?;
+        let asking = run.changes.then(|| tokio::task::spawn_blocking(move || git::commit(&folder)));
+        let loading = self.load();
         let mut actor = Actor::from_environment(APPLICATION);
-        if let Some(commit) = commit.and_then(|thread| thread.join().ok().flatten()) {
+        if let Some(asking) = asking
+            && let Ok(Some(commit)) = asking.await
+        {
             actor.commit = Some(commit);
         }
         let options = Options {
@@ -72,22 +67,37 @@ impl<'a> Context<'a> {
             lock_timeout: self.environment.lock_timeout,
             lock_retries: self.environment.lock_retries,
             statement_timeout: self.environment.statement_timeout,
+            fingerprint: self.environment.fingerprint,
             actor,
             observer: run.observer,
             cancel: run.cancel,
         };
         let Some(managed) = self.managed()? else {
-            return Ok(Migrator::open(self.database()?, set, code, options).await?);
+            return Ok(Migrator::open_while(self.database()?, loading, code, options).await?);
         };
         if let Some(endpoint) = managed.recorded() {
             let database = self.patient(endpoint.options(&self.name).into());
-            match Migrator::open(database, set.clone(), code.clone(), options.clone()).await {
+            match Migrator::open_while(database, loading, code.clone(), options.clone()).await {
                 Err(error) if error.kind() == ErrorKind::Connection => {}
                 outcome => return Ok(outcome?),
             }
         }
         let endpoint = self.start(&managed).await?;
-        Ok(Migrator::open(self.patient(endpoint.options(&self.name).into()), set, code, options).await?)
+        let database = self.patient(endpoint.options(&self.name).into());
+        Ok(Migrator::open_while(database, self.load(), code, options).await?)
+    }
+
+    /// Reads the migrations on a thread of its own.
+    fn load(&self) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
+        let folder = self.migrations.clone();
+        let thread = tokio::task::spawn_blocking(move || MigrationSet::load(folder));
+        async move {
+            // The thread cannot be cancelled, and reading files does not panic.
+            thread.await.unwrap_or_else(|error| {
+                let finding = Finding::error("folder-unreadable", format!("the migrations were not read: {error}"));
+                Err(Error::new(ErrorKind::Files, finding))
+            })
+        }
     }
 
     /// Starts the managed server and makes the database of this environment.

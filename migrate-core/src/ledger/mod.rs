@@ -10,9 +10,28 @@ mod record;
 
 pub use entry::{Direction, Event, HistoryEntry, LedgerEntry};
 pub(crate) use read::{down_scripts, entries, history, newest};
-pub(crate) use record::{Record, Writer};
+pub(crate) use record::{Record, Since, Writer};
 
 use std::env;
+
+/// Who somebody is, by variables: a CI system's user before the login name.
+const USERS: [&str; 7] =
+    ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "SUDO_USER", "USER", "LOGNAME", "USERNAME"];
+
+/// Who this process runs as, by the system's accounts; for containers, which set no variable.
+#[cfg(target_os = "linux")]
+fn account() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = accounts.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
+    line.split(':').next().map(str::to_owned)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn account() -> Option<String> {
+    None
+}
 
 /// Who runs migrations, and from where: this goes into every row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,15 +55,7 @@ impl Actor {
         let first = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
         let host = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
         Self {
-            user: first(&[
-                "GITHUB_ACTOR",
-                "GITLAB_USER_LOGIN",
-                "BUILDKITE_BUILD_CREATOR",
-                "SUDO_USER",
-                "USER",
-                "LOGNAME",
-                "USERNAME",
-            ]),
+            user: first(&USERS).or_else(account),
             host: first(&["HOSTNAME", "COMPUTERNAME"]).or_else(host).filter(|name| !name.is_empty()),
             application: application.to_owned(),
             commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT"]),

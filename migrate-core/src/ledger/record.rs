@@ -19,8 +19,19 @@ pub(crate) struct Record<'a> {
     pub(crate) down_checksum: Option<&'a str>,
     pub(crate) down_sql: Option<&'a str>,
     pub(crate) note: Option<&'a str>,
-    /// The row whose time is the beginning of this event, where that is not the row before.
-    pub(crate) since: Option<i64>,
+    /// When the event began.
+    pub(crate) since: Since,
+}
+
+/// When an event began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// With its message, or after the row before it in the same message.
+    Message,
+    /// With its transaction, which took several messages.
+    Transaction,
+    /// With this row.
+    Row(i64),
 }
 
 impl<'a> Record<'a> {
@@ -36,7 +47,7 @@ impl<'a> Record<'a> {
             down_checksum: None,
             down_sql: None,
             note: None,
-            since: None,
+            since: Since::Message,
         }
     }
 
@@ -97,7 +108,7 @@ impl Writer {
     pub(crate) fn insert(&mut self, record: &Record<'_>) -> String {
         let mut sql = String::with_capacity(512 + record.down_sql.map_or(0, str::len));
         let number = |n: Option<usize>| n.map_or("NULL".to_owned(), |n| n.to_string());
-        let sent_at = if record.since.is_some() { ", sent_at" } else { "" };
+        let sent_at = if record.since == Since::Message { "" } else { ", sent_at" };
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
@@ -116,9 +127,11 @@ impl Writer {
             self.batch,
             self.who,
         );
-        if let Some(since) = record.since {
-            let _ = write!(sql, ", (SELECT l.at FROM {} l WHERE l.id = {since})", self.ledger);
-        }
+        let _ = match record.since {
+            Since::Message => Ok(()),
+            Since::Transaction => write!(sql, ", pg_catalog.transaction_timestamp()"),
+            Since::Row(id) => write!(sql, ", (SELECT l.at FROM {} l WHERE l.id = {id})", self.ledger),
+        };
         let _ = write!(sql, ") RETURNING id AS {MARKER}, sent_at, at;");
         self.next += 1;
         sql

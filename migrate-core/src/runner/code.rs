@@ -15,7 +15,7 @@ use super::plan::Step;
 use crate::db::{Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
-use crate::ledger::{Direction, Event, Record};
+use crate::ledger::{Direction, Event, Record, Since};
 use crate::source::Version;
 
 /// What a Rust migration may return as an error.
@@ -76,7 +76,8 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
     let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
     let begin = std::time::Instant::now();
     for tries in 1.. {
-        let record = run.writer.insert(&Record::with_files(event, step.direction, files));
+        let record = Record { since: Since::Transaction, ..Record::with_files(event, step.direction, files) };
+        let record = run.writer.insert(&record);
         let finish = format!("{} {record}", run.settings.isolate());
         let (options, direction, code) = (run.options, step.direction, code.clone());
         let outcome = run.lines.accompany(step, options, async |worker| {

@@ -72,8 +72,22 @@ impl Migrator {
     ///
     /// [`ErrorKind::Connection`] for a server that cannot be reached or does not let us in.
     pub async fn open(database: Database, set: MigrationSet, code: CodeMigrations, options: Options) -> Result<Self> {
-        let session = Session::connect(&database, &options.actor.application).await?;
-        Ok(Self { database, set, code, options, session: Some(session) })
+        Self::open_while(database, std::future::ready(Ok(set)), code, options).await
+    }
+
+    /// The same, while the migrations are still being read, so that one does not wait for the other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::open`] and of `loading`, which come first.
+    pub async fn open_while(
+        database: Database,
+        loading: impl Future<Output = Result<MigrationSet>>,
+        code: CodeMigrations,
+        options: Options,
+    ) -> Result<Self> {
+        let (set, session) = tokio::join!(loading, Session::connect(&database, &options.actor.application));
+        Ok(Self { set: set?, session: Some(session?), database, code, options })
     }
 
     /// The migrations that it knows.
@@ -142,8 +156,7 @@ impl Migrator {
         let mut executor = self.prepare(plan.newest(), plan.has_ledger()).await?;
         executor.options.observer.hear(&Progress::Begin(plan.steps().len()));
         let outcome = executor.run(plan).await;
-        let (session, mut report, released) = executor.finish(outcome.is_ok()).await;
-        self.session = session;
+        let (mut report, released) = executor.finish(outcome.is_ok()).await;
         report.elapsed = begin.elapsed();
         match outcome.and(released) {
             Ok(()) => Ok(report),
@@ -248,14 +261,14 @@ impl Migrator {
 }
 
 impl Executor<'_> {
-    /// Records the schema's fingerprint, gives the session back and releases the lock.
+    /// Records the schema's fingerprint after a run that went well, and releases the lock.
     ///
-    /// The session is not given back after a failure: nobody knows what state it is in.
-    async fn finish(mut self, well: bool) -> (Option<Session>, RunReport, Result<()>) {
-        if !self.report.done.is_empty() && !self.lines.lock_lost {
+    /// The session of the run is closed: nobody knows what a migration left behind in it.
+    async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
+        if well && self.options.fingerprint && !self.report.done.is_empty() {
             let observe = self.writer.observe(&schema::fingerprint_query(self.options.ledger.schema()));
             let message = format!("BEGIN; SET LOCAL search_path TO pg_catalog; {observe} COMMIT;");
-            if well && self.lines.worker.send(&message).await.is_err() {
+            if self.lines.worker.send(&message).await.is_err() {
                 let remark = "the schema's fingerprint could not be recorded";
                 self.options.observer.hear(&Progress::Remark(remark));
                 let _ = self.lines.worker.send("ROLLBACK").await;
@@ -265,7 +278,7 @@ impl Executor<'_> {
         // The worker goes first: while it lives its fence stands.
         worker.close().await;
         let released = guard.release().await;
-        (None, self.report, released)
+        (self.report, released)
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Options {
     pub lock_retries: u32,
     /// How long one statement may run; zero lets it run for ever.
     pub statement_timeout: Duration,
+    /// Whether to record the schema's fingerprint after a run. It reads the whole schema, after
+    /// the last commit and without locks that anybody waits for.
+    pub fingerprint: bool,
     /// Who runs it, for the ledger.
     pub actor: Actor,
     /// What hears the progress.
@@ -41,6 +44,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(3),
             lock_retries: 8,
             statement_timeout: Duration::ZERO,
+            fingerprint: true,
             actor: Actor::from_environment("roundtrip"),
             observer: Arc::new(Silent),
             cancel: Cancel::new(),

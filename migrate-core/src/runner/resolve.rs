@@ -113,7 +113,7 @@ impl Migrator {
         };
         let sql = executor.writer.insert(&Record { note: Some(why), ..record });
         let sent = executor.lines.worker.send(&sql).await;
-        let (_, report, released) = executor.finish(false).await;
+        let (report, released) = executor.finish(false).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Ledger, "ledger-unwritable", "record the resolution"))?;
         released.map(|()| report)
     }

@@ -15,7 +15,7 @@ use super::plan::Step;
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
-use crate::ledger::{Event, Record};
+use crate::ledger::{Event, Record, Since};
 use crate::source::Script;
 use crate::sql::{Class, IndexName, Statement};
 
@@ -43,7 +43,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
         run_statement(run, step, script, at).await?;
         at += 1;
     }
-    let record = run.writer.insert(&Record { since: Some(started), ..outcome(step, script) });
+    let record = run.writer.insert(&Record { since: Since::Row(started), ..outcome(step, script) });
     let finish = format!("BEGIN; {} {record} COMMIT;", run.settings.isolate());
     run.record(step, &finish).await?;
     record_done(&mut run.report, run.options, step, begin.elapsed());

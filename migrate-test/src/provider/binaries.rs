@@ -103,16 +103,16 @@ fn candidates() -> Vec<PathBuf> {
     let config = output(Command::new("pg_config").arg("--bindir"), Duration::from_secs(10));
     folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
     folders.extend(USUAL.iter().flat_map(|pattern| expand(pattern)).filter(|folder| has_any(folder)));
-    let mut seen = Vec::new();
-    folders.retain(|folder| {
-        // Debian puts a wrapper script for psql in /usr/bin; what counts is where the server is.
-        let real = folder.join("postgres").canonicalize().or_else(|_| folder.canonicalize());
-        let real = real.unwrap_or_else(|_| folder.clone());
-        let new = !seen.contains(&real);
-        seen.push(real);
-        new
-    });
-    folders
+    let mut real = Vec::new();
+    for folder in folders {
+        // A folder of links is shown as what it links to; what counts is where the server is.
+        let server = folder.join("postgres").canonicalize().ok();
+        let folder = server.and_then(|server| Some(server.parent()?.to_owned())).unwrap_or(folder);
+        if !real.contains(&folder) {
+            real.push(folder);
+        }
+    }
+    real
 }
 
 fn has_any(folder: &Path) -> bool {
