@@ -69,6 +69,14 @@ impl From<&PgDatabaseError> for Refusal {
 }
 
 impl Failure {
+    /// What the server, or the way to it, said.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Server(refusal) => &refusal.message,
+            Self::Lost(why) => why,
+        }
+    }
+
     /// The SQLSTATE, where the server answered.
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
@@ -98,18 +106,19 @@ impl Failure {
 
     /// An error of this kind that says what was being done: `doing` fits after "cannot".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
+        let lost = self.is_lost();
         match self {
-            Self::Server(refusal) => {
+            Self::Server(refusal) if !lost => {
                 let mut finding = Finding::error(code, format!("cannot {doing}: {}", refusal.message));
                 finding.notes.extend(refusal.detail);
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 finding.help.extend(refusal.hint);
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
             }
-            Self::Lost(why) => Error::new(
+            lost => Error::new(
                 ErrorKind::Connection,
                 Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))
-                    .note(why)
+                    .note(lost.why().to_owned())
                     .help("what was committed before is safe; run the command again when the server is back"),
             ),
         }

@@ -61,7 +61,7 @@ impl Executor<'_> {
                 }
             }
             let last = &steps[at - 1];
-            if changes_new_sessions(last) && at < steps.len() {
+            if needs_fresh_session(last) && at < steps.len() {
                 self.reconnect().await?;
             }
             if self.lines.lock_lost {
@@ -82,7 +82,7 @@ impl Executor<'_> {
             }
             bytes += script.text().len();
             count += 1;
-            if changes_new_sessions(step) {
+            if needs_fresh_session(step) {
                 break;
             }
         }
@@ -250,18 +250,29 @@ fn statements(step: &Step) -> usize {
     }
 }
 
-/// Whether a script may change what a new session begins with: `ALTER ROLE … SET`, `ALTER
-/// DATABASE … SET`, also when the statement is put together at run time.
+/// Whether what comes after a script needs a new session, because no statement can bring the
+/// old one back to where a new one would be.
 ///
-/// One migration at a time, each in a process of its own, would see the change in the next
-/// one; so a run of several has to take a new session here. Too often is harmless.
-fn changes_new_sessions(step: &Step) -> bool {
+/// That is so when it may change what new sessions begin with (`ALTER ROLE … SET`, `ALTER
+/// DATABASE … SET`, also put together at run time), and when it may set a parameter of its
+/// own making (`SET app.user`), which a session never forgets. Too often is harmless.
+fn needs_fresh_session(step: &Step) -> bool {
     let Work::Sql(script) = &step.work else { return true };
     let text = script.text().to_ascii_lowercase();
-    text.contains("alter")
-        && ["database", "role", "user", "system"]
-            .iter()
-            .any(|word| text.split("alter").skip(1).any(|rest| rest.trim_start().starts_with(word)))
+    let after = |word: &str| -> Vec<String> {
+        let rest = text.split(word).skip(1);
+        rest.map(|rest| rest.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let defaults = ["database", "role", "user", "system"];
+    let alters = after("alter").iter().any(|next| defaults.iter().any(|word| next.starts_with(word)));
+    let dotted = |next: &String| {
+        next.trim_start_matches("local ")
+            .trim_start_matches("session ")
+            .split(['=', ' '])
+            .next()
+            .is_some_and(|name| name.contains('.'))
+    };
+    alters || text.contains("set_config") || after("set ").iter().any(dotted)
 }
 
 /// A pause that differs from run to run, so that several that collided do not collide again.

@@ -19,9 +19,10 @@ pub(super) struct At {
 /// Makes the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     let Broken { failure, cancelled, blockers } = broken;
+    let lost = failure.is_lost();
     let refusal = match failure {
-        Failure::Server(refusal) if !cancelled => refusal,
-        Failure::Server(_) => return interrupted(step),
+        Failure::Server(refusal) if !cancelled && !lost => refusal,
+        Failure::Server(_) if cancelled => return interrupted(step),
         lost => {
             let doing = format!("run {}", title(step));
             let error = lost.explain(ErrorKind::Connection, "connection-lost", &doing);

@@ -211,10 +211,7 @@ async fn look_up(
 /// Records the failure, unless nothing is left of the migration, and tells what is really there.
 async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: At, broken: Broken) -> Error {
     let (cancelled, lost) = (broken.cancelled, broken.failure.is_lost());
-    let why = match &broken.failure {
-        Failure::Server(refusal) => refusal.message.clone(),
-        Failure::Lost(why) => why.clone(),
-    };
+    let why = broken.failure.why().to_owned();
     let statement = &script.statements()[at.statement];
     let error = explain::refused(step, at, broken);
     if cancelled || lost {

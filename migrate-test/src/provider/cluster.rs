@@ -86,6 +86,15 @@ impl Cluster {
     /// [`ServerError::Program`] when the binary cannot be started, [`ServerError::Io`] for the log.
     pub fn start(&self, port: Option<u16>, settings: &[(&str, &str)]) -> Result<Child, ServerError> {
         private_folder(&self.sockets, self.account.as_ref())?;
+        if self.running().is_none() {
+            // A killed server leaves its pid file. PostgreSQL removes it itself, unless the number
+            // belongs to a process again, or still does: where nobody reaps (the first process of
+            // many containers does not) a dead server keeps its number.
+            let _ = fs::remove_file(self.data.join("postmaster.pid"));
+            for left in fs::read_dir(&self.sockets).into_iter().flatten().flatten() {
+                let _ = fs::remove_file(left.path());
+            }
+        }
         let log = OpenOptions::new().create(true).write(true).truncate(true).open(&self.log);
         let log = log.map_err(ServerError::io(&self.log, "written"))?;
         let errors = log.try_clone().map_err(ServerError::io(&self.log, "written"))?;

@@ -81,11 +81,10 @@ impl Observer for Display {
         match progress {
             Progress::Begin(steps) => self.begin(*steps),
             Progress::Done(step, elapsed) => self.done(step, *elapsed),
+            // The lock is asked for several times a second; one holder is told once.
+            Progress::Waiting(holder) if lock(&self.said).replace(holder.pid) == Some(holder.pid) => {}
             Progress::Waiting(holder) => {
-                // The lock is asked for several times a second; one holder is told once.
-                if lock(&self.said).replace(holder.pid) != Some(holder.pid) {
-                    self.say(&format!("{} for another run: {holder}", style::paint(WARN, "waiting")));
-                }
+                self.say(&format!("{} for another run: {holder}", style::paint(WARN, "waiting")));
             }
             Progress::Statement(step, at, all) => {
                 self.say(&format!("  {}{}_{}: statement {at} of {all}{DIM:#}", DIM, step.version, step.name));

@@ -1,0 +1,247 @@
+//! Up, down and up again: what is there, what the ledger says, and what was not touched.
+
+use migrate_core::runner::DownFrom;
+use migrate_core::{Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
+use migrate_test::TestDatabase;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::support::{Chain, column, connect, events, execute, migrator, quick, version};
+
+fn three() -> Chain {
+    Chain::new(&[
+        (1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;"),
+        (2, "b", "CREATE TABLE b (id int); -- a comment at the end;", "DROP TABLE b;"),
+        (3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c;"),
+    ])
+}
+
+#[tokio::test]
+async fn a_chain_goes_up_down_and_up_again() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut db = connect(&database).await;
+    let chain = three();
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let up = runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    assert_eq!(up.done.iter().map(|done| done.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    runner.run(&Target::Down(2), Policy::default()).await.unwrap();
+    runner.run(&Target::UpTo(version(2)), Policy::default()).await.unwrap();
+    runner.run(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
+    runner.run(&Target::Up(1), Policy::default()).await.unwrap();
+    runner.run(&Target::Zero, Policy::default()).await.unwrap();
+    let expected = [
+        "applied 1",
+        "applied 2",
+        "applied 3",
+        "rolled_back 3",
+        "rolled_back 2",
+        "applied 2",
+        "rolled_back 2",
+        "applied 2",
+        "rolled_back 2",
+        "rolled_back 1",
+    ];
+    assert_eq!(events(&mut db).await, expected);
+    let left = column(&mut db, "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace").await;
+    assert_eq!(left, Vec::<String>::new());
+    database.drop_now().await.unwrap();
+}
+
+/// The path does not matter to the state: after any walk it is the one that the last move asked for.
+#[test]
+fn any_walk_ends_where_its_last_move_says() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = runtime.block_on(TestDatabase::create()).unwrap();
+    let chain = three();
+    let moves = prop::collection::vec(0u64..=3, 1..8);
+    let mut walks = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
+    let outcome = walks.run(&moves, |moves| {
+        runtime.block_on(async {
+            let mut runner = migrator(&database, &chain, quick()).await;
+            for to in moves {
+                let now = runner.state().await.unwrap().version().cloned();
+                let target = match now {
+                    _ if to == 0 => Target::Zero,
+                    Some(now) if version(to) < now => Target::DownTo(version(to)),
+                    _ => Target::UpTo(version(to)),
+                };
+                runner.run(&target, Policy::default()).await.unwrap();
+                let state = runner.state().await.unwrap();
+                prop_assert_eq!(state.applied().count() as u64, to);
+                let mut db = connect(&database).await;
+                let tables = column(&mut db, "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace ORDER BY 1").await;
+                prop_assert_eq!(tables, ["a", "b", "c"][..to as usize].to_vec());
+            }
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+    runtime.block_on(database.drop_now()).unwrap();
+}
+
+#[tokio::test]
+async fn nothing_pending_writes_nothing_and_takes_no_lock() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = three();
+    let mut runner = migrator(&database, &chain, quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let before = runner.state().await.unwrap();
+    // With a lock of that patience a run that asked for it would fail.
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "SELECT pg_advisory_lock(6640134922425552076)").await;
+    let again = runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    assert!(again.done.is_empty());
+    assert_eq!(runner.state().await.unwrap(), before);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_writes_nothing_where_there_is_no_ledger() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut db = connect(&database).await;
+    execute(&mut db, "DROP ROLE IF EXISTS rt_reader; CREATE ROLE rt_reader LOGIN").await;
+    let options = database.options().username("rt_reader");
+    let mut reader = Migrator::open(Database::from(options), three().set(), Default::default(), quick()).await.unwrap();
+    let status = reader.status().await.unwrap();
+    assert_eq!((status.applied.len(), status.pending.len(), status.has_ledger), (0, 3, false));
+    assert!(reader.history().await.unwrap().is_empty());
+    assert_eq!(reader.plan(&Target::Latest, Policy::default()).await.unwrap().steps().len(), 3);
+    assert_eq!(
+        column(&mut db, "SELECT nspname FROM pg_namespace WHERE nspname = 'roundtrip'").await,
+        Vec::<String>::new()
+    );
+
+    migrator(&database, &three(), quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let refused = reader.status().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Ledger);
+    assert!(refused.findings()[0].help.iter().any(|help| help.contains("GRANT SELECT")), "{refused}");
+    execute(&mut db, "GRANT USAGE ON SCHEMA roundtrip TO rt_reader; GRANT SELECT ON roundtrip.ledger TO rt_reader")
+        .await;
+    assert_eq!(reader.status().await.unwrap().applied.len(), 3);
+    reader.close().await;
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_checkout_rolls_back_what_a_newer_one_applied() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = three();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.remove(3, "c");
+    let mut older = migrator(&database, &chain, quick()).await;
+    let missing = older.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!(missing.findings()[0].code, "missing-file");
+    let report = older.run(&Target::Down(1), Policy::default()).await.unwrap();
+    assert_eq!(report.done[0].name, "c");
+    assert_eq!(older.status().await.unwrap().problems.len(), 0);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edited_down_runs_only_when_it_is_asked_for() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = three();
+    let mut runner = migrator(&database, &chain, quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c; CREATE TABLE edited ();");
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let plan = runner.plan(&Target::Down(1), Policy::default()).await.unwrap();
+    assert_eq!(plan.warnings()[0].code, "modified-down");
+    runner.apply(&plan).await.unwrap();
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let mut db = connect(&database).await;
+    assert_eq!(column(&mut db, "SELECT to_regclass('edited')").await, ["NULL"]);
+    chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c; CREATE TABLE asked_for ();");
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let files = Policy { down_from: DownFrom::Files, ..Policy::default() };
+    runner.run(&Target::Down(1), files).await.unwrap();
+    assert_eq!(column(&mut db, "SELECT to_regclass('asked_for')").await, ["asked_for"]);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn obstacles_are_reported_all_at_once() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = three();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.write(1, "a", "CREATE TABLE a (id bigint);", "DROP TABLE a;");
+    chain.remove(2, "b");
+    chain.write(0, "late", "CREATE TABLE late ();", "DROP TABLE late;");
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let error = runner.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    let codes: Vec<_> = error.findings().iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["modified", "missing-file", "out-of-order"]);
+    assert!(
+        error.findings()[0]
+            .message
+            .starts_with("Migration file was modified after being applied. Create a new migration instead.")
+    );
+    assert!(error.findings()[2].notes[0].contains("_c.up.sql"), "{error}");
+    let status = runner.status().await.unwrap();
+    assert!(status.applied[0].modified && status.applied[1].missing && status.pending[0].out_of_order);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn out_of_order_runs_when_it_is_allowed() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = three();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.write(0, "late", "CREATE TABLE late ();", "DROP TABLE late;");
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let allowed = Policy { allow_out_of_order: true, ..Policy::default() };
+    runner.run(&Target::Latest, allowed).await.unwrap();
+    // What was applied last is undone first, whatever its version.
+    let report = runner.run(&Target::Down(1), Policy::default()).await.unwrap();
+    assert_eq!(report.done[0].name, "late");
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn crlf_and_lf_checkouts_are_one_chain() {
+    let database = TestDatabase::create().await.unwrap();
+    let body = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\nSELECT 'a'\n$$;\n";
+    let lf = Chain::new(&[(1, "f", body, "DROP FUNCTION f();\n")]);
+    let crlf = Chain::new(&[(1, "f", &body.replace('\n', "\r\n"), "\u{feff}DROP FUNCTION f();\r\n")]);
+    migrator(&database, &crlf, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let mut db = connect(&database).await;
+    assert_eq!(column(&mut db, "SELECT prosrc FROM pg_proc WHERE proname = 'f'").await, ["\nSELECT 'a'\n"]);
+    let status = migrator(&database, &lf, quick()).await.status().await.unwrap();
+    assert_eq!((status.applied.len(), status.problems.len()), (1, 0));
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_application_can_ask_for_a_version() {
+    let database = TestDatabase::create().await.unwrap();
+    let ask = async |number| {
+        let address = Database::from(database.options());
+        Migrator::ensure_at_least(address, &version(number)).await.err().map(|error| error.kind())
+    };
+    assert_eq!(ask(2).await, Some(ErrorKind::Behind));
+    migrator(&database, &three(), quick()).await.run(&Target::Up(2), Policy::default()).await.unwrap();
+    assert_eq!(ask(2).await, None);
+    assert_eq!(ask(3).await, Some(ErrorKind::Behind));
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_embedded_chain_is_the_chain_of_its_folder() {
+    let chain = three();
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(chain.path())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    files.reverse();
+    let embedded: Vec<(&'static str, &'static [u8])> =
+        files.into_iter().map(|(name, bytes)| (&*name.leak(), &*bytes.leak())).collect();
+    let tell = |set: &MigrationSet| -> Vec<String> {
+        set.iter()
+            .map(|m| {
+                format!("{} {} {} {:?}", m.version(), m.name(), m.up_checksum(), m.down_script().map(|d| d.checksum()))
+            })
+            .collect()
+    };
+    assert_eq!(tell(&MigrationSet::embedded(&embedded).unwrap()), tell(&chain.set()));
+}

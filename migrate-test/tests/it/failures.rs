@@ -1,0 +1,126 @@
+//! SQL that fails: which statement, where in the file, why, and what was kept.
+
+use std::fs;
+
+use migrate_core::{ErrorKind, MigrationSet, Policy, Target};
+use migrate_test::TestDatabase;
+
+use crate::support::{Chain, connect, events, migrator, quick, version};
+
+/// Runs a chain whose second migration has this up, and tells code, line:column and notes.
+async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[
+        (1, "good", "CREATE TABLE good (id int PRIMARY KEY);", "DROP TABLE good;"),
+        (2, "bad", up, "SELECT 1;"),
+        (3, "after", "CREATE TABLE after ();", "DROP TABLE after;"),
+    ]);
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let finding = &error.findings()[0];
+    let (line, column) = finding.place.as_ref().unwrap().line_column().unwrap();
+    let place = finding.place.as_ref().unwrap();
+    assert!(place.path().ends_with(format!("{}_bad.up.sql", version(2))), "{place}");
+    assert_eq!(error.kind(), ErrorKind::Statement);
+    assert_eq!(error.report().unwrap().done.len(), 1, "the good one is kept");
+    let mut db = connect(&database).await;
+    assert_eq!(events(&mut db).await, ["applied 1"]);
+    // The same again: a failure leaves nothing that the next attempt stumbles over.
+    let again = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!(again.findings()[0].message, finding.message);
+    database.drop_now().await.unwrap();
+    (format!("{line}:{column} {}", finding.message), finding.notes.clone(), finding.help.clone())
+}
+
+#[tokio::test]
+async fn a_syntax_error_in_the_middle_of_a_message_is_pointed_at() {
+    let (text, notes, _) = failure("-- ü\nCREATE TABLE x (id int);\nCREATE TABEL y ();\n").await;
+    assert_eq!(text, "3:8 syntax error at or near \"TABEL\"");
+    assert!(notes.iter().any(|note| note == "SQLSTATE 42601"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_pointed_at() {
+    let (text, notes, _) = failure("SELECT 1;\n\nSELECT id,\n       nmae FROM good;\n").await;
+    assert_eq!(text, "4:8 column \"nmae\" does not exist");
+    assert!(notes.iter().any(|note| note.starts_with("statement 2 of 2 of migration")), "{notes:?}");
+}
+
+#[tokio::test]
+async fn line_seven_of_twelve_is_named_also_where_the_server_has_no_position() {
+    let lines: Vec<String> =
+        (1..=12).map(|n| if n == 7 { "SELECT 1/0;".into() } else { format!("SELECT {n};") }).collect();
+    let (text, notes, _) = failure(&lines.join("\n")).await;
+    assert_eq!(text, "7:1 division by zero");
+    assert!(notes.iter().any(|note| note.starts_with("statement 7 of 12")), "{notes:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_is_there_already_is_explained() {
+    let (text, _, help) = failure("SELECT 1;\nCREATE TABLE good ();\n").await;
+    assert_eq!(text, "2:1 relation \"good\" already exists");
+    assert!(help.iter().any(|help| help.contains("outside of the migrations")), "{help:?}");
+}
+
+#[tokio::test]
+async fn a_deferred_constraint_fails_with_its_migration() {
+    let up =
+        "CREATE TABLE child (id int REFERENCES good DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO child VALUES (1);\n";
+    let (text, notes, _) = failure(up).await;
+    assert!(text.contains("violates foreign key constraint"), "{text}");
+    assert!(notes.iter().any(|note| note.contains("deferred constraints")), "{notes:?}");
+}
+
+#[tokio::test]
+async fn an_error_inside_a_function_tells_where_it_was() {
+    let (text, notes, _) = failure("SELECT 1;\nDO $$ BEGIN\n  RAISE EXCEPTION 'no';\nEND $$;\n").await;
+    assert_eq!(text, "2:1 no");
+    assert!(notes.iter().any(|note| note.contains("PL/pgSQL")), "{notes:?}");
+}
+
+#[test]
+fn every_problem_of_a_folder_is_reported_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("20250101000001_a.up.sql", b"BEGIN;\nSELECT 1;\nCOMMIT;");
+    write("20250101000001_a.down.sql", b"\\restrict x\nSELECT 'a\n");
+    write("20250101000002_b.up.sql", b"SELECT 1;\nCOPY t FROM stdin;\n1\t'x\n\\.\n");
+    write("20250101000003_c.up.sql", b"-- migrate: no-transactoin\nVACUUM;");
+    write("20250101000003_c.down.sql", b"-- only a comment\n");
+    write("20250101000003_d.up.sql", b"SELECT 1;");
+    write("20250101000004_e.down.sql", b"SELECT 1;");
+    write("20250101000005_f.up.sql", b"SELECT '\xff';");
+    write("2025_x.up.sql", b"SELECT 1;");
+    write("notes.txt", b"");
+    write(".hidden", b"");
+    let error = MigrationSet::load(folder.path()).unwrap_err();
+    let mut found: Vec<String> = error
+        .findings()
+        .iter()
+        .map(|finding| {
+            let place = finding.place.as_ref().unwrap();
+            let name = place.path().file_name().unwrap().to_string_lossy().into_owned();
+            let at = place.line_column().map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+            assert!(!finding.help.is_empty(), "{finding}");
+            format!("{name}{at} {}", finding.code)
+        })
+        .collect();
+    found.sort();
+    let expected = [
+        "20250101000001_a.down.sql:1:1 meta-command",
+        "20250101000001_a.down.sql:2:8 unterminated-quote",
+        "20250101000001_a.up.sql:1:1 transaction-control",
+        "20250101000001_a.up.sql:3:1 transaction-control",
+        "20250101000002_b.up.sql down-missing",
+        "20250101000002_b.up.sql:2:1 copy-client",
+        "20250101000003_c.down.sql file-empty",
+        "20250101000003_c.up.sql:1:1 directive-unknown",
+        "20250101000003_c.up.sql:2:1 needs-no-transaction",
+        "20250101000003_d.up.sql version-twice",
+        "20250101000004_e.down.sql up-missing",
+        "20250101000005_f.up.sql:1:9 file-encoding",
+        "2025_x.up.sql file-name",
+        "notes.txt file-name",
+    ];
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,14 @@
+//! Everything that needs a PostgreSQL server, in one binary.
+//!
+//! Each test has a database of its own on a server that the process shares; nothing depends
+//! on order, on the clock or on what an earlier run left.
+
+mod code;
+mod concurrency;
+mod engine;
+mod failures;
+mod isolation;
+mod ledger;
+mod managed;
+mod stepwise;
+mod support;
