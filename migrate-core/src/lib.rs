@@ -47,3 +47,11 @@ pub use runner::{
     Cancel, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, Policy, RunReport, Target,
 };
 pub use source::{MigrationSet, Version};
+
+/// The files that `migrate_embed::folder` embedded in this package, for [`MigrationSet::embedded`].
+#[macro_export]
+macro_rules! embedded {
+    () => {
+        include!(concat!(env!("OUT_DIR"), "/embedded_migrations.rs"))
+    };
+}

@@ -40,7 +40,7 @@ impl<'a> Context<'a> {
             (named, _) => named?,
         };
         match &global.database {
-            Some(database) => environment.database = database.clone(),
+            Some(database) => environment.database = source(database)?,
             None => refuse_committed_password(&config, &global.env, &environment)?,
         }
         let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
@@ -128,6 +128,14 @@ impl<'a> Context<'a> {
     fn patient(&self, database: Database) -> Database {
         database.patience(self.environment.connect_timeout)
     }
+}
+
+/// Reads what was typed after `--database`. It is not repeated in the error: it may hold a password.
+fn source(text: &str) -> Result<DatabaseSource> {
+    text.parse().map_err(|_| {
+        Failure::usage("database-url", "what follows --database is no database")
+            .help(format!("write {}", DatabaseSource::FORMS))
+    })
 }
 
 /// What a command needs of a migrator.

@@ -129,10 +129,10 @@ impl Failure {
 pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
     let (host, user, name) = (database.host(), database.user(), database.name());
     let finding = match error {
+        // A certificate that is refused in the handshake arrives as data that make no sense.
+        sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
         sqlx::Error::Io(error) => unreachable(&host, &error),
-        sqlx::Error::Tls(why) => Finding::error("tls", format!("no TLS connection to {host}: {why}"))
-            .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
-            .help("verify-full needs the name in the server's certificate and a root that signed it"),
+        sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
             let finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
@@ -146,6 +146,12 @@ pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
             .help("is a PostgreSQL server listening there, and not something else?"),
     };
     Error::new(ErrorKind::Connection, finding)
+}
+
+fn no_tls(host: &str, why: &str) -> Finding {
+    Finding::error("tls", format!("no TLS connection to {host}: {why}"))
+        .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
+        .help("verify-full needs the host's name in the server's certificate, and a root that signed it")
 }
 
 fn unreachable(host: &str, error: &std::io::Error) -> Finding {

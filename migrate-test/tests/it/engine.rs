@@ -1,6 +1,7 @@
 //! Up, down and up again: what is there, what the ledger says, and what was not touched.
 
 use migrate_core::runner::DownFrom;
+use migrate_core::source::Migration;
 use migrate_core::{Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
 use proptest::prelude::*;
@@ -225,23 +226,66 @@ async fn an_application_can_ask_for_a_version() {
     database.drop_now().await.unwrap();
 }
 
-#[tokio::test]
-async fn an_embedded_chain_is_the_chain_of_its_folder() {
-    let chain = three();
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(chain.path())
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
-        .collect();
-    files.reverse();
-    let embedded: Vec<(&'static str, &'static [u8])> =
-        files.into_iter().map(|(name, bytes)| (&*name.leak(), &*bytes.leak())).collect();
+#[test]
+fn an_embedded_chain_is_the_chain_of_its_folder() {
     let tell = |set: &MigrationSet| -> Vec<String> {
-        set.iter()
-            .map(|m| {
-                format!("{} {} {} {:?}", m.version(), m.name(), m.up_checksum(), m.down_script().map(|d| d.checksum()))
-            })
-            .collect()
+        let down = |m: &Migration| m.down_script().map(|script| script.checksum().to_string());
+        set.iter().map(|m| format!("{} {} {} {:?}", m.version(), m.name(), m.up_checksum(), down(m))).collect()
     };
-    assert_eq!(tell(&MigrationSet::embedded(&embedded).unwrap()), tell(&chain.set()));
+    let chain = three();
+    let mut files: Vec<(&'static str, &'static [u8])> = Vec::new();
+    for entry in std::fs::read_dir(chain.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        files.push((name.leak(), std::fs::read(&path).unwrap().leak()));
+    }
+    assert_eq!(tell(&MigrationSet::embedded(&files).unwrap()), tell(&chain.set()));
+    let (name, _) = files.pop().unwrap();
+    let error = MigrationSet::embedded(&files).unwrap_err();
+    assert!(error.findings()[0].code.ends_with("-missing"), "{name}: {error}");
+}
+
+/// A package that embeds is built again when a migration is added, changed or removed.
+#[test]
+fn what_is_embedded_follows_the_folder() {
+    let package = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = package.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let embed = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrate-embed");
+    write(
+        "Cargo.toml",
+        &format!(
+            "[package]\nname = 'p'\nedition = '2024'\n[build-dependencies]\nmigrate-embed = {{ path = {embed:?} }}\n[workspace]\n"
+        ),
+    );
+    write("build.rs", "fn main() { migrate_embed::folder(\"m\"); }");
+    write(
+        "src/main.rs",
+        "fn main() { let files: &[(&str, &[u8])] = include!(concat!(env!(\"OUT_DIR\"), \"/embedded_migrations.rs\")); for (name, bytes) in files { println!(\"{name} {}\", bytes.len()); } }",
+    );
+    let run = || {
+        let cargo = std::process::Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "--offline"])
+            .current_dir(package.path())
+            .output()
+            .unwrap();
+        assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+        String::from_utf8(cargo.stdout).unwrap()
+    };
+    write("m/1_a.up.sql", "a");
+    assert_eq!(run(), "1_a.up.sql 1\n");
+    // Cargo compares times of change, and a file system may keep whole seconds only.
+    let later = || std::thread::sleep(std::time::Duration::from_millis(1100));
+    later();
+    write("m/2_b.up.sql", "bb");
+    assert_eq!(run(), "1_a.up.sql 1\n2_b.up.sql 2\n");
+    later();
+    write("m/1_a.up.sql", "aaaa");
+    assert_eq!(run(), "1_a.up.sql 4\n2_b.up.sql 2\n");
+    later();
+    std::fs::remove_file(package.path().join("m/1_a.up.sql")).unwrap();
+    assert_eq!(run(), "2_b.up.sql 2\n");
 }

@@ -1,0 +1,67 @@
+//! Compiles a folder of migrations into an executable.
+//!
+//! One line in the build script, one where the chain is needed:
+//!
+//! ```no_run
+//! // build.rs
+//! migrate_embed::folder("migrations");
+//! ```
+//! ```ignore
+//! let set = migrate_core::MigrationSet::embedded(migrate_core::embedded!())?;
+//! ```
+//!
+//! It is a crate of its own, without dependencies, so that a build script does not have to
+//! build a database driver first. It only lists files; what they mean, and what is wrong with
+//! them, is told by `migrate-core`, in the same words as for a folder at run time.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Embeds all files of `folder`, a path relative to the package, and asks cargo to do it
+/// again when a file is added, changed or removed.
+///
+/// # Panics
+///
+/// Outside of a build script, and when the folder cannot be read: a build must not go on
+/// without the migrations that it was asked to embed.
+pub fn folder(folder: impl AsRef<Path>) {
+    let variable =
+        |name: &str| PathBuf::from(env::var_os(name).unwrap_or_else(|| panic!("{name} is set for build scripts only")));
+    let folder = variable("CARGO_MANIFEST_DIR").join(folder);
+    let files = list(&folder).unwrap_or_else(|error| panic!("{} cannot be embedded: {error}", folder.display()));
+    // Cargo compares the folder's own time of change, which moves when a file comes or goes.
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for file in &files {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let target = variable("OUT_DIR").join("embedded_migrations.rs");
+    fs::write(&target, source(&files))
+        .unwrap_or_else(|error| panic!("{} cannot be written: {error}", target.display()));
+}
+
+/// All files of a folder, in order; `mod.rs` and hidden files are no migrations.
+fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with('.') && name != "mod.rs" {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The expression with the name and the bytes of each file.
+fn source(files: &[PathBuf]) -> String {
+    let mut source = String::from("&[\n");
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // Writing to a String cannot fail.
+        let _ = writeln!(source, "    ({name:?}, include_bytes!({:?}) as &[u8]),", file.display().to_string());
+    }
+    source.push_str("]\n");
+    source
+}

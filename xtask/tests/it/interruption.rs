@@ -1,0 +1,99 @@
+//! Runs that end before their time: killed, or asked to stop.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Project, said};
+
+/// Migrations of every kind, each of which writes its number once, quickly enough to be killed
+/// anywhere and slowly enough not to be missed.
+fn project() -> Project {
+    let project = Project::new();
+    project.migration(0, "log", "CREATE TABLE log (n int);", "DROP TABLE log;");
+    for n in 1..=24u64 {
+        let insert = format!("INSERT INTO log VALUES ({n});");
+        let (up, down) = match n % 4 {
+            0 => (
+                format!(
+                    "-- migrate: no-transaction\n{insert}\nCREATE INDEX CONCURRENTLY i_{n} ON log (n);\nSELECT pg_sleep(0.002);\nINSERT INTO log VALUES (-{n});"
+                ),
+                format!(
+                    "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY i_{n};\nDELETE FROM log WHERE abs(n) = {n};"
+                ),
+            ),
+            _ => (
+                format!("{insert} SELECT pg_sleep(0.002); CREATE TABLE t_{n} ();"),
+                format!("DROP TABLE t_{n}; DELETE FROM log WHERE n = {n};"),
+            ),
+        };
+        project.migration(n, &format!("m_{n}"), &up, &down);
+    }
+    project
+}
+
+/// Whatever is killed when: the next run goes on, nothing is lost, nothing runs twice.
+#[test]
+fn a_killed_run_is_finished_by_the_next() {
+    let whole = project();
+    whole.run(&["migrate"]).ok();
+    let expected = whole.query("SELECT n FROM log ORDER BY n");
+    assert_eq!(expected.len(), 24 + 6);
+    whole.end();
+
+    // Every kill comes a little later after the start than the one before it, in both directions.
+    let project = project();
+    let mut kills = 0;
+    for (direction, goal) in [(&["migrate"][..], "25"), (&["rollback", "--all"][..], "0"), (&["migrate"][..], "25")] {
+        for attempt in 0u64.. {
+            let arguments = [direction, &["--database", "env:TEST_DATABASE_URL"]].concat();
+            let mut child = project.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(8 + attempt * 3));
+            if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+                break;
+            }
+            kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+            child.wait().unwrap();
+            kills += 1;
+            assert!(attempt < 200, "it never ends");
+        }
+        let applied = "SELECT count(*) FROM (SELECT DISTINCT ON (version) event FROM roundtrip.ledger \
+                       WHERE event IN ('applied', 'rolled_back') ORDER BY version, id DESC) s WHERE event = 'applied'";
+        assert_eq!(project.query(applied), [goal]);
+        if goal == "25" {
+            assert_eq!(project.query("SELECT n FROM log ORDER BY n"), expected);
+            let twice = "SELECT version FROM roundtrip.ledger WHERE event = 'applied' GROUP BY version, batch HAVING count(*) > 1";
+            assert_eq!(project.query(twice), Vec::<String>::new());
+            assert_eq!(project.query("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), ["0"]);
+        }
+    }
+    assert!(kills > 10, "only {kills} runs were killed");
+    project.end();
+}
+
+#[test]
+fn ctrl_c_and_sigterm_cancel_on_the_server_and_say_where_the_chain_stands() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let project = Project::new();
+        project.migration(1, "quick", "CREATE TABLE quick ();", "DROP TABLE quick;");
+        project.migration(2, "slow", "SELECT pg_sleep(600);", "SELECT 1;");
+        let mut command = project.command(&["migrate", "--database", "env:TEST_DATABASE_URL"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let sleeping = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        while project.query(sleeping).is_empty() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let said = said(child.wait_with_output().unwrap());
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(
+            said.err.contains("interrupted at migration 20250101000002_slow")
+                && said.err.contains("1 migration committed"),
+            "{said:?}"
+        );
+        assert_eq!(project.query(sleeping), Vec::<String>::new());
+        assert_eq!(project.query("SELECT event FROM roundtrip.ledger"), ["applied"]);
+        project.end();
+    }
+}

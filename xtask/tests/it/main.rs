@@ -1,0 +1,8 @@
+//! The command line as its users meet it: the built executable, real folders, real servers.
+
+mod commands;
+mod interruption;
+mod mistakes;
+mod reference;
+mod support;
+mod tls;

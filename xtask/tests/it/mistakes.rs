@@ -1,0 +1,141 @@
+//! What people get wrong: each mistake has a message with a code, a next step and an exit code,
+//! in text and in JSON, and never a panic, a driver's own words or a password.
+
+use crate::support::{Project, SECRET};
+
+/// Runs a command in both formats and checks exit code, finding code, a part of the message,
+/// and that there is a next step.
+#[track_caller]
+fn check(project: &Project, arguments: &[&str], exit: i32, code: &str, part: &str) {
+    let text = project.run_bare(arguments);
+    assert_eq!(text.code, exit, "{text:?}");
+    assert!(
+        text.err.contains(&format!("[{code}]")) && text.err.contains(part) && text.err.contains("help: "),
+        "{text:?}"
+    );
+    let json = project.run_bare(&[arguments, &["--format", "json"]].concat());
+    assert_eq!(json.code, exit, "{json:?}");
+    let finding = &json.json()["error"]["findings"][0];
+    assert_eq!(finding["code"], code, "{json:?}");
+    assert!(!finding["help"].as_array().unwrap().is_empty(), "{json:?}");
+}
+
+#[test]
+fn a_wrong_address_is_explained() {
+    let project = Project::new();
+    let with = |url: &str| vec!["status".to_owned(), "--database".to_owned(), url.to_owned()];
+    let host = project.database.url().split(['@', ':']).nth(2).unwrap().to_owned();
+    for (url, exit, code, part) in [
+        (format!("postgres://u:{SECRET}@127.0.0.1:1/d"), 1, "connection-refused", "127.0.0.1:1"),
+        (format!("postgres://u:{SECRET}@%2Fnowhere/d"), 1, "connection-refused", "/nowhere"),
+        (format!("postgres://u:{SECRET}@no.such.host.invalid/d"), 1, "connection", "no.such.host.invalid"),
+        (format!("postgres://u:{SECRET}@h:port/d"), 2, "database-url", "cannot be read"),
+        (format!("postgres://u:{SECRET}@h/d?sslmod=x"), 2, "database-url", "did you mean `sslmode`?"),
+        (format!("postgres://postgres:{SECRET}@{host}/nope"), 1, "no-database", "nope"),
+        (format!("postgres://nobody_here:{SECRET}@{host}/postgres"), 1, "not-let-in", "nobody_here"),
+        ("env:NOT_SET_ANYWHERE".to_owned(), 2, "variable-unset", "NOT_SET_ANYWHERE"),
+    ] {
+        let arguments = with(&url);
+        check(&project, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), exit, code, part);
+    }
+    check(&project, &["status", "--database", &format!("mysql://u:{SECRET}@h/d")], 2, "database-url", "no database");
+    project.end();
+}
+
+#[test]
+fn a_wrong_configuration_is_pointed_at() {
+    let project = Project::new();
+    for (text, code, part) in [
+        ("[environments.a]\nprotectd = true\n".to_owned(), "config", "migrate.toml:2:1"),
+        (format!("[environments.a]\ndatabase = \"postgres://u:{SECRET}@h/d\nx"), "config", "migrate.toml:"),
+        ("[environments.a]\nlock_timeout = 5\n".to_owned(), "config", "migrate.toml:2:16"),
+        ("[environments.b]\n".to_owned(), "no-environment", "the environments are"),
+    ] {
+        project.write("migrate.toml", text);
+        check(&project, &["status", "--env", "a"], 2, code, part);
+    }
+    check(&project, &["status", "--config", "nowhere.toml"], 2, "config-unreadable", "nowhere.toml");
+    project.end();
+}
+
+#[test]
+fn a_password_in_a_file_that_git_keeps_is_refused() {
+    let project = Project::new();
+    project.write("migrate.toml", format!("[environments.development]\ndatabase = \"{}\"\n", project.url()));
+    project.run_bare(&["status"]).ok();
+    for arguments in [&["init", "-q"][..], &["add", "migrate.toml"]] {
+        assert!(
+            std::process::Command::new("git").args(arguments).current_dir(project.path()).status().unwrap().success()
+        );
+    }
+    check(&project, &["status"], 2, "password-in-git", "DEVELOPMENT_DATABASE_URL");
+    project.end();
+}
+
+#[test]
+fn wrong_files_are_reported_together_and_nothing_runs() {
+    let project = Project::new();
+    project.migration(1, "good", "CREATE TABLE good ();", "DROP TABLE good;");
+    project.migration(2, "bad", "BEGIN;\nSELECT 1;", "\\restrict x");
+    project.write("migrations/typo.sql", "SELECT 1;");
+    let said = project.run(&["migrate"]);
+    assert_eq!(said.code, 3);
+    for part in ["[transaction-control]", "_bad.up.sql:1:1", "[meta-command]", "[file-name]", "typo.sql", "3 problems"]
+    {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    assert_eq!(project.query("SELECT to_regclass('good')"), ["NULL"]);
+    project.end();
+    let empty = Project::new();
+    check(
+        &empty,
+        &["status", "--database", "env:TEST_DATABASE_URL", "--migrations", "nowhere"],
+        3,
+        "folder-unreadable",
+        "nowhere",
+    );
+    empty.end();
+}
+
+#[test]
+fn sql_that_fails_is_shown_with_its_line_and_a_caret() {
+    let project = Project::new();
+    let lines: Vec<String> =
+        (1..=12).map(|n| if n == 7 { "SELECT nothing FROM nowhere;".into() } else { format!("SELECT {n};") }).collect();
+    project.migration(1, "bad", &lines.join("\n"), "SELECT 1;");
+    let said = project.run(&["migrate"]);
+    assert_eq!(said.code, 1);
+    for part in
+        ["_bad.up.sql:7:21", "7 | SELECT nothing FROM nowhere;", "^^^^^^^", "statement 7 of 12", "SQLSTATE 42P01"]
+    {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    project.end();
+}
+
+#[test]
+fn wrong_versions_and_arguments_are_refused() {
+    let project = Project::new();
+    project.migration(1, "a", "CREATE TABLE a ();", "DROP TABLE a;");
+    let database = ["--database", "env:TEST_DATABASE_URL"];
+    check(
+        &project,
+        &[&["migrate", "--to", "20250101000002"][..], &database].concat(),
+        3,
+        "no-such-version",
+        "did you mean 20250101000001?",
+    );
+    check(
+        &project,
+        &[&["rollback", "--to", "20250101000001"][..], &database].concat(),
+        3,
+        "not-applied",
+        "not applied",
+    );
+    for arguments in
+        [&["migrate", "--to", "x"][..], &["rollback", "--all", "-n", "1"], &["nothing"], &["status", "--dry-run"]]
+    {
+        assert_eq!(project.run_bare(arguments).code, 2, "{arguments:?}");
+    }
+    project.end();
+}

@@ -1,0 +1,114 @@
+//! A project in a temporary folder, a database, and the executable to run on both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use migrate_test::TestDatabase;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use tempfile::TempDir;
+
+/// The password in every address of these tests; it must never be shown.
+pub(crate) const SECRET: &str = "hunter2-s3cret";
+
+/// A folder with migrations and, if wanted, a migrate.toml.
+pub(crate) struct Project {
+    folder: TempDir,
+    pub(crate) database: TestDatabase,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// What the executable said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Project {
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let database = runtime.block_on(TestDatabase::create()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("migrations")).unwrap();
+        Self { folder, database, runtime }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Writes the pair of a migration.
+    pub(crate) fn migration(&self, number: u64, name: &str, up: &str, down: &str) {
+        let stem = format!("migrations/{}_{name}", 20_250_101_000_000 + number);
+        self.write(&format!("{stem}.up.sql"), up);
+        self.write(&format!("{stem}.down.sql"), down);
+    }
+
+    /// The address of the database, with a password in it.
+    pub(crate) fn url(&self) -> String {
+        self.database.url().replacen("postgres@", &format!("postgres:{SECRET}@"), 1)
+    }
+
+    /// The executable with these arguments, in this folder, with the database in a variable.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        command.env("TEST_DATABASE_URL", self.url()).env("ROUNDTRIP_HOME", self.path().join("home"));
+        command
+    }
+
+    /// Runs it on the test's database.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--database", "env:TEST_DATABASE_URL"]).collect();
+        self.run_bare(&all)
+    }
+
+    /// Runs it with nothing but these arguments.
+    pub(crate) fn run_bare(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    /// The first column of a query, as text.
+    pub(crate) fn query(&self, sql: &str) -> Vec<String> {
+        self.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&self.database.options()).await.unwrap();
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            rows.iter()
+                .map(|row| row.try_get_unchecked::<Option<String>, _>(0).unwrap().unwrap_or("NULL".into()))
+                .collect()
+        })
+    }
+
+    pub(crate) fn end(self) {
+        self.runtime.block_on(self.database.drop_now()).unwrap();
+    }
+}
+
+pub(crate) fn said(output: Output) -> Said {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let said = Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
+    assert!(!said.out.contains(SECRET) && !said.err.contains(SECRET), "a secret was shown: {said:?}");
+    assert!(!said.err.contains("panicked at"), "{said:?}");
+    said
+}
+
+impl Said {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
