@@ -1,4 +1,3 @@
--- migrate: lossy the tracking numbers that were entered since are gone
 -- Customers ask where their parcel is; the carrier's number answers them.
 
 ALTER TABLE shipments ADD COLUMN tracking_number varchar(50);

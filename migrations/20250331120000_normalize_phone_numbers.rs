@@ -17,45 +17,62 @@ impl CodeMigration for NormalizePhoneNumbers {
 
     fn up<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, Result<(), CodeError>> {
         Box::pin(async move {
-            sqlx::query("ALTER TABLE users ADD COLUMN phone_as_typed text").execute(&mut *connection).await?;
-            sqlx::query("UPDATE users SET phone_as_typed = phone WHERE phone IS NOT NULL")
-                .execute(&mut *connection)
-                .await?;
+            let before = "ALTER TABLE users ADD COLUMN phone_as_typed text;
+                          ALTER TABLE users DISABLE TRIGGER users_touch_updated_at";
+            sqlx::raw_sql(before).execute(&mut *connection).await?;
             let typed: Vec<(i64, String)> =
                 sqlx::query_as("SELECT id, phone FROM users WHERE phone IS NOT NULL ORDER BY id")
                     .fetch_all(&mut *connection)
                     .await?;
             for (id, phone) in typed {
-                let dialled = normalize(&phone);
-                sqlx::query("UPDATE users SET phone = $1 WHERE id = $2")
+                let Some(dialled) = normalize(&phone) else { continue };
+                sqlx::query("UPDATE users SET phone = $1, phone_as_typed = phone WHERE id = $2")
                     .bind(dialled)
                     .bind(id)
                     .execute(&mut *connection)
                     .await?;
             }
+            // The users did not change anything, so their rows keep the time of their last change.
+            let after = "ALTER TABLE users ENABLE TRIGGER users_touch_updated_at";
+            sqlx::raw_sql(after).execute(&mut *connection).await?;
             Ok(())
         })
     }
 
     fn down<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, Result<(), CodeError>> {
         Box::pin(async move {
-            sqlx::query("UPDATE users SET phone = phone_as_typed WHERE phone_as_typed IS NOT NULL")
-                .execute(&mut *connection)
-                .await?;
-            sqlx::query("ALTER TABLE users DROP COLUMN phone_as_typed").execute(&mut *connection).await?;
+            sqlx::raw_sql("ALTER TABLE users DISABLE TRIGGER users_touch_updated_at").execute(&mut *connection).await?;
+            let typed: Vec<(i64, Option<String>, String)> = sqlx::query_as(
+                "SELECT id, phone, phone_as_typed FROM users WHERE phone_as_typed IS NOT NULL ORDER BY id",
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            // A number that was changed since is newer than what had been typed, and stays.
+            for (id, _, typed) in typed.into_iter().filter(|(_, phone, typed)| *phone == normalize(typed)) {
+                sqlx::query("UPDATE users SET phone = $1 WHERE id = $2")
+                    .bind(typed)
+                    .bind(id)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            let after = "ALTER TABLE users ENABLE TRIGGER users_touch_updated_at;
+                         ALTER TABLE users DROP COLUMN phone_as_typed";
+            sqlx::raw_sql(after).execute(&mut *connection).await?;
             Ok(())
         })
     }
 }
 
 /// A number with its country code and nothing but digits; one without a country code is German.
-fn normalize(typed: &str) -> String {
+/// None where there is no digit to dial.
+fn normalize(typed: &str) -> Option<String> {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-    match typed.trim_start() {
-        international if international.starts_with('+') => format!("+{digits}"),
+    let (country, number) = match typed.trim_start() {
+        international if international.starts_with('+') => ("", digits.as_str()),
         _ => match digits.strip_prefix("00") {
-            Some(international) => format!("+{international}"),
-            None => format!("+49{}", digits.trim_start_matches('0')),
+            Some(international) => ("", international),
+            None => ("49", digits.trim_start_matches('0')),
         },
-    }
+    };
+    (!number.is_empty()).then(|| format!("+{country}{number}"))
 }

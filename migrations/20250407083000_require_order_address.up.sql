@@ -1,4 +1,3 @@
--- migrate: lossy the addresses that orders were given since are gone
 -- migrate: lock-timeout 2s
 -- Orders name the address that they go to. The constraint is made NOT VALID: it holds for new
 -- rows at once, and the old ones are looked through by the next migration, without a long lock.

@@ -2,8 +2,8 @@
 -- Every row has a key of its own here, so seeding again changes nothing.
 
 INSERT INTO users (id, email, full_name, phone, newsletter) OVERRIDING SYSTEM VALUE VALUES
-    (1, 'ada@example.org',     'Ada Lovelace',      '+442071234567',  true),
-    (2, 'konrad@example.org',  'Konrad Zuse',       '+4930123456',    false),
+    (1, 'ada@example.org',     'Ada Lovelace',      '+442079460123',  true),
+    (2, 'konrad@example.org',  'Konrad Zuse',       '+493023125123',  false),
     (3, 'grace@example.org',   'Grace Hopper',      '+12125550123',   true),
     (4, 'edsger@example.org',  'Edsger Dijkstra',   NULL,             false),
     (5, 'barbara@example.org', 'Barbara Liskov',    '+16175550188',   false)
@@ -62,7 +62,7 @@ INSERT INTO cart_items (cart_id, product_id, quantity) VALUES
     ('0b0c6c1e-0000-4000-8000-000000000002', 5, 1)
 ON CONFLICT DO NOTHING;
 
-INSERT INTO carriers (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'dhl'), (2, 'ups'), (3, 'royal mail')
+INSERT INTO carriers (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'dhl'), (2, 'royal mail')
 ON CONFLICT DO NOTHING;
 
 INSERT INTO orders (id, user_id, total, status, address_id) VALUES
@@ -74,7 +74,7 @@ INSERT INTO orders (id, user_id, total, status, address_id) VALUES
 ON CONFLICT DO NOTHING;
 
 INSERT INTO shipments (id, address_id, state, carrier_id, weight_grams, tracking_number, delivered_at) OVERRIDING SYSTEM VALUE VALUES
-    (1, 1, 'delivered',   3, 640,  'RM123456785GB',        timestamptz '2025-03-01 10:30+00'),
+    (1, 1, 'delivered',   2, 640,  'RM123456785GB',        timestamptz '2025-03-01 10:30+00'),
     (2, 2, 'prepared',    1, 1450, NULL,                   NULL),
     (3, 5, 'handed_over', 1, 2600, '00340434161094042557', NULL)
 ON CONFLICT DO NOTHING;
@@ -88,14 +88,18 @@ INSERT INTO shipment_events (id, shipment_id, state, place, happened_at) OVERRID
     (6, 3, 'handed_over', 'Berlin', timestamptz '2025-04-07 17:45+00')
 ON CONFLICT DO NOTHING;
 
--- Rows that the application adds go on after these, and never before rows that it added earlier.
-SELECT setval(pg_get_serial_sequence('users', 'id'),           (SELECT max(id) FROM users));
-SELECT setval(pg_get_serial_sequence('addresses', 'id'),       (SELECT max(id) FROM addresses));
-SELECT setval(pg_get_serial_sequence('suppliers', 'id'),       (SELECT max(id) FROM suppliers));
-SELECT setval(pg_get_serial_sequence('categories', 'id'),      (SELECT max(id) FROM categories));
-SELECT setval(pg_get_serial_sequence('products', 'id'),        (SELECT max(id) FROM products));
-SELECT setval('article_numbers',                               (SELECT max(article_number) FROM products));
-SELECT setval(pg_get_serial_sequence('reviews', 'id'),         (SELECT max(id) FROM reviews));
-SELECT setval(pg_get_serial_sequence('carriers', 'id'),        (SELECT max(id) FROM carriers));
-SELECT setval(pg_get_serial_sequence('shipments', 'id'),       (SELECT max(id) FROM shipments));
-SELECT setval(pg_get_serial_sequence('shipment_events', 'id'), (SELECT max(id) FROM shipment_events));
+-- Rows that the application adds go on after these, and a number that was given out once is
+-- never given out again.
+SELECT setval(sequence::regclass, greatest(nextval(sequence::regclass), newest))
+FROM (VALUES
+    (pg_get_serial_sequence('users', 'id'),         (SELECT max(id) FROM users)),
+    (pg_get_serial_sequence('addresses', 'id'),     (SELECT max(id) FROM addresses)),
+    (pg_get_serial_sequence('suppliers', 'id'),     (SELECT max(id) FROM suppliers)),
+    (pg_get_serial_sequence('categories', 'id'),    (SELECT max(id) FROM categories)),
+    (pg_get_serial_sequence('products', 'id'),      (SELECT max(id) FROM products)),
+    ('article_numbers',                             (SELECT max(article_number) FROM products)),
+    (pg_get_serial_sequence('reviews', 'id'),       (SELECT max(id) FROM reviews)),
+    (pg_get_serial_sequence('carriers', 'id'),      (SELECT max(id) FROM carriers)),
+    (pg_get_serial_sequence('shipments', 'id'),     (SELECT max(id) FROM shipments)),
+    (pg_get_serial_sequence('shipment_events', 'id'),(SELECT max(id) FROM shipment_events))
+) AS numbers (sequence, newest);

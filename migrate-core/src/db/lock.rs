@@ -83,36 +83,48 @@ pub(crate) struct Guard {
     pid: i32,
 }
 
+/// The query for the server process of a session.
+pub(crate) const OWN_PID: &str = "SELECT pg_catalog.pg_backend_pid()";
+
 /// The columns that describe a session of `pg_stat_activity`, in the order of [`holder`].
 const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
                    to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), left(a.query, 200)";
 
 impl Guard {
     /// Takes the lock, waiting at most `patience`; `waiting` hears who holds it.
+    ///
+    /// `worker` is the server process that has just answered the session that will do the work.
+    /// A pooler in transaction mode shows itself here: it serves both of our connections with
+    /// one server process, and then no lock and no setting of a session means anything.
     pub(crate) async fn take(
         database: &Database,
         application: &str,
         keys: LockKeys,
+        worker: i32,
         patience: Duration,
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Self> {
         let mut session = Session::connect(database, &format!("{application} lock")).await?;
+        // This is asked before any lock is taken: the pooler would keep the lock for whoever comes next.
+        let rows = session
+            .rows(OWN_PID)
+            .await
+            .map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "prepare the lock"))?;
+        if rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()) == Some(worker) {
+            return Err(pooler());
+        }
         let pid = poll(&mut session, keys.lock, patience, waiting).await?;
         Ok(Self { session, keys, pid })
     }
 
     /// Raises the fence on the session that will do the work.
-    ///
-    /// A pooler in transaction mode shows itself here: both of our connections end up on one
-    /// server process, and then neither lock means anything.
     pub(crate) async fn fence(
         &self,
         worker: &mut Session,
         patience: Duration,
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Fence> {
-        let pid = poll(worker, self.keys.work, patience, waiting).await?;
-        if pid == self.pid { Err(pooler()) } else { Ok(Fence { pid }) }
+        Ok(Fence { pid: poll(worker, self.keys.work, patience, waiting).await? })
     }
 
     /// Whether the lock is still ours, and who keeps our worker waiting.

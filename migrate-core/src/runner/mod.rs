@@ -242,9 +242,9 @@ impl Migrator {
         let observer = options.observer.clone();
         let mut waiting = |holder: &_| observer.hear(&Progress::Waiting(holder));
         let application = &options.actor.application;
-        let guard = Guard::take(database, application, keys, options.lock_wait, &mut waiting).await?;
+        let (settings, pid) = settings(&mut worker, options).await?;
+        let guard = Guard::take(database, application, keys, pid, options.lock_wait, &mut waiting).await?;
         let fence = guard.fence(&mut worker, options.lock_wait, &mut waiting).await?;
-        let settings = settings(&mut worker, options).await?;
         let now = ledger::newest(&mut worker, &options.ledger).await?;
         if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
             guard.release().await?;
@@ -282,19 +282,21 @@ impl Executor<'_> {
     }
 }
 
-/// Sends the settings of a run to its session.
-async fn settings(worker: &mut Session, options: &Options) -> Result<Settings> {
+/// Sends the settings of a run to its session, and says which server process it has.
+async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
-    let question = "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0";
+    let question = "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid()";
     let cannot = |failure: crate::db::Failure| failure.explain(ErrorKind::Connection, "session", "prepare a session");
     let rows = worker.rows(question).await.map_err(cannot)?;
+    let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
     let settings = Settings {
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
-        notices_lost_client: rows.first().and_then(|row| row.first()) == Some(&Some("t".to_owned())),
+        notices_lost_client: cell(0) == Some("t"),
     };
+    let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
     worker.send(&settings.sql()).await.map_err(cannot)?;
-    Ok(settings)
+    Ok((settings, pid))
 }
 
 /// Makes the ledger and, where it is missing, its schema.
