@@ -6,8 +6,8 @@
 //! // build.rs
 //! migrate_embed::folder("migrations");
 //! ```
-//! ```ignore
-//! let set = migrate_core::MigrationSet::embedded(migrate_core::embedded!())?;
+//! ```text
+//! let set = MigrationSet::embedded(migrate_core::embedded!())?;
 //! ```
 //!
 //! It is a crate of its own, without dependencies, so that a build script does not have to

@@ -10,5 +10,6 @@ mod failures;
 mod isolation;
 mod ledger;
 mod managed;
+mod pooler;
 mod stepwise;
 mod support;
