@@ -3,8 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use jiff::Timestamp;
+use humantime::format_rfc3339_seconds;
 use migrate_core::Version;
 use serde::Serialize;
 
@@ -49,7 +50,8 @@ pub(crate) fn run(context: &Context<'_>, options: &New) -> Result<Exit> {
 
 /// The present second in UTC, or the second after the newest migration where that is later.
 fn next_version(folder: &Path) -> Result<Version> {
-    let now = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
+    let now = format_rfc3339_seconds(SystemTime::now()).to_string();
+    let now: String = now.chars().filter(char::is_ascii_digit).collect();
     let now: u64 = now.parse().map_err(|_| Failure::failed("clock", "the clock of this machine cannot be read"))?;
     // A folder with problems can still get a new migration: its names are all that matters here.
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
