@@ -12,6 +12,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use migrate_core::ident::ident;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
@@ -159,14 +160,22 @@ impl TestDatabase {
     ///
     /// [`ServerError`] when there is no server, or it refuses.
     pub async fn create() -> Result<Self, ServerError> {
+        Self::copy_of("template0").await
+    }
+
+    /// Makes one that is a copy of another, to which nobody may be connected.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TestDatabase::create`].
+    pub async fn copy_of(template: &str) -> Result<Self, ServerError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let server = server().await?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{}_{count}_{}", std::process::id(), random::hex(6));
         let database = Self { server, name };
-        database
-            .administer(&format!("CREATE DATABASE {} TEMPLATE template0", migrate_core::ident::ident(&database.name)))
-            .await?;
+        let (new, template) = (ident(&database.name), ident(template));
+        database.administer(&format!("CREATE DATABASE {new} TEMPLATE {template}")).await?;
         Ok(database)
     }
 
@@ -191,7 +200,7 @@ impl TestDatabase {
     ///
     /// [`ServerError::Refused`] with what the server said.
     pub async fn drop_now(self) -> Result<(), ServerError> {
-        self.administer(&format!("DROP DATABASE {} WITH (FORCE)", migrate_core::ident::ident(&self.name))).await
+        self.administer(&format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await
     }
 
     async fn administer(&self, sql: &str) -> Result<(), ServerError> {

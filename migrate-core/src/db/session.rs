@@ -21,6 +21,14 @@ pub(crate) struct Session {
 /// A row as text; `None` is NULL.
 pub(crate) type Row = Vec<Option<String>>;
 
+/// What one statement of a message answered.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// The names of the columns; none where there was no row.
+    pub(crate) columns: Vec<std::sync::Arc<str>>,
+    pub(crate) rows: Vec<Row>,
+}
+
 /// What the server answers while it works through a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -74,6 +82,26 @@ impl Session {
             }
         }
         Ok(rows)
+    }
+
+    /// Sends one message and returns what each of its statements answered, with the names of the columns.
+    pub(crate) async fn results(&mut self, message: &str) -> std::result::Result<Vec<Answer>, Failure> {
+        let mut all = Vec::new();
+        let mut answer = Answer::default();
+        let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
+        while let Some(part) = answers.next().await {
+            match part? {
+                Either::Left(_) => all.push(std::mem::take(&mut answer)),
+                Either::Right(row) => {
+                    if answer.columns.is_empty() {
+                        answer.columns = row.columns().iter().map(|column| column.name().into()).collect();
+                    }
+                    let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
+                    answer.rows.push((0..row.len()).map(text).collect::<std::result::Result<_, _>>()?);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Sends one message whose rows do not matter.

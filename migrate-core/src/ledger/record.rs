@@ -137,12 +137,16 @@ impl Writer {
         sql
     }
 
-    /// The statement that records the schema's fingerprint as it is now.
+    /// The statement that records the fingerprint of the schema.
     pub(crate) fn observe(&mut self, fingerprint: &str) -> String {
         let columns = "id, event, fingerprint, batch, actor, host, application, git_commit, tool";
         let sql = format!(
-            "INSERT INTO {} ({columns}) SELECT {}, 'observed', ({fingerprint}), {}, {};",
-            self.ledger, self.next, self.batch, self.who
+            "INSERT INTO {} ({columns}) SELECT {}, 'observed', {}, {}, {};",
+            self.ledger,
+            self.next,
+            literal(fingerprint),
+            self.batch,
+            self.who
         );
         self.next += 1;
         sql

@@ -266,9 +266,7 @@ impl Executor<'_> {
     /// The session of the run is closed: nobody knows what a migration left behind in it.
     async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
         if well && self.options.fingerprint && !self.report.done.is_empty() {
-            let observe = self.writer.observe(&schema::fingerprint_query(self.options.ledger.schema()));
-            let message = format!("BEGIN; SET LOCAL search_path TO pg_catalog; {observe} COMMIT;");
-            if self.lines.worker.send(&message).await.is_err() {
+            if self.observe().await.is_err() {
                 let remark = "the schema's fingerprint could not be recorded";
                 self.options.observer.hear(&Progress::Remark(remark));
                 let _ = self.lines.worker.send("ROLLBACK").await;
@@ -279,6 +277,15 @@ impl Executor<'_> {
         worker.close().await;
         let released = guard.release().await;
         (self.report, released)
+    }
+}
+
+impl Executor<'_> {
+    /// Records the fingerprint of the schema as it is now.
+    async fn observe(&mut self) -> std::result::Result<(), crate::db::Failure> {
+        let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
+        let observe = self.writer.observe(&schema.fingerprint());
+        self.lines.worker.send(&observe).await
     }
 }
 

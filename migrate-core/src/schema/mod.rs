@@ -1,10 +1,104 @@
-//! The shape of a database. For now: one digest of all of it, by which it can be told whether,
-//! and between which two runs, a schema was changed by something else than migrations.
+//! The shape of a database: every object of every schema that is not PostgreSQL's own, as plain data.
+//!
+//! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It
+//! does not depend on object identifiers, and what belongs to an extension is told by the
+//! extension alone. A [`Change`] is the difference of two, in sentences. A [`Watcher`] follows
+//! a database that changes and looks only at what did.
 
-use crate::ident::literal;
+mod acl;
+mod change;
+mod object;
+mod read;
+mod row;
+mod watch;
 
-/// The query that computes the fingerprint of the database's schema: one row with one text,
-/// `v1:sha256:<hex>`. It expects `search_path` to be `pg_catalog`.
-pub(crate) fn fingerprint_query(ledger_schema: &str) -> String {
-    include_str!("fingerprint.sql").replace("{schema}", &literal(ledger_schema))
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::ident::QualifiedName;
+
+pub use acl::array_items;
+pub use change::{Change, Sides};
+pub use object::{Fact, Id, Kind, Object};
+pub use read::read;
+pub(crate) use read::read_on;
+pub use watch::Watcher;
+
+/// All objects of a database, in their canonical order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Schema {
+    objects: BTreeMap<Id, Arc<Object>>,
+}
+
+/// The version of the JSON form; it changes when a field is removed or changes its meaning.
+const FORMAT: u32 = 1;
+
+impl Schema {
+    /// The objects, in their canonical order: by kind, schema, parent and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// The object with these names.
+    pub fn get(&self, id: &Id) -> Option<&Arc<Object>> {
+        self.objects.get(id)
+    }
+
+    /// The objects of a kind that belong to this table or type, in their canonical order.
+    pub fn children<'a>(&'a self, of: &'a Id, kind: Kind) -> impl Iterator<Item = &'a Arc<Object>> {
+        let first =
+            Id { kind, schema: of.schema.clone(), parent: of.name.clone(), name: "".into(), signature: "".into() };
+        let ours = move |id: &Id| id.kind == kind && id.schema == of.schema && id.parent == of.name;
+        self.objects.range(first..).take_while(move |(id, _)| ours(id)).map(|(_, object)| object)
+    }
+
+    /// One digest of all facts, `v2:sha256:<hex>`; equal schemas have equal ones.
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        let mut take = |text: &str| {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        };
+        for object in self.objects.values() {
+            let id = &object.id;
+            for name in [id.kind.as_str(), &id.schema, &id.parent, &id.name, &id.signature] {
+                take(name);
+            }
+            for fact in &object.facts {
+                take(&fact.name);
+                take(&fact.value);
+            }
+            take("");
+        }
+        let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("v2:sha256:{hex}")
+    }
+
+    /// The same without the ledger: its table, what belongs to it, and its schema where that holds nothing else.
+    pub fn without(mut self, ledger: &QualifiedName) -> Self {
+        let guard = format!("{}_append_only", ledger.name());
+        self.objects.retain(|id, _| {
+            let of_ledger = *id.schema == *ledger.schema()
+                && (*id.parent == *ledger.name() || *id.name == *ledger.name() || *id.name == *guard);
+            !of_ledger
+        });
+        let used = self.objects.keys().any(|id| *id.schema == *ledger.schema());
+        self.objects.retain(|id, _| used || id.kind != Kind::Schema || *id.name != *ledger.schema());
+        self
+    }
+
+    /// The JSON form: `format`, `fingerprint`, and `objects[]` in canonical order.
+    pub fn json(&self) -> impl Serialize + '_ {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            format: u32,
+            fingerprint: String,
+            objects: Vec<&'a Object>,
+        }
+        let objects = self.objects.values().map(|object| &**object).collect();
+        Document { format: FORMAT, fingerprint: self.fingerprint(), objects }
+    }
 }

@@ -11,5 +11,6 @@ mod isolation;
 mod ledger;
 mod managed;
 mod pooler;
+mod schema;
 mod stepwise;
 mod support;

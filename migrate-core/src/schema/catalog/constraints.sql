@@ -1,0 +1,19 @@
+-- Constraints of tables and domains. NOT NULL is told by its column, a constraint trigger by its trigger.
+SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
+       'pg_constraint'::regclass::oid AS class, k.oid, 0 AS sub, 'constraint' AS kind,
+       n.nspname AS schema, coalesce(c.relname, t.typname) AS parent, k.conname AS name, NULL AS position,
+       pg_get_constraintdef(k.oid) AS definition,
+       CASE WHEN k.coninhcount > 0 THEN CASE WHEN k.conislocal THEN 'and local' ELSE 'only' END END AS inherited,
+       CASE WHEN i.indisclustered THEN 'yes' END AS clustered,
+       CASE WHEN i.indisreplident THEN 'yes' END AS "replica identity",
+       CASE WHEN NOT i.indisvalid THEN 'no' END AS valid,
+       (SELECT s.spcname FROM pg_class x JOIN pg_tablespace s ON s.oid = x.reltablespace
+        WHERE x.oid = i.indexrelid) AS tablespace,
+       (SELECT obj_description(i.indexrelid, 'pg_class')) AS "comment on its index"
+FROM pg_constraint k
+JOIN pg_namespace n ON n.oid = k.connamespace
+LEFT JOIN pg_class c ON c.oid = k.conrelid
+LEFT JOIN pg_type t ON t.oid = k.contypid
+LEFT JOIN pg_index i ON k.contype IN ('p', 'u', 'x') AND i.indexrelid = k.conindid
+WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
+  AND ({k.conrelid} OR {k.contypid})

@@ -1,0 +1,129 @@
+-- What belongs to no relation, routine or type: few of each, with facts that are all different.
+WITH own AS MATERIALIZED (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
+)
+SELECT 0::oid AS unit, 'pg_namespace'::regclass::oid AS class, n.oid, 0 AS sub, 'schema' AS kind,
+       NULL::name AS schema, NULL::name AS parent, n.nspname AS name, NULL AS position, NULL::text AS signature,
+       jsonb_build_object('owner', pg_get_userbyid(n.nspowner),
+           'grants', CASE WHEN n.nspacl IS NOT NULL THEN n.nspacl::text || chr(10) || acldefault('n', n.nspowner)::text END) AS facts
+FROM pg_namespace n JOIN own USING (oid)
+UNION ALL
+SELECT 0, 'pg_extension'::regclass, e.oid, 0, 'extension', NULL, NULL, e.extname, NULL, NULL,
+       jsonb_build_object('version', e.extversion, 'schema', e.extnamespace::regnamespace)
+FROM pg_extension e
+UNION ALL
+SELECT 0, 'pg_language'::regclass, l.oid, 0, 'language', NULL, NULL, l.lanname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(l.lanowner), 'trusted', l.lanpltrusted,
+           'handler', NULLIF(l.lanplcallfoid, 0)::regproc, 'inline', NULLIF(l.laninline, 0)::regproc,
+           'validator', NULLIF(l.lanvalidator, 0)::regproc,
+           'grants', CASE WHEN l.lanacl IS NOT NULL THEN l.lanacl::text || chr(10) || acldefault('l', l.lanowner)::text END)
+FROM pg_language l WHERE l.oid >= 16384
+UNION ALL
+SELECT 0, 'pg_am'::regclass, a.oid, 0, 'access method', NULL, NULL, a.amname, NULL, NULL,
+       jsonb_build_object('type', a.amtype, 'handler', a.amhandler)
+FROM pg_am a WHERE a.oid >= 16384
+UNION ALL
+SELECT 0, 'pg_collation'::regclass, c.oid, 0, 'collation', own.nspname, NULL, c.collname, NULL, NULL,
+       (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion}'::text[])
+           || jsonb_build_object('owner', pg_get_userbyid(c.collowner))
+FROM pg_collation c JOIN own ON own.oid = c.collnamespace
+UNION ALL
+SELECT 0, 'pg_conversion'::regclass, c.oid, 0, 'conversion', own.nspname, NULL, c.conname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(c.conowner), 'default', c.condefault, 'function', c.conproc,
+           'from', pg_encoding_to_char(c.conforencoding), 'to', pg_encoding_to_char(c.contoencoding))
+FROM pg_conversion c JOIN own ON own.oid = c.connamespace
+UNION ALL
+SELECT 0, 'pg_operator'::regclass, o.oid, 0, 'operator', own.nspname, NULL, o.oprname, NULL,
+       concat_ws(', ', NULLIF(o.oprleft, 0)::regtype, NULLIF(o.oprright, 0)::regtype),
+       jsonb_build_object('owner', pg_get_userbyid(o.oprowner), 'function', o.oprcode,
+           'commutator', NULLIF(o.oprcom, 0)::regoperator, 'negator', NULLIF(o.oprnegate, 0)::regoperator,
+           'restrict', NULLIF(o.oprrest::oid, 0)::regproc, 'join', NULLIF(o.oprjoin::oid, 0)::regproc,
+           'hashes', o.oprcanhash, 'merges', o.oprcanmerge)
+FROM pg_operator o JOIN own ON own.oid = o.oprnamespace WHERE o.oprcode <> 0
+UNION ALL
+SELECT 0, 'pg_opfamily'::regclass, f.oid, 0, 'operator family', own.nspname, NULL, f.opfname, NULL, m.amname,
+       jsonb_build_object('owner', pg_get_userbyid(f.opfowner),
+           'operators', (SELECT string_agg(concat_ws(' ', p.amopstrategy, p.amopopr::regoperator, (SELECT s.opfname FROM pg_opfamily s WHERE s.oid = p.amopsortfamily)), ', '
+                         ORDER BY p.amopstrategy, p.amopopr::regoperator::text COLLATE "C") FROM pg_amop p WHERE p.amopfamily = f.oid),
+           'functions', (SELECT string_agg(concat_ws(' ', p.amprocnum, p.amproclefttype::regtype, p.amprocrighttype::regtype, p.amproc::regprocedure), ', '
+                         ORDER BY p.amprocnum, p.amproc::regprocedure::text COLLATE "C") FROM pg_amproc p WHERE p.amprocfamily = f.oid))
+FROM pg_opfamily f JOIN own ON own.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod
+UNION ALL
+SELECT 0, 'pg_opclass'::regclass, c.oid, 0, 'operator class', own.nspname, NULL, c.opcname, NULL, m.amname,
+       jsonb_build_object('owner', pg_get_userbyid(c.opcowner), 'type', c.opcintype::regtype, 'default', c.opcdefault,
+           'family', (SELECT f.opfname FROM pg_opfamily f WHERE f.oid = c.opcfamily), 'storage', NULLIF(c.opckeytype, 0)::regtype)
+FROM pg_opclass c JOIN own ON own.oid = c.opcnamespace JOIN pg_am m ON m.oid = c.opcmethod
+UNION ALL
+SELECT 0, 'pg_cast'::regclass, c.oid, 0, 'cast', NULL, NULL, c.castsource::regtype::text || ' as ' || c.casttarget::regtype::text, NULL, NULL,
+       jsonb_build_object('function', NULLIF(c.castfunc, 0)::regprocedure, 'context', c.castcontext, 'method', c.castmethod)
+FROM pg_cast c WHERE c.oid >= 16384
+UNION ALL
+SELECT 0, 'pg_transform'::regclass, t.oid, 0, 'transform', NULL, NULL, t.trftype::regtype::text, NULL,
+       (SELECT l.lanname FROM pg_language l WHERE l.oid = t.trflang),
+       jsonb_build_object('from', NULLIF(t.trffromsql::oid, 0)::regproc, 'to', NULLIF(t.trftosql::oid, 0)::regproc)
+FROM pg_transform t WHERE t.oid >= 16384
+UNION ALL
+SELECT 0, 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', own.nspname, NULL, c.cfgname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(c.cfgowner),
+           'parser', (SELECT p.prsname FROM pg_ts_parser p WHERE p.oid = c.cfgparser),
+           'mappings', (SELECT string_agg(m.maptokentype || ' ' || m.mapdict::regdictionary, ', ' ORDER BY m.maptokentype, m.mapseqno)
+                        FROM pg_ts_config_map m WHERE m.mapcfg = c.oid))
+FROM pg_ts_config c JOIN own ON own.oid = c.cfgnamespace
+UNION ALL
+SELECT 0, 'pg_ts_dict'::regclass, d.oid, 0, 'text search dictionary', own.nspname, NULL, d.dictname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(d.dictowner), 'options', d.dictinitoption,
+           'template', (SELECT t.tmplname FROM pg_ts_template t WHERE t.oid = d.dicttemplate))
+FROM pg_ts_dict d JOIN own ON own.oid = d.dictnamespace
+UNION ALL
+SELECT 0, 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', own.nspname, NULL, p.prsname, NULL, NULL,
+       jsonb_build_object('start', p.prsstart, 'token', p.prstoken, 'end', p.prsend, 'headline', p.prsheadline, 'types', p.prslextype)
+FROM pg_ts_parser p JOIN own ON own.oid = p.prsnamespace
+UNION ALL
+SELECT 0, 'pg_ts_template'::regclass, t.oid, 0, 'text search template', own.nspname, NULL, t.tmplname, NULL, NULL,
+       jsonb_build_object('init', t.tmplinit, 'lexize', t.tmpllexize)
+FROM pg_ts_template t JOIN own ON own.oid = t.tmplnamespace
+UNION ALL
+SELECT 0, 'pg_foreign_data_wrapper'::regclass, w.oid, 0, 'foreign-data wrapper', NULL, NULL, w.fdwname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(w.fdwowner), 'options', w.fdwoptions,
+           'handler', NULLIF(w.fdwhandler, 0)::regproc, 'validator', NULLIF(w.fdwvalidator, 0)::regproc,
+           'grants', CASE WHEN w.fdwacl IS NOT NULL THEN w.fdwacl::text || chr(10) || acldefault('F', w.fdwowner)::text END)
+FROM pg_foreign_data_wrapper w
+UNION ALL
+SELECT 0, 'pg_foreign_server'::regclass, s.oid, 0, 'server', NULL, NULL, s.srvname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(s.srvowner), 'options', s.srvoptions, 'type', s.srvtype, 'version', s.srvversion,
+           'wrapper', (SELECT w.fdwname FROM pg_foreign_data_wrapper w WHERE w.oid = s.srvfdw),
+           'grants', CASE WHEN s.srvacl IS NOT NULL THEN s.srvacl::text || chr(10) || acldefault('S', s.srvowner)::text END)
+FROM pg_foreign_server s
+UNION ALL
+-- The options of a mapping hold passwords, so only a digest of them is ever read.
+SELECT 0, 0, m.umid, 0, 'user mapping', NULL, m.srvname, CASE m.umuser WHEN 0 THEN 'public' ELSE m.usename END, NULL, NULL,
+       jsonb_build_object('options', encode(sha256(convert_to(m.umoptions::text, 'UTF8')), 'hex'))
+FROM pg_user_mappings m
+UNION ALL
+SELECT 0, 'pg_publication'::regclass, p.oid, 0, 'publication', NULL, NULL, p.pubname, NULL, NULL,
+       (to_jsonb(p) - '{oid,pubname,pubowner}'::text[]) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner),
+           'schemas', (SELECT string_agg(s.pnnspid::regnamespace::text, ', ' ORDER BY s.pnnspid::regnamespace::text COLLATE "C")
+                       FROM pg_publication_namespace s WHERE s.pnpubid = p.oid),
+           'tables', (SELECT string_agg(concat_ws(' ', r.prrelid::regclass,
+                                 (SELECT '(' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C") || ')'
+                                  FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)),
+                                 'where ' || pg_get_expr(r.prqual, r.prrelid)), ', ' ORDER BY r.prrelid::regclass::text COLLATE "C")
+                      FROM pg_publication_rel r WHERE r.prpubid = p.oid))
+FROM pg_publication p
+UNION ALL
+SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(s.subowner), 'enabled', s.subenabled, 'publications', s.subpublications,
+           'slot', s.subslotname, 'synchronous commit', s.subsynccommit, 'binary', s.subbinary)
+FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()
+UNION ALL
+SELECT 0, 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', NULL, NULL, e.evtname, NULL, NULL,
+       jsonb_build_object('owner', pg_get_userbyid(e.evtowner), 'event', e.evtevent, 'function', e.evtfoid::regprocedure,
+           'enabled', e.evtenabled, 'tags', e.evttags)
+FROM pg_event_trigger e
+UNION ALL
+SELECT 0, 'pg_default_acl'::regclass, d.oid, 0, 'default privileges', NULL, NULL,
+       pg_get_userbyid(d.defaclrole) || coalesce(' in ' || NULLIF(d.defaclnamespace, 0)::regnamespace::text, '')
+           || CASE d.defaclobjtype WHEN 'r' THEN ' on tables' WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions'
+              WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,
+       jsonb_build_object('grants', d.defaclacl::text || chr(10) || '{}')
+FROM pg_default_acl d

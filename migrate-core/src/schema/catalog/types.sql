@@ -1,0 +1,27 @@
+-- Enums, domains, ranges and base types; a composite type is a relation. Arrays and multiranges come with their element.
+SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
+       CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END AS kind,
+       n.nspname AS schema, NULL AS parent, t.typname AS name, NULL AS position,
+       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'r' THEN 'range' WHEN 'b' THEN 'base' END AS form,
+       CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS type,
+       CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text END AS collation,
+       CASE WHEN t.typnotnull THEN 'yes' END AS "not null",
+       t.typdefault AS "default",
+       (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
+       pg_get_userbyid(t.typowner) AS owner,
+       CASE WHEN t.typacl IS NOT NULL THEN t.typacl::text || chr(10) || acldefault('T', t.typowner)::text END AS grants,
+       g.rngsubtype::regtype::text AS subtype, g.rngmultitypid::regtype::text AS multirange,
+       (SELECT o.opcname FROM pg_opclass o WHERE o.oid = g.rngsubopc) AS "operator class",
+       CASE WHEN g.rngcollation <> s.typcollation THEN g.rngcollation::regcollation::text END AS "range collation",
+       NULLIF(g.rngcanonical::oid, 0)::regprocedure::text AS canonical,
+       NULLIF(g.rngsubdiff::oid, 0)::regprocedure::text AS difference,
+       CASE WHEN t.typtype = 'b' THEN concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
+            t.typanalyze, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory, t.typispreferred, t.typdelim) END AS definition
+FROM pg_type t
+JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_type b ON b.oid = t.typbasetype
+LEFT JOIN pg_range g ON g.rngtypid = t.oid
+LEFT JOIN pg_type s ON s.oid = g.rngsubtype
+WHERE t.typtype IN ('d', 'e', 'r', 'b') AND t.typisdefined AND t.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
+  AND NOT (t.typcategory = 'A' AND EXISTS (SELECT FROM pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid))
+  AND {t.oid}

@@ -1,0 +1,202 @@
+//! The difference of two schemas, as data and in sentences.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Schema;
+use super::object::{Id, Kind, Object};
+
+/// An object before and after; `None` where it is not there.
+type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
+
+/// What is different between two schemas: the objects that only one has, and those with other facts.
+///
+/// Changes follow one another: [`Change::then`] gives what two of them do together, and a
+/// change that another one takes back leaves nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    objects: BTreeMap<Id, Sided>,
+}
+
+/// What the two schemas of a difference are called: `only after rollback`.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// The first one.
+    pub before: &'a str,
+    /// The second one.
+    pub after: &'a str,
+}
+
+impl Change {
+    /// What has to happen to the first schema to become the second one.
+    pub fn between(before: &Schema, after: &Schema) -> Self {
+        let gone = before.objects.iter().map(|(id, object)| (id, Some(object), after.objects.get(id)));
+        let came = after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id));
+        let came = came.map(|(id, object)| (id, None, Some(object)));
+        let mut change = Self::default();
+        for (id, before, after) in gone.chain(came) {
+            change.put(id, before.cloned(), after.cloned());
+        }
+        change
+    }
+
+    /// Adds what happened to one object; where nothing did, nothing is kept.
+    pub(super) fn put(&mut self, id: &Id, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
+        let same = match (&before, &after) {
+            (Some(before), Some(after)) => before == after && before.position == after.position,
+            (None, None) => true,
+            _ => false,
+        };
+        match same {
+            true => drop(self.objects.remove(id)),
+            false => drop(self.objects.insert(id.clone(), (before, after))),
+        }
+    }
+
+    /// What this change and the next one do together.
+    pub fn then(mut self, next: &Self) -> Self {
+        for (id, (before, after)) in &next.objects {
+            let first = match self.objects.get(id) {
+                Some((first, _)) => first.clone(),
+                None => before.clone(),
+            };
+            self.put(id, first, after.clone());
+        }
+        self
+    }
+
+    /// The same change backwards.
+    pub fn reversed(&self) -> Self {
+        let objects = self.objects.iter();
+        Self { objects: objects.map(|(id, (before, after))| (id.clone(), (after.clone(), before.clone()))).collect() }
+    }
+
+    /// The objects with what they were and what they are.
+    pub fn objects(&self) -> impl Iterator<Item = (&Id, Option<&Object>, Option<&Object>)> {
+        self.objects.iter().map(|(id, (before, after))| (id, before.as_deref(), after.as_deref()))
+    }
+
+    /// Whether nothing is different; the order of columns does not count.
+    pub fn is_empty(&self) -> bool {
+        self.objects.values().all(|(before, after)| before == after)
+    }
+
+    /// A sentence for each difference: `type public.order_status: only after rollback`.
+    ///
+    /// What belongs to an object that is missing as a whole is not told apart.
+    pub fn sentences(&self, sides: Sides<'_>) -> Vec<String> {
+        let mut sentences = Vec::new();
+        for (id, (before, after)) in &self.objects {
+            match (before, after) {
+                (Some(before), Some(after)) => sentences.extend(facts(before, after)),
+                _ if self.parent_too(id) => {}
+                (Some(_), None) => sentences.push(format!("{id}: only {}", sides.before)),
+                (None, Some(_)) => sentences.push(format!("{id}: only {}", sides.after)),
+                (None, None) => {}
+            }
+        }
+        sentences
+    }
+
+    /// A sentence for each table whose columns stand in another order; a note, never a fault.
+    pub fn order_notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = Vec::new();
+        for (id, (before, after)) in &self.objects {
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            if before.position != after.position && matches!(id.kind, Kind::Column | Kind::Attribute) {
+                let parent = Id {
+                    kind: Kind::Table,
+                    schema: id.schema.clone(),
+                    parent: "".into(),
+                    name: id.parent.clone(),
+                    signature: "".into(),
+                };
+                let note = format!("{parent}: its columns stand in another order");
+                if notes.last() != Some(&note) {
+                    notes.push(note);
+                }
+            }
+        }
+        notes
+    }
+
+    /// Whether the table, type or server that this belongs to is missing on the same side.
+    fn parent_too(&self, id: &Id) -> bool {
+        let own = self.objects.get(id);
+        let alone = |(before, after): &Sided| (before.is_some(), after.is_some());
+        let same_name =
+            |other: &Id, name: &str| *other.name == *name && other.schema == id.schema && other.parent.is_empty();
+        let parent = |name: &str| {
+            self.objects.iter().any(|(other, sides)| {
+                is_parent(other.kind) && same_name(other, name) && own.is_some_and(|own| alone(own) == alone(sides))
+            })
+        };
+        (!id.parent.is_empty() && parent(&id.parent)) || (id.kind == Kind::Sequence && self.owner_too(id))
+    }
+
+    /// Whether a sequence goes with the column that owns it.
+    fn owner_too(&self, id: &Id) -> bool {
+        let Some((before, after)) = self.objects.get(id) else { return false };
+        let owner = before.as_ref().or(after.as_ref()).and_then(|sequence| sequence.fact("owned by"));
+        let Some(owner) = owner.map(|owner| owner.trim_start_matches("identity of ")) else { return false };
+        self.objects.iter().any(|(other, sides)| {
+            other.kind == Kind::Column
+                && (sides.0.is_some(), sides.1.is_some()) == (before.is_some(), after.is_some())
+                && other.to_string().strip_prefix("column ") == Some(owner)
+        })
+    }
+}
+
+fn is_parent(kind: Kind) -> bool {
+    use Kind::{Domain, ForeignTable, MaterializedView, Server, Table, Type, View};
+    matches!(kind, Table | ForeignTable | View | MaterializedView | Type | Domain | Server)
+}
+
+/// A sentence for each fact that differs.
+fn facts(before: &Object, after: &Object) -> Vec<String> {
+    let names = |object: &Object| object.facts.iter().map(|fact| fact.name.clone()).collect::<Vec<_>>();
+    let mut all = names(before);
+    all.extend(names(after));
+    all.sort();
+    all.dedup();
+    let differing = all.iter().filter(|name| before.fact(name) != after.fact(name));
+    differing.map(|name| format!("{}: {}", before.id, fact(name, before.fact(name), after.fact(name)))).collect()
+}
+
+/// `numeric(10,2) → numeric(12,2)`; the name of the fact where the values do not tell it.
+fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
+    let (before, after) = (before.unwrap_or("none"), after.unwrap_or("none"));
+    let (before, after) = shortened(before, after);
+    match name {
+        "type" | "definition" => format!("{before} → {after}"),
+        name => format!("{name} {before} → {after}"),
+    }
+}
+
+/// Of two long texts the lines that differ; of two short ones everything, on one line.
+fn shortened<'a>(before: &'a str, after: &'a str) -> (String, String) {
+    if before.len() + after.len() < 160 || !(before.contains('\n') || after.contains('\n')) {
+        return (flat(before.lines()), flat(after.lines()));
+    }
+    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let head = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let middle = |lines: &[&'a str]| {
+        let end = lines.len().saturating_sub(tail).max(head);
+        flat(lines[head..end].iter().copied().take(4))
+    };
+    let place = format!("at line {}: ", head + 1);
+    (place + &middle(&a), middle(&b))
+}
+
+fn flat<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let joined = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    if joined.is_empty() { "nothing".to_owned() } else { joined }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentences(Sides { before: "before", after: "after" }).join("\n"))
+    }
+}

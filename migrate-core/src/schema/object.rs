@@ -1,0 +1,238 @@
+//! Objects of a schema as plain data: what they are called, and the facts about each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// What an object is.
+///
+/// The order is that of a listing: what others stand on comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are PostgreSQL's own words")]
+pub enum Kind {
+    Schema,
+    Extension,
+    Language,
+    AccessMethod,
+    Collation,
+    Conversion,
+    Type,
+    Attribute,
+    Domain,
+    Function,
+    Procedure,
+    Aggregate,
+    Operator,
+    OperatorFamily,
+    OperatorClass,
+    Cast,
+    Transform,
+    TextSearchParser,
+    TextSearchTemplate,
+    TextSearchDictionary,
+    TextSearchConfiguration,
+    ForeignDataWrapper,
+    Server,
+    UserMapping,
+    Sequence,
+    Table,
+    ForeignTable,
+    View,
+    MaterializedView,
+    Column,
+    Constraint,
+    Index,
+    Statistics,
+    Trigger,
+    Rule,
+    Policy,
+    EventTrigger,
+    Publication,
+    Subscription,
+    DefaultPrivileges,
+}
+
+const WORDS: [(Kind, &str); 40] = [
+    (Kind::Schema, "schema"),
+    (Kind::Extension, "extension"),
+    (Kind::Language, "language"),
+    (Kind::AccessMethod, "access method"),
+    (Kind::Collation, "collation"),
+    (Kind::Conversion, "conversion"),
+    (Kind::Type, "type"),
+    (Kind::Attribute, "attribute"),
+    (Kind::Domain, "domain"),
+    (Kind::Function, "function"),
+    (Kind::Procedure, "procedure"),
+    (Kind::Aggregate, "aggregate"),
+    (Kind::Operator, "operator"),
+    (Kind::OperatorFamily, "operator family"),
+    (Kind::OperatorClass, "operator class"),
+    (Kind::Cast, "cast"),
+    (Kind::Transform, "transform"),
+    (Kind::TextSearchParser, "text search parser"),
+    (Kind::TextSearchTemplate, "text search template"),
+    (Kind::TextSearchDictionary, "text search dictionary"),
+    (Kind::TextSearchConfiguration, "text search configuration"),
+    (Kind::ForeignDataWrapper, "foreign-data wrapper"),
+    (Kind::Server, "server"),
+    (Kind::UserMapping, "user mapping"),
+    (Kind::Sequence, "sequence"),
+    (Kind::Table, "table"),
+    (Kind::ForeignTable, "foreign table"),
+    (Kind::View, "view"),
+    (Kind::MaterializedView, "materialized view"),
+    (Kind::Column, "column"),
+    (Kind::Constraint, "constraint"),
+    (Kind::Index, "index"),
+    (Kind::Statistics, "statistics"),
+    (Kind::Trigger, "trigger"),
+    (Kind::Rule, "rule"),
+    (Kind::Policy, "policy"),
+    (Kind::EventTrigger, "event trigger"),
+    (Kind::Publication, "publication"),
+    (Kind::Subscription, "subscription"),
+    (Kind::DefaultPrivileges, "default privileges"),
+];
+
+impl Kind {
+    /// The word for it: `table`, `materialized view`.
+    pub fn as_str(self) -> &'static str {
+        WORDS.iter().find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
+    }
+
+    /// The kind that a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        WORDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+    }
+}
+
+/// What identifies an object: its kind and its names. Texts that do not apply are empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// What it is.
+    pub kind: Kind,
+    /// The schema that it is in.
+    pub schema: Box<str>,
+    /// The table, type or server that it belongs to.
+    pub parent: Box<str>,
+    /// Its own name, as it stands in the catalog.
+    pub name: Box<str>,
+    /// What tells it apart from others of its name: the argument types of a function.
+    pub signature: Box<str>,
+}
+
+/// Writes it as people do: `column public.orders.total`, `function public.touch(integer)`.
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind.as_str())?;
+        for part in [&self.schema, &self.parent].into_iter().filter(|part| !part.is_empty()) {
+            write!(f, "{}.", shown(part))?;
+        }
+        match self.kind {
+            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform => f.write_str(&self.name)?,
+            _ => f.write_str(&shown(&self.name))?,
+        }
+        match self.kind {
+            Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Operator => write!(f, "({})", self.signature),
+            _ if self.signature.is_empty() => Ok(()),
+            _ => write!(f, " ({})", self.signature),
+        }
+    }
+}
+
+/// A name in quotes only where it needs them to be read.
+fn shown(name: &str) -> std::borrow::Cow<'_, str> {
+    let plain = |c: char| c.is_lowercase() || c == '_' || c.is_ascii_digit() || c == '$';
+    match name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        true => name.into(),
+        false => crate::ident::ident(name).into(),
+    }
+}
+
+/// One fact about an object: `type` is `numeric(10,2)`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact {
+    /// What it is about; the name of a property in SQL's words.
+    pub name: Arc<str>,
+    /// What it is. A fact that is as it always is, is not told at all.
+    pub value: Box<str>,
+}
+
+/// An object with everything that is known about it.
+///
+/// Two objects are equal when their names and facts are; the position of a column is no fact.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// What it is called.
+    pub id: Id,
+    /// The facts, by name.
+    pub facts: Vec<Fact>,
+    /// For a column or attribute: which one of its table it is, from 1, dropped ones not counted.
+    pub position: Option<u32>,
+}
+
+impl Object {
+    /// A fact by its name.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.facts == other.facts
+    }
+}
+
+impl Eq for Object {}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", self.id.kind.as_str())?;
+        let names = [
+            ("schema", &self.id.schema),
+            ("parent", &self.id.parent),
+            ("name", &self.id.name),
+            ("signature", &self.id.signature),
+        ];
+        for (key, value) in names.into_iter().filter(|(_, value)| !value.is_empty()) {
+            map.serialize_entry(key, value)?;
+        }
+        if let Some(position) = self.position {
+            map.serialize_entry("position", &position)?;
+        }
+        let facts: std::collections::BTreeMap<_, _> = self.facts.iter().map(|f| (&*f.name, &*f.value)).collect();
+        map.serialize_entry("facts", &facts)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_word() {
+        for (kind, word) in WORDS {
+            assert_eq!((Kind::parse(word), kind.as_str()), (Some(kind), word));
+        }
+    }
+
+    #[test]
+    fn names_are_quoted_where_they_must_be() {
+        let id = |kind, parent: &str, name: &str, signature: &str| Id {
+            kind,
+            schema: "public".into(),
+            parent: parent.into(),
+            name: name.into(),
+            signature: signature.into(),
+        };
+        assert_eq!(id(Kind::Column, "orders", "total", "").to_string(), "column public.orders.total");
+        assert_eq!(id(Kind::Column, "Orders", "a b", "").to_string(), "column public.\"Orders\".\"a b\"");
+        assert_eq!(id(Kind::Function, "", "f", "integer").to_string(), "function public.f(integer)");
+    }
+}

@@ -1,0 +1,288 @@
+//! Following a database that changes: after each step only what the step touched is described anew.
+//!
+//! A row of a catalog tells by its `xmin` which transaction wrote it, and the count and sum of
+//! a catalog's identifiers tell whether a row is gone. From both follow the *units* (relations,
+//! routines, types) that were touched. When something got another name, the texts of what
+//! depends on it change without a row of theirs being written, so they are described again too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::Schema;
+use super::change::Change;
+use super::object::{Id, Object};
+use super::read::{QUERIES, assemble, scoped};
+use super::row::{self, Found, Oid};
+use crate::db::{Answer, Database, Failure, Session};
+use crate::error::{Error, ErrorKind, Result};
+
+const TOUCHED: &str = include_str!("catalog/touched.sql");
+/// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
+const BY_UNIT: usize = 7;
+const GLOBALS: usize = 7;
+const MEMBERS: usize = 8;
+const COMMENTS: usize = 9;
+/// The unit of what belongs to no relation, routine or type.
+const NO_UNIT: Oid = 0;
+/// A transaction that is older than every other one.
+const EVER: &str = "2";
+
+/// Follows the schema of one database, on a connection of its own.
+#[derive(Debug)]
+pub struct Watcher {
+    session: Session,
+    /// The first transaction that the last look did not see.
+    since: String,
+    schema: Schema,
+    units: HashMap<Oid, Vec<Found>>,
+    catalogs: BTreeMap<String, Catalog>,
+}
+
+/// The rows of one catalog: their identifiers and the units they are a part of.
+#[derive(Debug, Default)]
+struct Catalog {
+    rows: HashMap<i64, Oid>,
+    sum: i128,
+}
+
+/// What the server told about one catalog.
+struct Touched {
+    catalog: String,
+    count: usize,
+    sum: i128,
+    rows: Vec<(i64, Oid)>,
+}
+
+impl Watcher {
+    /// Connects and reads the whole schema once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+    pub async fn open(database: &Database) -> Result<Self> {
+        let session = Session::connect(database, "roundtrip schema").await?;
+        let (schema, units, catalogs) = (Schema::default(), HashMap::new(), BTreeMap::new());
+        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs };
+        watcher.prepare().await.map_err(unreadable)?;
+        watcher.look().await?;
+        Ok(watcher)
+    }
+
+    /// The schema as it was at the last look.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Looks at what was committed since the last look, and tells what is different now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    pub async fn look(&mut self) -> Result<Change> {
+        self.advance().await.map_err(unreadable)
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
+    async fn prepare(&mut self) -> std::result::Result<(), Failure> {
+        let mut message = String::from(
+            "SET search_path TO pg_catalog; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
+             SET default_transaction_read_only TO on;",
+        );
+        message += &format!("PREPARE touched (xid) AS {};", TOUCHED.replace("{since}", "$1"));
+        for (n, query) in QUERIES.iter().enumerate() {
+            let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
+            message += &format!("PREPARE q{n} {parameter} AS {};", scoped(query, Some("$1")));
+        }
+        self.session.send(&message).await
+    }
+
+    async fn advance(&mut self) -> std::result::Result<Change, Failure> {
+        let message = format!(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296; EXECUTE touched('{}'); \
+             EXECUTE q{GLOBALS}; EXECUTE q{MEMBERS};",
+            self.since
+        );
+        let mut answers = self.session.results(&message).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (since, touched, globals, members) = (next(), next(), next(), next());
+        self.since = since.rows.into_iter().flatten().next().flatten().unwrap_or_else(|| EVER.to_owned());
+        let mut units = self.touched(touched).await?;
+        let globals: Vec<Found> = row::objects(globals);
+        let mut change = Change::default();
+        let mut seen = BTreeSet::new();
+        let mut first = true;
+        while first || !units.is_empty() {
+            let found = self.describe(&units, first.then_some(&globals), &members).await?;
+            seen.extend(units.iter().copied());
+            let renamed = self.replace(&units, first, found, &mut change);
+            units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
+            first = false;
+        }
+        Ok(change)
+    }
+
+    /// The units of all rows that came, changed or went since the last look.
+    async fn touched(&mut self, answer: Answer) -> std::result::Result<BTreeSet<Oid>, Failure> {
+        let mut units = BTreeSet::new();
+        let mut comments = BTreeSet::new();
+        let mut some_gone = false;
+        for touched in answer.rows.into_iter().filter_map(parse) {
+            let catalog = self.catalogs.entry(touched.catalog.clone()).or_default();
+            let into = if is_comment(&touched.catalog) { &mut comments } else { &mut units };
+            into.extend(touched.rows.iter().map(|(_, unit)| *unit));
+            catalog.add(touched.rows);
+            some_gone |= catalog.differs(touched.count, touched.sum);
+        }
+        if some_gone {
+            let all = self.session.results(&format!("EXECUTE touched('{EVER}')")).await?;
+            for all in all.into_iter().flat_map(|answer| answer.rows).filter_map(parse) {
+                let catalog = self.catalogs.entry(all.catalog.clone()).or_default();
+                let into = if is_comment(&all.catalog) { &mut comments } else { &mut units };
+                into.extend(catalog.gone(all.rows));
+            }
+        }
+        // A comment names the object that it is on, which may be a part of a unit.
+        for object in comments {
+            let parts = self.catalogs.values().filter_map(|catalog| catalog.rows.get(&i64::from(object)));
+            units.extend(parts.copied().chain([object]));
+        }
+        units.remove(&NO_UNIT);
+        Ok(units)
+    }
+
+    /// Describes units, and with them what has no unit.
+    async fn describe(
+        &mut self,
+        units: &BTreeSet<Oid>,
+        globals: Option<&Vec<Found>>,
+        members: &Answer,
+    ) -> std::result::Result<Vec<Found>, Failure> {
+        let mut found: Vec<Found> = globals.cloned().unwrap_or_default();
+        if !units.is_empty() {
+            let list = array(units);
+            let queries: String = (0..BY_UNIT).map(|n| format!("EXECUTE q{n} ('{list}');")).collect();
+            let answers = self.session.results(&queries).await?;
+            found.extend(answers.into_iter().flat_map(row::objects));
+        }
+        let commented = ["pg_description", "pg_seclabel"]
+            .iter()
+            .any(|name| self.catalogs.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
+            || globals.is_some();
+        let comments = match commented {
+            true => {
+                let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
+                let message = format!("EXECUTE q{COMMENTS} ('{}')", array(&objects));
+                self.session.results(&message).await?.pop().unwrap_or_default()
+            }
+            false => Answer::default(),
+        };
+        Ok(assemble(found, members, comments))
+    }
+
+    /// Puts the described units in the place of what was known of them; tells the objects
+    /// that have another name than before.
+    fn replace(
+        &mut self,
+        units: &BTreeSet<Oid>,
+        globals: bool,
+        found: Vec<Found>,
+        change: &mut Change,
+    ) -> Vec<(Oid, Oid)> {
+        let mut before: Vec<Found> = Vec::new();
+        for unit in units.iter().copied().chain(globals.then_some(NO_UNIT)) {
+            before.extend(self.units.remove(&unit).unwrap_or_default());
+        }
+        let known: HashMap<_, &Id> = before.iter().map(|one| (one.address, &one.object.id)).collect();
+        let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
+        let renamed = renamed.map(|one| (one.address.0, one.address.1)).collect();
+        let mut sides: BTreeMap<Id, (Option<Arc<Object>>, Option<Arc<Object>>)> = BTreeMap::new();
+        for one in before {
+            let old = self.schema.objects.remove(&one.object.id);
+            sides.entry(one.object.id).or_default().0 = old;
+        }
+        for one in found {
+            let object = Arc::new(one.object.clone());
+            self.schema.objects.insert(one.object.id.clone(), object.clone());
+            sides.entry(one.object.id.clone()).or_default().1 = Some(object);
+            self.units.entry(one.unit).or_default().push(one);
+        }
+        let mut step = Change::default();
+        for (id, (before, after)) in sides {
+            step.put(&id, before, after);
+        }
+        *change = std::mem::take(change).then(&step);
+        renamed
+    }
+
+    /// The units of what depends on these objects.
+    async fn dependents(&mut self, renamed: &[(Oid, Oid)]) -> std::result::Result<BTreeSet<Oid>, Failure> {
+        if renamed.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let pairs: Vec<String> = renamed.iter().map(|(class, object)| format!("({class}, {object})")).collect();
+        let query = format!(
+            "SELECT DISTINCT d.objid FROM pg_depend d WHERE (d.refclassid, d.refobjid) IN ({}) AND d.objid >= 16384",
+            pairs.join(", ")
+        );
+        let rows = self.session.rows(&query).await?;
+        let mut units = BTreeSet::new();
+        for object in rows.into_iter().flatten().flatten().filter_map(|text| text.parse::<Oid>().ok()) {
+            let parts = self.catalogs.values().filter_map(|catalog| catalog.rows.get(&i64::from(object)));
+            units.extend(parts.copied());
+        }
+        units.remove(&NO_UNIT);
+        Ok(units)
+    }
+}
+
+impl Catalog {
+    /// Adds rows; those that are known only may have changed.
+    fn add(&mut self, rows: Vec<(i64, Oid)>) {
+        for (id, unit) in rows.into_iter().filter(|(id, _)| *id != 0) {
+            if self.rows.insert(id, unit).is_none() {
+                self.sum += i128::from(id);
+            }
+        }
+    }
+
+    fn differs(&self, count: usize, sum: i128) -> bool {
+        self.rows.len() != count || self.sum != sum
+    }
+
+    /// Keeps only these rows; returns the units of those that are gone.
+    fn gone(&mut self, rows: Vec<(i64, Oid)>) -> Vec<Oid> {
+        let mut now = Self::default();
+        now.add(rows);
+        let before = std::mem::replace(self, now);
+        before.rows.iter().filter(|(id, _)| !self.rows.contains_key(id)).map(|(_, unit)| *unit).collect()
+    }
+}
+
+fn is_comment(catalog: &str) -> bool {
+    matches!(catalog, "pg_description" | "pg_seclabel")
+}
+
+fn parse(row: Vec<Option<String>>) -> Option<Touched> {
+    let mut cells = row.into_iter();
+    let catalog = cells.next()??;
+    let count = cells.next()??.parse().ok()?;
+    let sum = cells.next()?.and_then(|sum| sum.parse().ok()).unwrap_or(0);
+    let rows = cells.next()?.unwrap_or_default();
+    let row = |text: &str| {
+        let (id, unit) = text.split_once(':')?;
+        Some((id.parse().ok()?, unit.parse().ok()?))
+    };
+    Some(Touched { catalog, count, sum, rows: rows.split(',').filter_map(row).collect() })
+}
+
+fn array(oids: &BTreeSet<Oid>) -> String {
+    format!("{{{}}}", oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+}
+
+fn unreadable(failure: Failure) -> Error {
+    failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema")
+}

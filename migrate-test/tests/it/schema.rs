@@ -1,0 +1,111 @@
+//! Schemas: every property of every object is seen, and nothing else is; a watcher sees the same as a reader.
+
+use futures_util::StreamExt;
+use migrate_core::Database;
+use migrate_core::schema::{self, Change, Schema, Sides, Watcher};
+use migrate_test::TestDatabase;
+
+use crate::support::{column, connect, execute};
+
+const EVERYTHING: &str = include_str!("schema/everything.sql");
+const CHANGES: &str = include_str!("schema/changes.txt");
+const SIDES: Sides<'_> = Sides { before: "before", after: "after" };
+
+async fn read(database: &TestDatabase) -> Schema {
+    schema::read(&Database::from(database.options())).await.unwrap()
+}
+
+/// One case: statements, and what they change in the words of a difference.
+///
+/// `=` is a sentence of the difference, and together they are all of it; `~` is one of several;
+/// `* word` lets further sentences with this word pass. A `*` in a sentence stands for anything, and
+/// `§` for the role that made it all.
+struct Case {
+    sql: String,
+    exactly: Vec<String>,
+    among: Vec<String>,
+    may: Vec<String>,
+}
+
+fn cases(owner: &str) -> Vec<Case> {
+    let of = |text: &str, mark: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.strip_prefix(mark)?.replace('§', owner))).collect()
+    };
+    let case = |text: &str| Case {
+        sql: text.lines().take_while(|line| !line.starts_with(['=', '~', '*'])).collect(),
+        exactly: of(text, "= "),
+        among: of(text, "~ "),
+        may: of(text, "* "),
+    };
+    CHANGES.split("\n\n").map(case).collect()
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let (middle, last) = pattern.rsplit_once('*').unwrap_or(("", pattern));
+    for part in middle.split('*') {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+/// What is wrong with the outcome of a case.
+fn judge(case: &Case, found: &[String]) -> Option<String> {
+    let seen = |pattern: &String| found.iter().any(|sentence| matches(pattern, sentence));
+    let missing: Vec<_> = case.exactly.iter().chain(&case.among).filter(|pattern| !seen(pattern)).collect();
+    let expected = |sentence: &&String| {
+        !case.among.is_empty()
+            || case.exactly.iter().any(|pattern| matches(pattern, sentence))
+            || case.may.iter().any(|word| sentence.contains(word.as_str()))
+    };
+    let surplus: Vec<_> = found.iter().filter(|sentence| !expected(sentence)).collect();
+    (!missing.is_empty() || !surplus.is_empty())
+        .then(|| format!("{}\n  missing: {missing:#?}\n  too much: {surplus:#?}\n  found: {found:#?}", case.sql))
+}
+
+async fn run(case: &Case, base: &TestDatabase, before: &Schema) -> Option<String> {
+    let database = TestDatabase::copy_of(base.name()).await.unwrap();
+    let mut watcher = Watcher::open(&Database::from(database.options())).await.unwrap();
+    assert_eq!(Change::between(before, watcher.schema()).to_string(), "", "a watcher begins with the whole schema");
+    let mut db = connect(&database).await;
+    if let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(&*case.sql)).execute(&mut db).await {
+        return Some(format!("{}\n  {error}", case.sql));
+    }
+    let after = read(&database).await;
+    let change = Change::between(before, &after);
+    let watched = watcher.look().await.unwrap();
+    watcher.close().await;
+    database.drop_now().await.unwrap();
+    let found = change.sentences(SIDES);
+    if watched.sentences(SIDES) != found {
+        return Some(format!(
+            "{}\n  the watcher saw {:#?}\n  the reader {found:#?}",
+            case.sql,
+            watched.sentences(SIDES)
+        ));
+    }
+    judge(case, &found)
+}
+
+#[test]
+fn patterns_match_whole_sentences() {
+    assert!(matches("a * c", "a b c") && matches("*c", "abc") && matches("abc", "abc"));
+    assert!(!matches("a * c", "a b d") && !matches("ab", "abc") && !matches("a*b", "abc"));
+}
+
+#[tokio::test]
+async fn every_property_of_every_object_is_seen() {
+    let base = TestDatabase::create().await.unwrap();
+    let mut db = connect(&base).await;
+    execute(&mut db, EVERYTHING).await;
+    let owner = column(&mut db, "SELECT current_user").await.remove(0);
+    sqlx::Connection::close(db).await.unwrap();
+    let before = read(&base).await;
+    let cases = cases(&owner);
+    let outcomes = futures_util::stream::iter(&cases).map(|case| run(case, &base, &before)).buffer_unordered(4);
+    let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
+    base.drop_now().await.unwrap();
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
