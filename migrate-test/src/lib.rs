@@ -15,6 +15,12 @@ pub mod provider;
 mod ephemeral;
 mod managed;
 
+mod generate;
+mod rows;
+
+pub mod proof;
+
 pub use ephemeral::{EphemeralServer, TestDatabase, server};
 pub use error::ServerError;
 pub use managed::{Endpoint, Managed, Progress, Source, Status};
+pub use rows::Loss;

@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Show who did what, when, from where, and how long it took
     History(History),
+    /// Prove that migrations apply, roll back and apply again, with their data
+    Verify(Verify),
     /// Bring an unfinished migration to an end
     Resolve(Resolve),
     /// Fill a development database with data
@@ -212,6 +214,26 @@ pub(crate) struct Resolve {
     /// Do not ask, also in a protected environment
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without versions: what the base branch does not have yet.\n\nExamples:\n  cargo xtask verify\n  \
+                        cargo xtask verify 20250224091500\n  cargo xtask verify --all"
+)]
+pub(crate) struct Verify {
+    /// The migrations to prove
+    #[arg(value_parser = version, value_name = "VERSION")]
+    pub(crate) versions: Vec<Version>,
+    /// Prove the whole chain
+    #[arg(long, conflicts_with = "versions")]
+    pub(crate) all: bool,
+    /// The branch or commit that has what is proven already
+    #[arg(long, value_name = "REF", conflicts_with_all = ["versions", "all"])]
+    pub(crate) base: Option<String>,
+    /// Where chance begins: the same seed draws the same rows and walks
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]

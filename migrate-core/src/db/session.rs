@@ -29,6 +29,17 @@ pub(crate) struct Answer {
     pub(crate) rows: Vec<Row>,
 }
 
+impl Answer {
+    fn push(&mut self, row: &sqlx::postgres::PgRow) -> std::result::Result<(), sqlx::Error> {
+        if self.columns.is_empty() {
+            self.columns = row.columns().iter().map(|column| column.name().into()).collect();
+        }
+        let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
+        self.rows.push((0..row.len()).map(text).collect::<std::result::Result<_, _>>()?);
+        Ok(())
+    }
+}
+
 /// What the server answers while it works through a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -86,22 +97,27 @@ impl Session {
 
     /// Sends one message and returns what each of its statements answered, with the names of the columns.
     pub(crate) async fn results(&mut self, message: &str) -> std::result::Result<Vec<Answer>, Failure> {
+        let (answers, failure) = self.attempt(message).await;
+        failure.map_or(Ok(answers), Err)
+    }
+
+    /// The same, with the answers up to a failure.
+    pub(crate) async fn attempt(&mut self, message: &str) -> (Vec<Answer>, Option<Failure>) {
         let mut all = Vec::new();
         let mut answer = Answer::default();
         let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
         while let Some(part) = answers.next().await {
-            match part? {
-                Either::Left(_) => all.push(std::mem::take(&mut answer)),
-                Either::Right(row) => {
-                    if answer.columns.is_empty() {
-                        answer.columns = row.columns().iter().map(|column| column.name().into()).collect();
+            match part {
+                Ok(Either::Left(_)) => all.push(std::mem::take(&mut answer)),
+                Ok(Either::Right(row)) => {
+                    if let Err(error) = answer.push(&row) {
+                        return (all, Some(error.into()));
                     }
-                    let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
-                    answer.rows.push((0..row.len()).map(text).collect::<std::result::Result<_, _>>()?);
                 }
+                Err(error) => return (all, Some(error.into())),
             }
         }
-        Ok(all)
+        (all, None)
     }
 
     /// Sends one message whose rows do not matter.

@@ -67,12 +67,7 @@ impl fmt::Debug for CodeMigrations {
 /// Runs one Rust migration in a transaction, together with its row in the ledger.
 pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
     let migration = run.code.get(&step.version).cloned();
-    let (Some(code), Some(files)) = (migration, &step.migration) else {
-        return Err(Error::new(
-            ErrorKind::Plan,
-            Finding::error("no-code", "this executable does not have the migration"),
-        ));
-    };
+    let (Some(code), Some(files)) = (migration, &step.migration) else { return Err(missing(step)) };
     let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
     let begin = std::time::Instant::now();
     for tries in 1.. {
@@ -109,7 +104,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
 }
 
 /// Calls the function; a panic in it is an error like any other.
-async fn call(
+pub(super) async fn call(
     code: &dyn CodeMigration,
     direction: Direction,
     connection: &mut PgConnection,
@@ -140,12 +135,19 @@ fn describe(error: CodeError) -> String {
     }
 }
 
-fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
+pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
     let finding = Finding::error("code-failed", format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
         .help("mend the function, build again, and run the command again");
     Error::new(ErrorKind::Code, finding)
+}
+
+/// The executable was built without the migration.
+pub(super) fn missing(step: &Step) -> Error {
+    let finding = Finding::error("no-code", format!("this executable does not have {}", explain::title(step)))
+        .help("register it with `CodeMigrations::with`, in the executable that runs the chain");
+    Error::new(ErrorKind::Plan, finding)
 }
 
 fn refused(step: &Step, broken: Broken) -> Error {

@@ -256,7 +256,7 @@ fn statements(step: &Step) -> usize {
 /// That is so when it may change what new sessions begin with (`ALTER ROLE … SET`, `ALTER
 /// DATABASE … SET`, also put together at run time), and when it may set a parameter of its
 /// own making (`SET app.user`), which a session never forgets. Too often is harmless.
-fn needs_fresh_session(step: &Step) -> bool {
+pub(super) fn needs_fresh_session(step: &Step) -> bool {
     let Work::Sql(script) = &step.work else { return true };
     let text = script.text().to_ascii_lowercase();
     let after = |word: &str| -> Vec<String> {

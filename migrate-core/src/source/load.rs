@@ -174,6 +174,9 @@ fn build(version: Version, found: Found, findings: &mut Vec<Finding>) -> Option<
     let mut script =
         |part, findings: &mut Vec<Finding>| parts.remove(&part).map(|(path, text)| Script::read(path, text, findings));
     let (up, down) = (script(Part::Up, findings), script(Part::Down, findings));
+    let (fixture, verify) = (script(Part::Fixture, findings), script(Part::Verify, findings));
+    let (fixture, verify) = (fixture.map(Arc::new), verify.map(Arc::new));
+    findings.extend(verify.as_ref().and_then(|script| not_one_query(script)));
     let body = match (up, down, parts.remove(&Part::Code)) {
         (None, None, Some((path, text))) => Body::Code { path, checksum: Checksum::of(&text) },
         (Some(up), down, None) => {
@@ -200,7 +203,17 @@ fn build(version: Version, found: Found, findings: &mut Vec<Finding>) -> Option<
             return None;
         }
     };
-    (findings.len() == before).then(|| Migration { version, name: name.into(), body })
+    (findings.len() == before).then(|| Migration { version, name: name.into(), body, fixture, verify })
+}
+
+/// What is wrong with a check: it has to be one query, for its rows are what is wrong.
+fn not_one_query(script: &Script) -> Option<Finding> {
+    let second = script.statements.get(1)?;
+    Some(
+        Finding::error("verify-not-one", "a check is one query; whatever it returns is what is wrong")
+            .at(Place::within(&script.path, script.text.clone(), second.span.clone()))
+            .help("join the queries with UNION ALL"),
+    )
 }
 
 /// What is wrong between an up and its down.

@@ -32,6 +32,8 @@ pub struct Migration {
     version: Version,
     name: Box<str>,
     body: Body,
+    fixture: Option<Arc<Script>>,
+    verify: Option<Arc<Script>>,
 }
 
 /// What a migration is written in.
@@ -121,6 +123,16 @@ impl Migration {
         &self.body
     }
 
+    /// Rows that must exist before it is tried, where the proof needs some that it would not think of.
+    pub fn fixture(&self) -> Option<&Arc<Script>> {
+        self.fixture.as_ref()
+    }
+
+    /// A query that must return no row after it.
+    pub fn verify(&self) -> Option<&Arc<Script>> {
+        self.verify.as_ref()
+    }
+
     /// The checksum of the way up.
     pub fn up_checksum(&self) -> &Checksum {
         match &self.body {
@@ -133,6 +145,14 @@ impl Migration {
     pub fn down_script(&self) -> Option<&Arc<Script>> {
         match &self.body {
             Body::Sql { down, .. } => down.as_ref(),
+            Body::Code { .. } => None,
+        }
+    }
+
+    /// The SQL file of the way up, where it is SQL.
+    pub fn up_script(&self) -> Option<&Arc<Script>> {
+        match &self.body {
+            Body::Sql { up, .. } => Some(up),
             Body::Code { .. } => None,
         }
     }

@@ -12,6 +12,7 @@ mod rollback;
 mod run;
 mod seed;
 mod status;
+mod verify;
 
 use migrate_core::CodeMigrations;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Status(options) => status::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
+        Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Seed(options) => seed::run(&context, code, options).await,
         Command::Db(command) => db::run(&context, command).await,
         Command::Doctor | Command::Completions { .. } => Ok(Exit::Done),

@@ -19,7 +19,7 @@ use crate::exit::Failure;
 
 pub(crate) use finding::render;
 pub(crate) use json::{Document, FindingJson};
-pub(crate) use progress::Display;
+pub(crate) use progress::{Bar, Display};
 pub(crate) use table::Table;
 
 /// How to speak in this invocation.
@@ -113,6 +113,11 @@ impl Output {
     /// What hears the progress of a run; names are padded to `width`.
     pub(crate) fn display(&self, width: usize) -> Arc<Display> {
         Arc::new(Display::new(self.quiet || self.is_json(), width))
+    }
+
+    /// A bar for so many steps, on a terminal; nothing elsewhere.
+    pub(crate) fn bar(&self, steps: usize) -> Bar {
+        Bar::new(self.quiet || self.is_json(), steps)
     }
 
     /// What a managed server is doing.

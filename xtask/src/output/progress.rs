@@ -13,6 +13,36 @@ use super::style::{self, DIM, GOOD, WARN};
 /// From how many steps on a bar is worth its line.
 const LONG: usize = 20;
 
+/// A bar for work whose result is shown at its end.
+#[derive(Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(silent: bool, steps: usize) -> Self {
+        Self(if silent { ProgressBar::hidden() } else { drawn(steps) })
+    }
+
+    /// One more step is done.
+    pub(crate) fn step(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+        self.0.inc(1);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar on standard error; where that is no terminal it draws nothing.
+fn drawn(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr_with_hz(10));
+    match ProgressStyle::with_template("  {bar:40.green} {pos}/{len}  {elapsed} of about {duration}  {msg}") {
+        Ok(form) => bar.with_style(form),
+        Err(_) => bar,
+    }
+}
+
 /// Shows a run on the terminal, or line by line in a pipe.
 #[derive(Debug)]
 pub(crate) struct Display {
@@ -38,14 +68,7 @@ impl Display {
         if steps < LONG {
             return;
         }
-        // Where standard error is no terminal the bar draws nothing.
-        let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(form) =
-            ProgressStyle::with_template("  {bar:40.green} {pos}/{len}  {elapsed} of about {duration}  {msg}")
-        {
-            bar.set_style(form);
-        }
-        *lock(&self.bar) = Some(bar);
+        *lock(&self.bar) = Some(drawn(steps));
     }
 
     fn done(&self, step: &Step, elapsed: Duration) {

@@ -1,0 +1,271 @@
+//! Running migrations on a database that is thrown away: the same messages, transactions and
+//! settings as in a run, without lock and ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::code::{self, CodeMigrations};
+use super::drive::Broken;
+use super::execute::needs_fresh_session;
+use super::explain::{self, At};
+use super::message::{Message, Settings, own_timeouts};
+use super::plan::{Step, Work};
+use crate::db::{Answer, Database, Failure, PgConnection, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::ident::QualifiedName;
+use crate::ledger::Direction;
+use crate::source::{Body, Migration, Script};
+
+/// Runs migrations on a throw-away database.
+#[derive(Debug)]
+pub struct Rehearsal {
+    database: Database,
+    code: CodeMigrations,
+    session: Session,
+    settings: Settings,
+}
+
+/// Which tables a script may have written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touched {
+    /// It ran outside of a transaction, so nobody knows.
+    Unknown,
+    /// Those that it had locked for more than reading when it ended.
+    Tables(Vec<QualifiedName>),
+}
+
+const APPLICATION: &str = "roundtrip rehearsal";
+
+/// Nobody else is there to wait for, so what waits this long waits for itself.
+const SETTINGS: Settings =
+    Settings { lock_timeout: Duration::from_secs(30), statement_timeout: Duration::ZERO, notices_lost_client: false };
+
+/// The tables that the transaction holds locked for more than reading. It is asked last, and
+/// the locks of a transaction stay until its end.
+const LOCKED: &str = "SELECT n.nspname, c.relname FROM pg_catalog.pg_locks l \
+    JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384 \
+    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock') AND c.relkind = 'r' GROUP BY 1, 2;";
+
+/// How many migrations go into one message when all that counts is where they end.
+const BUNDLE: usize = 64;
+
+impl Rehearsal {
+    /// Connects; `code` has the migrations that are written in Rust.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server cannot be reached.
+    pub async fn open(database: Database, code: CodeMigrations) -> Result<Self> {
+        let session = connect(&database).await?;
+        Ok(Self { database, code, session, settings: SETTINGS })
+    }
+
+    /// Runs one migration, and tells which tables it may have written to.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed;
+    /// [`ErrorKind::Plan`] for a migration that has no such direction.
+    pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
+        let step = step(migration, direction)?;
+        let outcome = match &step.work {
+            Work::Sql(script) if step.no_transaction() => self.stepwise(&step, script).await.map(|()| Touched::Unknown),
+            Work::Sql(script) => self.bundle(&[(&step, script)], LOCKED).await.map(touched),
+            Work::Code => self.code(&step, migration).await.map(|()| Touched::Unknown),
+        };
+        if needs_fresh_session(&step) || outcome.is_err() {
+            let fresh = connect(&self.database).await?;
+            std::mem::replace(&mut self.session, fresh).close().await;
+        }
+        outcome
+    }
+
+    /// Runs migrations up, as fast as it goes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rehearsal::run`]; what stands before the one that failed may be done or not.
+    pub async fn climb(&mut self, migrations: &[Arc<Migration>]) -> Result<()> {
+        let steps = migrations.iter().map(|migration| step(migration, Direction::Up)).collect::<Result<Vec<_>>>()?;
+        let mut bundle: Vec<(&Step, &Arc<Script>)> = Vec::new();
+        for (step, migration) in steps.iter().zip(migrations) {
+            match &step.work {
+                Work::Sql(script) if !step.no_transaction() && !needs_fresh_session(step) => {
+                    bundle.push((step, script));
+                    if bundle.len() == BUNDLE {
+                        self.bundle(&std::mem::take(&mut bundle), "").await?;
+                    }
+                }
+                _ => {
+                    self.bundle(&std::mem::take(&mut bundle), "").await?;
+                    self.run(migration, Direction::Up).await?;
+                }
+            }
+        }
+        self.bundle(&bundle, "").await.map(drop)
+    }
+
+    /// Runs a script of rows, in one transaction: a fixture.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with the place of what failed.
+    pub async fn fixture(&mut self, migration: &Migration, script: &Arc<Script>) -> Result<Touched> {
+        let step = Step {
+            direction: Direction::Up,
+            version: migration.version().clone(),
+            name: format!("{} (its fixture)", migration.name()),
+            work: Work::Sql(script.clone()),
+            migration: None,
+            resume: None,
+        };
+        self.bundle(&[(&step, script)], LOCKED).await.map(touched)
+    }
+
+    /// Sends statements of the caller's own, and returns the rows of the last one as text, with the names of its columns.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with what the server said.
+    pub async fn query(&mut self, sql: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+        let mut answers = self.query_all(sql).await?;
+        let last = answers.pop().unwrap_or_default();
+        Ok(last)
+    }
+
+    /// The same with the rows of each statement.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with what the server said.
+    #[expect(clippy::type_complexity, reason = "columns and rows of each statement, nothing more")]
+    pub async fn query_all(&mut self, sql: &str) -> Result<Vec<(Vec<String>, Vec<Vec<Option<String>>>)>> {
+        let answers = self
+            .session
+            .results(sql)
+            .await
+            .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the throw-away database"))?;
+        Ok(answers.into_iter().map(|a| (a.columns.iter().map(ToString::to_string).collect(), a.rows)).collect())
+    }
+
+    /// Runs the check of a migration, and returns the rows that it must not return.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with the place in the file when the query itself is wrong.
+    pub async fn check(&mut self, script: &Script) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+        let (mut answers, failure) = self.session.attempt(script.text()).await;
+        let Some(failure) = failure else {
+            let answer = answers.pop().unwrap_or_default();
+            return Ok((answer.columns.iter().map(ToString::to_string).collect(), answer.rows));
+        };
+        let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
+        let byte = position.and_then(|at| script.text().char_indices().nth(at.checked_sub(1)?)).map_or(0, |(at, _)| at);
+        let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
+        Err(error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1)))
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
+    /// Sends scripts in one message, each in a transaction of its own that ends with `last`.
+    async fn bundle(&mut self, steps: &[(&Step, &Arc<Script>)], last: &str) -> Result<Vec<Answer>> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let isolate = self.settings.isolate();
+        let mut message = Message::default();
+        let mut ends = Vec::new();
+        for (_, script) in steps {
+            message.push(script, &isolate, last);
+            let ours = message.parts.last().map_or(0, |part| part.head) + isolate.matches(';').count() + 1;
+            let before = ends.last().copied().unwrap_or(0);
+            ends.push(before + ours + script.statements().len() + usize::from(!last.is_empty()));
+        }
+        let (answers, failure) = self.session.attempt(&message.sql).await;
+        let Some(failure) = failure else { return Ok(answers) };
+        let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
+        let located = position.and_then(|at| message.locate(at));
+        let running = ends.iter().position(|end| answers.len() < *end).unwrap_or(steps.len() - 1);
+        let part = located.map_or(running, |(part, _)| part);
+        let before = if part == 0 { 0 } else { ends[part - 1] };
+        let statement = answers.len().saturating_sub(before + message.parts[part].head);
+        let at = At { statement, byte: located.map(|(_, byte)| byte) };
+        // Where this fails too the session is gone, and the next one is a fresh one.
+        let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
+        Err(explain::refused(steps[part].0, at, broken(failure)))
+    }
+
+    /// Runs a script statement by statement, as one without a transaction runs.
+    async fn stepwise(&mut self, step: &Step, script: &Script) -> Result<()> {
+        let timeouts = own_timeouts(script, "").concat();
+        if !timeouts.is_empty() {
+            self.query(&timeouts).await?;
+        }
+        for (n, statement) in script.statements().iter().enumerate() {
+            let text = &script.text()[statement.span.clone()];
+            if let Err(failure) = self.session.send(text).await {
+                let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
+                let byte = position.and_then(|at| text.char_indices().nth(at.checked_sub(1)?)).map(|(byte, _)| byte);
+                let at = At { statement: n, byte: byte.map(|byte| byte + statement.span.start) };
+                return Err(explain::refused(step, at, broken(failure)));
+            }
+        }
+        self.query(&format!("BEGIN; {} COMMIT;", self.settings.isolate())).await.map(drop)
+    }
+
+    async fn code(&mut self, step: &Step, migration: &Migration) -> Result<()> {
+        let Some(code) = self.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
+        let direction = step.direction;
+        let work = async |connection: &mut PgConnection| code::call(&*code, direction, connection).await;
+        match self.session.in_transaction(work, &self.settings.isolate()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(code::wrong(step, migration.path(), why)),
+            Err(failure) => Err(explain::refused(step, At { statement: usize::MAX, byte: None }, broken(failure))),
+        }
+    }
+}
+
+async fn connect(database: &Database) -> Result<Session> {
+    let mut session = Session::connect(database, APPLICATION).await?;
+    let sent = session.send(&SETTINGS.sql()).await;
+    sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
+    Ok(session)
+}
+
+/// The step that a migration is in one direction.
+fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
+    let work = match (migration.body(), direction) {
+        (Body::Sql { up, .. }, Direction::Up) => Work::Sql(up.clone()),
+        (Body::Sql { down: Some(down), .. }, Direction::Down) => Work::Sql(down.clone()),
+        (Body::Code { .. }, _) => Work::Code,
+        (Body::Sql { up, down: None }, Direction::Down) => {
+            let finding = Finding::error("irreversible", format!("migration {} has no down", migration.version()))
+                .at(Place::file(up.path()));
+            return Err(Error::new(ErrorKind::Plan, finding));
+        }
+    };
+    let (version, name) = (migration.version().clone(), migration.name().to_owned());
+    Ok(Step { direction, version, name, work, migration: Some(migration.clone()), resume: None })
+}
+
+fn broken(failure: Failure) -> Broken {
+    Broken { failure, cancelled: false, blockers: Vec::new() }
+}
+
+/// The tables in the answer before the last, which is that to COMMIT.
+fn touched(mut answers: Vec<Answer>) -> Touched {
+    answers.pop();
+    let rows = answers.pop().unwrap_or_default().rows.into_iter();
+    Touched::Tables(
+        rows.filter_map(|row| {
+            let mut cells = row.into_iter().flatten();
+            Some(QualifiedName::new(cells.next()?, cells.next()?))
+        })
+        .collect(),
+    )
+}

@@ -1,0 +1,77 @@
+//! Names as the server writes them into definitions.
+
+use migrate_core::ident::catalog_name;
+use migrate_core::schema::{Kind, Object, Schema};
+
+/// The first name of a text, as the catalog has it, and what follows it.
+pub(super) fn first(text: &str) -> Option<(String, &str)> {
+    let end = match text.strip_prefix('"') {
+        Some(_) => {
+            let mut at = 1;
+            loop {
+                at += text[at..].find('"')? + 1;
+                if !text[at..].starts_with('"') {
+                    break at;
+                }
+                at += 1;
+            }
+        }
+        None => text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len()),
+    };
+    Some((catalog_name(&text[..end])?, &text[end..]))
+}
+
+/// Names with commas between them, up to a closing parenthesis; what follows that.
+pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
+    let mut names = Vec::new();
+    loop {
+        let (name, rest) = first(text.trim_start())?;
+        names.push(name);
+        match rest.trim_start().split_at_checked(1)? {
+            (",", rest) => text = rest,
+            (")", rest) => return Some((names, rest)),
+            _ => return None,
+        }
+    }
+}
+
+/// Whether an expression mentions a column.
+pub(super) fn mentions(expression: &str, column: &str) -> bool {
+    let quoted = migrate_core::ident::ident(column);
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    expression.contains(&quoted)
+        || expression.match_indices(column).any(|(at, found)| {
+            let before = expression[..at].chars().next_back();
+            let after = expression[at + found.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(|c| is_part(c) || c == '(')
+        })
+}
+
+/// The type or domain of the schema that a type name means, without its modifier.
+pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
+    let (space, rest) = first(type_name)?;
+    let (name, _) = first(rest.strip_prefix('.')?)?;
+    let is_it = |object: &&std::sync::Arc<Object>| {
+        matches!(object.id.kind, Kind::Type | Kind::Domain) && *object.id.schema == *space && *object.id.name == *name
+    };
+    schema.objects().find(is_it).map(|object| &**object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_end_at_their_parenthesis() {
+        assert_eq!(list("a, \"b\"\"c\") x"), Some((vec!["a".into(), "b\"c".into()], " x")));
+        assert_eq!(list("a b)"), None);
+    }
+
+    #[test]
+    fn a_column_is_mentioned_as_a_whole_word() {
+        assert!(mentions("CHECK ((total > 0))", "total"));
+        assert!(mentions("CHECK ((\"Total\" > 0))", "Total"));
+        assert!(!mentions("CHECK ((subtotal > 0))", "total"));
+        assert!(!mentions("CHECK ((length(x) > 0))", "length"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The laws of the schema, on a database without rows.
+
+use migrate_core::Error;
+use migrate_core::ledger::Direction;
+use migrate_core::schema::{Change, Sides};
+
+use super::stage::Stage;
+use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+
+/// A database without rows, and what each migration did to its schema.
+pub(super) struct Bare {
+    pub(super) stage: Stage,
+    /// What each migration changes, from the first one that was looked at.
+    pub(super) ups: Vec<Change>,
+}
+
+const ROLLBACK: Sides<'_> = Sides { before: "before", after: "after rollback" };
+const REAPPLY: Sides<'_> = Sides { before: "after the first apply", after: "after applying again" };
+
+impl Bare {
+    pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
+        let stage = Stage::at(&prover.chain[..at], prover.code).await?;
+        Ok(Self { stage, ups: Vec::new() })
+    }
+
+    /// Applies a migration that is not looked at.
+    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<Result<(), Error>, ProofError> {
+        let outcome = self.stage.go(&prover.chain[at], Direction::Up).await?;
+        Ok(outcome.map(|one| self.ups.push(one.change)))
+    }
+
+    /// Up, down, up; afterwards the migration is applied. `false` means that it cannot be.
+    pub(super) async fn cycle(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        proven: &mut Proven,
+    ) -> Result<bool, ProofError> {
+        let migration = &prover.chain[at];
+        let up = match self.stage.go(migration, Direction::Up).await? {
+            Ok(up) => up.change,
+            Err(error) => {
+                proven.set(Law::Identity, Story::error("it does not apply to an empty database", &error).broken());
+                return Ok(false);
+            }
+        };
+        self.ups.push(up.clone());
+        if let Some(reason) = migration.irreversible() {
+            proven.set(Law::Identity, Verdict::Declared(reason.to_owned(), Box::default()));
+            proven.set(Law::Reapply, Verdict::Skipped("it is declared irreversible".to_owned()));
+            return Ok(true);
+        }
+        let down = match self.stage.go(migration, Direction::Down).await? {
+            Ok(down) => down.change,
+            Err(error) => {
+                let story = Story::error("it applies, but rolling back fails", &error);
+                proven.set(Law::Identity, story.broken());
+                proven.set(Law::Reapply, Verdict::Skipped("it cannot be rolled back".to_owned()));
+                self.anew(prover, at, proven).await?;
+                return Ok(true);
+            }
+        };
+        self.compare(prover, at, proven, &up, &down).await?;
+        Ok(true)
+    }
+
+    /// Compares the schema after the rollback, applies again, compares that.
+    async fn compare(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        proven: &mut Proven,
+        up: &Change,
+        down: &Change,
+    ) -> Result<(), ProofError> {
+        let left = up.clone().then(down);
+        proven.notes.extend(left.order_notes().into_iter().map(|note| format!("{note} after rollback")));
+        match left.is_empty() {
+            true => proven.set(Law::Identity, Verdict::Holds),
+            false => {
+                let difference = left.sentences(ROLLBACK);
+                let summary = "after rolling back the schema is not what it was before";
+                proven.set(Law::Identity, Story { difference, ..Story::of(summary) }.broken());
+            }
+        }
+        match self.stage.go(&prover.chain[at], Direction::Up).await? {
+            Ok(again) => {
+                let difference = down.clone().then(&again.change);
+                if difference.is_empty() {
+                    proven.set(Law::Reapply, Verdict::Holds);
+                } else {
+                    let difference = difference.sentences(REAPPLY);
+                    let summary = "applied again, the schema is not that of the first time";
+                    proven.set(Law::Reapply, Story { difference, ..Story::of(summary) }.broken());
+                }
+            }
+            Err(error) => {
+                let story = Story::error("it applies and rolls back, but cannot be applied again", &error);
+                proven.set(Law::Reapply, story.broken());
+            }
+        }
+        if proven.holds() { Ok(()) } else { self.anew(prover, at, proven).await }
+    }
+
+    /// Goes on with a fresh database behind a migration that broke a law.
+    async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: &mut Proven) -> Result<(), ProofError> {
+        let fresh = Stage::at(&prover.chain[..=at], prover.code).await?;
+        prover.abandon(std::mem::replace(&mut self.stage, fresh), proven).await
+    }
+
+    pub(super) async fn end(self) -> Result<(), ProofError> {
+        self.stage.end().await
+    }
+}
+
+impl Prover<'_> {
+    /// Keeps a database on which a law was broken, or drops it.
+    pub(super) async fn abandon(&self, stage: Stage, proven: &mut Proven) -> Result<(), ProofError> {
+        if self.proof.keep {
+            proven.kept.push(stage.leave().await.url());
+            return Ok(());
+        }
+        stage.end().await
+    }
+}

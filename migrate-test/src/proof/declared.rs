@@ -1,0 +1,37 @@
+//! The law of declarations: what is declared lossy or irreversible is, and nothing else.
+
+use migrate_core::schema::{Change, Kind};
+use migrate_core::source::Migration;
+
+use super::full::Seen;
+use super::{Law, Proven, Story, Verdict};
+
+/// Compares what a migration declares with what was seen.
+///
+/// A `lossy` is right where rows were lost, and where the structure that holds rows comes or
+/// goes: what is written into a new column is lost with it, also when no row was there to see.
+pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mut Proven) {
+    let holders = |change: &Change| {
+        change.objects().any(|(id, before, after)| {
+            matches!(id.kind, Kind::Table | Kind::Column) && (before.is_none() || after.is_none())
+        })
+    };
+    let verdict = if migration.lossy().is_some() && seen.losses.is_empty() && !holders(up) {
+        match seen.rows {
+            0 => Verdict::Skipped("there were no rows to lose".to_owned()),
+            _ => Story::of("it is declared lossy, but nothing is lost: remove the directive").broken(),
+        }
+    } else if migration.irreversible().is_some() && only_adds(up) && seen.changed.is_empty() {
+        let summary =
+            "it is declared irreversible, but it only adds objects: a down that drops them brings everything back";
+        Story::of(summary).broken()
+    } else {
+        Verdict::Holds
+    };
+    proven.set(Law::Declared, verdict);
+}
+
+/// Whether a change adds objects and does nothing else.
+fn only_adds(change: &Change) -> bool {
+    !change.is_empty() && change.objects().all(|(_, before, after)| before.is_none() || before == after)
+}

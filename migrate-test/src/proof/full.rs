@@ -1,0 +1,186 @@
+//! The law of data, on a database with rows.
+
+use migrate_core::ledger::Direction;
+use migrate_core::runner::Touched;
+use migrate_core::source::Migration;
+
+use super::stage::Stage;
+use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+use crate::generate;
+use crate::rows::{Loss, Rows};
+
+/// A database with rows.
+pub(super) struct Full {
+    stage: Stage,
+    rows: Rows,
+    /// What the last cycle saw.
+    pub(super) seen: Seen,
+}
+
+/// What a cycle saw of the rows.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// How many rows there were before.
+    pub(super) rows: usize,
+    /// What is not what it was after the rollback, or after applying again.
+    pub(super) losses: Vec<Loss>,
+    /// What the up alone changed.
+    pub(super) changed: Vec<Loss>,
+}
+
+impl Full {
+    pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
+        let stage = Stage::at(&prover.chain[..at], prover.code).await?;
+        Ok(Self { stage, rows: Rows::default(), seen: Seen::default() })
+    }
+
+    /// Applies a migration that is not looked at; where rows are in its way, goes on without them.
+    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
+        match self.stage.go(&prover.chain[at], Direction::Up).await? {
+            Ok(up) => self.read(&up.touched).await,
+            Err(_) => self.anew(prover, at, None).await,
+        }
+    }
+
+    /// Fills, then up, down, up; afterwards the migration is applied.
+    pub(super) async fn cycle(
+        &mut self,
+        prover: &mut Prover<'_>,
+        at: usize,
+        proven: &mut Proven,
+    ) -> Result<(), ProofError> {
+        self.seen = Seen::default();
+        let migration = prover.chain[at].clone();
+        if let Err(story) = self.fill(prover, &migration, proven).await? {
+            proven.set(Law::Data, story.broken());
+            return self.anew(prover, at, Some(proven)).await;
+        }
+        let before = self.rows.clone();
+        self.seen.rows = before.count();
+        match self.around(&migration, &before).await? {
+            Ok(()) => {
+                let verdict = self.verdict(&migration);
+                let broken = verdict.is_broken();
+                proven.set(Law::Data, verdict);
+                // What was lost must not be missing for the next migration.
+                if broken { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
+            }
+            Err(story) => {
+                proven.set(Law::Data, story.broken());
+                self.anew(prover, at, Some(proven)).await
+            }
+        }
+    }
+
+    /// Puts in the rows of the fixture, and rows into every table that has none.
+    async fn fill(
+        &mut self,
+        prover: &mut Prover<'_>,
+        migration: &Migration,
+        proven: &mut Proven,
+    ) -> Result<Result<(), Story>, ProofError> {
+        self.read(&Touched::Tables(Vec::new())).await?;
+        if let Some(script) = migration.fixture() {
+            let outcome = self.stage.rehearsal.fixture(migration, script).await;
+            self.stage.look().await?;
+            match outcome {
+                Ok(touched) => self.read(&touched).await?,
+                Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
+            }
+        }
+        let (rehearsal, schema) = self.stage.parts();
+        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut prover.runner).await?;
+        proven.notes.extend(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)));
+        Ok(Ok(()))
+    }
+
+    /// Up, down, up, with a look at the rows after each.
+    async fn around(
+        &mut self,
+        migration: &std::sync::Arc<Migration>,
+        before: &Rows,
+    ) -> Result<Result<(), Story>, ProofError> {
+        let failed = |what: &str, error: &migrate_core::Error| Ok(Err(Story::error(what, error)));
+        match self.stage.go(migration, Direction::Up).await? {
+            Ok(up) => self.read(&up.touched).await?,
+            Err(error) => return failed("it applies to empty tables, but not where there are rows", &error),
+        }
+        if let Some(story) = self.check(migration).await? {
+            return Ok(Err(story));
+        }
+        self.seen.changed = before.losses(&self.rows);
+        if migration.irreversible().is_some() {
+            return Ok(Ok(()));
+        }
+        let applied = self.rows.clone();
+        match self.stage.go(migration, Direction::Down).await? {
+            Ok(down) => self.read(&down.touched).await?,
+            Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
+        }
+        self.seen.losses = before.losses(&self.rows);
+        match self.stage.go(migration, Direction::Up).await? {
+            Ok(up) => self.read(&up.touched).await?,
+            Err(error) => return failed("with rows, it cannot be applied again after a rollback", &error),
+        }
+        if let Some(story) = self.check(migration).await? {
+            return Ok(Err(story));
+        }
+        // What the up itself fills in may be the time, or chance: only what was there before counts.
+        let again = applied.losses(&self.rows).into_iter().filter(|loss| before.knows(loss));
+        let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
+        self.seen.losses.extend(new);
+        Ok(Ok(()))
+    }
+
+    fn verdict(&self, migration: &Migration) -> Verdict {
+        let losses = self.seen.losses.clone();
+        if losses.is_empty() {
+            return match self.seen.rows {
+                0 => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+                _ => Verdict::Holds,
+            };
+        }
+        let story = Story { losses, ..Story::of("rolling back loses data") };
+        match migration.lossy() {
+            Some(reason) => Verdict::Declared(reason.to_owned(), Box::new(story)),
+            None => story.broken(),
+        }
+    }
+
+    /// Runs the check of the migration, and tells what it returned.
+    async fn check(&mut self, migration: &Migration) -> Result<Option<Story>, ProofError> {
+        let Some(script) = migration.verify() else { return Ok(None) };
+        match self.stage.rehearsal.check(script).await {
+            Ok((_, rows)) if rows.is_empty() => Ok(None),
+            Ok((columns, rows)) => {
+                let text = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".to_owned());
+                let shown = rows.into_iter().take(10).map(|row| row.into_iter().map(text).collect());
+                let rows = std::iter::once(columns).chain(shown).collect();
+                let summary = format!("{} returned rows; each of them is wrong", script.path().display());
+                Ok(Some(Story { rows, ..Story::of(summary) }))
+            }
+            Err(error) => Ok(Some(Story::error("its check does not run", &error))),
+        }
+    }
+
+    async fn read(&mut self, touched: &Touched) -> Result<(), ProofError> {
+        let (rehearsal, schema) = self.stage.parts();
+        self.rows.refresh(rehearsal, schema, touched).await?;
+        Ok(())
+    }
+
+    /// Goes on with a fresh database behind this migration.
+    async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: Option<&mut Proven>) -> Result<(), ProofError> {
+        let fresh = Stage::at(&prover.chain[..=at], prover.code).await?;
+        self.rows = Rows::default();
+        let old = std::mem::replace(&mut self.stage, fresh);
+        match proven {
+            Some(proven) => prover.abandon(old, proven).await,
+            None => old.end().await,
+        }
+    }
+
+    pub(super) async fn end(self) -> Result<(), ProofError> {
+        self.stage.end().await
+    }
+}

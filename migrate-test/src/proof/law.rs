@@ -1,0 +1,127 @@
+//! The five laws, and how each can end.
+
+use std::fmt;
+
+use migrate_core::finding::Finding;
+
+use crate::rows::Loss;
+
+/// What is proven of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Law {
+    /// Apply, then rollback, leaves the schema as it was.
+    Identity,
+    /// Applied again after a rollback, the schema is that of the first time.
+    Reapply,
+    /// However one gets to a version, the schema is the same.
+    Path,
+    /// Rows are there, unchanged, after a rollback, and after applying again.
+    Data,
+    /// What is declared lossy or irreversible is, and nothing else.
+    Declared,
+}
+
+impl Law {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [Self::Identity, Self::Reapply, Self::Path, Self::Data, Self::Declared];
+
+    /// The word for it, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Reapply => "reapply",
+            Self::Path => "path",
+            Self::Data => "data",
+            Self::Declared => "declared",
+        }
+    }
+
+    /// What it says, as a sentence.
+    pub fn claim(self) -> &'static str {
+        match self {
+            Self::Identity => "rolling back leaves the schema as it was before",
+            Self::Reapply => "applying again gives the schema of the first time",
+            Self::Path => "the way to a version does not matter",
+            Self::Data => "no row is lost or changed by rolling back and applying again",
+            Self::Declared => "what is declared lossy or irreversible is, and nothing else",
+        }
+    }
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a law ended for a migration.
+#[derive(Debug, Clone, Default)]
+pub enum Verdict {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Broken(Box<Story>),
+    /// It does not, and the migration says so, and why.
+    Declared(String, Box<Story>),
+    /// It was not looked at, and why.
+    #[default]
+    Unknown,
+    /// It could not be looked at, and why.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// The word for it, as in JSON.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Broken(_) => "broken",
+            Self::Declared(..) => "declared",
+            Self::Unknown | Self::Skipped(_) => "skipped",
+        }
+    }
+
+    /// Whether it is broken.
+    pub fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+
+    /// What happened, where something did.
+    pub fn story(&self) -> Option<&Story> {
+        match self {
+            Self::Broken(story) | Self::Declared(_, story) => Some(story),
+            _ => None,
+        }
+    }
+}
+
+/// What happened when a law did not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// What was done, in a sentence.
+    pub summary: String,
+    /// The shortest way on which it happens: `up to 20250217143000`, `down to 0`.
+    pub walk: Vec<String>,
+    /// The difference of the schemas, a sentence each.
+    pub difference: Vec<String>,
+    /// The rows that are lost.
+    pub losses: Vec<Loss>,
+    /// Rows that a check returned: the columns, then each row.
+    pub rows: Vec<Vec<String>>,
+    /// What the server refused, with its place.
+    pub findings: Vec<Finding>,
+}
+
+impl Story {
+    pub(super) fn of(summary: impl Into<String>) -> Self {
+        Self { summary: summary.into(), ..Self::default() }
+    }
+
+    pub(super) fn error(summary: impl Into<String>, error: &migrate_core::Error) -> Self {
+        Self { findings: error.findings().to_vec(), ..Self::of(summary) }
+    }
+
+    pub(super) fn broken(self) -> Verdict {
+        Verdict::Broken(Box::new(self))
+    }
+}

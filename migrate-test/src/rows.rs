@@ -1,0 +1,264 @@
+//! The rows of a database as texts, and which of them are lost between two looks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use migrate_core::ident::{QualifiedName, ident};
+use migrate_core::runner::{Rehearsal, Touched};
+use migrate_core::schema::{Kind, Object, Schema};
+
+/// A table by its schema and name, as they stand in the catalog.
+pub(crate) type TableName = (String, String);
+
+/// The rows of one table, in the order of their texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Option<String>>>,
+}
+
+/// The rows of all tables.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows(BTreeMap<TableName, Arc<Table>>);
+
+/// What is lost of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The table: `public.users`.
+    pub table: String,
+    /// The column whose values changed; `None` where whole rows are gone or came.
+    pub column: Option<String>,
+    /// How many rows.
+    pub rows: usize,
+    /// How many rows there had been.
+    pub of: usize,
+    /// One of them as an example: `'+49 30 1' → NULL`.
+    pub example: String,
+    /// Whether rows came that had not been there, rather than went.
+    pub came: bool,
+}
+
+impl Loss {
+    /// Whether it tells of the same table and column as another.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        self.table == other.table && self.column == other.column
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, rows, of, example, .. } = self;
+        match (&self.column, self.came) {
+            (Some(column), _) => {
+                write!(f, "{table}.{column}: {rows} of {of} values are not what they were ({example})")
+            }
+            (None, false) => write!(f, "{table}: {rows} of {of} rows are gone ({example})"),
+            (None, true) => write!(f, "{table}: {rows} rows came that had not been there ({example})"),
+        }
+    }
+}
+
+/// The tables that hold rows of their own, as objects of the schema.
+fn tables(schema: &Schema) -> impl Iterator<Item = &Object> {
+    let tables = schema.objects().filter(|object| object.id.kind == Kind::Table);
+    tables.filter(|table| table.fact("partition key").is_none()).map(|table| &**table)
+}
+
+impl Rows {
+    /// The rows of a table.
+    pub(crate) fn table(&self, name: &TableName) -> Option<&Table> {
+        self.0.get(name).map(|table| &**table)
+    }
+
+    /// How many rows there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.values().map(|table| table.rows.len()).sum()
+    }
+
+    /// Whether what a loss tells of was there: the table, and the column.
+    pub(crate) fn knows(&self, loss: &Loss) -> bool {
+        let table = self.0.iter().find(|(name, _)| format!("{}.{}", name.0, name.1) == loss.table);
+        table.is_some_and(|(_, table)| loss.column.as_ref().is_none_or(|column| table.columns.contains(column)))
+    }
+
+    /// Reads again what may have changed; `schema` is the present one.
+    pub(crate) async fn refresh(
+        &mut self,
+        rehearsal: &mut Rehearsal,
+        schema: &Schema,
+        touched: &Touched,
+    ) -> migrate_core::Result<()> {
+        let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
+        let mut old = std::mem::take(&mut self.0);
+        let mut unread = Vec::new();
+        for table in tables(schema) {
+            let name = name(table);
+            let is_touched = match touched {
+                Touched::Unknown => true,
+                Touched::Tables(tables) => tables.iter().any(|one| one.schema() == name.0 && one.name() == name.1),
+            };
+            match old.remove(&name).filter(|_| !is_touched) {
+                Some(known) => drop(self.0.insert(name, known)),
+                None => unread.push((name, columns(schema, table))),
+            }
+        }
+        self.read(rehearsal, unread).await
+    }
+
+    async fn read(
+        &mut self,
+        rehearsal: &mut Rehearsal,
+        tables: Vec<(TableName, Vec<String>)>,
+    ) -> migrate_core::Result<()> {
+        // A table without columns has rows all the same.
+        let select = |(name, columns): &(TableName, Vec<String>)| {
+            let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
+            let columns = if columns.is_empty() { "''".to_owned() } else { columns.join(", ") };
+            format!("SELECT {columns} FROM ONLY {};", QualifiedName::new(&name.0, &name.1))
+        };
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let answers = rehearsal.query_all(&tables.iter().map(select).collect::<String>()).await?;
+        for ((name, columns), (_, mut rows)) in tables.into_iter().zip(answers) {
+            rows.sort();
+            self.0.insert(name, Arc::new(Table { columns, rows }));
+        }
+        Ok(())
+    }
+
+    /// What there was and is not there any more, table by table.
+    pub(crate) fn losses(&self, after: &Self) -> Vec<Loss> {
+        let mut losses = Vec::new();
+        for (name, before) in &self.0 {
+            let shown = format!("{}.{}", name.0, name.1);
+            match after.0.get(name) {
+                Some(after) if after == before => {}
+                Some(after) => losses.extend(compare(&shown, before, after)),
+                None if before.rows.is_empty() => {}
+                None => losses.push(Loss {
+                    table: shown,
+                    column: None,
+                    rows: before.rows.len(),
+                    of: before.rows.len(),
+                    example: "the table is gone".to_owned(),
+                    came: false,
+                }),
+            }
+        }
+        losses
+    }
+}
+
+fn columns(schema: &Schema, table: &Object) -> Vec<String> {
+    let mut columns: Vec<_> = schema.children(&table.id, Kind::Column).collect();
+    // By name: where a column stands is not what is compared.
+    columns.sort_by(|a, b| a.id.name.cmp(&b.id.name));
+    columns.into_iter().map(|column| column.id.name.to_string()).collect()
+}
+
+/// The losses of one table: values of columns where rows can be told to be the same, else rows.
+fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
+    let shared: Vec<(usize, Option<usize>)> = before
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (at, after.columns.iter().position(|other| other == name)))
+        .collect();
+    let aligned = |row: &Vec<Option<String>>| -> Vec<Option<String>> {
+        shared.iter().map(|(_, other)| other.and_then(|at| row.get(at).cloned().flatten())).collect()
+    };
+    let mut left: Vec<Vec<Option<String>>> = after.rows.iter().map(aligned).collect();
+    let mut missing: Vec<&Vec<Option<String>>> = Vec::new();
+    for row in &before.rows {
+        match left.iter().position(|other| other == row) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => missing.push(row),
+        }
+    }
+    let of = before.rows.len();
+    let mut changed: BTreeMap<usize, (usize, String)> = BTreeMap::new();
+    let mut gone: Vec<&Vec<Option<String>>> = Vec::new();
+    for row in missing {
+        let same = |other: &Vec<Option<String>>| row.iter().zip(other).filter(|(a, b)| a == b).count();
+        let best = left.iter().enumerate().max_by_key(|(_, other)| same(other)).filter(|(_, other)| same(other) > 0);
+        let Some((at, _)) = best else {
+            gone.push(row);
+            continue;
+        };
+        let other = left.swap_remove(at);
+        for (at, (a, b)) in row.iter().zip(&other).enumerate().filter(|(_, (a, b))| a != b) {
+            let (count, _) = changed.entry(at).or_insert_with(|| (0, format!("{} → {}", shown(a), shown(b))));
+            *count += 1;
+        }
+    }
+    let column = |(at, (rows, example)): (usize, (usize, String))| Loss {
+        table: table.to_owned(),
+        column: before.columns.get(at).cloned(),
+        rows,
+        of,
+        example,
+        came: false,
+    };
+    let mut losses: Vec<Loss> = changed.into_iter().map(column).collect();
+    let whole = |rows: usize, row: &[Option<String>], came: bool| Loss {
+        table: table.to_owned(),
+        column: None,
+        rows,
+        of,
+        example: row.iter().take(4).map(shown).collect::<Vec<_>>().join(", "),
+        came,
+    };
+    losses.extend(gone.first().map(|row| whole(gone.len(), row, false)));
+    losses.extend(left.first().map(|row| whole(left.len(), row, true)));
+    losses
+}
+
+/// A value as an example, short enough for a line.
+fn shown(value: &Option<String>) -> String {
+    match value {
+        None => "NULL".to_owned(),
+        Some(text) if text.chars().count() > 30 => format!("'{}…'", text.chars().take(30).collect::<String>()),
+        Some(text) => format!("'{text}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(columns: &[&str], rows: &[&[&str]]) -> Table {
+        let cell = |text: &&str| (*text != "NULL").then(|| (*text).to_owned());
+        Table {
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            rows: rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
+        }
+    }
+
+    fn losses(before: &Table, after: &Table) -> Vec<String> {
+        compare("t", before, after).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_changed_value_is_told_by_its_column() {
+        let before = table(&["fax", "id"], &[&["1", "a"], &["2", "b"]]);
+        let after = table(&["fax", "id"], &[&["NULL", "a"], &["NULL", "b"]]);
+        assert_eq!(losses(&before, &after), ["t.fax: 2 of 2 values are not what they were ('1' → NULL)"]);
+    }
+
+    #[test]
+    fn rows_that_are_gone_or_came_are_counted() {
+        let before = table(&["id"], &[&["a"], &["b"]]);
+        assert_eq!(losses(&before, &table(&["id"], &[&["b"]])), ["t: 1 of 2 rows are gone ('a')"]);
+        let came = table(&["id"], &[&["a"], &["b"], &["c"]]);
+        assert_eq!(losses(&before, &came), ["t: 1 rows came that had not been there ('c')"]);
+    }
+
+    #[test]
+    fn the_order_of_rows_and_columns_does_not_count() {
+        let before = table(&["a", "b"], &[&["1", "2"], &["3", "4"]]);
+        let after = table(&["b", "a"], &[&["4", "3"], &["2", "1"]]);
+        assert!(losses(&before, &after).is_empty());
+    }
+}
