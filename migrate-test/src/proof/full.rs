@@ -28,6 +28,24 @@ pub(super) struct Seen {
     pub(super) changed: Vec<Loss>,
 }
 
+/// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ways {
+    Up,
+    UpDown,
+    UpDownUp,
+}
+
+impl Ways {
+    fn of(proven: &Proven) -> Self {
+        match proven.laws.get(&Law::Reapply) {
+            Some(Verdict::Skipped(_)) => Self::Up,
+            Some(Verdict::Broken(_)) => Self::UpDown,
+            _ => Self::UpDownUp,
+        }
+    }
+}
+
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
         let stage = Stage::at(&prover.chain[..at], prover.code).await?;
@@ -57,13 +75,17 @@ impl Full {
         }
         let before = self.rows.clone();
         self.seen.rows = before.count();
-        match self.around(&migration, &before).await? {
+        let ways = Ways::of(proven);
+        match self.around(&migration, &before, ways).await? {
             Ok(()) => {
-                let verdict = self.verdict(&migration);
+                let verdict = match ways {
+                    Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
+                    _ => self.verdict(&migration),
+                };
                 let broken = verdict.is_broken();
                 proven.set(Law::Data, verdict);
-                // What was lost must not be missing for the next migration.
-                if broken { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
+                // What was lost must not be missing for the next migration, and it has to be applied.
+                if broken || ways == Ways::UpDown { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
             }
             Err(story) => {
                 proven.set(Law::Data, story.broken());
@@ -99,6 +121,7 @@ impl Full {
         &mut self,
         migration: &std::sync::Arc<Migration>,
         before: &Rows,
+        ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
         let failed = |what: &str, error: &migrate_core::Error| Ok(Err(Story::error(what, error)));
         match self.stage.go(migration, Direction::Up).await? {
@@ -109,7 +132,7 @@ impl Full {
             return Ok(Err(story));
         }
         self.seen.changed = before.losses(&self.rows);
-        if migration.irreversible().is_some() {
+        if ways == Ways::Up {
             return Ok(Ok(()));
         }
         let applied = self.rows.clone();
@@ -118,6 +141,9 @@ impl Full {
             Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
         }
         self.seen.losses = before.losses(&self.rows);
+        if ways == Ways::UpDown {
+            return Ok(Ok(()));
+        }
         match self.stage.go(migration, Direction::Up).await? {
             Ok(up) => self.read(&up.touched).await?,
             Err(error) => return failed("with rows, it cannot be applied again after a rollback", &error),

@@ -1,0 +1,66 @@
+//! Migrations that are broken on purpose: a folder for each, and beside it what must be found.
+//!
+//! A line of `expected` is `name law verdict`, and after a colon a part of what is told:
+//! `create_orders identity broken: type public.order_status: only after rollback`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_test::proof::{self, Law, Proof, Report, Verdict};
+use rstest::rstest;
+
+/// Everything that is told of a verdict, in one text.
+fn told(verdict: &Verdict) -> String {
+    let mut text = match verdict {
+        Verdict::Declared(reason, _) | Verdict::Skipped(reason) => reason.clone(),
+        _ => String::new(),
+    };
+    if let Some(story) = verdict.story() {
+        let losses = story.losses.iter().map(ToString::to_string);
+        let findings = story
+            .findings
+            .iter()
+            .map(|finding| format!("{} {:?}", finding.message, finding.place.as_ref().map(|p| p.path())));
+        let parts =
+            std::iter::once(story.summary.clone()).chain(story.difference.clone()).chain(losses).chain(findings);
+        text.extend(parts.map(|part| format!("\n{part}")));
+    }
+    text
+}
+
+fn wrong(report: &Report, line: &str) -> Option<String> {
+    let (head, part) = line.split_once(": ").unwrap_or((line, ""));
+    let mut words = head.split(' ');
+    let mut next = || words.next().unwrap_or_default();
+    let (name, law, verdict) = (next(), next(), next());
+    let proven = report.migrations.iter().find(|proven| proven.name == name).unwrap_or_else(|| panic!("no {name}"));
+    let law = Law::ALL.into_iter().find(|one| one.as_str() == law).unwrap_or_else(|| panic!("no law {law}"));
+    let found = &proven.laws[&law];
+    let right = found.as_str() == verdict && told(found).contains(part);
+    (!right).then(|| format!("expected {line}\n   found {name} {law} {}: {}", found.as_str(), told(found)))
+}
+
+#[rstest]
+#[tokio::test]
+async fn it_is_caught(#[files("tests/it/broken/*/expected")] expected: PathBuf) {
+    let folder = expected.parent().unwrap();
+    let set = load(folder);
+    let proof = Proof { keep: false, ..Proof::default() };
+    let report = proof::prove(&set, &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+    let text = fs::read_to_string(&expected).unwrap();
+    let wrong: Vec<String> = text.lines().filter_map(|line| wrong(&report, line)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The migrations of a case, without the file that says what is wrong with them.
+fn load(folder: &Path) -> MigrationSet {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    MigrationSet::load(copy.path()).unwrap()
+}

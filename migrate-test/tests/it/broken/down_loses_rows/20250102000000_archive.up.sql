@@ -1,0 +1,3 @@
+CREATE TABLE old_t (LIKE t);
+INSERT INTO old_t SELECT * FROM t;
+DELETE FROM t;

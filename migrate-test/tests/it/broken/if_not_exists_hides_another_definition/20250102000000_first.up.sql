@@ -1,0 +1,1 @@
+CREATE INDEX t_idx ON t (a);

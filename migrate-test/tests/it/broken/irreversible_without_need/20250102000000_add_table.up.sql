@@ -1,0 +1,2 @@
+-- migrate: irreversible nobody goes back
+CREATE TABLE u (id integer);

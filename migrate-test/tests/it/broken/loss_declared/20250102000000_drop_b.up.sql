@@ -1,0 +1,2 @@
+-- migrate: lossy nobody reads it
+ALTER TABLE t DROP COLUMN b;

@@ -1,0 +1,2 @@
+INSERT INTO seen VALUES (100001);
+ALTER TABLE t ADD COLUMN once boolean;
