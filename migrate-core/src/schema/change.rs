@@ -16,7 +16,7 @@ type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
 /// change that another one takes back leaves nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    objects: BTreeMap<Id, Sided>,
+    objects: BTreeMap<Arc<Id>, Sided>,
 }
 
 /// What the two schemas of a difference are called: `only after rollback`.
@@ -32,7 +32,7 @@ impl Change {
     /// What has to happen to the first schema to become the second one.
     pub fn between(before: &Schema, after: &Schema) -> Self {
         let gone = before.objects.iter().map(|(id, object)| (id, Some(object), after.objects.get(id)));
-        let came = after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id));
+        let came = after.objects.iter().filter(|(id, _)| !before.objects.contains_key(*id));
         let came = came.map(|(id, object)| (id, None, Some(object)));
         let mut change = Self::default();
         for (id, before, after) in gone.chain(came) {
@@ -42,7 +42,7 @@ impl Change {
     }
 
     /// Adds what happened to one object; where nothing did, nothing is kept.
-    pub(super) fn put(&mut self, id: &Id, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
+    pub(super) fn put(&mut self, id: &Arc<Id>, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
         let same = match (&before, &after) {
             (Some(before), Some(after)) => before == after && before.position == after.position,
             (None, None) => true,
@@ -74,7 +74,7 @@ impl Change {
 
     /// The objects with what they were and what they are.
     pub fn objects(&self) -> impl Iterator<Item = (&Id, Option<&Object>, Option<&Object>)> {
-        self.objects.iter().map(|(id, (before, after))| (id, before.as_deref(), after.as_deref()))
+        self.objects.iter().map(|(id, (before, after))| (&**id, before.as_deref(), after.as_deref()))
     }
 
     /// Whether nothing is different; the order of columns does not count.

@@ -10,6 +10,7 @@ mod change;
 mod object;
 mod read;
 mod row;
+mod touched;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub use watch::Watcher;
 /// All objects of a database, in their canonical order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
-    objects: BTreeMap<Id, Arc<Object>>,
+    objects: BTreeMap<Arc<Id>, Arc<Object>>,
 }
 
 /// The version of the JSON form; it changes when a field is removed or changes its meaning.
@@ -52,7 +53,7 @@ impl Schema {
         let first =
             Id { kind, schema: of.schema.clone(), parent: of.name.clone(), name: "".into(), signature: "".into() };
         let ours = move |id: &Id| id.kind == kind && id.schema == of.schema && id.parent == of.name;
-        self.objects.range(first..).take_while(move |(id, _)| ours(id)).map(|(_, object)| object)
+        self.objects.range::<Id, _>(first..).take_while(move |(id, _)| ours(id)).map(|(_, object)| object)
     }
 
     /// One digest of all facts, `v2:sha256:<hex>`; equal schemas have equal ones.

@@ -167,7 +167,7 @@ pub struct Fact {
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
-    pub id: Id,
+    pub id: Arc<Id>,
     /// The facts, by name.
     pub facts: Vec<Fact>,
     /// For a column or attribute: which one of its table it is, from 1, dropped ones not counted.

@@ -66,7 +66,7 @@ fn object(names: &[Arc<str>], row: Row) -> Option<(Found, i32)> {
     }
     facts.sort_unstable();
     let id = Id { kind, schema, parent, name, signature };
-    let object = Object { id, facts, position: None };
+    let object = Object { id: Arc::new(id), facts, position: None };
     Some((Found { unit, address: (class, own, sub), object }, position))
 }
 

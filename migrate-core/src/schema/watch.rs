@@ -5,18 +5,17 @@
 //! routines, types) that were touched. When something got another name, the texts of what
 //! depends on it change without a row of theirs being written, so they are described again too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Schema;
 use super::change::Change;
 use super::object::{Id, Object};
 use super::read::{QUERIES, assemble, scoped};
 use super::row::{self, Found, Oid};
+use super::{Schema, touched};
 use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 
-const TOUCHED: &str = include_str!("catalog/touched.sql");
 /// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
 const BY_UNIT: usize = 7;
 const GLOBALS: usize = 7;
@@ -92,7 +91,7 @@ impl Watcher {
             "SET search_path TO pg_catalog; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
              SET default_transaction_read_only TO on;",
         );
-        message += &format!("PREPARE touched (xid) AS {};", TOUCHED.replace("{since}", "$1"));
+        message += &format!("PREPARE touched (xid) AS {};", touched::query("$1"));
         for (n, query) in QUERIES.iter().enumerate() {
             let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
             message += &format!("PREPARE q{n} {parameter} AS {};", scoped(query, Some("$1")));
@@ -129,21 +128,23 @@ impl Watcher {
     async fn touched(&mut self, answer: Answer) -> std::result::Result<BTreeSet<Oid>, Failure> {
         let mut units = BTreeSet::new();
         let mut comments = BTreeSet::new();
-        let mut some_gone = false;
+        let mut losers = Vec::new();
         for touched in answer.rows.into_iter().filter_map(parse) {
             let catalog = self.catalogs.entry(touched.catalog.clone()).or_default();
             let into = if is_comment(&touched.catalog) { &mut comments } else { &mut units };
             into.extend(touched.rows.iter().map(|(_, unit)| *unit));
             catalog.add(touched.rows);
-            some_gone |= catalog.differs(touched.count, touched.sum);
-        }
-        if some_gone {
-            let all = self.session.results(&format!("EXECUTE touched('{EVER}')")).await?;
-            for all in all.into_iter().flat_map(|answer| answer.rows).filter_map(parse) {
-                let catalog = self.catalogs.entry(all.catalog.clone()).or_default();
-                let into = if is_comment(&all.catalog) { &mut comments } else { &mut units };
-                into.extend(catalog.gone(all.rows));
+            if catalog.differs(touched.count, touched.sum) {
+                losers.push(touched.catalog);
             }
+        }
+        let lists: String = losers.iter().filter_map(|catalog| touched::keys(catalog)).collect();
+        let lists = if lists.is_empty() { Vec::new() } else { self.session.results(&lists).await? };
+        for (name, list) in losers.iter().zip(lists) {
+            let keys = list.rows.into_iter().flatten().next().flatten().unwrap_or_default();
+            let keys = keys.split(',').filter_map(|key| key.parse().ok()).collect();
+            let gone = self.catalogs.entry(name.clone()).or_default().keep(&keys);
+            if is_comment(name) { comments.extend(gone) } else { units.extend(gone) }
         }
         // A comment names the object that it is on, which may be a part of a unit.
         for object in comments {
@@ -196,10 +197,10 @@ impl Watcher {
         for unit in units.iter().copied().chain(globals.then_some(NO_UNIT)) {
             before.extend(self.units.remove(&unit).unwrap_or_default());
         }
-        let known: HashMap<_, &Id> = before.iter().map(|one| (one.address, &one.object.id)).collect();
+        let known: HashMap<_, &Arc<Id>> = before.iter().map(|one| (one.address, &one.object.id)).collect();
         let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
         let renamed = renamed.map(|one| (one.address.0, one.address.1)).collect();
-        let mut sides: BTreeMap<Id, (Option<Arc<Object>>, Option<Arc<Object>>)> = BTreeMap::new();
+        let mut sides: BTreeMap<Arc<Id>, (Option<Arc<Object>>, Option<Arc<Object>>)> = BTreeMap::new();
         for one in before {
             let old = self.schema.objects.remove(&one.object.id);
             sides.entry(one.object.id).or_default().0 = old;
@@ -254,11 +255,10 @@ impl Catalog {
     }
 
     /// Keeps only these rows; returns the units of those that are gone.
-    fn gone(&mut self, rows: Vec<(i64, Oid)>) -> Vec<Oid> {
-        let mut now = Self::default();
-        now.add(rows);
-        let before = std::mem::replace(self, now);
-        before.rows.iter().filter(|(id, _)| !self.rows.contains_key(id)).map(|(_, unit)| *unit).collect()
+    fn keep(&mut self, keys: &HashSet<i64>) -> Vec<Oid> {
+        let gone: Vec<i64> = self.rows.keys().copied().filter(|key| !keys.contains(key)).collect();
+        self.sum -= gone.iter().map(|key| i128::from(*key)).sum::<i128>();
+        gone.iter().filter_map(|key| self.rows.remove(key)).collect()
     }
 }
 

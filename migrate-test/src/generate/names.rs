@@ -1,7 +1,7 @@
 //! Names as the server writes them into definitions.
 
 use migrate_core::ident::catalog_name;
-use migrate_core::schema::{Kind, Object, Schema};
+use migrate_core::schema::{Id, Kind, Object, Schema};
 
 /// The first name of a text, as the catalog has it, and what follows it.
 pub(super) fn first(text: &str) -> Option<(String, &str)> {
@@ -51,10 +51,14 @@ pub(super) fn mentions(expression: &str, column: &str) -> bool {
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
     let (space, rest) = first(type_name)?;
     let (name, _) = first(rest.strip_prefix('.')?)?;
-    let is_it = |object: &&std::sync::Arc<Object>| {
-        matches!(object.id.kind, Kind::Type | Kind::Domain) && *object.id.schema == *space && *object.id.name == *name
+    let id = |kind| Id {
+        kind,
+        schema: space.as_str().into(),
+        parent: "".into(),
+        name: name.as_str().into(),
+        signature: "".into(),
     };
-    schema.objects().find(is_it).map(|object| &**object)
+    [Kind::Type, Kind::Domain].into_iter().find_map(|kind| schema.get(&id(kind))).map(|object| &**object)
 }
 
 #[cfg(test)]

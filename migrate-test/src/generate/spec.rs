@@ -1,6 +1,7 @@
 //! What a row of a table must look like, as far as the schema tells.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
@@ -10,7 +11,7 @@ use super::names;
 /// A table that rows can be put into.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) id: Id,
+    pub(super) id: Arc<Id>,
     pub(super) columns: Vec<Column>,
     pub(super) keys: Vec<ForeignKey>,
 }
@@ -37,13 +38,7 @@ pub(super) struct ForeignKey {
 }
 
 impl Table {
-    /// The tables of a schema, without those that only stand for their partitions.
-    pub(super) fn all(schema: &Schema) -> Vec<Self> {
-        let tables = schema.objects().filter(|object| object.id.kind == Kind::Table);
-        tables.filter(|table| table.fact("partition key").is_none()).map(|table| Self::of(schema, table)).collect()
-    }
-
-    fn of(schema: &Schema, table: &Object) -> Self {
+    pub(super) fn of(schema: &Schema, table: &Object) -> Self {
         let constraints: Vec<&str> = schema
             .children(&table.id, Kind::Constraint)
             .filter_map(|constraint| constraint.fact("definition"))

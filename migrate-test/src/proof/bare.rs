@@ -4,7 +4,7 @@ use migrate_core::Error;
 use migrate_core::ledger::Direction;
 use migrate_core::schema::{Change, Sides};
 
-use super::stage::Stage;
+use super::stage::{Ground, Stage};
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
 /// A database without rows, and what each migration did to its schema.
@@ -26,7 +26,7 @@ impl Bare {
     /// Applies a migration that is not looked at.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<Result<(), Error>, ProofError> {
         let outcome = self.stage.go(&prover.chain[at], Direction::Up).await?;
-        Ok(outcome.map(|one| self.ups.push(one.change)))
+        Ok(outcome.map(|one| self.ups.push(one)))
     }
 
     /// Up, down, up; afterwards the migration is applied. `false` means that it cannot be.
@@ -38,7 +38,7 @@ impl Bare {
     ) -> Result<bool, ProofError> {
         let migration = &prover.chain[at];
         let up = match self.stage.go(migration, Direction::Up).await? {
-            Ok(up) => up.change,
+            Ok(up) => up,
             Err(error) => {
                 proven.set(Law::Identity, Story::error("it does not apply to an empty database", &error).broken());
                 return Ok(false);
@@ -51,7 +51,7 @@ impl Bare {
             return Ok(true);
         }
         let down = match self.stage.go(migration, Direction::Down).await? {
-            Ok(down) => down.change,
+            Ok(down) => down,
             Err(error) => {
                 let story = Story::error("it applies, but rolling back fails", &error);
                 proven.set(Law::Identity, story.broken());
@@ -85,7 +85,7 @@ impl Bare {
         }
         match self.stage.go(&prover.chain[at], Direction::Up).await? {
             Ok(again) => {
-                let difference = down.clone().then(&again.change);
+                let difference = down.clone().then(&again);
                 if difference.is_empty() {
                     proven.set(Law::Reapply, Verdict::Holds);
                 } else {
@@ -105,7 +105,7 @@ impl Bare {
     /// Goes on with a fresh database behind a migration that broke a law.
     async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: &mut Proven) -> Result<(), ProofError> {
         let fresh = Stage::at(&prover.chain[..=at], prover.code).await?;
-        prover.abandon(std::mem::replace(&mut self.stage, fresh), proven).await
+        prover.abandon(std::mem::replace(&mut self.stage, fresh).leave().await, proven).await
     }
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
@@ -115,11 +115,11 @@ impl Bare {
 
 impl Prover<'_> {
     /// Keeps a database on which a law was broken, or drops it.
-    pub(super) async fn abandon(&self, stage: Stage, proven: &mut Proven) -> Result<(), ProofError> {
+    pub(super) async fn abandon(&self, ground: Ground, proven: &mut Proven) -> Result<(), ProofError> {
         if self.proof.keep {
-            proven.kept.push(stage.leave().await.url());
+            proven.kept.push(ground.leave().await.url());
             return Ok(());
         }
-        stage.end().await
+        ground.end().await
     }
 }

@@ -2,16 +2,28 @@
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
+use migrate_core::schema::Schema;
 use migrate_core::source::Migration;
 
-use super::stage::Stage;
+use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+use proptest::test_runner::TestRunner;
+
 use crate::generate;
 use crate::rows::{Loss, Rows};
 
+/// The schema before a migration and after it.
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'a> {
+    pub(super) before: &'a Schema,
+    pub(super) after: &'a Schema,
+}
+
 /// A database with rows.
 pub(super) struct Full {
-    stage: Stage,
+    /// Where the rows come from.
+    runner: TestRunner,
+    ground: Ground,
     rows: Rows,
     /// What the last cycle saw.
     pub(super) seen: Seen,
@@ -48,14 +60,15 @@ impl Ways {
 
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let stage = Stage::at(&prover.chain[..at], prover.code).await?;
-        Ok(Self { stage, rows: Rows::default(), seen: Seen::default() })
+        let ground = Ground::at(&prover.chain[..at], prover.code).await?;
+        let runner = super::runner(prover.proof.seed);
+        Ok(Self { runner, ground, rows: Rows::default(), seen: Seen::default() })
     }
 
     /// Applies a migration that is not looked at; where rows are in its way, goes on without them.
-    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
-        match self.stage.go(&prover.chain[at], Direction::Up).await? {
-            Ok(up) => self.read(&up.touched).await,
+    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, after: &Schema) -> Result<(), ProofError> {
+        match self.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
+            Ok(touched) => self.read(after, &touched).await,
             Err(_) => self.anew(prover, at, None).await,
         }
     }
@@ -63,20 +76,21 @@ impl Full {
     /// Fills, then up, down, up; afterwards the migration is applied.
     pub(super) async fn cycle(
         &mut self,
-        prover: &mut Prover<'_>,
+        prover: &Prover<'_>,
         at: usize,
+        sight: Sight<'_>,
         proven: &mut Proven,
     ) -> Result<(), ProofError> {
         self.seen = Seen::default();
         let migration = prover.chain[at].clone();
-        if let Err(story) = self.fill(prover, &migration, proven).await? {
+        if let Err(story) = self.fill(&migration, sight.before, proven).await? {
             proven.set(Law::Data, story.broken());
             return self.anew(prover, at, Some(proven)).await;
         }
         let before = self.rows.clone();
         self.seen.rows = before.count();
         let ways = Ways::of(proven);
-        match self.around(&migration, &before, ways).await? {
+        match self.around(&migration, &before, sight, ways).await? {
             Ok(()) => {
                 let verdict = match ways {
                     Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
@@ -97,21 +111,19 @@ impl Full {
     /// Puts in the rows of the fixture, and rows into every table that has none.
     async fn fill(
         &mut self,
-        prover: &mut Prover<'_>,
         migration: &Migration,
+        schema: &Schema,
         proven: &mut Proven,
     ) -> Result<Result<(), Story>, ProofError> {
-        self.read(&Touched::Tables(Vec::new())).await?;
+        self.read(schema, &Touched::Tables(Vec::new())).await?;
         if let Some(script) = migration.fixture() {
-            let outcome = self.stage.rehearsal.fixture(migration, script).await;
-            self.stage.look().await?;
-            match outcome {
-                Ok(touched) => self.read(&touched).await?,
+            match self.ground.rehearsal.fixture(migration, script).await {
+                Ok(touched) => self.read(schema, &touched).await?,
                 Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
             }
         }
-        let (rehearsal, schema) = self.stage.parts();
-        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut prover.runner).await?;
+        let rehearsal = &mut self.ground.rehearsal;
+        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner).await?;
         proven.notes.extend(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)));
         Ok(Ok(()))
     }
@@ -121,11 +133,12 @@ impl Full {
         &mut self,
         migration: &std::sync::Arc<Migration>,
         before: &Rows,
+        sight: Sight<'_>,
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
         let failed = |what: &str, error: &migrate_core::Error| Ok(Err(Story::error(what, error)));
-        match self.stage.go(migration, Direction::Up).await? {
-            Ok(up) => self.read(&up.touched).await?,
+        match self.ground.rehearsal.run(migration, Direction::Up).await {
+            Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => return failed("it applies to empty tables, but not where there are rows", &error),
         }
         if let Some(story) = self.check(migration).await? {
@@ -136,16 +149,16 @@ impl Full {
             return Ok(Ok(()));
         }
         let applied = self.rows.clone();
-        match self.stage.go(migration, Direction::Down).await? {
-            Ok(down) => self.read(&down.touched).await?,
+        match self.ground.rehearsal.run(migration, Direction::Down).await {
+            Ok(touched) => self.read(sight.before, &touched).await?,
             Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
         }
         self.seen.losses = before.losses(&self.rows);
         if ways == Ways::UpDown {
             return Ok(Ok(()));
         }
-        match self.stage.go(migration, Direction::Up).await? {
-            Ok(up) => self.read(&up.touched).await?,
+        match self.ground.rehearsal.run(migration, Direction::Up).await {
+            Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => return failed("with rows, it cannot be applied again after a rollback", &error),
         }
         if let Some(story) = self.check(migration).await? {
@@ -176,7 +189,7 @@ impl Full {
     /// Runs the check of the migration, and tells what it returned.
     async fn check(&mut self, migration: &Migration) -> Result<Option<Story>, ProofError> {
         let Some(script) = migration.verify() else { return Ok(None) };
-        match self.stage.rehearsal.check(script).await {
+        match self.ground.rehearsal.check(script).await {
             Ok((_, rows)) if rows.is_empty() => Ok(None),
             Ok((columns, rows)) => {
                 let text = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".to_owned());
@@ -189,17 +202,16 @@ impl Full {
         }
     }
 
-    async fn read(&mut self, touched: &Touched) -> Result<(), ProofError> {
-        let (rehearsal, schema) = self.stage.parts();
-        self.rows.refresh(rehearsal, schema, touched).await?;
+    async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
+        self.rows.refresh(&mut self.ground.rehearsal, schema, touched).await?;
         Ok(())
     }
 
     /// Goes on with a fresh database behind this migration.
     async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: Option<&mut Proven>) -> Result<(), ProofError> {
-        let fresh = Stage::at(&prover.chain[..=at], prover.code).await?;
+        let fresh = Ground::at(&prover.chain[..=at], prover.code).await?;
         self.rows = Rows::default();
-        let old = std::mem::replace(&mut self.stage, fresh);
+        let old = std::mem::replace(&mut self.ground, fresh);
         match proven {
             Some(proven) => prover.abandon(old, proven).await,
             None => old.end().await,
@@ -207,6 +219,6 @@ impl Full {
     }
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
-        self.stage.end().await
+        self.ground.end().await
     }
 }

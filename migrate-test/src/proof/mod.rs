@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_core::schema::{Change, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -120,6 +121,13 @@ impl Proven {
 }
 
 impl Report {
+    fn add(&mut self, proven: Option<Proven>, hear: &mut dyn FnMut(&Proven)) {
+        if let Some(proven) = proven {
+            hear(&proven);
+            self.migrations.push(proven);
+        }
+    }
+
     /// Whether no law of any migration is broken.
     pub fn holds(&self) -> bool {
         self.migrations.iter().all(Proven::holds)
@@ -131,7 +139,6 @@ struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
     code: &'a CodeMigrations,
     proof: &'a Proof,
-    runner: TestRunner,
 }
 
 /// Proves the laws for a chain; `hear` gets each migration as soon as its own laws are looked at.
@@ -154,7 +161,7 @@ pub async fn prove(
     let marked: Vec<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
     let mut report = Report { migrations: Vec::new(), seed: proof.seed, moves: 0, elapsed: Duration::ZERO };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
-        let mut prover = Prover { chain, code, proof, runner: runner(proof.seed) };
+        let prover = Prover { chain, code, proof };
         prover.run(first, last, &marked, &mut report, hear).await?;
     }
     report.elapsed = begin.elapsed();
@@ -170,54 +177,98 @@ fn runner(seed: u64) -> TestRunner {
 }
 
 impl Prover<'_> {
+    /// Goes through the chain: the bare database leads, the one with rows follows one migration behind.
     async fn run(
-        &mut self,
+        &self,
         first: usize,
         last: usize,
         marked: &[usize],
         report: &mut Report,
         hear: &mut dyn FnMut(&Proven),
     ) -> Result<(), ProofError> {
-        let mut bare = bare::Bare::at(self, first).await?;
-        let mut full = full::Full::at(self, first).await?;
+        let (bare, full) = tokio::join!(bare::Bare::at(self, first), full::Full::at(self, first));
+        let (mut bare, mut full) = (bare?, full?);
+        let mut behind: Option<Passed> = None;
         let mut broken_chain: Option<String> = None;
         for at in first..=last {
-            let begin = Instant::now();
-            let migration = self.chain[at].clone();
-            let mut proven = Proven::new(&migration);
             if let Some(why) = &broken_chain {
-                proven.skip_rest(why);
-            } else if marked.contains(&at) {
-                let applies = bare.cycle(self, at, &mut proven).await?;
-                if applies {
-                    full.cycle(self, at, &mut proven).await?;
-                    declared::judge(&migration, &bare.ups[at - first], &full.seen, &mut proven);
-                } else {
-                    proven.skip_rest("it does not apply");
-                    broken_chain = Some(format!("{}_{} does not apply", migration.version(), migration.name()));
+                if marked.contains(&at) {
+                    let mut proven = Proven::new(&self.chain[at]);
+                    proven.skip_rest(why);
+                    report.migrations.push(proven);
                 }
-            } else if let Err(error) = bare.climb(self, at).await? {
-                return Err(error.into());
-            } else {
-                full.climb(self, at).await?;
+                continue;
             }
-            proven.elapsed = begin.elapsed();
-            if marked.contains(&at) {
-                hear(&proven);
-                report.migrations.push(proven);
+            let (lead, follow) =
+                tokio::join!(self.lead(&mut bare, at, marked.contains(&at)), self.follow(&mut full, behind.take()));
+            report.add(follow?, hear);
+            let passed = lead?;
+            if !passed.applies {
+                broken_chain = Some(format!("{} does not apply", title(&self.chain[at])));
             }
+            behind = Some(passed);
         }
+        report.add(self.follow(&mut full, behind).await?, hear);
         full.end().await?;
-        report.moves = match broken_chain {
-            None => walk::all(self, bare, first, last + 1, &mut report.migrations).await?,
-            Some(_) => {
-                bare.end().await?;
-                0
-            }
-        };
+        match broken_chain {
+            None => report.moves = walk::all(self, bare, first, last + 1, &mut report.migrations).await?,
+            Some(_) => bare.end().await?,
+        }
         for proven in &mut report.migrations {
             proven.skip_rest("no walk led over it");
         }
+        // Those behind a migration that does not apply came before the one that was followed last.
+        report.migrations.sort_by(|a, b| a.version.cmp(&b.version));
         Ok(())
     }
+
+    /// Looks at the laws of the schema for one migration, or only applies it.
+    async fn lead(&self, bare: &mut bare::Bare, at: usize, is_marked: bool) -> Result<Passed, ProofError> {
+        let begin = Instant::now();
+        let before = bare.stage.schema().clone();
+        let mut proven = Proven::new(&self.chain[at]);
+        let applies = match is_marked {
+            true => bare.cycle(self, at, &mut proven).await?,
+            false => bare.climb(self, at).await?.map(|()| true)?,
+        };
+        if !applies {
+            proven.skip_rest("it does not apply");
+        }
+        proven.elapsed = begin.elapsed();
+        let up = bare.ups.last().cloned().unwrap_or_default();
+        Ok(Passed { at, is_marked, applies, proven, up, before, after: bare.stage.schema().clone() })
+    }
+
+    /// Looks at the laws of data for a migration that the bare database has passed.
+    async fn follow(&self, full: &mut full::Full, passed: Option<Passed>) -> Result<Option<Proven>, ProofError> {
+        let Some(passed) = passed else { return Ok(None) };
+        let begin = Instant::now();
+        let sight = full::Sight { before: &passed.before, after: &passed.after };
+        let mut proven = passed.proven;
+        if !passed.is_marked {
+            full.climb(self, passed.at, sight.after).await?;
+            return Ok(None);
+        }
+        if passed.applies {
+            full.cycle(self, passed.at, sight, &mut proven).await?;
+            declared::judge(&self.chain[passed.at], &passed.up, &full.seen, &mut proven);
+        }
+        proven.elapsed += begin.elapsed();
+        Ok(Some(proven))
+    }
+}
+
+/// What the bare database has passed, for the one that follows.
+struct Passed {
+    at: usize,
+    is_marked: bool,
+    applies: bool,
+    proven: Proven,
+    up: Change,
+    before: Schema,
+    after: Schema,
+}
+
+fn title(migration: &Migration) -> String {
+    format!("{}_{}", migration.version(), migration.name())
 }

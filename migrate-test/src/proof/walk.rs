@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
 /// How many steps the walks of a chain may make together, and how many one may.
-const STEPS: usize = 400;
+const STEPS: usize = 100;
 const LONGEST: usize = 60;
 /// How many attempts are made to make a walk shorter.
 const SHRINKS: usize = 40;
@@ -27,7 +27,7 @@ struct Fall {
 
 /// Walks over the migrations from `first` up to `end`; returns how many steps were made.
 pub(super) async fn all(
-    prover: &mut Prover<'_>,
+    prover: &Prover<'_>,
     bare: Bare,
     first: usize,
     end: usize,
@@ -40,8 +40,9 @@ pub(super) async fn all(
         migration.irreversible().is_some() || broken
     };
     let floor = (first..end).rev().find(|at| stuck(*at)).map_or(first, |at| at + 1);
-    let Bare { mut stage, ups } = bare;
+    let Bare { mut stage, ups, .. } = bare;
     let ups = &ups[floor - first..];
+    let mut runner = super::runner(prover.proof.seed);
     let mut steps = 0;
     for _ in 0..prover.proof.walks {
         if ups.is_empty() || steps > STEPS {
@@ -50,7 +51,7 @@ pub(super) async fn all(
         let length = (LONGEST / ups.len().min(LONGEST)).clamp(2, 6);
         let lowest = ups.len().saturating_sub(LONGEST / 2);
         let strategy = prop::collection::vec(lowest..=ups.len(), 1..=length);
-        let Ok(mut tree) = strategy.new_tree(&mut prover.runner) else { break };
+        let Ok(mut tree) = strategy.new_tree(&mut runner) else { break };
         let walk = tree.current();
         match walk_once(prover, &mut stage, floor, ups, &walk, &mut steps).await? {
             None => {}
@@ -60,7 +61,7 @@ pub(super) async fn all(
                 if let Some(one) = proven.iter_mut().find(|one| one.version == *migration.version()) {
                     let walk = named(prover, floor, &walk);
                     one.set(Law::Path, Story { walk, ..fall.story }.broken());
-                    prover.abandon(stage, one).await?;
+                    prover.abandon(stage.leave().await, one).await?;
                 } else {
                     stage.end().await?;
                 }
@@ -98,7 +99,7 @@ async fn walk_once(
             let (direction, migration) = if goal > at { (Direction::Up, at) } else { (Direction::Down, at - 1) };
             *steps += 1;
             match stage.go(&prover.chain[floor + migration], direction).await? {
-                Ok(done) => actual = actual.then(&done.change),
+                Ok(done) => actual = actual.then(&done),
                 Err(error) => {
                     let story = Story::error("on this walk it fails, on the straight way it does not", &error);
                     return Ok(Some(Fall { at: migration, story }));

@@ -5,8 +5,11 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
        format_type(a.atttypid, a.atttypmod) AS type,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END AS collation,
        CASE WHEN a.attnotnull THEN 'yes' END AS "not null",
-       k.conname || CASE WHEN k.connoinherit THEN ' no inherit' ELSE '' END
-                 || CASE WHEN k.convalidated THEN '' ELSE ' not valid' END AS "not null constraint",
+       CASE WHEN a.attnotnull
+            THEN (SELECT k.conname || CASE WHEN k.connoinherit THEN ' no inherit' ELSE '' END
+                                   || CASE WHEN k.convalidated THEN '' ELSE ' not valid' END
+                  FROM pg_constraint k
+                  WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]) END AS "not null constraint",
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
        CASE a.attgenerated WHEN 's' THEN 'stored ' WHEN 'v' THEN 'virtual ' END || pg_get_expr(d.adbin, d.adrelid) AS generated,
        CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
@@ -23,7 +26,6 @@ JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN pg_constraint k ON a.attnotnull AND k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]
 WHERE a.attnum > 0 AND NOT a.attisdropped
   AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
   AND {a.attrelid}
