@@ -1,7 +1,8 @@
-//! PostgreSQL servers: one that is kept for development, and throw-away ones for tests.
+//! The proof that migrations can be undone, and the PostgreSQL servers that it runs on.
 //!
-//! A server comes from the first that serves: an address that is given, the PostgreSQL
-//! binaries of this machine, Docker. What runs on it is left to the callers.
+//! [`suite!`] makes a test of every migration of a folder; [`fixtures`] has databases for the
+//! tests of an application; [`proof`] has the laws themselves. A server comes from the first
+//! that serves: an address that is given, the PostgreSQL binaries of this machine, Docker.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
@@ -20,7 +21,15 @@ mod rows;
 
 pub mod proof;
 
-pub use ephemeral::{EphemeralServer, TestDatabase, server};
+#[cfg(feature = "rstest")]
+pub mod fixtures;
+#[cfg(feature = "suite")]
+mod suite;
+
+pub use ephemeral::{EphemeralServer, TestDatabase, clear, migrated, server, use_server};
 pub use error::ServerError;
 pub use managed::{Endpoint, Managed, Progress, Source, Status};
+pub use migrate_core::CodeMigrations;
 pub use rows::Loss;
+#[cfg(feature = "suite")]
+pub use suite::suite;

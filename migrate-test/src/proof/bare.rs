@@ -19,7 +19,7 @@ const REAPPLY: Sides<'_> = Sides { before: "after the first apply", after: "afte
 
 impl Bare {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let stage = Stage::at(&prover.chain[..at], prover.code).await?;
+        let stage = Stage::at(&prover.chain[..at], prover.code, true).await?;
         Ok(Self { stage, ups: Vec::new() })
     }
 
@@ -104,7 +104,7 @@ impl Bare {
 
     /// Goes on with a fresh database behind a migration that broke a law.
     async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: &mut Proven) -> Result<(), ProofError> {
-        let fresh = Stage::at(&prover.chain[..=at], prover.code).await?;
+        let fresh = Stage::at(&prover.chain[..=at], prover.code, false).await?;
         prover.abandon(std::mem::replace(&mut self.stage, fresh).leave().await, proven).await
     }
 
@@ -117,7 +117,7 @@ impl Prover<'_> {
     /// Keeps a database on which a law was broken, or drops it.
     pub(super) async fn abandon(&self, ground: Ground, proven: &mut Proven) -> Result<(), ProofError> {
         if self.proof.keep {
-            proven.kept.push(ground.leave().await.url());
+            proven.kept.push(ground.leave().await.keep());
             return Ok(());
         }
         ground.end().await

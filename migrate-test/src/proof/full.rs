@@ -60,7 +60,7 @@ impl Ways {
 
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let ground = Ground::at(&prover.chain[..at], prover.code).await?;
+        let ground = Ground::at(&prover.chain[..at], prover.code, true).await?;
         let runner = super::runner(prover.proof.seed);
         Ok(Self { runner, ground, rows: Rows::default(), seen: Seen::default() })
     }
@@ -209,7 +209,7 @@ impl Full {
 
     /// Goes on with a fresh database behind this migration.
     async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: Option<&mut Proven>) -> Result<(), ProofError> {
-        let fresh = Ground::at(&prover.chain[..=at], prover.code).await?;
+        let fresh = Ground::at(&prover.chain[..=at], prover.code, false).await?;
         self.rows = Rows::default();
         let old = std::mem::replace(&mut self.ground, fresh);
         match proven {

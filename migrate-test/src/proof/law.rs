@@ -113,6 +113,23 @@ pub struct Story {
 }
 
 impl Story {
+    /// What happened, line by line, without the findings.
+    pub fn details(&self) -> Vec<String> {
+        let walk = self.walk.join(", ");
+        let walk = (!walk.is_empty()).then(|| format!("the walk: from the newest version {walk}, and up again"));
+        let losses = self.losses.iter().map(ToString::to_string);
+        let rows = self.rows.iter().map(|row| row.join(" | "));
+        walk.into_iter().chain(self.difference.iter().cloned()).chain(losses).chain(rows).collect()
+    }
+
+    /// The whole story as plain lines.
+    pub fn lines(&self) -> Vec<String> {
+        let findings = self.findings.iter().flat_map(|finding| {
+            std::iter::once(finding.to_string()).chain(finding.notes.iter().map(|note| format!("  {note}")))
+        });
+        std::iter::once(self.summary.clone()).chain(self.details()).chain(findings).collect()
+    }
+
     pub(super) fn of(summary: impl Into<String>) -> Self {
         Self { summary: summary.into(), ..Self::default() }
     }

@@ -134,6 +134,9 @@ impl Report {
     }
 }
 
+/// How many migrations below the first one walks lead over.
+const LEAD: usize = 2;
+
 /// A chain that is being proven.
 struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
@@ -186,8 +189,13 @@ impl Prover<'_> {
         report: &mut Report,
         hear: &mut dyn FnMut(&Proven),
     ) -> Result<(), ProofError> {
-        let (bare, full) = tokio::join!(bare::Bare::at(self, first), full::Full::at(self, first));
+        // Walks lead over a few migrations below the first one as well.
+        let lowest = first.saturating_sub(LEAD);
+        let (bare, full) = tokio::join!(bare::Bare::at(self, lowest), full::Full::at(self, first));
         let (mut bare, mut full) = (bare?, full?);
+        for at in lowest..first {
+            bare.climb(self, at).await??;
+        }
         let mut behind: Option<Passed> = None;
         let mut broken_chain: Option<String> = None;
         for at in first..=last {
@@ -211,7 +219,7 @@ impl Prover<'_> {
         report.add(self.follow(&mut full, behind).await?, hear);
         full.end().await?;
         match broken_chain {
-            None => report.moves = walk::all(self, bare, first, last + 1, &mut report.migrations).await?,
+            None => report.moves = walk::all(self, bare, lowest, last + 1, &mut report.migrations).await?,
             Some(_) => bare.end().await?,
         }
         for proven in &mut report.migrations {

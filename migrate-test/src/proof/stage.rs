@@ -9,7 +9,7 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
-use crate::ephemeral::TestDatabase;
+use crate::ephemeral::{TestDatabase, migrated};
 
 /// A database somewhere in the chain, and a session on it.
 pub(super) struct Ground {
@@ -25,10 +25,13 @@ pub(super) struct Stage {
 
 impl Ground {
     /// A database at which the first migrations are applied.
-    pub(super) async fn at(prefix: &[Arc<Migration>], code: &CodeMigrations) -> Result<Self, ProofError> {
-        let database = TestDatabase::create().await?;
-        let mut rehearsal = Rehearsal::open(Database::from(database.options()), code.clone()).await?;
-        rehearsal.climb(prefix).await?;
+    pub(super) async fn at(
+        prefix: &[Arc<Migration>],
+        code: &CodeMigrations,
+        remember: bool,
+    ) -> Result<Self, ProofError> {
+        let database = migrated(prefix, code, remember).await?;
+        let rehearsal = Rehearsal::open(Database::from(database.options()), code.clone()).await?;
         Ok(Self { database, rehearsal })
     }
 
@@ -47,8 +50,12 @@ impl Ground {
 
 impl Stage {
     /// A database at which the first migrations are applied.
-    pub(super) async fn at(prefix: &[Arc<Migration>], code: &CodeMigrations) -> Result<Self, ProofError> {
-        let ground = Ground::at(prefix, code).await?;
+    pub(super) async fn at(
+        prefix: &[Arc<Migration>],
+        code: &CodeMigrations,
+        remember: bool,
+    ) -> Result<Self, ProofError> {
+        let ground = Ground::at(prefix, code, remember).await?;
         let watcher = Watcher::open(&Database::from(ground.database.options())).await?;
         Ok(Self { ground, watcher })
     }

@@ -134,7 +134,7 @@ async fn shrink<T: ValueTree<Value = Vec<usize>>>(
             break;
         }
         let shorter = tree.current();
-        let mut stage = Stage::at(&prover.chain[..floor + ups.len()], prover.code).await?;
+        let mut stage = Stage::at(&prover.chain[..floor + ups.len()], prover.code, true).await?;
         let outcome = walk_once(prover, &mut stage, floor, ups, &shorter, steps).await?;
         stage.end().await?;
         match outcome {

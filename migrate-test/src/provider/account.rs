@@ -38,6 +38,11 @@ impl Account {
         (uid != 0).then(|| Self { name: name.to_owned(), uid, gid })
     }
 
+    /// Its number.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
     /// Gives a file or a folder to the account.
     ///
     /// # Errors

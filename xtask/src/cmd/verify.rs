@@ -189,15 +189,8 @@ fn mark(verdict: Option<&Verdict>) -> (anstyle::Style, String) {
 fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, story: &Story) {
     let output = context.output;
     output.line(format!("  {}", story.summary));
-    if !story.walk.is_empty() {
-        output.line(format!("  the walk: from the newest version {}, and up again", story.walk.join(", ")));
-    }
-    let details = story.difference.iter().cloned().chain(story.losses.iter().map(ToString::to_string));
-    for line in details {
+    for line in story.details() {
         output.line(format!("    {line}"));
-    }
-    for row in &story.rows {
-        output.line(format!("    {}", row.join(" | ")));
     }
     for finding in &story.findings {
         output.line(render(finding));

@@ -1,0 +1,177 @@
+//! A throw-away server for tests, and databases on it.
+//!
+//! It comes from the first that serves: the one that `ROUNDTRIP_TEST_SERVER` names, the
+//! PostgreSQL binaries of this machine, Docker. The processes that run side by side, and those
+//! that come soon after, share one.
+
+#[cfg(feature = "testcontainers")]
+mod container;
+mod database;
+mod shared;
+mod template;
+
+use std::path::Path;
+
+use migrate_core::config::DatabaseSource;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::OnceCell;
+
+use crate::error::ServerError;
+use crate::managed::refused;
+use crate::provider::binaries::Binaries;
+use crate::provider::cluster::SUPERUSER;
+
+pub use database::TestDatabase;
+pub use template::{clear, migrated};
+
+/// A server for tests, while this process uses it.
+#[derive(Debug)]
+pub struct EphemeralServer {
+    address: Address,
+    why: String,
+}
+
+#[derive(Debug)]
+enum Address {
+    Shared(shared::Lease),
+    #[cfg(feature = "testcontainers")]
+    Container(container::Container),
+    Given(Box<PgConnectOptions>),
+}
+
+/// The variable that says where the server comes from, in the words of `migrate.toml`.
+pub(crate) const SERVER: &str = "ROUNDTRIP_TEST_SERVER";
+/// The variable that says which binaries of this machine are taken.
+pub(crate) const BINDIR: &str = "ROUNDTRIP_TEST_BINDIR";
+
+static THE_SERVER: OnceCell<EphemeralServer> = OnceCell::const_new();
+
+/// The server that all tests of this process use; the first that asks joins or starts it.
+///
+/// Only its address is shared. Every test opens its own connections, in its own runtime.
+///
+/// # Errors
+///
+/// [`ServerError`] with why there is none.
+pub async fn server() -> Result<&'static EphemeralServer, ServerError> {
+    THE_SERVER.get_or_try_init(EphemeralServer::start).await
+}
+
+/// Makes a server that was found elsewhere the one that all databases of this process are made
+/// on; `why` says so to whoever asks. Too late where there is one already.
+pub fn use_server(options: PgConnectOptions, why: impl Into<String>) {
+    let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(options)), why: why.into() });
+}
+
+impl EphemeralServer {
+    /// Takes the server that `ROUNDTRIP_TEST_SERVER` names: `local`, `docker`, `docker:IMAGE`,
+    /// `env:VARIABLE` or a URL. Without it, or with `auto`, the first that serves: the binaries
+    /// in `ROUNDTRIP_TEST_BINDIR`, the newest binaries of this machine, Docker.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] with why it cannot be had.
+    pub async fn start() -> Result<Self, ServerError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
+        let unknown =
+            || ServerError::NoProvider { tried: vec![format!("{SERVER} is none of {}", DatabaseSource::FORMS)] };
+        let source: DatabaseSource = named.parse().map_err(|_| unknown())?;
+        match &source {
+            DatabaseSource::Auto => Self::first_that_serves().await,
+            DatabaseSource::Local => {
+                let found = binaries().map_err(|tried| ServerError::NoProvider { tried })?;
+                Self::local(found, format!("{SERVER} asks for it")).await
+            }
+            DatabaseSource::Docker(image) => Self::docker(image.as_deref(), format!("{SERVER} asks for it")).await,
+            DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
+                let url = source.url().ok().flatten().ok_or_else(unknown)?;
+                let options = url.parse().map_err(|error| refused(format!("be found by {SERVER}"), &error))?;
+                Ok(Self { address: Address::Given(Box::new(options)), why: format!("{SERVER} gives its address") })
+            }
+        }
+    }
+
+    async fn first_that_serves() -> Result<Self, ServerError> {
+        let mut tried = vec![format!("{SERVER} is not set")];
+        match binaries() {
+            Ok(found) => return Self::local(found, tried.join("; ")).await,
+            Err(why) => tried.extend(why),
+        }
+        match Self::docker(None, tried.join("; ")).await {
+            Err(ServerError::NoProvider { tried: why }) => {
+                tried.extend(why);
+                Err(ServerError::NoProvider { tried })
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn local(binaries: Binaries, why: String) -> Result<Self, ServerError> {
+        let (version, folder) = (binaries.version.clone(), binaries.folder.display().to_string());
+        let lease = shared::Lease::take(binaries).await?;
+        let how = if lease.started { "started" } else { "joined" };
+        let why = format!("{how} PostgreSQL {version} of {folder} ({why})");
+        Ok(Self { address: Address::Shared(lease), why })
+    }
+
+    #[cfg(feature = "testcontainers")]
+    async fn docker(image: Option<&str>, why: String) -> Result<Self, ServerError> {
+        let container = container::Container::take(image).await?;
+        let why = format!("a container of {} ({why})", container.image());
+        Ok(Self { address: Address::Container(container), why })
+    }
+
+    #[cfg(not(feature = "testcontainers"))]
+    #[expect(clippy::unused_async, reason = "the other one of its name waits")]
+    async fn docker(_: Option<&str>, _: String) -> Result<Self, ServerError> {
+        let why = "this executable was built without testcontainers";
+        Err(ServerError::NoProvider { tried: vec![why.to_owned()] })
+    }
+
+    /// Which server it is, and why the others were not taken.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// How to connect to one of its databases, as a superuser.
+    pub fn options(&self, database: &str) -> PgConnectOptions {
+        match &self.address {
+            Address::Shared(lease) => lease.options(database),
+            #[cfg(feature = "testcontainers")]
+            Address::Container(container) => container.options(database),
+            Address::Given(options) => (**options).clone().database(database),
+        }
+    }
+
+    /// The same as a URL, for programs.
+    pub fn url(&self, database: &str) -> String {
+        use sqlx::ConnectOptions;
+        match &self.address {
+            Address::Shared(lease) => {
+                let folder = lease.sockets().display().to_string().replace('/', "%2F");
+                format!("postgres://{SUPERUSER}@{folder}:5432/{database}")
+            }
+            _ => self.options(database).to_url_lossy().to_string(),
+        }
+    }
+
+    /// Whether templates that are made on it are there the next time, and nobody else's business.
+    pub(crate) fn remembers(&self) -> bool {
+        matches!(self.address, Address::Shared(_))
+    }
+
+    /// Lets it live on for a while, for a database that was kept.
+    fn linger(&self) {
+        if let Address::Shared(lease) = &self.address {
+            lease.linger();
+        }
+    }
+}
+
+fn binaries() -> Result<Binaries, Vec<String>> {
+    match std::env::var_os(BINDIR).filter(|folder| !folder.is_empty()) {
+        Some(folder) => Binaries::probe(Path::new(&folder)).map_err(|why| vec![why]),
+        None => Binaries::find(None),
+    }
+}

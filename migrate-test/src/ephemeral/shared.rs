@@ -1,0 +1,207 @@
+//! One server for all processes of a test run, and for the runs after it.
+//!
+//! Its folder has a name that every process finds. The first user starts the server, later ones
+//! join it, and a small shell ends it when the last one is gone, however that one ended. The
+//! data stay, in memory where there is room: the next start takes a moment, and databases that
+//! were kept as templates are still there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, test_kill_process};
+use sha2::{Digest, Sha256};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use crate::error::ServerError;
+use crate::provider::account::{Account, run_as};
+use crate::provider::binaries::Binaries;
+use crate::provider::cluster::{Cluster, SUPERUSER, private_folder, remove, write_private};
+use crate::random;
+
+const SUPERVISOR: &str = include_str!("supervise.sh");
+/// How long a server outlives its last user: the time between two test binaries, and then some.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long a server outlives a law that was broken, so that the database can be looked at.
+pub(super) const KEEP: Duration = Duration::from_secs(30 * 60);
+
+/// What durability costs is not paid: the data may be lost with the machine.
+const SETTINGS: [(&str, &str); 7] = [
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "200"),
+    ("autovacuum", "off"),
+    ("max_wal_size", "256MB"),
+    ("wal_level", "logical"),
+];
+
+/// The right to use a shared server; it ends with this value, or with the process.
+#[derive(Debug)]
+pub(super) struct Lease {
+    home: PathBuf,
+    sockets: PathBuf,
+    /// While it is open the shell at the other end lets the server live.
+    _alive: File,
+    /// Whether this process started it, rather than found it running.
+    pub(super) started: bool,
+}
+
+impl Lease {
+    /// Joins the server of these binaries, starting it where it does not run.
+    pub(super) async fn take(binaries: Binaries) -> Result<Self, ServerError> {
+        let account = Account::for_servers()?;
+        let home = folder(&binaries, account.as_ref())?;
+        // Whoever comes at the same time waits here until the server is there.
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(home.join("lock"));
+        let lock = lock.map_err(ServerError::io(&home, "locked"))?;
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+        let lock = lock.map_err(|error| std::io::Error::other(error.to_string())).and_then(|locked| locked);
+        let _lock = lock.map_err(ServerError::io(&home, "locked"))?;
+        let cluster = Cluster {
+            data: home.join("data"),
+            sockets: home.join("s"),
+            log: home.join("server.log"),
+            binaries,
+            account,
+        };
+        let (alive, started) = match join(&home, &cluster).await? {
+            Some(alive) => (alive, false),
+            None => (start(&home, &cluster).await?, true),
+        };
+        Ok(Self { sockets: cluster.sockets, home, _alive: alive, started })
+    }
+
+    /// How to connect to one of its databases, as a superuser.
+    pub(super) fn options(&self, database: &str) -> PgConnectOptions {
+        options(&self.sockets, database)
+    }
+
+    /// The folder of its socket.
+    pub(super) fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
+    /// Lets the server live on for a while after its last user, for a database that was kept.
+    pub(super) fn linger(&self) {
+        let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + KEEP;
+        // Where this cannot be written the database goes with the server, a little early.
+        let _ = fs::write(self.home.join("keep"), until.as_secs().to_string());
+    }
+}
+
+fn options(sockets: &Path, database: &str) -> PgConnectOptions {
+    let options = PgConnectOptions::new_without_pgpass().socket(sockets).port(5432);
+    options.username(SUPERUSER).database(database).ssl_mode(PgSslMode::Disable)
+}
+
+/// The folder for the server of these binaries: the same for every process of this user.
+fn folder(binaries: &Binaries, account: Option<&Account>) -> Result<PathBuf, ServerError> {
+    let user = rustix::process::geteuid();
+    let digest = Sha256::digest(format!("2 {} {}", binaries.folder.display(), binaries.version).as_bytes());
+    let key: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let shared = memory().join(format!("roundtrip-test-{}-{key}", user.as_raw()));
+    let _ = private_folder(&shared, account);
+    // Others may write where it stands: a folder that is not ours, or open to others, is not taken.
+    let owner = account.map_or(user.as_raw(), Account::uid);
+    let is_ours = fs::symlink_metadata(&shared)
+        .is_ok_and(|found| found.is_dir() && found.uid() == owner && found.mode() & 0o077 == 0);
+    if is_ours {
+        return Ok(shared);
+    }
+    let own = memory().join(format!("roundtrip-test-{}-{}", std::process::id(), random::hex(8)));
+    private_folder(&own, account).map(|()| own)
+}
+
+/// Comes to a server that runs; `None` where none does.
+async fn join(home: &Path, cluster: &Cluster) -> Result<Option<File>, ServerError> {
+    let end = Instant::now() + Duration::from_secs(60);
+    while cluster.running().is_some() && home.join("alive").exists() && Instant::now() < end {
+        let alive = arrive(home)?;
+        if home.join("stopping").exists() {
+            // The shell is about to end it, or has seen us and will not.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        }
+        if !is_supervised(home) {
+            supervise(home, cluster)?;
+        }
+        return Ok(Some(alive));
+    }
+    Ok(None)
+}
+
+/// Starts the server, making its data first where there are none that serve.
+async fn start(home: &Path, cluster: &Cluster) -> Result<File, ServerError> {
+    cluster.stop().await?;
+    for left in ["stopping", "seen", "keep", "alive", "supervisor.pid"] {
+        let left = home.join(left);
+        let _ = fs::remove_file(&left).or_else(|_| fs::remove_dir(&left));
+    }
+    if Cluster::data_major(&cluster.data) == Some(cluster.binaries.major) && run(cluster).await.is_ok() {
+        // It serves.
+    } else {
+        cluster.stop().await?;
+        remove(&cluster.data)?;
+        cluster.init(&random::hex(32))?;
+        run(cluster).await?;
+    }
+    let fifo = home.join("alive");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    made.map_err(|error| ServerError::io(&fifo, "made")(error.into()))?;
+    if let Some(account) = &cluster.account {
+        account.own(&fifo)?;
+    }
+    let alive = arrive(home)?;
+    supervise(home, cluster)?;
+    super::database::sweep(&options(&cluster.sockets, "postgres")).await?;
+    Ok(alive)
+}
+
+async fn run(cluster: &Cluster) -> Result<(), ServerError> {
+    let mut child = cluster.start(None, &SETTINGS)?;
+    cluster.wait(&mut child, &options(&cluster.sockets, "postgres"), Duration::from_secs(30)).await
+}
+
+/// Opens the FIFO and says so in it. Opened for both ways it waits for nobody.
+fn arrive(home: &Path) -> Result<File, ServerError> {
+    let fifo = home.join("alive");
+    let mut alive = OpenOptions::new().read(true).write(true).open(&fifo).map_err(ServerError::io(&fifo, "opened"))?;
+    alive.write_all(b"\n").map_err(ServerError::io(&fifo, "written"))?;
+    Ok(alive)
+}
+
+/// Starts the shell that outlives us by a moment.
+fn supervise(home: &Path, cluster: &Cluster) -> Result<(), ServerError> {
+    let server = cluster.running().map_or("0".to_owned(), |pid| pid.as_raw_nonzero().to_string());
+    let script = home.join("supervise.sh");
+    write_private(&script, SUPERVISOR, cluster.account.as_ref())?;
+    let mut shell = Command::new("/bin/sh");
+    shell.arg(&script).arg(home).args([&server, &LINGER.as_secs().to_string()]);
+    shell.args(["kill", "-INT", &server]);
+    run_as(&mut shell, cluster.account.as_ref());
+    // A process group of its own: Ctrl-C in the terminal is for the tests, not for it.
+    shell.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let failed = |why: std::io::Error| ServerError::Program { program: "/bin/sh".to_owned(), why: why.to_string() };
+    let child = shell.spawn().map_err(failed)?;
+    write_private(&home.join("supervisor.pid"), &child.id().to_string(), cluster.account.as_ref())
+}
+
+/// Whether the shell that would end the server is there.
+fn is_supervised(home: &Path) -> bool {
+    let pid = fs::read_to_string(home.join("supervisor.pid")).ok().and_then(|text| text.trim().parse().ok());
+    pid.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// A folder in memory where there is one with room, else the one for temporary files.
+fn memory() -> PathBuf {
+    let shared = Path::new("/dev/shm");
+    let room = rustix::fs::statvfs(shared).is_ok_and(|stat| stat.f_bavail * stat.f_frsize > 512 << 20);
+    let probe = shared.join(format!(".roundtrip-{}", std::process::id()));
+    let writable = room && fs::write(&probe, "").is_ok() && fs::remove_file(&probe).is_ok();
+    if writable { shared.to_owned() } else { std::env::temp_dir() }
+}

@@ -1,0 +1,77 @@
+//! Fixtures for `#[rstest]`: a server, an empty database, a migrated one.
+//!
+//! ```no_run
+//! use migrate_test::TestDatabase;
+//! use migrate_test::fixtures::migrated_db;
+//! use rstest::rstest;
+//!
+//! #[rstest]
+//! #[tokio::test]
+//! async fn an_order_needs_a_user(#[future(awt)] migrated_db: TestDatabase) {
+//!     let options = migrated_db.options(); // of sqlx; `url()` is for other drivers
+//! }
+//! ```
+//!
+//! The chain is the one of the `migrate.toml` that stands in the folder of the test's package
+//! or above it. Every test gets a database of its own, which is a copy, and opens its own
+//! connections in its own runtime: only addresses are shared. A chain with migrations written
+//! in Rust is prepared by [`migrated`](crate::migrated), which takes them.
+//!
+//! A fixture that cannot do its part panics, as tests do.
+
+#![allow(clippy::panic, reason = "a fixture has no other way to fail its test")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use migrate_core::config::Config;
+use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, MigrationSet};
+use rstest::fixture;
+
+use crate::ephemeral::{EphemeralServer, TestDatabase, migrated};
+
+/// The server that all tests of this process use.
+#[fixture]
+pub async fn server() -> &'static EphemeralServer {
+    crate::server().await.unwrap_or_else(|error| panic!("{error}\n{}", error.help().join("\n")))
+}
+
+/// An empty database.
+#[fixture]
+pub async fn empty_db() -> TestDatabase {
+    TestDatabase::create().await.unwrap_or_else(|error| panic!("{error}\n{}", error.help().join("\n")))
+}
+
+/// A database at the newest version.
+#[fixture]
+pub async fn migrated_db() -> TestDatabase {
+    at(None).await
+}
+
+/// A database at which this version is the newest: `#[with("20250224091500")]`.
+#[fixture]
+pub async fn database_at(#[default("0")] version: &str) -> TestDatabase {
+    at(Some(version)).await
+}
+
+async fn at(version: Option<&str>) -> TestDatabase {
+    let chain = chain();
+    let end = match version {
+        None => chain.len(),
+        Some("0") => 0,
+        Some(version) => chain
+            .iter()
+            .position(|migration| migration.version().as_str() == version)
+            .map_or_else(|| panic!("there is no migration {version}"), |at| at + 1),
+    };
+    let database = migrated(&chain[..end], &CodeMigrations::none(), true).await;
+    database.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The chain of the package that is tested.
+fn chain() -> Vec<Arc<Migration>> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let set = Config::load(None, &package).and_then(|config| MigrationSet::load(config.migrations));
+    set.map(|set| set.iter().cloned().collect()).unwrap_or_else(|error| panic!("{error}"))
+}
