@@ -15,6 +15,7 @@ use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
+use crate::source::Layout;
 use crate::suggest;
 
 /// The name of the file, looked for in the present folder and those above it.
@@ -29,6 +30,8 @@ pub struct Config {
     pub project: PathBuf,
     /// The folder of migrations.
     pub migrations: PathBuf,
+    /// Which tool's files they are, where that is said.
+    pub layout: Option<Layout>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -87,6 +90,8 @@ pub struct NotASource;
 #[serde(deny_unknown_fields)]
 struct File {
     migrations: Option<PathBuf>,
+    #[serde(default, deserialize_with = "layout")]
+    layout: Option<Layout>,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -167,7 +172,7 @@ impl Config {
         let found = || folder.ancestors().map(|above| above.join(FILE_NAME)).find(|path| path.is_file());
         let Some(path) = file.map(Path::to_owned).or_else(found) else {
             let (project, migrations) = (folder.to_owned(), folder.join("migrations"));
-            return Ok(Self { path: None, project, migrations, environments: BTreeMap::new() });
+            return Ok(Self { path: None, project, migrations, layout: None, environments: BTreeMap::new() });
         };
         let text = fs::read_to_string(&path).map_err(|error| {
             let finding = Finding::error("config-unreadable", format!("the configuration cannot be read: {error}"))
@@ -175,14 +180,14 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, mut environments } =
+        let File { migrations, layout, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        Ok(Self { path: Some(path), project, migrations, environments })
+        Ok(Self { path: Some(path), project, migrations, layout, environments })
     }
 
     /// The environment with this name; `development` and `shadow` are always there.
@@ -263,6 +268,12 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
 fn source<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<DatabaseSource, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| de::Error::custom(format!("this is no database: write {}", DatabaseSource::FORMS)))
+}
+
+fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Layout>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| de::Error::custom(format!("the layouts are {}", Layout::names().join(", ")));
+    text.parse().map(Some).map_err(wrong)
 }
 
 fn qualified<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<QualifiedName, D::Error> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migrate_core::Version;
+use migrate_core::source::Layout;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -36,6 +37,9 @@ pub(crate) struct Global {
     /// The folder of migrations, instead of the one in migrate.toml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
+    /// Which tool's files they are: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or flyway
+    #[arg(long, global = true, value_name = "TOOL", value_parser = layout)]
+    pub(crate) layout: Option<Layout>,
     /// The configuration, instead of the migrate.toml in this folder or above it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -231,6 +235,9 @@ pub(crate) struct Verify {
     /// The branch or commit that has what is proven already
     #[arg(long, value_name = "REF", conflicts_with_all = ["versions", "all"])]
     pub(crate) base: Option<String>,
+    /// Forget what was kept of earlier runs first
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Where chance begins: the same seed draws the same rows and walks
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -268,6 +275,10 @@ fn version(text: &str) -> Result<Version, String> {
     // `20250217143000_create_orders_table` is what people copy.
     let digits = text.split('_').next().unwrap_or(text);
     digits.parse().map_err(|_| "a version is a number, as at the beginning of the file name".to_owned())
+}
+
+fn layout(text: &str) -> Result<Layout, String> {
+    text.parse().map_err(|_| format!("the tools are {}", Layout::names().join(", ")))
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -7,6 +7,7 @@ use migrate_core::config::{Config, DatabaseSource, Environment};
 use migrate_core::finding::{Finding, Place};
 use migrate_core::ledger::Actor;
 use migrate_core::runner::Observer;
+use migrate_core::source::Layout;
 use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options};
 use migrate_test::{Endpoint, Managed, Source};
 
@@ -24,6 +25,9 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: Environment,
     pub(crate) config: Config,
     pub(crate) migrations: PathBuf,
+    pub(crate) layout: Layout,
+    /// Whether the database was named on the command line.
+    pub(crate) named_database: bool,
     pub(crate) output: &'a Output,
 }
 
@@ -46,7 +50,21 @@ impl<'a> Context<'a> {
         let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
         // A path below the present folder is shown as people would type it.
         let migrations = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
-        Ok(Self { name: global.env.clone(), environment, config, migrations, output })
+        let layout = match (global.layout.or(config.layout), &global.migrations) {
+            (Some(layout), _) => layout,
+            // A folder that is only named may be another tool's; that of the project is ours.
+            (None, Some(folder)) => Layout::detect(folder),
+            (None, None) => Layout::default(),
+        };
+        Ok(Self {
+            name: global.env.clone(),
+            environment,
+            config,
+            migrations,
+            layout,
+            named_database: global.database.is_some(),
+            output,
+        })
     }
 
     /// Connects, starting the managed server where there is one and it does not run; meanwhile
@@ -89,8 +107,8 @@ impl<'a> Context<'a> {
 
     /// Reads the migrations on a thread of its own.
     fn load(&self) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
-        let folder = self.migrations.clone();
-        let thread = tokio::task::spawn_blocking(move || MigrationSet::load(folder));
+        let (folder, layout) = (self.migrations.clone(), self.layout);
+        let thread = tokio::task::spawn_blocking(move || layout.load(folder));
         async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {

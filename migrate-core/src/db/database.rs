@@ -41,6 +41,11 @@ const PARAMETERS: [&str; 16] = [
 ];
 
 impl Database {
+    /// How the driver connects to it.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// Reads a connection URL, `postgres://user@host:port/database?sslmode=verify-full`.
     ///
     /// What the URL leaves out comes from the `PG*` variables and the password file, as with

@@ -39,7 +39,7 @@ pub use futures_util::future::BoxFuture;
 pub use obstacle::MODIFIED;
 pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Silent};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
-pub use rehearse::{Rehearsal, Touched};
+pub use rehearse::{Rehearsal, Rows, Touched};
 pub use resolve::{Reality, Resolution, Unresolved};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
@@ -267,12 +267,10 @@ impl Executor<'_> {
     ///
     /// The session of the run is closed: nobody knows what a migration left behind in it.
     async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
-        if well && self.options.fingerprint && !self.report.done.is_empty() {
-            if self.observe().await.is_err() {
-                let remark = "the schema's fingerprint could not be recorded";
-                self.options.observer.hear(&Progress::Remark(remark));
-                let _ = self.lines.worker.send("ROLLBACK").await;
-            }
+        let asked = well && self.options.fingerprint && !self.report.done.is_empty();
+        if asked && self.observe().await.is_err() {
+            let remark = "the schema's fingerprint could not be recorded";
+            self.options.observer.hear(&Progress::Remark(remark));
         }
         let Lines { worker, guard, .. } = self.lines;
         // The worker goes first: while it lives its fence stands.

@@ -35,6 +35,9 @@ pub enum Touched {
     Tables(Vec<QualifiedName>),
 }
 
+/// What a statement returned, as text: the names of the columns, and the rows.
+pub type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
+
 const APPLICATION: &str = "roundtrip rehearsal";
 
 /// Nobody else is there to wait for, so what waits this long waits for itself.
@@ -129,10 +132,8 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with what the server said.
-    pub async fn query(&mut self, sql: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
-        let mut answers = self.query_all(sql).await?;
-        let last = answers.pop().unwrap_or_default();
-        Ok(last)
+    pub async fn query(&mut self, sql: &str) -> Result<Rows> {
+        Ok(self.query_all(sql).await?.pop().unwrap_or_default())
     }
 
     /// The same with the rows of each statement.
@@ -140,8 +141,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with what the server said.
-    #[expect(clippy::type_complexity, reason = "columns and rows of each statement, nothing more")]
-    pub async fn query_all(&mut self, sql: &str) -> Result<Vec<(Vec<String>, Vec<Vec<Option<String>>>)>> {
+    pub async fn query_all(&mut self, sql: &str) -> Result<Vec<Rows>> {
         let answers = self
             .session
             .results(sql)
@@ -155,7 +155,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the place in the file when the query itself is wrong.
-    pub async fn check(&mut self, script: &Script) -> Result<(Vec<String>, Vec<Vec<Option<String>>>)> {
+    pub async fn check(&mut self, script: &Script) -> Result<Rows> {
         let (mut answers, failure) = self.session.attempt(script.text()).await;
         let Some(failure) = failure else {
             let answer = answers.pop().unwrap_or_default();

@@ -8,7 +8,7 @@ use super::Schema;
 use super::object::{Id, Kind, Object};
 
 /// An object before and after; `None` where it is not there.
-type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
+pub(super) type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
 
 /// What is different between two schemas: the objects that only one has, and those with other facts.
 ///

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::change::Change;
-use super::object::{Id, Object};
+use super::change::{Change, Sided};
+use super::object::Id;
 use super::read::{QUERIES, assemble, scoped};
 use super::row::{self, Found, Oid};
 use super::{Schema, touched};
@@ -200,7 +200,7 @@ impl Watcher {
         let known: HashMap<_, &Arc<Id>> = before.iter().map(|one| (one.address, &one.object.id)).collect();
         let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
         let renamed = renamed.map(|one| (one.address.0, one.address.1)).collect();
-        let mut sides: BTreeMap<Arc<Id>, (Option<Arc<Object>>, Option<Arc<Object>>)> = BTreeMap::new();
+        let mut sides: BTreeMap<Arc<Id>, Sided> = BTreeMap::new();
         for one in before {
             let old = self.schema.objects.remove(&one.object.id);
             sides.entry(one.object.id).or_default().0 = old;

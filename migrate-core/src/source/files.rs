@@ -36,7 +36,7 @@ pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
     let Some((digits, words)) = stem.split_once('_') else {
         return Err(wrong(format!("`{name}` has no name after its version")));
     };
-    let version = digits.parse().ok().filter(|_| digits.len() == 14);
+    let version = digits.parse().ok().filter(|_| digits.len() == 14 && !digits.contains('.'));
     let Some(version) = version else {
         return Err(wrong(format!("`{digits}` is not a version of 14 digits")));
     };

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{self, Part};
+use super::files::{self, Part as FilePart};
+use super::layout::Part;
 use super::{Body, Checksum, Migration, MigrationSet, Script, Version, directive, normalise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
-use crate::sql;
+use crate::sql::{self, Class, FlawKind, Statement};
 
 /// A file that was compiled into the executable: its name without a folder, and its bytes.
 pub type EmbeddedFile = (&'static str, &'static [u8]);
@@ -21,7 +22,7 @@ pub type EmbeddedFile = (&'static str, &'static [u8]);
 /// The name of a migration and the files that were found for it.
 struct Found {
     name: String,
-    parts: BTreeMap<Part, (PathBuf, Arc<str>)>,
+    parts: BTreeMap<FilePart, (PathBuf, Arc<str>)>,
 }
 
 impl MigrationSet {
@@ -126,7 +127,7 @@ fn is_migration(name: &str) -> bool {
     !name.starts_with('.') && name != "mod.rs"
 }
 
-type Taken<'n> = (Version, &'n str, Part, (PathBuf, Arc<str>));
+type Taken<'n> = (Version, &'n str, FilePart, (PathBuf, Arc<str>));
 
 /// Reads the name and the text of one file.
 fn take<'n>(folder: &Path, name: &'n str, content: &Content<'_>) -> std::result::Result<Taken<'n>, Box<Finding>> {
@@ -152,7 +153,7 @@ fn take<'n>(folder: &Path, name: &'n str, content: &Content<'_>) -> std::result:
 }
 
 /// The text of a file, normalised; bytes that cannot be sent to a server are pointed at.
-fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
+pub(super) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
     let wrong = |at: usize, what: &str, help: &str| {
         let text: Arc<str> = String::from_utf8_lossy(bytes).into();
         let before = String::from_utf8_lossy(&bytes[..at]).len();
@@ -173,11 +174,11 @@ fn build(version: Version, found: Found, findings: &mut Vec<Finding>) -> Option<
     let before = findings.len();
     let mut script =
         |part, findings: &mut Vec<Finding>| parts.remove(&part).map(|(path, text)| Script::read(path, text, findings));
-    let (up, down) = (script(Part::Up, findings), script(Part::Down, findings));
-    let (fixture, verify) = (script(Part::Fixture, findings), script(Part::Verify, findings));
+    let (up, down) = (script(FilePart::Up, findings), script(FilePart::Down, findings));
+    let (fixture, verify) = (script(FilePart::Fixture, findings), script(FilePart::Verify, findings));
     let (fixture, verify) = (fixture.map(Arc::new), verify.map(Arc::new));
     findings.extend(verify.as_ref().and_then(|script| not_one_query(script)));
-    let body = match (up, down, parts.remove(&Part::Code)) {
+    let body = match (up, down, parts.remove(&FilePart::Code)) {
         (None, None, Some((path, text))) => Body::Code { path, checksum: Checksum::of(&text) },
         (Some(up), down, None) => {
             findings.extend(unpaired(&up, down.as_ref()));
@@ -252,6 +253,43 @@ impl Script {
         Self { path, text, checksum, statements, directives }
     }
 
+    /// Reads a part of a file that another tool wrote.
+    ///
+    /// What such tools let pass passes: a last statement without a semicolon, a file without a
+    /// statement, `BEGIN` and `COMMIT` of its own. With `wraps` the tool puts a transaction
+    /// around a file; one that runs as a whole in its own, or that cannot run in one, needs none.
+    pub(super) fn foreign(part: Part, wraps: bool, findings: &mut Vec<Finding>) -> Self {
+        let Part { path, mut text, no_transaction } = part;
+        let own = |class: Class| class == Class::TransactionControl;
+        let (statements, flaws) = sql::split(&text);
+        if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
+            // A comment may be the last thing in the file.
+            text.push_str("\n;");
+        }
+        let count = statements.iter().filter(|statement| own(statement.class)).count();
+        if let [first, .., last] = statements.as_slice()
+            && count == 2
+            && own(first.class)
+            && own(last.class)
+        {
+            for span in [first.span.clone(), last.span.clone()] {
+                let blank = " ".repeat(span.len());
+                text.replace_range(span, &blank);
+            }
+        }
+        let text: Arc<str> = text.into();
+        let (mut directives, wrong) = directive::read(&path, &text);
+        findings.extend(wrong);
+        let (statements, flaws) = sql::split(&text);
+        let outside =
+            |statement: &Statement| own(statement.class) || (!wraps && statement.class.needs_no_transaction());
+        directives.no_transaction |= no_transaction || statements.iter().any(outside);
+        let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
+        findings.extend(refused.into_iter().filter(|finding| finding.code != "transaction-control"));
+        let checksum = Checksum::of(&text);
+        Self { path, text, checksum, statements, directives }
+    }
+
     /// Reads a down script out of a ledger; nothing of it is refused, for it was accepted once.
     pub(crate) fn recorded(path: PathBuf, text: Arc<str>) -> Self {
         Self::read(path, text, &mut Vec::new())
@@ -259,14 +297,19 @@ impl Script {
 }
 
 fn duplicate(path: &Path, other: &Found) -> Finding {
-    let first = other.parts.values().next().map(|(path, _)| path.display().to_string()).unwrap_or_default();
+    let first = other.parts.values().next().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
+    twice(path, first)
+}
+
+/// Two migrations have one version.
+pub(super) fn twice(path: &Path, first: &Path) -> Finding {
     Finding::error("version-twice", "two migrations have the same version")
         .at(Place::file(path))
-        .note(format!("the other one is {first}"))
+        .note(format!("the other one is {}", first.display()))
         .help("give the newer one a later version; `cargo xtask new NAME` takes the present time")
 }
 
-fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
+pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
     let finding = Finding::error("folder-unreadable", format!("the folder of migrations cannot be read: {error}"))
         .at(Place::file(folder))
         .help("check `migrations` in migrate.toml, or give the folder with --migrations DIR")

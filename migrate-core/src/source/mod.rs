@@ -6,6 +6,7 @@
 mod checksum;
 mod directive;
 mod files;
+mod layout;
 mod load;
 mod version;
 
@@ -16,6 +17,7 @@ use crate::sql::Statement;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
+pub use layout::{Layout, NotALayout};
 pub use load::EmbeddedFile;
 pub use version::{NotAVersion, Version};
 

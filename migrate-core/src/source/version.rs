@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// The version of a migration: digits, as they stand in the file name.
 ///
 /// Versions compare as numbers of any width, so `9` comes before `10`, and `007` is the same
-/// version as `7`; each prints as it was written.
+/// version as `7`; each prints as it was written. A version of Flyway has several numbers with
+/// dots between them, which compare one by one.
 #[derive(Debug, Clone)]
 pub struct Version(Box<str>);
 
@@ -21,8 +22,13 @@ impl Version {
         &self.0
     }
 
-    fn significant(&self) -> &str {
-        self.0.trim_start_matches('0')
+    /// The parts between dots, without zeros that say nothing: in front, and whole parts at the end.
+    fn significant(&self) -> Vec<&str> {
+        let mut parts: Vec<&str> = self.0.split('.').map(|part| part.trim_start_matches('0')).collect();
+        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+            parts.pop();
+        }
+        parts
     }
 }
 
@@ -30,8 +36,8 @@ impl FromStr for Version {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if digits { Ok(Self(text.into())) } else { Err(NotAVersion) }
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if text.split('.').all(digits) { Ok(Self(text.into())) } else { Err(NotAVersion) }
     }
 }
 
@@ -50,7 +56,9 @@ impl fmt::Display for Version {
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = (self.significant(), other.significant());
-        a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+        let number = |a: &&str, b: &&str| a.len().cmp(&b.len()).then_with(|| a.cmp(b));
+        let differing = a.iter().zip(&b).map(|(a, b)| number(a, b)).find(|order| order.is_ne());
+        differing.unwrap_or_else(|| a.len().cmp(&b.len()))
     }
 }
 
@@ -87,8 +95,17 @@ mod tests {
     }
 
     #[test]
+    fn dotted_versions_compare_number_by_number() {
+        let sorted = ["1", "1.1", "1.2", "1.10", "2", "2.0.1", "10"];
+        let mut versions: Vec<Version> = sorted.iter().rev().map(|text| text.parse().unwrap()).collect();
+        versions.sort();
+        assert_eq!(versions.iter().map(Version::as_str).collect::<Vec<_>>(), sorted);
+        assert_eq!("1.0".parse::<Version>(), "1".parse());
+    }
+
+    #[test]
     fn only_digits_are_a_version() {
-        for text in ["", "1a", "-1", "1.2", "١"] {
+        for text in ["", "1a", "-1", "1..2", "1.", "١"] {
             assert_eq!(text.parse::<Version>().err(), Some(NotAVersion), "{text}");
         }
     }

@@ -42,6 +42,14 @@ impl TestDatabase {
     ///
     /// Those of [`TestDatabase::create`].
     pub async fn copy_of(template: &str) -> Result<Self, ServerError> {
+        let mut office = Office::open(&server().await?.options("postgres")).await?;
+        let copy = Self::copy_in(&mut office, template).await;
+        office.close().await;
+        copy
+    }
+
+    /// The same on a connection that is there already.
+    pub(super) async fn copy_in(office: &mut Office, template: &str) -> Result<Self, ServerError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let server = server().await?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +57,7 @@ impl TestDatabase {
         // To copy files is cheaper than to log every block of them.
         let (new, template) = (ident(&name), ident(template));
         let sql = format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy");
-        administer(&server.options("postgres"), &sql).await?;
+        office.ask(&sql).await?;
         Ok(Self { server, name, ends: true })
     }
 
@@ -120,25 +128,43 @@ impl Drop for TestDatabase {
 
 /// Runs a statement on the server, on a connection of its own.
 pub(super) async fn administer(server: &PgConnectOptions, sql: &str) -> Result<(), ServerError> {
-    ask(server, sql).await.map(drop)
+    let mut office = Office::open(server).await?;
+    let done = office.ask(sql).await;
+    office.close().await;
+    done.map(drop)
 }
 
-/// The first column of what a statement returns.
-pub(super) async fn ask(server: &PgConnectOptions, sql: &str) -> Result<Vec<String>, ServerError> {
-    let cannot = |error: &sqlx::Error| refused("prepare a database for tests".to_owned(), error);
-    let mut connection = PgConnection::connect_with(server).await.map_err(|error| cannot(&error))?;
-    let done = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
-    // Closing says goodbye; nothing depends on it.
-    let _ = connection.close().await;
-    let rows = done.map_err(|error| cannot(&error))?;
-    Ok(rows.iter().filter_map(|row| row.try_get_unchecked::<Option<String>, _>(0).ok().flatten()).collect())
+/// A connection to the database from which others are made.
+pub(super) struct Office(PgConnection);
+
+impl Office {
+    pub(super) async fn open(server: &PgConnectOptions) -> Result<Self, ServerError> {
+        PgConnection::connect_with(server).await.map(Self).map_err(|error| cannot(&error))
+    }
+
+    /// The first column of what a statement returns.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, ServerError> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.map_err(|error| cannot(&error))?;
+        Ok(rows.iter().filter_map(|row| row.try_get_unchecked::<Option<String>, _>(0).ok().flatten()).collect())
+    }
+
+    /// Says goodbye; nothing depends on it.
+    pub(super) async fn close(self) {
+        let _ = self.0.close().await;
+    }
+}
+
+fn cannot(error: &sqlx::Error) -> ServerError {
+    refused("prepare a database for tests".to_owned(), error)
 }
 
 /// Drops what processes left behind that were killed. A server that has just been started has no user.
 pub(super) async fn sweep(server: &PgConnectOptions) -> Result<(), ServerError> {
     let left = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
-    for name in ask(server, &left).await? {
-        administer(server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name))).await?;
+    let mut office = Office::open(server).await?;
+    for name in office.ask(&left).await? {
+        office.ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name))).await?;
     }
+    office.close().await;
     Ok(())
 }

@@ -35,7 +35,7 @@ pub struct EphemeralServer {
 enum Address {
     Shared(shared::Lease),
     #[cfg(feature = "testcontainers")]
-    Container(container::Container),
+    Container(Box<container::Container>),
     Given(Box<PgConnectOptions>),
 }
 
@@ -119,7 +119,7 @@ impl EphemeralServer {
     async fn docker(image: Option<&str>, why: String) -> Result<Self, ServerError> {
         let container = container::Container::take(image).await?;
         let why = format!("a container of {} ({why})", container.image());
-        Ok(Self { address: Address::Container(container), why })
+        Ok(Self { address: Address::Container(Box::new(container)), why })
     }
 
     #[cfg(not(feature = "testcontainers"))]

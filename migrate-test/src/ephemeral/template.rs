@@ -14,7 +14,7 @@ use migrate_core::{CodeMigrations, Database};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::database::{TestDatabase, administer, ask};
+use super::database::{Office, TestDatabase};
 use super::server;
 use crate::proof::ProofError;
 
@@ -46,29 +46,31 @@ pub async fn migrated(
     static ONE_BUILDS: Mutex<()> = Mutex::const_new(());
     let _one = ONE_BUILDS.lock().await;
     let names = names(migrations);
-    let known = known(&names).await?;
-    let longest = names.iter().rposition(|name| known.contains(name));
-    match longest {
-        Some(at) if at + 1 == migrations.len() => {
-            touch(&names[at]).await?;
-            match TestDatabase::copy_of(&names[at]).await {
-                Ok(copy) => return Ok(copy),
-                // Somebody dropped it in this moment.
-                Err(_) => return build(TestDatabase::create().await?, migrations, code).await,
-            }
-        }
-        Some(at) => {
-            let copy = match TestDatabase::copy_of(&names[at]).await {
-                Ok(copy) => build(copy, &migrations[at + 1..], code).await?,
-                Err(_) => build(TestDatabase::create().await?, migrations, code).await?,
-            };
-            if remember { keep(copy, &names).await } else { Ok(copy) }
-        }
-        None => {
-            let made = build(TestDatabase::create().await?, migrations, code).await?;
-            if remember { keep(made, &names).await } else { Ok(made) }
-        }
-    }
+    let mut office = Office::open(&server.options("postgres")).await?;
+    let found = find(&mut office, &names).await?;
+    let whole = found.as_ref().is_some_and(|(_, applied)| *applied == migrations.len());
+    let database = match found {
+        Some((copy, applied)) => build(copy, &migrations[applied..], code).await,
+        None => build(TestDatabase::copy_in(&mut office, "template0").await?, migrations, code).await,
+    };
+    let database = match database {
+        Ok(made) if remember && !whole => keep(&mut office, made, &names).await,
+        other => other,
+    };
+    office.close().await;
+    database
+}
+
+/// A copy of the longest beginning that is kept, and how many migrations it has.
+async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofError> {
+    let list: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    let query = format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "));
+    let known = office.ask(&query).await?;
+    let Some(at) = names.iter().rposition(|name| known.contains(name)) else { return Ok(None) };
+    // A template that somebody dropped in this moment is made anew.
+    let Ok(copy) = TestDatabase::copy_in(office, &names[at]).await else { return Ok(None) };
+    touch(office, &names[at]).await;
+    Ok(Some((copy, at + 1)))
 }
 
 /// Removes all templates of the server; they are made again when they are needed.
@@ -77,12 +79,13 @@ pub async fn migrated(
 ///
 /// [`ServerError`](crate::ServerError) when there is no server, or it refuses.
 pub async fn clear() -> Result<usize, crate::ServerError> {
-    let options = server().await?.options("postgres");
+    let mut office = Office::open(&server().await?.options("postgres")).await?;
     let query = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
-    let all = ask(&options, &query).await?;
+    let all = office.ask(&query).await?;
     for name in &all {
-        administer(&options, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name))).await?;
+        office.ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name))).await?;
     }
+    office.close().await;
     Ok(all.len())
 }
 
@@ -110,12 +113,6 @@ fn executable() -> String {
     meta.map_or_else(|_| crate::random::hex(8), |meta| format!("{} {:?}", meta.len(), meta.modified().ok()))
 }
 
-async fn known(names: &[String]) -> Result<Vec<String>, ProofError> {
-    let options = server().await?.options("postgres");
-    let list: Vec<String> = names.iter().map(|name| literal(name)).collect();
-    Ok(ask(&options, &format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "))).await?)
-}
-
 async fn build(
     database: TestDatabase,
     migrations: &[Arc<Migration>],
@@ -134,29 +131,26 @@ async fn build(
 }
 
 /// Makes a finished database a template, and returns a copy of it.
-async fn keep(made: TestDatabase, names: &[String]) -> Result<TestDatabase, ProofError> {
+async fn keep(office: &mut Office, made: TestDatabase, names: &[String]) -> Result<TestDatabase, ProofError> {
     let Some(name) = names.last() else { return Ok(made) };
+    let copy = TestDatabase::copy_in(office, made.name()).await?;
     // Where another process was faster the name is taken, and ours is not needed.
-    let spare = TestDatabase::copy_of(made.name()).await?;
     if made.rename(name).await.is_ok() {
-        touch(name).await?;
-        evict(name).await?;
+        touch(office, name).await;
+        evict(office, name).await?;
     }
-    Ok(spare)
+    Ok(copy)
 }
 
 /// Notes that a template was used, in its comment.
-async fn touch(name: &str) -> Result<(), ProofError> {
-    let options = server().await?.options("postgres");
+async fn touch(office: &mut Office, name: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
     // A template that is gone by now needs no note.
-    let _ = administer(&options, &format!("COMMENT ON DATABASE {} IS '{now:020}'", ident(name))).await;
-    Ok(())
+    let _ = office.ask(&format!("COMMENT ON DATABASE {} IS '{now:020}'", ident(name))).await;
 }
 
 /// Drops the templates that were not used for the longest time, while there are too many.
-async fn evict(newest: &str) -> Result<(), ProofError> {
-    let options = server().await?.options("postgres");
+async fn evict(office: &mut Office, newest: &str) -> Result<(), ProofError> {
     let query = format!(
         "SELECT datname FROM (SELECT datname, count(*) OVER age AS place, sum(pg_database_size(oid)) OVER age AS bytes \
          FROM pg_database WHERE starts_with(datname, {}) AND datname <> {} \
@@ -165,9 +159,9 @@ async fn evict(newest: &str) -> Result<(), ProofError> {
         literal(PREFIX),
         literal(newest)
     );
-    for name in ask(&options, &query).await? {
+    for name in office.ask(&query).await? {
         // One that is being copied in this moment stays until the next time.
-        let _ = administer(&options, &format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
+        let _ = office.ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
     Ok(())
 }

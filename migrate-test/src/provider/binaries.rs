@@ -73,8 +73,9 @@ impl Binaries {
         if !initdb.is_file() || !postgres.is_file() {
             return Err(format!("{} has a client but no server", folder.display()));
         }
+        // `postgres` itself would tell as well, but is large and slow to start.
         let said =
-            output(Command::new(&postgres).arg("--version"), Duration::from_secs(10)).map_err(|e| e.to_string())?;
+            output(Command::new(&initdb).arg("--version"), Duration::from_secs(10)).map_err(|e| e.to_string())?;
         let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         match (version, major) {
@@ -100,9 +101,12 @@ fn candidates() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("PATH") {
         folders.extend(std::env::split_paths(&path).filter(|folder| has_any(folder)));
     }
-    let config = output(Command::new("pg_config").arg("--bindir"), Duration::from_secs(10));
-    folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
     folders.extend(USUAL.iter().flat_map(|pattern| expand(pattern)).filter(|folder| has_any(folder)));
+    if folders.is_empty() {
+        // It costs a process, and names a folder that is nearly always among the usual ones.
+        let config = output(Command::new("pg_config").arg("--bindir"), Duration::from_secs(10));
+        folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
+    }
     let mut real = Vec::new();
     for folder in folders {
         // A folder of links is shown as what it links to; what counts is where the server is.

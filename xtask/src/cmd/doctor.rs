@@ -1,7 +1,7 @@
 //! `doctor`: looks at the whole set-up and says what is wrong with it.
 
+use migrate_core::CodeMigrations;
 use migrate_core::finding::{Finding, Severity};
-use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::provider::{binaries::Binaries, docker};
 use serde::Serialize;
 
@@ -110,7 +110,7 @@ fn show(output: &Output, checks: &[Check]) {
 }
 
 fn migrations(context: &Context<'_>) -> Check {
-    match MigrationSet::load(&context.migrations) {
+    match context.layout.load(&context.migrations) {
         Ok(set) => Check::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
         Err(error) => Check::bad("migrations", &error.into()),
     }

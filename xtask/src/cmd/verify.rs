@@ -6,6 +6,7 @@ use migrate_core::finding::Finding;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::proof::{self, Law, Proof, ProofError, Proven, Report, Story, Verdict};
+use migrate_test::{Managed, ServerError, Source};
 use serde::Serialize;
 
 use crate::cli::Verify;
@@ -64,7 +65,7 @@ struct LossJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Verify) -> Result<Exit> {
-    let set = MigrationSet::load(&context.migrations)?;
+    let set = context.layout.load(&context.migrations)?;
     let only = chosen(context, &set, options)?;
     let output = context.output;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
@@ -73,6 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed)));
         return Ok(Exit::Done);
     }
+    server(context, options.fresh).await?;
     let proof = Proof { only, seed: options.seed, ..Proof::default() };
     let bar = output.bar(count);
     let mut hear = |proven: &Proven| bar.step(&format!("{}_{}", proven.version, proven.name));
@@ -86,6 +88,36 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     show(context, &set, &report);
     output.document(&Document::new("verify", &context.name, json(&report, options.seed)));
     Ok(if report.holds() { Exit::Done } else { Exit::Found })
+}
+
+/// Finds the server for throw-away databases: the one that was named, one of this machine's
+/// binaries, else the managed one of `shadow`, which may be a container.
+async fn server(context: &Context<'_>, fresh: bool) -> Result<()> {
+    if context.named_database {
+        match context.managed()? {
+            Some(managed) => {
+                let endpoint = context.start(&managed).await?;
+                migrate_test::use_server(endpoint.options("postgres"), "--database names it");
+            }
+            None => migrate_test::use_server(context.database()?.options().clone(), "--database names it"),
+        }
+    }
+    let server = match migrate_test::server().await {
+        Err(ServerError::NoProvider { tried }) => {
+            let managed = Managed::new(&context.config.project, Source::Auto)?;
+            let endpoint = context.start(&managed).await?;
+            migrate_test::use_server(endpoint.options("postgres"), format!("managed ({})", tried.join("; ")));
+            migrate_test::server().await?
+        }
+        found => found?,
+    };
+    if context.output.verbose {
+        context.output.remark(format!("{DIM}{}{DIM:#}", server.why()));
+    }
+    if fresh {
+        migrate_test::clear().await?;
+    }
+    Ok(())
 }
 
 /// The migrations to look at: those that were named, all, or what the base branch does not have.

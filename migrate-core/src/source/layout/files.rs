@@ -1,0 +1,141 @@
+//! Layouts that keep up and down in files of their own: sqlx, golang-migrate, diesel, Flyway.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Draft, Part, Version, entries, read};
+use crate::error::Result;
+use crate::finding::{Finding, Place};
+
+/// What a file name says.
+pub(super) struct Name {
+    pub(super) version: Version,
+    pub(super) name: String,
+    pub(super) up: bool,
+    /// Whether it stands alone, without a down.
+    alone: bool,
+}
+
+/// `20240101_Add users.up.sql`: digits of any number, then anything.
+pub(super) fn pair(file: &str) -> Option<Name> {
+    let stem = file.strip_suffix(".sql")?;
+    let (stem, up, alone) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
+        (Some(stem), _) => (stem, true, false),
+        (None, Some(stem)) => (stem, false, false),
+        (None, None) => (stem, true, true),
+    };
+    let (digits, name) = stem.split_once('_').unwrap_or((stem, ""));
+    Some(Name { version: digits.parse().ok()?, name: name.to_owned(), up, alone })
+}
+
+/// `V1.2__Add_users.sql`, `U1.2__Add_users.sql`; an underscore in the version is a dot.
+pub(super) fn flyway(file: &str) -> Option<Name> {
+    let stem = file.strip_suffix(".sql")?;
+    let up = match stem.chars().next()? {
+        'V' => true,
+        'U' => false,
+        _ => return None,
+    };
+    let (version, name) = stem[1..].split_once("__")?;
+    Some(Name { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
+}
+
+/// The migrations of sqlx and golang-migrate. Files that are not SQL are no part of it.
+pub(super) fn pairs(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+    let form = "these are named `<digits>_<anything>.up.sql` and `.down.sql`";
+    together(folder, findings, pair, form, |_| false)
+}
+
+/// The migrations of Flyway. Repeatable ones (`R__…`) and callbacks are no part of the chain.
+pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+    let form = "these are named `V<version>__<anything>.sql` and `U<version>__<anything>.sql`";
+    let aside = |name: &str| name.starts_with("R__") || name.starts_with("before") || name.starts_with("after");
+    together(folder, findings, flyway, form, aside)
+}
+
+fn together(
+    folder: &Path,
+    findings: &mut Vec<Finding>,
+    parse: impl Fn(&str) -> Option<Name>,
+    form: &str,
+    aside: impl Fn(&str) -> bool,
+) -> Result<Vec<Draft>> {
+    let mut ups: Vec<Draft> = Vec::new();
+    let mut downs: BTreeMap<Version, Part> = BTreeMap::new();
+    for (file, path) in entries(folder)? {
+        if !file.ends_with(".sql") || aside(&file) {
+            continue;
+        }
+        let Some(name) = parse(&file) else {
+            let finding = Finding::error("file-name", format!("`{file}` fits no pattern"));
+            findings.push(finding.at(Place::file(&path)).help(form));
+            continue;
+        };
+        let Some(mut part) = Part::whole(&path, findings) else { continue };
+        // sqlx's own word for it, on the first line.
+        part.no_transaction = part.text.starts_with("-- no-transaction");
+        match (name.up, name.alone) {
+            (true, _) => ups.push(Draft { version: name.version, name: name.name, up: part, down: None }),
+            (false, _) => drop(downs.insert(name.version, part)),
+        }
+    }
+    for draft in &mut ups {
+        draft.down = downs.remove(&draft.version);
+    }
+    for part in downs.into_values() {
+        let finding = Finding::error("up-missing", "this down has no up").at(Place::file(part.path));
+        findings.push(finding.help("write the up beside it, or remove the file"));
+    }
+    Ok(ups)
+}
+
+/// The migrations of diesel: a folder each.
+pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+    let mut drafts = Vec::new();
+    for (name, path) in entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
+        let (version, words) = name.split_once('_').unwrap_or((&name, ""));
+        let Ok(version) = version.replace('-', "").parse() else {
+            let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));
+            findings.push(finding.at(Place::file(&path)).help("these are named `<date and time>_<name>/up.sql`"));
+            continue;
+        };
+        let options = path.join("metadata.toml");
+        let alone = options.is_file() && read(&options, findings).is_some_and(|text| outside(&text));
+        let part = |file: &str, findings: &mut Vec<Finding>| {
+            Some(Part { no_transaction: alone, ..Part::whole(&path.join(file), findings)? })
+        };
+        let down = if path.join("down.sql").is_file() { part("down.sql", findings) } else { None };
+        let Some(up) = part("up.sql", findings) else { continue };
+        drafts.push(Draft { version, name: words.to_owned(), up, down });
+    }
+    Ok(drafts)
+}
+
+/// Whether diesel's options say `run_in_transaction = false`.
+fn outside(options: &str) -> bool {
+    let table: Option<toml::Table> = toml::from_str(options).ok();
+    table.and_then(|table| table.get("run_in_transaction")?.as_bool()) == Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_other_tools_are_read() {
+        let shown = |name: Option<Name>| name.map(|n| format!("{} {} {} {}", n.version, n.name, n.up, n.alone));
+        assert_eq!(shown(pair("1_Add users.up.sql")).as_deref(), Some("1 Add users true false"));
+        assert_eq!(shown(pair("0002_x.down.sql")).as_deref(), Some("0002 x false false"));
+        assert_eq!(shown(pair("3_alone.sql")).as_deref(), Some("3 alone true true"));
+        assert_eq!(shown(pair("readme.sql")), None);
+        assert_eq!(shown(flyway("V1_2__Add_users.sql")).as_deref(), Some("1.2 Add_users true false"));
+        assert_eq!(shown(flyway("U10__x.sql")).as_deref(), Some("10 x false false"));
+        assert_eq!(shown(flyway("R__views.sql")), None);
+    }
+
+    #[test]
+    fn diesel_says_what_runs_outside() {
+        assert!(outside("run_in_transaction = false"));
+        assert!(!outside("run_in_transaction = true") && !outside("") && !outside("%"));
+    }
+}

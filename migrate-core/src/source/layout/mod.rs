@@ -1,0 +1,186 @@
+//! Folders that other tools wrote, read as they are.
+//!
+//! Each layout only says which files belong to which migration and which bytes of them are its
+//! up and its down; the rest of a shared file is blanked, so that lines and columns stay what
+//! they are. What a tool reads besides (callbacks, placeholders, seeds) is not read here:
+//! docs/FORMATS.md says what.
+
+mod files;
+mod marked;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::load::{self, decode};
+use super::{Body, Migration, MigrationSet, Script, Version};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+
+/// Which tool's files a folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Layout {
+    /// Ours: `<14 digits>_<snake_case>.up.sql` and `.down.sql`, and nothing else.
+    #[default]
+    Roundtrip,
+    /// sqlx: `<digits>_<anything>.up.sql` and `.down.sql`, or `.sql` alone.
+    Sqlx,
+    /// golang-migrate: the same pairs, sent without a transaction around them.
+    GolangMigrate,
+    /// diesel: folders with `up.sql`, `down.sql` and a `metadata.toml`.
+    Diesel,
+    /// dbmate: single files with `-- migrate:up` and `-- migrate:down`.
+    Dbmate,
+    /// goose: single files with `-- +goose Up` and `-- +goose Down`.
+    Goose,
+    /// sql-migrate: single files with `-- +migrate Up` and `-- +migrate Down`.
+    SqlMigrate,
+    /// Flyway: `V1.2__name.sql` and `U1.2__name.sql`.
+    Flyway,
+}
+
+const WORDS: [(Layout, &str); 8] = [
+    (Layout::Roundtrip, "roundtrip"),
+    (Layout::Sqlx, "sqlx"),
+    (Layout::GolangMigrate, "golang-migrate"),
+    (Layout::Diesel, "diesel"),
+    (Layout::Dbmate, "dbmate"),
+    (Layout::Goose, "goose"),
+    (Layout::SqlMigrate, "sql-migrate"),
+    (Layout::Flyway, "flyway"),
+];
+
+/// A text that names no layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotALayout;
+
+impl Layout {
+    /// The words for all of them.
+    pub fn names() -> Vec<&'static str> {
+        WORDS.iter().map(|(_, word)| *word).collect()
+    }
+
+    /// Which tool wrote a folder, judged by its names and by what the first lines of its files say.
+    ///
+    /// A folder of which most files are named as ours is ours: a misnamed one in it is a mistake.
+    pub fn detect(folder: &Path) -> Self {
+        let Ok(entries) = fs::read_dir(folder) else { return Self::Roundtrip };
+        let names: Vec<(String, PathBuf)> =
+            entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
+        let sql: Vec<&(String, PathBuf)> = names.iter().filter(|(name, _)| name.ends_with(".sql")).collect();
+        let ours = sql.iter().filter(|(name, _)| super::files::parse(name).is_ok()).count();
+        if ours * 2 > sql.len() || (sql.is_empty() && !names.iter().any(|(_, path)| path.join("up.sql").is_file())) {
+            return Self::Roundtrip;
+        }
+        if sql.is_empty() {
+            return Self::Diesel;
+        }
+        if sql.iter().any(|(name, _)| files::flyway(name).is_some_and(|found| found.up)) {
+            return Self::Flyway;
+        }
+        let said = sql.iter().find_map(|(_, path)| marked::mark_of(&fs::read_to_string(path).ok()?));
+        match said {
+            Some(layout) => layout,
+            None if sql.iter().any(|(name, _)| files::pair(name).is_some()) => Self::Sqlx,
+            None => Self::Roundtrip,
+        }
+    }
+
+    /// Reads a folder of this layout.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Files`] with one finding for each problem of the folder.
+    pub fn load(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
+        let folder = folder.as_ref();
+        let mut findings = Vec::new();
+        let mut drafts = match self {
+            Self::Roundtrip => return MigrationSet::load(folder),
+            Self::Diesel => files::folders(folder, &mut findings)?,
+            Self::Flyway => files::versioned(folder, &mut findings)?,
+            Self::Sqlx | Self::GolangMigrate => files::pairs(folder, &mut findings)?,
+            Self::Dbmate | Self::Goose | Self::SqlMigrate => marked::files(self, folder, &mut findings)?,
+        };
+        drafts.sort_by(|a, b| a.version.cmp(&b.version));
+        for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
+            findings.push(load::twice(&pair[1].up.path, &pair[0].up.path));
+        }
+        let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
+        match findings.is_empty() {
+            true => Ok(MigrationSet { migrations, folder: folder.to_owned() }),
+            false => Err(Error::of(ErrorKind::Files, findings)),
+        }
+    }
+
+    fn finish(self, draft: Draft, findings: &mut Vec<Finding>) -> Migration {
+        let wraps = !matches!(self, Self::GolangMigrate);
+        let mut up = Script::foreign(draft.up, wraps, findings);
+        let down = draft.down.map(|part| Arc::new(Script::foreign(part, wraps, findings)));
+        if down.is_none() {
+            let reason = format!("there is no down in the {self} files");
+            up.directives.irreversible.get_or_insert(reason);
+        }
+        let body = Body::Sql { up: Arc::new(up), down };
+        Migration { version: draft.version, name: draft.name.into(), body, fixture: None, verify: None }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(WORDS.iter().find(|(layout, _)| layout == self).map_or("", |(_, word)| word))
+    }
+}
+
+impl FromStr for Layout {
+    type Err = NotALayout;
+
+    fn from_str(text: &str) -> std::result::Result<Self, NotALayout> {
+        WORDS.iter().find(|(_, word)| *word == text).map(|(layout, _)| *layout).ok_or(NotALayout)
+    }
+}
+
+/// A migration as a layout found it.
+struct Draft {
+    version: Version,
+    name: String,
+    up: Part,
+    down: Option<Part>,
+}
+
+/// One direction of it: the text that is sent, at the places where it stands in the file.
+pub(super) struct Part {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) no_transaction: bool,
+}
+
+impl Part {
+    fn whole(path: &Path, findings: &mut Vec<Finding>) -> Option<Self> {
+        let text = read(path, findings)?;
+        Some(Self { path: path.to_owned(), text, no_transaction: false })
+    }
+}
+
+/// The text of a file, normalised.
+fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
+    let unreadable = |error: std::io::Error| {
+        Finding::error("file-unreadable", format!("the file cannot be read: {error}"))
+            .at(Place::file(path))
+            .help("check its permissions")
+    };
+    let text = fs::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
+    text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
+}
+
+/// The entries of a folder, sorted by name.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = fs::read_dir(folder).map_err(|error| load::no_folder(folder, &error))?;
+    let mut names: Vec<(String, PathBuf)> =
+        entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
+    names.retain(|(name, _)| !name.starts_with('.'));
+    names.sort();
+    Ok(names)
+}
