@@ -2,7 +2,7 @@
 
 use migrate_core::Error;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Sides};
+use migrate_core::schema::{Change, Schema, Sides};
 
 use super::stage::{Ground, Stage};
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
@@ -12,6 +12,8 @@ pub(super) struct Bare {
     pub(super) stage: Stage,
     /// What each migration changes, from the first one that was looked at.
     pub(super) ups: Vec<Change>,
+    /// The schema after the last rollback.
+    pub(super) rolled: Schema,
 }
 
 const ROLLBACK: Sides<'_> = Sides { before: "before", after: "after rollback" };
@@ -20,7 +22,7 @@ const REAPPLY: Sides<'_> = Sides { before: "after the first apply", after: "afte
 impl Bare {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
         let stage = Stage::at(&prover.chain[..at], prover.code, true).await?;
-        Ok(Self { stage, ups: Vec::new() })
+        Ok(Self { stage, ups: Vec::new(), rolled: Schema::default() })
     }
 
     /// Applies a migration that is not looked at.
@@ -60,6 +62,7 @@ impl Bare {
                 return Ok(true);
             }
         };
+        self.rolled = self.stage.schema().clone();
         self.compare(prover, at, proven, &up, &down).await?;
         Ok(true)
     }

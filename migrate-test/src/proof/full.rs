@@ -12,10 +12,11 @@ use proptest::test_runner::TestRunner;
 use crate::generate;
 use crate::rows::{Loss, Rows};
 
-/// The schema before a migration and after it.
+/// The schema before a migration, after its rollback, which may leave another one, and after it.
 #[derive(Clone, Copy)]
 pub(super) struct Sight<'a> {
     pub(super) before: &'a Schema,
+    pub(super) rolled: &'a Schema,
     pub(super) after: &'a Schema,
 }
 
@@ -150,7 +151,7 @@ impl Full {
         }
         let applied = self.rows.clone();
         match self.ground.rehearsal.run(migration, Direction::Down).await {
-            Ok(touched) => self.read(sight.before, &touched).await?,
+            Ok(touched) => self.read(sight.rolled, &touched).await?,
             Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
         }
         self.seen.losses = before.losses(&self.rows);

@@ -244,14 +244,15 @@ impl Prover<'_> {
         }
         proven.elapsed = begin.elapsed();
         let up = bare.ups.last().cloned().unwrap_or_default();
-        Ok(Passed { at, is_marked, applies, proven, up, before, after: bare.stage.schema().clone() })
+        let (rolled, after) = (std::mem::take(&mut bare.rolled), bare.stage.schema().clone());
+        Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after })
     }
 
     /// Looks at the laws of data for a migration that the bare database has passed.
     async fn follow(&self, full: &mut full::Full, passed: Option<Passed>) -> Result<Option<Proven>, ProofError> {
         let Some(passed) = passed else { return Ok(None) };
         let begin = Instant::now();
-        let sight = full::Sight { before: &passed.before, after: &passed.after };
+        let sight = full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after };
         let mut proven = passed.proven;
         if !passed.is_marked {
             full.climb(self, passed.at, sight.after).await?;
@@ -274,6 +275,7 @@ struct Passed {
     proven: Proven,
     up: Change,
     before: Schema,
+    rolled: Schema,
     after: Schema,
 }
 
