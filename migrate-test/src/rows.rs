@@ -215,12 +215,13 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
     losses
 }
 
-/// A value as an example, short enough for a line.
+/// A value as an example, short enough for a line, and on one.
 fn shown(value: &Option<String>) -> String {
-    match value {
-        None => "NULL".to_owned(),
-        Some(text) if text.chars().count() > 30 => format!("'{}…'", text.chars().take(30).collect::<String>()),
-        Some(text) => format!("'{text}'"),
+    let Some(text) = value else { return "NULL".to_owned() };
+    let text = text.replace('\n', "\\n");
+    match text.chars().count() > 30 {
+        true => format!("'{}…'", text.chars().take(30).collect::<String>()),
+        false => format!("'{text}'"),
     }
 }
 

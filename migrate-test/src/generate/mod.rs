@@ -19,6 +19,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::rows::{Rows, TableName, holders};
 use spec::{Column, ForeignKey, Table};
+use values::Taste;
 
 /// A table into which no row could be put, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +42,14 @@ const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text
     BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; SET CONSTRAINTS ALL IMMEDIATE; RETURN ''; \
     EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $try$;";
 
-/// Puts rows into every table that has none; `rows` is what is there, and is brought up to date.
+/// Puts rows into every table that has none, `awkward` ones among them; `rows` is what is there,
+/// and is brought up to date.
 pub(crate) async fn fill(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
     rows: &mut Rows,
     runner: &mut TestRunner,
+    awkward: bool,
 ) -> migrate_core::Result<Vec<Unfilled>> {
     let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
     let empty = |table: &&Object| rows.table(&name(table)).is_none_or(|rows| rows.rows.is_empty());
@@ -59,8 +62,8 @@ pub(crate) async fn fill(
     let mut unfilled = Vec::new();
     for group in ordered(&open) {
         let outcome = match group.as_slice() {
-            [table] => one(rehearsal, schema, rows, runner, table).await?.into_iter().collect(),
-            group => together(rehearsal, schema, rows, runner, group).await?,
+            [table] => one(rehearsal, schema, rows, runner, table, awkward).await?.into_iter().collect(),
+            group => together(rehearsal, schema, rows, runner, group, awkward).await?,
         };
         unfilled.extend(outcome);
         let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
@@ -124,6 +127,7 @@ async fn one(
     rows: &Rows,
     runner: &mut TestRunner,
     table: &Table,
+    awkward: bool,
 ) -> migrate_core::Result<Option<Unfilled>> {
     let mut filled = 0;
     let mut serial = 0;
@@ -131,7 +135,11 @@ async fn one(
     for round in 0..ROUNDS {
         let mut commands = String::new();
         for _ in 0..BATCH {
-            let row = draw(&Draw { schema, rows, table, serial, round, whole: false }, runner, &BTreeMap::new());
+            let row = draw(
+                &Draw { schema, rows, table, taste: Taste { serial, awkward }, round, whole: false },
+                runner,
+                &BTreeMap::new(),
+            );
             commands += &attempt(&insert(table, &row));
             serial += 1;
         }
@@ -156,18 +164,21 @@ async fn together(
     rows: &Rows,
     runner: &mut TestRunner,
     tables: &[&Table],
+    awkward: bool,
 ) -> migrate_core::Result<Vec<Unfilled>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
         let mut drawn: BTreeMap<TableName, BTreeMap<String, String>> = BTreeMap::new();
         for table in tables {
-            let draft = Draw { schema, rows, table, serial, round: serial / BATCH, whole: true };
+            let draft =
+                Draw { schema, rows, table, taste: Taste { serial, awkward }, round: serial / BATCH, whole: true };
             drawn.insert(table.name(), draw(&draft, runner, &BTreeMap::new()));
         }
         // The keys are right by construction; only their order would be in the way.
         let mut command = "SET LOCAL session_replication_role TO replica;".to_owned();
         for table in tables {
-            let draft = Draw { schema, rows, table, serial, round: serial / BATCH, whole: true };
+            let draft =
+                Draw { schema, rows, table, taste: Taste { serial, awkward }, round: serial / BATCH, whole: true };
             command += &insert(table, &draw(&draft, runner, &drawn));
             command += ";";
         }
@@ -186,8 +197,7 @@ struct Draw<'a> {
     schema: &'a Schema,
     rows: &'a Rows,
     table: &'a Table,
-    /// The number of the row, by which its values differ from those of others.
-    serial: u32,
+    taste: Taste,
     /// How often rows of this table were refused already.
     round: u32,
     /// Whether no column may be left to the server.
@@ -221,7 +231,7 @@ fn draw(
 
 /// A value for a column; `None` leaves it to the server.
 fn value(draft: &Draw<'_>, runner: &mut TestRunner, column: &Column) -> Option<String> {
-    let Draw { schema, serial, round, whole, .. } = *draft;
+    let Draw { schema, taste, round, whole, .. } = *draft;
     let chance = pick(runner, 10);
     if column.has_default && !whole && (column.identity || round % 2 == 1 || chance < 4) {
         return None;
@@ -230,7 +240,7 @@ fn value(draft: &Draw<'_>, runner: &mut TestRunner, column: &Column) -> Option<S
     if column.nullable && (chance < 2 || (round > 2 && column.hints.is_empty() && chance < 7)) {
         return Some("NULL".to_owned());
     }
-    let strategy = values::strategy(schema, &column.type_name, &column.hints, serial);
+    let strategy = values::strategy(schema, &column.type_name, &column.hints, taste);
     let text = strategy.new_tree(runner).ok()?.current();
     Some(literal(&text))
 }
@@ -242,7 +252,7 @@ fn reference(
     fixed: &BTreeMap<TableName, BTreeMap<String, String>>,
     row: &mut BTreeMap<String, String>,
 ) {
-    let Draw { rows, table, serial, .. } = *draft;
+    let Draw { rows, table, taste: Taste { serial, .. }, .. } = *draft;
     let pairs = || key.columns.iter().zip(&key.referenced);
     if let Some(other) = fixed.get(&key.table) {
         for (column, referenced) in pairs() {

@@ -7,11 +7,20 @@ use proptest::sample::select;
 use super::hints::Hints;
 use super::names;
 
-/// A strategy for the text form of values of a type; `serial` makes values of different rows differ.
-pub(super) fn strategy(schema: &Schema, type_name: &str, hints: &Hints, serial: u32) -> BoxedStrategy<String> {
+/// What values are to be like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taste {
+    /// The number of the row: values of different rows differ where they can.
+    pub(super) serial: u32,
+    /// Whether values are wanted that break things.
+    pub(super) awkward: bool,
+}
+
+/// A strategy for the text form of values of a type.
+pub(super) fn strategy(schema: &Schema, type_name: &str, hints: &Hints, taste: Taste) -> BoxedStrategy<String> {
     match of_hints(type_name, hints) {
-        Some(known) => prop_oneof![4 => known, 1 => plain(schema, type_name, serial, 0)].boxed(),
-        None => plain(schema, type_name, serial, 0),
+        Some(known) => prop_oneof![4 => known, 1 => plain(schema, type_name, taste, 0)].boxed(),
+        None => plain(schema, type_name, taste, 0),
     }
 }
 
@@ -38,15 +47,16 @@ fn of_hints(type_name: &str, hints: &Hints) -> Option<BoxedStrategy<String>> {
     (!choices.is_empty()).then(|| proptest::strategy::Union::new(choices).boxed())
 }
 
-fn words(list: &'static [&'static str]) -> BoxedStrategy<String> {
+fn words(taste: Taste, list: &'static [&'static str]) -> BoxedStrategy<String> {
+    let list = if taste.awkward { list } else { &list[..1] };
     select(list).prop_map(str::to_owned).boxed()
 }
 
 /// Ordinary and awkward values of a type, without regard to any CHECK.
-fn plain(schema: &Schema, type_name: &str, serial: u32, depth: u32) -> BoxedStrategy<String> {
+fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStrategy<String> {
     if let Some(element_type) = type_name.strip_suffix("[]") {
         let element_type = element_type.trim_end_matches("[]");
-        let item = plain(schema, element_type, serial, depth + 1);
+        let item = plain(schema, element_type, taste, depth + 1);
         return prop_oneof![
             2 => prop::collection::vec(item, 1..3).prop_map(|items| array(&items)),
             1 => Just("{}".to_owned()),
@@ -55,73 +65,71 @@ fn plain(schema: &Schema, type_name: &str, serial: u32, depth: u32) -> BoxedStra
         .boxed();
     }
     if let Some(object) = names::lookup(schema, type_name) {
-        return own_type(schema, object, serial, depth);
+        return own_type(schema, object, taste, depth);
     }
     let (base, modifier) = type_name.split_once('(').map_or((type_name, ""), |(base, rest)| (base, rest));
     let limit = || modifier.split([',', ')']).next().and_then(|number| number.trim().parse::<usize>().ok());
     let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);
     match (format!("{base}{rest}")).trim() {
-        "smallint" => numbers(serial, &["0", "-1", "32767", "-32768"]),
-        "integer" | "oid" => numbers(
-            serial,
-            if base == "oid" { &["0", "4294967295"] } else { &["0", "-1", "2147483647", "-2147483648"] },
-        ),
-        "bigint" => numbers(serial, &["0", "-1", "9223372036854775807", "-9223372036854775808"]),
-        "numeric" => numeric(modifier, serial),
-        "real" | "double precision" => numbers(serial, &["0", "-0", "1e-30", "NaN", "Infinity", "-Infinity", "0.1"]),
-        "money" => numbers(serial, &["0", "-1.01", "92233720368547758.07"]),
-        "boolean" => words(&["true", "false"]),
-        "text" | "character varying" | "name" | "character" | "bpchar" | "\"char\"" => texts(limit(), base, serial),
-        "bytea" => words(&["\\x", "\\x00", "\\xdeadbeef", "\\xff00ff"]),
-        "date" => {
-            words(&["2024-02-29", "1970-01-01", "0001-01-01", "4713-01-01 BC", "infinity", "-infinity", "9999-12-31"])
+        "smallint" => numbers(taste, &["0", "-1", "32767", "-32768"]),
+        "integer" | "oid" => {
+            numbers(taste, if base == "oid" { &["0", "4294967295"] } else { &["0", "-1", "2147483647", "-2147483648"] })
         }
-        "time without time zone" => words(&["00:00", "24:00:00", "12:34:56.789012"]),
-        "time with time zone" => words(&["00:00+00", "23:59:59.999999-15:59", "12:00+05:45"]),
-        "timestamp without time zone" | "timestamp with time zone" => words(&[
-            "2024-02-29 12:34:56.789012",
-            "1970-01-01",
-            "0001-01-01",
-            "infinity",
-            "-infinity",
-            "2024-03-31 02:30:00",
-            "9999-12-31 23:59:59",
-        ]),
-        "interval" => words(&["0", "1 mon -1 day 00:00:01.5", "-178000000 years", "1 year 2 mons 3 days"]),
+        "bigint" => numbers(taste, &["0", "-1", "9223372036854775807", "-9223372036854775808"]),
+        "numeric" => numeric(modifier, taste),
+        "real" | "double precision" => numbers(taste, &["0", "-0", "1e-30", "NaN", "Infinity", "-Infinity", "0.1"]),
+        "money" => numbers(taste, &["0", "-1.01", "92233720368547758.07"]),
+        "boolean" => words(taste, &["true", "false"]),
+        "text" | "character varying" | "name" | "character" | "bpchar" | "\"char\"" => texts(limit(), base, taste),
+        "bytea" => words(taste, &["\\x", "\\x00", "\\xdeadbeef", "\\xff00ff"]),
+        "date" => words(
+            taste,
+            &["2024-02-29", "1970-01-01", "0001-01-01", "4713-01-01 BC", "infinity", "-infinity", "9999-12-31"],
+        ),
+        "time without time zone" => words(taste, &["00:00", "24:00:00", "12:34:56.789012"]),
+        "time with time zone" => words(taste, &["00:00+00", "23:59:59.999999-15:59", "12:00+05:45"]),
+        "timestamp without time zone" | "timestamp with time zone" => words(
+            taste,
+            &[
+                "2024-02-29 12:34:56.789012",
+                "1970-01-01",
+                "0001-01-01",
+                "infinity",
+                "-infinity",
+                "2024-03-31 02:30:00",
+                "9999-12-31 23:59:59",
+            ],
+        ),
+        "interval" => words(taste, &["0", "1 mon -1 day 00:00:01.5", "-178000000 years", "1 year 2 mons 3 days"]),
         "uuid" => (0u128..).prop_map(|n| format!("{:032x}", n.max(1))).boxed(),
-        "json" | "jsonb" => words(&[
-            "null",
-            "{}",
-            "[]",
-            "{\"a\": [1, 2.50, {\"b\": null}]}",
-            "\"\\u00e9 \\\" \\\\\"",
-            "1e400",
-            "[1.0, 1.00]",
-        ]),
-        "xml" => words(&["<a/>", "<a b=\"c\">d &amp; e</a>"]),
-        "inet" => words(&["127.0.0.1", "10.0.0.1/8", "::1", "2001:db8::1/64"]),
-        "cidr" => words(&["10.0.0.0/8", "::/0", "2001:db8::/32"]),
-        "macaddr" => words(&["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "08:00:2b:01:02:03"]),
-        "macaddr8" => words(&["00:00:00:00:00:00:00:00", "08:00:2b:01:02:03:04:05"]),
+        "json" | "jsonb" => words(
+            taste,
+            &["null", "{}", "[]", "{\"a\": [1, 2.50, {\"b\": null}]}", "\"\\u00e9 \\\" \\\\\"", "1e400", "[1.0, 1.00]"],
+        ),
+        "xml" => words(taste, &["<a/>", "<a b=\"c\">d &amp; e</a>"]),
+        "inet" => words(taste, &["127.0.0.1", "10.0.0.1/8", "::1", "2001:db8::1/64"]),
+        "cidr" => words(taste, &["10.0.0.0/8", "::/0", "2001:db8::/32"]),
+        "macaddr" => words(taste, &["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "08:00:2b:01:02:03"]),
+        "macaddr8" => words(taste, &["00:00:00:00:00:00:00:00", "08:00:2b:01:02:03:04:05"]),
         "bit" => Just("10".chars().cycle().take(limit().unwrap_or(1)).collect::<String>()).boxed(),
         "bit varying" => Just("1011".chars().take(limit().unwrap_or(4).min(4)).collect::<String>()).boxed(),
-        "point" => words(&["(0,0)", "(1.5,-2e10)", "(Infinity,NaN)"]),
-        "line" => words(&["{1,-1,0}"]),
-        "lseg" => words(&["[(0,0),(1,1)]"]),
-        "box" => words(&["(1,1),(0,0)"]),
-        "path" => words(&["[(0,0),(1,1)]", "((0,0),(1,1),(1,0))"]),
-        "polygon" => words(&["((0,0),(1,1),(1,0))"]),
-        "circle" => words(&["<(0,0),1>"]),
-        "tsvector" => words(&["", "'a':1 'fat':2A 'it''s':3"]),
-        "tsquery" => words(&["'a'", "'a' & !'b' | 'c':*"]),
-        "pg_lsn" => words(&["0/0", "16/B374D848"]),
+        "point" => words(taste, &["(0,0)", "(1.5,-2e10)", "(Infinity,NaN)"]),
+        "line" => words(taste, &["{1,-1,0}"]),
+        "lseg" => words(taste, &["[(0,0),(1,1)]"]),
+        "box" => words(taste, &["(1,1),(0,0)"]),
+        "path" => words(taste, &["[(0,0),(1,1)]", "((0,0),(1,1),(1,0))"]),
+        "polygon" => words(taste, &["((0,0),(1,1),(1,0))"]),
+        "circle" => words(taste, &["<(0,0),1>"]),
+        "tsvector" => words(taste, &["", "'a':1 'fat':2A 'it''s':3"]),
+        "tsquery" => words(taste, &["'a'", "'a' & !'b' | 'c':*"]),
+        "pg_lsn" => words(taste, &["0/0", "16/B374D848"]),
         "int4range" | "int8range" | "numrange" => {
-            let at = serial * 10;
-            select(vec!["empty".to_owned(), format!("[{at},{})", at + 5), format!("[{at},{}]", at + 3)]).boxed()
+            let at = taste.serial * 10;
+            select(vec![format!("[{at},{})", at + 5), "empty".to_owned(), format!("[{at},{}]", at + 3)]).boxed()
         }
-        "int4multirange" | "int8multirange" | "nummultirange" => words(&["{}", "{[1,3),[7,9)}", "{(,5)}"]),
+        "int4multirange" | "int8multirange" | "nummultirange" => words(taste, &["{}", "{[1,3),[7,9)}", "{(,5)}"]),
         "daterange" | "tsrange" | "tstzrange" => {
-            let year = 2000 + serial;
+            let year = 2000 + taste.serial;
             select(vec![
                 "empty".to_owned(),
                 format!("[{year}-01-01,{year}-02-01)"),
@@ -129,18 +137,18 @@ fn plain(schema: &Schema, type_name: &str, serial: u32, depth: u32) -> BoxedStra
             ])
             .boxed()
         }
-        "datemultirange" | "tsmultirange" | "tstzmultirange" => words(&["{}", "{[2024-01-01,2024-02-01)}"]),
-        "regclass" => words(&["pg_catalog.pg_class"]),
-        "regtype" => words(&["integer"]),
-        "regproc" => words(&["pg_catalog.now"]),
-        "regrole" => words(&["pg_monitor"]),
-        "xid" | "xid8" | "cid" => words(&["0", "7"]),
-        "tid" => words(&["(0,1)"]),
-        "pg_snapshot" | "txid_snapshot" => words(&["1:1:"]),
-        "jsonpath" => words(&["$.a[*]"]),
+        "datemultirange" | "tsmultirange" | "tstzmultirange" => words(taste, &["{}", "{[2024-01-01,2024-02-01)}"]),
+        "regclass" => words(taste, &["pg_catalog.pg_class"]),
+        "regtype" => words(taste, &["integer"]),
+        "regproc" => words(taste, &["pg_catalog.now"]),
+        "regrole" => words(taste, &["pg_monitor"]),
+        "xid" | "xid8" | "cid" => words(taste, &["0", "7"]),
+        "tid" => words(taste, &["(0,1)"]),
+        "pg_snapshot" | "txid_snapshot" => words(taste, &["1:1:"]),
+        "jsonpath" => words(taste, &["$.a[*]"]),
         // A type of an extension: most of them read one of these.
         _ => select(vec![
-            format!("v{serial}"),
+            format!("v{}", taste.serial),
             "1".into(),
             String::new(),
             "[1,2,3]".into(),
@@ -154,7 +162,7 @@ fn plain(schema: &Schema, type_name: &str, serial: u32, depth: u32) -> BoxedStra
 }
 
 /// A type that the schema itself defines.
-fn own_type(schema: &Schema, object: &Object, serial: u32, depth: u32) -> BoxedStrategy<String> {
+fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> BoxedStrategy<String> {
     if depth > 4 {
         return Just(String::new()).boxed();
     }
@@ -167,8 +175,8 @@ fn own_type(schema: &Schema, object: &Object, serial: u32, depth: u32) -> BoxedS
             }
             let base = object.fact("type").unwrap_or("text");
             match of_hints(base, &hints) {
-                Some(known) => prop_oneof![4 => known, 1 => plain(schema, base, serial, depth + 1)].boxed(),
-                None => plain(schema, base, serial, depth + 1),
+                Some(known) => prop_oneof![4 => known, 1 => plain(schema, base, taste, depth + 1)].boxed(),
+                None => plain(schema, base, taste, depth + 1),
             }
         }
         (_, Some("enum")) => match object.fact("labels").map(items).filter(|labels| !labels.is_empty()) {
@@ -180,14 +188,14 @@ fn own_type(schema: &Schema, object: &Object, serial: u32, depth: u32) -> BoxedS
             attributes.sort_by_key(|attribute| attribute.position);
             let parts: Vec<BoxedStrategy<String>> = attributes
                 .iter()
-                .map(|attribute| plain(schema, attribute.fact("type").unwrap_or("text"), serial, depth + 1))
+                .map(|attribute| plain(schema, attribute.fact("type").unwrap_or("text"), taste, depth + 1))
                 .collect();
             parts
                 .prop_map(|parts| format!("({})", parts.iter().map(|part| element(part)).collect::<Vec<_>>().join(",")))
                 .boxed()
         }
         (_, Some("range")) => {
-            let low = plain(schema, object.fact("subtype").unwrap_or("integer"), serial, depth + 1);
+            let low = plain(schema, object.fact("subtype").unwrap_or("integer"), taste, depth + 1);
             prop_oneof![
                 2 => low.prop_map(|low| format!("[{0},{0}]", element(&low))),
                 1 => Just("empty".to_owned()),
@@ -195,7 +203,7 @@ fn own_type(schema: &Schema, object: &Object, serial: u32, depth: u32) -> BoxedS
             ]
             .boxed()
         }
-        _ => Just(format!("v{serial}")).boxed(),
+        _ => Just(format!("v{}", taste.serial)).boxed(),
     }
 }
 
@@ -205,27 +213,34 @@ fn quoted_items(text: &str) -> Vec<String> {
     inside.split("', '").map(|item| item.replace("''", "'")).collect()
 }
 
-fn numbers(serial: u32, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
-    prop_oneof![3 => Just((serial + 1).to_string()), 1 => words(awkward)].boxed()
+fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+    let own = Just((taste.serial + 1).to_string());
+    if taste.awkward { prop_oneof![3 => own, 1 => words(taste, awkward)].boxed() } else { own.boxed() }
 }
 
-fn numeric(modifier: &str, serial: u32) -> BoxedStrategy<String> {
+fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     let mut parts = modifier.trim_end_matches(')').split(',').filter_map(|part| part.trim().parse::<usize>().ok());
     let (Some(precision), scale) = (parts.next(), parts.next().unwrap_or(0)) else {
-        return numbers(serial, &["0", "-0.10", "NaN", "Infinity", "1e100", "3.14159265358979323846"]);
+        return numbers(taste, &["0", "-0.10", "NaN", "Infinity", "1e100", "3.14159265358979323846"]);
     };
     let whole = "9".repeat(precision.saturating_sub(scale));
     let largest = if scale > 0 { format!("{whole}.{}", "9".repeat(scale)) } else { whole };
-    let small = format!("{}", (serial + 1) % 10);
+    let small = format!("{}", (taste.serial + 1) % 10);
+    if !taste.awkward {
+        return Just(small).boxed();
+    }
     select(vec![small.clone(), small, largest.clone(), format!("-{largest}"), "0".to_owned(), "0.5".to_owned()]).boxed()
 }
 
-fn texts(limit: Option<usize>, base: &str, serial: u32) -> BoxedStrategy<String> {
+fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String> {
     const AWKWARD: [&str; 9] =
         ["", " ", "it's", "back\\slash", "two\nlines", "\"quoted\"", "Ünïcödé 😀", " around ", "NULL"];
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
-    let own = format!("{serial} text");
+    let own = format!("{} text", taste.serial);
+    if !taste.awkward {
+        return Just(cut(own)).boxed();
+    }
     prop_oneof![3 => Just(own), 2 => select(&AWKWARD[..]).prop_map(str::to_owned), 1 => Just("x".repeat(limit))]
         .prop_map(cut)
         .boxed()

@@ -1,5 +1,7 @@
 //! The law of data, on a database with rows.
 
+use std::sync::Arc;
+
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
 use migrate_core::schema::Schema;
@@ -82,31 +84,50 @@ impl Full {
         sight: Sight<'_>,
         proven: &mut Proven,
     ) -> Result<(), ProofError> {
-        self.seen = Seen::default();
         let migration = prover.chain[at].clone();
-        if let Err(story) = self.fill(&migration, sight.before, proven).await? {
-            proven.set(Law::Data, story.broken());
-            return self.anew(prover, at, Some(proven)).await;
+        let ways = Ways::of(proven);
+        let mut outcome = self.attempt(&migration, sight, ways, true, proven).await?;
+        if let Err(story) = &outcome
+            && story.sqlstate.as_ref().is_some_and(|code| code.starts_with("22"))
+        {
+            // A value that no calculation can take says little about the migration: does it
+            // also fail on ordinary ones?
+            let why = story.findings.first().map(ToString::to_string).unwrap_or_default();
+            let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
+            self.rows = Rows::default();
+            std::mem::replace(&mut self.ground, fresh).end().await?;
+            outcome = self.attempt(&migration, sight, ways, false, proven).await?;
+            if outcome.is_ok() {
+                proven.notes.push(format!("it fails on extreme values, and not on ordinary ones: {why}"));
+            }
+        }
+        let verdict = match outcome {
+            Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
+            Ok(()) => self.verdict(&migration),
+            Err(story) => story.broken(),
+        };
+        let broken = verdict.is_broken();
+        proven.set(Law::Data, verdict);
+        // What was lost must not be missing for the next migration, and it has to be applied.
+        if broken || ways == Ways::UpDown { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
+    }
+
+    /// Fills, then goes as far as the laws of the schema hold.
+    async fn attempt(
+        &mut self,
+        migration: &Arc<Migration>,
+        sight: Sight<'_>,
+        ways: Ways,
+        awkward: bool,
+        proven: &mut Proven,
+    ) -> Result<Result<(), Story>, ProofError> {
+        self.seen = Seen::default();
+        if let Err(story) = self.fill(migration, sight.before, awkward, proven).await? {
+            return Ok(Err(story));
         }
         let before = self.rows.clone();
         self.seen.rows = before.count();
-        let ways = Ways::of(proven);
-        match self.around(&migration, &before, sight, ways).await? {
-            Ok(()) => {
-                let verdict = match ways {
-                    Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
-                    _ => self.verdict(&migration),
-                };
-                let broken = verdict.is_broken();
-                proven.set(Law::Data, verdict);
-                // What was lost must not be missing for the next migration, and it has to be applied.
-                if broken || ways == Ways::UpDown { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
-            }
-            Err(story) => {
-                proven.set(Law::Data, story.broken());
-                self.anew(prover, at, Some(proven)).await
-            }
-        }
+        self.around(migration, &before, sight, ways).await
     }
 
     /// Puts in the rows of the fixture, and rows into every table that has none.
@@ -114,6 +135,7 @@ impl Full {
         &mut self,
         migration: &Migration,
         schema: &Schema,
+        awkward: bool,
         proven: &mut Proven,
     ) -> Result<Result<(), Story>, ProofError> {
         self.read(schema, &Touched::Tables(Vec::new())).await?;
@@ -124,7 +146,7 @@ impl Full {
             }
         }
         let rehearsal = &mut self.ground.rehearsal;
-        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner).await?;
+        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner, awkward).await?;
         proven.notes.extend(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)));
         Ok(Ok(()))
     }
@@ -132,7 +154,7 @@ impl Full {
     /// Up, down, up, with a look at the rows after each.
     async fn around(
         &mut self,
-        migration: &std::sync::Arc<Migration>,
+        migration: &Arc<Migration>,
         before: &Rows,
         sight: Sight<'_>,
         ways: Ways,

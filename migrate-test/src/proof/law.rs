@@ -110,6 +110,8 @@ pub struct Story {
     pub rows: Vec<Vec<String>>,
     /// What the server refused, with its place.
     pub findings: Vec<Finding>,
+    /// The server's code for it.
+    pub sqlstate: Option<String>,
 }
 
 impl Story {
@@ -135,7 +137,8 @@ impl Story {
     }
 
     pub(super) fn error(summary: impl Into<String>, error: &migrate_core::Error) -> Self {
-        Self { findings: error.findings().to_vec(), ..Self::of(summary) }
+        let sqlstate = error.sqlstate().map(str::to_owned);
+        Self { findings: error.findings().to_vec(), sqlstate, ..Self::of(summary) }
     }
 
     pub(super) fn broken(self) -> Verdict {

@@ -14,6 +14,7 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use migrate_core::schema::{Change, Schema};
@@ -142,6 +143,8 @@ struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
     code: &'a CodeMigrations,
     proof: &'a Proof,
+    /// How many databases were kept so far.
+    kept: AtomicUsize,
 }
 
 /// Proves the laws for a chain; `hear` gets each migration as soon as its own laws are looked at.
@@ -164,7 +167,7 @@ pub async fn prove(
     let marked: Vec<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
     let mut report = Report { migrations: Vec::new(), seed: proof.seed, moves: 0, elapsed: Duration::ZERO };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
-        let prover = Prover { chain, code, proof };
+        let prover = Prover { chain, code, proof, kept: AtomicUsize::new(0) };
         prover.run(first, last, &marked, &mut report, hear).await?;
     }
     report.elapsed = begin.elapsed();
@@ -197,9 +200,9 @@ impl Prover<'_> {
             bare.climb(self, at).await??;
         }
         let mut behind: Option<Passed> = None;
-        let mut broken_chain: Option<String> = None;
+        let mut broken_chain: Option<(usize, String)> = None;
         for at in first..=last {
-            if let Some(why) = &broken_chain {
+            if let Some((_, why)) = &broken_chain {
                 if marked.contains(&at) {
                     let mut proven = Proven::new(&self.chain[at]);
                     proven.skip_rest(why);
@@ -212,16 +215,15 @@ impl Prover<'_> {
             report.add(follow?, hear);
             let passed = lead?;
             if !passed.applies {
-                broken_chain = Some(format!("{} does not apply", title(&self.chain[at])));
+                broken_chain = Some((at, format!("{} does not apply", title(&self.chain[at]))));
             }
             behind = Some(passed);
         }
         report.add(self.follow(&mut full, behind).await?, hear);
         full.end().await?;
-        match broken_chain {
-            None => report.moves = walk::all(self, bare, lowest, last + 1, &mut report.migrations).await?,
-            Some(_) => bare.end().await?,
-        }
+        // Walks lead over what applies.
+        let end = broken_chain.map_or(last + 1, |(at, _)| at);
+        report.moves = walk::all(self, bare, lowest, end, &mut report.migrations).await?;
         for proven in &mut report.migrations {
             proven.skip_rest("no walk led over it");
         }
