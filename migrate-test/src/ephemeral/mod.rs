@@ -76,16 +76,27 @@ impl EphemeralServer {
         let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
         let unknown =
             || ServerError::NoProvider { tried: vec![format!("{SERVER} is none of {}", DatabaseSource::FORMS)] };
-        let source: DatabaseSource = named.parse().map_err(|_| unknown())?;
-        match &source {
+        Self::of(&named.parse().map_err(|_| unknown())?).await
+    }
+
+    /// The server of this source, as [`EphemeralServer::start`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] when it cannot be had.
+    pub async fn of(source: &DatabaseSource) -> Result<Self, ServerError> {
+        let asked = || format!("{SERVER} asks for it");
+        match source {
             DatabaseSource::Auto => Self::first_that_serves().await,
             DatabaseSource::Local => {
                 let found = binaries().map_err(|tried| ServerError::NoProvider { tried })?;
-                Self::local(found, format!("{SERVER} asks for it")).await
+                Self::local(found, asked()).await
             }
-            DatabaseSource::Docker(image) => Self::docker(image.as_deref(), format!("{SERVER} asks for it")).await,
+            DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await,
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
-                let url = source.url().ok().flatten().ok_or_else(unknown)?;
+                let unset =
+                    || ServerError::NoProvider { tried: vec![format!("{SERVER} names a variable that is not set")] };
+                let url = source.url().ok().flatten().ok_or_else(unset)?;
                 let options = url.parse().map_err(|error| refused(format!("be found by {SERVER}"), &error))?;
                 Ok(Self { address: Address::Given(Box::new(options)), why: format!("{SERVER} gives its address") })
             }

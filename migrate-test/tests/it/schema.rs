@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use migrate_core::Database;
 use migrate_core::schema::{self, Change, Schema, Sides, Watcher};
 use migrate_test::TestDatabase;
+use migrate_test::provider::binaries::Binaries;
 
 use crate::support::{column, connect, execute};
 
@@ -108,4 +109,26 @@ async fn every_property_of_every_object_is_seen() {
     let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
     base.drop_now().await.unwrap();
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_restored_dump_has_the_same_schema() {
+    let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
+        Some(folder) => Binaries::probe(std::path::Path::new(&folder)).unwrap(),
+        None => Binaries::find(None).unwrap(),
+    };
+    let original = TestDatabase::create().await.unwrap();
+    execute(&mut connect(&original).await, EVERYTHING).await;
+    let dump = binaries.program("pg_dump").arg("--dbname").arg(original.url()).output().unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.sql");
+    std::fs::write(&file, dump.stdout).unwrap();
+    let copy = TestDatabase::create().await.unwrap();
+    let mut psql = binaries.program("psql");
+    let psql = psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg("--dbname").arg(copy.url());
+    let restored = psql.output().unwrap();
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    let change = Change::between(&read(&original).await, &read(&copy).await);
+    assert!(change.is_empty(), "{change}");
 }

@@ -1,0 +1,68 @@
+//! The folders of other tools: found by their looks, read as they are, proven like our own.
+
+use std::fs;
+
+use migrate_core::CodeMigrations;
+use migrate_core::source::Layout;
+use migrate_test::proof::{self, Law, Proof, Verdict};
+use rstest::rstest;
+
+const UP: &str = "CREATE TABLE t (id integer PRIMARY KEY);";
+const DOWN: &str = "DROP TABLE t;";
+
+#[rstest]
+#[case(Layout::Sqlx, &[("1_Make t.up.sql", UP), ("1_Make t.down.sql", DOWN),
+    ("2_index.up.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);"), ("2_index.down.sql", "DROP INDEX t_i;"), ("README.md", "x")])]
+#[case(Layout::GolangMigrate, &[("000001_make.up.sql", "BEGIN;\nCREATE TABLE t (id integer PRIMARY KEY);\nCOMMIT"), ("000001_make.down.sql", DOWN),
+    ("000002_index.up.sql", "CREATE INDEX CONCURRENTLY t_i ON t (id);"), ("000002_index.down.sql", "DROP INDEX t_i")])]
+#[case(Layout::Diesel, &[("2020-01-01-000000_make/up.sql", UP), ("2020-01-01-000000_make/down.sql", DOWN),
+    ("2020-01-02-000000_index/up.sql", "CREATE INDEX CONCURRENTLY t_i ON t (id);"), ("2020-01-02-000000_index/down.sql", "DROP INDEX t_i;"),
+    ("2020-01-02-000000_index/metadata.toml", "run_in_transaction = false")])]
+#[case(Layout::Dbmate, &[("20200101_make.sql", "-- migrate:up\nCREATE TABLE t (id integer PRIMARY KEY);\n-- migrate:down\nDROP TABLE t;"),
+    ("20200102_index.sql", "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n-- migrate:down\nDROP INDEX t_i;")])]
+#[case(Layout::Goose, &[("1_make.sql", "-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE t (id integer PRIMARY KEY);\n-- +goose StatementEnd\n-- +goose Down\nDROP TABLE t;"),
+    ("2_index.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n-- +goose Down\nDROP INDEX CONCURRENTLY t_i;")])]
+#[case(Layout::SqlMigrate, &[("1-make.sql", "-- +migrate Up\nCREATE TABLE t (id integer PRIMARY KEY);\n-- +migrate Down\nDROP TABLE t;"),
+    ("2-index.sql", "-- +migrate Up notransaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n-- +migrate Down\nDROP INDEX t_i;")])]
+#[case(Layout::Flyway, &[("V1__Make_t.sql", UP), ("U1__Make_t.sql", DOWN), ("V1.1__index.sql", "CREATE INDEX t_i ON t (id);"),
+    ("U1.1__index.sql", "DROP INDEX t_i;"), ("R__views.sql", "SELECT 1;")])]
+#[tokio::test]
+async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    // The pairs of golang-migrate look like those of sqlx: it has to be said which they are.
+    if layout != Layout::GolangMigrate {
+        assert_eq!(Layout::detect(folder.path()), layout);
+    }
+    let set = layout.load(folder.path()).unwrap();
+    assert_eq!(set.len(), 2);
+    let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
+    for proven in &report.migrations {
+        for law in [Law::Identity, Law::Reapply, Law::Path] {
+            assert!(matches!(proven.laws[&law], Verdict::Holds), "{} {law}: {:?}", proven.name, proven.laws[&law]);
+        }
+    }
+}
+
+#[test]
+fn a_migration_without_a_down_is_irreversible() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("1_make.sql"), UP).unwrap();
+    let set = Layout::Sqlx.load(folder.path()).unwrap();
+    assert!(set.last().unwrap().irreversible().unwrap().contains("sqlx"));
+}
+
+#[test]
+fn a_misnamed_file_among_ours_is_still_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["20250101000000_a.up.sql", "20250101000000_a.down.sql", "20250102_b.up.sql"];
+    for name in names {
+        fs::write(folder.path().join(name), UP).unwrap();
+    }
+    assert_eq!(Layout::detect(folder.path()), Layout::Roundtrip);
+    assert!(Layout::Roundtrip.load(folder.path()).is_err());
+}
