@@ -51,6 +51,19 @@ impl Bench {
         Ok(Self { runtime, server, ours, sqlx })
     }
 
+    /// Waits for something on this benchmark's runtime.
+    pub(crate) fn wait<T, E: std::error::Error + 'static>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> Result<T> {
+        Ok(self.runtime.block_on(work)?)
+    }
+
+    /// The built executable.
+    pub(crate) fn ours(&self) -> Command {
+        Command::new(&self.ours)
+    }
+
     /// Times everything once.
     pub(crate) fn round(&self, folder: &Path) -> Result<Vec<(&'static str, Duration)>> {
         let mut times = Vec::new();
@@ -143,7 +156,7 @@ impl Bench {
 }
 
 /// The time of a whole process; one that fails stops the benchmark.
-fn timed(command: &mut Command) -> Result<Duration> {
+pub(crate) fn timed(command: &mut Command) -> Result<Duration> {
     let begin = Instant::now();
     let output = command.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
     let elapsed = begin.elapsed();

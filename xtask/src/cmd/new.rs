@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context<'_>, options: &New) -> Result<Exit> {
     for path in &files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
-    output.next("write the SQL into both files, then `cargo xtask migrate` and `cargo xtask redo` to try the way back");
+    output.next("write the SQL into both files, then `cargo xtask verify` proves that it can be undone");
     let document = NewJson { version: version.to_string(), name, files };
     output.document(&Document::new("new", &context.name, document));
     Ok(Exit::Done)
