@@ -6,3 +6,4 @@ mod mistakes;
 mod reference;
 mod support;
 mod tls;
+mod verify;
