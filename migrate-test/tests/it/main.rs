@@ -14,6 +14,7 @@ mod ledger;
 mod managed;
 mod pooler;
 mod providers;
+mod rows;
 mod schema;
 mod stepwise;
 mod support;
