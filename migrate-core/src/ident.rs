@@ -26,8 +26,8 @@ impl QualifiedName {
     /// An unquoted part is folded to lower case, as the server would do it. `None` means that
     /// the text is not exactly two parts.
     pub fn parse(text: &str) -> Option<Self> {
-        let (schema, rest) = part(text.trim())?;
-        let (name, rest) = part(rest.strip_prefix('.')?)?;
+        let (schema, rest) = first_name(text.trim())?;
+        let (name, rest) = first_name(rest.strip_prefix('.')?)?;
         rest.is_empty().then_some(Self { schema, name })
     }
 
@@ -49,22 +49,25 @@ impl fmt::Display for QualifiedName {
     }
 }
 
-/// Reads one possibly quoted part of a name and returns it with what follows.
-fn part(text: &str) -> Option<(String, &str)> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut name = String::new();
-        let mut chars = quoted.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '"' if chars.peek().is_some_and(|(_, next)| *next == '"') => {
-                    name.push('"');
-                    chars.next();
-                }
-                '"' => return (!name.is_empty()).then(|| (name, &quoted[at + 1..])),
-                c => name.push(c),
-            }
-        }
-        return None;
+/// Reads the text up to the closing quote, with doubled quotes undone, and returns it with what
+/// follows. `None` means that the quote is never closed.
+pub fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once(quote)?;
+        value.push_str(before);
+        let Some(more) = after.strip_prefix(quote) else { return Some((value, after)) };
+        value.push(quote);
+        rest = more;
+    }
+}
+
+/// Reads the name at the beginning of a text, quoted or not, into what the catalog holds, and
+/// returns it with what follows.
+pub fn first_name(text: &str) -> Option<(String, &str)> {
+    if let Some(inside) = text.strip_prefix('"') {
+        return quoted(inside, '"').filter(|(name, _)| !name.is_empty());
     }
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
     let plain = &text[..end];
@@ -74,7 +77,7 @@ fn part(text: &str) -> Option<(String, &str)> {
 
 /// Reads a name as it stands in SQL, quoted or not, into what the catalog holds.
 pub fn catalog_name(written: &str) -> Option<String> {
-    part(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
+    first_name(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
 }
 
 /// Writes a name as an SQL identifier, in double quotes.

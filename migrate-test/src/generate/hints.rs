@@ -3,6 +3,8 @@
 //! No attempt is made to solve it: the constants in it, and their neighbours, are what nearly
 //! every CHECK turns around, and the server decides what passes.
 
+use migrate_core::ident::quoted;
+
 /// Values that are worth a try.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Hints {
@@ -26,7 +28,7 @@ impl Hints {
         while let Some(c) = rest.chars().next() {
             match c {
                 '\'' => {
-                    let (text, after) = quoted(&rest[1..]);
+                    let Some((text, after)) = quoted(&rest[1..], '\'') else { return };
                     let is_pattern = definition[..definition.len() - rest.len()].trim_end().ends_with(['~', '*']);
                     if is_pattern {
                         self.patterns.push(text)
@@ -70,23 +72,6 @@ impl Hints {
             self.lengths.extend([length, length.saturating_sub(1), length + 1]);
         }
     }
-}
-
-/// The text up to the closing quote, with doubled quotes undone, and what follows it.
-fn quoted(text: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\'' if chars.peek().is_some_and(|(_, next)| *next == '\'') => {
-                value.push('\'');
-                chars.next();
-            }
-            '\'' => return (value, &text[at + 1..]),
-            c => value.push(c),
-        }
-    }
-    (value, "")
 }
 
 #[cfg(test)]

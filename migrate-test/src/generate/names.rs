@@ -1,31 +1,13 @@
 //! Names as the server writes them into definitions.
 
-use migrate_core::ident::catalog_name;
+use migrate_core::ident::first_name;
 use migrate_core::schema::{Id, Kind, Object, Schema};
-
-/// The first name of a text, as the catalog has it, and what follows it.
-pub(super) fn first(text: &str) -> Option<(String, &str)> {
-    let end = match text.strip_prefix('"') {
-        Some(_) => {
-            let mut at = 1;
-            loop {
-                at += text[at..].find('"')? + 1;
-                if !text[at..].starts_with('"') {
-                    break at;
-                }
-                at += 1;
-            }
-        }
-        None => text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len()),
-    };
-    Some((catalog_name(&text[..end])?, &text[end..]))
-}
 
 /// Names with commas between them, up to a closing parenthesis; what follows that.
 pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
     let mut names = Vec::new();
     loop {
-        let (name, rest) = first(text.trim_start())?;
+        let (name, rest) = first_name(text.trim_start())?;
         names.push(name);
         match rest.trim_start().split_at_checked(1)? {
             (",", rest) => text = rest,
@@ -49,8 +31,8 @@ pub(super) fn mentions(expression: &str, column: &str) -> bool {
 
 /// The type or domain of the schema that a type name means, without its modifier.
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
-    let (space, rest) = first(type_name)?;
-    let (name, _) = first(rest.strip_prefix('.')?)?;
+    let (space, rest) = first_name(type_name)?;
+    let (name, _) = first_name(rest.strip_prefix('.')?)?;
     let id = |kind| Id {
         kind,
         schema: space.as_str().into(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use migrate_core::ident::first_name;
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
 use super::hints::Hints;
@@ -99,8 +100,8 @@ impl ForeignKey {
         let rest = definition.strip_prefix("FOREIGN KEY (")?;
         let (columns, rest) = names::list(rest)?;
         let rest = rest.trim_start().strip_prefix("REFERENCES ")?;
-        let (schema, rest) = names::first(rest)?;
-        let (table, rest) = names::first(rest.strip_prefix('.')?)?;
+        let (schema, rest) = first_name(rest)?;
+        let (table, rest) = first_name(rest.strip_prefix('.')?)?;
         let (referenced, _) = names::list(rest.trim_start().strip_prefix('(')?)?;
         Some(Self { columns, table: (schema, table), referenced })
     }

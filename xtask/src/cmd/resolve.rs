@@ -5,6 +5,7 @@ use migrate_core::{CodeMigrations, RunReport};
 use serde::Serialize;
 
 use super::run::Runner;
+use super::status::AttemptJson;
 use crate::cli::Resolve;
 use crate::context::{Context, confirm};
 use crate::exit::{Exit, Failure, Result};
@@ -13,12 +14,8 @@ use crate::output::{Document, Table};
 
 #[derive(Serialize)]
 struct ResolveJson {
-    version: String,
-    name: String,
-    direction: &'static str,
-    statements_done: usize,
-    failed_statement: Option<usize>,
-    error: Option<String>,
+    #[serde(flatten)]
+    attempt: AttemptJson,
     script_unchanged: bool,
     statements: Vec<StatementJson>,
     resolved: bool,
@@ -118,7 +115,6 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
 }
 
 fn json(unresolved: &Unresolved, resolved: bool) -> ResolveJson {
-    let one = &unresolved.unfinished;
     let statements = unresolved.reality.iter().map(|reality| StatementJson {
         statement: reality.statement,
         text: reality.text.clone(),
@@ -126,12 +122,7 @@ fn json(unresolved: &Unresolved, resolved: bool) -> ResolveJson {
         seen: reality.seen.clone(),
     });
     ResolveJson {
-        version: one.version.to_string(),
-        name: one.name.clone(),
-        direction: one.direction.as_str(),
-        statements_done: one.done,
-        failed_statement: one.failed.as_ref().map(|(statement, _)| *statement),
-        error: one.failed.as_ref().map(|(_, why)| why.clone()),
+        attempt: AttemptJson::from(&unresolved.unfinished),
         script_unchanged: unresolved.script.is_some(),
         statements: statements.collect(),
         resolved,

@@ -2,7 +2,7 @@
 
 use migrate_core::CodeMigrations;
 use migrate_core::finding::Severity;
-use migrate_core::runner::{AppliedStatus, PendingStatus, Status as Standing};
+use migrate_core::runner::{AppliedStatus, PendingStatus, Status as Standing, Unfinished};
 use serde::Serialize;
 
 use crate::cli::Status;
@@ -42,14 +42,35 @@ struct PendingJson {
 
 #[derive(Serialize)]
 struct UnfinishedJson {
+    #[serde(flatten)]
+    attempt: AttemptJson,
+    at: String,
+    by: String,
+}
+
+/// How far an unfinished migration got.
+#[derive(Serialize)]
+pub(super) struct AttemptJson {
     version: String,
     name: String,
     direction: &'static str,
     statements_done: usize,
     failed_statement: Option<usize>,
     error: Option<String>,
-    at: String,
-    by: String,
+}
+
+impl From<&Unfinished> for AttemptJson {
+    fn from(one: &Unfinished) -> Self {
+        let (failed_statement, error) = one.failed.clone().unzip();
+        Self {
+            version: one.version.to_string(),
+            name: one.name.clone(),
+            direction: one.direction.as_str(),
+            statements_done: one.done,
+            failed_statement,
+            error,
+        }
+    }
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Status) -> Result<Exit> {
@@ -124,12 +145,7 @@ fn json(status: &Standing, database: String) -> StatusJson {
         out_of_order: pending.out_of_order,
     });
     let unfinished = status.unfinished.as_ref().map(|one| UnfinishedJson {
-        version: one.version.to_string(),
-        name: one.name.clone(),
-        direction: one.direction.as_str(),
-        statements_done: one.done,
-        failed_statement: one.failed.as_ref().map(|(statement, _)| *statement),
-        error: one.failed.as_ref().map(|(_, why)| why.clone()),
+        attempt: AttemptJson::from(one),
         at: one.at.clone(),
         by: one.by.clone(),
     });
