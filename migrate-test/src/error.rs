@@ -77,6 +77,12 @@ impl ServerError {
         move |source| Self::Io { path, action, source }
     }
 
+    /// What the server said, in its own sentence and not the driver's.
+    pub(crate) fn refused(doing: impl Into<String>, error: &sqlx::Error) -> Self {
+        let why = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+        Self::Refused { doing: doing.into(), why }
+    }
+
     /// What to do next, a sentence each.
     pub fn help(&self) -> Vec<String> {
         let one = |text: &str| vec![text.to_owned()];

@@ -8,7 +8,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::{EphemeralServer, server};
 use crate::error::ServerError;
-use crate::managed::refused;
 use crate::random;
 
 /// How the names of all databases of tests begin.
@@ -159,7 +158,7 @@ impl Office {
 }
 
 fn cannot(error: &sqlx::Error) -> ServerError {
-    refused("prepare a database for tests".to_owned(), error)
+    ServerError::refused("prepare a database for tests", error)
 }
 
 /// Drops what processes left behind that were killed. A server that has just been started has no user.

@@ -17,7 +17,6 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
 
 use crate::error::ServerError;
-use crate::managed::refused;
 use crate::provider::binaries::Binaries;
 use crate::provider::cluster::SUPERUSER;
 
@@ -97,7 +96,8 @@ impl EphemeralServer {
                 let unset =
                     || ServerError::NoProvider { tried: vec![format!("{SERVER} names a variable that is not set")] };
                 let url = source.url().ok().flatten().ok_or_else(unset)?;
-                let options = url.parse().map_err(|error| refused(format!("be found by {SERVER}"), &error))?;
+                let options =
+                    url.parse().map_err(|error| ServerError::refused(format!("be found by {SERVER}"), &error))?;
                 Ok(Self { address: Address::Given(Box::new(options)), why: format!("{SERVER} gives its address") })
             }
         }
