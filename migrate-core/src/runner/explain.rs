@@ -99,7 +99,7 @@ fn word_end(text: &str, byte: usize) -> usize {
 
 fn advice(sqlstate: &str, step: &Step) -> Option<String> {
     let advice = match sqlstate {
-        "25001" => "put `-- migrate: no-transaction` on a line of its own at the head of the file",
+        "25001" | "2D000" => "put `-- migrate: no-transaction` on a line of its own at the head of the file",
         "55P03" => {
             "run it when there is less traffic, end the session in the way, or give the file `-- migrate: lock-timeout 10s`"
         }

@@ -167,7 +167,11 @@ fn facts(before: &Object, after: &Object) -> Vec<String> {
 /// `numeric(10,2) → numeric(12,2)`; the name of the fact where the values do not tell it.
 fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
     let (before, after) = (before.unwrap_or("none"), after.unwrap_or("none"));
+    let only_blanks = flat(before.lines()) == flat(after.lines());
     let (before, after) = shortened(before, after);
+    if only_blanks {
+        return format!("{name} differs only in its blanks, {before}");
+    }
     match name {
         "type" | "definition" => format!("{before} → {after}"),
         name => format!("{name} {before} → {after}"),

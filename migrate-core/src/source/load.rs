@@ -281,8 +281,11 @@ impl Script {
         let (mut directives, wrong) = directive::read(&path, &text);
         findings.extend(wrong);
         let (statements, flaws) = sql::split(&text);
-        let outside =
-            |statement: &Statement| own(statement.class) || (!wraps && statement.class.needs_no_transaction());
+        // A message of one statement is in no transaction where the tool opens none.
+        let commits = |class: Class| class == Class::MayCommit && statements.len() == 1;
+        let outside = |Statement { class, .. }: &Statement| {
+            own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
+        };
         directives.no_transaction |= no_transaction || statements.iter().any(outside);
         let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
         findings.extend(refused.into_iter().filter(|finding| finding.code != "transaction-control"));

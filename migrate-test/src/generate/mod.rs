@@ -233,7 +233,11 @@ fn draw(
 fn value(draft: &Draw<'_>, runner: &mut TestRunner, column: &Column) -> Option<String> {
     let Draw { schema, taste, round, whole, .. } = *draft;
     let chance = pick(runner, 10);
-    if column.has_default && !whole && (column.identity || round % 2 == 1 || chance < 4) {
+    if column.counted && column.hints.is_empty() {
+        // A small number would be in the way of the next row that is counted.
+        return (whole || chance < 3).then(|| column.beyond(taste.serial).to_string());
+    }
+    if column.has_default && !whole && (round % 2 == 1 || chance < 4) {
         return None;
     }
     // Every round has rows with NULL, and the later ones try it wherever it is allowed.
@@ -273,7 +277,9 @@ fn reference(
     } else if key.table == table.name() && !table.optional(key) {
         // A row that has to point somewhere, in an empty table, points to itself.
         for (column, referenced) in pairs() {
-            let own = row.entry(referenced.clone()).or_insert_with(|| literal(&(serial + 1).to_string())).clone();
+            let counted = table.columns.iter().find(|column| column.name == *referenced && column.counted);
+            let number = counted.map_or(u64::from(serial) + 1, |column| column.beyond(serial));
+            let own = row.entry(referenced.clone()).or_insert_with(|| literal(&number.to_string())).clone();
             row.insert(column.clone(), own);
         }
     } else {

@@ -25,8 +25,8 @@ pub(super) struct Column {
     pub(super) type_name: String,
     pub(super) nullable: bool,
     pub(super) has_default: bool,
-    /// Whether values come from an identity that refuses others.
-    pub(super) identity: bool,
+    /// Whether a sequence counts its values.
+    pub(super) counted: bool,
     pub(super) hints: Hints,
 }
 
@@ -71,6 +71,17 @@ impl Table {
 }
 
 impl Column {
+    /// A value that its sequence will not come to while a migration runs, and that a smaller
+    /// type could not hold.
+    pub(super) fn beyond(&self, serial: u32) -> u64 {
+        let base = match self.type_name.as_str() {
+            "smallint" => 30_000,
+            "bigint" => 5_000_000_000,
+            _ => 1_000_000,
+        };
+        base + u64::from(serial)
+    }
+
     fn of(schema: &Schema, column: &Object, checks: &[&str], bound: Option<&str>) -> Self {
         let type_name = column.fact("type").unwrap_or("text").to_owned();
         let domain = names::lookup(schema, &type_name).filter(|object| object.id.kind == Kind::Domain);
@@ -87,7 +98,8 @@ impl Column {
             name: name.to_owned(),
             nullable: column.fact("not null").is_none() && !domain_not_null,
             has_default: column.fact("default").is_some() || column.fact("identity").is_some(),
-            identity: column.fact("identity") == Some("always"),
+            counted: column.fact("identity").is_some()
+                || column.fact("default").is_some_and(|default| default.starts_with("nextval(")),
             type_name,
             hints,
         }

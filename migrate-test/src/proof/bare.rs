@@ -87,7 +87,11 @@ impl Bare {
             true => proven.set(Law::Identity, Verdict::Holds),
             false => {
                 let difference = left.sentences(ROLLBACK);
-                let summary = "after rolling back the schema is not what it was before";
+                let empty = prover.chain[at].down_script().is_some_and(|down| down.statements().is_empty());
+                let summary = match empty {
+                    true => "its down has no statement, so rolling back leaves everything as it is",
+                    false => "after rolling back the schema is not what it was before",
+                };
                 proven.set(Law::Identity, Story { difference, ..Story::of(summary) }.broken());
             }
         }

@@ -11,13 +11,13 @@ const UP: &str = "CREATE TABLE t (id integer PRIMARY KEY);";
 const DOWN: &str = "DROP TABLE t;";
 
 #[rstest]
-#[case(Layout::Sqlx, &[("1_Make t.up.sql", UP), ("1_Make t.down.sql", DOWN),
-    ("2_index.up.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);"), ("2_index.down.sql", "DROP INDEX t_i;"), ("README.md", "x")])]
+#[case(Layout::Sqlx, &[("0001_Make t.up.sql", UP), ("0001_Make t.down.sql", DOWN),
+    ("0002_index.up.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);"), ("0002_index.down.sql", "DROP INDEX t_i;"), ("README.md", "x")])]
 #[case(Layout::GolangMigrate, &[("000001_make.up.sql", "BEGIN;\nCREATE TABLE t (id integer PRIMARY KEY);\nCOMMIT"), ("000001_make.down.sql", DOWN),
     ("000002_index.up.sql", "CREATE INDEX CONCURRENTLY t_i ON t (id);"), ("000002_index.down.sql", "DROP INDEX t_i")])]
 #[case(Layout::Diesel, &[("2020-01-01-000000_make/up.sql", UP), ("2020-01-01-000000_make/down.sql", DOWN),
     ("2020-01-02-000000_index/up.sql", "CREATE INDEX CONCURRENTLY t_i ON t (id);"), ("2020-01-02-000000_index/down.sql", "DROP INDEX t_i;"),
-    ("2020-01-02-000000_index/metadata.toml", "run_in_transaction = false")])]
+    ("2020-01-02-000000_index/metadata.toml", "run_in_transaction = false"), ("README.md", "x"), ("aside.sql", "SELECT 1;")])]
 #[case(Layout::Dbmate, &[("20200101_make.sql", "-- migrate:up\nCREATE TABLE t (id integer PRIMARY KEY);\n-- migrate:down\nDROP TABLE t;"),
     ("20200102_index.sql", "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n-- migrate:down\nDROP INDEX t_i;")])]
 #[case(Layout::Goose, &[("1_make.sql", "-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE t (id integer PRIMARY KEY);\n-- +goose StatementEnd\n-- +goose Down\nDROP TABLE t;"),
@@ -34,10 +34,7 @@ async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    // The pairs of golang-migrate look like those of sqlx: it has to be said which they are.
-    if layout != Layout::GolangMigrate {
-        assert_eq!(Layout::detect(folder.path()), layout);
-    }
+    assert_eq!(Layout::detect(folder.path()), layout);
     let set = layout.load(folder.path()).unwrap();
     assert_eq!(set.len(), 2);
     let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
@@ -46,6 +43,26 @@ async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files
             assert!(matches!(proven.laws[&law], Verdict::Holds), "{} {law}: {:?}", proven.name, proven.laws[&law]);
         }
     }
+}
+
+/// A procedure that commits can be called by a message of its own, and golang-migrate sends one.
+#[tokio::test]
+async fn a_procedure_that_commits_is_called_outside_of_a_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = "CREATE PROCEDURE fill() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';";
+    let files = [
+        ("1_make.up", make),
+        ("1_make.down", "DROP PROCEDURE fill()"),
+        ("2_call.up", "CALL fill();"),
+        ("2_call.down", ""),
+    ];
+    for (name, text) in files {
+        fs::write(folder.path().join(format!("{name}.sql")), text).unwrap();
+    }
+    let set = Layout::detect(folder.path()).load(folder.path()).unwrap();
+    let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
+    let broken: Vec<_> = report.migrations.iter().filter(|one| one.laws[&Law::Identity].is_broken()).collect();
+    assert!(broken.is_empty(), "{:?}", broken[0].laws[&Law::Identity]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Draft, Part, Version, entries, read};
+use super::{Draft, Layout, Part, Version, entries, read};
 use crate::error::Result;
 use crate::finding::{Finding, Place};
 
@@ -26,6 +26,18 @@ pub(super) fn pair(file: &str) -> Option<Name> {
     };
     let (digits, name) = stem.split_once('_').unwrap_or((stem, ""));
     Some(Name { version: digits.parse().ok()?, name: name.to_owned(), up, alone })
+}
+
+/// Which tool names pairs like this: sqlx counts with four digits or takes the time, golang-migrate
+/// with six or with none to spare, and always has a direction in the name.
+pub(super) fn pair_tool<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
+    let pairs: Vec<(usize, Name)> =
+        names.filter_map(|name| Some((name.find(|c: char| !c.is_ascii_digit())?, pair(name)?))).collect();
+    match pairs.iter().all(|(digits, found)| found.alone || matches!(digits, 4 | 14)) {
+        _ if pairs.is_empty() => Layout::Roundtrip,
+        true => Layout::Sqlx,
+        false => Layout::GolangMigrate,
+    }
 }
 
 /// `V1.2__Add_users.sql`, `U1.2__Add_users.sql`; an underscore in the version is a dot.

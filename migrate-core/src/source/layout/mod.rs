@@ -72,11 +72,11 @@ impl Layout {
             entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
         let sql: Vec<&(String, PathBuf)> = names.iter().filter(|(name, _)| name.ends_with(".sql")).collect();
         let ours = sql.iter().filter(|(name, _)| super::files::parse(name).is_ok()).count();
-        if ours * 2 > sql.len() || (sql.is_empty() && !names.iter().any(|(_, path)| path.join("up.sql").is_file())) {
-            return Self::Roundtrip;
-        }
-        if sql.is_empty() {
+        if names.iter().filter(|(_, path)| path.join("up.sql").is_file()).count() > sql.len() {
             return Self::Diesel;
+        }
+        if ours * 2 > sql.len() || sql.is_empty() {
+            return Self::Roundtrip;
         }
         if sql.iter().any(|(name, _)| files::flyway(name).is_some_and(|found| found.up)) {
             return Self::Flyway;
@@ -84,8 +84,7 @@ impl Layout {
         let said = sql.iter().find_map(|(_, path)| marked::mark_of(&fs::read_to_string(path).ok()?));
         match said {
             Some(layout) => layout,
-            None if sql.iter().any(|(name, _)| files::pair(name).is_some()) => Self::Sqlx,
-            None => Self::Roundtrip,
+            None => files::pair_tool(sql.iter().map(|(name, _)| name.as_str())),
         }
     }
 
