@@ -65,6 +65,18 @@ pub(crate) fn holders(schema: &Schema) -> impl Iterator<Item = &Object> {
     tables.filter(|table| table.fact("partition key").is_none()).map(|table| &**table)
 }
 
+impl Table {
+    /// The values of these columns in each row; NULL where there is no such column.
+    fn project(&self, columns: &[String]) -> Vec<Vec<Option<String>>> {
+        let at: Vec<Option<usize>> =
+            columns.iter().map(|name| self.columns.iter().position(|other| other == name)).collect();
+        let values = |row: &Vec<Option<String>>| -> Vec<Option<String>> {
+            at.iter().map(|at| at.and_then(|at| row.get(at).cloned().flatten())).collect()
+        };
+        self.rows.iter().map(values).collect()
+    }
+}
+
 impl Rows {
     /// The rows of a table.
     pub(crate) fn table(&self, name: &TableName) -> Option<&Table> {
@@ -76,10 +88,24 @@ impl Rows {
         self.0.values().map(|table| table.rows.len()).sum()
     }
 
-    /// Whether what a loss tells of was there: the table, and the column.
-    pub(crate) fn knows(&self, loss: &Loss) -> bool {
-        let table = self.0.iter().find(|(name, _)| format!("{}.{}", name.0, name.1) == loss.table);
-        table.is_some_and(|(_, table)| loss.column.as_ref().is_none_or(|column| table.columns.contains(column)))
+    /// Of these rows those that an up left as they are, without the columns that it dropped or
+    /// changed. What it filled in itself is not among them: that may be the time, or a number
+    /// that a sequence counts.
+    pub(crate) fn kept(&self, after: &Self, changed: &[Loss]) -> Self {
+        let both = self.0.iter().filter_map(|(name, before)| Some((name, before, after.0.get(name)?)));
+        let kept = both.map(|(name, before, after)| {
+            let shown = format!("{}.{}", name.0, name.1);
+            let is_changed = |column: &String| {
+                changed.iter().any(|loss| loss.table == shown && loss.column.as_ref() == Some(column))
+            };
+            let shared = |column: &&String| after.columns.contains(column) && !is_changed(column);
+            let columns: Vec<String> = before.columns.iter().filter(shared).cloned().collect();
+            let mut there = after.project(&columns);
+            let mut rows = before.project(&columns);
+            rows.retain(|row| there.iter().position(|other| other == row).map(|at| there.swap_remove(at)).is_some());
+            (name.clone(), Arc::new(Table { columns, rows }))
+        });
+        Self(kept.collect())
     }
 
     /// Reads again what may have changed; `schema` is the present one.
@@ -160,16 +186,7 @@ fn columns(schema: &Schema, table: &Object) -> Vec<String> {
 
 /// The losses of one table: values of columns where rows can be told to be the same, else rows.
 fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
-    let shared: Vec<(usize, Option<usize>)> = before
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (at, after.columns.iter().position(|other| other == name)))
-        .collect();
-    let aligned = |row: &Vec<Option<String>>| -> Vec<Option<String>> {
-        shared.iter().map(|(_, other)| other.and_then(|at| row.get(at).cloned().flatten())).collect()
-    };
-    let mut left: Vec<Vec<Option<String>>> = after.rows.iter().map(aligned).collect();
+    let mut left = after.project(&before.columns);
     let mut missing: Vec<&Vec<Option<String>>> = Vec::new();
     for row in &before.rows {
         match left.iter().position(|other| other == row) {
@@ -189,7 +206,7 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
         };
         let other = left.swap_remove(at);
         for (at, (a, b)) in row.iter().zip(&other).enumerate().filter(|(_, (a, b))| a != b) {
-            let (count, _) = changed.entry(at).or_insert_with(|| (0, format!("{} → {}", shown(a), shown(b))));
+            let (count, _) = changed.entry(at).or_insert_with(|| (0, differing(a, b)));
             *count += 1;
         }
     }
@@ -213,6 +230,16 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
     losses.extend(gone.first().map(|row| whole(gone.len(), row, false)));
     losses.extend(left.first().map(|row| whole(left.len(), row, true)));
     losses
+}
+
+/// Two values as an example; of long ones that begin alike, the ends.
+fn differing(before: &Option<String>, after: &Option<String>) -> String {
+    let (Some(a), Some(b)) = (before, after) else { return format!("{} → {}", shown(before), shown(after)) };
+    let alike = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let skipped = if alike < 20 { 0 } else { alike - 8 };
+    let end = |text: &String| Some(text.chars().skip(skipped).collect::<String>());
+    let dots = if skipped > 0 { "…" } else { "" };
+    format!("{dots}{} → {dots}{}", shown(&end(a)), shown(&end(b)))
 }
 
 /// A value as an example, short enough for a line, and on one.

@@ -104,7 +104,7 @@ fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStr
         "uuid" => (0u128..).prop_map(|n| format!("{:032x}", n.max(1))).boxed(),
         "json" | "jsonb" => words(
             taste,
-            &["null", "{}", "[]", "{\"a\": [1, 2.50, {\"b\": null}]}", "\"\\u00e9 \\\" \\\\\"", "1e400", "[1.0, 1.00]"],
+            &["{\"a\": [1, 2.50, {\"b\": null}]}", "null", "{}", "[]", "\"\\u00e9 \\\" \\\\\"", "1e400", "[1.0, 1.00]"],
         ),
         "xml" => words(taste, &["<a/>", "<a b=\"c\">d &amp; e</a>"]),
         "inet" => words(taste, &["127.0.0.1", "10.0.0.1/8", "::1", "2001:db8::1/64"]),

@@ -171,7 +171,7 @@ impl Full {
         if ways == Ways::Up {
             return Ok(Ok(()));
         }
-        let applied = self.rows.clone();
+        let kept = before.kept(&self.rows, &self.seen.changed);
         match self.ground.rehearsal.run(migration, Direction::Down).await {
             Ok(touched) => self.read(sight.rolled, &touched).await?,
             Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
@@ -187,8 +187,7 @@ impl Full {
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
-        // What the up itself fills in may be the time, or chance: only what was there before counts.
-        let again = applied.losses(&self.rows).into_iter().filter(|loss| before.knows(loss));
+        let again = kept.losses(&self.rows).into_iter().filter(|loss| !loss.came);
         let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
         self.seen.losses.extend(new);
         Ok(Ok(()))
