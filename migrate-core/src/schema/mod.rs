@@ -56,6 +56,12 @@ impl Schema {
         self.objects.range::<Id, _>(first..).take_while(move |(id, _)| ours(id)).map(|(_, object)| object)
     }
 
+    /// The schema as it would be with these objects; one with the same names is replaced.
+    pub fn with(mut self, objects: impl IntoIterator<Item = Arc<Object>>) -> Self {
+        self.objects.extend(objects.into_iter().map(|object| (object.id.clone(), object)));
+        self
+    }
+
     /// One digest of all facts, `v2:sha256:<hex>`; equal schemas have equal ones.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();

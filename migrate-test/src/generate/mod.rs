@@ -4,6 +4,7 @@
 //! A table is filled after those that its foreign keys need. A row that the server refuses is
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
+mod fitting;
 mod hints;
 mod names;
 mod spec;
@@ -18,6 +19,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use crate::rows::{Rows, TableName, holders};
+pub(crate) use fitting::Required;
 use spec::{Column, ForeignKey, Table};
 use values::Taste;
 

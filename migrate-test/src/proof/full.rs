@@ -11,7 +11,7 @@ use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 use proptest::test_runner::TestRunner;
 
-use crate::generate;
+use crate::generate::{self, Required};
 use crate::rows::{Loss, Rows};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) losses: Vec<Loss>,
     /// What the up alone changed.
     pub(super) changed: Vec<Loss>,
+    /// Which tables could not be filled.
+    notes: Vec<String>,
 }
 
 /// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
@@ -57,6 +59,34 @@ impl Ways {
             Some(Verdict::Skipped(_)) => Self::Up,
             Some(Verdict::Broken(_)) => Self::UpDown,
             _ => Self::UpDownUp,
+        }
+    }
+}
+
+/// What kind of rows are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct How {
+    /// Extreme values among them.
+    awkward: bool,
+    /// None that breaks a key or a check which the migration adds.
+    fitting: bool,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { awkward: true, fitting: false }
+    }
+}
+
+impl How {
+    /// What to try after a failure that may say more about the rows than about the migration: a
+    /// value that no calculation can take (class 22), or rows that were wrong already and are now
+    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
+    fn after(self, sqlstate: &str) -> Option<Self> {
+        match sqlstate {
+            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
+            code if code.starts_with("22") && self.awkward => Some(Self { awkward: false, ..self }),
+            _ => None,
         }
     }
 }
@@ -86,20 +116,23 @@ impl Full {
     ) -> Result<(), ProofError> {
         let migration = prover.chain[at].clone();
         let ways = Ways::of(proven);
-        let mut outcome = self.attempt(&migration, sight, ways, true, proven).await?;
-        if let Err(story) = &outcome
-            && story.sqlstate.as_ref().is_some_and(|code| code.starts_with("22"))
+        let mut how = How::default();
+        let mut outcome = self.attempt(&migration, sight, ways, how).await?;
+        let mut first = None;
+        while let Err(story) = &outcome
+            && let Some(plainer) = how.after(story.sqlstate.as_deref().unwrap_or_default())
         {
-            // A value that no calculation can take says little about the migration: does it
-            // also fail on ordinary ones?
-            let why = story.findings.first().map(ToString::to_string).unwrap_or_default();
+            first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
+            how = plainer;
             let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
             self.rows = Rows::default();
             std::mem::replace(&mut self.ground, fresh).end().await?;
-            outcome = self.attempt(&migration, sight, ways, false, proven).await?;
-            if outcome.is_ok() {
-                proven.notes.push(format!("it fails on extreme values, and not on ordinary ones: {why}"));
-            }
+            outcome = self.attempt(&migration, sight, ways, how).await?;
+        }
+        proven.notes.append(&mut self.seen.notes);
+        if let (Some(why), Ok(())) = (first, &outcome) {
+            let rows = if how.fitting { "rows that do not fit what it requires" } else { "extreme values" };
+            proven.notes.push(format!("it fails on {rows}, and not on others: {why}"));
         }
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
@@ -118,11 +151,10 @@ impl Full {
         migration: &Arc<Migration>,
         sight: Sight<'_>,
         ways: Ways,
-        awkward: bool,
-        proven: &mut Proven,
+        how: How,
     ) -> Result<Result<(), Story>, ProofError> {
         self.seen = Seen::default();
-        if let Err(story) = self.fill(migration, sight.before, awkward, proven).await? {
+        if let Err(story) = self.fill(migration, sight, how).await? {
             return Ok(Err(story));
         }
         let before = self.rows.clone();
@@ -134,10 +166,10 @@ impl Full {
     async fn fill(
         &mut self,
         migration: &Migration,
-        schema: &Schema,
-        awkward: bool,
-        proven: &mut Proven,
+        sight: Sight<'_>,
+        how: How,
     ) -> Result<Result<(), Story>, ProofError> {
+        let schema = sight.before;
         self.read(schema, &Touched::Tables(Vec::new())).await?;
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
@@ -146,8 +178,16 @@ impl Full {
             }
         }
         let rehearsal = &mut self.ground.rehearsal;
-        let unfilled = generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner, awkward).await?;
-        proven.notes.extend(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)));
+        let unfilled = if how.fitting {
+            let required = Required::put(rehearsal, schema, sight.after).await?;
+            let unfilled = generate::fill(rehearsal, &required.schema, &mut self.rows, &mut self.runner, how.awkward);
+            let unfilled = unfilled.await?;
+            required.remove(rehearsal).await?;
+            unfilled
+        } else {
+            generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner, how.awkward).await?
+        };
+        self.seen.notes = unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)).collect();
         Ok(Ok(()))
     }
 

@@ -76,3 +76,25 @@ async fn rows_that_an_up_brings_need_not_be_the_same_again(#[case] columns: &str
     let proven = &report.migrations[0];
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
 }
+
+/// Keys and checks that are added to tables with rows hold for rows that fit them; that others
+/// would not do is worth a note.
+#[rstest]
+#[case::foreign_key("ALTER TABLE child ADD CONSTRAINT new FOREIGN KEY (parent) REFERENCES parent (id);")]
+#[case::unique("ALTER TABLE child ADD CONSTRAINT new UNIQUE (state);")]
+#[case::check("ALTER TABLE child ADD CONSTRAINT new CHECK (state IN ('on', 'off'));")]
+#[case::exclusion("ALTER TABLE child ADD CONSTRAINT new EXCLUDE (state WITH =);")]
+#[tokio::test]
+async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] require: &str) {
+    let base =
+        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (parent int, state text NOT NULL DEFAULT 'on');
+        INSERT INTO parent VALUES (1), (2);";
+    let down = "ALTER TABLE child DROP CONSTRAINT new;";
+    let chain = Chain::new(&[(1, "base", base, "DROP TABLE child; DROP TABLE parent;"), (2, "require", require, down)]);
+    let only = Some([crate::support::version(2)].into());
+    let proof = Proof { only, keep: false, ..Proof::default() };
+    let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+    let proven = &report.migrations[0];
+    assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
+    assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not fit")), "{:?}", proven.notes);
+}

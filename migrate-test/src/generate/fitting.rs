@@ -1,0 +1,75 @@
+//! Rows that fit what a migration is going to require: the keys and checks that it adds are put
+//! on the tables while these are filled, so that the server itself refuses what would not fit.
+
+use std::sync::Arc;
+
+use migrate_core::ident::{QualifiedName, ident};
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::{Id, Kind, Object, Schema};
+
+use super::{TRY, attempt};
+
+/// What was put on the tables.
+pub(crate) struct Required {
+    /// The schema with it.
+    pub(crate) schema: Schema,
+    drops: Vec<String>,
+}
+
+impl Required {
+    /// Puts on the tables of `before` what `after` has besides, as far as that goes.
+    pub(crate) async fn put(rehearsal: &mut Rehearsal, before: &Schema, after: &Schema) -> migrate_core::Result<Self> {
+        rehearsal.query(TRY).await?;
+        let mut required = Self { schema: before.clone(), drops: Vec::new() };
+        let new = after.objects().filter(|object| before.get(&object.id) != Some(object));
+        let mut wanted: Vec<(u8, Arc<Object>)> =
+            new.filter_map(|object| Some((rank(object, before)?, object.clone()))).collect();
+        // A foreign key needs the unique key that it points to.
+        wanted.sort_by_key(|(rank, _)| *rank);
+        for (at, (_, object)) in wanted.into_iter().enumerate() {
+            let (put, drop) = commands(&object, at);
+            let answer = rehearsal.query(&attempt(&put)).await?.1;
+            if answer.into_iter().flatten().next().flatten().is_some_and(|error| error.is_empty()) {
+                required.drops.push(drop);
+                required.schema = required.schema.with([object]);
+            }
+        }
+        Ok(required)
+    }
+
+    /// Takes it off again.
+    pub(crate) async fn remove(self, rehearsal: &mut Rehearsal) -> migrate_core::Result<()> {
+        let drops = self.drops.into_iter().rev().collect::<String>();
+        if drops.is_empty() { Ok(()) } else { rehearsal.query_all(&drops).await.map(drop) }
+    }
+}
+
+/// Whether an object requires something of the rows that are there, and after which others.
+/// That a column is filled is not among it: a migration can do that itself.
+fn rank(object: &Object, before: &Schema) -> Option<u8> {
+    let id = &object.id;
+    let definition = object.fact("definition")?;
+    let none: Box<str> = "".into();
+    let (schema, name) = (id.schema.clone(), id.parent.clone());
+    let known = before.get(&Id { kind: Kind::Table, schema, parent: none.clone(), name, signature: none }).is_some();
+    match (id.kind, definition) {
+        _ if !known => None,
+        (Kind::Index, text) => text.starts_with("CREATE UNIQUE").then_some(0),
+        (Kind::Constraint, text) if text.starts_with("FOREIGN KEY") => Some(2),
+        (Kind::Constraint, text) if text.starts_with("NOT NULL") => None,
+        (Kind::Constraint, _) => Some(1),
+        _ => None,
+    }
+}
+
+/// The command that puts it on, under a name that is in nobody's way, and the one that takes it off.
+fn commands(object: &Object, at: usize) -> (String, String) {
+    let id = &object.id;
+    let definition = object.fact("definition").unwrap_or_default();
+    if id.kind == Kind::Index {
+        return (definition.to_owned(), format!("DROP INDEX {};", QualifiedName::new(&*id.schema, &*id.name)));
+    }
+    let (table, name) = (QualifiedName::new(&*id.schema, &*id.parent), ident(&format!("roundtrip_{at}")));
+    let put = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
+    (put, format!("ALTER TABLE {table} DROP CONSTRAINT {name};"))
+}
