@@ -16,4 +16,4 @@ pub use lock::Holder;
 
 pub(crate) use failure::Failure;
 pub(crate) use lock::{Fence, Guard, LockKeys};
-pub(crate) use session::{Answer, MARKER, Marker, Reply, Row, Session};
+pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};

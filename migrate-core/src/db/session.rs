@@ -1,5 +1,6 @@
 //! One connection of its own, and messages over it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -25,19 +26,16 @@ pub(crate) type Row = Vec<Option<String>>;
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     /// The names of the columns; none where there was no row.
-    pub(crate) columns: Vec<std::sync::Arc<str>>,
+    pub(crate) columns: Vec<Arc<str>>,
     pub(crate) rows: Vec<Row>,
 }
 
-impl Answer {
-    fn push(&mut self, row: &sqlx::postgres::PgRow) -> std::result::Result<(), sqlx::Error> {
-        if self.columns.is_empty() {
-            self.columns = row.columns().iter().map(|column| column.name().into()).collect();
-        }
-        let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
-        self.rows.push((0..row.len()).map(text).collect::<std::result::Result<_, _>>()?);
-        Ok(())
-    }
+/// A part of what a message answers.
+pub(crate) enum Part<'a> {
+    /// A row of the present statement, with the names of its columns.
+    Row(&'a Vec<Arc<str>>, Row),
+    /// The statement is done.
+    End,
 }
 
 /// What the server answers while it works through a message.
@@ -103,21 +101,45 @@ impl Session {
 
     /// The same, with the answers up to a failure.
     pub(crate) async fn attempt(&mut self, message: &str) -> (Vec<Answer>, Option<Failure>) {
-        let mut all = Vec::new();
+        let mut all: Vec<Answer> = Vec::new();
         let mut answer = Answer::default();
+        let outcome = self.each(message, |part| match part {
+            Part::Row(columns, row) => {
+                if answer.columns.is_empty() {
+                    answer.columns.clone_from(columns);
+                }
+                answer.rows.push(row);
+            }
+            Part::End => all.push(std::mem::take(&mut answer)),
+        });
+        let failure = outcome.await.err();
+        (all, failure)
+    }
+
+    /// Sends one message and gives on what its statements answer, while the server goes on working.
+    pub(crate) async fn each(
+        &mut self,
+        message: &str,
+        mut take: impl FnMut(Part<'_>),
+    ) -> std::result::Result<(), Failure> {
+        let mut columns: Vec<Arc<str>> = Vec::new();
         let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
         while let Some(part) = answers.next().await {
-            match part {
-                Ok(Either::Left(_)) => all.push(std::mem::take(&mut answer)),
-                Ok(Either::Right(row)) => {
-                    if let Err(error) = answer.push(&row) {
-                        return (all, Some(error.into()));
-                    }
+            match part? {
+                Either::Left(_) => {
+                    columns.clear();
+                    take(Part::End);
                 }
-                Err(error) => return (all, Some(error.into())),
+                Either::Right(row) => {
+                    if columns.is_empty() {
+                        columns.extend(row.columns().iter().map(|column| Arc::from(column.name())));
+                    }
+                    let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
+                    take(Part::Row(&columns, (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?));
+                }
             }
         }
-        (all, None)
+        Ok(())
     }
 
     /// Sends one message whose rows do not matter.

@@ -116,6 +116,12 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
         "42P01" | "42703" | "42704" | "42883" | "3F000" if step.direction == Direction::Up => {
             "correct the name; if the object was there once, something outside of the migrations removed it"
         }
+        "23502" if step.direction == Direction::Up => {
+            "give the rows that are there a value before the column requires one: UPDATE … SET … WHERE … IS NULL"
+        }
+        "23503" | "23514" if step.direction == Direction::Up => {
+            "correct the rows that do not fit before, or add the constraint NOT VALID and validate it when they do"
+        }
         "53100" => "the server's disk is full; make room, then run it again",
         "25006" => "this server is a standby or read-only; give the address of the primary",
         _ => return None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Schema;
 use super::object::Fact;
-use super::row::{self, Address, Found, Oid};
-use crate::db::{Answer, Database, Failure, Session};
+use super::row::{Address, Found, Objects, Oid};
+use crate::db::{Database, Failure, Part, Row, Session};
 use crate::error::{ErrorKind, Result};
 
 /// The queries, in the order in which they are sent; comments and members of extensions come last.
@@ -23,8 +23,14 @@ pub(super) const QUERIES: [&str; 10] = [
     include_str!("catalog/comments.sql"),
 ];
 
-/// The settings under which names come out qualified and nothing is compiled at run time.
-pub(super) const SETTINGS: &str = "SET LOCAL search_path TO pg_catalog; SET LOCAL jit TO off;";
+/// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
+/// that were never analysed are joined by hashing: the planner takes them to be nearly empty.
+const BEGIN: [&str; 4] = [
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "SET LOCAL search_path TO pg_catalog",
+    "SET LOCAL jit TO off",
+    "SET LOCAL enable_nestloop TO off",
+];
 
 /// Reads the schema of a database, on a connection of its own. Nothing is written.
 ///
@@ -41,16 +47,24 @@ pub async fn read(database: &Database) -> Result<Schema> {
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
     let queries: Vec<String> = QUERIES.iter().map(|query| scoped(query, None)).collect();
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;";
-    let answers = session.results(&format!("{begin} {SETTINGS} {}; COMMIT;", queries.join(";\n"))).await;
-    if answers.is_err() {
+    let message = format!("{};\n{};\nCOMMIT;", BEGIN.join("; "), queries.join(";\n"));
+    let (mut statement, mut objects) = (0, Objects::default());
+    let (mut members, mut comments) = (Vec::new(), Vec::new());
+    let outcome = session.each(&message, |part| match part {
+        Part::End => statement += 1,
+        // The last two of the queries do not answer with objects.
+        Part::Row(columns, row) => match BEGIN.len() + QUERIES.len() - statement {
+            1 => comments.push(row),
+            2 => members.push(row),
+            _ => objects.take(columns, row),
+        },
+    });
+    if let Err(failure) = outcome.await {
         // The transaction failed; what the server said about it is what counts.
         let _ = session.send("ROLLBACK").await;
+        return Err(failure);
     }
-    let mut answers: Vec<Answer> = answers?.into_iter().skip(3).take(QUERIES.len()).collect();
-    let comments = answers.pop().unwrap_or_default();
-    let members = answers.pop().unwrap_or_default();
-    let found = assemble(answers.into_iter().flat_map(row::objects).collect(), &members, comments);
+    let found = assemble(objects.finish(), &members, comments);
     let objects = found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect();
     Ok(Schema { objects })
 }
@@ -76,12 +90,12 @@ pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
 }
 
 /// Finishes what was found: comments become facts, members of extensions go.
-pub(super) fn assemble(mut found: Vec<Found>, members: &Answer, comments: Answer) -> Vec<Found> {
+pub(super) fn assemble(mut found: Vec<Found>, members: &[Row], comments: Vec<Row>) -> Vec<Found> {
     let members = set(members);
     let part_of_member = |unit| members.contains(&(PG_CLASS, unit)) || members.contains(&(PG_TYPE, unit));
     found.retain(|one| !members.contains(&(one.address.0, one.address.1)) && !part_of_member(one.unit));
     let at: HashMap<Address, usize> = found.iter().enumerate().map(|(n, one)| (one.address, n)).collect();
-    for row in comments.rows {
+    for row in comments {
         let Some((address, name, text)) = comment(row) else { continue };
         if let Some(one) = at.get(&address).and_then(|n| found.get_mut(*n)) {
             one.object.facts.push(Fact { name: name.into(), value: text.into() });
@@ -95,12 +109,12 @@ pub(super) fn assemble(mut found: Vec<Found>, members: &Answer, comments: Answer
 const PG_CLASS: Oid = 1259;
 const PG_TYPE: Oid = 1247;
 
-fn set(answer: &Answer) -> HashSet<(Oid, Oid)> {
+fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
     let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
-    answer.rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()
+    rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()
 }
 
-fn comment(row: Vec<Option<String>>) -> Option<(Address, String, String)> {
+fn comment(row: Row) -> Option<(Address, String, String)> {
     let mut cells = row.into_iter().flatten();
     let (class, object, sub) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
     Some(((class, object, sub), cells.next()?, cells.next()?))

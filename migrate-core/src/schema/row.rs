@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::acl;
 use super::object::{Fact, Id, Kind, Object};
-use crate::db::{Answer, Row};
+use crate::db::Row;
 
 /// An object identifier of the server.
 pub(super) type Oid = u32;
@@ -25,21 +25,30 @@ pub(super) struct Found {
 /// How many columns of a query stand before the facts.
 const HEAD: usize = 9;
 
-/// The objects in an answer. A row that cannot be understood is of a kind that is not known here.
-pub(super) fn objects(answer: Answer) -> Vec<Found> {
-    let names = answer.columns;
-    let mut positions: HashMap<Oid, u32> = HashMap::new();
-    let mut found: Vec<(Found, i32)> = answer.rows.into_iter().filter_map(|row| object(&names, row)).collect();
-    // The position of a column is its rank: numbers of dropped columns are never given again.
-    found.sort_by_key(|(one, position)| (one.unit, *position));
-    for (one, position) in &mut found {
-        if *position > 0 {
-            let rank = positions.entry(one.address.1).or_default();
-            *rank += 1;
-            one.object.position = Some(*rank);
-        }
+/// The objects in the answers of catalog queries, as the rows come.
+#[derive(Debug, Default)]
+pub(super) struct Objects(Vec<(Found, i32)>);
+
+impl Objects {
+    /// Takes a row. One that cannot be understood is of a kind that is not known here.
+    pub(super) fn take(&mut self, columns: &[Arc<str>], row: Row) {
+        self.0.extend(object(columns, row));
     }
-    found.into_iter().map(|(one, _)| one).collect()
+
+    /// The objects, when all rows are there: the position of a column is its rank, for numbers of
+    /// dropped columns are never given again.
+    pub(super) fn finish(mut self) -> Vec<Found> {
+        let mut positions: HashMap<Oid, u32> = HashMap::new();
+        self.0.sort_by_key(|(one, position)| (one.unit, *position));
+        for (one, position) in &mut self.0 {
+            if *position > 0 {
+                let rank = positions.entry(one.address.1).or_default();
+                *rank += 1;
+                one.object.position = Some(*rank);
+            }
+        }
+        self.0.into_iter().map(|(one, _)| one).collect()
+    }
 }
 
 fn object(names: &[Arc<str>], row: Row) -> Option<(Found, i32)> {

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use super::change::{Change, Sided};
 use super::object::Id;
 use super::read::{QUERIES, assemble, scoped};
-use super::row::{self, Found, Oid};
+use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
-use crate::db::{Answer, Database, Failure, Session};
+use crate::db::{Answer, Database, Failure, Part, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
@@ -110,12 +110,14 @@ impl Watcher {
         let (since, touched, globals, members) = (next(), next(), next(), next());
         self.since = since.rows.into_iter().flatten().next().flatten().unwrap_or_else(|| EVER.to_owned());
         let mut units = self.touched(touched).await?;
-        let globals: Vec<Found> = row::objects(globals);
+        let mut objects = Objects::default();
+        globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
+        let globals = objects.finish();
         let mut change = Change::default();
         let mut seen = BTreeSet::new();
         let mut first = true;
         while first || !units.is_empty() {
-            let found = self.describe(&units, first.then_some(&globals), &members).await?;
+            let found = self.describe(&units, first.then_some(&globals), &members.rows).await?;
             seen.extend(units.iter().copied());
             let renamed = self.replace(&units, first, found, &mut change);
             units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
@@ -160,14 +162,19 @@ impl Watcher {
         &mut self,
         units: &BTreeSet<Oid>,
         globals: Option<&Vec<Found>>,
-        members: &Answer,
+        members: &[Row],
     ) -> std::result::Result<Vec<Found>, Failure> {
         let mut found: Vec<Found> = globals.cloned().unwrap_or_default();
         if !units.is_empty() {
             let list = array(units);
             let queries: String = (0..BY_UNIT).map(|n| format!("EXECUTE q{n} ('{list}');")).collect();
-            let answers = self.session.results(&queries).await?;
-            found.extend(answers.into_iter().flat_map(row::objects));
+            let mut objects = Objects::default();
+            let take = |part: Part<'_>| match part {
+                Part::Row(columns, row) => objects.take(columns, row),
+                Part::End => {}
+            };
+            self.session.each(&queries, take).await?;
+            found.extend(objects.finish());
         }
         let commented = ["pg_description", "pg_seclabel"]
             .iter()
@@ -177,9 +184,9 @@ impl Watcher {
             true => {
                 let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
                 let message = format!("EXECUTE q{COMMENTS} ('{}')", array(&objects));
-                self.session.results(&message).await?.pop().unwrap_or_default()
+                self.session.results(&message).await?.pop().unwrap_or_default().rows
             }
-            false => Answer::default(),
+            false => Vec::new(),
         };
         Ok(assemble(found, members, comments))
     }

@@ -80,12 +80,14 @@ impl Default for How {
 
 impl How {
     /// What to try after a failure that may say more about the rows than about the migration: a
-    /// value that no calculation can take (class 22), or rows that were wrong already and are now
+    /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
     /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
     fn after(self, sqlstate: &str) -> Option<Self> {
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
-            code if code.starts_with("22") && self.awkward => Some(Self { awkward: false, ..self }),
+            code if (code.starts_with("22") || code == "0A000") && self.awkward => {
+                Some(Self { awkward: false, ..self })
+            }
             _ => None,
         }
     }

@@ -5,11 +5,8 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
        format_type(a.atttypid, a.atttypmod) AS type,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END AS collation,
        CASE WHEN a.attnotnull THEN 'yes' END AS "not null",
-       CASE WHEN a.attnotnull
-            THEN (SELECT k.conname || CASE WHEN k.connoinherit THEN ' no inherit' ELSE '' END
-                                   || CASE WHEN k.convalidated THEN '' ELSE ' not valid' END
-                  FROM pg_constraint k
-                  WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]) END AS "not null constraint",
+       k.conname || CASE WHEN k.connoinherit THEN ' no inherit' ELSE '' END
+                 || CASE WHEN k.convalidated THEN '' ELSE ' not valid' END AS "not null constraint",
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
        CASE a.attgenerated WHEN 's' THEN 'stored ' WHEN 'v' THEN 'virtual ' END || pg_get_expr(d.adbin, d.adrelid) AS generated,
        CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
@@ -17,14 +14,17 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
             THEN CASE a.attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END AS storage,
        CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
        CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END AS statistics,
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) AS options,
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) AS "foreign options",
+       CASE WHEN a.attoptions IS NOT NULL
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) END AS options,
+       CASE WHEN a.attfdwoptions IS NOT NULL
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) END AS "foreign options",
        CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'and local' ELSE 'only' END END AS inherited,
        CASE WHEN a.attacl IS NOT NULL THEN a.attacl::text || chr(10) || '{}' END AS grants
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_constraint k ON a.attnotnull AND k.contype = 'n' AND k.conrelid = a.attrelid AND k.conkey[1] = a.attnum
 LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped
   AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
