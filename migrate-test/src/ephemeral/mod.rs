@@ -42,6 +42,8 @@ enum Address {
 pub(crate) const SERVER: &str = "ROUNDTRIP_TEST_SERVER";
 /// The variable that says which binaries of this machine are taken.
 pub(crate) const BINDIR: &str = "ROUNDTRIP_TEST_BINDIR";
+/// The variable with the folder in which a shared server keeps its data.
+pub(crate) const FOLDER: &str = "ROUNDTRIP_TEST_DIR";
 
 static THE_SERVER: OnceCell<EphemeralServer> = OnceCell::const_new();
 

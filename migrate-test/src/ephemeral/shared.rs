@@ -197,8 +197,12 @@ fn is_supervised(home: &Path) -> bool {
     pid.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-/// A folder in memory where there is one with room, else the one for temporary files.
+/// The folder that `ROUNDTRIP_TEST_DIR` names; a folder in memory where there is one with room;
+/// the one for temporary files.
 fn memory() -> PathBuf {
+    if let Some(folder) = std::env::var_os(super::FOLDER).filter(|folder| !folder.is_empty()) {
+        return folder.into();
+    }
     let shared = Path::new("/dev/shm");
     let room = rustix::fs::statvfs(shared).is_ok_and(|stat| stat.f_bavail * stat.f_frsize > 512 << 20);
     let probe = shared.join(format!(".roundtrip-{}", std::process::id()));

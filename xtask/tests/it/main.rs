@@ -5,6 +5,7 @@ mod fixtures;
 mod interruption;
 mod mistakes;
 mod reference;
+mod servers;
 mod support;
 mod tls;
 mod verify;

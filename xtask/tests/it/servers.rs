@@ -1,0 +1,121 @@
+//! Throw-away servers of processes that were killed, and what is kept between runs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::support::{Project, said};
+
+/// A server that nobody else uses, for it has a folder of its own.
+struct Private {
+    project: Project,
+    folder: tempfile::TempDir,
+}
+
+impl Private {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The account that runs the server has to come through.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self { project: Project::new(), folder }
+    }
+
+    fn verify(&self, which: &str) -> Command {
+        let mut command = self.project.command(&["verify", which]);
+        command.env("ROUNDTRIP_TEST_DIR", self.folder.path()).env("ROUNDTRIP_TEST_SERVER", "local");
+        command
+    }
+
+    /// What the server has in its folder, once it has been started.
+    fn home(&self) -> Option<PathBuf> {
+        fs::read_dir(self.folder.path()).unwrap().next().map(|entry| entry.unwrap().path())
+    }
+
+    /// The first column of a query; `None` while there is no server.
+    async fn ask(&self, sql: &str) -> Option<Vec<String>> {
+        let options = PgConnectOptions::new_without_pgpass().socket(self.home()?.join("s")).username("postgres");
+        let mut connection =
+            PgConnection::connect_with(&options.database("postgres").ssl_mode(PgSslMode::Disable)).await.ok()?;
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        Some(rows.iter().map(|row| row.try_get_unchecked::<String, _>(0).unwrap()).collect())
+    }
+
+    /// Waits for the server to end by itself.
+    fn end(self) {
+        let home = self.home().unwrap();
+        until("the server ends", || !home.join("data/postmaster.pid").exists());
+        until("its supervisor ends", || !home.join("supervisor.pid").exists());
+        self.project.end();
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}: still not so");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+const DATABASES: &str = "SELECT datname FROM pg_database ORDER BY datname";
+
+#[test]
+fn a_killed_process_leaves_no_server_and_no_database() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let private = Private::new();
+    private.project.migration(1, "slow", "SELECT pg_sleep(600);", "SELECT 1;");
+    let mut child = private.verify("--all").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let sleeps = "SELECT datname FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until("the migration sleeps", || {
+        runtime.block_on(private.ask(sleeps)).is_some_and(|found| found.iter().any(|name| name.starts_with("test_")))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let pid = private.home().unwrap().join("data/postmaster.pid");
+    until("the server ends", || !pid.exists());
+
+    private.project.migration(1, "slow", "SELECT 1;", "SELECT 1;");
+    said(private.verify("--all").output().unwrap()).ok();
+    let left = runtime.block_on(private.ask(DATABASES)).unwrap();
+    assert!(!left.iter().any(|name| name.starts_with("test_")), "{left:?}");
+    private.end();
+}
+
+#[test]
+fn templates_are_kept_and_the_oldest_of_too_many_go() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let private = Private::new();
+    for n in 1..=6 {
+        private.project.migration(
+            n,
+            &format!("t_{n}"),
+            &format!("CREATE TABLE t_{n} ();"),
+            &format!("DROP TABLE t_{n};"),
+        );
+    }
+    let templates = |private: &Private| {
+        let names = runtime.block_on(private.ask(DATABASES)).unwrap();
+        names.into_iter().filter(|name| name.starts_with("roundtrip_")).collect::<Vec<_>>()
+    };
+    let newest = |private: &Private| said(private.verify("20250101000006").output().unwrap()).ok();
+    newest(&private);
+    let made = templates(&private);
+    assert!(!made.is_empty());
+    // Others that nobody used since.
+    let others: Vec<String> = (0..60).map(|n| format!("CREATE DATABASE roundtrip_1_other_{n};")).collect();
+    for other in &others {
+        runtime.block_on(private.ask(other)).unwrap();
+    }
+    private.project.migration(2, "t_2", "CREATE TABLE another ();", "DROP TABLE another;");
+    newest(&private);
+    let kept = templates(&private);
+    assert!(kept.len() <= 49, "{}", kept.len());
+    assert!(made.iter().all(|name| kept.contains(name)), "the ones that were used went: {kept:?}");
+    private.end();
+}
