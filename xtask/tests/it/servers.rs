@@ -1,6 +1,7 @@
 //! Throw-away servers of processes that were killed, and what is kept between runs.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -34,6 +35,14 @@ impl Private {
     /// What the server has in its folder, once it has been started.
     fn home(&self) -> Option<PathBuf> {
         fs::read_dir(self.folder.path()).unwrap().next().map(|entry| entry.unwrap().path())
+    }
+
+    /// Joins the server as a user, as `supervise.sh` says; it lives until the file is closed.
+    fn hold(&self) -> fs::File {
+        let fifo = self.home().unwrap().join("alive");
+        let mut alive = fs::File::options().read(true).write(true).open(fifo).unwrap();
+        alive.write_all(b"\n").unwrap();
+        alive
     }
 
     /// The first column of a query; `None` while there is no server.
@@ -108,12 +117,14 @@ fn templates_are_kept_and_the_oldest_of_too_many_go() {
     let made = templates(&private);
     assert!(!made.is_empty());
     // Others that nobody used since.
+    let held = private.hold();
     let others: Vec<String> = (0..60).map(|n| format!("CREATE DATABASE roundtrip_1_other_{n};")).collect();
     for other in &others {
         runtime.block_on(private.ask(other)).unwrap();
     }
     private.project.migration(2, "t_2", "CREATE TABLE another ();", "DROP TABLE another;");
     newest(&private);
+    drop(held);
     let kept = templates(&private);
     assert!(kept.len() <= 49, "{}", kept.len());
     assert!(made.iter().all(|name| kept.contains(name)), "the ones that were used went: {kept:?}");
