@@ -80,6 +80,33 @@ pub fn catalog_name(written: &str) -> Option<String> {
     first_name(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
 }
 
+/// Words that are no names unless they are quoted, of PostgreSQL 18 and those before it.
+///
+/// See <https://www.postgresql.org/docs/current/sql-keywords-appendix.html>.
+const KEYWORDS: &str = "\
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case \
+    cast char character check coalesce collate collation column concurrently constraint create cross \
+    current_catalog current_date current_role current_schema current_time current_timestamp current_user dec \
+    decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign freeze \
+    from full grant greatest group grouping having ilike in initially inner inout int integer intersect interval \
+    into is isnull join json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar \
+    json_serialize json_table json_value lateral leading least left like limit localtime localtimestamp \
+    merge_action national natural nchar none normalize not notnull null nullif numeric offset on only or order out \
+    outer overlaps overlay placing position precision primary real references returning right row select \
+    session_user setof similar smallint some substring symmetric system_user table tablesample then time timestamp \
+    to trailing treat trim true union unique user using values varchar variadic verbose when where window with \
+    xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize \
+    xmltable";
+
+/// Writes a name as an SQL identifier for people to read: in double quotes only where it needs them.
+pub fn plain(name: &str) -> String {
+    let mut chars = name.chars();
+    let begins = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
+    let goes_on = chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let is_plain = begins && goes_on && !KEYWORDS.split_ascii_whitespace().any(|word| word == name);
+    if is_plain { name.to_owned() } else { ident(name) }
+}
+
 /// Writes a name as an SQL identifier, in double quotes.
 ///
 /// It is quoted always, which is right for every name and every list of reserved words.

@@ -7,6 +7,8 @@
 
 mod acl;
 mod change;
+pub mod ddl;
+mod depend;
 mod object;
 mod read;
 mod row;
@@ -23,9 +25,10 @@ use crate::ident::QualifiedName;
 
 pub use acl::array_items;
 pub use change::{Change, Sides};
+pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};
-pub use read::read;
 pub(crate) use read::read_on;
+pub use read::{Described, describe, read};
 pub use watch::Watcher;
 
 /// All objects of a database, in their canonical order.
@@ -62,7 +65,7 @@ impl Schema {
         self
     }
 
-    /// One digest of all facts, `v2:sha256:<hex>`; equal schemas have equal ones.
+    /// One digest of all facts, `v3:sha256:<hex>`; equal schemas have equal ones.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         let mut take = |text: &str| {
@@ -81,7 +84,7 @@ impl Schema {
             take("");
         }
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("v2:sha256:{hex}")
+        format!("v3:sha256:{hex}")
     }
 
     /// The same without the ledger: its table, what belongs to it, and its schema where that holds nothing else.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Schema;
+use super::depend::{self, Dependencies};
 use super::object::Fact;
 use super::row::{Address, Found, Objects, Oid};
 use crate::db::{Database, Failure, Part, Row, Session};
@@ -22,6 +23,10 @@ pub(super) const QUERIES: [&str; 10] = [
     include_str!("catalog/members.sql"),
     include_str!("catalog/comments.sql"),
 ];
+
+/// Which of [`QUERIES`] do not answer with objects.
+pub(super) const MEMBERS: usize = 8;
+pub(super) const COMMENTS: usize = 9;
 
 /// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
 /// that were never analysed are joined by hashing: the planner takes them to be nearly empty.
@@ -44,18 +49,52 @@ pub async fn read(database: &Database) -> Result<Schema> {
     schema.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))
 }
 
+/// A schema, and what in it stands on what.
+#[derive(Debug, Clone, Default)]
+pub struct Described {
+    /// The objects.
+    pub schema: Schema,
+    /// What each of them stands on.
+    pub dependencies: Dependencies,
+}
+
+/// Reads the schema of a database and what in it stands on what, on a connection of its own.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub async fn describe(database: &Database) -> Result<Described> {
+    let mut session = Session::connect(database, "roundtrip schema").await?;
+    let found = fetch(&mut session, Some(depend::QUERY)).await;
+    session.close().await;
+    let (found, rows) =
+        found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
+    let dependencies = Dependencies::new(&found, &rows);
+    Ok(Described { schema: schema(found), dependencies })
+}
+
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
-    let queries: Vec<String> = QUERIES.iter().map(|query| scoped(query, None)).collect();
+    fetch(session, None).await.map(|(found, _)| schema(found))
+}
+
+fn schema(found: Vec<Found>) -> Schema {
+    Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect() }
+}
+
+/// Sends the queries and one more in the same transaction; returns the objects and the rows of the latter.
+async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>), Failure> {
+    let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
+    let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
     let message = format!("{};\n{};\nCOMMIT;", BEGIN.join("; "), queries.join(";\n"));
     let (mut statement, mut objects) = (0, Objects::default());
-    let (mut members, mut comments) = (Vec::new(), Vec::new());
+    let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
         Part::End => statement += 1,
-        // The last two of the queries do not answer with objects.
-        Part::Row(columns, row) => match BEGIN.len() + QUERIES.len() - statement {
-            1 => comments.push(row),
-            2 => members.push(row),
+        Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
+            MEMBERS => members.push(row),
+            COMMENTS => comments.push(row),
+            n if n > COMMENTS => rest.push(row),
             _ => objects.take(columns, row),
         },
     });
@@ -64,9 +103,7 @@ pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema
         let _ = session.send("ROLLBACK").await;
         return Err(failure);
     }
-    let found = assemble(objects.finish(), &members, comments);
-    let objects = found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect();
-    Ok(Schema { objects })
+    Ok((assemble(objects.finish(), &members, comments), rest))
 }
 
 /// A query for everything, or for the units that a parameter lists.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Sided};
 use super::object::Id;
-use super::read::{QUERIES, assemble, scoped};
+use super::read::{COMMENTS, MEMBERS, QUERIES, assemble, scoped};
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
 use crate::db::{Answer, Database, Failure, Part, Row, Session};
@@ -19,8 +19,6 @@ use crate::error::{Error, ErrorKind, Result};
 /// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
 const BY_UNIT: usize = 7;
 const GLOBALS: usize = 7;
-const MEMBERS: usize = 8;
-const COMMENTS: usize = 9;
 /// The unit of what belongs to no relation, routine or type.
 const NO_UNIT: Oid = 0;
 /// A transaction that is older than every other one.

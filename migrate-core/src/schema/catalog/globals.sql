@@ -1,6 +1,22 @@
 -- What belongs to no relation, routine or type: few of each, with facts that are all different.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
+), item AS (
+    -- The operators and functions of operator classes, and those that only their family has.
+    SELECT 'pg_amop'::regclass AS class, o.oid, 1 AS part, o.amopstrategy AS n,
+           'OPERATOR ' || o.amopstrategy || ' ' || o.amopopr::regoperator || coalesce(' FOR ORDER BY '
+               || (SELECT quote_ident(n.nspname) || '.' || quote_ident(s.opfname)
+                   FROM pg_opfamily s JOIN pg_namespace n ON n.oid = s.opfnamespace WHERE s.oid = o.amopsortfamily), '') AS text
+    FROM pg_amop o WHERE o.oid >= 16384
+    UNION ALL
+    SELECT 'pg_amproc'::regclass, p.oid, 2, p.amprocnum,
+           'FUNCTION ' || p.amprocnum || ' (' || p.amproclefttype::regtype || ', ' || p.amprocrighttype::regtype || ') ' || p.amproc::regprocedure
+    FROM pg_amproc p WHERE p.oid >= 16384
+), items AS (
+    SELECT d.refclassid, d.refobjid, string_agg(i.text, ', ' ORDER BY i.part, i.n, i.text COLLATE "C") AS list
+    FROM item i JOIN pg_depend d ON d.classid = i.class AND d.objid = i.oid
+        AND (d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i' OR d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
+    GROUP BY 1, 2
 )
 SELECT 0::oid AS unit, 'pg_namespace'::regclass::oid AS class, n.oid, 0 AS sub, 'schema' AS kind,
        NULL::name AS schema, NULL::name AS parent, n.nspname AS name, NULL AS position, NULL::text AS signature,
@@ -42,21 +58,23 @@ SELECT 0, 'pg_operator'::regclass, o.oid, 0, 'operator', own.nspname, NULL, o.op
 FROM pg_operator o JOIN own ON own.oid = o.oprnamespace WHERE o.oprcode <> 0
 UNION ALL
 SELECT 0, 'pg_opfamily'::regclass, f.oid, 0, 'operator family', own.nspname, NULL, f.opfname, NULL, m.amname,
-       jsonb_build_object('owner', pg_get_userbyid(f.opfowner),
-           'operators', (SELECT string_agg(concat_ws(' ', p.amopstrategy, p.amopopr::regoperator, (SELECT s.opfname FROM pg_opfamily s WHERE s.oid = p.amopsortfamily)), ', '
-                         ORDER BY p.amopstrategy, p.amopopr::regoperator::text COLLATE "C") FROM pg_amop p WHERE p.amopfamily = f.oid),
-           'functions', (SELECT string_agg(concat_ws(' ', p.amprocnum, p.amproclefttype::regtype, p.amprocrighttype::regtype, p.amproc::regprocedure), ', '
-                         ORDER BY p.amprocnum, p.amproc::regprocedure::text COLLATE "C") FROM pg_amproc p WHERE p.amprocfamily = f.oid))
+       jsonb_build_object('owner', pg_get_userbyid(f.opfowner), 'members', items.list)
 FROM pg_opfamily f JOIN own ON own.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod
+LEFT JOIN items ON items.refclassid = 'pg_opfamily'::regclass AND items.refobjid = f.oid
 UNION ALL
 SELECT 0, 'pg_opclass'::regclass, c.oid, 0, 'operator class', own.nspname, NULL, c.opcname, NULL, m.amname,
        jsonb_build_object('owner', pg_get_userbyid(c.opcowner), 'type', c.opcintype::regtype, 'default', c.opcdefault,
-           'family', (SELECT f.opfname FROM pg_opfamily f WHERE f.oid = c.opcfamily), 'storage', NULLIF(c.opckeytype, 0)::regtype)
+           'family', (SELECT quote_ident(n.nspname) || '.' || quote_ident(f.opfname)
+                      FROM pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace WHERE f.oid = c.opcfamily),
+           'storage', NULLIF(c.opckeytype, 0)::regtype, 'members', items.list)
 FROM pg_opclass c JOIN own ON own.oid = c.opcnamespace JOIN pg_am m ON m.oid = c.opcmethod
+LEFT JOIN items ON items.refclassid = 'pg_opclass'::regclass AND items.refobjid = c.oid
 UNION ALL
 SELECT 0, 'pg_cast'::regclass, c.oid, 0, 'cast', NULL, NULL, c.castsource::regtype::text || ' as ' || c.casttarget::regtype::text, NULL, NULL,
        jsonb_build_object('function', NULLIF(c.castfunc, 0)::regprocedure, 'context', c.castcontext, 'method', c.castmethod)
-FROM pg_cast c WHERE c.oid >= 16384
+FROM pg_cast c
+-- That of a range to its multirange comes with the range.
+WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'i')
 UNION ALL
 SELECT 0, 'pg_transform'::regclass, t.oid, 0, 'transform', NULL, NULL, t.trftype::regtype::text, NULL,
        (SELECT l.lanname FROM pg_language l WHERE l.oid = t.trflang),
@@ -65,14 +83,18 @@ FROM pg_transform t WHERE t.oid >= 16384
 UNION ALL
 SELECT 0, 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', own.nspname, NULL, c.cfgname, NULL, NULL,
        jsonb_build_object('owner', pg_get_userbyid(c.cfgowner),
-           'parser', (SELECT p.prsname FROM pg_ts_parser p WHERE p.oid = c.cfgparser),
-           'mappings', (SELECT string_agg(m.maptokentype || ' ' || m.mapdict::regdictionary, ', ' ORDER BY m.maptokentype, m.mapseqno)
-                        FROM pg_ts_config_map m WHERE m.mapcfg = c.oid))
+           'parser', (SELECT quote_ident(n.nspname) || '.' || quote_ident(p.prsname)
+                      FROM pg_ts_parser p JOIN pg_namespace n ON n.oid = p.prsnamespace WHERE p.oid = c.cfgparser),
+           'mappings', (SELECT json_object_agg(t.alias, t.dictionaries ORDER BY t.alias)
+                        FROM (SELECT a.alias, string_agg(m.mapdict::regdictionary::text, ', ' ORDER BY m.mapseqno) AS dictionaries
+                              FROM pg_ts_config_map m JOIN ts_token_type(c.cfgparser) a ON a.tokid = m.maptokentype
+                              WHERE m.mapcfg = c.oid GROUP BY a.alias) t))
 FROM pg_ts_config c JOIN own ON own.oid = c.cfgnamespace
 UNION ALL
 SELECT 0, 'pg_ts_dict'::regclass, d.oid, 0, 'text search dictionary', own.nspname, NULL, d.dictname, NULL, NULL,
        jsonb_build_object('owner', pg_get_userbyid(d.dictowner), 'options', d.dictinitoption,
-           'template', (SELECT t.tmplname FROM pg_ts_template t WHERE t.oid = d.dicttemplate))
+           'template', (SELECT quote_ident(n.nspname) || '.' || quote_ident(t.tmplname)
+                        FROM pg_ts_template t JOIN pg_namespace n ON n.oid = t.tmplnamespace WHERE t.oid = d.dicttemplate))
 FROM pg_ts_dict d JOIN own ON own.oid = d.dictnamespace
 UNION ALL
 SELECT 0, 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', own.nspname, NULL, p.prsname, NULL, NULL,

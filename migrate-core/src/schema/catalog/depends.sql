@@ -1,0 +1,37 @@
+-- What stands on what. The first part names what is no object of its own and stands for another one.
+SELECT 'alias', d.classid, d.objid, d.refclassid, d.refobjid, 0, NULL::int
+FROM pg_depend d WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+UNION ALL
+SELECT 'alias', 'pg_rewrite'::regclass, w.oid, 'pg_class'::regclass, w.ev_class, 0, NULL
+FROM pg_rewrite w WHERE w.rulename = '_RETURN' AND w.oid >= 16384
+UNION ALL
+SELECT 'alias', 'pg_attrdef'::regclass, d.oid, 'pg_class'::regclass, d.adrelid, d.adnum, NULL FROM pg_attrdef d
+UNION ALL
+SELECT 'alias', 'pg_type'::regclass, t.oid, 'pg_class'::regclass, t.typrelid, 0, NULL
+FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid WHERE c.relkind <> 'c' AND t.oid >= 16384
+UNION ALL
+SELECT 'alias', 'pg_class'::regclass, c.oid, 'pg_type'::regclass, c.reltype, 0, NULL
+FROM pg_class c WHERE c.relkind = 'c' AND c.oid >= 16384
+UNION ALL
+SELECT 'alias', 'pg_type'::regclass, t.typarray, 'pg_type'::regclass, t.oid, 0, NULL
+FROM pg_type t WHERE t.typarray <> 0 AND t.oid >= 16384
+UNION ALL
+SELECT 'alias', 'pg_type'::regclass, r.rngmultitypid, 'pg_type'::regclass, r.rngtypid, 0, NULL
+FROM pg_range r WHERE r.rngtypid >= 16384
+UNION ALL
+SELECT 'alias', 'pg_class'::regclass, k.conindid, 'pg_constraint'::regclass, k.oid, 0, NULL
+FROM pg_constraint k WHERE k.contype IN ('p', 'u', 'x') AND k.oid >= 16384
+UNION ALL
+SELECT 'alias', d.classid, d.objid, d.refclassid, d.refobjid, 0, NULL
+FROM pg_depend d
+WHERE d.objid >= 16384 AND (d.deptype = 'i' AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass
+   OR d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass) AND d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i'
+   OR d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass) AND d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
+UNION ALL
+SELECT 'alias', 'pg_publication_rel'::regclass, r.oid, 'pg_publication'::regclass, r.prpubid, 0, NULL FROM pg_publication_rel r
+UNION ALL
+SELECT 'edge', d.classid, d.objid, d.refclassid, d.refobjid, d.objsubid, d.refobjsubid
+FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND q.seqrelid = d.objid
+WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)
+  -- A column stands on the sequence of its default, and the sequence belongs to the column.
+  AND NOT (q.seqrelid IS NOT NULL AND d.refclassid = 'pg_class'::regclass)

@@ -1,0 +1,114 @@
+//! Statements that make what functions are built into: aggregates, operators, casts, languages.
+
+use super::name::{phrase, qualified};
+use crate::ident::{literal, plain};
+use crate::schema::Schema;
+use crate::schema::object::Object;
+
+pub(super) fn aggregate(schema: &Schema, object: &Object) -> Option<String> {
+    let fact = |name: &str| object.fact(name);
+    let function = |name: &str| fact(name).map(|value| value.split('(').next().unwrap_or(value).to_owned());
+    let mut parts =
+        vec![format!("SFUNC = {}", function("state function")?), format!("STYPE = {}", fact("state type")?)];
+    let functions = [
+        ("FINALFUNC", "final function"),
+        ("COMBINEFUNC", "combine function"),
+        ("SERIALFUNC", "serial function"),
+        ("DESERIALFUNC", "deserial function"),
+        ("MSFUNC", "moving state function"),
+        ("MINVFUNC", "moving inverse function"),
+        ("MFINALFUNC", "moving final function"),
+        ("MSTYPE", "moving state type"),
+        ("SSPACE", "state size"),
+    ];
+    parts.extend(functions.iter().filter_map(|(word, name)| Some(format!("{word} = {}", function(name)?))));
+    for (word, name) in [("INITCOND", "initial state"), ("MINITCOND", "moving initial state")] {
+        parts.extend(fact(name).map(|value| format!("{word} = {}", literal(value))));
+    }
+    if fact("final extra").is_some() {
+        parts.push("FINALFUNC_EXTRA".to_owned());
+    }
+    parts.extend(function("sort operator").map(|name| format!("SORTOP = OPERATOR({name})")));
+    parts.extend(match fact("parallel") {
+        Some("s") => Some("PARALLEL = safe".to_owned()),
+        Some("r") => Some("PARALLEL = restricted".to_owned()),
+        _ => None,
+    });
+    if fact("form") == Some("h") {
+        parts.push("HYPOTHETICAL".to_owned());
+    }
+    Some(format!("CREATE {} ({})", phrase(schema, &object.id), parts.join(", ")))
+}
+
+pub(super) fn operator(object: &Object) -> Option<String> {
+    let id = &object.id;
+    let mut parts = vec![format!("FUNCTION = {}", object.fact("function")?)];
+    match id.signature.split_once(", ") {
+        Some((left, right)) => parts.extend([format!("LEFTARG = {left}"), format!("RIGHTARG = {right}")]),
+        None => parts.push(format!("RIGHTARG = {}", id.signature)),
+    }
+    for (word, name) in [("COMMUTATOR", "commutator"), ("NEGATOR", "negator")] {
+        let value = object.fact(name).and_then(|value| value.split('(').next());
+        parts.extend(value.map(|value| format!("{word} = OPERATOR({value})")));
+    }
+    for (word, name) in [("RESTRICT", "restrict"), ("JOIN", "join")] {
+        parts.extend(object.fact(name).map(|value| format!("{word} = {value}")));
+    }
+    for (word, name) in [("HASHES", "hashes"), ("MERGES", "merges")] {
+        parts.extend((object.fact(name) == Some("true")).then(|| word.to_owned()));
+    }
+    Some(format!("CREATE OPERATOR {}.{} ({})", plain(&id.schema), id.name, parts.join(", ")))
+}
+
+pub(super) fn cast(schema: &Schema, object: &Object) -> String {
+    let how = match (object.fact("function"), object.fact("method")) {
+        (Some(function), _) => format!("WITH FUNCTION {function}"),
+        (None, Some("i")) => "WITH INOUT".to_owned(),
+        _ => "WITHOUT FUNCTION".to_owned(),
+    };
+    let context = match object.fact("context") {
+        Some("a") => " AS ASSIGNMENT",
+        Some("i") => " AS IMPLICIT",
+        _ => "",
+    };
+    format!("CREATE {} {how}{context}", phrase(schema, &object.id))
+}
+
+pub(super) fn operator_class(object: &Object) -> Option<String> {
+    let id = &object.id;
+    let default = if object.fact("default") == Some("true") { " DEFAULT" } else { "" };
+    let storage = object.fact("storage").map(|kind| format!("STORAGE {kind}"));
+    let members: Vec<String> = object.fact("members").map(str::to_owned).into_iter().chain(storage).collect();
+    // A class needs a member; its own type as its storage says nothing new.
+    let (kind, family) = (object.fact("type")?, object.fact("family")?);
+    let members = if members.is_empty() { format!("STORAGE {kind}") } else { members.join(", ") };
+    let method = plain(&id.signature);
+    let name = qualified(id);
+    Some(format!("CREATE OPERATOR CLASS {name}{default} FOR TYPE {kind} USING {method} FAMILY {family} AS {members}"))
+}
+
+pub(super) fn operator_family(schema: &Schema, object: &Object) -> Vec<String> {
+    let name = phrase(schema, &object.id);
+    let members = object.fact("members").map(|members| format!("ALTER {name} ADD {members}"));
+    [format!("CREATE {name}")].into_iter().chain(members).collect()
+}
+
+pub(super) fn language(object: &Object) -> Option<String> {
+    let trusted = if object.fact("trusted") == Some("true") { "TRUSTED " } else { "" };
+    let clause = |word: &str, name: &str| object.fact(name).map_or(String::new(), |value| format!(" {word} {value}"));
+    let (inline, validator) = (clause("INLINE", "inline"), clause("VALIDATOR", "validator"));
+    let handler = object.fact("handler")?;
+    Some(format!("CREATE {trusted}LANGUAGE {} HANDLER {handler}{inline}{validator}", plain(&object.id.name)))
+}
+
+pub(super) fn access_method(object: &Object) -> Option<String> {
+    let kind = if object.fact("type")? == "t" { "TABLE" } else { "INDEX" };
+    Some(format!("CREATE ACCESS METHOD {} TYPE {kind} HANDLER {}", plain(&object.id.name), object.fact("handler")?))
+}
+
+pub(super) fn transform(schema: &Schema, object: &Object) -> String {
+    let from = object.fact("from").map(|name| format!("FROM SQL WITH FUNCTION {name}(internal)"));
+    let to = object.fact("to").map(|name| format!("TO SQL WITH FUNCTION {name}(internal)"));
+    let both: Vec<String> = from.into_iter().chain(to).collect();
+    format!("CREATE {} ({})", phrase(schema, &object.id), both.join(", "))
+}

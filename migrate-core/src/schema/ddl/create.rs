@@ -1,0 +1,201 @@
+//! Statements that make an object.
+
+use super::name::{is_domain, parent, phrase, qualified, role};
+use super::{code, far, table};
+use crate::ident::{literal, plain};
+use crate::schema::Schema;
+use crate::schema::object::{Id, Kind, Object};
+
+/// The statements that make an object, all but its comment and privileges; `None` where no
+/// statement can: its facts do not say enough, or hold a secret.
+pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
+    let id = &object.id;
+    let fact = |name: &str| object.fact(name);
+    let one = |text: String| Some(vec![text]);
+    match id.kind {
+        Kind::Schema => one(format!("CREATE SCHEMA {}", plain(&id.name))),
+        Kind::Extension => {
+            one(format!("CREATE EXTENSION {} SCHEMA {}", plain(&id.name), fact("schema").unwrap_or("public")))
+        }
+        Kind::Language => one(code::language(object)?),
+        Kind::AccessMethod => one(code::access_method(object)?),
+        Kind::Collation => one(collation(object)?),
+        Kind::Conversion => one(conversion(schema, object)?),
+        Kind::Type => one(match fact("form")? {
+            "enum" => format!("CREATE {} AS ENUM ({})", phrase(schema, id), fact("labels").unwrap_or_default()),
+            "composite" => format!("CREATE {} AS ({})", phrase(schema, id), table::attributes(schema, id)),
+            "range" => range(object)?,
+            _ => return None,
+        }),
+        Kind::Domain => one(domain(object)),
+        Kind::Function | Kind::Procedure => one(fact("definition")?.trim_end().to_owned()),
+        Kind::Aggregate => one(code::aggregate(schema, object)?),
+        Kind::Operator => one(code::operator(object)?),
+        Kind::OperatorFamily => Some(code::operator_family(schema, object)),
+        Kind::OperatorClass => one(code::operator_class(object)?),
+        Kind::Cast => one(code::cast(schema, object)),
+        Kind::Transform => one(code::transform(schema, object)),
+        Kind::TextSearchParser => one(far::parser(object)?),
+        Kind::TextSearchTemplate => one(far::template(object)?),
+        Kind::TextSearchDictionary => one(far::dictionary(schema, object)?),
+        Kind::TextSearchConfiguration => far::configuration(schema, object),
+        Kind::ForeignDataWrapper => one(far::wrapper(schema, object)),
+        Kind::Server => one(far::server(schema, object)?),
+        Kind::Sequence => Some(table::sequence(object)),
+        Kind::View | Kind::MaterializedView => view(schema, object),
+        Kind::Constraint => Some(constraint(schema, object)),
+        Kind::Index => Some(index(object)),
+        Kind::Statistics => {
+            let target = fact("statistics").map(|n| format!("ALTER {} SET STATISTICS {n}", phrase(schema, id)));
+            Some([fact("definition")?.to_owned()].into_iter().chain(target).collect())
+        }
+        Kind::Trigger | Kind::Rule => {
+            let how = fact("enabled").map(|how| enabled(id, Some(how)));
+            Some([fact("definition")?.trim_end_matches(';').to_owned()].into_iter().chain(how).collect())
+        }
+        Kind::Policy => one(policy(object)),
+        Kind::EventTrigger => far::event_trigger(schema, object),
+        Kind::Publication => one(far::publication(object)),
+        Kind::DefaultPrivileges => Some(far::default_privileges(&id.name, None, fact("grants"))),
+        Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::UserMapping | Kind::Subscription => {
+            None
+        }
+    }
+}
+
+fn view(schema: &Schema, object: &Object) -> Option<Vec<String>> {
+    let fact = |name: &str| object.fact(name);
+    let with = fact("options").map_or(String::new(), |options| format!(" WITH ({options})"));
+    let method = fact("access method").map_or(String::new(), |name| format!(" USING {}", plain(name)));
+    let space = fact("tablespace").map_or(String::new(), |name| format!(" TABLESPACE {}", plain(name)));
+    let definition = fact("definition")?.trim().trim_end_matches(';');
+    Some(vec![format!("CREATE {}{method}{with}{space} AS\n{definition}", phrase(schema, &object.id))])
+}
+
+fn conversion(schema: &Schema, object: &Object) -> Option<String> {
+    let default = if object.fact("default") == Some("true") { "DEFAULT " } else { "" };
+    let (from, to) = (literal(object.fact("from")?), literal(object.fact("to")?));
+    Some(format!("CREATE {default}{} FOR {from} TO {to} FROM {}", phrase(schema, &object.id), object.fact("function")?))
+}
+
+/// The statement that says when a trigger or a rule fires; `None` is as it was made.
+pub(super) fn enabled(id: &Id, how: Option<&str>) -> String {
+    let how = match how {
+        Some("no") => "DISABLE",
+        Some("replica") => "ENABLE REPLICA",
+        Some(_) => "ENABLE ALWAYS",
+        None => "ENABLE",
+    };
+    format!("ALTER TABLE {} {how} {} {}", parent(id), id.kind.as_str().to_uppercase(), plain(&id.name))
+}
+
+fn domain(object: &Object) -> String {
+    let mut text = format!("CREATE DOMAIN {} AS {}", qualified(&object.id), object.fact("type").unwrap_or("text"));
+    for (fact, word) in [("collation", "COLLATE"), ("default", "DEFAULT")] {
+        text += &object.fact(fact).map_or(String::new(), |value| format!(" {word} {value}"));
+    }
+    if object.fact("not null").is_some() {
+        text += " NOT NULL";
+    }
+    text
+}
+
+fn range(object: &Object) -> Option<String> {
+    let mut parts = vec![format!("SUBTYPE = {}", object.fact("subtype")?)];
+    let names = [
+        ("SUBTYPE_OPCLASS", "operator class"),
+        ("COLLATION", "range collation"),
+        ("SUBTYPE_DIFF", "difference"),
+        ("MULTIRANGE_TYPE_NAME", "multirange"),
+    ];
+    for (word, name) in names {
+        let value = object.fact(name).map(|value| value.split('(').next().unwrap_or(value));
+        parts.extend(value.map(|value| format!("{word} = {value}")));
+    }
+    Some(format!("CREATE TYPE {} AS RANGE ({})", qualified(&object.id), parts.join(", ")))
+}
+
+fn collation(object: &Object) -> Option<String> {
+    let provider = match object.fact("collprovider")? {
+        "c" => "libc",
+        "i" => "icu",
+        "b" => "builtin",
+        _ => return None,
+    };
+    let mut parts = vec![format!("PROVIDER = {provider}")];
+    let facts = [
+        ("LOCALE", "colllocale"),
+        ("LOCALE", "colliculocale"),
+        ("LC_COLLATE", "collcollate"),
+        ("LC_CTYPE", "collctype"),
+        ("RULES", "collicurules"),
+    ];
+    for (word, fact) in facts {
+        parts.extend(object.fact(fact).map(|value| format!("{word} = {}", literal(value))));
+    }
+    if object.fact("collisdeterministic") == Some("false") {
+        parts.push("DETERMINISTIC = false".to_owned());
+    }
+    Some(format!("CREATE COLLATION {} ({})", qualified(&object.id), parts.join(", ")))
+}
+
+/// A constraint of a table or a domain. One that only its parent brings is not made.
+fn constraint(schema: &Schema, object: &Object) -> Vec<String> {
+    let id = &object.id;
+    let definition = object.fact("definition").unwrap_or_default();
+    let mut all = Vec::new();
+    if comes_alone(object) {
+        let what = if is_domain(schema, id) { "DOMAIN" } else { "TABLE" };
+        let only = if table::is_own_index_of_partitioned(schema, object) { "ONLY " } else { "" };
+        let space =
+            object.fact("tablespace").map_or(String::new(), |name| format!(" USING INDEX TABLESPACE {}", plain(name)));
+        all.push(format!("ALTER {what} {only}{} ADD CONSTRAINT {} {definition}{space}", parent(id), plain(&id.name)));
+    }
+    all.extend(object.fact("attached to").map(|to| format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(id))));
+    all.extend(index_facts(object));
+    all.extend(
+        object
+            .fact("comment on its index")
+            .map(|text| format!("COMMENT ON INDEX {} IS {}", qualified(id), literal(text))),
+    );
+    all
+}
+
+/// Whether a constraint or a trigger is made by a statement of its own, and not by one on a parent of its table.
+pub(super) fn comes_alone(object: &Object) -> bool {
+    object.fact("inherited") != Some("only") || object.fact("attached to").is_some()
+}
+
+fn index(object: &Object) -> Vec<String> {
+    let id = &object.id;
+    let mut all: Vec<String> = object.fact("definition").map(str::to_owned).into_iter().collect();
+    all.extend(
+        object.fact("tablespace").map(|space| format!("ALTER INDEX {} SET TABLESPACE {}", qualified(id), plain(space))),
+    );
+    all.extend(object.fact("attached to").map(|to| format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(id))));
+    all.extend(index_facts(object));
+    let statistics = object.fact("statistics").into_iter().flat_map(|list| list.split(", "));
+    let column =
+        |text: &str| text.split_once(' ').map(|(column, n)| format!("ALTER COLUMN {column} SET STATISTICS {n}"));
+    all.extend(statistics.filter_map(column).map(|what| format!("ALTER INDEX {} {what}", qualified(id))));
+    all
+}
+
+/// What is said of an index at its table.
+fn index_facts(object: &Object) -> Vec<String> {
+    let (table, name) = (parent(&object.id), plain(&object.id.name));
+    let clustered = object.fact("clustered").map(|_| format!("ALTER TABLE {table} CLUSTER ON {name}"));
+    let identity = object.fact("replica identity");
+    let identity = identity.map(|_| format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}"));
+    clustered.into_iter().chain(identity).collect()
+}
+
+fn policy(object: &Object) -> String {
+    let id = &object.id;
+    let roles = object.fact("roles").unwrap_or("public").split(", ").map(role).collect::<Vec<_>>().join(", ");
+    let mut text = format!("CREATE POLICY {} ON {}", plain(&id.name), parent(id));
+    text += if object.fact("permissive") == Some("no") { " AS RESTRICTIVE" } else { "" };
+    text += &format!(" FOR {} TO {roles}", object.fact("command").unwrap_or("all").to_uppercase());
+    text += &object.fact("using").map_or(String::new(), |test| format!(" USING ({test})"));
+    text + &object.fact("check").map_or(String::new(), |test| format!(" WITH CHECK ({test})"))
+}

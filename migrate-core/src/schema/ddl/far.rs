@@ -1,0 +1,136 @@
+//! Objects that reach beyond the schema: foreign servers, publications, event triggers, default privileges.
+
+use super::grant;
+use super::name::{phrase, qualified};
+use crate::ident::{literal, plain};
+use crate::schema::Schema;
+use crate::schema::acl::array_items;
+use crate::schema::object::{Kind, Object};
+
+pub(super) fn wrapper(schema: &Schema, object: &Object) -> String {
+    let clause = |word: &str, name: &str| object.fact(name).map_or(String::new(), |value| format!(" {word} {value}"));
+    let (handler, validator) = (clause("HANDLER", "handler"), clause("VALIDATOR", "validator"));
+    let options = options(object.fact("options").map(json_list));
+    format!("CREATE {}{handler}{validator}{options}", phrase(schema, &object.id))
+}
+
+pub(super) fn server(schema: &Schema, object: &Object) -> Option<String> {
+    let clause =
+        |word: &str, name: &str| object.fact(name).map_or(String::new(), |v| format!(" {word} {}", literal(v)));
+    let wrapper = plain(object.fact("wrapper")?);
+    let (kind, version) = (clause("TYPE", "type"), clause("VERSION", "version"));
+    let options = options(object.fact("options").map(json_list));
+    Some(format!("CREATE {}{kind}{version} FOREIGN DATA WRAPPER {wrapper}{options}", phrase(schema, &object.id)))
+}
+
+pub(super) fn dictionary(schema: &Schema, object: &Object) -> Option<String> {
+    let options = object.fact("options").map_or(String::new(), |options| format!(", {options}"));
+    Some(format!("CREATE {} (TEMPLATE = {}{options})", phrase(schema, &object.id), object.fact("template")?))
+}
+
+/// A text search configuration with its dictionaries, by the kind of token.
+pub(super) fn configuration(schema: &Schema, object: &Object) -> Option<Vec<String>> {
+    let name = phrase(schema, &object.id);
+    let mut all = vec![format!("CREATE {name} (PARSER = {})", object.fact("parser")?)];
+    let mappings: serde_json::Map<String, serde_json::Value> =
+        object.fact("mappings").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    for (token, dictionaries) in &mappings {
+        let token = plain(token);
+        all.push(format!("ALTER {name} ADD MAPPING FOR {token} WITH {}", dictionaries.as_str()?));
+    }
+    Some(all)
+}
+
+pub(super) fn parser(object: &Object) -> Option<String> {
+    let fact = |name: &str| object.fact(name).filter(|value| *value != "-");
+    let headline = fact("headline").map_or(String::new(), |name| format!(", HEADLINE = {name}"));
+    Some(format!(
+        "CREATE TEXT SEARCH PARSER {} (START = {}, GETTOKEN = {}, END = {}, LEXTYPES = {}{headline})",
+        qualified(&object.id),
+        fact("start")?,
+        fact("token")?,
+        fact("end")?,
+        fact("types")?
+    ))
+}
+
+pub(super) fn template(object: &Object) -> Option<String> {
+    let fact = |name: &str| object.fact(name).filter(|value| *value != "-");
+    let init = fact("init").map_or(String::new(), |name| format!("INIT = {name}, "));
+    Some(format!("CREATE TEXT SEARCH TEMPLATE {} ({init}LEXIZE = {})", qualified(&object.id), fact("lexize")?))
+}
+
+pub(super) fn event_trigger(schema: &Schema, object: &Object) -> Option<Vec<String>> {
+    let tags = object.fact("tags").map(json_list).unwrap_or_default();
+    let tags: Vec<String> = tags.iter().map(|tag| literal(tag)).collect();
+    let when = if tags.is_empty() { String::new() } else { format!(" WHEN TAG IN ({})", tags.join(", ")) };
+    let (name, function) = (phrase(schema, &object.id), object.fact("function")?);
+    let mut all = vec![format!("CREATE {name} ON {}{when} EXECUTE FUNCTION {function}", object.fact("event")?)];
+    all.extend(match object.fact("enabled") {
+        Some("D") => Some(format!("ALTER {name} DISABLE")),
+        Some("R") => Some(format!("ALTER {name} ENABLE REPLICA")),
+        Some("A") => Some(format!("ALTER {name} ENABLE ALWAYS")),
+        _ => None,
+    });
+    Some(all)
+}
+
+pub(super) fn publication(object: &Object) -> String {
+    let yes = |name: &str| object.fact(name) == Some("true");
+    let mut what: Vec<String> = Vec::new();
+    if yes("puballtables") {
+        what.push("ALL TABLES".to_owned());
+    }
+    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", tables.replace(" where ", " WHERE "))));
+    what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
+    let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
+    let kinds =
+        [("insert", "pubinsert"), ("update", "pubupdate"), ("delete", "pubdelete"), ("truncate", "pubtruncate")];
+    let kinds: Vec<&str> = kinds.iter().filter(|(_, fact)| yes(fact)).map(|(word, _)| *word).collect();
+    let mut with = format!("publish = {}", literal(&kinds.join(", ")));
+    if yes("pubviaroot") {
+        with += ", publish_via_partition_root = true";
+    }
+    format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
+}
+
+/// Whose default privileges these are, in which schema, on what: `role in schema on tables`.
+pub(super) fn whose(name: &str) -> (&str, Option<&str>, &str) {
+    let (whose, on) = name.rsplit_once(" on ").unwrap_or((name, "tables"));
+    let (who, space) = whose.split_once(" in ").map_or((whose, None), |(who, space)| (who, Some(space)));
+    (who, space, on)
+}
+
+/// The statements that lead from some default privileges to others.
+pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>) -> Vec<String> {
+    let (who, space, on) = whose(name);
+    let kind = match on {
+        "functions" => Kind::Function,
+        "types" => Kind::Type,
+        "sequences" => Kind::Sequence,
+        "schemas" => Kind::Schema,
+        _ => Kind::Table,
+    };
+    // Those of a schema come on top of the others, and begin with nothing.
+    let grants = |list: Option<&str>| match (list, space) {
+        (None, Some(_)) => grant::Grants::new(),
+        (Some(list), _) => grant::listed(list, who),
+        (None, None) => grant::of_object(None, kind, who),
+    };
+    let inside = space.map_or(String::new(), |space| format!(" IN SCHEMA {space}"));
+    let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(who));
+    let all = grant::statements(&grants(was), &grants(now), &on.to_uppercase(), "");
+    all.into_iter().map(|text| format!("{head} {}", text.replace("CURRENT_USER", &plain(who)))).collect()
+}
+
+/// The options of a foreign object: `{host=a}`.
+pub(super) fn options(items: Option<Vec<String>>) -> String {
+    let pair = |item: &String| item.split_once('=').map(|(name, value)| format!("{} {}", plain(name), literal(value)));
+    let pairs: Vec<String> = items.iter().flatten().filter_map(pair).collect();
+    if pairs.is_empty() { String::new() } else { format!(" OPTIONS ({})", pairs.join(", ")) }
+}
+
+/// A list as the catalog queries give it: JSON, or PostgreSQL's own form.
+pub(super) fn json_list(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_else(|_| array_items(text).into_iter().flatten().collect())
+}

@@ -1,0 +1,215 @@
+//! What happens to each part of a schema on the way to another one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::alter::{self, Change};
+use super::name::{holder, named};
+use super::{Statement, swap};
+use crate::ident::QualifiedName;
+use crate::schema::depend::{Part, is_holder};
+use crate::schema::object::{Id, Kind, Object};
+use crate::schema::{Described, Schema};
+
+/// What happens to a part; what is not told of is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Kept,
+    Made,
+    Dropped,
+    /// Dropped, and made again.
+    Remade,
+    /// Altered in place.
+    Altered,
+}
+
+/// What happens to all parts.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    fates: BTreeMap<Part, Fate>,
+    /// The statements that alter parts in place.
+    altered: BTreeMap<Part, Vec<Statement>>,
+    /// Columns that are carried over to another type of the same name, each with that type.
+    carried: BTreeMap<Part, Part>,
+}
+
+impl Fates {
+    pub(super) fn get(&self, part: &Part) -> Fate {
+        self.fates.get(part).copied().unwrap_or(Fate::Kept)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Part, Fate)> {
+        self.fates.iter().map(|(part, fate)| (part, *fate))
+    }
+
+    /// The parts that are made, for the first time or again.
+    pub(super) fn made(&self) -> impl Iterator<Item = &Part> {
+        self.iter().filter(|(_, fate)| matches!(fate, Fate::Made | Fate::Remade)).map(|(part, _)| part)
+    }
+
+    pub(super) fn altered(&self, part: &Part) -> &[Statement] {
+        self.altered.get(part).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The type with which a column is carried over.
+    pub(super) fn carried(&self, part: &Part) -> Option<&Part> {
+        self.carried.get(part)
+    }
+
+    pub(super) fn of(before: &Described, after: &Described) -> Self {
+        let mut fates = Self::default();
+        let mut queue = Vec::new();
+        for object in before.schema.objects() {
+            for part in parts(object) {
+                let Some(new) = after.schema.get(&object.id).filter(|new| parts(new).contains(&part)) else {
+                    queue.push(part.clone());
+                    fates.fates.insert(part, Fate::Dropped);
+                    continue;
+                };
+                fates.compare(&before.schema, &after.schema, part, object, new, &mut queue);
+            }
+        }
+        for part in after.schema.objects().flat_map(|object| parts(object)) {
+            if before.schema.get(&part.id).is_none_or(|old| !parts(old).contains(&part)) {
+                fates.fates.insert(part, Fate::Made);
+            }
+        }
+        fates.spread(before, after, queue);
+        fates
+    }
+
+    /// Compares a part that both schemas have.
+    fn compare(
+        &mut self,
+        before: &Schema,
+        after: &Schema,
+        part: Part,
+        old: &Object,
+        new: &Object,
+        queue: &mut Vec<Part>,
+    ) {
+        if part.default {
+            if old.fact("default") != new.fact("default") && !follows_parent(before, after, old, new, &["default"]) {
+                self.fates.insert(part, Fate::Altered);
+            }
+            return;
+        }
+        if old == new {
+            return;
+        }
+        let facts: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();
+        if old.id.kind == Kind::Column && follows_parent(before, after, old, new, &facts) {
+            return;
+        }
+        match alter::object(before, after, old, new) {
+            Change::Remake => {
+                queue.push(part.clone());
+                self.fates.insert(part, Fate::Remade);
+            }
+            Change::InPlace { statements, disturbs } => {
+                if disturbs {
+                    queue.push(part.clone());
+                    self.carry(before, after, &part, queue);
+                }
+                self.altered.insert(part.clone(), statements);
+                self.fates.insert(part, Fate::Altered);
+            }
+        }
+    }
+
+    /// Remembers the columns that a type takes with it.
+    fn carry(&mut self, before: &Schema, after: &Schema, part: &Part, queue: &mut Vec<Part>) {
+        if !matches!(part.id.kind, Kind::Type | Kind::Domain) {
+            return;
+        }
+        for column in swap::columns_of(before, after, &part.id) {
+            let column = Part::object(&column.id);
+            self.carried.insert(column.clone(), part.clone());
+            queue.push(column);
+        }
+    }
+
+    /// What stands on something that goes or is disturbed has to go as well, and come back.
+    fn spread(&mut self, before: &Described, after: &Described, mut queue: Vec<Part>) {
+        let mut users: HashMap<&Part, Vec<&Part>> = HashMap::new();
+        for (part, on) in before.dependencies.pairs() {
+            users.entry(on).or_default().push(part);
+        }
+        let mut seen: BTreeSet<Part> = BTreeSet::new();
+        while let Some(part) = queue.pop() {
+            if !seen.insert(part.clone()) {
+                continue;
+            }
+            for user in users.get(&part).into_iter().flatten() {
+                if self.goes_with(before, after, &part, user) {
+                    self.altered.remove(*user);
+                    self.fates.insert((*user).clone(), Fate::Remade);
+                    seen.remove(*user);
+                    queue.push((*user).clone());
+                }
+            }
+        }
+    }
+
+    /// Whether a part that is kept or altered so far has to be made again because of what it stands on.
+    fn goes_with(&self, before: &Described, after: &Described, on: &Part, user: &Part) -> bool {
+        use Kind::{
+            AccessMethod, Attribute, Column, Constraint, Domain, Extension, ForeignTable, Index, Language, Schema,
+            Sequence, Statistics, Table, Type,
+        };
+        if !matches!(self.get(user), Fate::Kept | Fate::Altered) {
+            return false;
+        }
+        let goes = matches!(self.get(on), Fate::Dropped | Fate::Remade);
+        let is_child =
+            goes && is_holder(on.id.kind) && *user.id.parent == *on.id.name && user.id.schema == on.id.schema;
+        let retyped = on.id.kind == Column && !on.default && !goes;
+        let Some(object) = before.schema.get(&user.id) else { return false };
+        if is_child {
+            return true;
+        }
+        if user.default {
+            // The server casts the default along with its column, unless another one is wanted.
+            return user.id != on.id || goes || self.get(user) == Fate::Altered;
+        }
+        match user.id.kind {
+            Table | ForeignTable => goes && matches!(on.id.kind, Table | ForeignTable),
+            Column => object.fact("generated").is_some(),
+            Constraint if retyped => is_foreign_key(object) && !self.stays_comparable(before, after, on),
+            Index | Statistics if retyped => false,
+            Schema | Extension | Language | AccessMethod | Type | Domain | Attribute | Sequence => false,
+            _ => true,
+        }
+    }
+
+    fn stays_comparable(&self, before: &Described, after: &Described, column: &Part) -> bool {
+        let pair = before.schema.get(&column.id).zip(after.schema.get(&column.id));
+        !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| swap::stays_comparable(old, new))
+    }
+}
+
+pub(super) fn is_foreign_key(object: &Object) -> bool {
+    object.id.kind == Kind::Constraint && object.fact("definition").is_some_and(|text| text.starts_with("FOREIGN KEY"))
+}
+
+/// An object, and its default if it is a column with one.
+fn parts(object: &Object) -> Vec<Part> {
+    let has_default = object.id.kind == Kind::Column && object.fact("default").is_some();
+    [Part::object(&object.id)].into_iter().chain(has_default.then(|| Part::default_of(&object.id))).collect()
+}
+
+/// Whether these facts of a column change exactly as those of the same column of its table's
+/// parent do: the statement for that one does both.
+fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, facts: &[&str]) -> bool {
+    let inherited = |column: &Object| column.fact("inherited") == Some("only");
+    let parent = |schema: &Schema| {
+        let table = schema.get(&holder(&old.id, Kind::Table))?;
+        let parent = QualifiedName::parse(table.fact("parents")?.split(", ").next()?)?;
+        let id = Id { parent: parent.name().into(), ..named(Kind::Column, parent.schema(), &old.id.name) };
+        schema.get(&id).cloned()
+    };
+    let Some((was, is)) = parent(before).zip(parent(after)).filter(|_| inherited(old) && inherited(new)) else {
+        return false;
+    };
+    let differing = facts.iter().filter(|fact| **fact != "inherited" && old.fact(fact) != new.fact(fact));
+    differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact))
+}

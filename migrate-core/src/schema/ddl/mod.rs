@@ -1,0 +1,192 @@
+//! Statements that lead from one schema to another.
+//!
+//! First it is decided what happens to each part ([`fate`]): kept, made, dropped, altered in
+//! place, or dropped and made again because something below it changes. Then the statements are
+//! put into an order that the dependencies of both schemas allow ([`order`]). What the server
+//! does not know of, such as what the text of a function mentions, can still be wrong: whoever
+//! uses the statements runs them on a throw-away database and compares.
+
+mod alter;
+mod code;
+mod create;
+mod emit;
+mod far;
+mod fate;
+mod grant;
+mod name;
+mod order;
+mod remove;
+mod swap;
+mod table;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Schema;
+use super::object::{Fact, Id, Kind, Object};
+use super::read::Described;
+
+/// What leads from one schema to another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ddl {
+    /// The statements, in the order in which they have to be run.
+    pub statements: Vec<Statement>,
+    /// What no statement can be written for: its facts do not say enough, or hold a secret.
+    pub uncovered: Vec<Arc<Id>>,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text, without a semicolon at the end.
+    pub text: String,
+    /// What it endangers.
+    pub hazards: Vec<Hazard>,
+    /// When it can be run.
+    pub stage: Stage,
+}
+
+/// What a statement endangers, with a sentence about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hazard {
+    /// Data is lost.
+    DataLoss(String),
+    /// A table is written anew, and nobody can use it meanwhile.
+    Rewrite(String),
+    /// A lock is held for as long as a table takes to be read.
+    LongLock(String),
+}
+
+/// When a statement can be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// With the others, in one transaction.
+    Main,
+    /// Behind them, outside of a transaction.
+    Concurrent,
+    /// In a transaction that comes later, when no new row can break it.
+    Validate,
+}
+
+/// What the statements are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One script that can run in one transaction.
+    Whole,
+    /// As few locks as possible, in stages: indexes are built concurrently, constraints validated apart.
+    Online,
+}
+
+impl Statement {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main }
+    }
+
+    fn with(mut self, hazard: Hazard) -> Self {
+        self.hazards.push(hazard);
+        self
+    }
+
+    fn at(mut self, stage: Stage) -> Self {
+        self.stage = stage;
+        self
+    }
+}
+
+impl Hazard {
+    /// The word for its kind, and the sentence.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::DataLoss(what) => ("data is lost", what),
+            Self::Rewrite(what) => ("rewrite", what),
+            Self::LongLock(what) => ("long lock", what),
+        }
+    }
+}
+
+impl Ddl {
+    /// The statements of a stage as a script; what a statement endangers stands above it.
+    pub fn script(&self, stage: Stage) -> String {
+        let mut script = String::new();
+        for statement in self.statements.iter().filter(|statement| statement.stage == stage) {
+            for hazard in &statement.hazards {
+                let (kind, what) = hazard.parts();
+                script += &format!("-- {kind}: {what}\n");
+            }
+            script += &format!("{};\n", statement.text);
+        }
+        script
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+}
+
+/// The statements that lead from one schema to another. Who owns what is left alone: objects
+/// belong to whoever makes them.
+pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
+    let fates = fate::Fates::of(before, after);
+    let sides = Sides { before, after, fates: &fates, style };
+    let mut ddl = order::statements(&sides);
+    // A text that something else is compiled from may name what comes later.
+    let makes_code = |id: &Id| matches!(id.kind, Kind::Function | Kind::Procedure);
+    let made: Vec<Kind> = fates.made().map(|part| part.id.kind).collect();
+    let code = fates.made().any(|part| makes_code(&part.id));
+    if code && made.iter().any(|kind| matches!(kind, Kind::Table | Kind::View | Kind::MaterializedView)) {
+        ddl.statements.insert(0, Statement::new("SET LOCAL check_function_bodies = off"));
+    }
+    ddl
+}
+
+/// Both schemas, and what happens to each of their parts.
+struct Sides<'a> {
+    before: &'a Described,
+    after: &'a Described,
+    fates: &'a fate::Fates,
+    style: Style,
+}
+
+/// The roles that the privileges, policies and defaults of a schema name.
+pub fn roles(schema: &Schema) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    for object in schema.objects() {
+        let owner = owner_of(schema, object);
+        roles.extend(object.fact("grants").into_iter().flat_map(|list| grant::roles(list, owner)));
+        match object.id.kind {
+            Kind::Policy => {
+                let listed = object.fact("roles").unwrap_or_default().split(", ");
+                roles.extend(listed.filter(|role| !role.is_empty() && *role != "public").map(str::to_owned));
+            }
+            Kind::DefaultPrivileges => drop(roles.insert(far::whose(&object.id.name).0.to_owned())),
+            _ => {}
+        }
+    }
+    roles.retain(|role| !role.starts_with("pg_"));
+    roles
+}
+
+/// Who owns an object; a column belongs to whom its table does.
+fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
+    let of_table = || {
+        use Kind::{ForeignTable, MaterializedView, Table, View};
+        let holder = |kind| schema.get(&name::holder(&object.id, kind)).and_then(|table| table.fact("owner"));
+        [Table, View, MaterializedView, ForeignTable].into_iter().find_map(holder)
+    };
+    object.fact("owner").or_else(of_table).unwrap_or_default()
+}
+
+/// The same schema without who owns what and who gave which privilege: what can be compared
+/// between databases in which other roles are at work.
+pub fn unowned(schema: &Schema) -> Schema {
+    let plain = |object: &Arc<Object>| {
+        let owner = owner_of(schema, object);
+        let facts = object.facts.iter().filter(|fact| &*fact.name != "owner").map(|fact| match &*fact.name {
+            "grants" => Fact { name: fact.name.clone(), value: grant::unowned(&fact.value, owner).into() },
+            _ => fact.clone(),
+        });
+        Arc::new(Object { id: object.id.clone(), facts: facts.collect(), position: object.position })
+    };
+    Schema::default().with(schema.objects().map(plain))
+}

@@ -1,0 +1,76 @@
+//! What objects are called in SQL.
+
+use crate::ident::plain;
+use crate::schema::Schema;
+use crate::schema::object::{Id, Kind};
+
+/// A name with its schema.
+pub(super) fn qualified(id: &Id) -> String {
+    format!("{}.{}", plain(&id.schema), plain(&id.name))
+}
+
+/// The table, type or domain that an object belongs to.
+pub(super) fn parent(id: &Id) -> String {
+    format!("{}.{}", plain(&id.schema), plain(&id.parent))
+}
+
+/// An object as `COMMENT ON` and, for most kinds, `DROP` name it: `CONSTRAINT a ON s.t`.
+pub(super) fn phrase(schema: &Schema, id: &Id) -> String {
+    use Kind::*;
+    let word = id.kind.as_str().to_uppercase();
+    match id.kind {
+        Schema | Extension | Language | AccessMethod | Server | EventTrigger | Publication | Subscription => {
+            format!("{word} {}", plain(&id.name))
+        }
+        ForeignDataWrapper => format!("FOREIGN DATA WRAPPER {}", plain(&id.name)),
+        Attribute | Column => format!("COLUMN {}.{}", parent(id), plain(&id.name)),
+        Function | Procedure => format!("{word} {}({})", qualified(id), id.signature),
+        Aggregate if id.signature.is_empty() => format!("AGGREGATE {}(*)", qualified(id)),
+        Aggregate => format!("AGGREGATE {}({})", qualified(id), id.signature),
+        Operator => {
+            let none = if id.signature.contains(", ") { "" } else { "NONE, " };
+            format!("OPERATOR {}.{} ({none}{})", plain(&id.schema), id.name, id.signature)
+        }
+        OperatorFamily | OperatorClass => format!("{word} {} USING {}", qualified(id), plain(&id.signature)),
+        Cast => format!("CAST ({})", id.name),
+        Transform => format!("TRANSFORM FOR {} LANGUAGE {}", id.name, plain(&id.signature)),
+        UserMapping => format!("USER MAPPING FOR {} SERVER {}", role(&id.name), plain(&id.parent)),
+        Constraint if is_domain(schema, id) => format!("CONSTRAINT {} ON DOMAIN {}", plain(&id.name), parent(id)),
+        Constraint | Trigger | Rule | Policy => format!("{word} {} ON {}", plain(&id.name), parent(id)),
+        _ => format!("{word} {}", qualified(id)),
+    }
+}
+
+/// An object as `GRANT` names it.
+pub(super) fn grantable(schema: &Schema, id: &Id) -> String {
+    match id.kind {
+        Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => format!("TABLE {}", qualified(id)),
+        Kind::Aggregate => format!("FUNCTION {}({})", qualified(id), id.signature),
+        Kind::Domain => format!("TYPE {}", qualified(id)),
+        Kind::Server => format!("FOREIGN SERVER {}", plain(&id.name)),
+        _ => phrase(schema, id),
+    }
+}
+
+/// Whether what an object belongs to is a domain.
+pub(super) fn is_domain(schema: &Schema, id: &Id) -> bool {
+    schema.get(&holder(id, Kind::Domain)).is_some()
+}
+
+/// The name of what an object belongs to, if that is of this kind.
+pub(super) fn holder(id: &Id, kind: Kind) -> Id {
+    named(kind, &id.schema, &id.parent)
+}
+
+/// An object that its kind, schema and name identify.
+pub(super) fn named(kind: Kind, schema: &str, name: &str) -> Id {
+    Id { kind, schema: schema.into(), parent: "".into(), name: name.into(), signature: "".into() }
+}
+
+/// A role, or everybody.
+pub(super) fn role(name: &str) -> String {
+    match name {
+        "" | "public" => "PUBLIC".to_owned(),
+        name => plain(name),
+    }
+}

@@ -1,0 +1,333 @@
+//! The order of the statements: what stands on something is dropped before it and made behind it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::fate::{Fate, is_foreign_key};
+use super::name::{holder, named};
+use super::{Ddl, Sides, emit, remove, table};
+use crate::ident::QualifiedName;
+use crate::schema::Schema;
+use crate::schema::depend::{Part, is_holder};
+use crate::schema::object::{Kind, Object};
+
+/// What is done to a part; to alter it is to make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Act {
+    Drop,
+    Make,
+}
+
+type Node = (Act, Part);
+
+/// Where a node stands among those that could come next: what is dropped goes first, then by
+/// kind, with what belongs to a table behind the table, foreign keys behind all tables.
+type Key = (Act, u8, i16, Box<str>, Box<str>, Kind, Part);
+
+/// What has to come before what. A soft edge can be cut: a default or a foreign key then goes apart.
+#[derive(Default)]
+struct Graph {
+    nodes: BTreeMap<Node, Key>,
+    before: HashMap<Node, BTreeMap<Node, Option<Part>>>,
+    behind: HashMap<Node, Vec<Node>>,
+}
+
+/// All statements, in an order in which they can be run.
+pub(super) fn statements(sides: &Sides<'_>) -> Ddl {
+    let mut graph = Graph::of(sides);
+    let mut ddl = Ddl::default();
+    let mut late: BTreeMap<Part, BTreeSet<Node>> = BTreeMap::new();
+    let mut done: BTreeSet<Node> = BTreeSet::new();
+    let mut ready: BTreeSet<(Key, Node)> = BTreeSet::new();
+    for (node, key) in &graph.nodes {
+        if graph.before.get(node).is_none_or(BTreeMap::is_empty) {
+            ready.insert((key.clone(), node.clone()));
+        }
+    }
+    while done.len() < graph.nodes.len() {
+        let node = match ready.pop_first() {
+            Some((_, node)) => node,
+            None => graph.cut(sides, &done, &mut late, &mut ddl),
+        };
+        if !done.insert(node.clone()) {
+            continue;
+        }
+        emit(sides, &node, &late, &mut ddl);
+        for next in graph.behind.remove(&node).unwrap_or_default() {
+            let Some(waits) = graph.before.get_mut(&next) else { continue };
+            if waits.remove(&node).is_some() && waits.is_empty() && !done.contains(&next) {
+                ready.extend(graph.nodes.get(&next).map(|key| (key.clone(), next.clone())));
+            }
+        }
+        let now: Vec<Part> =
+            late.iter().filter(|(_, needs)| needs.is_subset(&done)).map(|(part, _)| part.clone()).collect();
+        for part in now {
+            late.remove(&part);
+            ddl.statements.extend(emit::made(sides, &part, &|_| false).unwrap_or_default());
+        }
+    }
+    ddl
+}
+
+fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<Node>>, ddl: &mut Ddl) {
+    match act {
+        Act::Drop => ddl.statements.extend(emit::dropped(sides, part)),
+        Act::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
+            Some(statements) => ddl.statements.extend(statements),
+            None => ddl.uncovered.push(part.id.clone()),
+        },
+    }
+}
+
+impl Graph {
+    fn of(sides: &Sides<'_>) -> Self {
+        let mut graph = Self::default();
+        let hosts = Hosts::of(sides);
+        for (part, fate) in sides.fates.iter() {
+            if matches!(fate, Fate::Dropped | Fate::Remade) {
+                graph.node(sides, &hosts.dropped(part));
+            }
+            if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) {
+                graph.node(sides, &hosts.made(part));
+            }
+            if fate == Fate::Remade {
+                graph.edge(&hosts.dropped(part), &hosts.made(part), None);
+            }
+        }
+        graph.dependencies(sides, &hosts);
+        graph.names(sides, &hosts);
+        graph.partitions(sides, &hosts);
+        graph
+    }
+
+    fn node(&mut self, sides: &Sides<'_>, node: &Node) {
+        if !self.nodes.contains_key(node) {
+            self.nodes.insert(node.clone(), key(sides, node));
+        }
+    }
+
+    fn edge(&mut self, first: &Node, then: &Node, soft: Option<Part>) {
+        if first == then || !self.nodes.contains_key(first) || !self.nodes.contains_key(then) {
+            return;
+        }
+        let waits = self.before.entry(then.clone()).or_default();
+        match waits.get_mut(first) {
+            // What is hard once stays hard.
+            Some(known) => *known = known.take().filter(|_| soft.is_some()),
+            None => {
+                waits.insert(first.clone(), soft);
+                self.behind.entry(first.clone()).or_default().push(then.clone());
+            }
+        }
+    }
+
+    fn dependencies(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let fate = |part: &Part| sides.fates.get(part);
+        let makes = |part: &Part| matches!(fate(part), Fate::Made | Fate::Remade | Fate::Altered);
+        let drops = |part: &Part| matches!(fate(part), Fate::Dropped | Fate::Remade);
+        for (user, on) in sides.after.dependencies.pairs() {
+            let on = sides.fates.carried(on).unwrap_or(on);
+            if makes(user) && makes(on) {
+                let folded = user.default && hosts.made(user).1 != *user;
+                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| user.clone()));
+            }
+        }
+        for (user, on) in sides.before.dependencies.pairs() {
+            let on = sides.fates.carried(on).unwrap_or(on);
+            if drops(user) {
+                let folded = hosts.dropped(user).1 != *user
+                    && sides.before.schema.get(&user.id).is_some_and(|object| is_foreign_key(object));
+                if drops(on) {
+                    self.edge(&hosts.dropped(user), &hosts.dropped(on), folded.then(|| user.clone()));
+                } else if fate(on) == Fate::Altered {
+                    self.edge(&hosts.dropped(user), &hosts.made(on), None);
+                }
+            } else if fate(user) == Fate::Altered && fate(on) == Fate::Dropped {
+                self.edge(&hosts.made(user), &hosts.dropped(on), None);
+            }
+        }
+    }
+
+    /// What takes the name of something that goes comes behind it.
+    fn names(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let name = |part: &Part| (part.id.schema.clone(), part.id.parent.clone(), part.id.name.clone());
+        let mut gone: HashMap<_, Vec<&Part>> = HashMap::new();
+        for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default) {
+            if matches!(fate, Fate::Dropped | Fate::Remade) {
+                gone.entry(name(part)).or_default().push(part);
+            }
+        }
+        for part in sides.fates.made().filter(|part| !part.default) {
+            for old in gone.get(&name(part)).into_iter().flatten().filter(|old| **old != part) {
+                self.edge(&hosts.dropped(old), &hosts.made(part), None);
+            }
+        }
+    }
+
+    /// The keys and indexes of a partitioned table come behind its partitions, which would
+    /// otherwise get theirs with it, under names of the server's choice.
+    fn partitions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let schema = &sides.after.schema;
+        let mut parts: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
+        for part in sides.fates.made().filter(|part| part.id.kind == Kind::Table) {
+            let parents = schema.get(&part.id).and_then(|table| table.fact("parents")).unwrap_or_default();
+            for parent in parents.split(", ").filter_map(QualifiedName::parse) {
+                parts.entry(parent).or_default().push(hosts.made(part));
+            }
+        }
+        for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
+            let Some(object) = schema.get(&part.id).filter(|object| table::is_own_index_of_partitioned(schema, object))
+            else {
+                continue;
+            };
+            let table = QualifiedName::new(&*object.id.schema, &*object.id.parent);
+            for child in parts.get(&table).into_iter().flatten() {
+                self.edge(child, &hosts.made(part), None);
+            }
+        }
+    }
+
+    /// Cuts soft edges of a circle; where there are none, the next node has to do.
+    fn cut(
+        &mut self,
+        sides: &Sides<'_>,
+        done: &BTreeSet<Node>,
+        late: &mut BTreeMap<Part, BTreeSet<Node>>,
+        ddl: &mut Ddl,
+    ) -> Node {
+        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| !done.contains(*node)).collect();
+        let soft = |node: &Node| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
+        let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
+        let next = next.or_else(|| open.iter().min_by_key(|(_, key)| *key)).map(|(node, _)| (*node).clone());
+        let Some(next) = next else { return (Act::Make, Part::object(&named(Kind::Schema, "", "").into())) };
+        for (first, part) in self.before.remove(&next).unwrap_or_default() {
+            match part {
+                Some(default) if next.0 == Act::Make => {
+                    late.entry(default).or_default().extend([first, next.clone()]);
+                }
+                Some(key) => {
+                    let object = sides.before.schema.get(&key.id);
+                    ddl.statements.extend(object.into_iter().flat_map(|key| remove::object(&sides.before.schema, key)));
+                }
+                None => {}
+            }
+        }
+        next
+    }
+}
+
+/// Which parts are made or dropped along with another one.
+struct Hosts {
+    made: HashMap<Part, Part>,
+    dropped: HashMap<Part, Part>,
+}
+
+impl Hosts {
+    fn of(sides: &Sides<'_>) -> Self {
+        let mut hosts = Self { made: HashMap::new(), dropped: HashMap::new() };
+        for (part, fate) in sides.fates.iter() {
+            if matches!(fate, Fate::Made | Fate::Remade)
+                && let Some(host) = host(&sides.after.schema, part, Act::Make, &|host| {
+                    matches!(sides.fates.get(host), Fate::Made | Fate::Remade)
+                })
+            {
+                hosts.made.insert(part.clone(), host);
+            }
+            if matches!(fate, Fate::Dropped | Fate::Remade)
+                && let Some(host) = host(&sides.before.schema, part, Act::Drop, &|host| {
+                    matches!(sides.fates.get(host), Fate::Dropped | Fate::Remade)
+                })
+            {
+                hosts.dropped.insert(part.clone(), host);
+            }
+        }
+        hosts
+    }
+
+    fn made(&self, part: &Part) -> Node {
+        (Act::Make, end(&self.made, part))
+    }
+
+    fn dropped(&self, part: &Part) -> Node {
+        (Act::Drop, end(&self.dropped, part))
+    }
+}
+
+fn end(hosts: &HashMap<Part, Part>, part: &Part) -> Part {
+    let mut at = part;
+    // A default is with its column, and that with its table.
+    for _ in 0..4 {
+        match hosts.get(at) {
+            Some(host) => at = host,
+            None => break,
+        }
+    }
+    at.clone()
+}
+
+/// What a part is made or dropped along with, if that happens.
+fn host(schema: &Schema, part: &Part, act: Act, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
+    let column = Part::object(&part.id);
+    if part.default {
+        return Some(column).filter(|column| happens(column));
+    }
+    let object = schema.get(&part.id)?;
+    let folded = act == Act::Drop || matches!(part.id.kind, Kind::Column | Kind::Attribute);
+    let holder = folded.then(|| holder_of(schema, object)).flatten().filter(|holder| happens(holder));
+    let owner = (act == Act::Drop || table::is_identity(object)).then(|| owner_of(schema, object, happens)).flatten();
+    let parent_index = || {
+        let parent = QualifiedName::parse(object.fact("attached to")?)?;
+        let index = schema.objects().find(|one| {
+            matches!(one.id.kind, Kind::Index | Kind::Constraint)
+                && *one.id.schema == *parent.schema()
+                && *one.id.name == *parent.name()
+        });
+        index.map(|index| Part::object(&index.id)).filter(|index| happens(index))
+    };
+    holder.or(owner).or_else(|| if act == Act::Drop { parent_index() } else { None })
+}
+
+/// The table, view, type or server that an object belongs to.
+fn holder_of(schema: &Schema, object: &Object) -> Option<Part> {
+    if object.id.parent.is_empty() {
+        return None;
+    }
+    use Kind::{Domain, ForeignTable, MaterializedView, Server, Table, Type, View};
+    let kinds = [Table, View, MaterializedView, ForeignTable, Type, Domain];
+    let found = kinds.into_iter().find_map(|kind| schema.get(&holder(&object.id, kind)));
+    let found = found.or_else(|| schema.get(&named(Server, "", &object.id.parent)));
+    found.map(|holder| Part::object(&holder.id)).filter(|part| is_holder(part.id.kind))
+}
+
+/// The column that a sequence belongs to, or its table.
+fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
+    let (of, column) = table::owner(object)?;
+    let table = schema.get(&named(Kind::Table, of.schema(), of.name()))?;
+    let id = crate::schema::object::Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+    let column = schema.get(&id).map(|column| Part::object(&column.id));
+    let table = Part::object(&table.id);
+    if happens(&table) { Some(table) } else { column.filter(|column| happens(column)) }
+}
+
+fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
+    let schema = if *act == Act::Drop { &sides.before.schema } else { &sides.after.schema };
+    let object = schema.get(&part.id);
+    let holder = object.and_then(|object| holder_of(schema, object));
+    let id = holder.as_ref().map_or(&part.id, |holder| &holder.id);
+    let group = match part.id.kind {
+        // It would hear of everything that is done.
+        Kind::EventTrigger => 2,
+        Kind::Publication | Kind::DefaultPrivileges => 1,
+        _ => u8::from(object.is_some_and(|object| is_foreign_key(object))),
+    };
+    let rank = rank(id.kind);
+    let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
+    (*act, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, part.clone())
+}
+
+/// Code comes behind the tables, for its text may name them.
+fn rank(kind: Kind) -> i16 {
+    use Kind::{Aggregate, Cast, Function, Operator, OperatorClass, OperatorFamily, Procedure, Transform};
+    let is_code =
+        matches!(kind, Function | Procedure | Aggregate | Operator | OperatorFamily | OperatorClass | Cast | Transform);
+    if is_code { Kind::ForeignTable as i16 * 2 + 1 } else { kind as i16 * 2 }
+}

@@ -1,0 +1,38 @@
+//! Statements that remove an object.
+
+use super::far;
+use super::name::{is_domain, parent, phrase};
+use super::{Hazard, Statement};
+use crate::ident::plain;
+use crate::schema::Schema;
+use crate::schema::object::{Kind, Object};
+
+/// The statements that remove an object; what belongs to it goes along.
+pub(super) fn object(schema: &Schema, object: &Object) -> Vec<Statement> {
+    let id = &object.id;
+    let (table, name) = (parent(id), plain(&id.name));
+    let text = match id.kind {
+        Kind::Column if object.fact("generated").is_none() => {
+            let what = format!("the values of {id}");
+            return vec![
+                Statement::new(format!("ALTER TABLE {table} DROP COLUMN {name}")).with(Hazard::DataLoss(what)),
+            ];
+        }
+        Kind::Column => format!("ALTER TABLE {table} DROP COLUMN {name}"),
+        Kind::Attribute => format!("ALTER TYPE {table} DROP ATTRIBUTE {name}"),
+        Kind::Constraint if is_domain(schema, id) => format!("ALTER DOMAIN {table} DROP CONSTRAINT {name}"),
+        Kind::Constraint => format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
+        Kind::DefaultPrivileges => {
+            let texts = far::default_privileges(&id.name, object.fact("grants"), None);
+            return texts.into_iter().map(Statement::new).collect();
+        }
+        _ => format!("DROP {}", phrase(schema, id)),
+    };
+    let statement = Statement::new(text);
+    vec![match id.kind {
+        Kind::Table => statement.with(Hazard::DataLoss(format!("the rows of {id}"))),
+        Kind::Sequence => statement.with(Hazard::DataLoss(format!("where {id} stood"))),
+        Kind::Attribute => statement.with(Hazard::DataLoss(format!("the values of {id}"))),
+        _ => statement,
+    }]
+}

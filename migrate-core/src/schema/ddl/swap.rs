@@ -1,0 +1,178 @@
+//! Types that columns have: another one takes the place of the old one, and the values are carried over.
+
+use super::alter::Change;
+use super::name::{parent, phrase, qualified};
+use super::{Hazard, Statement, create};
+use crate::ident::{QualifiedName, literal, plain};
+use crate::schema::Schema;
+use crate::schema::object::{Id, Kind, Object};
+
+type Facts<'a> = [(&'a str, Option<&'a str>, Option<&'a str>)];
+
+/// How a type or a domain becomes another one of its name.
+pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old: &Object, new: &Object) -> Change {
+    let name = phrase(after, &new.id);
+    let mut statements = Vec::new();
+    for (fact, was, now) in differing {
+        let text = match (new.id.kind, *fact) {
+            (Kind::Domain, "default") => {
+                format!("ALTER {name} {}", now.map_or("DROP DEFAULT".into(), |v| format!("SET DEFAULT {v}")))
+            }
+            (Kind::Domain, "not null") => {
+                format!("ALTER {name} {} NOT NULL", if now.is_some() { "SET" } else { "DROP" })
+            }
+            (Kind::Type, "labels") => match added(was.unwrap_or_default(), now.unwrap_or_default()) {
+                Some(added) if !is_used(after, &new.id, &added) => {
+                    statements.extend(
+                        added
+                            .iter()
+                            .map(|(label, place)| Statement::new(format!("ALTER {name} ADD VALUE {label}{place}"))),
+                    );
+                    continue;
+                }
+                _ => return swapped(before, after, old, new),
+            },
+            _ => return swapped(before, after, old, new),
+        };
+        statements.push(Statement::new(text));
+    }
+    Change::InPlace { statements, disturbs: false }
+}
+
+/// The labels of an enum that are new, each with where it goes; `None` where others went or moved.
+fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
+    let (was, now) = (labels(was), labels(now));
+    let kept: Vec<&String> = now.iter().filter(|label| was.contains(label)).collect();
+    if !kept.iter().copied().eq(&was) {
+        return None;
+    }
+    let mut added = Vec::new();
+    for (at, label) in now.iter().enumerate().filter(|(_, label)| !was.contains(label)) {
+        let place = match at.checked_sub(1).and_then(|before| now.get(before)) {
+            Some(_) if was.is_empty() => String::new(),
+            Some(before) => format!(" AFTER {before}"),
+            None => was.first().map_or(String::new(), |first| format!(" BEFORE {first}")),
+        };
+        added.push((label.clone(), place));
+    }
+    // At the end is where they go anyhow.
+    if let Some(first) = now.len().checked_sub(added.len())
+        && now[..first] == was
+    {
+        added.iter_mut().for_each(|(_, place)| place.clear());
+    }
+    Some(added)
+}
+
+/// The literals of a list of labels.
+pub(super) fn labels(list: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut rest = list;
+    while let Some((_, inside)) = rest.split_once('\'') {
+        let Some((label, after)) = crate::ident::quoted(inside, '\'') else { break };
+        all.push(literal(&label));
+        rest = after;
+    }
+    all
+}
+
+/// Whether a new label stands in a text of the new schema: in the transaction that adds it, it cannot be used.
+fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bool {
+    let casts: Vec<String> = added.iter().map(|(label, _)| format!("{label}::{}", qualified(id))).collect();
+    let facts = after.objects().flat_map(|object| &object.facts);
+    let mut texts =
+        facts.filter(|fact| matches!(&*fact.name, "default" | "definition" | "using" | "check" | "generated"));
+    texts.any(|fact| casts.iter().any(|cast| fact.value.contains(cast.as_str())))
+}
+
+/// The columns of tables that have a type, or an array of it, in both schemas.
+pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
+    let name = QualifiedName::new(&*kind.schema, &*kind.name);
+    let element = |of: &str| QualifiedName::parse(of.trim_end_matches("[]"));
+    let is_ours = |object: &&Object| object.fact("type").and_then(element).is_some_and(|of| of == name);
+    let in_table = |object: &&Object| after.get(&super::name::holder(&object.id, Kind::Table)).is_some();
+    let columns = before.objects().map(|object| &**object).filter(|object| object.id.kind == Kind::Column);
+    let kept = |object: &&Object| after.get(&object.id).is_some_and(|new| new.fact("type") == object.fact("type"));
+    columns.filter(is_ours).filter(in_table).filter(kept).collect()
+}
+
+/// The new type takes the place of the old one; where no column has it, it is simply made anew.
+fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
+    let columns = columns_of(before, after, &new.id);
+    if columns.is_empty() {
+        return Change::Remake;
+    }
+    let Some(made) = create::object(after, new) else { return Change::Remake };
+    let aside = plain(&format!("{}__old", new.id.name));
+    let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
+    let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();
+    for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
+        statements.push(carried(column, new));
+    }
+    statements.push(Statement::new(format!(
+        "DROP {} {}.{aside}",
+        new.id.kind.as_str().to_uppercase(),
+        plain(&new.id.schema)
+    )));
+    Change::InPlace { statements, disturbs: true }
+}
+
+/// Carries the values of a column over to the new type of the same name.
+fn carried(column: &Object, new: &Object) -> Statement {
+    let (table, name, of) = (parent(&column.id), plain(&column.id.name), column.fact("type").unwrap_or_default());
+    let array = if of.ends_with("[]") { "[]" } else { "" };
+    let using = match new.id.kind {
+        Kind::Domain => format!("{name}::{}{array}::{of}", new.fact("type").unwrap_or("text")),
+        _ => format!("{name}::text{array}::{of}"),
+    };
+    let text = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of} USING {using}");
+    Statement::new(text).with(Hazard::Rewrite(format!("table {table} is written anew")))
+}
+
+/// Gives a column another type.
+pub(super) fn retype(old: &Object, new: &Object) -> Statement {
+    let (table, name) = (parent(&new.id), plain(&new.id.name));
+    let (from, to) = (old.fact("type").unwrap_or("text"), new.fact("type").unwrap_or("text"));
+    let collation = new.fact("collation").map_or(String::new(), |name| format!(" COLLATE {name}"));
+    let using = if is_assigned(from, to) { String::new() } else { format!(" USING {name}::{to}") };
+    let statement = Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to}{collation}{using}"));
+    match is_binary(from, to) {
+        true => statement,
+        false => statement.with(Hazard::Rewrite(format!("table {table} is written anew"))),
+    }
+}
+
+/// A type without what is in brackets behind it.
+fn base(of: &str) -> &str {
+    of.split('(').next().unwrap_or(of).trim()
+}
+
+/// What one is assigned to another without a cast, in groups; anything can be assigned to a text.
+const TEXTS: [&str; 4] = ["text", "character varying", "character", "name"];
+const NUMBERS: [&str; 6] = ["smallint", "integer", "bigint", "numeric", "real", "double precision"];
+const WHOLE: [&str; 3] = ["smallint", "integer", "bigint"];
+
+fn is_assigned(from: &str, to: &str) -> bool {
+    let (from, to) = (base(from), base(to));
+    let time = |of: &str| of.starts_with("timestamp") || of == "date";
+    let json = |of: &str| of == "json" || of == "jsonb";
+    from == to
+        || TEXTS.contains(&to)
+        || (NUMBERS.contains(&from) && NUMBERS.contains(&to))
+        || (time(from) && time(to))
+        || (json(from) && json(to))
+}
+
+/// Whether the values on disk are the same in both types, and every value of the first is one of the second.
+fn is_binary(from: &str, to: &str) -> bool {
+    let limit = |of: &str| of.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.parse::<u32>().ok());
+    let text = |of: &str| matches!(base(of), "text" | "character varying");
+    text(from) && text(to) && limit(to).is_none_or(|to| limit(from).is_some_and(|from| from <= to))
+}
+
+/// Whether a foreign key between columns of these types stays, whichever is changed first.
+pub(super) fn stays_comparable(old: &Object, new: &Object) -> bool {
+    let whole = |object: &Object| object.fact("type").is_some_and(|of| WHOLE.contains(&of));
+    let text = |object: &Object| object.fact("type").is_some_and(|of| TEXTS.contains(&base(of)));
+    (whole(old) && whole(new)) || (text(old) && text(new))
+}
