@@ -1,5 +1,7 @@
 //! Statements from one schema to another: applied to the first they give the second, and the way back as well.
 
+use std::path::Path;
+
 use futures_util::StreamExt;
 use migrate_core::Database;
 use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
@@ -85,4 +87,34 @@ async fn everything_is_made_from_nothing_and_removed_again() {
     let made = describe(&database).await;
     assert_eq!(leads(&database, &made, &nothing).await, None);
     assert_eq!(leads(&database, &nothing, &nothing).await, None);
+}
+
+/// Two schemas, in a folder: the way from the first one to the second and back, with the rows of the first.
+async fn pair(folder: &Path) -> Option<String> {
+    let make = async |file: &str| {
+        let database = TestDatabase::create().await.unwrap();
+        execute(&mut connect(&database).await, &std::fs::read_to_string(folder.join(file)).unwrap()).await;
+        database
+    };
+    let (first, second) = (make("a.sql").await, make("b.sql").await);
+    let (a, b) = (describe(&first).await, describe(&second).await);
+    let wrong = match leads(&first, &a, &b).await {
+        Some(wrong) => Some(format!("a to b: {wrong}")),
+        None => leads(&first, &describe(&first).await, &a).await.map(|wrong| format!("b to a: {wrong}")),
+    };
+    let from_b = match wrong {
+        None => leads(&second, &b, &a).await.map(|wrong| format!("from b as it was made: {wrong}")),
+        wrong => wrong,
+    };
+    from_b.map(|wrong| format!("{}\n{wrong}\n", folder.display()))
+}
+
+#[tokio::test]
+async fn one_schema_becomes_another() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/ddl");
+    let folders: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(folders.len() > 20);
+    let outcomes = futures_util::stream::iter(&folders).map(|folder| pair(folder)).buffer_unordered(4);
+    let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), folders.len(), wrong.join("\n"));
 }

@@ -85,7 +85,7 @@ SELECT 0, 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', own.n
        jsonb_build_object('owner', pg_get_userbyid(c.cfgowner),
            'parser', (SELECT quote_ident(n.nspname) || '.' || quote_ident(p.prsname)
                       FROM pg_ts_parser p JOIN pg_namespace n ON n.oid = p.prsnamespace WHERE p.oid = c.cfgparser),
-           'mappings', (SELECT json_object_agg(t.alias, t.dictionaries ORDER BY t.alias)
+           'mappings', (SELECT string_agg(t.alias || ' ' || t.dictionaries, '; ' ORDER BY t.alias)
                         FROM (SELECT a.alias, string_agg(m.mapdict::regdictionary::text, ', ' ORDER BY m.mapseqno) AS dictionaries
                               FROM pg_ts_config_map m JOIN ts_token_type(c.cfgparser) a ON a.tokid = m.maptokentype
                               WHERE m.mapcfg = c.oid GROUP BY a.alias) t))

@@ -29,7 +29,10 @@ impl<'a> Differing<'a> {
         names.dedup();
         let wanted = |name: &&str| !APART.contains(name) && !name.starts_with("security label");
         let pairs = names.into_iter().filter(wanted).map(|name| (name, old.fact(name), new.fact(name)));
-        Self(pairs.filter(|(_, old, new)| old != new).collect())
+        let mut all: Vec<_> = pairs.filter(|(_, old, new)| old != new).collect();
+        // A column becomes NOT NULL before it becomes an identity.
+        all.sort_by_key(|(name, old, _)| *name == "identity" && old.is_none());
+        Self(all)
     }
 
     fn has(&self, name: &str) -> bool {

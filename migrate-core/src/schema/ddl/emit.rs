@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
-use super::name::{grantable, holder, parent, phrase};
+use super::name::{grantable, holder, parent, phrase, qualified};
 use super::{Hazard, Sides, Stage, Statement, Style, create, grant, owner_of, remove, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
@@ -20,7 +20,14 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     }
     let by_parent =
         object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || table::is_identity(object);
+    let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
     if by_parent { Vec::new() } else { remove::object(schema, object) }
+}
+
+/// The statement that gives a sequence to its column.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Option<Statement> {
+    let by = sides.after.schema.get(&part.id)?.fact("owned by")?;
+    Some(Statement::new(format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&part.id))))
 }
 
 /// The statements that make or alter a part, or `None` where there are none. The defaults that are `late` come later.
@@ -47,6 +54,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         }
         Kind::Trigger if !create::comes_alone(object) => Vec::new(),
         Kind::Sequence if table::is_identity(object) => Vec::new(),
+        Kind::Constraint if sides.fates.is_of_swapped(&object.id) => Vec::new(),
         Kind::Index | Kind::Constraint => on_table(sides, object, create::object(schema, object)?),
         _ => plain_ones(create::object(schema, object)?),
     };
@@ -58,7 +66,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
 }
 
 fn has_members(kind: Kind) -> bool {
-    matches!(kind, Kind::Table | Kind::ForeignTable | Kind::Type)
+    matches!(kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Type)
 }
 
 fn plain_ones(texts: Vec<String>) -> Vec<Statement> {

@@ -32,11 +32,9 @@ pub(super) fn dictionary(schema: &Schema, object: &Object) -> Option<String> {
 pub(super) fn configuration(schema: &Schema, object: &Object) -> Option<Vec<String>> {
     let name = phrase(schema, &object.id);
     let mut all = vec![format!("CREATE {name} (PARSER = {})", object.fact("parser")?)];
-    let mappings: serde_json::Map<String, serde_json::Value> =
-        object.fact("mappings").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    for (token, dictionaries) in &mappings {
-        let token = plain(token);
-        all.push(format!("ALTER {name} ADD MAPPING FOR {token} WITH {}", dictionaries.as_str()?));
+    let mappings = object.fact("mappings").into_iter().flat_map(|list| list.split("; "));
+    for (token, dictionaries) in mappings.filter_map(|mapping| mapping.split_once(' ')) {
+        all.push(format!("ALTER {name} ADD MAPPING FOR {} WITH {dictionaries}", plain(token)));
     }
     Some(all)
 }

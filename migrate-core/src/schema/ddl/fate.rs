@@ -50,6 +50,11 @@ impl Fates {
         self.altered.get(part).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether this belongs to a domain in whose place another one comes, with all its constraints.
+    pub(super) fn is_of_swapped(&self, id: &Id) -> bool {
+        self.carried.values().any(|kind| kind.id.schema == id.schema && kind.id.name == id.parent)
+    }
+
     /// The type with which a column is carried over.
     pub(super) fn carried(&self, part: &Part) -> Option<&Part> {
         self.carried.get(part)

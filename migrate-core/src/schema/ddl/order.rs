@@ -4,30 +4,32 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fate::{Fate, is_foreign_key};
 use super::name::{holder, named};
-use super::{Ddl, Sides, emit, remove, table};
+use super::{Ddl, Sides, emit, table};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::{Part, is_holder};
-use crate::schema::object::{Kind, Object};
+use crate::schema::object::{Id, Kind, Object};
 
 /// What is done to a part; to alter it is to make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Act {
     Drop,
     Make,
+    /// A sequence is given to its column, when both are there.
+    Give,
 }
 
 type Node = (Act, Part);
 
 /// Where a node stands among those that could come next: what is dropped goes first, then by
 /// kind, with what belongs to a table behind the table, foreign keys behind all tables.
-type Key = (Act, u8, i16, Box<str>, Box<str>, Kind, Part);
+type Key = (bool, u8, i16, Box<str>, Box<str>, Kind, Part);
 
-/// What has to come before what. A soft edge can be cut: a default or a foreign key then goes apart.
+/// What has to come before what. A soft edge can be cut: a default or a part of a table then goes apart.
 #[derive(Default)]
 struct Graph {
     nodes: BTreeMap<Node, Key>,
-    before: HashMap<Node, BTreeMap<Node, Option<Part>>>,
+    before: HashMap<Node, BTreeMap<Node, Option<BTreeSet<Part>>>>,
     behind: HashMap<Node, Vec<Node>>,
 }
 
@@ -75,6 +77,7 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
             Some(statements) => ddl.statements.extend(statements),
             None => ddl.uncovered.push(part.id.clone()),
         },
+        Act::Give => ddl.statements.extend(emit::given(sides, part)),
     }
 }
 
@@ -96,6 +99,7 @@ impl Graph {
         graph.dependencies(sides, &hosts);
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
+        graph.owners(sides, &hosts);
         graph
     }
 
@@ -112,9 +116,14 @@ impl Graph {
         let waits = self.before.entry(then.clone()).or_default();
         match waits.get_mut(first) {
             // What is hard once stays hard.
-            Some(known) => *known = known.take().filter(|_| soft.is_some()),
+            Some(known) => match (known.as_mut(), soft) {
+                (Some(parts), Some(part)) => {
+                    parts.insert(part);
+                }
+                _ => *known = None,
+            },
             None => {
-                waits.insert(first.clone(), soft);
+                waits.insert(first.clone(), soft.map(|part| BTreeSet::from([part])));
                 self.behind.entry(first.clone()).or_default().push(then.clone());
             }
         }
@@ -134,8 +143,7 @@ impl Graph {
         for (user, on) in sides.before.dependencies.pairs() {
             let on = sides.fates.carried(on).unwrap_or(on);
             if drops(user) {
-                let folded = hosts.dropped(user).1 != *user
-                    && sides.before.schema.get(&user.id).is_some_and(|object| is_foreign_key(object));
+                let folded = hosts.dropped(user).1 != *user && goes_alone(user);
                 if drops(on) {
                     self.edge(&hosts.dropped(user), &hosts.dropped(on), folded.then(|| user.clone()));
                 } else if fate(on) == Fate::Altered {
@@ -143,6 +151,24 @@ impl Graph {
                 }
             } else if fate(user) == Fate::Altered && fate(on) == Fate::Dropped {
                 self.edge(&hosts.made(user), &hosts.dropped(on), None);
+            }
+        }
+    }
+
+    /// A sequence that is made is given to its column.
+    fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let schema = &sides.after.schema;
+        for part in sides.fates.made().filter(|part| part.id.kind == Kind::Sequence) {
+            let Some(sequence) = schema.get(&part.id).filter(|sequence| !table::is_identity(sequence)) else {
+                continue;
+            };
+            let Some((of, column)) = table::owner(sequence) else { continue };
+            let node = (Act::Give, part.clone());
+            self.node(sides, &node);
+            self.edge(&hosts.made(part), &node, None);
+            let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+            if let Some(column) = schema.get(&column) {
+                self.edge(&hosts.made(&Part::object(&column.id)), &node, None);
             }
         }
     }
@@ -199,20 +225,22 @@ impl Graph {
         let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
         let next = next.or_else(|| open.iter().min_by_key(|(_, key)| *key)).map(|(node, _)| (*node).clone());
         let Some(next) = next else { return (Act::Make, Part::object(&named(Kind::Schema, "", "").into())) };
-        for (first, part) in self.before.remove(&next).unwrap_or_default() {
-            match part {
-                Some(default) if next.0 == Act::Make => {
-                    late.entry(default).or_default().extend([first, next.clone()]);
+        for (first, parts) in self.before.remove(&next).unwrap_or_default() {
+            for part in parts.into_iter().flatten() {
+                match next.0 {
+                    Act::Make => late.entry(part).or_default().extend([first.clone(), next.clone()]),
+                    _ => ddl.statements.extend(emit::dropped(sides, &part)),
                 }
-                Some(key) => {
-                    let object = sides.before.schema.get(&key.id);
-                    ddl.statements.extend(object.into_iter().flat_map(|key| remove::object(&sides.before.schema, key)));
-                }
-                None => {}
             }
         }
         next
     }
+}
+
+/// Whether a part of a table can be dropped before the table is.
+fn goes_alone(part: &Part) -> bool {
+    use Kind::{Constraint, Index, Policy, Rule, Statistics, Trigger};
+    part.default || matches!(part.id.kind, Constraint | Index | Policy | Rule | Statistics | Trigger)
 }
 
 /// Which parts are made or dropped along with another one.
@@ -302,7 +330,7 @@ fn holder_of(schema: &Schema, object: &Object) -> Option<Part> {
 fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
     let (of, column) = table::owner(object)?;
     let table = schema.get(&named(Kind::Table, of.schema(), of.name()))?;
-    let id = crate::schema::object::Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+    let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
     let column = schema.get(&id).map(|column| Part::object(&column.id));
     let table = Part::object(&table.id);
     if happens(&table) { Some(table) } else { column.filter(|column| happens(column)) }
@@ -311,7 +339,10 @@ fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -
 fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
     let schema = if *act == Act::Drop { &sides.before.schema } else { &sides.after.schema };
     let object = schema.get(&part.id);
-    let holder = object.and_then(|object| holder_of(schema, object));
+    let holder = object.and_then(|object| match act {
+        Act::Give => owner_of(schema, object, &|part| part.id.kind == Kind::Table),
+        _ => holder_of(schema, object),
+    });
     let id = holder.as_ref().map_or(&part.id, |holder| &holder.id);
     let group = match part.id.kind {
         // It would hear of everything that is done.
@@ -321,7 +352,7 @@ fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
     };
     let rank = rank(id.kind);
     let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
-    (*act, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, part.clone())
+    (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, part.clone())
 }
 
 /// Code comes behind the tables, for its text may name them.

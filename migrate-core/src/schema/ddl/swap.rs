@@ -102,7 +102,9 @@ fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Chang
     if columns.is_empty() {
         return Change::Remake;
     }
-    let Some(made) = create::object(after, new) else { return Change::Remake };
+    let Some(mut made) = create::object(after, new) else { return Change::Remake };
+    // What has a domain in an array cannot get another constraint later.
+    made.extend(after.children(&new.id, Kind::Constraint).filter_map(|one| create::object(after, one)).flatten());
     let aside = plain(&format!("{}__old", new.id.name));
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
     let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();

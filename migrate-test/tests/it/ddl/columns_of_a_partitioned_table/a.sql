@@ -1,0 +1,2 @@
+CREATE TABLE events (id int, at date NOT NULL, gone text) PARTITION BY RANGE (at);
+CREATE TABLE one PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');

@@ -1,0 +1,4 @@
+CREATE DOMAIN price AS numeric(10,2) DEFAULT 0 CHECK (VALUE >= 0);
+CREATE TABLE t (p price, list price[]);
+CREATE VIEW v AS SELECT p FROM t;
+INSERT INTO t VALUES (1);

@@ -1,0 +1,2 @@
+CREATE TYPE state AS ENUM ('b', 'd');
+CREATE TABLE t (s state);

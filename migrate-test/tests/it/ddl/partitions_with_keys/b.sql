@@ -1,0 +1,15 @@
+CREATE TABLE events (id int, at date NOT NULL, what text DEFAULT 'x' CHECK (what <> ''), CONSTRAINT events_key PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE a_first PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE z_last (what text DEFAULT 'y', id int NOT NULL, at date NOT NULL);
+ALTER TABLE z_last ADD CONSTRAINT my_own_key PRIMARY KEY (id, at);
+ALTER TABLE z_last ADD CONSTRAINT events_what_check CHECK (what <> '');
+ALTER TABLE events ATTACH PARTITION z_last FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE later PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01') PARTITION BY LIST (at);
+CREATE TABLE later_x PARTITION OF later FOR VALUES IN ('2027-05-05');
+CREATE TABLE rest PARTITION OF events DEFAULT;
+CREATE INDEX by_what ON events (what);
+CREATE INDEX own_index ON z_last (what, id);
+CREATE TABLE refers (id int, at date, FOREIGN KEY (id, at) REFERENCES events);
+CREATE FUNCTION trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER t AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION trg();
+COMMENT ON INDEX by_what IS 'what';

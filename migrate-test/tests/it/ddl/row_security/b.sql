@@ -1,0 +1,4 @@
+CREATE TABLE t (owner varchar(10), n int);
+ALTER TABLE t FORCE ROW LEVEL SECURITY;
+CREATE POLICY p ON t AS RESTRICTIVE FOR UPDATE TO pg_monitor USING (owner = CURRENT_USER) WITH CHECK (n > 0);
+CREATE POLICY q ON t TO pg_monitor, pg_read_all_data;
