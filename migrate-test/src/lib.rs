@@ -20,6 +20,7 @@ mod generate;
 mod rows;
 
 pub mod proof;
+pub mod shape;
 
 #[cfg(feature = "rstest")]
 pub mod fixtures;

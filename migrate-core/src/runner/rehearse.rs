@@ -54,6 +54,9 @@ const LOCKED: &str = "SELECT n.nspname, c.relname FROM pg_catalog.pg_locks l \
 /// How many migrations go into one message when all that counts is where they end.
 const BUNDLE: usize = 64;
 
+/// How many statements go into one transaction: each lock that it takes has a place in a table of limited size.
+const STATEMENTS: usize = 500;
+
 impl Rehearsal {
     /// Connects; `code` has the migrations that are written in Rust.
     ///
@@ -148,6 +151,29 @@ impl Rehearsal {
             .await
             .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the throw-away database"))?;
         Ok(answers.into_iter().map(|a| (a.columns.iter().map(ToString::to_string).collect(), a.rows)).collect())
+    }
+
+    /// Runs statements, some hundred to a transaction. Settings at their head hold for all of them.
+    ///
+    /// # Errors
+    ///
+    /// Which statement failed, from 0, with what the server said; what stands before it may be done or not.
+    pub async fn statements(&mut self, texts: &[&str]) -> std::result::Result<(), (usize, Error)> {
+        let settings = texts.iter().take_while(|text| text.starts_with("SET LOCAL ")).count();
+        let (head, rest) = texts.split_at(settings);
+        let head: String = head.iter().map(|text| format!("{text};")).collect();
+        for (n, bundle) in rest.chunks(STATEMENTS).enumerate() {
+            let message = format!("BEGIN;{head}{};\nCOMMIT", bundle.join(";\n"));
+            let (answers, failure) = self.session.attempt(&message).await;
+            if let Some(failure) = failure {
+                // Where this fails too the session is gone, and the next message says so.
+                let _ = self.session.send("ROLLBACK").await;
+                let at = n * STATEMENTS + answers.len().saturating_sub(1);
+                let error = failure.explain(ErrorKind::Statement, "statement-failed", "run a statement");
+                return Err((at.min(texts.len().saturating_sub(1)), error));
+            }
+        }
+        Ok(())
     }
 
     /// Runs the check of a migration, and returns the rows that it must not return.

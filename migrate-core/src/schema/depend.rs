@@ -37,6 +37,18 @@ impl Part {
 }
 
 impl Dependencies {
+    /// What stands on an object.
+    pub(super) fn users<'a>(&'a self, id: &'a Id) -> impl Iterator<Item = &'a Arc<Id>> {
+        let stands = move |on: &BTreeSet<Part>| on.iter().any(|on| *on.id == *id && !on.default);
+        self.needs.iter().filter(move |(_, on)| stands(on)).map(|(part, _)| &part.id)
+    }
+
+    /// What an object belongs to.
+    pub(super) fn holder<'a>(&'a self, id: &'a Arc<Id>) -> impl Iterator<Item = &'a Arc<Id>> {
+        let on = self.needs.get(&Part::object(id)).into_iter().flatten();
+        on.map(|on| &on.id).filter(move |on| is_holder(on.kind) && on.name == id.parent && on.schema == id.schema)
+    }
+
     /// All pairs: what stands, and what it stands on.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&Part, &Part)> {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Schema;
 use super::depend::{self, Dependencies};
-use super::object::Fact;
+use super::object::{Fact, Id, Kind};
 use super::row::{Address, Found, Objects, Oid};
 use crate::db::{Database, Failure, Part, Row, Session};
 use crate::error::{ErrorKind, Result};
@@ -56,6 +56,46 @@ pub struct Described {
     pub schema: Schema,
     /// What each of them stands on.
     pub dependencies: Dependencies,
+    /// Where each of them stands in the catalogs; a name can change, this does not.
+    addresses: HashMap<Address, Arc<Id>>,
+}
+
+impl Described {
+    /// What has another name in the same database later: before, and after.
+    pub fn renamed(&self, later: &Self) -> Vec<(Arc<Id>, Arc<Id>)> {
+        let pairs = self.addresses.iter().filter_map(|(address, id)| Some((id, later.addresses.get(address)?)));
+        let mut renamed: Vec<_> = pairs
+            .filter(|(old, new)| old != new && old.kind == new.kind)
+            .map(|(a, b)| (a.clone(), b.clone()))
+            .collect();
+        renamed.sort();
+        renamed
+    }
+
+    /// Whether an object of this name is the same one in the same database later.
+    pub(super) fn is_same(&self, later: &Self, id: &Arc<Id>) -> bool {
+        let at = self.addresses.iter().find(|(_, known)| *known == id).map(|(address, _)| address);
+        at.and_then(|address| later.addresses.get(address)) == Some(id)
+    }
+
+    /// Leaves an object out, with everything that stands on it; returns what was left out. A table
+    /// with a column that goes is left out as a whole.
+    pub fn leave_out(&mut self, id: &Id) -> Vec<Arc<Id>> {
+        let mut gone: Vec<Arc<Id>> = Vec::new();
+        let mut queue: Vec<Arc<Id>> = self.schema.get(id).map(|object| object.id.clone()).into_iter().collect();
+        while let Some(id) = queue.pop() {
+            if self.schema.objects.remove(&id).is_none() {
+                continue;
+            }
+            queue.extend(self.dependencies.users(&id).cloned());
+            if id.kind == Kind::Column {
+                queue.extend(self.dependencies.holder(&id).cloned());
+            }
+            gone.push(id);
+        }
+        gone.sort();
+        gone
+    }
 }
 
 /// Reads the schema of a database and what in it stands on what, on a connection of its own.
@@ -70,7 +110,8 @@ pub async fn describe(database: &Database) -> Result<Described> {
     let (found, rows) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
     let dependencies = Dependencies::new(&found, &rows);
-    Ok(Described { schema: schema(found), dependencies })
+    let addresses = found.iter().map(|one| (one.address, one.object.id.clone())).collect();
+    Ok(Described { schema: schema(found), dependencies, addresses })
 }
 
 /// Reads the schema on a session that is in no transaction.

@@ -38,8 +38,23 @@ impl MigrationSet {
     /// no pattern, two migrations of one version, an up without a down, an unknown directive,
     /// and whatever else keeps a file from being run.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(folder, &[])
+    }
+
+    /// The same as if the folder also had these files, by name and text: migrations that are
+    /// tried before they are written. A folder that is not there yet is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MigrationSet::load`].
+    pub fn load_with(folder: impl AsRef<Path>, drafts: &[(String, String)]) -> Result<Self> {
         let folder = folder.as_ref();
-        let entries = fs::read_dir(folder).map_err(|error| no_folder(folder, &error))?;
+        let entries = match fs::read_dir(folder) {
+            Err(error) if drafts.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(no_folder(folder, &error));
+            }
+            entries => entries.into_iter().flatten(),
+        };
         let mut files = Vec::new();
         let mut findings = Vec::new();
         for entry in entries {
@@ -48,6 +63,9 @@ impl MigrationSet {
                 Err(error) => findings.push(unreadable(folder, &error)),
             }
         }
+        let is_drafted = |name: &str| drafts.iter().any(|(draft, _)| draft == name);
+        files.retain(|(name, _)| !is_drafted(name));
+        files.extend(drafts.iter().map(|(name, text)| (name.clone(), Content::Bytes(Cow::Borrowed(text.as_bytes())))));
         files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Self::assemble(folder, &files, findings)
     }
@@ -224,6 +242,7 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
             Finding::error("down-missing", "this up has no down")
                 .at(Place::file(&up.path))
                 .help("write the .down.sql file beside it")
+                .help(format!("or let it be written and proven: `cargo xtask derive {}`", version_of(&up.path)))
                 .help("or say why there is none: `-- migrate: irreversible reason` at the head of the up"),
         ),
         (Some(down), Some(_)) => Some(
@@ -235,6 +254,12 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
     }
 }
 
+/// The version at the beginning of a file's name.
+fn version_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('_').next().unwrap_or_default().to_owned()
+}
+
 impl Script {
     /// Reads one SQL file; what is wrong with it is added to the findings.
     fn read(path: PathBuf, text: Arc<str>, findings: &mut Vec<Finding>) -> Self {
@@ -244,9 +269,15 @@ impl Script {
         findings.extend(sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction));
         if statements.is_empty() && flaws.is_empty() {
             findings.push(
-                Finding::error("file-empty", "there is no statement in this file")
-                    .at(Place::file(&path))
-                    .help("write the SQL, or remove the migration"),
+                Finding::error("file-empty", "there is no statement in this file").at(Place::file(&path)).help(
+                    match path.to_string_lossy().ends_with(".down.sql") {
+                        true => format!(
+                            "write it, or let it be written and proven: `cargo xtask derive {}`",
+                            version_of(&path)
+                        ),
+                        false => "write the SQL, or remove the migration".to_owned(),
+                    },
+                ),
             );
         }
         let checksum = Checksum::of(&text);

@@ -16,6 +16,7 @@ mod grant;
 mod name;
 mod order;
 mod remove;
+mod rename;
 mod swap;
 mod table;
 
@@ -25,6 +26,8 @@ use std::sync::Arc;
 use super::Schema;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
+
+pub use rename::renames_back;
 
 /// What leads from one schema to another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Statement {
     pub hazards: Vec<Hazard>,
     /// When it can be run.
     pub stage: Stage,
+    /// What it is about; `None` for a setting.
+    pub object: Option<Arc<Id>>,
 }
 
 /// What a statement endangers, with a sentence about it.
@@ -79,7 +84,7 @@ pub enum Style {
 
 impl Statement {
     fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main }
+        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main, object: None }
     }
 
     fn with(mut self, hazard: Hazard) -> Self {
@@ -116,6 +121,11 @@ impl Ddl {
             script += &format!("{};\n", statement.text);
         }
         script
+    }
+
+    /// Everything that is endangered.
+    pub fn hazards(&self) -> impl Iterator<Item = &Hazard> {
+        self.statements.iter().flat_map(|statement| &statement.hazards)
     }
 
     /// Whether it does nothing.

@@ -71,6 +71,7 @@ pub(super) fn statements(sides: &Sides<'_>) -> Ddl {
 }
 
 fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<Node>>, ddl: &mut Ddl) {
+    let first = ddl.statements.len();
     match act {
         Act::Drop => ddl.statements.extend(emit::dropped(sides, part)),
         Act::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
@@ -78,6 +79,9 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
             None => ddl.uncovered.push(part.id.clone()),
         },
         Act::Give => ddl.statements.extend(emit::given(sides, part)),
+    }
+    for statement in &mut ddl.statements[first..] {
+        statement.object = Some(part.id.clone());
     }
 }
 

@@ -1,0 +1,169 @@
+//! The down of a migration, written from what its up does, and proven.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
+use migrate_core::schema::{Described, Kind, Schema};
+use migrate_core::source::{Migration, Version};
+use migrate_core::{CodeMigrations, Error, MigrationSet};
+
+use super::Shadow;
+use crate::ephemeral::migrated;
+use crate::proof::{self, Law, Proof, ProofError, Proven};
+
+/// A down that was written, and what was proven of it.
+#[derive(Debug)]
+pub struct Derived {
+    /// The text of the file.
+    pub text: String,
+    /// What data it cannot bring back: tables, and columns.
+    pub lossy: Vec<String>,
+    /// What was proven of the migration with it.
+    pub proven: Proven,
+    /// What no statement can be written for.
+    pub uncovered: Vec<String>,
+}
+
+impl Derived {
+    /// Whether it undoes the up: laws 1 and 2 hold, and what is lost is said.
+    pub fn is_proven(&self) -> bool {
+        self.uncovered.is_empty() && self.proven.holds()
+    }
+}
+
+/// Writes the down of a migration. `load` reads the folder as if the migration had this down.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, the folder cannot be read, or the migrations up to this one do not apply.
+pub async fn derive(
+    load: &dyn Fn(&str) -> Result<MigrationSet, Error>,
+    code: &CodeMigrations,
+    version: &Version,
+) -> Result<Derived, ProofError> {
+    // Any statement will do, for it is not run.
+    let set = load("SELECT 1;\n")?;
+    let (way, gone, no_transaction) = way_back(&set, code, version).await?;
+    let uncovered = way.uncovered.iter().map(ToString::to_string).collect();
+    let mut lossy = gone;
+    let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
+    let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
+    let losses: Vec<String> = losses.into_iter().flat_map(|story| &story.losses).map(|loss| place(loss)).collect();
+    let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
+    if !new.is_empty() {
+        lossy.extend(new);
+        proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
+    }
+    Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, uncovered })
+}
+
+fn place(loss: &crate::rows::Loss) -> String {
+    match &loss.column {
+        Some(column) => format!("{}.{column}", loss.table),
+        None => format!("rows of {}", loss.table),
+    }
+}
+
+/// The statements back, what was in columns and tables that the up removes, and whether they need no transaction.
+async fn way_back(
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    version: &Version,
+) -> Result<(Ddl, Vec<String>, bool), ProofError> {
+    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let at = chain.iter().position(|migration| migration.version() == version).unwrap_or(chain.len());
+    let Some(migration) = chain.get(at).cloned() else {
+        let finding =
+            migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+        return Err(Error::new(migrate_core::ErrorKind::Plan, finding).into());
+    };
+    let database = migrated(&chain[..at], code, true).await?;
+    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let before = shadow.describe().await?;
+    up(shadow.rehearsal(), &migration).await?;
+    let after = shadow.describe().await?;
+    let renames = renames_back(&before, &after);
+    let renamed = match renames.is_empty() {
+        true => after,
+        false => {
+            let renames = Ddl { statements: renames.clone(), uncovered: Vec::new() };
+            shadow.run(&renames).await.map_err(|(_, error)| error)?;
+            shadow.describe().await?
+        }
+    };
+    shadow.end().await?;
+    let mut way = between(&renamed, &before, Style::Whole);
+    let settings = way.statements.iter().take_while(|one| one.text.starts_with("SET LOCAL ")).count();
+    way.statements.splice(settings..settings, renames);
+    let outside =
+        migration.up_script().is_some_and(|up| up.directives().no_transaction) && only_drops_indexes(&mut way);
+    Ok((way, gone(&before, &renamed.schema), outside))
+}
+
+async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(), ProofError> {
+    rehearsal.run(migration, migrate_core::ledger::Direction::Up).await?;
+    Ok(())
+}
+
+/// What an index needed no transaction for, it needs none for to go.
+fn only_drops_indexes(way: &mut Ddl) -> bool {
+    let drops = |statement: &Statement| statement.text.starts_with("DROP INDEX ");
+    if way.statements.is_empty() || !way.statements.iter().all(drops) {
+        return false;
+    }
+    for statement in &mut way.statements {
+        statement.text = statement.text.replacen("DROP INDEX ", "DROP INDEX CONCURRENTLY IF EXISTS ", 1);
+    }
+    true
+}
+
+/// The tables and columns that are there before and not after.
+fn gone(before: &Described, after: &Schema) -> Vec<String> {
+    let name = |parts: &[&str]| parts.join(".");
+    let tables = before.schema.objects().filter(|one| one.id.kind == Kind::Table && after.get(&one.id).is_none());
+    let tables: Vec<String> = tables.map(|one| format!("rows of {}", name(&[&one.id.schema, &one.id.name]))).collect();
+    let columns = before
+        .schema
+        .objects()
+        .filter(|one| one.id.kind == Kind::Column && one.fact("generated").is_none() && after.get(&one.id).is_none());
+    let of_table = |one: &&Arc<migrate_core::schema::Object>| {
+        let table = migrate_core::schema::Id {
+            kind: Kind::Table,
+            parent: "".into(),
+            name: one.id.parent.clone(),
+            ..(*one.id).clone()
+        };
+        before.schema.get(&table).is_some() && after.get(&table).is_some()
+    };
+    let columns = columns.filter(of_table).map(|one| name(&[&one.id.schema, &one.id.parent, &one.id.name]));
+    tables.into_iter().chain(columns).collect()
+}
+
+fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
+    let mut text = String::new();
+    if no_transaction {
+        text += "-- migrate: no-transaction\n";
+    }
+    if !lossy.is_empty() {
+        text += &format!("-- migrate: lossy what was in {} cannot come back\n", lossy.join(", "));
+    }
+    let script = way.script(Stage::Main);
+    text += if script.is_empty() {
+        "-- The up leaves no structure behind that could be removed.\nSELECT;\n"
+    } else {
+        &script
+    };
+    text
+}
+
+async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> Result<Proven, ProofError> {
+    let only = Some(BTreeSet::from([version.clone()]));
+    let report = proof::prove(set, code, &Proof { only, keep: false, ..Proof::default() }, &mut |_| {}).await?;
+    report.migrations.into_iter().next().ok_or_else(|| {
+        let finding =
+            migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+        Error::new(migrate_core::ErrorKind::Plan, finding).into()
+    })
+}

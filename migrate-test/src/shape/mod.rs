@@ -1,0 +1,83 @@
+//! Shapes: schemas that are made on throw-away databases, to prove statements before anybody sees them.
+
+mod baseline;
+mod derive;
+mod difference;
+
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::ddl::{Ddl, Statement};
+use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
+use migrate_core::{CodeMigrations, Database, Error};
+
+use crate::ephemeral::TestDatabase;
+use crate::proof::ProofError;
+
+pub use baseline::{Baseline, LeftOut, baseline, role_guard};
+pub use derive::{Derived, derive};
+pub use difference::{Difference, difference};
+
+/// A throw-away database with a session on it.
+pub struct Shadow {
+    database: TestDatabase,
+    rehearsal: Rehearsal,
+}
+
+impl Shadow {
+    /// An empty database.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when there is no server, or it refuses.
+    pub async fn blank() -> Result<Self, ProofError> {
+        Self::on(TestDatabase::create().await?, CodeMigrations::none()).await
+    }
+
+    /// A session on a database that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when it cannot be reached.
+    pub async fn on(database: TestDatabase, code: CodeMigrations) -> Result<Self, ProofError> {
+        let rehearsal = Rehearsal::open(Database::from(database.options()), code).await?;
+        Ok(Self { database, rehearsal })
+    }
+
+    /// What is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when the server is gone.
+    pub async fn describe(&self) -> Result<Described, ProofError> {
+        Ok(schema::describe(&Database::from(self.database.options())).await?)
+    }
+
+    /// Its session, to run migrations.
+    pub fn rehearsal(&mut self) -> &mut Rehearsal {
+        &mut self.rehearsal
+    }
+
+    /// Runs the statements of a difference, all stages one behind the other.
+    pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
+        let mut statements: Vec<&Statement> = ddl.statements.iter().collect();
+        statements.sort_by_key(|statement| statement.stage);
+        let texts: Vec<String> = statements.iter().map(|one| one.text.replacen(" CONCURRENTLY ", " ", 1)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.rehearsal.statements(&texts).await.map_err(|(at, error)| (statements[at].clone(), error))
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when the server refuses.
+    pub async fn end(self) -> Result<(), ProofError> {
+        self.rehearsal.close().await;
+        Ok(self.database.drop_now().await?)
+    }
+}
+
+/// What is different between the schema that is wanted and the one that was made, whoever owns what.
+pub(crate) fn remaining(wanted: &Schema, made: &Schema) -> Vec<String> {
+    let change = Change::between(&ddl::unowned(wanted), &ddl::unowned(made));
+    change.sentences(Sides { before: "wanted", after: "made" })
+}
