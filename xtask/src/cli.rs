@@ -88,6 +88,12 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Bring an unfinished migration to an end
     Resolve(Resolve),
+    /// Write the down of a migration from what its up does, and prove it
+    Derive(Derive),
+    /// Show the difference of two schemas, in words, as SQL or as a migration
+    Diff(Diff),
+    /// Capture an existing database as the first migration, proven equal
+    Baseline(Baseline),
     /// Fill a development database with data
     Seed(Seed),
     /// Start, stop and reach the managed database
@@ -241,6 +247,70 @@ pub(crate) struct Verify {
     /// Where chance begins: the same seed draws the same rows and walks
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "The up is run on a throw-away database; what it changed is turned round, run, and proven.\n\n\
+                        Examples:\n  cargo xtask derive 20250224091500\n  cargo xtask derive 20250224091500 --dry-run")]
+pub(crate) struct Derive {
+    /// The migration whose down is missing or empty
+    #[arg(value_parser = version)]
+    pub(crate) version: Version,
+    /// Show the down, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace a down that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A schema is one of\n  migrations            what the migrations lead to\n  \
+                        migrations@VERSION    the same, up to a version\n  \
+                        env:NAME              the database of an environment\n  \
+                        file:schema.sql       what a script makes on an empty database\n  \
+                        postgres://…          a database\n\nThe exit code is 3 where they differ.\n\nExamples:\n  \
+                        cargo xtask diff migrations env:staging\n  cargo xtask diff env:staging env:production --sql\n  \
+                        cargo xtask diff migrations file:schema.sql --write add_invoices")]
+pub(crate) struct Diff {
+    /// The schema to begin with
+    pub(crate) from: String,
+    /// The schema to come to
+    pub(crate) to: String,
+    /// Show the statements that lead from the first one to the second, proven on a throw-away database
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) sql: bool,
+    /// Write them as a migration of this name, with its down
+    #[arg(long, value_name = "NAME")]
+    pub(crate) write: Option<String>,
+    /// A table or column that got another name, instead of one that went and one that came: schema.table.old=new
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) rename: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "The database is only read. Examples:\n  cargo xtask baseline --env production\n  \
+                        cargo xtask baseline --env production --data countries,currencies\n  \
+                        cargo xtask baseline --mark --env production")]
+pub(crate) struct Baseline {
+    /// What the migration is called
+    #[arg(long, default_value = "baseline_schema", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Tables whose rows are part of it, such as countries,currencies
+    #[arg(long, value_name = "TABLES", value_delimiter = ',')]
+    pub(crate) data: Vec<String>,
+    /// Show what would be captured, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Record it in the ledger of the environment without running it, after comparing
+    #[arg(long, conflicts_with_all = ["data", "dry_run"])]
+    pub(crate) mark: bool,
+    /// With --mark: the last migration that the database has already, instead of the first one
+    #[arg(long, value_name = "VERSION", value_parser = version, requires = "mark")]
+    pub(crate) to: Option<Version>,
+    /// Do not ask, also in a protected environment
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -137,6 +137,28 @@ impl<'a> Context<'a> {
         Ok(Some(Managed::new(&self.config.project, source)?))
     }
 
+    /// The database of this environment, wherever it is; a managed server is started.
+    pub(crate) async fn reach(&self) -> Result<Database> {
+        let Some(managed) = self.managed()? else { return self.database() };
+        let endpoint = self.start(&managed).await?;
+        Ok(self.patient(endpoint.options(&self.name).into()))
+    }
+
+    /// The same for another environment of the configuration.
+    pub(crate) fn other(&self, name: &str) -> Result<Self> {
+        let environment = self.config.environment(name)?;
+        refuse_committed_password(&self.config, name, &environment)?;
+        Ok(Self {
+            name: name.to_owned(),
+            environment,
+            config: self.config.clone(),
+            migrations: self.migrations.clone(),
+            layout: self.layout,
+            named_database: false,
+            output: self.output,
+        })
+    }
+
     /// The database of an environment that has a URL.
     pub(crate) fn database(&self) -> Result<Database> {
         let url = self.environment.database.url()?.unwrap_or_default();

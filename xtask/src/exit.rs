@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use migrate_core::finding::Finding;
 use migrate_core::{Error, ErrorKind};
 use migrate_test::ServerError;
+use migrate_test::proof::ProofError;
 
 /// How a command ended; the numbers are documented in `--help` and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,16 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Core(error)
+    }
+}
+
+impl From<ProofError> for Failure {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Server(error) => Self::Server(error),
+            ProofError::Core(error) => Self::Core(error),
+            other => Self::failed("proof", other.to_string()),
+        }
     }
 }
 

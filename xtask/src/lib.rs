@@ -15,8 +15,10 @@ mod cli;
 mod cmd;
 mod context;
 mod exit;
+mod files;
 mod git;
 mod output;
+mod shadow;
 
 use std::process::ExitCode;
 

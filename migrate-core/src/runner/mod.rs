@@ -3,6 +3,7 @@
 //! [`State`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a
 //! database. It prints nothing: what happens is told to an [`Observer`] and in a [`RunReport`].
 
+mod adopt;
 mod code;
 mod drive;
 mod execute;

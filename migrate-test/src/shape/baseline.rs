@@ -7,6 +7,7 @@ use migrate_core::ident::{literal, plain};
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
 use migrate_core::schema::{Described, Id};
 
+use super::data::TableData;
 use super::{Shadow, remaining};
 use crate::proof::ProofError;
 
@@ -48,14 +49,24 @@ const TRIES: usize = 200;
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or what was made cannot be removed again.
-pub async fn baseline(mut source: Described) -> Result<Baseline, ProofError> {
+pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
+    baseline_with(source, &[]).await
+}
+
+/// The same with the rows of some tables.
+///
+/// # Errors
+///
+/// Those of [`baseline`], and what the server says of rows that do not fit without others.
+pub async fn baseline_with(mut source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
     let mut left_out = Vec::new();
     let roles = roles(&source.schema);
     for _ in 0..TRIES {
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles)).await?;
         let nothing = shadow.describe().await?;
-        let up = between(&nothing, &source, Style::Whole);
+        let mut up = between(&nothing, &source, Style::Whole);
+        put(&mut up, data);
         if let Some(id) = up.uncovered.first().cloned() {
             leave_out(&mut source, &id, secret(&id), &mut left_out);
             shadow.end().await?;
@@ -63,7 +74,9 @@ pub async fn baseline(mut source: Described) -> Result<Baseline, ProofError> {
         }
         if let Err((statement, error)) = shadow.run(&up).await {
             shadow.end().await?;
-            let Some(id) = &statement.object else { return Err(error.into()) };
+            let Some(id) = statement.object.as_ref().filter(|_| data.is_empty()) else {
+                return Err(error.note(format!("in: {}", statement.text.lines().next().unwrap_or_default())).into());
+            };
             let why = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
             leave_out(&mut source, id, why, &mut left_out);
             continue;
@@ -95,6 +108,16 @@ async fn finish(
     shadow.end().await?;
     let objects = source.schema.objects().count();
     Ok(Baseline { up, down, roles, left_out, remaining: different, left_behind, objects })
+}
+
+/// Puts the rows of tables behind the statements that make the tables, before there are keys and triggers.
+fn put(up: &mut Ddl, data: &[TableData]) {
+    for table in data {
+        let of_table = |one: &Statement| one.object.as_deref() == Some(&table.table);
+        let Some(at) = up.statements.iter().rposition(of_table) else { continue };
+        up.statements.splice(at + 1..at + 1, table.inserts.iter().map(Statement::of));
+        up.statements.extend(table.sequences.iter().map(Statement::of));
+    }
 }
 
 fn leave_out(source: &mut Described, id: &Id, why: String, left_out: &mut Vec<LeftOut>) {

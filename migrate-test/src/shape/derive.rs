@@ -50,7 +50,7 @@ pub async fn derive(
     let mut lossy = gone;
     let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
-    let losses: Vec<String> = losses.into_iter().flat_map(|story| &story.losses).map(|loss| place(loss)).collect();
+    let losses: Vec<String> = losses.into_iter().flat_map(|story| &story.losses).map(place).collect();
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);

@@ -1,8 +1,10 @@
 //! Shapes: schemas that are made on throw-away databases, to prove statements before anybody sees them.
 
 mod baseline;
+mod data;
 mod derive;
 mod difference;
+mod rename;
 
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Statement};
@@ -12,9 +14,11 @@ use migrate_core::{CodeMigrations, Database, Error};
 use crate::ephemeral::TestDatabase;
 use crate::proof::ProofError;
 
-pub use baseline::{Baseline, LeftOut, baseline, role_guard};
+pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
+pub use data::{TableData, table_data};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
+pub use rename::renamed;
 
 /// A throw-away database with a session on it.
 pub struct Shadow {

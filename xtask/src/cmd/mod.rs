@@ -1,7 +1,10 @@
 //! The commands, one file each: arguments in, an exit code out.
 
+mod baseline;
 mod completions;
 mod db;
+mod derive;
+mod diff;
 mod doctor;
 mod history;
 mod migrate;
@@ -39,6 +42,9 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::History(options) => history::run(&context, code, options).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
+        Command::Derive(options) => derive::run(&context, code, options).await,
+        Command::Diff(options) => diff::run(&context, code, options).await,
+        Command::Baseline(options) => baseline::run(&context, code, options).await,
         Command::Seed(options) => seed::run(&context, code, options).await,
         Command::Db(command) => db::run(&context, command).await,
         Command::Doctor | Command::Completions { .. } => Ok(Exit::Done),

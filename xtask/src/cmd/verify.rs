@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use migrate_core::finding::Finding;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_test::proof::{self, Law, Proof, ProofError, Proven, Report, Story, Verdict};
-use migrate_test::{Managed, ServerError, Source};
+use migrate_test::proof::{self, Law, Proof, Proven, Report, Story, Verdict};
 use serde::Serialize;
 
 use crate::cli::Verify;
@@ -15,6 +14,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 use crate::output::{Document, FindingJson, Table, render};
+use crate::shadow;
 
 #[derive(Serialize)]
 struct VerifyJson {
@@ -74,50 +74,16 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed)));
         return Ok(Exit::Done);
     }
-    server(context, options.fresh).await?;
+    shadow::server(context, true, options.fresh).await?;
     let proof = Proof { only, seed: options.seed, ..Proof::default() };
     let bar = output.bar(count);
     let mut hear = |proven: &Proven| bar.step(&format!("{}_{}", proven.version, proven.name));
     let report = proof::prove(&set, &code, &proof, &mut hear).await;
     bar.end();
-    let report = report.map_err(|error| match error {
-        ProofError::Server(error) => Failure::Server(error),
-        ProofError::Core(error) => Failure::Core(error),
-        other => Failure::failed("proof", other.to_string()),
-    })?;
+    let report = report?;
     show(context, &set, &report);
     output.document(&Document::new("verify", &context.name, json(&report, options.seed)));
     Ok(if report.holds() { Exit::Done } else { Exit::Found })
-}
-
-/// Finds the server for throw-away databases: the one that was named, one of this machine's
-/// binaries, else the managed one of `shadow`, which may be a container.
-async fn server(context: &Context<'_>, fresh: bool) -> Result<()> {
-    if context.named_database {
-        match context.managed()? {
-            Some(managed) => {
-                let endpoint = context.start(&managed).await?;
-                migrate_test::use_server(endpoint.options("postgres"), "--database names it");
-            }
-            None => migrate_test::use_server(context.database()?.options().clone(), "--database names it"),
-        }
-    }
-    let server = match migrate_test::server().await {
-        Err(ServerError::NoProvider { tried }) => {
-            let managed = Managed::new(&context.config.project, Source::Auto)?;
-            let endpoint = context.start(&managed).await?;
-            migrate_test::use_server(endpoint.options("postgres"), format!("managed ({})", tried.join("; ")));
-            migrate_test::server().await?
-        }
-        found => found?,
-    };
-    if context.output.verbose {
-        context.output.remark(format!("{DIM}{}{DIM:#}", server.why()));
-    }
-    if fresh {
-        migrate_test::clear().await?;
-    }
-    Ok(())
 }
 
 /// The migrations to look at: those that were named, all, or what the base branch does not have.

@@ -83,6 +83,11 @@ pub enum Style {
 }
 
 impl Statement {
+    /// A statement that somebody else wrote.
+    pub fn of(text: impl Into<String>) -> Self {
+        Self::new(text)
+    }
+
     fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main, object: None }
     }

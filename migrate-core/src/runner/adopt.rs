@@ -1,0 +1,39 @@
+//! A database that has its schema already: the ledger begins with what is there, and nothing is run.
+
+use super::{Migrator, obstacle};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::ledger::{Direction, Event, Record};
+use crate::source::Version;
+
+impl Migrator {
+    /// Records every migration up to this version as applied, under the lock, and runs nothing.
+    /// Whether the database really is at that version is for the caller to know.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] when the ledger has something applied or unfinished already, or there is no
+    /// such migration; [`ErrorKind::Ledger`] when it cannot be written.
+    pub async fn adopt(&mut self, upto: &Version, why: &str) -> Result<usize> {
+        let state = self.state().await?;
+        if let Some(version) = state.version().or(state.unfinished().map(|one| &one.version)) {
+            let finding = Finding::error("already-applied", format!("this ledger begins already: {version} is in it"))
+                .help("`cargo xtask status` shows where it stands; `cargo xtask migrate` applies what is pending");
+            return Err(Error::new(ErrorKind::Plan, finding));
+        }
+        let migrations: Vec<_> = self.set.iter().filter(|one| one.version() <= upto).cloned().collect();
+        if migrations.last().is_none_or(|last| last.version() != upto) {
+            return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
+        }
+        let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
+        let mut sql = String::from("BEGIN;");
+        for migration in &migrations {
+            let record = Record::with_files(Event::Baselined, Direction::Up, migration);
+            sql += &executor.writer.insert(&Record { note: Some(why), ..record });
+        }
+        let sent = executor.lines.worker.send(&(sql + "COMMIT;")).await;
+        let (_, released) = executor.finish(false).await;
+        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, "ledger-unwritable", "record the baseline"))?;
+        released.map(|()| migrations.len())
+    }
+}

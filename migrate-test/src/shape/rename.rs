@@ -1,0 +1,53 @@
+//! Names that changed: said by whoever knows, for a difference cannot see them.
+
+use migrate_core::finding::Finding;
+use migrate_core::ident::{first_name, plain};
+use migrate_core::schema::Described;
+use migrate_core::schema::ddl::{Ddl, Statement};
+use migrate_core::{Error, ErrorKind};
+
+use super::{Shadow, baseline, role_guard};
+use crate::proof::ProofError;
+
+/// The schema as it is when these tables and columns have their new names, `schema.table=new` or
+/// `schema.table.column=new`, and the statements for it.
+///
+/// # Errors
+///
+/// [`ProofError`] for what is no such pair, names nothing, or cannot be renamed.
+pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Vec<Statement>), ProofError> {
+    if pairs.is_empty() {
+        return Ok((from, Vec::new()));
+    }
+    let statements = pairs.iter().map(|pair| statement(pair)).collect::<Result<Vec<_>, _>>()?;
+    let first = baseline(from).await?;
+    let mut shadow = Shadow::blank().await?;
+    shadow.rehearsal().query(&role_guard(&first.roles)).await?;
+    shadow.run(&first.up).await.map_err(|(_, error)| error)?;
+    let ddl = Ddl { statements, uncovered: Vec::new() };
+    shadow.run(&ddl).await.map_err(|(_, error)| error)?;
+    let described = shadow.describe().await?;
+    shadow.end().await?;
+    Ok((described, ddl.statements))
+}
+
+fn statement(pair: &str) -> Result<Statement, Error> {
+    let names = || {
+        let (schema, rest) = first_name(pair)?;
+        let (table, rest) = first_name(rest.strip_prefix('.')?)?;
+        let (column, rest) = match rest.strip_prefix('.') {
+            Some(rest) => first_name(rest).map(|(column, rest)| (Some(column), rest))?,
+            None => (None, rest),
+        };
+        let (new, rest) = first_name(rest.strip_prefix('=')?)?;
+        rest.is_empty().then_some((schema, table, column, new))
+    };
+    let Some((schema, table, column, new)) = names() else {
+        let finding = Finding::error("rename", format!("`{pair}` is no rename"))
+            .help("write schema.table.column=new_name, or schema.table=new_name");
+        return Err(Error::new(ErrorKind::Configuration, finding));
+    };
+    let table = format!("{}.{}", plain(&schema), plain(&table));
+    let what = column.map_or("RENAME".to_owned(), |column| format!("RENAME COLUMN {}", plain(&column)));
+    Ok(Statement::of(format!("ALTER TABLE {table} {what} TO {}", plain(&new))))
+}

@@ -1,0 +1,221 @@
+//! `baseline`: an existing database as the first migration, proven equal; and marking it as applied.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use migrate_core::schema::ddl::{Ddl, Stage, unowned};
+use migrate_core::schema::{Change, Sides};
+use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_test::shape::{self, LeftOut, TableData, role_guard};
+use serde::Serialize;
+
+use super::run::Runner;
+use crate::cli::Baseline;
+use crate::context::{Context, confirm};
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Document;
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
+use crate::{files, shadow};
+
+/// How many relations can be made in one transaction of a server with its usual settings.
+///
+/// See <https://www.postgresql.org/docs/current/runtime-config-locks.html>.
+const LOCKS: usize = 3000;
+
+/// How the lines begin in which a baseline names what is not part of it.
+const LEFT_OUT: &str = "-- left out: ";
+
+#[derive(Serialize)]
+struct BaselineJson {
+    proven: bool,
+    objects: usize,
+    version: Option<String>,
+    files: Vec<PathBuf>,
+    left_out: Vec<LeftOutJson>,
+    remaining: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LeftOutJson {
+    object: String,
+    why: String,
+    with: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct MarkJson {
+    version: String,
+    marked: usize,
+    differences: Vec<String>,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -> Result<Exit> {
+    if options.mark { mark(context, code, options).await } else { capture(context, options).await }
+}
+
+/// Captures the database, proves it, and writes the pair of files.
+async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
+    let output = context.output;
+    let name = files::snake_case(&options.name)?;
+    refuse_second(context)?;
+    let database = context.reach().await?;
+    let source = shadow::database(&database, context).await?;
+    shadow::server(context, false, false).await?;
+    let data = shape::table_data(database, &source, &options.data).await?;
+    let baseline = shape::baseline_with(source, &data).await?;
+    for one in &baseline.left_out {
+        let with = if one.with.is_empty() { String::new() } else { format!(", and with it {}", list(one)) };
+        output.line(format!("  {} {}{with}: {}", paint(WARN, "left out"), one.object, one.why));
+    }
+    for line in baseline.remaining.iter().chain(&baseline.left_behind) {
+        output.line(format!("  {} {line}", paint(BAD, "different:")));
+    }
+    let proven = baseline.is_proven();
+    let mut document = BaselineJson {
+        proven,
+        objects: baseline.objects,
+        version: None,
+        files: Vec::new(),
+        left_out: baseline.left_out.iter().map(left_out_json).collect(),
+        remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
+    };
+    let (up, down) = texts(context, &baseline, &data);
+    if options.dry_run {
+        up.lines().for_each(|line| output.line(line));
+    } else if proven {
+        let version = files::next_version(&context.migrations)?;
+        document.files = files::write(&context.migrations, &files::pair(&version, &name, up, down))?;
+        document.version = Some(version.to_string());
+    }
+    tell(context, &document, &data);
+    output.document(&Document::new("baseline", &context.name, document));
+    Ok(if proven { Exit::Done } else { Exit::Found })
+}
+
+fn refuse_second(context: &Context<'_>) -> Result<()> {
+    let first = std::fs::read_dir(&context.migrations).into_iter().flatten().flatten();
+    let mut names = first.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    match names.find(|name| name.ends_with(".up.sql")) {
+        None => Ok(()),
+        Some(name) => Err(Failure::usage("baseline-first", format!("there are migrations already, such as {name}"))
+            .help("a baseline is the first migration of a folder: name an empty one with --migrations DIR")
+            .help("`cargo xtask baseline --mark` records the migrations that are there as applied")),
+    }
+}
+
+/// The two files. A large schema is made without a transaction, for each relation takes a lock in one.
+fn texts(context: &Context<'_>, baseline: &shape::Baseline, data: &[TableData]) -> (String, String) {
+    let large = baseline.relations() > LOCKS;
+    let script = |ddl: &Ddl| {
+        let text = ddl.script(Stage::Main);
+        if large { text.replacen("SET LOCAL ", "SET ", 1) } else { text }
+    };
+    let directive = if large { "-- migrate: no-transaction\n" } else { "" };
+    let mut head = format!("{directive}-- Everything that {} had when it was captured", context.name);
+    if !data.is_empty() {
+        let tables: Vec<&str> = data.iter().map(|table| &*table.table.name).collect();
+        let _ = write!(head, ", with the rows of {}", tables.join(", "));
+    }
+    head += ". Written by `cargo xtask baseline`, and proven.\n";
+    for object in baseline.left_out.iter().flat_map(|one| one.with.iter().chain([&one.object])) {
+        let _ = writeln!(head, "{LEFT_OUT}{object}");
+    }
+    let guard = role_guard(&baseline.roles);
+    let up = script(&baseline.up);
+    let up = if up.is_empty() { "SELECT;\n".to_owned() } else { up };
+    let down = script(&baseline.down);
+    let down = if down.is_empty() { "SELECT;\n".to_owned() } else { down };
+    (format!("{head}\n{guard}{up}"), format!("{directive}-- Removes everything that the up makes.\n\n{down}"))
+}
+
+fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
+    let output = context.output;
+    let name = &context.name;
+    for table in data {
+        output.line(format!("  {DIM}{}: {}{DIM:#}", table.table, style::count(table.rows, "row")));
+    }
+    if !document.proven {
+        output.line(format!("\n{}: nothing was written", paint(BAD, "the capture is not equal to the source")));
+        output.next("report this as a bug, with the lines above: no schema should end here");
+        return;
+    }
+    let objects = style::count(document.objects, "object");
+    output.line(format!(
+        "  {} {objects}: applied, equal, rolled back, nothing left, applied again",
+        paint(GOOD, "proven")
+    ));
+    for path in &document.files {
+        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
+    match document.files.is_empty() {
+        true => output.next("without --dry-run it is written"),
+        false => output.next(format!(
+            "`cargo xtask baseline --mark --env {name}` records it there as applied, without running it"
+        )),
+    }
+}
+
+/// Records what a database has already, after comparing.
+async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -> Result<Exit> {
+    let output = context.output;
+    let set = context.layout.load(&context.migrations)?;
+    let first = set.iter().next().map(|migration| migration.version().clone());
+    let Some(version) = options.to.clone().or(first) else {
+        return Err(Failure::usage("no-migration", "there is no migration to mark")
+            .help(format!("`cargo xtask baseline --env {}` writes the first one", context.name)));
+    };
+    if set.get(&version).is_none() {
+        return Err(Failure::usage("no-migration", format!("there is no migration {version}")));
+    }
+    let there = shadow::environment(context).await?;
+    shadow::server(context, false, false).await?;
+    let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
+    let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
+    let sides = Sides { before: "in the migrations", after: &format!("in {}", context.name) };
+    let excused = excused(&set, &version);
+    let differences: Vec<String> = change
+        .sentences(sides)
+        .into_iter()
+        .filter(|line| !excused.iter().any(|object| line.starts_with(&format!("{object}: only"))))
+        .collect();
+    let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
+    if document.differences.is_empty() {
+        confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
+        let mut runner = Runner::new(context, code, None).await?;
+        document.marked = runner.migrator.adopt(&version, "baseline").await?;
+        runner.close().await;
+        let marked = style::count(document.marked, "migration");
+        output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
+        output.next(format!("`cargo xtask status --env {}`; what comes from now on is migrated", context.name));
+    } else {
+        document.differences.iter().for_each(|line| output.line(format!("  {line}")));
+        let count = style::count(document.differences.len(), "difference");
+        output.line(format!("\n{}: {} is not at {version}", paint(BAD, format!("not marked, {count}")), context.name));
+        output.next(format!(
+            "`cargo xtask diff migrations@{version} env:{} --sql` shows what would make them equal",
+            context.name
+        ));
+    }
+    let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
+    output.document(&Document::new("baseline", &context.name, document));
+    Ok(exit)
+}
+
+/// What baselines say is not part of them.
+fn excused(set: &MigrationSet, upto: &Version) -> Vec<String> {
+    let texts = set.iter().filter(|one| one.version() <= upto).filter_map(|one| one.up_script());
+    let lines = texts.flat_map(|script| script.text().lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.filter_map(|line| line.strip_prefix(LEFT_OUT).map(str::to_owned)).collect()
+}
+
+fn list(one: &LeftOut) -> String {
+    one.with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn left_out_json(one: &LeftOut) -> LeftOutJson {
+    LeftOutJson {
+        object: one.object.to_string(),
+        why: one.why.clone(),
+        with: one.with.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,275 @@
+//! `diff`: the difference of two schemas, in words, as SQL, or as a migration.
+
+use std::path::PathBuf;
+
+use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
+use migrate_core::schema::{Change, Described, Kind, Sides};
+use migrate_core::{CodeMigrations, Database, Version};
+use migrate_test::shape::{self, Difference};
+use serde::Serialize;
+
+use crate::cli::Diff;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Document;
+use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
+use crate::{files, shadow};
+
+#[derive(Serialize)]
+struct DiffJson {
+    from: String,
+    to: String,
+    differences: Vec<String>,
+    notes: Vec<String>,
+    questions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql: Option<SqlJson>,
+    files: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct SqlJson {
+    proven: bool,
+    statements: Vec<StatementJson>,
+    uncovered: Vec<String>,
+    remaining: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct StatementJson {
+    stage: &'static str,
+    sql: String,
+    hazards: Vec<String>,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Diff) -> Result<Exit> {
+    let (from_side, to_side) = (Side::parse(context, &options.from)?, Side::parse(context, &options.to)?);
+    if options.write.is_some() && !matches!(from_side, Side::Migrations(None)) {
+        return Err(Failure::usage("write-from", "a migration leads on from where the migrations are")
+            .help(format!("cargo xtask diff migrations {} --write NAME", options.to)));
+    }
+    shadow::server(context, false, false).await?;
+    let from = from_side.describe(context, &code).await?;
+    let to = to_side.describe(context, &code).await?;
+    let (from, renames) = shape::renamed(from, &options.rename).await?;
+    let change = Change::between(&ddl::unowned(&from.schema), &ddl::unowned(&to.schema));
+    let sides = Sides { before: "in the first", after: "in the second" };
+    let mut document = DiffJson {
+        from: from_side.title(),
+        to: to_side.title(),
+        differences: change.sentences(sides),
+        notes: change.order_notes(),
+        questions: questions(&change),
+        sql: None,
+        files: Vec::new(),
+    };
+    let differs = !document.differences.is_empty() || !renames.is_empty();
+    let style = if options.write.is_some() { Style::Online } else { Style::Whole };
+    let mut proven = true;
+    if differs && (options.sql || options.write.is_some()) {
+        let mut difference = shape::difference(from, to, style).await?;
+        difference.ddl.statements.splice(0..0, renames);
+        proven = difference.is_proven();
+        document.sql = Some(sql_json(&difference));
+        if let Some(name) = options.write.as_deref().filter(|_| proven) {
+            document.files = write(context, &code, name, &difference.ddl).await?;
+        }
+        show_sql(context, &difference, options.write.is_none());
+    } else {
+        show(context, &document);
+    }
+    ask(context, &document.questions, options);
+    tell_next(context, options, &document);
+    let written = !document.files.is_empty();
+    context.output.document(&Document::new("diff", &context.name, document));
+    Ok(if (differs && !written) || !proven { Exit::Found } else { Exit::Done })
+}
+
+/// One of the two schemas.
+enum Side<'a> {
+    Migrations(Option<Version>),
+    Environment(Box<Context<'a>>),
+    File(PathBuf),
+    Url(Box<Database>),
+}
+
+impl<'a> Side<'a> {
+    fn parse(context: &Context<'a>, text: &str) -> Result<Self> {
+        let wrong = |message: String| {
+            Failure::usage("schema", message)
+                .help("a schema is migrations, migrations@VERSION, env:NAME, file:schema.sql or postgres://…")
+        };
+        match text.split_once(':') {
+            Some(("env", name)) => Ok(Self::Environment(Box::new(context.other(name)?))),
+            Some(("file", path)) => Ok(Self::File(PathBuf::from(path))),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Url(Box::new(Database::parse(text)?))),
+            _ => match text.split_once('@') {
+                None if text == "migrations" => Ok(Self::Migrations(None)),
+                Some(("migrations", version)) => {
+                    let digits = version.split('_').next().unwrap_or(version);
+                    let version = digits.parse().map_err(|_| wrong(format!("`{version}` is no version")))?;
+                    Ok(Self::Migrations(Some(version)))
+                }
+                // It is not repeated: it may hold a password.
+                _ => Err(wrong("this names no schema".to_owned())),
+            },
+        }
+    }
+
+    async fn describe(&self, context: &Context<'_>, code: &CodeMigrations) -> Result<Described> {
+        match self {
+            Self::Migrations(version) => {
+                let set = context.layout.load(&context.migrations)?;
+                if let Some(version) = version.as_ref().filter(|version| set.get(version).is_none()) {
+                    return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
+                        .help("`cargo xtask status` lists them"));
+                }
+                shadow::migrations(&set, code, version.as_ref()).await
+            }
+            Self::Environment(other) => shadow::environment(other).await,
+            Self::File(path) => shadow::file(path).await,
+            Self::Url(database) => shadow::database(database, context).await,
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::Migrations(None) => "migrations".to_owned(),
+            Self::Migrations(Some(version)) => format!("migrations@{version}"),
+            Self::Environment(context) => format!("env:{}", context.name),
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Url(database) => database.name().to_owned(),
+        }
+    }
+}
+
+/// What went and what came of the same kind and type in the same place: perhaps it got another name.
+fn questions(change: &Change) -> Vec<String> {
+    let gone: Vec<_> = change.objects().filter(|(_, _, after)| after.is_none()).collect();
+    let came: Vec<_> = change.objects().filter(|(_, before, _)| before.is_none()).collect();
+    let columns = |table: &str, schema: &str, list: &[(&migrate_core::schema::Id, _, _)]| -> Vec<String> {
+        let ours =
+            list.iter().filter(|(id, ..)| id.kind == Kind::Column && *id.parent == *table && *id.schema == *schema);
+        ours.map(|(id, ..)| id.name.to_string()).collect()
+    };
+    let mut all = Vec::new();
+    for (old, before, _) in &gone {
+        for (new, _, after) in came.iter().filter(|(new, ..)| new.kind == old.kind && new.schema == old.schema) {
+            let fact = |object: &Option<&migrate_core::schema::Object>| {
+                object.and_then(|one| one.fact("type").map(str::to_owned))
+            };
+            let alike = match old.kind {
+                Kind::Column => new.parent == old.parent && fact(before) == fact(after),
+                Kind::Table => {
+                    let (a, b): (Vec<_>, Vec<_>) = (
+                        gone.iter().map(|(i, ..)| (*i, (), ())).collect(),
+                        came.iter().map(|(i, ..)| (*i, (), ())).collect(),
+                    );
+                    let a = columns(&old.name, &old.schema, &a);
+                    !a.is_empty() && a == columns(&new.name, &new.schema, &b)
+                }
+                _ => false,
+            };
+            if alike {
+                let path = [&old.schema, &old.parent, &old.name].into_iter().filter(|part| !part.is_empty());
+                let path = path.map(|part| migrate_core::ident::plain(part)).collect::<Vec<_>>().join(".");
+                all.push(format!("{path}={}", migrate_core::ident::plain(&new.name)));
+            }
+        }
+    }
+    all
+}
+
+/// Writes the stages as migrations, one behind the other, each with a down that is derived and proven.
+async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
+    let name = files::snake_case(name)?;
+    let mut ups = Vec::new();
+    for (stage, ending, head) in [
+        (Stage::Main, "", ""),
+        (Stage::Concurrent, "_concurrently", "-- migrate: no-transaction\n"),
+        (Stage::Validate, "_validate", ""),
+    ] {
+        let script = ddl.script(stage);
+        if !script.is_empty() {
+            ups.push((format!("{name}{ending}"), format!("{head}{script}")));
+        }
+    }
+    super::new::write(context, code, ups).await
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Main => "main",
+        Stage::Concurrent => "concurrent",
+        Stage::Validate => "validate",
+    }
+}
+
+fn sql_json(difference: &Difference) -> SqlJson {
+    let statements = difference.ddl.statements.iter().map(|one| StatementJson {
+        stage: stage(one.stage),
+        sql: one.text.clone(),
+        hazards: one.hazards.iter().map(|hazard| format!("{}: {}", hazard.parts().0, hazard.parts().1)).collect(),
+    });
+    let failed = difference.failed.iter().map(|(statement, why)| format!("{why}: {}", statement.text));
+    SqlJson {
+        proven: difference.is_proven(),
+        statements: statements.collect(),
+        uncovered: difference.ddl.uncovered.iter().map(ToString::to_string).collect(),
+        remaining: failed.chain(difference.remaining.iter().cloned()).collect(),
+    }
+}
+
+fn show(context: &Context<'_>, document: &DiffJson) {
+    let output = context.output;
+    for line in document.differences.iter() {
+        output.line(format!("  {line}"));
+    }
+    for note in document.notes.iter() {
+        output.line(format!("  {DIM}{note}{DIM:#}"));
+    }
+    let (from, to) = (&document.from, &document.to);
+    match document.differences.len() {
+        0 => output.line(format!("{BOLD}no difference{BOLD:#} between {from} and {to}")),
+        n => output.line(format!("\n{BOLD}{}{BOLD:#} between {from} and {to}", style::count(n, "difference"))),
+    }
+}
+
+fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
+    let output = context.output;
+    for stage in [Stage::Main, Stage::Concurrent, Stage::Validate].into_iter().filter(|_| statements) {
+        if !output.is_json() {
+            difference.ddl.script(stage).lines().for_each(|line| output.answer(line));
+        }
+    }
+    for id in &difference.ddl.uncovered {
+        output.remark(format!("{} {id}: no statement can make it", paint(WARN, "left out")));
+    }
+    for one in &difference.left_out {
+        output.remark(format!("{} {}: {}", paint(WARN, "not proven"), one.object, one.why));
+    }
+    if let Some((statement, why)) = &difference.failed {
+        output.remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));
+    }
+    for line in &difference.remaining {
+        output.remark(format!("{} {line}", paint(BAD, "still different:")));
+    }
+}
+
+fn ask(context: &Context<'_>, questions: &[String], options: &Diff) {
+    for pair in questions.iter().filter(|pair| !options.rename.contains(pair)) {
+        context.output.remark(format!("{} {pair}? Then add --rename {pair}", paint(WARN, "another name:")));
+    }
+}
+
+fn tell_next(context: &Context<'_>, options: &Diff, document: &DiffJson) {
+    let output = context.output;
+    let proven = document.sql.as_ref().is_none_or(|sql| sql.proven);
+    if !document.files.is_empty() {
+        output.next("read the files, then `cargo xtask verify` and `cargo xtask migrate`");
+    } else if !proven {
+        output.remark("these statements do not lead there by themselves: use them as a beginning");
+    } else if !document.differences.is_empty() && !options.sql {
+        output.next(format!("`cargo xtask diff {} {} --sql` shows the statements", document.from, document.to));
+    }
+}

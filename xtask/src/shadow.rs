@@ -1,0 +1,84 @@
+//! The server for throw-away databases, and the schemas that are compared on it.
+
+use std::path::Path;
+
+use migrate_core::finding::{Finding, Place};
+use migrate_core::schema::{self, Described};
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
+use migrate_test::shape::Shadow;
+use migrate_test::{Managed, ServerError, Source};
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::output::style::DIM;
+
+/// Finds the server: the one that `--database` names, where it is meant for that; one of this
+/// machine's binaries; else the managed one, which may be a container.
+pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> Result<()> {
+    if named && context.named_database {
+        match context.managed()? {
+            Some(managed) => {
+                let endpoint = context.start(&managed).await?;
+                migrate_test::use_server(endpoint.options("postgres"), "--database names it");
+            }
+            None => migrate_test::use_server(context.database()?.options().clone(), "--database names it"),
+        }
+    }
+    let server = match migrate_test::server().await {
+        Err(ServerError::NoProvider { tried }) => {
+            let managed = Managed::new(&context.config.project, Source::Auto)?;
+            let endpoint = context.start(&managed).await?;
+            migrate_test::use_server(endpoint.options("postgres"), format!("managed ({})", tried.join("; ")));
+            migrate_test::server().await?
+        }
+        found => found?,
+    };
+    if context.output.verbose {
+        context.output.remark(format!("{DIM}{}{DIM:#}", server.why()));
+    }
+    if fresh {
+        migrate_test::clear().await?;
+    }
+    Ok(())
+}
+
+/// The schema of an environment, without the ledger. Nothing is written.
+pub(crate) async fn environment(context: &Context<'_>) -> Result<Described> {
+    database(&context.reach().await?, context).await
+}
+
+/// The schema of a database, without the ledger of this environment. Nothing is written.
+pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Result<Described> {
+    let mut described = schema::describe(database).await?;
+    described.schema = described.schema.without(&context.environment.ledger);
+    Ok(described)
+}
+
+/// The schema to which migrations lead, all of them or those up to a version.
+pub(crate) async fn migrations(set: &MigrationSet, code: &CodeMigrations, upto: Option<&Version>) -> Result<Described> {
+    let chain: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
+    let database = migrate_test::migrated(&chain, code, true).await?;
+    let shadow = Shadow::on(database, code.clone()).await?;
+    let described = shadow.describe().await?;
+    shadow.end().await?;
+    Ok(described)
+}
+
+/// The schema that a script makes on an empty database.
+pub(crate) async fn file(path: &Path) -> Result<Described> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
+            .help("`file:` is followed by an SQL file that makes the whole schema")
+    })?;
+    let mut shadow = Shadow::blank().await?;
+    if let Err(error) = shadow.rehearsal().query(&text).await {
+        let message = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
+        let finding =
+            Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))
+                .at(Place::file(path));
+        return Err(Failure::Core(Error::new(ErrorKind::Statement, finding)));
+    }
+    let described = shadow.describe().await?;
+    shadow.end().await?;
+    Ok(described)
+}
