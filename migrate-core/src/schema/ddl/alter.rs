@@ -35,6 +35,11 @@ impl<'a> Differing<'a> {
         Self(all)
     }
 
+    /// All but one, which is said elsewhere.
+    fn without(self, name: &str) -> Self {
+        Self(self.0.into_iter().filter(|(known, ..)| *known != name).collect())
+    }
+
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, ..)| *known == name)
     }
@@ -55,8 +60,18 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
     let name = || phrase(after, &new.id);
     let set = |text: String| Some(vec![Statement::new(text)]);
     match new.id.kind {
-        Kind::Table | Kind::ForeignTable => differing.each(|fact, was, now| relation(old, new, fact, was, now)),
-        Kind::Column if is_stored(before, after, new) => column(after, &differing, old, new),
+        Kind::Table | Kind::ForeignTable => differing.each(|fact, was, now| {
+            let mut all = Vec::new();
+            if fact == "parents" && now.is_some() {
+                all.extend(renamed_not_nulls(before, after, new));
+            }
+            all.extend(relation(old, new, fact, was, now)?);
+            Some(all)
+        }),
+        Kind::Column if is_stored(before, after, new) => {
+            let joins = table_moves(before, after, new) && new.fact("inherited").is_some();
+            column(after, &differing.without(if joins { "not null constraint" } else { "" }), old, new)
+        }
         Kind::Column => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::View if differing.has("definition") && !widens(before, after, new) => Change::Remake,
         Kind::View | Kind::MaterializedView => differing.each(|fact, old, now| match (new.id.kind, fact) {
@@ -288,6 +303,17 @@ fn column(after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object)
 /// How the values of a type are stored where nobody says otherwise; older servers have no word for it.
 fn usual_storage(column: &Object) -> &'static str {
     if column.fact("type").is_some_and(|of| of.starts_with("numeric")) { "main" } else { "extended" }
+}
+
+/// The constraints of a table that becomes a part of another one get their names while they are its own.
+fn renamed_not_nulls(before: &Schema, after: &Schema, table: &Object) -> Vec<Statement> {
+    let name = qualified(&table.id);
+    let columns = before.children(&table.id, Kind::Column);
+    let pairs = columns.filter_map(|old| Some((old, after.get(&old.id)?)));
+    let constraint = |column: &Object| column.fact("not null constraint").map(str::to_owned);
+    pairs
+        .flat_map(|(old, new)| rename_constraint(&name, constraint(old).as_deref(), constraint(new).as_deref()))
+        .collect()
 }
 
 /// Since PostgreSQL 18 NOT NULL is a constraint with a name.

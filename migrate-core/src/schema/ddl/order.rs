@@ -205,13 +205,16 @@ impl Graph {
             }
         }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
-            let Some(object) = schema.get(&part.id).filter(|object| table::is_own_index_of_partitioned(schema, object))
-            else {
-                continue;
-            };
+            let Some(object) = schema.get(&part.id) else { continue };
+            let is_key = table::is_own_index_of_partitioned(schema, object);
             let table = QualifiedName::new(&*object.id.schema, &*object.id.parent);
             for child in parts.get(&table).into_iter().flatten() {
-                self.edge(child, &hosts.made(part), None);
+                match is_key {
+                    true => self.edge(child, &hosts.made(part), None),
+                    // A check has to be there when a partition that has it is attached.
+                    false if !is_foreign_key(object) => self.edge(&hosts.made(part), child, None),
+                    false => {}
+                }
             }
         }
     }

@@ -13,8 +13,21 @@ use crate::schema::object::{Id, Kind, Object};
 pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<String> {
     let (id, fact) = (&table.id, |name: &str| table.fact(name));
     let columns = columns(schema, id);
-    let own: Vec<&Arc<Object>> = columns.iter().filter(|one| one.fact("inherited") != Some("only")).copied().collect();
-    let lines: Vec<String> = own.iter().map(|one| format!("\n    {}", line(schema, one, late(&one.id)))).collect();
+    let parent = fact("parents").and_then(|list| list.split(", ").next()).and_then(QualifiedName::parse);
+    let theirs = |column: &Object| parent.as_ref().and_then(|parent| column_of(schema, parent, &column.id.name));
+    let is_own = |column: &Object| column.fact("inherited") != Some("only");
+    // A partition with columns of its own, or with its own names for what its parent has, is attached when it is there.
+    let is_named = |column: &Object| {
+        let name = |column: &Object| column.fact("not null constraint").map(str::to_owned);
+        theirs(column).is_some_and(|theirs| name(theirs).is_some() && name(theirs) != name(column))
+    };
+    let attached = fact("partition bound").is_some() && columns.iter().any(|one| is_own(one) || is_named(one));
+    let own = columns.iter().filter(|one| attached || is_own(one));
+    let lines = own.map(|one| format!("\n    {}", line(schema, one, late(&one.id))));
+    let checks = schema.children(id, Kind::Constraint).filter(|one| attached && one.fact("inherited") == Some("only"));
+    let checks = checks.filter_map(|one| Some((one, one.fact("definition").filter(|text| text.starts_with("CHECK"))?)));
+    let checks = checks.map(|(one, text)| format!("\n    CONSTRAINT {} {text}", plain(&one.id.name)));
+    let lines: Vec<String> = lines.chain(checks).collect();
     let body = if lines.is_empty() { "()".to_owned() } else { format!("({}\n)", lines.join(",")) };
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let kind = match id.kind {
@@ -23,8 +36,6 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
         _ => "TABLE",
     };
     let name = qualified(id);
-    // A partition with columns of its own, or in an order of its own, is attached when it is there.
-    let attached = bound.is_some() && !own.is_empty();
     let mut text = match (fact("of type"), bound, parents) {
         (Some(of), _, _) => format!("CREATE {kind} {name} OF {of}"),
         (None, Some(bound), Some(parent)) if !attached => format!("CREATE {kind} {name} PARTITION OF {parent} {bound}"),
@@ -51,9 +62,8 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
         _ => None,
     });
     let of_type = fact("of type").is_some();
-    let parent = parents.and_then(|list| list.split(", ").next()).and_then(QualifiedName::parse);
     for column in &columns {
-        let theirs = parent.as_ref().and_then(|parent| column_of(schema, parent, &column.id.name));
+        let theirs = theirs(column).filter(|_| !attached);
         all.extend(extras(column, theirs, of_type, late(&column.id)));
     }
     all
@@ -108,7 +118,7 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
     let fact = |name: &str| column.fact(name);
     let (table, name) = (super::name::parent(&column.id), plain(&column.id.name));
     let mut all = Vec::new();
-    let inherited = fact("inherited") == Some("only");
+    let inherited = fact("inherited") == Some("only") && theirs.is_some();
     let differs = |name: &str| theirs.is_none_or(|theirs| theirs.fact(name) != fact(name));
     if (inherited || of_type) && !late && differs("default") {
         all.extend(fact("default").map(|value| format!("SET DEFAULT {value}")));
