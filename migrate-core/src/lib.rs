@@ -31,7 +31,8 @@ pub mod suggest;
 pub mod source;
 pub mod sql;
 
-// Shape of a database.
+// Shape of a database, and usual changes of it.
+pub mod draft;
 pub mod schema;
 
 // Server.
