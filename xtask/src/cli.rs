@@ -108,14 +108,71 @@ pub(crate) enum Command {
     },
 }
 
+const NEW: &str = "\
+Without a change it makes two empty files. With one it writes the up in the form that locks least,
+derives the down, and proves both on a throw-away database before it shows them.
+
+A column is NAME:TYPE, then what else there is to say, with colons between:
+  id:uuid:pk                   a primary key; a uuid gets its default, a bigint counts
+  total:decimal:12,2           a type with its arguments
+  note:text:null               it may be null; otherwise NOT NULL
+  state:text:default=new       a default
+  status:enum:pending,paid     an enum of its own, `order_status` for the table orders
+  user_id:references:users     the key of another table; then :cascade, :set-null or :restrict
+  mail:citext:unique  at:timestamptz:index
+
+Examples:
+  cargo xtask new add_tracking_number
+  cargo xtask new create_orders --table orders id:uuid:pk user_id:references:users \\
+      total:decimal:12,2 status:enum:pending,paid --timestamps --index user_id,status
+  cargo xtask new add_phone --add-column users.phone:varchar:30:null
+  cargo xtask new index_orders --add-index orders.created_at
+  cargo xtask new add_refunded --add-enum-value order_status=refunded:paid";
+
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  cargo xtask new add_tracking_number")]
+#[command(after_help = NEW)]
 pub(crate) struct New {
     /// What the migration does, in snake case
     pub(crate) name: String,
+    /// The columns of the table
+    #[arg(requires = "table", value_name = "COLUMN")]
+    pub(crate) columns: Vec<String>,
     /// Make a migration that runs without a transaction
-    #[arg(long)]
+    #[arg(long, conflicts_with = "change")]
     pub(crate) no_transaction: bool,
+    /// Make a table with the columns that follow the name
+    #[arg(long, group = "change", value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// With --table: created_at and updated_at
+    #[arg(long, requires = "table")]
+    pub(crate) timestamps: bool,
+    /// With --table: an index on these columns, such as user_id,status
+    #[arg(long, requires = "table", value_name = "COLUMNS")]
+    pub(crate) index: Vec<String>,
+    /// Add a column: table.name:type
+    #[arg(long, group = "change", value_name = "COLUMN")]
+    pub(crate) add_column: Option<String>,
+    /// Drop a column: table.name
+    #[arg(long, group = "change", value_name = "COLUMN")]
+    pub(crate) drop_column: Option<String>,
+    /// Give a column another name: table.old=new
+    #[arg(long, group = "change", value_name = "OLD=NEW")]
+    pub(crate) rename_column: Option<String>,
+    /// Add an index, built while the table is used: table.column,column
+    #[arg(long, group = "change", value_name = "COLUMNS")]
+    pub(crate) add_index: Option<String>,
+    /// With --add-index: no two rows may have the same values
+    #[arg(long, requires = "add_index")]
+    pub(crate) unique: bool,
+    /// Add a foreign key, and check the rows that are there in a migration of its own: table.column=other
+    #[arg(long, group = "change", value_name = "COLUMN=TABLE")]
+    pub(crate) add_foreign_key: Option<String>,
+    /// Add a label to an enum, behind another one: type=label or type=label:after
+    #[arg(long, group = "change", value_name = "TYPE=LABEL")]
+    pub(crate) add_enum_value: Option<String>,
+    /// Show the files, and write nothing
+    #[arg(long, requires = "change")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

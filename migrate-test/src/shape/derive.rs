@@ -94,7 +94,7 @@ async fn way_back(
         }
     };
     shadow.end().await?;
-    let mut way = between(&renamed, &before, Style::Whole);
+    let mut way = between(&renamed, &before, Style::Back);
     let settings = way.statements.iter().take_while(|one| one.text.starts_with("SET LOCAL ")).count();
     way.statements.splice(settings..settings, renames);
     let outside =

@@ -194,7 +194,8 @@ async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &D
             ups.push((format!("{name}{ending}"), format!("{head}{script}")));
         }
     }
-    super::new::write(context, code, ups).await
+    let drafts = super::new::proven(context, code, ups).await?;
+    files::write(&context.migrations, &drafts)
 }
 
 fn stage(stage: Stage) -> &'static str {

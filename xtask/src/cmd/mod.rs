@@ -34,7 +34,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
     }
     let context = Context::new(&cli.global, output)?;
     match &cli.command {
-        Command::New(options) => new::run(&context, options),
+        Command::New(options) => new::run(&context, code, options).await,
         Command::Migrate(options) => migrate::run(&context, code, options).await,
         Command::Rollback(options) => rollback::run(&context, code, options).await,
         Command::Redo(options) => redo::run(&context, code, options).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, parent, phrase, qualified};
-use super::{Hazard, Sides, Stage, Statement, Style, create, grant, owner_of, remove, table};
+use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -48,7 +48,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     let mut all = match object.id.kind {
         Kind::Table | Kind::ForeignTable => plain_ones(table::create(schema, object, late)),
         Kind::Column if is_of_view(schema, &object.id) => Vec::new(),
-        Kind::Column => added(schema, object, late),
+        Kind::Column => added(sides, object, late),
         Kind::Attribute => {
             plain_ones(vec![format!("ALTER TYPE {} ADD ATTRIBUTE {}", parent(&object.id), table::attribute(object))])
         }
@@ -79,9 +79,18 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 }
 
 /// A column that a table gets.
-fn added(schema: &Schema, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
+fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
+    let schema = &sides.after.schema;
     if column.fact("inherited") == Some("only") {
         return Vec::new();
+    }
+    let bare = ["default", "generated", "identity"].iter().all(|fact| column.fact(fact).is_none());
+    if sides.style == Style::Back
+        && bare
+        && column.fact("not null").is_some()
+        && let Some(value) = fill::value(schema, column.fact("type").unwrap_or_default())
+    {
+        return filled(schema, column, &value);
     }
     let (table, late) = (parent(&column.id), late(&column.id));
     let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(schema, column, late));
@@ -94,6 +103,17 @@ fn added(schema: &Schema, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<St
     };
     let extras = table::extras(column, None, false, late);
     [statement].into_iter().chain(plain_ones(extras)).collect()
+}
+
+/// A column that must not be null, on a table that may have rows.
+fn filled(schema: &Schema, column: &Object, value: &str) -> Vec<Statement> {
+    let (table, name) = (parent(&column.id), plain(&column.id.name));
+    let line = table::line(schema, column, true);
+    let add = format!("ALTER TABLE {table} ADD COLUMN {line} DEFAULT {value}");
+    let rest = format!("ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT");
+    let hazard = Hazard::DataLoss(format!("every row of {table} gets {value} as its {name}"));
+    let extras = plain_ones(table::extras(column, None, false, true));
+    [Statement::new(add).with(hazard), Statement::new(rest)].into_iter().chain(extras).collect()
 }
 
 /// An index or a constraint: on a table that was there before, it can lock for long.

@@ -12,6 +12,7 @@ mod create;
 mod emit;
 mod far;
 mod fate;
+mod fill;
 mod grant;
 mod name;
 mod order;
@@ -78,6 +79,9 @@ pub enum Stage {
 pub enum Style {
     /// One script that can run in one transaction.
     Whole,
+    /// One script that also runs where tables have rows: what was never there cannot come back, and
+    /// a column that must not be null gets something in its place.
+    Back,
     /// As few locks as possible, in stages: indexes are built concurrently, constraints validated apart.
     Online,
 }
