@@ -34,8 +34,10 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
        q.seqmin AS minimum, q.seqmax AS maximum, q.seqcache AS cache,
        CASE WHEN q.seqcycle THEN 'yes' END AS cycle,
        CASE WHEN c.relkind = 'S'
-            THEN (SELECT CASE d.deptype WHEN 'i' THEN 'identity of ' ELSE '' END || d.refobjid::regclass::text || '.' || quote_ident(a.attname)
-                  FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+            THEN (SELECT CASE d.deptype WHEN 'i' THEN 'identity of ' ELSE '' END || d.refobjid::regclass::text || '.'
+                         -- Not a join: without nested loops it would read all columns for each sequence.
+                         || (SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid)
+                  FROM pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) END AS "owned by",
        (SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) AS server,
