@@ -6,6 +6,7 @@ mod interruption;
 mod mistakes;
 mod reference;
 mod servers;
+mod shapes;
 mod support;
 mod tls;
 mod verify;

@@ -1,0 +1,222 @@
+//! `baseline`, `diff`, `derive` and `new`: schemas that become migrations.
+
+use std::fs;
+
+use crate::support::{Project, Said};
+
+/// A shop that somebody made by hand, with a little of everything.
+const BY_HAND: &str = "
+    CREATE TYPE level AS ENUM ('low', 'high');
+    CREATE TABLE countries (id serial PRIMARY KEY, code text NOT NULL UNIQUE);
+    INSERT INTO countries (code) VALUES ('de'), ('it''s');
+    CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, fax text,
+        country_id int REFERENCES countries, level level DEFAULT 'low', CHECK (name <> ''));
+    CREATE INDEX users_name ON users (lower(name));
+    CREATE VIEW names AS SELECT id, name FROM users;
+    COMMENT ON TABLE users IS 'People; as they \"write\" themselves';
+    DO $$ BEGIN CREATE ROLE roundtrip_test_reader; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+    GRANT SELECT ON names TO roundtrip_test_reader;
+    INSERT INTO users (name) VALUES ('Ada');";
+
+fn files(project: &Project) -> Vec<String> {
+    let folder = project.path().join("migrations");
+    let mut all: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    all.sort();
+    all
+}
+
+fn read(project: &Project, ending: &str) -> String {
+    let name = files(project).into_iter().rfind(|name| name.ends_with(ending)).unwrap();
+    fs::read_to_string(project.path().join("migrations").join(name)).unwrap()
+}
+
+/// A folder whose first migration is the database made by hand, which is marked.
+fn adopted() -> Project {
+    let project = Project::new();
+    project.query(BY_HAND);
+    project.run(&["baseline"]).ok();
+    project.run(&["baseline", "--mark", "--yes"]).ok();
+    project
+}
+
+#[track_caller]
+fn says(said: &Said, words: &str) {
+    assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
+}
+
+#[test]
+fn a_database_made_by_hand_becomes_a_chain_that_goes_on() {
+    let project = adopted();
+    assert_eq!(project.run(&["status", "--exit-code"]).ok().code, 0);
+    assert_eq!(project.query("SELECT event FROM roundtrip.ledger"), ["baselined"]);
+    let words =
+        ["new", "create_orders", "--table", "orders", "id:uuid:pk", "user_id:references:users", "total:decimal:12,2"];
+    let more = ["status:enum:pending,paid,shipped,cancelled", "--timestamps", "--index", "user_id,status"];
+    project.run(&[&words[..], &more[..]].concat()).ok();
+    assert!(read(&project, "orders.down.sql").contains("DROP TYPE public.order_status"));
+    project.run(&["new", "drop_fax"]).ok();
+    let up = files(&project).into_iter().rfind(|name| name.ends_with("drop_fax.up.sql")).unwrap();
+    project.write(&format!("migrations/{up}"), "ALTER TABLE users DROP COLUMN fax;\n");
+    let version = up.split('_').next().unwrap();
+    let unwritten = project.run(&["verify", "--all"]);
+    assert_eq!(unwritten.code, 3);
+    says(&unwritten, &format!("cargo xtask derive {version}"));
+    project.run(&["derive", version]).ok();
+    assert!(read(&project, "drop_fax.down.sql").starts_with("-- migrate: lossy what was in public.users.fax"));
+    assert_eq!(project.run(&["derive", version]).code, 2, "what is there is not overwritten");
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["migrate"]).ok();
+    let types = "SELECT typname FROM pg_type WHERE typname = 'order_status'";
+    assert_eq!(project.query(types), ["order_status"]);
+    project.run(&["rollback", "-n", "2"]).ok();
+    assert_eq!(project.query(types), Vec::<String>::new());
+    project.run(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT name FROM users"), ["Ada"]);
+    project.end();
+}
+
+#[test]
+fn a_baseline_makes_the_same_schema_and_removes_it() {
+    let project = adopted();
+    let same = project.run_bare(&["diff", "migrations", &project.url(), "--format", "json"]).ok();
+    assert_eq!(same.json()["differences"].as_array().unwrap().len(), 0);
+    let again = project.run(&["baseline"]);
+    assert_eq!(again.code, 2);
+    let marked = project.run(&["baseline", "--mark", "--yes"]);
+    says(&marked, "begins already");
+    project.end();
+}
+
+#[test]
+fn an_environment_that_differs_is_not_marked() {
+    let project = Project::new();
+    project.query(BY_HAND);
+    project.run(&["baseline"]).ok();
+    project.query("ALTER TABLE users ADD COLUMN surprise int; DROP INDEX users_name");
+    let refused = project.run(&["baseline", "--mark", "--yes"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    says(&refused, "column public.users.surprise: only in development");
+    says(&refused, "index public.users.users_name: only in the migrations");
+    assert_eq!(project.query("SELECT nspname FROM pg_namespace WHERE nspname = 'roundtrip'"), Vec::<String>::new());
+    project.end();
+}
+
+#[test]
+fn rows_of_chosen_tables_are_part_of_it() {
+    let project = Project::new();
+    project.query(BY_HAND);
+    let unknown = project.run(&["baseline", "--data", "countrys"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    says(&unknown, "did you mean countries?");
+    project.run(&["baseline", "--data", "countries"]).ok();
+    let up = read(&project, ".up.sql");
+    assert!(up.contains("('2', 'it''s')") && !up.contains("Ada"), "{up}");
+    let other = Project::new();
+    for name in files(&project) {
+        fs::copy(project.path().join("migrations").join(&name), other.path().join("migrations").join(&name)).unwrap();
+    }
+    other.run(&["migrate"]).ok();
+    other.query("INSERT INTO countries (code) VALUES ('fr')");
+    assert_eq!(other.query("SELECT id::text FROM countries ORDER BY id"), ["1", "2", "3"]);
+    other.run(&["rollback", "--all"]).ok();
+    assert_eq!(
+        other.query("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"),
+        Vec::<String>::new()
+    );
+    project.end();
+    other.end();
+}
+
+#[test]
+fn what_cannot_be_captured_is_listed_and_excused_when_marking() {
+    let project = Project::new();
+    project.query(
+        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
+         CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'hunter2-s3cret'); CREATE TABLE t (id int)",
+    );
+    let said = project.run(&["baseline"]).ok();
+    says(&said, "left out user mapping far.public");
+    assert!(read(&project, ".up.sql").contains("-- left out: user mapping far.public"));
+    project.run(&["baseline", "--mark", "--yes"]).ok();
+    project.end();
+}
+
+#[test]
+fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
+    let project = adopted();
+    let schema = BY_HAND.replace("fax text", "phone text").replace("CHECK (name <> '')", "CHECK (length(name) > 1)");
+    project.write("schema.sql", format!("{schema} CREATE INDEX users_level ON users (level);"));
+    let side = "file:schema.sql";
+    let words = project.run_bare(&["diff", "migrations", side]);
+    assert_eq!(words.code, 3, "{words:?}");
+    says(&words, "column public.users.phone: only in the second");
+    says(&words, "another name: public.users.fax=phone?");
+    let sql = project.run_bare(&["diff", "migrations", side, "--sql"]);
+    says(&sql, "-- data is lost: the values of column public.users.fax");
+    says(&sql, "-- long lock: nobody can write to table public.users while the index is built");
+    let renamed = project.run_bare(&["diff", "migrations", side, "--sql", "--rename", "public.users.fax=phone"]);
+    assert_eq!(renamed.code, 3, "{renamed:?}");
+    says(&renamed, "ALTER TABLE public.users RENAME COLUMN fax TO phone;");
+    assert!(!renamed.out.contains("DROP COLUMN"), "{renamed:?}");
+    let written = ["diff", "migrations", side, "--write", "new_phone", "--rename", "public.users.fax=phone"];
+    project.run_bare(&written).ok();
+    let made: Vec<String> = files(&project).into_iter().filter(|name| name.contains("new_phone")).collect();
+    assert_eq!(made.len(), 6, "{made:?}");
+    assert!(read(&project, "new_phone_concurrently.up.sql").contains("CREATE INDEX CONCURRENTLY users_level"));
+    assert!(read(&project, "new_phone_validate.up.sql").contains("VALIDATE CONSTRAINT"));
+    project.run_bare(&["diff", "migrations", side]).ok();
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["migrate"]).ok();
+    let wrong = project.run_bare(&["diff", "migrations", "postgrse://me:hunter2-s3cret@x/y"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    project.end();
+}
+
+#[test]
+fn a_down_that_cannot_be_proven_is_not_written() {
+    let project = adopted();
+    project.write("migrations/29990101000000_upper.up.sql", "UPDATE countries SET code = upper(code);\n");
+    let before = files(&project);
+    let said = project.run(&["derive", "29990101000000", "--format", "json"]);
+    let json = said.json();
+    match json["proven"].as_bool().unwrap() {
+        // What rows were is lost, and that is said.
+        true => assert!(json["lossy"].as_array().unwrap().iter().any(|lost| lost == "public.countries.code"), "{json}"),
+        false => assert_eq!(files(&project), before),
+    }
+    project.write(
+        "migrations/29990101000001_key.up.sql",
+        "ALTER TABLE users DROP CONSTRAINT users_country_id_fkey;\n\
+        ALTER TABLE countries DROP COLUMN code;\n",
+    );
+    let unique = project.run(&["derive", "29990101000001"]);
+    assert_eq!(unique.code, 3, "a unique column that must not be null cannot come back on its rows: {unique:?}");
+    says(&unique, "nothing was written");
+    project.end();
+}
+
+#[test]
+fn usual_changes_are_written_in_the_form_that_locks_least() {
+    let project = adopted();
+    project.run(&["new", "by_country", "--add-index", "users.country_id,name"]).ok();
+    assert!(read(&project, "by_country.up.sql").contains("CREATE INDEX CONCURRENTLY users_country_id_name_idx"));
+    assert!(read(&project, "by_country.down.sql").contains("DROP INDEX CONCURRENTLY"));
+    project.run(&["new", "phone", "--add-column", "users.phone:varchar:30:null:index"]).ok();
+    project.run(&["new", "home", "--add-column", "users.home_id:references:countries:null"]).ok();
+    assert!(read(&project, "home.up.sql").contains("NOT VALID"));
+    assert!(read(&project, "home_validate.up.sql").contains("VALIDATE CONSTRAINT"));
+    project.run(&["new", "middle", "--add-enum-value", "level=middle:low"]).ok();
+    project.run(&["new", "full_name", "--rename-column", "users.name=full_name"]).ok();
+    project.run(&["new", "no_fax", "--drop-column", "users.fax"]).ok();
+    assert!(read(&project, "no_fax.down.sql").contains("lossy"));
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["migrate"]).ok();
+    let count = files(&project).len();
+    let wrong = project.run(&["new", "x", "--table", "t", "id:uid:pk"]);
+    assert_eq!((wrong.code, files(&project).len()), (2, count), "{wrong:?}");
+    says(&wrong, "did you mean `uuid`?");
+    says(&wrong, "id:uid:pk\n  |    ^^^");
+    assert_eq!(project.run(&["new", "x", "--add-column", "users.age:int"]).code, 2, "rows would have nothing in it");
+    project.end();
+}
