@@ -131,10 +131,10 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
     let partitioned = sides.after.schema.get(table).is_some_and(|table| table.fact("partition key").is_some());
     let Some(first) = all.first_mut() else { return all };
     let definition = object.fact("definition").unwrap_or_default();
-    let online =
-        sides.style == Style::Online && !partitioned && sides.fates.get(&Part::object(&object.id)) == Fate::Made;
+    let online = sides.style == Style::Online && !partitioned;
+    let is_new = sides.fates.get(&Part::object(&object.id)) == Fate::Made;
     match object.id.kind {
-        Kind::Index if online && object.fact("attached to").is_none() => {
+        Kind::Index if online && is_new && object.fact("attached to").is_none() => {
             let concurrent = first.text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
             *first = Statement::new(concurrent);
             all.iter_mut().for_each(|statement| statement.stage = Stage::Concurrent);
