@@ -49,6 +49,11 @@ impl Dependencies {
         on.map(|on| &on.id).filter(move |on| is_holder(on.kind) && on.name == id.parent && on.schema == id.schema)
     }
 
+    /// Whether a part stands on another one, by itself.
+    pub(super) fn has(&self, part: &Part, on: &Part) -> bool {
+        self.needs.get(part).is_some_and(|all| all.contains(on))
+    }
+
     /// All pairs: what stands, and what it stands on.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&Part, &Part)> {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))

@@ -153,8 +153,13 @@ impl Graph {
                 } else if fate(on) == Fate::Altered {
                     self.edge(&hosts.dropped(user), &hosts.made(on), None);
                 }
-            } else if fate(user) == Fate::Altered && fate(on) == Fate::Dropped {
-                self.edge(&hosts.made(user), &hosts.dropped(on), None);
+            } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
+                // It has to let go first.
+                match fate(on) {
+                    Fate::Dropped | Fate::Remade => self.edge(&hosts.made(user), &hosts.dropped(on), None),
+                    Fate::Altered => self.edge(&hosts.made(user), &hosts.made(on), None),
+                    Fate::Made | Fate::Kept => {}
+                }
             }
         }
     }

@@ -136,7 +136,12 @@ pub(super) fn retype(old: &Object, new: &Object) -> Statement {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
     let (from, to) = (old.fact("type").unwrap_or("text"), new.fact("type").unwrap_or("text"));
     let collation = new.fact("collation").map_or(String::new(), |name| format!(" COLLATE {name}"));
-    let using = if is_assigned(from, to) { String::new() } else { format!(" USING {name}::{to}") };
+    let using = match (is_assigned(from, to), is_cast(from, to)) {
+        (true, _) => String::new(),
+        (false, true) => format!(" USING {name}::{to}"),
+        // Every type has a text form.
+        (false, false) => format!(" USING {name}::text::{to}"),
+    };
     let statement = Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to}{collation}{using}"));
     match is_binary(from, to) {
         true => statement,
@@ -163,6 +168,13 @@ fn is_assigned(from: &str, to: &str) -> bool {
         || (NUMBERS.contains(&from) && NUMBERS.contains(&to))
         || (time(from) && time(to))
         || (json(from) && json(to))
+}
+
+/// Whether there is a cast between two types, other than by the text form.
+fn is_cast(from: &str, to: &str) -> bool {
+    let (from, to) = (base(from), base(to));
+    let pair = [from, to];
+    TEXTS.contains(&from) || (pair.contains(&"boolean") && pair.contains(&"integer"))
 }
 
 /// Whether the values on disk are the same in both types, and every value of the first is one of the second.
