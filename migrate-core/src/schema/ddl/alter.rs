@@ -1,9 +1,10 @@
 //! What can be changed in place, without dropping anything.
 
+use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
 use super::far::json_list;
 use super::name::{parent, phrase, qualified};
-use super::{Hazard, Statement, swap, table};
+use super::{Statement, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -40,12 +41,15 @@ impl<'a> Differing<'a> {
         Self(self.0.into_iter().filter(|(known, ..)| *known != name).collect())
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, ..)| *known == name)
     }
 
     /// The statements for each fact; `None` where one of them has none.
-    fn each(&self, statement: impl Fn(&str, Option<&str>, Option<&str>) -> Option<Vec<Statement>>) -> Change {
+    pub(super) fn each(
+        &self,
+        statement: impl Fn(&str, Option<&str>, Option<&str>) -> Option<Vec<Statement>>,
+    ) -> Change {
         let all: Option<Vec<_>> = self.0.iter().map(|(name, old, new)| statement(name, *old, *new)).collect();
         match all {
             Some(all) => Change::InPlace { statements: all.into_iter().flatten().collect(), disturbs: false },
@@ -167,12 +171,12 @@ fn header(function: &Object) -> Vec<&str> {
     definition.lines().take_while(|line| !line.starts_with(" LANGUAGE ")).collect()
 }
 
-fn space(name: Option<&str>) -> String {
+pub(super) fn space(name: Option<&str>) -> String {
     plain(name.unwrap_or("pg_default"))
 }
 
 /// `SET (…)` and `RESET (…)` for two lists of options.
-fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&str>) -> Option<Vec<Statement>> {
+pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&str>) -> Option<Vec<Statement>> {
     let list = |text: Option<&str>| text.map(table::pairs).unwrap_or_default();
     let (old, new) = (list(old), list(new));
     let key = |option: &String| option.split('=').next().unwrap_or_default().to_owned();
@@ -184,62 +188,8 @@ fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&str>) -> Op
     Some(reset.into_iter().chain(set).collect())
 }
 
-/// A fact of a table.
-fn relation(before: &Object, new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
-    let name = qualified(&new.id);
-    let what = format!("{} {name}", new.id.kind.as_str().to_uppercase());
-    let alter = |text: String| Statement::new(format!("ALTER TABLE {name} {text}"));
-    let rewrite = |text: String| alter(text).with(Hazard::Rewrite(format!("{} is written anew", new.id)));
-    let one = |statement: Statement| Some(vec![statement]);
-    match fact {
-        "options" => storage(&what, "", old, now),
-        "toast options" => storage(&what, "toast.", old, now),
-        "persistence" => one(rewrite(if now.is_some() { "SET UNLOGGED" } else { "SET LOGGED" }.to_owned())),
-        "access method" => one(rewrite(format!("SET ACCESS METHOD {}", plain(now.unwrap_or("heap"))))),
-        "tablespace" => one(rewrite(format!("SET TABLESPACE {}", space(now)))),
-        "row security" => {
-            let on = |value: Option<&str>| matches!(value, Some("on" | "forced"));
-            let forced = |value: Option<&str>| matches!(value, Some("forced" | "forced, but off"));
-            let switch = (on(old) != on(now)).then(|| if on(now) { "ENABLE" } else { "DISABLE" });
-            let force = (forced(old) != forced(now)).then(|| if forced(now) { "FORCE" } else { "NO FORCE" });
-            let words = switch.into_iter().chain(force);
-            Some(words.map(|word| alter(format!("{word} ROW LEVEL SECURITY"))).collect())
-        }
-        // That of an index is said with the index.
-        "replica identity" if now == Some("index") => Some(Vec::new()),
-        "replica identity" => one(alter(format!("REPLICA IDENTITY {}", now.unwrap_or("default").to_uppercase()))),
-        "parents" | "partition bound" => Some(if fact == "parents" || before.fact("parents") == new.fact("parents") {
-            lineage(before, new).into_iter().map(Statement::new).collect()
-        } else {
-            Vec::new()
-        }),
-        "of type" => one(alter(now.map_or("NOT OF".to_owned(), |kind| format!("OF {kind}")))),
-        "foreign options" => changed_options(old, now).map(|list| vec![alter(format!("OPTIONS ({list})"))]),
-        _ => None,
-    }
-}
-
-/// From the parents of a table to others; a partition has one, and a bound.
-fn lineage(old: &Object, new: &Object) -> Vec<String> {
-    let name = qualified(&new.id);
-    let list = |table: &Object| table.fact("parents").map(table::pairs).unwrap_or_default();
-    let bound = |table: &Object| table.fact("partition bound").map(str::to_owned);
-    let leaves = |parent: &String| match bound(old) {
-        Some(_) => format!("ALTER TABLE {parent} DETACH PARTITION {name}"),
-        None => format!("ALTER TABLE {name} NO INHERIT {parent}"),
-    };
-    let joins = |parent: &String| match bound(new) {
-        Some(bound) => format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
-        None => format!("ALTER TABLE {name} INHERIT {parent}"),
-    };
-    let (was, is) = (list(old), list(new));
-    let moved = bound(old) != bound(new);
-    let gone: Vec<String> = was.iter().filter(|parent| moved || !is.contains(parent)).map(leaves).collect();
-    gone.into_iter().chain(is.iter().filter(|parent| moved || !was.contains(parent)).map(joins)).collect()
-}
-
 /// The options of a foreign object from one list to another: `ADD a 'b', DROP c`.
-fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
+pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
     let pairs = |text: Option<&str>| -> Vec<(String, String)> {
         let all = match text {
             Some(text) if text.starts_with(['[', '{']) => json_list(text),
@@ -256,82 +206,6 @@ fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
     });
     let all: Vec<String> = gone.chain(came).collect();
     (!all.is_empty()).then(|| all.join(", "))
-}
-
-/// A column of a table; its default is a part of its own.
-fn column(after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
-    if differing.has("generated") {
-        // Its values are computed, or they come back as null: there is no way in place that all servers know.
-        return Change::Remake;
-    }
-    let (of, name) = (parent(&new.id), plain(&new.id.name));
-    let alter = |text: String| Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} {text}"));
-    let retyped = differing.has("type") || differing.has("collation");
-    let mut statements = Vec::new();
-    if retyped && new.fact("inherited") != Some("only") {
-        statements.push(swap::retype(old, new));
-    }
-    let rest = differing.each(|fact, was, now| match fact {
-        "type" | "collation" | "default" => Some(Vec::new()),
-        "not null" if now.is_some() => {
-            let lock = Hazard::LongLock(format!("table {of} is read to see that {name} is never null"));
-            Some(vec![alter("SET NOT NULL".to_owned()).with(lock)])
-        }
-        "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
-        "not null constraint" => Some(rename_constraint(&of, was, now)),
-        "identity" => Some(vec![alter(match (was, now) {
-            (None, Some(how)) => format!("ADD {}", table::generated(after, &new.id, how)),
-            (Some(_), Some(how)) => format!("SET GENERATED {}", how.to_uppercase()),
-            _ => "DROP IDENTITY".to_owned(),
-        })]),
-        "storage" => Some(vec![alter(format!("SET STORAGE {}", now.unwrap_or(usual_storage(new)).to_uppercase()))]),
-        "compression" => Some(vec![alter(format!("SET COMPRESSION {}", now.unwrap_or("default")))]),
-        "statistics" => Some(vec![alter(format!("SET STATISTICS {}", now.unwrap_or("-1")))]),
-        "options" => storage(&format!("TABLE {of} ALTER COLUMN {name}"), "", was, now),
-        "foreign options" => changed_options(was, now).map(|list| vec![alter(format!("OPTIONS ({list})"))]),
-        _ => None,
-    });
-    match rest {
-        Change::InPlace { statements: rest, .. } => {
-            statements.extend(rest);
-            Change::InPlace { statements, disturbs: retyped }
-        }
-        Change::Remake => Change::Remake,
-    }
-}
-
-/// How the values of a type are stored where nobody says otherwise; older servers have no word for it.
-fn usual_storage(column: &Object) -> &'static str {
-    if column.fact("type").is_some_and(|of| of.starts_with("numeric")) { "main" } else { "extended" }
-}
-
-/// The constraints of a table that becomes a part of another one get their names while they are its own.
-fn renamed_not_nulls(before: &Schema, after: &Schema, table: &Object) -> Vec<Statement> {
-    let name = qualified(&table.id);
-    let columns = before.children(&table.id, Kind::Column);
-    let pairs = columns.filter_map(|old| Some((old, after.get(&old.id)?)));
-    let constraint = |column: &Object| column.fact("not null constraint").map(str::to_owned);
-    pairs
-        .flat_map(|(old, new)| rename_constraint(&name, constraint(old).as_deref(), constraint(new).as_deref()))
-        .collect()
-}
-
-/// Since PostgreSQL 18 NOT NULL is a constraint with a name.
-fn rename_constraint(table: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
-    let name = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
-    let (Some(was), Some(now)) = (was, now) else { return Vec::new() };
-    let mut all = Vec::new();
-    if name(was) != name(now) {
-        all.push(format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", plain(&name(was)), plain(&name(now))));
-    }
-    if was.ends_with(" not valid") && !now.ends_with(" not valid") {
-        all.push(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", plain(&name(now))));
-    }
-    if was.contains(" no inherit") != now.contains(" no inherit") {
-        let word = if now.contains(" no inherit") { "NO INHERIT" } else { "INHERIT" };
-        all.push(format!("ALTER TABLE {table} ALTER CONSTRAINT {} {word}", plain(&name(now))));
-    }
-    all.into_iter().map(Statement::new).collect()
 }
 
 fn sequence(differing: &Differing<'_>, new: &Object) -> Change {

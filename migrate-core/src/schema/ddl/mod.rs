@@ -7,6 +7,7 @@
 //! uses the statements runs them on a throw-away database and compares.
 
 mod alter;
+mod alter_table;
 mod code;
 mod create;
 mod emit;
@@ -14,6 +15,7 @@ mod far;
 mod fate;
 mod fill;
 mod grant;
+mod host;
 mod name;
 mod order;
 mod remove;

@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fate::{Fate, is_foreign_key};
-use super::name::{holder, named};
+use super::host::{Hosts, holder_of, owner_of};
+use super::name::named;
 use super::{Ddl, Sides, emit, table};
 use crate::ident::QualifiedName;
-use crate::schema::Schema;
-use crate::schema::depend::{Part, is_holder};
-use crate::schema::object::{Id, Kind, Object};
+use crate::schema::depend::Part;
+use crate::schema::object::{Id, Kind};
 
 /// What is done to a part; to alter it is to make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Act {
+pub(super) enum Act {
     Drop,
     Make,
     /// A sequence is given to its column, when both are there.
     Give,
 }
 
-type Node = (Act, Part);
+pub(super) type Node = (Act, Part);
 
 /// Where a node stands among those that could come next: what is dropped goes first, then by
 /// kind, with what belongs to a table behind the table, foreign keys behind all tables.
@@ -253,99 +253,6 @@ impl Graph {
 fn goes_alone(part: &Part) -> bool {
     use Kind::{Constraint, Index, Policy, Rule, Statistics, Trigger};
     part.default || matches!(part.id.kind, Constraint | Index | Policy | Rule | Statistics | Trigger)
-}
-
-/// Which parts are made or dropped along with another one.
-struct Hosts {
-    made: HashMap<Part, Part>,
-    dropped: HashMap<Part, Part>,
-}
-
-impl Hosts {
-    fn of(sides: &Sides<'_>) -> Self {
-        let mut hosts = Self { made: HashMap::new(), dropped: HashMap::new() };
-        for (part, fate) in sides.fates.iter() {
-            if matches!(fate, Fate::Made | Fate::Remade)
-                && let Some(host) = host(&sides.after.schema, part, Act::Make, &|host| {
-                    matches!(sides.fates.get(host), Fate::Made | Fate::Remade)
-                })
-            {
-                hosts.made.insert(part.clone(), host);
-            }
-            if matches!(fate, Fate::Dropped | Fate::Remade)
-                && let Some(host) = host(&sides.before.schema, part, Act::Drop, &|host| {
-                    matches!(sides.fates.get(host), Fate::Dropped | Fate::Remade)
-                })
-            {
-                hosts.dropped.insert(part.clone(), host);
-            }
-        }
-        hosts
-    }
-
-    fn made(&self, part: &Part) -> Node {
-        (Act::Make, end(&self.made, part))
-    }
-
-    fn dropped(&self, part: &Part) -> Node {
-        (Act::Drop, end(&self.dropped, part))
-    }
-}
-
-fn end(hosts: &HashMap<Part, Part>, part: &Part) -> Part {
-    let mut at = part;
-    // A default is with its column, and that with its table.
-    for _ in 0..4 {
-        match hosts.get(at) {
-            Some(host) => at = host,
-            None => break,
-        }
-    }
-    at.clone()
-}
-
-/// What a part is made or dropped along with, if that happens.
-fn host(schema: &Schema, part: &Part, act: Act, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
-    let column = Part::object(&part.id);
-    if part.default {
-        return Some(column).filter(|column| happens(column));
-    }
-    let object = schema.get(&part.id)?;
-    let folded = act == Act::Drop || matches!(part.id.kind, Kind::Column | Kind::Attribute);
-    let holder = folded.then(|| holder_of(schema, object)).flatten().filter(|holder| happens(holder));
-    let owner = (act == Act::Drop || table::is_identity(object)).then(|| owner_of(schema, object, happens)).flatten();
-    let parent_index = || {
-        let parent = QualifiedName::parse(object.fact("attached to")?)?;
-        let index = schema.objects().find(|one| {
-            matches!(one.id.kind, Kind::Index | Kind::Constraint)
-                && *one.id.schema == *parent.schema()
-                && *one.id.name == *parent.name()
-        });
-        index.map(|index| Part::object(&index.id)).filter(|index| happens(index))
-    };
-    holder.or(owner).or_else(|| if act == Act::Drop { parent_index() } else { None })
-}
-
-/// The table, view, type or server that an object belongs to.
-fn holder_of(schema: &Schema, object: &Object) -> Option<Part> {
-    if object.id.parent.is_empty() {
-        return None;
-    }
-    use Kind::{Domain, ForeignTable, MaterializedView, Server, Table, Type, View};
-    let kinds = [Table, View, MaterializedView, ForeignTable, Type, Domain];
-    let found = kinds.into_iter().find_map(|kind| schema.get(&holder(&object.id, kind)));
-    let found = found.or_else(|| schema.get(&named(Server, "", &object.id.parent)));
-    found.map(|holder| Part::object(&holder.id)).filter(|part| is_holder(part.id.kind))
-}
-
-/// The column that a sequence belongs to, or its table.
-fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
-    let (of, column) = table::owner(object)?;
-    let table = schema.get(&named(Kind::Table, of.schema(), of.name()))?;
-    let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
-    let column = schema.get(&id).map(|column| Part::object(&column.id));
-    let table = Part::object(&table.id);
-    if happens(&table) { Some(table) } else { column.filter(|column| happens(column)) }
 }
 
 fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
