@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Capture an existing database as the first migration, proven equal
     Baseline(Baseline),
+    /// Put one proven baseline in the place of a long beginning of the chain
+    Squash(Squash),
     /// Fill a development database with data
     Seed(Seed),
     /// Start, stop and reach the managed database
@@ -368,6 +370,24 @@ pub(crate) struct Baseline {
     /// Do not ask, also in a protected environment
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Environments that have all of the squashed migrations stay as they are, and can still go back: their \
+                        ledger holds the downs. New ones get the baseline. One that has only some of them is told to \
+                        catch up first.\n\nExample:\n  cargo xtask squash --to 20250407084500"
+)]
+pub(crate) struct Squash {
+    /// The last migration that becomes a part of the baseline
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) to: Version,
+    /// What the baseline is called
+    #[arg(long, default_value = "baseline_schema", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Prove it, and change no file
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,8 @@ pub const MODIFIED: &str = "Migration file was modified after being applied. Cre
 /// Compares the applied migrations with the files: what forbids to go on, and what does not.
 pub(super) fn compare(set: &MigrationSet, state: &State) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    for applied in state.applied() {
+    problems.extend(half_squashed(set, state));
+    for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {
         match set.get(&applied.version) {
             None => problems.push(missing(set, applied)),
             Some(migration) => {
@@ -22,6 +23,47 @@ pub(super) fn compare(set: &MigrationSet, state: &State) -> (Vec<Finding>, Vec<F
         }
     }
     (problems, warnings)
+}
+
+/// The migration that stands in the place of an applied one, which came before it was written.
+pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Applied) -> Option<&'a Migration> {
+    let covers = |one: &&Migration| {
+        one.squashes().is_some_and(|first| *first <= applied.version && applied.version <= *one.version())
+    };
+    let one = set.iter().map(|one| &**one).find(covers)?;
+    let came_before = match applied.version == *one.version() {
+        false => true,
+        // It has the version of the last one that it replaces, and may be applied itself.
+        true => {
+            applied.up_checksum.as_ref().is_some_and(|recorded| recorded != one.up_checksum())
+                && state
+                    .applied()
+                    .any(|other| other.version < applied.version && Some(&other.version) >= one.squashes())
+        }
+    };
+    came_before.then_some(one)
+}
+
+/// A database that has some of the migrations that were squashed, and not all of them.
+fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
+    let has = |version: &Version| state.get(version).is_some();
+    let half = |one: &&Migration| {
+        let first = one.squashes();
+        first.is_some()
+            && !has(one.version())
+            && state.applied().any(|a| Some(&a.version) >= first && a.version < *one.version())
+    };
+    let one = set.iter().map(|one| &**one).find(half)?;
+    let newest = state.version().map_or(String::new(), |version| format!("; it stands at {version}"));
+    Some(
+        Finding::error(
+            "half-squashed",
+            format!("this database has only a part of what {} stands for{newest}", one.version()),
+        )
+        .at(Place::file(one.path()))
+        .help(format!("migrate it up to {} with a checkout from before the squash, then come back", one.version()))
+        .help("`git log --diff-filter=D -- migrations` finds the commit"),
+    )
 }
 
 fn applied_then(applied: &Applied) -> String {

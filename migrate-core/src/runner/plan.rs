@@ -230,7 +230,9 @@ impl Planner<'_> {
 
     /// What undoes an applied migration: the stored script, or the one in the folder.
     fn way_down(&mut self, applied: &Applied) -> std::result::Result<Work, Box<Finding>> {
-        let migration = self.set.get(&applied.version);
+        // What came before a squash goes back by its own down, whatever stands in its place now.
+        let is_squashed = obstacle::squashed(self.set, self.state, applied).is_some();
+        let migration = self.set.get(&applied.version).filter(|_| !is_squashed);
         if matches!(migration.map(|m| m.body()), Some(Body::Code { .. })) {
             return Ok(Work::Code);
         }

@@ -68,7 +68,8 @@ impl Status {
         }
         problems.extend(warnings);
         let applied = state.applied().map(|applied| {
-            let file = set.get(&applied.version);
+            let is_squashed = obstacle::squashed(set, state, applied).is_some();
+            let file = set.get(&applied.version).filter(|_| !is_squashed);
             let up = file.map(|migration| migration.up_checksum());
             let down = file.and_then(|migration| migration.down_script()).map(|script| script.checksum());
             AppliedStatus {
@@ -80,7 +81,7 @@ impl Status {
                 down_modified: down.is_some()
                     && applied.down_checksum.is_some()
                     && applied.down_checksum.as_ref() != down,
-                missing: file.is_none(),
+                missing: file.is_none() && !is_squashed,
             }
         });
         let applied = applied.collect();

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use squawk_lexer::{TokenKind, tokenize};
 
+use super::Version;
 use crate::duration;
 use crate::finding::{Finding, Place};
 
@@ -28,6 +29,8 @@ pub struct Directives {
     pub irreversible: Option<String>,
     /// The rules that are allowed to be broken, each with its reason.
     pub allow: Vec<(String, String)>,
+    /// The first of the migrations in whose place this one stands; it is itself the last one.
+    pub squashes: Option<Version>,
     /// How long a statement waits for a lock; zero waits for ever.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may run; zero lets it run for ever.
@@ -35,7 +38,8 @@ pub struct Directives {
 }
 
 const MARK: &str = "migrate:";
-const NAMES: [&str; 6] = ["no-transaction", "lossy", "irreversible", "allow", "lock-timeout", "statement-timeout"];
+const NAMES: [&str; 7] =
+    ["no-transaction", "lossy", "irreversible", "allow", "squashes", "lock-timeout", "statement-timeout"];
 
 /// Reads the directives of a script, and what is wrong with them.
 pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
@@ -86,6 +90,7 @@ impl Directives {
                 self.allow.push((rule.to_owned(), reason(name, why.trim())?));
                 Ok(())
             }
+            "squashes" => set(&mut self.squashes, name, first(rest)?),
             "lock-timeout" => set(&mut self.lock_timeout, name, time(name, rest)?),
             "statement-timeout" => set(&mut self.statement_timeout, name, time(name, rest)?),
             other => Err(unknown(other)),
@@ -114,6 +119,13 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
     Ok(text.to_owned())
 }
 
+fn first(text: &str) -> Result<Version, Finding> {
+    text.parse().map_err(|_| {
+        Finding::error("directive-value", format!("`{text}` is not a version"))
+            .help("`cargo xtask squash` writes it: the first version in whose place this migration stands")
+    })
+}
+
 fn time(name: &str, text: &str) -> Result<Duration, Finding> {
     duration::parse(text).ok_or_else(|| {
         Finding::error("directive-value", format!("`{text}` is not a time"))
@@ -139,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_directive_is_read() {
-        let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n-- migrate: allow ban-x on purpose\n\
+        let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n-- migrate: allow ban-x on purpose\n-- migrate: squashes 7\n\
                     /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
         let (found, findings) = read(Path::new("a.sql"), &text.into());
         assert!(findings.is_empty(), "{findings:?}");
@@ -148,6 +160,7 @@ mod tests {
             lossy: Some("it is gone".into()),
             irreversible: None,
             allow: vec![("ban-x".into(), "on purpose".into())],
+            squashes: Some("7".parse().unwrap()),
             lock_timeout: Some(Duration::from_millis(250)),
             statement_timeout: Some(Duration::from_secs(600)),
         };
@@ -160,6 +173,7 @@ mod tests {
         assert_eq!(codes("-- migrate: lossy"), ["directive-reason"]);
         assert_eq!(codes("-- migrate: allow x"), ["directive-reason"]);
         assert_eq!(codes("-- migrate: lock-timeout soon"), ["directive-value"]);
+        assert_eq!(codes("-- migrate: squashes all"), ["directive-value"]);
         assert_eq!(codes("-- migrate: lossy a\n-- migrate: lossy b"), ["directive-twice"]);
         assert_eq!(codes("select 1; -- migrate: lossy a"), ["directive-place"]);
         assert!(codes("select '-- migrate: x'; -- to migrate: nothing").is_empty());

@@ -175,6 +175,11 @@ impl Migration {
         }
     }
 
+    /// The first of the migrations in whose place this one stands.
+    pub fn squashes(&self) -> Option<&Version> {
+        self.up_script()?.directives().squashes.as_ref()
+    }
+
     /// Why the way down cannot bring all data back, where that was declared.
     pub fn lossy(&self) -> Option<&str> {
         let Body::Sql { up, down } = &self.body else { return None };

@@ -48,6 +48,26 @@ pub async fn table_data(
     Ok(all)
 }
 
+/// The tables that have rows, each with its schema.
+///
+/// # Errors
+///
+/// [`ProofError`] when they may not be read.
+pub async fn tables_with_rows(session: &mut Rehearsal, source: &Described) -> Result<Vec<String>, ProofError> {
+    let tables =
+        source.schema.objects().filter(|one| one.id.kind == Kind::Table && one.fact("partition key").is_none());
+    let names: Vec<String> = tables.map(|one| format!("{}.{}", ident(&one.id.schema), ident(&one.id.name))).collect();
+    if names.is_empty() {
+        return Ok(names);
+    }
+    let queries = names.iter().map(|name| format!("SELECT EXISTS (SELECT FROM ONLY {name});"));
+    let answers = session.query_all(&queries.collect::<String>()).await?;
+    let has = |(_, rows): &(Vec<String>, Vec<Vec<Option<String>>>)| {
+        rows.first().and_then(|row| row.first()?.as_deref()) == Some("t")
+    };
+    Ok(names.into_iter().zip(answers).filter(|(_, answer)| has(answer)).map(|(name, _)| name).collect())
+}
+
 fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
     let wanted = QualifiedName::parse(name);
     let is_it = |object: &&Object| match &wanted {

@@ -15,7 +15,7 @@ use crate::ephemeral::TestDatabase;
 use crate::proof::ProofError;
 
 pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
-pub use data::{TableData, table_data};
+pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
 pub use rename::renamed;

@@ -79,7 +79,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         left_out: baseline.left_out.iter().map(left_out_json).collect(),
         remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
     };
-    let (up, down) = texts(context, &baseline, &data);
+    let (up, down) = texts(&context.name, "baseline", None, &baseline, &data);
     if options.dry_run {
         up.lines().for_each(|line| output.line(line));
     } else if proven {
@@ -104,19 +104,26 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
 }
 
 /// The two files. A large schema is made without a transaction, for each relation takes a lock in one.
-fn texts(context: &Context<'_>, baseline: &shape::Baseline, data: &[TableData]) -> (String, String) {
+pub(super) fn texts(
+    of: &str,
+    command: &str,
+    squashes: Option<&Version>,
+    baseline: &shape::Baseline,
+    data: &[TableData],
+) -> (String, String) {
     let large = baseline.relations() > LOCKS;
     let script = |ddl: &Ddl| {
         let text = ddl.script(Stage::Main);
         if large { text.replacen("SET LOCAL ", "SET ", 1) } else { text }
     };
     let directive = if large { "-- migrate: no-transaction\n" } else { "" };
-    let mut head = format!("{directive}-- Everything that {} had when it was captured", context.name);
+    let squashes = squashes.map_or(String::new(), |first| format!("-- migrate: squashes {first}\n"));
+    let mut head = format!("{squashes}{directive}-- Everything that {of} had when it was captured");
     if !data.is_empty() {
         let tables: Vec<&str> = data.iter().map(|table| &*table.table.name).collect();
         let _ = write!(head, ", with the rows of {}", tables.join(", "));
     }
-    head += ". Written by `cargo xtask baseline`, and proven.\n";
+    let _ = writeln!(head, ". Written by `cargo xtask {command}`, and proven.");
     for object in baseline.left_out.iter().flat_map(|one| one.with.iter().chain([&one.object])) {
         let _ = writeln!(head, "{LEFT_OUT}{object}");
     }

@@ -14,6 +14,7 @@ mod resolve;
 mod rollback;
 mod run;
 mod seed;
+mod squash;
 mod status;
 mod verify;
 
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Derive(options) => derive::run(&context, code, options).await,
         Command::Diff(options) => diff::run(&context, code, options).await,
         Command::Baseline(options) => baseline::run(&context, code, options).await,
+        Command::Squash(options) => squash::run(&context, code, options).await,
         Command::Seed(options) => seed::run(&context, code, options).await,
         Command::Db(command) => db::run(&context, command).await,
         Command::Doctor | Command::Completions { .. } => Ok(Exit::Done),

@@ -220,3 +220,61 @@ fn usual_changes_are_written_in_the_form_that_locks_least() {
     assert_eq!(project.run(&["new", "x", "--add-column", "users.age:int"]).code, 2, "rows would have nothing in it");
     project.end();
 }
+
+/// A chain of three, of which the first two are squashed, on a database that has the given ones before.
+fn squashed(before: Option<usize>) -> Project {
+    let project = Project::new();
+    project.migration(
+        1,
+        "first",
+        "CREATE TABLE a (id int PRIMARY KEY);\nINSERT INTO a VALUES (7);\n",
+        "DROP TABLE a;\n",
+    );
+    project.migration(
+        2,
+        "second",
+        "CREATE TABLE b (id serial);\nALTER TABLE a ADD COLUMN x text;\n",
+        "ALTER TABLE a DROP COLUMN x;\nDROP TABLE b;\n",
+    );
+    project.migration(3, "third", "ALTER TABLE b ADD COLUMN y int;\n", "ALTER TABLE b DROP COLUMN y;\n");
+    if let Some(count) = before {
+        project.run(&["migrate", "-n", &count.to_string()]).ok();
+    }
+    project.run(&["squash", "--to", "20250101000002"]).ok();
+    assert_eq!(files(&project).len(), 4, "{:?}", files(&project));
+    project
+}
+
+#[test]
+fn environments_with_a_squashed_beginning_and_new_ones_end_in_the_same_place() {
+    let (old, new) = (squashed(Some(2)), squashed(None));
+    for project in [&old, &new] {
+        let status = project.run(&["status", "--format", "json"]).ok();
+        assert_eq!(status.json()["problems"].as_array().unwrap().len(), 0, "{status:?}");
+        project.run(&["migrate"]).ok();
+        project.run(&["verify", "--all"]).ok();
+        assert_eq!(project.query("SELECT id::text FROM a"), ["7"]);
+    }
+    let same = new.run_bare(&["diff", &old.url(), &new.url()]);
+    assert_eq!(same.code, 0, "{same:?}");
+    // What the old one has goes back step by step, as it came; the new one in one step.
+    old.run(&["rollback", "-n", "2"]).ok();
+    assert_eq!(old.query("SELECT relname FROM pg_class WHERE relname IN ('a', 'b')"), ["a"]);
+    let half = old.run(&["migrate"]);
+    assert_eq!(half.code, 3, "{half:?}");
+    says(&half, "has only a part of what 20250101000002 stands for");
+    new.run(&["rollback", "-n", "2"]).ok();
+    assert_eq!(new.query("SELECT relname FROM pg_class WHERE relname IN ('a', 'b')"), Vec::<String>::new());
+    new.run(&["migrate"]).ok();
+    old.end();
+    new.end();
+}
+
+#[test]
+fn an_environment_with_a_part_of_what_was_squashed_is_told_to_catch_up() {
+    let half = squashed(Some(1));
+    let said = half.run(&["migrate"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    says(&said, "it stands at 20250101000001");
+    half.end();
+}

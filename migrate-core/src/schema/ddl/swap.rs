@@ -1,7 +1,7 @@
 //! Types that columns have: another one takes the place of the old one, and the values are carried over.
 
-use super::alter::Change;
-use super::name::{parent, phrase, qualified};
+use super::alter::{self, Change};
+use super::name::{holder, parent, phrase, qualified};
 use super::{Hazard, Statement, create};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
@@ -85,15 +85,19 @@ fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bool {
     texts.any(|fact| casts.iter().any(|cast| fact.value.contains(cast.as_str())))
 }
 
-/// The columns of tables that have a type, or an array of it, in both schemas.
+/// The columns of tables that have a type, or an array of it, before and after; as they are before.
 pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
     let name = QualifiedName::new(&*kind.schema, &*kind.name);
     let element = |of: &str| QualifiedName::parse(of.trim_end_matches("[]"));
-    let is_ours = |object: &&Object| object.fact("type").and_then(element).is_some_and(|of| of == name);
-    let in_table = |object: &&Object| after.get(&super::name::holder(&object.id, Kind::Table)).is_some();
+    let is_ours = |object: &Object| object.fact("type").and_then(element).is_some_and(|of| of == name);
+    let stays = |object: &Object| {
+        let table = holder(&object.id, Kind::Table);
+        let pair = before.get(&table).zip(after.get(&table));
+        pair.is_some_and(|(old, new)| old == new || !matches!(alter::object(before, after, old, new), Change::Remake))
+    };
     let columns = before.objects().map(|object| &**object).filter(|object| object.id.kind == Kind::Column);
-    let kept = |object: &&Object| after.get(&object.id).is_some_and(|new| new.fact("type") == object.fact("type"));
-    columns.filter(is_ours).filter(in_table).filter(kept).collect()
+    let kept = |object: &&Object| is_ours(object) && after.get(&object.id).is_some_and(|new| is_ours(new));
+    columns.filter(kept).filter(|object| stays(object)).collect()
 }
 
 /// The new type takes the place of the old one; where no column has it, it is simply made anew.
@@ -109,7 +113,8 @@ fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Chang
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
     let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();
     for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
-        statements.push(carried(column, new));
+        let now = after.get(&column.id).map_or(*column, |now| &**now);
+        statements.push(carried(column, now, new));
     }
     statements.push(Statement::new(format!(
         "DROP {} {}.{aside}",
@@ -120,12 +125,18 @@ fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Chang
 }
 
 /// Carries the values of a column over to the new type of the same name.
-fn carried(column: &Object, new: &Object) -> Statement {
-    let (table, name, of) = (parent(&column.id), plain(&column.id.name), column.fact("type").unwrap_or_default());
-    let array = if of.ends_with("[]") { "[]" } else { "" };
-    let using = match new.id.kind {
-        Kind::Domain => format!("{name}::{}{array}::{of}", new.fact("type").unwrap_or("text")),
-        _ => format!("{name}::text{array}::{of}"),
+fn carried(old: &Object, now: &Object, kind: &Object) -> Statement {
+    let (table, name) = (parent(&now.id), plain(&now.id.name));
+    let [was, of] = [old, now].map(|column| column.fact("type").unwrap_or_default());
+    let by = match kind.id.kind {
+        Kind::Domain => kind.fact("type").unwrap_or("text"),
+        _ => "text",
+    };
+    let using = match (was.ends_with("[]"), of.ends_with("[]")) {
+        (false, false) => format!("{name}::{by}::{of}"),
+        (true, true) => format!("{name}::{by}[]::{of}"),
+        (false, true) => format!("ARRAY[{name}::{by}]::{of}"),
+        (true, false) => format!("{name}[1]::{by}::{of}"),
     };
     let text = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of} USING {using}");
     Statement::new(text).with(Hazard::Rewrite(format!("table {table} is written anew")))
