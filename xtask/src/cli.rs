@@ -129,7 +129,8 @@ Examples:
       total:decimal:12,2 status:enum:pending,paid --timestamps --index user_id,status
   cargo xtask new add_phone --add-column users.phone:varchar:30:null
   cargo xtask new index_orders --add-index orders.created_at
-  cargo xtask new add_refunded --add-enum-value order_status=refunded:paid";
+  cargo xtask new add_refunded --add-enum-value order_status=refunded:paid
+  echo 'ALTER TABLE users ADD COLUMN note text;' | cargo xtask new add_note --derive";
 
 #[derive(Debug, Args)]
 #[command(after_help = NEW)]
@@ -172,6 +173,9 @@ pub(crate) struct New {
     /// Add a label to an enum, behind another one: type=label or type=label:after
     #[arg(long, group = "change", value_name = "TYPE=LABEL")]
     pub(crate) add_enum_value: Option<String>,
+    /// Take the SQL of the up from standard input
+    #[arg(long, group = "change")]
+    pub(crate) derive: bool,
     /// Show the files, and write nothing
     #[arg(long, requires = "change")]
     pub(crate) dry_run: bool,

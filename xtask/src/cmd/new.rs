@@ -1,6 +1,7 @@
 //! `new`: the files of a new migration, empty and ready to edit, or written and proven.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
 
 fn is_change(options: &New) -> bool {
     let one = [&options.table, &options.add_column, &options.drop_column, &options.rename_column, &options.add_index];
-    one.into_iter().chain([&options.add_foreign_key, &options.add_enum_value]).any(Option::is_some)
+    options.derive || one.into_iter().chain([&options.add_foreign_key, &options.add_enum_value]).any(Option::is_some)
 }
 
 /// Two files to be written by hand.
@@ -81,6 +82,14 @@ fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<
 /// The files of a usual change, proven.
 async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, options: &New) -> Result<Vec<files::Draft>> {
     shadow::server(context, true, false).await?;
+    if options.derive {
+        let mut up = String::new();
+        std::io::stdin().read_to_string(&mut up).map_err(|error| {
+            Failure::usage("up-unreadable", format!("standard input cannot be read: {error}"))
+                .help(format!("echo 'ALTER TABLE …;' | cargo xtask new {name} --derive"))
+        })?;
+        return proven(context, code, vec![(name.to_owned(), up)]).await;
+    }
     // Where there is no folder yet, there is no schema yet.
     let set =
         if context.migrations.exists() { context.layout.load(&context.migrations)? } else { MigrationSet::default() };

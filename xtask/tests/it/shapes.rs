@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Project, Said};
+use crate::support::{Project, Said, said};
 
 /// A shop that somebody made by hand, with a little of everything.
 const BY_HAND: &str = "
@@ -209,6 +209,10 @@ fn usual_changes_are_written_in_the_form_that_locks_least() {
     project.run(&["new", "middle", "--add-enum-value", "level=middle:low"]).ok();
     project.run(&["new", "full_name", "--rename-column", "users.name=full_name"]).ok();
     project.run(&["new", "no_fax", "--drop-column", "users.fax"]).ok();
+    let up = project.write("up.sql", "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';\n");
+    let mut typed = project.command(&["new", "one", "--derive"]);
+    said(typed.stdin(fs::File::open(up).unwrap()).output().unwrap()).ok();
+    assert_eq!(read(&project, "_one.down.sql"), "DROP FUNCTION public.one();\n");
     assert!(read(&project, "no_fax.down.sql").contains("lossy"));
     project.run(&["verify", "--all"]).ok();
     project.run(&["migrate"]).ok();
