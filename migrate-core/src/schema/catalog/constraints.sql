@@ -16,5 +16,8 @@ JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid
 LEFT JOIN pg_type t ON t.oid = k.contypid
 LEFT JOIN pg_index i ON k.contype IN ('p', 'u', 'x') AND i.indexrelid = k.conindid
-WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
+LEFT JOIN pg_constraint up ON up.oid = k.conparentid
+WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.oid >= 16384
+  -- A foreign key to a partitioned table has one more for each partition, under a name of the server's choice.
+  AND (up.conrelid IS NULL OR up.conrelid <> k.conrelid) AND n.nspname NOT LIKE 'pg\_%'
   AND ({k.conrelid} OR {k.contypid})

@@ -30,6 +30,9 @@ WHERE d.objid >= 16384 AND (d.deptype = 'i' AND d.classid = 'pg_proc'::regclass 
 UNION ALL
 SELECT 'alias', 'pg_publication_rel'::regclass, r.oid, 'pg_publication'::regclass, r.prpubid, 0, NULL FROM pg_publication_rel r
 UNION ALL
+SELECT 'alias', 'pg_constraint'::regclass, k.oid, 'pg_constraint'::regclass, up.oid, 0, NULL
+FROM pg_constraint k JOIN pg_constraint up ON up.oid = k.conparentid AND up.conrelid = k.conrelid
+UNION ALL
 SELECT 'edge', d.classid, d.objid, d.refclassid, d.refobjid, d.objsubid, d.refobjsubid
 FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND q.seqrelid = d.objid
 WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)

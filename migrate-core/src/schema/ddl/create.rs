@@ -1,5 +1,7 @@
 //! Statements that make an object.
 
+use std::sync::Arc;
+
 use super::name::{is_domain, parent, phrase, qualified, role};
 use super::{code, far, table};
 use crate::ident::{literal, plain};
@@ -69,7 +71,15 @@ fn view(schema: &Schema, object: &Object) -> Option<Vec<String>> {
     let method = fact("access method").map_or(String::new(), |name| format!(" USING {}", plain(name)));
     let space = fact("tablespace").map_or(String::new(), |name| format!(" TABLESPACE {}", plain(name)));
     let definition = fact("definition")?.trim().trim_end_matches(';');
-    Some(vec![format!("CREATE {}{method}{with}{space} AS\n{definition}", phrase(schema, &object.id))])
+    let name = phrase(schema, &object.id);
+    let columns = schema.children(&object.id, Kind::Column).filter(|_| object.id.kind == Kind::MaterializedView);
+    let column = |one: &Arc<Object>| {
+        let set = [("storage", "STORAGE"), ("compression", "COMPRESSION"), ("statistics", "STATISTICS")];
+        let set = set.iter().filter_map(|(fact, word)| Some(format!("SET {word} {}", one.fact(fact)?)));
+        set.map(|what| format!("ALTER {name} ALTER COLUMN {} {what}", plain(&one.id.name))).collect::<Vec<_>>()
+    };
+    let columns = columns.flat_map(column).collect::<Vec<_>>();
+    Some([format!("CREATE {name}{method}{with}{space} AS\n{definition}")].into_iter().chain(columns).collect())
 }
 
 fn conversion(schema: &Schema, object: &Object) -> Option<String> {
@@ -86,7 +96,8 @@ pub(super) fn enabled(id: &Id, how: Option<&str>) -> String {
         Some(_) => "ENABLE ALWAYS",
         None => "ENABLE",
     };
-    format!("ALTER TABLE {} {how} {} {}", parent(id), id.kind.as_str().to_uppercase(), plain(&id.name))
+    // That of a partition may fire when that of its parent does not.
+    format!("ALTER TABLE ONLY {} {how} {} {}", parent(id), id.kind.as_str().to_uppercase(), plain(&id.name))
 }
 
 fn domain(object: &Object) -> String {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
-use super::name::{grantable, holder, parent, phrase, qualified};
+use super::name::{grantable, holder, named, parent, phrase, qualified};
 use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, table};
-use crate::ident::{literal, plain};
+use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -52,9 +52,14 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Attribute => {
             plain_ones(vec![format!("ALTER TYPE {} ADD ATTRIBUTE {}", parent(&object.id), table::attribute(object))])
         }
-        Kind::Trigger if !create::comes_alone(object) => Vec::new(),
+        Kind::Trigger if !create::comes_alone(object) => {
+            plain_ones(object.fact("enabled").map(|how| create::enabled(&object.id, Some(how))).into_iter().collect())
+        }
         Kind::Sequence if table::is_identity(object) => Vec::new(),
         Kind::Constraint if sides.fates.is_of_swapped(&object.id) => Vec::new(),
+        Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
+            plain_ones(own_name(schema, object).into_iter().collect())
+        }
         Kind::Index | Kind::Constraint => on_table(sides, object, create::object(schema, object)?),
         _ => plain_ones(create::object(schema, object)?),
     };
@@ -114,6 +119,25 @@ fn filled(schema: &Schema, column: &Object, value: &str) -> Vec<Statement> {
     let hazard = Hazard::DataLoss(format!("every row of {table} gets {value} as its {name}"));
     let extras = plain_ones(table::extras(column, None, false, true));
     [Statement::new(add).with(hazard), Statement::new(rest)].into_iter().chain(extras).collect()
+}
+
+/// A foreign key comes to a partition with that of the partitioned table, under its name.
+fn own_name(schema: &Schema, key: &Object) -> Option<String> {
+    let parent_of = |table: &Id| {
+        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
+        Some(named(Kind::Table, parent.schema(), parent.name()))
+    };
+    let same = |one: &&Arc<Object>| one.fact("definition") == key.fact("definition");
+    let mut table = holder(&key.id, Kind::Table);
+    for _ in 0..100 {
+        table = parent_of(&table)?;
+        let theirs = schema.children(&table, Kind::Constraint).find(same)?;
+        if create::comes_alone(theirs) {
+            let (old, new) = (plain(&theirs.id.name), plain(&key.id.name));
+            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
+        }
+    }
+    None
 }
 
 /// An index or a constraint: on a table that was there before, it can lock for long.

@@ -31,6 +31,8 @@ struct Graph {
     nodes: BTreeMap<Node, Key>,
     before: HashMap<Node, BTreeMap<Node, Option<BTreeSet<Part>>>>,
     behind: HashMap<Node, Vec<Node>>,
+    /// The parts of tables that were dropped before their tables.
+    apart: BTreeSet<Part>,
 }
 
 /// All statements, in an order in which they can be run.
@@ -211,11 +213,24 @@ impl Graph {
         }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
             let Some(object) = schema.get(&part.id) else { continue };
-            let is_key = table::is_own_index_of_partitioned(schema, object);
+            // One that is not valid would be valid in what inherits it, were it there before.
+            let is_late = table::is_own_index_of_partitioned(schema, object)
+                || object.fact("definition").is_some_and(|text| text.ends_with(" NOT VALID"));
             let table = QualifiedName::new(&*object.id.schema, &*object.id.parent);
             for child in parts.get(&table).into_iter().flatten() {
-                match is_key {
-                    true => self.edge(child, &hosts.made(part), None),
+                match is_late {
+                    true => {
+                        self.edge(child, &hosts.made(part), None);
+                        // One of its own is not made beside one that came from the parent.
+                        let own = Id {
+                            parent: child.1.id.name.clone(),
+                            schema: child.1.id.schema.clone(),
+                            ..(*part.id).clone()
+                        };
+                        if let Some(own) = schema.get(&own) {
+                            self.edge(&hosts.made(&Part::object(&own.id)), &hosts.made(part), None);
+                        }
+                    }
                     // A check has to be there when a partition that has it is attached.
                     false if !is_foreign_key(object) => self.edge(&hosts.made(part), child, None),
                     false => {}
@@ -239,9 +254,12 @@ impl Graph {
         let Some(next) = next else { return (Act::Make, Part::object(&named(Kind::Schema, "", "").into())) };
         for (first, parts) in self.before.remove(&next).unwrap_or_default() {
             for part in parts.into_iter().flatten() {
-                match next.0 {
-                    Act::Make => late.entry(part).or_default().extend([first.clone(), next.clone()]),
-                    _ => ddl.statements.extend(emit::dropped(sides, &part)),
+                if next.0 == Act::Make {
+                    late.entry(part).or_default().extend([first.clone(), next.clone()]);
+                    continue;
+                }
+                if self.apart.insert(part.clone()) {
+                    ddl.statements.extend(emit::dropped(sides, &part));
                 }
             }
         }

@@ -121,7 +121,8 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
     let inherited = fact("inherited") == Some("only") && theirs.is_some();
     let differs = |name: &str| theirs.is_none_or(|theirs| theirs.fact(name) != fact(name));
     if (inherited || of_type) && !late && differs("default") {
-        all.extend(fact("default").map(|value| format!("SET DEFAULT {value}")));
+        let none = inherited.then(|| "DROP DEFAULT".to_owned());
+        all.extend(fact("default").map(|value| format!("SET DEFAULT {value}")).or(none));
     }
     if inherited && differs("not null") || of_type {
         all.extend(fact("not null").map(|_| "SET NOT NULL".to_owned()));
@@ -131,6 +132,8 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
             .filter(|_| !inherited || differs("storage"))
             .map(|how| format!("SET STORAGE {}", how.to_uppercase())),
     );
+    let compressed = fact("compression").filter(|_| inherited && differs("compression"));
+    all.extend(compressed.map(|method| format!("SET COMPRESSION {method}")));
     all.extend(fact("statistics").map(|n| format!("SET STATISTICS {n}")));
     all.extend(fact("options").map(|list| format!("SET ({list})")));
     let mut all: Vec<String> =
