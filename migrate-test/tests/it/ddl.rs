@@ -154,3 +154,43 @@ fn any_schema_becomes_any_other() {
     });
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }
+
+/// Tables with keys to one another, checks, indexes, and a view and a trigger for some.
+fn many_tables(count: usize) -> String {
+    let mut sql = String::from(
+        "CREATE TYPE state AS ENUM ('a', 'b');
+         CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';",
+    );
+    for n in 0..count {
+        let refers = if n == 0 { String::new() } else { format!("REFERENCES t{}", n / 2) };
+        sql += &format!(
+            "CREATE TABLE t{n} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, up bigint {refers}, name text NOT NULL,
+                 state state DEFAULT 'a', total numeric(10,2) CHECK (total >= 0), code varchar(20) UNIQUE);
+             CREATE INDEX t{n}_state ON t{n} (state, name) WHERE total IS NULL;"
+        );
+        if n % 10 == 0 {
+            sql += &format!(
+                "CREATE VIEW v{n} AS SELECT id, name FROM t{n}; COMMENT ON VIEW v{n} IS 'of t{n}';
+                 CREATE TRIGGER touched BEFORE UPDATE ON t{n} FOR EACH ROW EXECUTE FUNCTION touch();"
+            );
+        }
+    }
+    sql
+}
+
+#[tokio::test]
+async fn a_schema_of_four_hundred_tables_is_captured() {
+    let database = TestDatabase::create().await.unwrap();
+    execute(&mut connect(&database).await, &many_tables(400)).await;
+    let source = describe(&database).await;
+    let baseline = migrate_test::shape::baseline(source.clone()).await.unwrap();
+    assert!(
+        baseline.is_proven() && baseline.left_out.is_empty(),
+        "{:?} {:?}",
+        baseline.remaining,
+        baseline.left_behind
+    );
+    let difference = migrate_test::shape::difference(source.clone(), source, Style::Whole).await.unwrap();
+    assert!(difference.ddl.is_empty());
+    database.drop_now().await.unwrap();
+}
