@@ -54,6 +54,11 @@ impl Dependencies {
         self.needs.get(part).is_some_and(|all| all.contains(on))
     }
 
+    /// What a part stands on that stands on it as well.
+    pub(super) fn mutual<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a Part> {
+        self.needs.get(part).into_iter().flatten().filter(|on| self.has(on, part))
+    }
+
     /// All pairs: what stands, and what it stands on.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&Part, &Part)> {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))

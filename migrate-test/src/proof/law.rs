@@ -112,6 +112,8 @@ pub struct Story {
     pub findings: Vec<Finding>,
     /// The server's code for it.
     pub sqlstate: Option<String>,
+    /// Whether it happened on the first way up, so that no rollback can be to blame.
+    pub of_up: bool,
 }
 
 impl Story {

@@ -136,8 +136,12 @@ async fn read(session: &mut Rehearsal, source: &Described, table: &Object) -> Re
 fn key(source: &Described, table: &Object) -> Vec<String> {
     let mut constraints = source.schema.children(&table.id, Kind::Constraint);
     let definition = constraints.find_map(|one| one.fact("definition")?.strip_prefix("PRIMARY KEY ("));
-    let Some(mut rest) = definition else { return Vec::new() };
-    let mut names = Vec::new();
+    definition.map(names).unwrap_or_default()
+}
+
+/// The names of a list, up to the bracket that closes it.
+pub(super) fn names(list: &str) -> Vec<String> {
+    let (mut rest, mut names) = (list, Vec::new());
     while let Some((name, after)) = migrate_core::ident::first_name(rest) {
         names.push(name);
         rest = after.strip_prefix(", ").unwrap_or("");

@@ -10,8 +10,9 @@ use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
 
 use super::Shadow;
+use super::came::Keys;
 use crate::ephemeral::migrated;
-use crate::proof::{self, Law, Proof, ProofError, Proven};
+use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
 
 /// A down that was written, and what was proven of it.
 #[derive(Debug)]
@@ -27,9 +28,18 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// Whether it undoes the up: laws 1 and 2 hold, and what is lost is said.
+    /// Whether it undoes the up: laws 1 and 2 hold, and what is lost is said. An up that refuses rows is
+    /// no fault of its down.
     pub fn is_proven(&self) -> bool {
-        self.uncovered.is_empty() && self.proven.holds()
+        let is_wrong =
+            |(law, verdict): (&Law, &Verdict)| verdict.is_broken() && !(*law == Law::Data && self.refused().is_some());
+        self.uncovered.is_empty() && !self.proven.laws.iter().any(is_wrong)
+    }
+
+    /// What happened where the up itself cannot be applied to rows that were drawn, so that only the schema is proven.
+    pub fn refused(&self) -> Option<&Story> {
+        let verdict = self.proven.laws.get(&Law::Data)?;
+        verdict.story().filter(|story| verdict.is_broken() && story.of_up)
     }
 }
 
@@ -50,7 +60,9 @@ pub async fn derive(
     let mut lossy = gone;
     let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
-    let losses: Vec<String> = losses.into_iter().flat_map(|story| &story.losses).map(place).collect();
+    // Rows that stay behind are no loss but a down that forgets them.
+    let losses = losses.into_iter().flat_map(|story| &story.losses).filter(|loss| !loss.came);
+    let losses: Vec<String> = losses.map(place).collect();
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);
@@ -82,6 +94,7 @@ async fn way_back(
     let database = migrated(&chain[..at], code, true).await?;
     let mut shadow = Shadow::on(database, code.clone()).await?;
     let before = shadow.describe().await?;
+    let keys = Keys::read(shadow.rehearsal(), &before).await?;
     up(shadow.rehearsal(), &migration).await?;
     let after = shadow.describe().await?;
     let renames = renames_back(&before, &after);
@@ -93,10 +106,11 @@ async fn way_back(
             shadow.describe().await?
         }
     };
+    let came = keys.removal(&Keys::read(shadow.rehearsal(), &renamed).await?, &renamed);
     shadow.end().await?;
     let mut way = between(&renamed, &before, Style::Back);
     let settings = way.statements.iter().take_while(|one| one.text.starts_with("SET LOCAL ")).count();
-    way.statements.splice(settings..settings, renames);
+    way.statements.splice(settings..settings, renames.into_iter().chain(came));
     let outside =
         migration.up_script().is_some_and(|up| up.directives().no_transaction) && only_drops_indexes(&mut way);
     Ok((way, gone(&before, &renamed.schema), outside))

@@ -1,6 +1,7 @@
 //! Shapes: schemas that are made on throw-away databases, to prove statements before anybody sees them.
 
 mod baseline;
+mod came;
 mod data;
 mod derive;
 mod difference;

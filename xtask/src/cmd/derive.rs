@@ -27,39 +27,107 @@ struct DeriveJson {
     file: Option<PathBuf>,
 }
 
+#[derive(Serialize)]
+struct AllJson {
+    derived: Vec<DeriveJson>,
+}
+
+/// A migration by its files.
+struct Pair {
+    version: Version,
+    up: String,
+    down: String,
+}
+
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Derive) -> Result<Exit> {
     if context.layout != Layout::default() {
         return Err(Failure::usage("layout", "a down is derived for folders of Roundtrip only"));
     }
-    let (up, down) = names(context, &options.version)?;
-    let path = context.migrations.join(&down);
-    if has_statements(&path) && !options.force && !options.dry_run {
-        return Err(Failure::usage("down-exists", format!("{} has statements already", path.display()))
-            .help("`--dry-run` shows what would be derived; `--force` replaces what is there"));
+    let pairs = pairs(context);
+    let missing = |pair: &&Pair| !has_statements(&context.migrations.join(&pair.down));
+    match &options.version {
+        Some(version) => {
+            let pair = find(context, &pairs, version)?;
+            let path = context.migrations.join(&pair.down);
+            if has_statements(&path) && !options.force && !options.dry_run {
+                return Err(Failure::usage("down-exists", format!("{} has statements already", path.display()))
+                    .help("`--dry-run` shows what would be derived; `--force` replaces what is there"));
+            }
+            shadow::server(context, true, false).await?;
+            // Those that come later may still be without one.
+            let later = pairs.iter().filter(missing).filter(|other| other.version > pair.version);
+            let drafts: Vec<Draft> = later.map(|other| (other.down.clone(), "SELECT;\n".to_owned())).collect();
+            let document = one(context, &code, pair, &drafts, options.dry_run).await?;
+            let proven = document.proven;
+            context.output.document(&Document::new("derive", &context.name, document));
+            Ok(if proven { Exit::Done } else { Exit::Found })
+        }
+        None => all(context, &code, &pairs.iter().filter(missing).collect::<Vec<_>>(), options.dry_run).await,
+    }
+}
+
+/// All that are missing, the oldest first; what cannot be proven ends it, for the later ones stand on it.
+async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_run: bool) -> Result<Exit> {
+    let output = context.output;
+    if pairs.is_empty() {
+        output.line("every migration has a down");
+        output.document(&Document::new("derive", &context.name, AllJson { derived: Vec::new() }));
+        return Ok(Exit::Done);
     }
     shadow::server(context, true, false).await?;
-    let derived = down_of(context, &code, &options.version, &down, &[]).await?;
+    let mut drafts: Vec<Draft> = pairs.iter().map(|pair| (pair.down.clone(), "SELECT;\n".to_owned())).collect();
+    let mut derived: Vec<DeriveJson> = Vec::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        output.line(format!("{}{}", if at == 0 { "" } else { "\n" }, paint(BOLD, &pair.down)));
+        let document = one(context, code, pair, &drafts, dry_run).await?;
+        drafts[at].1.clone_from(&document.sql);
+        let proven = document.proven;
+        derived.push(document);
+        if !proven {
+            break;
+        }
+    }
+    let proven = derived.iter().all(|one| one.proven);
+    let left = pairs.len() - derived.len();
+    if !proven && left > 0 {
+        output.line(format!("{left} more wait for this one"));
+    }
+    output.document(&Document::new("derive", &context.name, AllJson { derived }));
+    Ok(if proven { Exit::Done } else { Exit::Found })
+}
+
+/// Derives one down, shows it, and writes it where it is proven.
+async fn one(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    pair: &Pair,
+    drafts: &[Draft],
+    dry_run: bool,
+) -> Result<DeriveJson> {
+    let path = context.migrations.join(&pair.down);
+    let derived = down_of(context, code, &pair.version, &pair.down, drafts).await?;
     let output = context.output;
     show(context, &derived);
     let proven = derived.is_proven();
-    if proven && !options.dry_run {
+    if proven && !dry_run {
         fs::write(&path, &derived.text).map_err(|error| files::cannot(&path, &error))?;
         output.line(format!("  {}  {}", paint(GOOD, "written"), paint(BOLD, path.display())));
         output.next("read it once, as if a colleague had written it; `cargo xtask migrate` applies the migration");
     } else if !proven {
-        output.line(format!("\n{}: nothing was written", paint(BAD, format!("the down of {up} cannot be proven"))));
+        output.line(format!(
+            "\n{}: nothing was written",
+            paint(BAD, format!("the down of {} cannot be proven", pair.up))
+        ));
         output.next("write it by hand; `--dry-run --format json` has the statements and what they leave");
     }
-    let document = DeriveJson {
-        version: options.version.to_string(),
+    Ok(DeriveJson {
+        version: pair.version.to_string(),
         proven,
         left: left(&derived),
         lossy: derived.lossy,
         sql: derived.text,
-        file: (proven && !options.dry_run).then_some(path),
-    };
-    output.document(&Document::new("derive", &context.name, document));
-    Ok(if proven { Exit::Done } else { Exit::Found })
+        file: (proven && !dry_run).then_some(path),
+    })
 }
 
 /// The down of a migration that may be a draft, as may be others.
@@ -71,7 +139,7 @@ pub(crate) async fn down_of(
     drafts: &[Draft],
 ) -> Result<Derived> {
     let load = |text: &str| {
-        let mut all = drafts.to_vec();
+        let mut all: Vec<Draft> = drafts.iter().filter(|(name, _)| name != down).cloned().collect();
         all.push((down.to_owned(), text.to_owned()));
         MigrationSet::load_with(&context.migrations, &all)
     };
@@ -116,23 +184,31 @@ pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
     for line in left(derived) {
         output.line(format!("  {line}"));
     }
+    if derived.refused().is_some() {
+        output.line("  that is the up's own doing: the way back is proven on empty tables");
+        output.line("  rows that fit, in a .fixture.sql beside it, let the proof look at data as well");
+    }
 }
 
-/// The files of a migration, by the one that is there.
-fn names(context: &Context<'_>, version: &Version) -> Result<(String, String)> {
+/// The migrations in SQL that the folder has, the oldest first.
+fn pairs(context: &Context<'_>) -> Vec<Pair> {
     let entries = fs::read_dir(&context.migrations).into_iter().flatten().flatten();
-    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let is_up = |name: &String| {
-        let matches =
-            name.split('_').next().and_then(|digits| digits.parse::<Version>().ok()).is_some_and(|v| v == *version);
-        matches && name.ends_with(".up.sql")
+    let pair = |up: String| {
+        let version = up.strip_suffix(".up.sql")?.split('_').next()?.parse().ok()?;
+        let down = up.replacen(".up.sql", ".down.sql", 1);
+        Some(Pair { version, up, down })
     };
-    let Some(up) = names.find(is_up) else {
+    let mut pairs: Vec<Pair> =
+        entries.filter_map(|entry| pair(entry.file_name().to_string_lossy().into_owned())).collect();
+    pairs.sort_by(|a, b| a.version.cmp(&b.version));
+    pairs
+}
+
+fn find<'a>(context: &Context<'_>, pairs: &'a [Pair], version: &Version) -> Result<&'a Pair> {
+    pairs.iter().find(|pair| pair.version == *version).ok_or_else(|| {
         let message = format!("there is no up for migration {version} in {}", context.migrations.display());
-        return Err(Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations"));
-    };
-    let down = up.replacen(".up.sql", ".down.sql", 1);
-    Ok((up, down))
+        Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations")
+    })
 }
 
 fn has_statements(path: &std::path::Path) -> bool {

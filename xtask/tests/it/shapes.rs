@@ -176,23 +176,81 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
 #[test]
 fn a_down_that_cannot_be_proven_is_not_written() {
     let project = adopted();
-    project.write("migrations/29990101000000_upper.up.sql", "UPDATE countries SET code = upper(code);\n");
+    let first = "ALTER TABLE users ADD COLUMN sure boolean NOT NULL DEFAULT true;\n";
+    project.write("migrations/29990101000000_sure.up.sql", first);
+    project.write("migrations/29990101000000_sure.down.sql", "ALTER TABLE users DROP COLUMN sure;\n");
+    let up = "CREATE TYPE answer AS ENUM ('certainly', 'no');\nALTER TABLE users ALTER COLUMN sure DROP DEFAULT;\n\
+        ALTER TABLE users ALTER COLUMN sure TYPE answer USING CASE WHEN sure THEN 'certainly'::answer ELSE 'no' END;\n";
+    project.write("migrations/29990101000001_answer.up.sql", up);
     let before = files(&project);
-    let said = project.run(&["derive", "29990101000000", "--format", "json"]);
-    let json = said.json();
-    match json["proven"].as_bool().unwrap() {
-        // What rows were is lost, and that is said.
-        true => assert!(json["lossy"].as_array().unwrap().iter().any(|lost| lost == "public.countries.code"), "{json}"),
-        false => assert_eq!(files(&project), before),
+    let said = project.run(&["derive", "29990101000001"]);
+    assert_eq!((said.code, files(&project)), (3, before), "nobody knows which boolean `certainly` is: {said:?}");
+    says(&said, "invalid input syntax for type boolean: \"certainly\"");
+    says(&said, "nothing was written");
+    project.end();
+}
+
+#[test]
+fn all_downs_that_are_missing_are_derived_in_their_order() {
+    let project = adopted();
+    let ups = [
+        // A name that another column takes over.
+        ("rename", "ALTER TABLE users RENAME COLUMN fax TO old_fax;\nALTER TABLE users ADD COLUMN fax integer;\n"),
+        // Columns that must not be null again: one that names a row, and one that is different in each.
+        (
+            "required",
+            "ALTER TABLE users ADD COLUMN home_id integer REFERENCES countries;\n\
+             UPDATE users SET home_id = (SELECT min(id) FROM countries);\n\
+             ALTER TABLE users ALTER COLUMN home_id SET NOT NULL;\nALTER TABLE users ADD COLUMN badge serial UNIQUE;\n\
+             ALTER TABLE users ALTER COLUMN badge DROP DEFAULT;\nDROP SEQUENCE users_badge_seq;\n",
+        ),
+        ("dropped", "ALTER TABLE users DROP COLUMN home_id;\nALTER TABLE users DROP COLUMN badge;\n"),
+        // Rows that two tables get, of which one names the other by what is no number that was drawn.
+        ("codes", "CREATE TABLE towns (name text PRIMARY KEY, country text NOT NULL REFERENCES countries (code));\n"),
+        ("rows", "INSERT INTO countries (code) VALUES ('nl'), ('be');\nINSERT INTO towns VALUES ('Delft', 'nl');\n"),
+    ];
+    for (n, (name, up)) in ups.iter().enumerate() {
+        project.write(&format!("migrations/2999010100000{n}_{name}.up.sql"), up);
     }
-    project.write(
-        "migrations/29990101000001_key.up.sql",
-        "ALTER TABLE users DROP CONSTRAINT users_country_id_fkey;\n\
-        ALTER TABLE countries DROP COLUMN code;\n",
+    project.run(&["derive", "--dry-run"]).ok();
+    assert!(!files(&project).iter().any(|name| name.ends_with("rename.down.sql")), "a dry run writes nothing");
+    let said = project.run(&["derive", "--format", "json"]).ok();
+    let derived = said.json()["derived"].as_array().unwrap().clone();
+    assert_eq!(derived.len(), ups.len(), "{derived:?}");
+    let lossy = derived[2]["lossy"].as_array().unwrap().iter().map(|lost| lost.as_str().unwrap().to_owned());
+    assert_eq!(lossy.collect::<Vec<_>>(), ["public.users.badge", "public.users.home_id"]);
+    let rows = read(&project, "rows.down.sql");
+    assert_eq!(
+        rows,
+        "DELETE FROM public.towns WHERE name IN ('Delft');\nDELETE FROM public.countries WHERE code IN ('be', 'nl');\n"
     );
-    let unique = project.run(&["derive", "29990101000001"]);
-    assert_eq!(unique.code, 3, "a unique column that must not be null cannot come back on its rows: {unique:?}");
-    says(&unique, "nothing was written");
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["migrate"]).ok();
+    project.run(&["rollback", "-n", "5"]).ok();
+    assert_eq!(project.query("SELECT code FROM countries ORDER BY id"), ["de", "it's"]);
+    assert_eq!(project.query("SELECT name FROM users"), ["Ada"]);
+    project.run(&["migrate"]).ok();
+    // A row that only a number tells apart may be another one elsewhere: nothing is deleted by it.
+    project.write("migrations/29990101000009_person.up.sql", "INSERT INTO users (name) VALUES ('Cor');\n");
+    let refused = project.run(&["derive"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    says(&refused, "1 rows came that had not been there");
+    fs::remove_file(project.path().join("migrations/29990101000009_person.up.sql")).unwrap();
+    let nothing = project.run(&["derive"]).ok();
+    says(&nothing, "every migration has a down");
+    project.end();
+}
+
+#[test]
+fn an_up_that_refuses_rows_is_no_fault_of_its_down() {
+    let project = adopted();
+    let up = "ALTER TABLE users ADD COLUMN age integer NOT NULL;\n";
+    project.write("migrations/29990101000000_age.up.sql", up);
+    let said = project.run(&["derive", "29990101000000"]).ok();
+    says(&said, "contains null values");
+    says(&said, "the way back is proven on empty tables");
+    assert!(read(&project, "age.down.sql").contains("DROP COLUMN age"));
+    assert_eq!(project.run(&["verify"]).code, 3, "the up is still wrong");
     project.end();
 }
 

@@ -15,8 +15,19 @@ SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
        CASE WHEN g.rngcollation <> s.typcollation THEN g.rngcollation::regcollation::text END AS "range collation",
        NULLIF(g.rngcanonical::oid, 0)::regprocedure::text AS canonical,
        NULLIF(g.rngsubdiff::oid, 0)::regprocedure::text AS difference,
-       CASE WHEN t.typtype = 'b' THEN concat_ws(' ', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
-            t.typanalyze, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory, t.typispreferred, t.typdelim) END AS definition
+       CASE WHEN t.typtype = 'b' THEN json_build_object(
+            'input', t.typinput::text, 'output', t.typoutput::text,
+            'receive', NULLIF(t.typreceive::text, '-'), 'send', NULLIF(t.typsend::text, '-'),
+            'modifier input', NULLIF(t.typmodin::text, '-'), 'modifier output', NULLIF(t.typmodout::text, '-'),
+            'analyze', NULLIF(t.typanalyze::text, '-'), 'subscript', NULLIF(t.typsubscript::text, '-'),
+            'element', NULLIF(t.typelem, 0)::regtype::text,
+            'length', CASE WHEN t.typlen = -1 THEN 'variable' ELSE t.typlen::text END,
+            'by value', CASE WHEN t.typbyval THEN 'yes' END,
+            'alignment', CASE t.typalign WHEN 'c' THEN 'char' WHEN 's' THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END,
+            'storage', CASE t.typstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END,
+            'category', t.typcategory::text, 'delimiter', t.typdelim::text,
+            'preferred', CASE WHEN t.typispreferred THEN 'yes' END,
+            'collatable', CASE WHEN t.typcollation <> 0 THEN 'yes' END) END AS facts
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_type b ON b.oid = t.typbasetype

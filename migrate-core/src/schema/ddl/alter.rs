@@ -4,7 +4,7 @@ use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
 use super::far::json_list;
 use super::name::{parent, phrase, qualified};
-use super::{Statement, swap, table};
+use super::{Statement, sequence, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -18,7 +18,7 @@ pub(super) enum Change {
 }
 
 /// Facts that are said apart, or follow from other statements.
-const APART: [&str; 5] = ["comment", "grants", "owner", "inherited", "valid"];
+const APART: [&str; 6] = ["comment", "comment on its not null constraint", "grants", "owner", "inherited", "valid"];
 
 /// The facts that differ: name, before, after.
 pub(super) struct Differing<'a>(Vec<(&'a str, Option<&'a str>, Option<&'a str>)>);
@@ -224,7 +224,7 @@ fn sequence(differing: &Differing<'_>, new: &Object) -> Change {
         text += if new.fact("cycle").is_some() { " CYCLE" } else { " NO CYCLE" };
     }
     statements.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
-    if differing.has("owned by") && !table::is_identity(new) {
+    if differing.has("owned by") && !sequence::is_identity(new) {
         statements.push(format!("OWNED BY {}", new.fact("owned by").unwrap_or("NONE")));
     }
     let statements =

@@ -2,7 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::{Hazard, Statement, swap, table};
+use super::{Hazard, Statement, sequence, swap, table};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -83,16 +83,24 @@ pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, ne
     let rest = differing.each(|fact, was, now| match fact {
         "type" | "collation" | "default" => Some(Vec::new()),
         "not null" if now.is_some() => {
+            let statement = match table::own_not_null(new) {
+                Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
+                None => alter("SET NOT NULL".to_owned()),
+            };
             let lock = Hazard::LongLock(format!("table {of} is read to see that {name} is never null"));
-            Some(vec![alter("SET NOT NULL".to_owned()).with(lock)])
+            Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
         "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
         "not null constraint" => Some(rename_constraint(&of, was, now)),
-        "identity" => Some(vec![alter(match (was, now) {
-            (None, Some(how)) => format!("ADD {}", table::generated(after, &new.id, how)),
-            (Some(_), Some(how)) => format!("SET GENERATED {}", how.to_uppercase()),
-            _ => "DROP IDENTITY".to_owned(),
-        })]),
+        "identity" => {
+            let how = alter(match (was, now) {
+                (None, Some(how)) => format!("ADD {}", sequence::generated(after, &new.id, how)),
+                (Some(_), Some(how)) => format!("SET GENERATED {}", how.to_uppercase()),
+                _ => "DROP IDENTITY".to_owned(),
+            });
+            let persistence = was.is_none().then(|| sequence::persistence(after, new)).flatten();
+            Some([how].into_iter().chain(persistence.map(Statement::new)).collect())
+        }
         "storage" => Some(vec![alter(format!("SET STORAGE {}", now.unwrap_or(usual_storage(new)).to_uppercase()))]),
         "compression" => Some(vec![alter(format!("SET COMPRESSION {}", now.unwrap_or("default")))]),
         "statistics" => Some(vec![alter(format!("SET STATISTICS {}", now.unwrap_or("-1")))]),
@@ -126,19 +134,19 @@ pub(super) fn renamed_not_nulls(before: &Schema, after: &Schema, table: &Object)
 }
 
 /// Since PostgreSQL 18 NOT NULL is a constraint with a name.
-fn rename_constraint(table: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
-    let name = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+fn rename_constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
+    let name = |text| table::not_null_words(text).0;
     let (Some(was), Some(now)) = (was, now) else { return Vec::new() };
     let mut all = Vec::new();
     if name(was) != name(now) {
-        all.push(format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", plain(&name(was)), plain(&name(now))));
+        all.push(format!("ALTER TABLE {of} RENAME CONSTRAINT {} TO {}", plain(name(was)), plain(name(now))));
     }
     if was.ends_with(" not valid") && !now.ends_with(" not valid") {
-        all.push(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", plain(&name(now))));
+        all.push(format!("ALTER TABLE {of} VALIDATE CONSTRAINT {}", plain(name(now))));
     }
     if was.contains(" no inherit") != now.contains(" no inherit") {
         let word = if now.contains(" no inherit") { "NO INHERIT" } else { "INHERIT" };
-        all.push(format!("ALTER TABLE {table} ALTER CONSTRAINT {} {word}", plain(&name(now))));
+        all.push(format!("ALTER TABLE {of} ALTER CONSTRAINT {} {word}", plain(name(now))));
     }
     all.into_iter().map(Statement::new).collect()
 }

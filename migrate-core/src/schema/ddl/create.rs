@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::name::{is_domain, parent, phrase, qualified, role};
-use super::{code, far, table};
+use super::{code, far, sequence, table, types};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -23,13 +23,8 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::AccessMethod => one(code::access_method(object)?),
         Kind::Collation => one(collation(object)?),
         Kind::Conversion => one(conversion(schema, object)?),
-        Kind::Type => one(match fact("form")? {
-            "enum" => format!("CREATE {} AS ENUM ({})", phrase(schema, id), fact("labels").unwrap_or_default()),
-            "composite" => format!("CREATE {} AS ({})", phrase(schema, id), table::attributes(schema, id)),
-            "range" => range(object)?,
-            _ => return None,
-        }),
-        Kind::Domain => one(domain(object)),
+        Kind::Type => one(types::object(schema, object)?),
+        Kind::Domain => one(types::domain(object)),
         Kind::Function | Kind::Procedure => one(fact("definition")?.trim_end().to_owned()),
         Kind::Aggregate => one(code::aggregate(schema, object)?),
         Kind::Operator => one(code::operator(object)?),
@@ -43,7 +38,7 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::TextSearchConfiguration => far::configuration(schema, object),
         Kind::ForeignDataWrapper => one(far::wrapper(schema, object)),
         Kind::Server => one(far::server(schema, object)?),
-        Kind::Sequence => Some(table::sequence(object)),
+        Kind::Sequence => Some(sequence::sequence(object)),
         Kind::View | Kind::MaterializedView => view(schema, object),
         Kind::Constraint => Some(constraint(schema, object)),
         Kind::Index => Some(index(object)),
@@ -98,32 +93,6 @@ pub(super) fn enabled(id: &Id, how: Option<&str>) -> String {
     };
     // That of a partition may fire when that of its parent does not.
     format!("ALTER TABLE ONLY {} {how} {} {}", parent(id), id.kind.as_str().to_uppercase(), plain(&id.name))
-}
-
-fn domain(object: &Object) -> String {
-    let mut text = format!("CREATE DOMAIN {} AS {}", qualified(&object.id), object.fact("type").unwrap_or("text"));
-    for (fact, word) in [("collation", "COLLATE"), ("default", "DEFAULT")] {
-        text += &object.fact(fact).map_or(String::new(), |value| format!(" {word} {value}"));
-    }
-    if object.fact("not null").is_some() {
-        text += " NOT NULL";
-    }
-    text
-}
-
-fn range(object: &Object) -> Option<String> {
-    let mut parts = vec![format!("SUBTYPE = {}", object.fact("subtype")?)];
-    let names = [
-        ("SUBTYPE_OPCLASS", "operator class"),
-        ("COLLATION", "range collation"),
-        ("SUBTYPE_DIFF", "difference"),
-        ("MULTIRANGE_TYPE_NAME", "multirange"),
-    ];
-    for (word, name) in names {
-        let value = object.fact(name).map(|value| value.split('(').next().unwrap_or(value));
-        parts.extend(value.map(|value| format!("{word} = {value}")));
-    }
-    Some(format!("CREATE TYPE {} AS RANGE ({})", qualified(&object.id), parts.join(", ")))
 }
 
 fn collation(object: &Object) -> Option<String> {

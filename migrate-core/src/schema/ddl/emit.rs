@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
-use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, table};
+use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, sequence, table};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -19,9 +19,14 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
     let by_parent =
-        object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || table::is_identity(object);
+        object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
     if by_parent { Vec::new() } else { remove::object(schema, object) }
+}
+
+/// The statement that gives a type its name.
+pub(super) fn shell(part: &Part) -> Option<Statement> {
+    Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
 /// The statement that gives a sequence to its column.
@@ -55,7 +60,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Trigger if !create::comes_alone(object) => {
             plain_ones(object.fact("enabled").map(|how| create::enabled(&object.id, Some(how))).into_iter().collect())
         }
-        Kind::Sequence if table::is_identity(object) => Vec::new(),
+        Kind::Sequence if sequence::is_identity(object) => Vec::new(),
         Kind::Constraint if sides.fates.is_of_swapped(&object.id) => Vec::new(),
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
             plain_ones(own_name(schema, object).into_iter().collect())
@@ -93,12 +98,12 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     if sides.style == Style::Back
         && bare
         && column.fact("not null").is_some()
-        && let Some(value) = fill::value(schema, column.fact("type").unwrap_or_default())
+        && let Some(statements) = fill::column(&sides.before.schema, schema, column)
     {
-        return filled(schema, column, &value);
+        return statements;
     }
     let (table, late) = (parent(&column.id), late(&column.id));
-    let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(schema, column, late));
+    let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(schema, column, None, late));
     let statement = Statement::new(text);
     let computed =
         column.fact("generated").is_some_and(|how| how.starts_with("stored")) || column.fact("identity").is_some();
@@ -107,18 +112,8 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         false => statement,
     };
     let extras = table::extras(column, None, false, late);
-    [statement].into_iter().chain(plain_ones(extras)).collect()
-}
-
-/// A column that must not be null, on a table that may have rows.
-fn filled(schema: &Schema, column: &Object, value: &str) -> Vec<Statement> {
-    let (table, name) = (parent(&column.id), plain(&column.id.name));
-    let line = table::line(schema, column, true);
-    let add = format!("ALTER TABLE {table} ADD COLUMN {line} DEFAULT {value}");
-    let rest = format!("ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT");
-    let hazard = Hazard::DataLoss(format!("every row of {table} gets {value} as its {name}"));
-    let extras = plain_ones(table::extras(column, None, false, true));
-    [Statement::new(add).with(hazard), Statement::new(rest)].into_iter().chain(extras).collect()
+    let persistence = sequence::persistence(schema, column);
+    [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
 }
 
 /// A foreign key comes to a partition with that of the partitioned table, under its name.
@@ -198,6 +193,13 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
             None => "COMMENT ON".to_owned(),
         };
         all.extend((was != now).then(|| format!("{what} {} IS {text}", phrase(schema, id))));
+    }
+    let (was, now) = fact("comment on its not null constraint");
+    if was != now
+        && let Some(constraint) = object.fact("not null constraint")
+    {
+        let (name, text) = (plain(table::not_null_words(constraint).0), now.map_or("NULL".to_owned(), literal));
+        all.push(format!("COMMENT ON CONSTRAINT {name} ON {} IS {text}", parent(id)));
     }
     let (was, now) = fact("grants");
     if id.kind == Kind::DefaultPrivileges {

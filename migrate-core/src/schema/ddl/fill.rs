@@ -1,13 +1,87 @@
 //! Something to put in a column whose values are gone.
 
-use super::name::named;
+use super::name::{holder, named, parent};
 use super::swap::labels;
-use crate::ident::QualifiedName;
+use super::{Hazard, Statement, table};
+use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
-use crate::schema::object::Kind;
+use crate::schema::object::{Kind, Object};
+
+/// The statements that add a column which must not be null to a table that may have rows; `None` where no value
+/// is known for its type.
+pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Option<Vec<Statement>> {
+    let (of, name) = (parent(&column.id), plain(&column.id.name));
+    let extras = table::extras(column, None, false, true).into_iter().map(Statement::new);
+    if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
+        let mut nullable = column.clone();
+        nullable.facts.retain(|fact| !fact.name.starts_with("not null"));
+        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(schema, &nullable, None, true));
+        let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
+        let required = match table::own_not_null(column) {
+            Some(constraint) => format!("ALTER TABLE {of} ADD {constraint}"),
+            None => format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"),
+        };
+        let first = [Statement::new(add), Statement::new(values.update).with(hazard), Statement::new(required)];
+        return Some(first.into_iter().chain(extras).collect());
+    }
+    let value = value(schema, column.fact("type").unwrap_or_default())?;
+    let line = table::line(schema, column, None, true);
+    let hazard = Hazard::DataLoss(format!("every row of {of} gets {value} as its {name}"));
+    let add = Statement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
+    let rest = Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));
+    Some([add, rest].into_iter().chain(extras).collect())
+}
+
+/// Values for all rows of a table, and what they are in words.
+struct Values {
+    update: String,
+    what: String,
+}
+
+/// A row that a foreign key may name: the first one of its table, where that is there.
+fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<Values> {
+    let key = schema.children(&holder(&column.id, Kind::Table), Kind::Constraint).find_map(|one| {
+        let (own, rest) = first_name(one.fact("definition")?.strip_prefix("FOREIGN KEY (")?)?;
+        let (space, rest) = first_name(rest.strip_prefix(") REFERENCES ")?)?;
+        let (table, rest) = first_name(rest.strip_prefix('.')?)?;
+        let (theirs, _) = first_name(rest.strip_prefix('(')?)?;
+        (*own == *column.id.name).then_some((space, table, theirs))
+    });
+    let (space, table, theirs) = key?;
+    before.get(&named(Kind::Table, &space, &table))?;
+    let (of, name, theirs) = (parent(&column.id), plain(&column.id.name), plain(&theirs));
+    let table = format!("{}.{}", plain(&space), plain(&table));
+    let update = format!("UPDATE {of} SET {name} = (SELECT {theirs} FROM {table} ORDER BY {theirs} LIMIT 1)");
+    Some(Values { update, what: format!("the first {theirs} of {table}") })
+}
+
+/// A number of its own for each row, where no two may have the same value.
+fn numbered(schema: &Schema, column: &Object) -> Option<Values> {
+    let of_table = holder(&column.id, Kind::Table);
+    let (of, name) = (parent(&column.id), plain(&column.id.name));
+    let alone = format!("({name})");
+    let is_unique = |one: &Object| {
+        let definition = one.fact("definition").unwrap_or_default();
+        let unique =
+            ["UNIQUE ", "PRIMARY KEY ", "CREATE UNIQUE INDEX "].iter().any(|word| definition.starts_with(word));
+        unique && definition.contains(&alone)
+    };
+    let mut all = schema.children(&of_table, Kind::Constraint).chain(schema.children(&of_table, Kind::Index));
+    all.find(|one| is_unique(one))?;
+    let number = match column.fact("type")?.split('(').next()? {
+        "smallint" | "integer" | "bigint" | "numeric" => "numbered.n",
+        "text" | "character varying" => "numbered.n::text",
+        _ => return None,
+    };
+    let update = format!(
+        "UPDATE {of} AS old SET {name} = {number} \
+         FROM (SELECT ctid AS place, row_number() OVER () AS n FROM {of}) AS numbered WHERE old.ctid = numbered.place"
+    );
+    Some(Values { update, what: "a number of its own".to_owned() })
+}
 
 /// A value of a type that every such type has, as SQL; `None` where none is known.
-pub(super) fn value(schema: &Schema, of: &str) -> Option<String> {
+fn value(schema: &Schema, of: &str) -> Option<String> {
     if of.ends_with("[]") {
         return Some("'{}'".to_owned());
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::fate::Fate;
 use super::name::{holder, named};
 use super::order::{Act, Node};
-use super::{Sides, table};
+use super::{Sides, sequence, types};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::{Part, is_holder};
@@ -36,7 +36,19 @@ impl Hosts {
                 hosts.dropped.insert(part.clone(), host);
             }
         }
+        hosts.functions_of_types(sides);
         hosts
+    }
+
+    /// The functions that a type is made of stand on it, and go with it.
+    fn functions_of_types(&mut self, sides: &Sides<'_>) {
+        let types = sides.before.schema.objects().filter(|object| types::has_shell(object));
+        for kind in types.map(|object| Part::object(&object.id)) {
+            if matches!(sides.fates.get(&kind), Fate::Dropped | Fate::Remade) {
+                let functions = sides.before.dependencies.mutual(&kind);
+                self.dropped.extend(functions.map(|function| (function.clone(), kind.clone())));
+            }
+        }
     }
 
     pub(super) fn made(&self, part: &Part) -> Node {
@@ -69,7 +81,8 @@ fn host(schema: &Schema, part: &Part, act: Act, happens: &dyn Fn(&Part) -> bool)
     let object = schema.get(&part.id)?;
     let folded = act == Act::Drop || matches!(part.id.kind, Kind::Column | Kind::Attribute);
     let holder = folded.then(|| holder_of(schema, object)).flatten().filter(|holder| happens(holder));
-    let owner = (act == Act::Drop || table::is_identity(object)).then(|| owner_of(schema, object, happens)).flatten();
+    let owner =
+        (act == Act::Drop || sequence::is_identity(object)).then(|| owner_of(schema, object, happens)).flatten();
     let parent_index = || {
         let parent = QualifiedName::parse(object.fact("attached to")?)?;
         let index = schema.objects().find(|one| {
@@ -96,7 +109,7 @@ pub(super) fn holder_of(schema: &Schema, object: &Object) -> Option<Part> {
 
 /// The column that a sequence belongs to, or its table.
 pub(super) fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
-    let (of, column) = table::owner(object)?;
+    let (of, column) = sequence::owner(object)?;
     let table = schema.get(&named(Kind::Table, of.schema(), of.name()))?;
     let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
     let column = schema.get(&id).map(|column| Part::object(&column.id));

@@ -20,13 +20,16 @@ mod name;
 mod order;
 mod remove;
 mod rename;
+mod sequence;
 mod swap;
 mod table;
+mod types;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Schema;
+use super::depend::Part;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
 
@@ -121,10 +124,22 @@ impl Hazard {
 }
 
 impl Ddl {
-    /// The statements of a stage as a script; what a statement endangers stands above it.
+    /// The statements of a stage as a script; what a statement endangers stands above it. A blank
+    /// line stands between texts of more than one line about different objects.
     pub fn script(&self, stage: Stage) -> String {
         let mut script = String::new();
+        let root = |one: &Statement| {
+            one.object.as_ref().map(|id| if id.parent.is_empty() { id.name.clone() } else { id.parent.clone() })
+        };
+        let mut last: Option<&Statement> = None;
         for statement in self.statements.iter().filter(|statement| statement.stage == stage) {
+            let apart = last.is_some_and(|last| {
+                root(last) != root(statement) && [last, statement].iter().any(|one| one.text.contains('\n'))
+            });
+            if apart {
+                script.push('\n');
+            }
+            last = Some(statement);
             for hazard in &statement.hazards {
                 let (kind, what) = hazard.parts();
                 script += &format!("-- {kind}: {what}\n");
@@ -167,6 +182,15 @@ struct Sides<'a> {
     after: &'a Described,
     fates: &'a fate::Fates,
     style: Style,
+}
+
+impl Sides<'_> {
+    /// Whether this is a type that is made in two steps: its name, then, behind functions that take or return it, the rest.
+    fn is_shelled(&self, part: &Part) -> bool {
+        !part.default
+            && matches!(self.fates.get(part), fate::Fate::Made | fate::Fate::Remade)
+            && self.after.schema.get(&part.id).is_some_and(|object| types::has_shell(object))
+    }
 }
 
 /// The roles that the privileges, policies and defaults of a schema name.

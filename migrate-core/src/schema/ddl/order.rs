@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
 use super::name::named;
-use super::{Ddl, Sides, emit, table};
+use super::{Ddl, Sides, emit, sequence, table};
 use crate::ident::QualifiedName;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind};
@@ -14,6 +14,8 @@ use crate::schema::object::{Id, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Act {
     Drop,
+    /// A type gets its name, so that there can be functions that take and return it.
+    Shell,
     Make,
     /// A sequence is given to its column, when both are there.
     Give,
@@ -80,6 +82,7 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
             Some(statements) => ddl.statements.extend(statements),
             None => ddl.uncovered.push(part.id.clone()),
         },
+        Act::Shell => ddl.statements.extend(emit::shell(part)),
         Act::Give => ddl.statements.extend(emit::given(sides, part)),
     }
     for statement in &mut ddl.statements[first..] {
@@ -102,6 +105,7 @@ impl Graph {
                 graph.edge(&hosts.dropped(part), &hosts.made(part), None);
             }
         }
+        graph.shells(sides, &hosts);
         graph.dependencies(sides, &hosts);
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
@@ -141,7 +145,9 @@ impl Graph {
         let drops = |part: &Part| matches!(fate(part), Fate::Dropped | Fate::Remade);
         for (user, on) in sides.after.dependencies.pairs() {
             let on = sides.fates.carried(on).unwrap_or(on);
-            if makes(user) && makes(on) {
+            if sides.is_shelled(on) && sides.after.dependencies.has(on, user) {
+                self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
+            } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
                 self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| user.clone()));
             }
@@ -166,14 +172,23 @@ impl Graph {
         }
     }
 
+    /// A type that stands on functions that stand on it.
+    fn shells(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        for part in sides.fates.made().filter(|part| sides.is_shelled(part)) {
+            let shell = (Act::Shell, part.clone());
+            self.node(sides, &shell);
+            self.edge(&shell, &hosts.made(part), None);
+        }
+    }
+
     /// A sequence that is made is given to its column.
     fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let schema = &sides.after.schema;
         for part in sides.fates.made().filter(|part| part.id.kind == Kind::Sequence) {
-            let Some(sequence) = schema.get(&part.id).filter(|sequence| !table::is_identity(sequence)) else {
+            let Some(sequence) = schema.get(&part.id).filter(|sequence| !sequence::is_identity(sequence)) else {
                 continue;
             };
-            let Some((of, column)) = table::owner(sequence) else { continue };
+            let Some((of, column)) = sequence::owner(sequence) else { continue };
             let node = (Act::Give, part.clone());
             self.node(sides, &node);
             self.edge(&hosts.made(part), &node, None);

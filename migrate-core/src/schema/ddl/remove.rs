@@ -1,8 +1,8 @@
 //! Statements that remove an object.
 
-use super::far;
 use super::name::{is_domain, parent, phrase};
 use super::{Hazard, Statement};
+use super::{far, types};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -26,6 +26,8 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Vec<Statement> {
             let texts = far::default_privileges(&id.name, object.fact("grants"), None);
             return texts.into_iter().map(Statement::new).collect();
         }
+        // Its own functions stand on it; all else that does is gone by now.
+        Kind::Type if types::has_shell(object) => format!("DROP {} CASCADE", phrase(schema, id)),
         _ => format!("DROP {}", phrase(schema, id)),
     };
     let statement = Statement::new(text);

@@ -1,5 +1,6 @@
 //! Statements that give an object another name.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Statement;
@@ -15,11 +16,34 @@ pub fn renames_back(before: &Described, after: &Described) -> Vec<Statement> {
     // A table first, then what belongs to it, under the table's old name.
     pairs.sort_by_key(|(old, _)| (!old.parent.is_empty(), old.clone()));
     let mut all: Vec<Statement> = Vec::new();
-    for (old, new) in &pairs {
-        all.extend(rename(after, new, old).into_iter().map(Statement::new));
+    let mut aside: HashMap<Id, Id> = HashMap::new();
+    for (at, (old, new)) in pairs.iter().enumerate() {
+        let now = aside.get(&**new).cloned().unwrap_or_else(|| (**new).clone());
+        let back = rename(after, &now, old);
+        // Somebody else may have the name meanwhile: what came since, or what gets its own back later.
+        let given_back: HashSet<&Id> = pairs[..at].iter().map(|(_, new)| &**new).collect();
+        let taken = || Id { parent: now.parent.clone(), ..(**old).clone() };
+        if !back.is_empty()
+            && let Some(other) = holder_of_name(after, &taken()).filter(|id| *id != now && !given_back.contains(id))
+            && !aside.contains_key(&other)
+        {
+            let free = Id { name: format!("{}_since", other.name).into(), ..other.clone() };
+            let to = Id { parent: old.parent.clone(), ..free.clone() };
+            all.extend(rename(after, &other, &to).into_iter().map(Statement::new));
+            aside.insert(other, free);
+        }
+        all.extend(back.into_iter().map(Statement::new));
     }
     all.extend(relabelled(before, after).into_iter().map(Statement::new));
     all
+}
+
+/// The object that has a name; tables, views and sequences share theirs.
+fn holder_of_name(now: &Described, wanted: &Id) -> Option<Id> {
+    let relations = [Kind::Table, Kind::View, Kind::MaterializedView, Kind::Sequence, Kind::ForeignTable];
+    let kinds = if relations.contains(&wanted.kind) { relations.to_vec() } else { vec![wanted.kind] };
+    let found = kinds.into_iter().find_map(|kind| now.schema.get(&Id { kind, ..wanted.clone() }));
+    found.map(|object| (*object.id).clone())
 }
 
 /// From one name to another: what it is called, and where it belongs.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::far::options;
 use super::name::{holder, named, qualified};
-use crate::ident::{QualifiedName, first_name, plain};
+use super::sequence;
+use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
@@ -13,23 +14,17 @@ use crate::schema::object::{Id, Kind, Object};
 pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<String> {
     let (id, fact) = (&table.id, |name: &str| table.fact(name));
     let columns = columns(schema, id);
-    let parent = fact("parents").and_then(|list| list.split(", ").next()).and_then(QualifiedName::parse);
-    let theirs = |column: &Object| parent.as_ref().and_then(|parent| column_of(schema, parent, &column.id.name));
-    let is_own = |column: &Object| column.fact("inherited") != Some("only");
-    // A partition with columns of its own, or with its own names for what its parent has, is attached when it is there.
-    let is_named = |column: &Object| {
-        let name = |column: &Object| column.fact("not null constraint").map(str::to_owned);
-        theirs(column).is_some_and(|theirs| name(theirs).is_some() && name(theirs) != name(column))
-    };
-    let attached = fact("partition bound").is_some() && columns.iter().any(|one| is_own(one) || is_named(one));
-    let own = columns.iter().filter(|one| attached || is_own(one));
-    let lines = own.map(|one| format!("\n    {}", line(schema, one, late(&one.id))));
-    let checks = schema.children(id, Kind::Constraint).filter(|one| attached && one.fact("inherited") == Some("only"));
-    let checks = checks.filter_map(|one| Some((one, one.fact("definition").filter(|text| text.starts_with("CHECK"))?)));
-    let checks = checks.map(|(one, text)| format!("\n    CONSTRAINT {} {text}", plain(&one.id.name)));
-    let lines: Vec<String> = lines.chain(checks).collect();
-    let body = if lines.is_empty() { "()".to_owned() } else { format!("({}\n)", lines.join(",")) };
+    let family = Family::of(schema, table, &columns);
     let (bound, parents) = (fact("partition bound"), fact("parents"));
+    let own = columns.iter().filter(|one| family.attached || is_own(one));
+    let lines = own.map(|one| line(schema, one, family.brings(one), late(&one.id)));
+    let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
+    let checks = schema.children(id, Kind::Constraint);
+    let checks = checks.filter(|one| family.attached && one.fact("inherited") == Some("only"));
+    let checks = checks.filter_map(|one| Some((one, one.fact("definition").filter(|text| text.starts_with("CHECK"))?)));
+    let checks = checks.map(|(one, text)| format!("CONSTRAINT {} {text}", plain(&one.id.name)));
+    let lines: Vec<String> = lines.chain(names).chain(checks).map(|line| format!("\n    {line}")).collect();
+    let body = if lines.is_empty() { "()".to_owned() } else { format!("({}\n)", lines.join(",")) };
     let kind = match id.kind {
         Kind::ForeignTable => "FOREIGN TABLE",
         _ if fact("persistence").is_some() => "UNLOGGED TABLE",
@@ -38,7 +33,9 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     let name = qualified(id);
     let mut text = match (fact("of type"), bound, parents) {
         (Some(of), _, _) => format!("CREATE {kind} {name} OF {of}"),
-        (None, Some(bound), Some(parent)) if !attached => format!("CREATE {kind} {name} PARTITION OF {parent} {bound}"),
+        (None, Some(bound), Some(parent)) if !family.attached => {
+            format!("CREATE {kind} {name} PARTITION OF {parent} {bound}")
+        }
         (None, None, Some(parents)) => format!("CREATE {kind} {name} {body} INHERITS ({parents})"),
         _ => format!("CREATE {kind} {name} {body}"),
     };
@@ -51,9 +48,6 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     text += &storage(table);
     text += &fact("tablespace").map_or(String::new(), |space| format!(" TABLESPACE {}", plain(space)));
     let mut all = vec![text];
-    if let (true, Some(bound), Some(parent)) = (attached, bound, parents) {
-        all.push(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"));
-    }
     all.extend(security(table).into_iter().map(|what| format!("ALTER TABLE {name} {what}")));
     all.extend(match fact("replica identity") {
         Some(what @ ("full" | "nothing")) => {
@@ -63,10 +57,70 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     });
     let of_type = fact("of type").is_some();
     for column in &columns {
-        let theirs = theirs(column).filter(|_| !attached);
-        all.extend(extras(column, theirs, of_type, late(&column.id)));
+        let theirs = family.theirs(column).filter(|_| !family.attached);
+        let mut more = extras(column, theirs, of_type, late(&column.id));
+        if family.renamed_not_null(column).is_some() {
+            more.retain(|text| !text.ends_with(" SET NOT NULL"));
+        }
+        all.extend(more);
+        all.extend(sequence::persistence(schema, column));
+    }
+    // What its parent asks of every partition has to be there before.
+    if let (true, Some(bound), Some(parent)) = (family.attached, bound, parents) {
+        all.push(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"));
     }
     all
+}
+
+/// What a table has from its parent.
+struct Family<'a> {
+    schema: &'a Schema,
+    parents: Vec<QualifiedName>,
+    partition: bool,
+    /// A partition with columns of its own, or with names or doubts of its own about what its parent has, is attached
+    /// when it is there.
+    attached: bool,
+}
+
+impl<'a> Family<'a> {
+    fn of(schema: &'a Schema, table: &Object, columns: &[&Arc<Object>]) -> Self {
+        let parents = table.fact("parents").unwrap_or_default().split(", ").filter_map(QualifiedName::parse).collect();
+        let partition = table.fact("partition bound").is_some();
+        let mut family = Self { schema, parents, partition, attached: false };
+        let is_its_own = |one: &&Arc<Object>| is_own(one) || not_valid(one) || family.names_not_null(one).is_some();
+        family.attached = partition && columns.iter().any(is_its_own);
+        family
+    }
+
+    /// The column of the first parent that has it.
+    fn theirs(&self, column: &Object) -> Option<&'a Object> {
+        self.parents.iter().find_map(|parent| column_of(self.schema, parent, &column.id.name))
+    }
+
+    /// The column of the parent, where a child may not say again how it is computed. A partition must.
+    fn brings(&self, column: &Object) -> Option<&'a Object> {
+        self.theirs(column).filter(|_| !self.partition && column.fact("inherited").is_some())
+    }
+
+    /// The name of a NOT NULL constraint that would get another one with its parent.
+    fn names_not_null<'b>(&self, column: &'b Object) -> Option<&'b str> {
+        let theirs = self.theirs(column)?.fact("not null constraint").map(|theirs| not_null_words(theirs).0);
+        let ours = column.fact("not null constraint")?;
+        (not_null_words(ours).0 != theirs.unwrap_or(&usual_not_null(column))).then_some(ours)
+    }
+
+    /// The line for a NOT NULL constraint with a name of its own, on a column that the parent brings.
+    fn renamed_not_null(&self, column: &Object) -> Option<String> {
+        if self.partition || is_own(column) || not_valid(column) {
+            return None;
+        }
+        let (name, inherit) = not_null_words(self.names_not_null(column)?);
+        Some(format!("CONSTRAINT {} NOT NULL {}{inherit}", plain(name), plain(&column.id.name)))
+    }
+}
+
+fn is_own(column: &Object) -> bool {
+    column.fact("inherited") != Some("only")
 }
 
 fn columns<'a>(schema: &'a Schema, table: &'a Id) -> Vec<&'a Arc<Object>> {
@@ -80,20 +134,22 @@ fn column_of<'a>(schema: &'a Schema, table: &QualifiedName, name: &str) -> Optio
     schema.get(&id).map(|object| &**object)
 }
 
-/// A column as `CREATE TABLE` and `ADD COLUMN` have it.
-pub(super) fn line(schema: &Schema, column: &Object, late: bool) -> String {
+/// A column as `CREATE TABLE` and `ADD COLUMN` have it; `brought` is that of the parent that computes it.
+pub(super) fn line(schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
     let fact = |name: &str| column.fact(name);
+    let computed = fact("generated").filter(|_| brought.and_then(|one| one.fact("generated")) != fact("generated"));
     let mut text = format!("{} {}", plain(&column.id.name), fact("type").unwrap_or("text"));
     text += &options(fact("foreign options").map(pairs));
     text += &fact("compression").map_or(String::new(), |method| format!(" COMPRESSION {method}"));
     text += &fact("collation").map_or(String::new(), |name| format!(" COLLATE {name}"));
     text += &fact("default").filter(|_| !late).map_or(String::new(), |value| format!(" DEFAULT {value}"));
-    text += &fact("generated").map_or(String::new(), |value| {
+    text += &computed.map_or(String::new(), |value| {
         let (how, value) = value.split_once(' ').unwrap_or(("stored", value));
         format!(" GENERATED ALWAYS AS ({value}) {}", how.to_uppercase())
     });
     text += &not_null(column).filter(|_| !not_valid(column)).unwrap_or_default();
-    text += &fact("identity").map_or(String::new(), |how| format!(" {}", generated(schema, &column.id, how)));
+    let counted = fact("identity").filter(|_| sequence::counts(schema, column));
+    text += &counted.map_or(String::new(), |how| format!(" {}", sequence::generated(schema, &column.id, how)));
     text
 }
 
@@ -101,14 +157,34 @@ pub(super) fn line(schema: &Schema, column: &Object, late: bool) -> String {
 fn not_null(column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
-    let name = constraint.trim_end_matches(" not valid").trim_end_matches(" no inherit");
-    let usual = format!("{}_{}_not_null", column.id.parent, column.id.name);
-    let named = if name.is_empty() || name == usual { String::new() } else { format!(" CONSTRAINT {}", plain(name)) };
-    let inherit = if constraint.contains(" no inherit") { " NO INHERIT" } else { "" };
+    let (name, inherit) = not_null_words(constraint);
+    let named = if name.is_empty() || name == usual_not_null(column) {
+        String::new()
+    } else {
+        format!(" CONSTRAINT {}", plain(name))
+    };
     Some(format!("{named} NOT NULL{inherit}"))
 }
 
-fn not_valid(column: &Object) -> bool {
+/// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
+pub(super) fn own_not_null(column: &Object) -> Option<String> {
+    let (name, inherit) = not_null_words(column.fact("not null constraint")?);
+    let valid = if not_valid(column) { " NOT VALID" } else { "" };
+    let is_usual = name == usual_not_null(column) && inherit.is_empty() && valid.is_empty();
+    (!is_usual).then(|| format!("CONSTRAINT {} NOT NULL {}{inherit}{valid}", plain(name), plain(&column.id.name)))
+}
+
+fn usual_not_null(column: &Object) -> String {
+    format!("{}_{}_not_null", column.id.parent, column.id.name)
+}
+
+/// The name of a NOT NULL constraint, and how it says that children do not get it.
+pub(super) fn not_null_words(constraint: &str) -> (&str, &'static str) {
+    let name = constraint.strip_suffix(" not valid").unwrap_or(constraint);
+    name.strip_suffix(" no inherit").map_or((name, ""), |name| (name, " NO INHERIT"))
+}
+
+pub(super) fn not_valid(column: &Object) -> bool {
     column.fact("not null constraint").is_some_and(|constraint| constraint.ends_with(" not valid"))
 }
 
@@ -139,8 +215,7 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
     let mut all: Vec<String> =
         all.into_iter().map(|what| format!("ALTER TABLE ONLY {table} ALTER COLUMN {name} {what}")).collect();
     if not_valid(column) {
-        let constraint = fact("not null constraint").unwrap_or_default().split(' ').next().unwrap_or_default();
-        all.push(format!("ALTER TABLE {table} ADD CONSTRAINT {} NOT NULL {name} NOT VALID", plain(constraint)));
+        all.extend(own_not_null(column).map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
     }
     all
 }
@@ -184,93 +259,6 @@ pub(super) fn is_own_index_of_partitioned(schema: &Schema, object: &Object) -> b
     };
     let table = schema.get(&holder(&object.id, Kind::Table));
     has_index && table.is_some_and(|table| table.fact("partition key").is_some())
-}
-
-/// A sequence; that of an identity column is made with its column.
-pub(super) fn sequence(sequence: &Object) -> Vec<String> {
-    let persistence = sequence.fact("persistence").map_or("", |_| "UNLOGGED ");
-    let kind = sequence.fact("type").unwrap_or("bigint");
-    vec![format!("CREATE {persistence}SEQUENCE {} AS {kind}{}", qualified(&sequence.id), counting(sequence))]
-}
-
-/// How the catalog query begins what it says of an identity's sequence.
-const IDENTITY: &str = "identity of ";
-
-pub(super) fn is_identity(sequence: &Object) -> bool {
-    sequence.fact("owned by").is_some_and(|by| by.starts_with(IDENTITY))
-}
-
-/// `GENERATED … AS IDENTITY`, with what is unusual about the sequence.
-pub(super) fn generated(schema: &Schema, column: &Id, how: &str) -> String {
-    let sequence = identity_sequence(schema, column).map_or(String::new(), |one| identity(one, column));
-    format!("GENERATED {} AS IDENTITY{sequence}", how.to_uppercase())
-}
-
-/// What is unusual about the sequence of an identity column, in brackets.
-fn identity(sequence: &Object, column: &Id) -> String {
-    let is_usual = sequence.id.schema == column.schema && *sequence.id.name == *usual_sequence(column);
-    let name = if is_usual { String::new() } else { format!("SEQUENCE NAME {}", qualified(&sequence.id)) };
-    let all = format!("{name}{}", counting(sequence));
-    if all.is_empty() { all } else { format!(" ({})", all.trim_start()) }
-}
-
-fn usual_sequence(column: &Id) -> String {
-    format!("{}_{}_seq", column.parent, column.name)
-}
-
-fn identity_sequence<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
-    let table = QualifiedName::new(&*column.schema, &*column.parent);
-    let ours = |one: &&Arc<Object>| {
-        one.id.kind == Kind::Sequence
-            && is_identity(one)
-            && owner(one).is_some_and(|(t, c)| t == table && c == *column.name)
-    };
-    let usual = schema.get(&named(Kind::Sequence, &column.schema, &usual_sequence(column)));
-    if let Some(usual) = usual.filter(ours) {
-        return Some(usual);
-    }
-    let first = named(Kind::Sequence, "", "");
-    schema
-        .objects
-        .range::<Id, _>(first..)
-        .map(|(_, one)| one)
-        .take_while(|one| one.id.kind == Kind::Sequence)
-        .find(ours)
-}
-
-/// The table and the column that a sequence belongs to.
-pub(super) fn owner(sequence: &Object) -> Option<(QualifiedName, String)> {
-    let by = sequence.fact("owned by")?;
-    let (schema, rest) = first_name(by.strip_prefix(IDENTITY).unwrap_or(by))?;
-    let (table, rest) = first_name(rest.strip_prefix('.')?)?;
-    let (column, _) = first_name(rest.strip_prefix('.')?)?;
-    Some((QualifiedName::new(schema, table), column))
-}
-
-/// How a sequence counts, where it is not the usual way of its type.
-pub(super) fn counting(sequence: &Object) -> String {
-    let fact = |name: &str| sequence.fact(name).and_then(|value| value.parse::<i64>().ok());
-    let increment = fact("increment").unwrap_or(1);
-    let (low, high) = match sequence.fact("type") {
-        Some("smallint") => (i64::from(i16::MIN), i64::from(i16::MAX)),
-        Some("integer") => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => (i64::MIN, i64::MAX),
-    };
-    let (minimum, maximum) = if increment > 0 { (1, high) } else { (low, -1) };
-    let minimum_is = fact("minimum").unwrap_or(minimum);
-    let maximum_is = fact("maximum").unwrap_or(maximum);
-    let start = if increment > 0 { minimum_is } else { maximum_is };
-    let clauses = [
-        ("INCREMENT BY", "increment", 1),
-        ("MINVALUE", "minimum", minimum),
-        ("MAXVALUE", "maximum", maximum),
-        ("START WITH", "start", start),
-        ("CACHE", "cache", 1),
-    ];
-    let clause = |(word, name, usual): &(&str, &str, i64)| {
-        fact(name).filter(|value| value != usual).map(|value| format!(" {word} {value}"))
-    };
-    clauses.iter().filter_map(clause).collect::<String>() + sequence.fact("cycle").map_or("", |_| " CYCLE")
 }
 
 pub(super) fn pairs(list: &str) -> Vec<String> {

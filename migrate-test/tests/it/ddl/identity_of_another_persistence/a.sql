@@ -1,0 +1,2 @@
+CREATE TABLE kept (id bigint GENERATED ALWAYS AS IDENTITY);
+CREATE UNLOGGED TABLE lost (id bigint);

@@ -1,0 +1,144 @@
+//! Options of the commands that run migrations, and of those that look at a database.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use migrate_core::Version;
+
+use super::{time, version};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask migrate\n  cargo xtask migrate --dry-run\n  \
+                        cargo xtask migrate --env production --to 20250224091500 --yes")]
+pub(crate) struct Migrate {
+    /// Stop when this version is applied
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "count")]
+    pub(crate) to: Option<Version>,
+    /// Apply only the next N
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// Apply everything that is pending (this is the default)
+    #[arg(long, conflicts_with_all = ["to", "count"])]
+    pub(crate) all: bool,
+    /// Apply migrations that are older than the newest applied one
+    #[arg(long)]
+    pub(crate) allow_out_of_order: bool,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask rollback\n  cargo xtask rollback -n 2 --dry-run\n  \
+                        cargo xtask rollback --to 20250217143000")]
+pub(crate) struct Rollback {
+    /// Stop when this version is the newest that is applied
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
+    pub(crate) to: Option<Version>,
+    /// Undo the last N [default: 1]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    pub(crate) count: Option<usize>,
+    /// Undo everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Which down to run where the file and the ledger differ
+    #[arg(long, value_name = "SOURCE", default_value = "ledger")]
+    pub(crate) down_from: DownFrom,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DownFrom {
+    /// The one that was stored when the migration was applied
+    Ledger,
+    /// The one in the folder
+    Files,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redo {
+    /// Undo and apply the last N
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: usize,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Show the SQL that would run, and touch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask, also in a protected environment
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long to wait for another run to end, instead of what migrate.toml says
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) lock_wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Exit with 3 when migrations are pending
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Show only the last N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Without one of the ways out it only shows what is really there.")]
+pub(crate) struct Resolve {
+    /// The unfinished migration, to be sure that the right one is meant
+    #[arg(value_parser = version)]
+    pub(crate) version: Option<Version>,
+    /// Run the statements that are left
+    #[arg(long = "continue", group = "way")]
+    pub(crate) go_on: bool,
+    /// Run the script of the other direction
+    #[arg(long, group = "way")]
+    pub(crate) undo: bool,
+    /// Run nothing; record that it counts as applied, and why
+    #[arg(long, value_name = "REASON", group = "way")]
+    pub(crate) mark_applied: Option<String>,
+    /// Run nothing; record that it counts as rolled back, and why
+    #[arg(long, value_name = "REASON", group = "way")]
+    pub(crate) mark_rolled_back: Option<String>,
+    /// Do not ask, also in a protected environment
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Seed {
+    /// The SQL file, instead of the one in migrate.toml or seeds/<environment>.sql
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Start the managed server, and make the database
+    Up,
+    /// Stop the managed server; its data stays
+    Down {
+        /// Delete the data as well
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Show where the managed server is, and why it is that one
+    Status,
+    /// Print the URL of the database, with its password
+    Url,
+    /// Open psql on the database
+    Psql {
+        /// Arguments for psql
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
