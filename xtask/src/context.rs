@@ -28,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) layout: Layout,
     /// Whether the database was named on the command line.
     pub(crate) named_database: bool,
+    /// Whether the folder of migrations was.
+    named_folder: bool,
     pub(crate) output: &'a Output,
 }
 
@@ -63,6 +65,7 @@ impl<'a> Context<'a> {
             migrations,
             layout,
             named_database: global.database.is_some(),
+            named_folder: global.migrations.is_some(),
             output,
         })
     }
@@ -137,6 +140,29 @@ impl<'a> Context<'a> {
         Ok(Some(Managed::new(&self.config.project, source)?))
     }
 
+    /// What to call the database in a sentence: by its environment, or by its own name where it was named by hand.
+    pub(crate) fn title(&self) -> String {
+        let database = self.environment.database.url().ok().flatten().filter(|_| self.named_database);
+        let database = database.and_then(|url| Database::parse(&url).ok());
+        database.map_or_else(|| self.name.clone(), |database| database.name().to_owned())
+    }
+
+    /// The options that lead another command to the same database and folder. A URL may hold a password and is not repeated.
+    pub(crate) fn aim(&self) -> String {
+        let database = match &self.environment.database {
+            _ if !self.named_database => format!("--env {}", self.name),
+            DatabaseSource::Variable(name) => format!("--database env:{name}"),
+            DatabaseSource::Auto => "--database auto".to_owned(),
+            DatabaseSource::Local => "--database local".to_owned(),
+            DatabaseSource::Docker(None) => "--database docker".to_owned(),
+            DatabaseSource::Docker(Some(image)) => format!("--database docker:{image}"),
+            DatabaseSource::Url(_) => "--database …".to_owned(),
+        };
+        let folder =
+            if self.named_folder { format!(" --migrations {}", self.migrations.display()) } else { String::new() };
+        database + &folder
+    }
+
     /// The database of this environment, wherever it is; a managed server is started.
     pub(crate) async fn reach(&self) -> Result<Database> {
         let Some(managed) = self.managed()? else { return self.database() };
@@ -155,6 +181,7 @@ impl<'a> Context<'a> {
             migrations: self.migrations.clone(),
             layout: self.layout,
             named_database: false,
+            named_folder: self.named_folder,
             output: self.output,
         })
     }

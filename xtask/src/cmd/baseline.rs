@@ -79,7 +79,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         left_out: baseline.left_out.iter().map(left_out_json).collect(),
         remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
     };
-    let (up, down) = texts(&context.name, "baseline", None, &baseline, &data);
+    let (up, down) = texts(&context.title(), "baseline", None, &baseline, &data);
     if options.dry_run {
         up.lines().for_each(|line| output.line(line));
     } else if proven {
@@ -137,7 +137,6 @@ pub(super) fn texts(
 
 fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
     let output = context.output;
-    let name = &context.name;
     for table in data {
         output.line(format!("  {DIM}{}: {}{DIM:#}", table.table, style::count(table.rows, "row")));
     }
@@ -157,7 +156,8 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
     match document.files.is_empty() {
         true => output.next("without --dry-run it is written"),
         false => output.next(format!(
-            "`cargo xtask baseline --mark --env {name}` records it there as applied, without running it"
+            "`cargo xtask baseline --mark {}` records it there as applied, without running it",
+            context.aim()
         )),
     }
 }
@@ -169,7 +169,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let first = set.iter().next().map(|migration| migration.version().clone());
     let Some(version) = options.to.clone().or(first) else {
         return Err(Failure::usage("no-migration", "there is no migration to mark")
-            .help(format!("`cargo xtask baseline --env {}` writes the first one", context.name)));
+            .help(format!("`cargo xtask baseline {}` writes the first one", context.aim())));
     };
     if set.get(&version).is_none() {
         return Err(Failure::usage("no-migration", format!("there is no migration {version}")));
@@ -178,7 +178,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     shadow::server(context, false, false).await?;
     let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
     let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
-    let sides = Sides { before: "in the migrations", after: &format!("in {}", context.name) };
+    let sides = Sides { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = excused(&set, &version);
     let differences: Vec<String> = change
         .sentences(sides)
@@ -193,15 +193,17 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         runner.close().await;
         let marked = style::count(document.marked, "migration");
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
-        output.next(format!("`cargo xtask status --env {}`; what comes from now on is migrated", context.name));
+        output.next(format!("`cargo xtask status {}`; what comes from now on is migrated", context.aim()));
     } else {
         document.differences.iter().for_each(|line| output.line(format!("  {line}")));
         let count = style::count(document.differences.len(), "difference");
-        output.line(format!("\n{}: {} is not at {version}", paint(BAD, format!("not marked, {count}")), context.name));
-        output.next(format!(
-            "`cargo xtask diff migrations@{version} env:{} --sql` shows what would make them equal",
-            context.name
+        output.line(format!(
+            "\n{}: {} is not at {version}",
+            paint(BAD, format!("not marked, {count}")),
+            context.title()
         ));
+        let to = if context.named_database { "URL".to_owned() } else { format!("env:{}", context.name) };
+        output.next(format!("`cargo xtask diff migrations@{version} {to} --sql` shows what would make them equal"));
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
     output.document(&Document::new("baseline", &context.name, document));

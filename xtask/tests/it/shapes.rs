@@ -96,7 +96,7 @@ fn an_environment_that_differs_is_not_marked() {
     project.query("ALTER TABLE users ADD COLUMN surprise int; DROP INDEX users_name");
     let refused = project.run(&["baseline", "--mark", "--yes"]);
     assert_eq!(refused.code, 3, "{refused:?}");
-    says(&refused, "column public.users.surprise: only in development");
+    says(&refused, &format!("column public.users.surprise: only in {}", project.database.name()));
     says(&refused, "index public.users.users_name: only in the migrations");
     assert_eq!(project.query("SELECT nspname FROM pg_namespace WHERE nspname = 'roundtrip'"), Vec::<String>::new());
     project.end();
