@@ -25,6 +25,7 @@ pub mod duration;
 pub mod error;
 pub mod finding;
 pub mod ident;
+pub mod lock_mode;
 pub mod suggest;
 
 // Text: pure.

@@ -1,0 +1,76 @@
+//! One environment of `migrate.toml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::DatabaseSource;
+use crate::duration;
+use crate::ident::QualifiedName;
+
+/// One environment: a database, and how to treat it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Environment {
+    /// Where the database is.
+    #[serde(deserialize_with = "source")]
+    pub database: DatabaseSource,
+    /// The table that remembers everything.
+    #[serde(deserialize_with = "qualified")]
+    pub ledger: QualifiedName,
+    /// Whether to ask before anything is changed, and to refuse seeds.
+    pub protected: bool,
+    /// How long a statement waits for a lock.
+    #[serde(deserialize_with = "time")]
+    pub lock_timeout: Duration,
+    /// How often a migration that got no lock is tried again.
+    pub lock_retries: u32,
+    /// How long a statement may run; zero lets it run for ever.
+    #[serde(deserialize_with = "time")]
+    pub statement_timeout: Duration,
+    /// How long to wait for another run to end.
+    #[serde(deserialize_with = "time")]
+    pub lock_wait: Duration,
+    /// How long to wait for a connection.
+    #[serde(deserialize_with = "time")]
+    pub connect_timeout: Duration,
+    /// Whether to record the schema's fingerprint after each run.
+    pub fingerprint: bool,
+    /// The file with development data, relative to the file that names it.
+    pub seed: Option<PathBuf>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        let options = crate::runner::Options::default();
+        Self {
+            database: DatabaseSource::Auto,
+            ledger: options.ledger,
+            protected: false,
+            lock_timeout: options.lock_timeout,
+            lock_retries: options.lock_retries,
+            statement_timeout: options.statement_timeout,
+            lock_wait: options.lock_wait,
+            connect_timeout: Duration::from_secs(10),
+            fingerprint: options.fingerprint,
+            seed: None,
+        }
+    }
+}
+
+fn source<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<DatabaseSource, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format!("this is no database: write {}", DatabaseSource::FORMS)))
+}
+
+fn qualified<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<QualifiedName, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    QualifiedName::parse(&text)
+        .ok_or_else(|| de::Error::custom("the ledger is named with its schema: roundtrip.ledger"))
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse(&text).ok_or_else(|| de::Error::custom("a time is a number with its unit: 250ms, 3s, 10min, 1h"))
+}

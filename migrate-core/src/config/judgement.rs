@@ -1,0 +1,53 @@
+//! What is too dangerous for the databases of this project.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::finding::Severity;
+use crate::lock_mode::LockMode;
+
+/// How much a rule weighs here; `None` is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight(pub Option<Severity>);
+
+/// The rules whose weight is not their usual one, by their codes: `ban-char-field = "off"`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Lint {
+    /// The weight of each rule that is named.
+    pub rules: BTreeMap<String, Weight>,
+}
+
+/// What a migration may do to tables that were there before it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The strongest lock that it may take on one of them.
+    #[serde(deserialize_with = "mode")]
+    pub max_lock: Option<LockMode>,
+    /// How many rows a table may have that it writes anew.
+    pub no_rewrite: Option<u64>,
+    /// Whether it must not wait for a lock for ever.
+    pub lock_timeout: bool,
+    /// The environment whose tables say how many rows there are.
+    pub sizes: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match &*String::deserialize(deserializer)? {
+            "error" => Ok(Self(Some(Severity::Error))),
+            "warning" => Ok(Self(Some(Severity::Warning))),
+            "note" => Ok(Self(Some(Severity::Note))),
+            "off" => Ok(Self(None)),
+            _ => Err(de::Error::custom("a rule weighs \"error\", \"warning\", \"note\" or \"off\"")),
+        }
+    }
+}
+
+fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<LockMode>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = || LockMode::ALL.map(LockMode::as_str).join(", ");
+    text.parse().map(Some).map_err(|_| de::Error::custom(format!("the locks of a table are {}", known())))
+}

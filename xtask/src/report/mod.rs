@@ -1,0 +1,141 @@
+//! What `ci` found out, as plain data, and its forms for people and for other systems.
+//!
+//! Nothing here decides or prints: a report goes in, a text comes out.
+
+use std::time::Duration;
+
+use migrate_core::Version;
+use migrate_core::finding::{Finding, Severity};
+use migrate_core::lock_mode::LockMode;
+
+/// Everything that was looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    /// What is released already: `origin/main at 1a2b3c4`; `None` where there is no base branch to compare with.
+    pub(crate) base: Option<String>,
+    /// The checks, in the order in which they were made.
+    pub(crate) checks: Vec<Check>,
+    /// The migrations that are new here, the oldest first.
+    pub(crate) migrations: Vec<Judged>,
+    /// What they change in the schema, a sentence each.
+    pub(crate) difference: Vec<String>,
+    /// The tables that they change.
+    pub(crate) tables: Vec<Table>,
+    /// How long it all took.
+    pub(crate) elapsed: Duration,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`.
+    pub(crate) name: &'static str,
+    /// What was seen, in a few words: `9 migrations`.
+    pub(crate) summary: String,
+    /// Why it was not looked at, where it was not.
+    pub(crate) skipped: Option<String>,
+    /// What was found.
+    pub(crate) findings: Vec<Finding>,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
+/// One new migration, and what became of it on the throw-away database.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    /// Its version.
+    pub(crate) version: Version,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it applies.
+    pub(crate) applied: Mark,
+    /// Whether rolling it back leaves the schema as it was.
+    pub(crate) rolled_back: Mark,
+    /// Whether it can be applied again.
+    pub(crate) reapplied: Mark,
+    /// Whether the rows are there afterwards.
+    pub(crate) data: Mark,
+    /// The strongest lock on a table that was there before, on the way up.
+    pub(crate) lock: Option<Held>,
+    /// The same on the way down.
+    pub(crate) lock_down: Option<Held>,
+    /// The tables that were there before and are written anew.
+    pub(crate) rewritten: Vec<String>,
+    /// How long its up took on the throw-away database.
+    pub(crate) elapsed: Duration,
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// As it should.
+    Yes,
+    /// Not as it should.
+    No,
+    /// Not, and the migration says so.
+    Declared,
+    /// It was not looked at.
+    Unknown,
+}
+
+/// A lock that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The lock.
+    pub(crate) mode: LockMode,
+    /// The table: `public.orders`.
+    pub(crate) table: String,
+}
+
+/// A table in a diagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Its name: `public.orders`.
+    pub(crate) name: String,
+    /// What happens to it.
+    pub(crate) fate: Fate,
+    /// Its columns, in their order.
+    pub(crate) columns: Vec<Column>,
+    /// The tables that its foreign keys name, each with the columns of the key.
+    pub(crate) references: Vec<(String, String)>,
+}
+
+/// A column in a diagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Column {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// Whether it is a part of the primary key.
+    pub(crate) is_key: bool,
+    /// What happens to it.
+    pub(crate) fate: Fate,
+}
+
+/// What happens to a part of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing.
+    Same,
+    /// It comes.
+    Added,
+    /// It goes.
+    Dropped,
+    /// It is not what it was.
+    Changed,
+}
+
+impl Check {
+    /// Whether something was found that stops a merge.
+    pub(crate) fn failed(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+impl Report {
+    /// Whether a merge is stopped.
+    pub(crate) fn failed(&self) -> bool {
+        self.checks.iter().any(Check::failed)
+    }
+}
