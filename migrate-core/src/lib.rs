@@ -43,6 +43,10 @@ pub mod ledger;
 // Engine.
 pub mod runner;
 
+// What teams do with it.
+#[cfg(feature = "lint")]
+pub mod lint;
+
 pub use db::{Database, PgConnection};
 pub use error::{Error, ErrorKind, Result};
 pub use runner::{

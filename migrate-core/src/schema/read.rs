@@ -72,6 +72,11 @@ impl Described {
         renamed
     }
 
+    /// What stands on an object, as far as the server knows.
+    pub fn users<'a>(&'a self, id: &'a Id) -> impl Iterator<Item = &'a Arc<Id>> {
+        self.dependencies.users(id)
+    }
+
     /// Whether an object of this name is the same one in the same database later.
     pub(super) fn is_same(&self, later: &Self, id: &Arc<Id>) -> bool {
         let at = self.addresses.iter().find(|(_, known)| *known == id).map(|(address, _)| address);

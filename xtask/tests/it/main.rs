@@ -3,6 +3,7 @@
 mod commands;
 mod fixtures;
 mod interruption;
+mod lint;
 mod mistakes;
 mod reference;
 mod servers;

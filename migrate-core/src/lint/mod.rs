@@ -1,0 +1,214 @@
+//! Rules for SQL: what is dangerous where a table is in use, or surprises whoever comes later.
+//!
+//! A rule is its code, its class, its usual weight, its page and a check. Squawk's linter brings many of
+//! them, ours are those that need the schema, the transaction or what is released. The table of
+//! [`rules`] is the only list: help, documents and JSON are made of it. Nothing here reads a
+//! database; whoever calls brings the schemas.
+
+mod page;
+mod rules;
+mod script;
+mod squawk;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::config::Lint;
+use crate::finding::{Finding, Place, Severity};
+use crate::ledger::Direction;
+use crate::schema::Described;
+use crate::source::Script;
+use crate::suggest;
+
+pub use page::{Block, Page, Sample};
+pub use script::Named;
+use script::Parsed;
+
+/// A rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its code, which never changes: `ban-drop-column`.
+    pub code: &'static str,
+    /// What it is about.
+    pub class: Class,
+    /// How much it weighs where `migrate.toml` does not say otherwise; `None` is off.
+    pub weight: Option<Severity>,
+    page: &'static str,
+    origin: Origin,
+}
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Something is locked for long, or written anew.
+    Locks,
+    /// Something that runs already stops working, or data are lost.
+    Breaks,
+    /// It will be regretted.
+    Design,
+    /// Somebody may see or do what is not theirs.
+    Security,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Squawk(squawk_linter::Rule),
+    Own(fn(&Subject<'_>, &Parsed<'_>) -> Vec<Hit>),
+}
+
+/// A script, and what is known of the databases that it will run on.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The script.
+    pub script: &'a Script,
+    /// Which way it leads. On the way back only locks are judged, and they are warnings.
+    pub direction: Direction,
+    /// The schema on which it runs, where it is known.
+    pub before: Option<&'a Described>,
+    /// The schema to which it leads, where it is known.
+    pub after: Option<&'a Described>,
+    /// The schema that is released: a table that is not there has no rows and no readers.
+    pub released: Option<&'a Described>,
+}
+
+/// A place that breaks a rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    span: Range<usize>,
+    message: String,
+    notes: Vec<String>,
+    help: Vec<String>,
+}
+
+impl Hit {
+    fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { span, message: message.into(), notes: Vec::new(), help: Vec::new() }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// All rules, in the order in which they are listed.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    squawk::RULES.iter().chain(&rules::RULES)
+}
+
+/// The rule with this code.
+pub fn rule(code: &str) -> Option<&'static Rule> {
+    rules().find(|rule| rule.code == code)
+}
+
+impl Rule {
+    /// What it says, why, and how it is mended.
+    pub fn page(&self) -> Page<'static> {
+        Page::parse(self.page)
+    }
+
+    /// How much it weighs for a script.
+    fn weight_in(&self, lint: &Lint, direction: Direction) -> Option<Severity> {
+        let weight = lint.rules.get(self.code).map_or(self.weight, |weight| weight.0)?;
+        match direction {
+            Direction::Up => Some(weight),
+            // What an up made is meant to go with its down.
+            Direction::Down => (self.class == Class::Locks).then(|| weight.min(Severity::Warning)),
+        }
+    }
+}
+
+/// Judges a script. What its head allows is left out, and an allowance that allows nothing is told.
+pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
+    let parsed = Parsed::new(subject.script);
+    let mut findings: Vec<(usize, Finding)> = Vec::new();
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    let allowed = |code: &str| subject.script.directives().allow.iter().any(|(rule, _)| rule == code);
+    let squawk = squawk::hits(subject, &parsed);
+    for rule in rules() {
+        let Some(weight) = rule.weight_in(lint, subject.direction) else { continue };
+        let hits = match rule.origin {
+            Origin::Squawk(theirs) => {
+                squawk.iter().filter(|(code, _)| *code == theirs).map(|(_, hit)| hit.clone()).collect()
+            }
+            Origin::Own(check) => check(subject, &parsed),
+        };
+        if allowed(rule.code) {
+            used.extend((!hits.is_empty()).then_some(rule.code));
+            continue;
+        }
+        findings.extend(hits.into_iter().map(|hit| (hit.span.start, finding(subject.script, rule, weight, hit))));
+    }
+    findings.sort_by_key(|(at, finding)| (*at, finding.code));
+    let useless = useless(subject, &used);
+    findings.into_iter().map(|(_, finding)| finding).chain(useless).collect()
+}
+
+fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding {
+    let place = Place::within(script.path(), script.text().clone(), hit.span);
+    let finding = Finding { severity: weight, ..Finding::error(rule.code, hit.message) }.at(place);
+    let finding = hit.notes.into_iter().fold(finding, Finding::note);
+    let finding = hit.help.into_iter().fold(finding, Finding::help);
+    finding
+        .help(format!("`cargo xtask explain {}` tells why, and shows the safe form", rule.code))
+        .help(format!("or say why it is safe here, at the head of the file: `-- migrate: allow {} REASON`", rule.code))
+}
+
+/// Allowances that name no rule, or a rule that is not broken.
+fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
+    let script = subject.script;
+    let place = |rule: &str| {
+        let at = script.text().find(&format!("allow {rule}"));
+        at.map_or(Place::file(script.path()), |at| {
+            Place::within(script.path(), script.text().clone(), at..at + "allow ".len() + rule.len())
+        })
+    };
+    let told = script.directives().allow.iter().filter_map(|(name, _)| {
+        if used.contains(name.as_str()) {
+            return None;
+        }
+        match rule(name) {
+            // A script of the way back is not judged by all rules, so it may allow them in advance.
+            Some(_) if subject.direction == Direction::Down => None,
+            Some(_) => Some(
+                Finding::warning("allow-unused", format!("nothing here breaks the rule {name}"))
+                    .at(place(name))
+                    .help("remove the line, or it will hide what comes later"),
+            ),
+            None if is_elsewhere(name) => None,
+            None => {
+                let finding = Finding::error("allow-unknown", format!("there is no rule {name}")).at(place(name));
+                Some(match suggest::nearest(name, rules().map(|rule| rule.code)) {
+                    Some(near) => finding.help(format!("did you mean {near}?")),
+                    None => finding.help("`cargo xtask explain` lists the rules"),
+                })
+            }
+        }
+    });
+    told.collect()
+}
+
+/// What other checks than those of this module judge, and what can be allowed there.
+pub const ELSEWHERE: [&str; 6] = [
+    "lock-too-strong",
+    "table-rewritten",
+    "tables-locked-together",
+    "index-invalid",
+    "needs-superuser",
+    "lock-timeout-missing",
+];
+
+fn is_elsewhere(name: &str) -> bool {
+    ELSEWHERE.contains(&name) || name.starts_with("consumer:")
+}
+
+/// The rules of `migrate.toml` that there are not, each with a similar one where there is one.
+pub fn unknown(lint: &Lint) -> Vec<(String, Option<&'static str>)> {
+    let unknown = lint.rules.keys().filter(|name| rule(name).is_none());
+    unknown.map(|name| (name.clone(), suggest::nearest(name, rules().map(|rule| rule.code)))).collect()
+}

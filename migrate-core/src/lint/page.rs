@@ -1,0 +1,85 @@
+//! The page of a rule: a title, an explanation, and samples that tests run.
+//!
+//! A page is Markdown. Its first line is the title; fenced blocks of SQL are samples, by the
+//! second word behind the fence: `sql before` is the schema that they need, `sql bad` breaks the
+//! rule, each `sql good` does not and is a migration of its own. With `text` behind it a sample is
+//! not run, for it says what no throw-away database may be asked to do.
+
+/// The page of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// What the rule says, in one line.
+    pub title: &'a str,
+    /// The whole text behind the title, samples included.
+    pub text: &'a str,
+    /// The samples, in their order.
+    pub samples: Vec<Block<'a>>,
+}
+
+/// A sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// What it shows.
+    pub kind: Sample,
+    /// Whether it can be run.
+    pub runs: bool,
+    /// The SQL.
+    pub sql: &'a str,
+}
+
+/// What a sample shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// The schema on which the others run.
+    Before,
+    /// What breaks the rule.
+    Bad,
+    /// What does not.
+    Good,
+}
+
+impl<'a> Page<'a> {
+    /// Reads a page; a block of another kind is text.
+    pub fn parse(page: &'a str) -> Self {
+        let (title, text) = page.split_once('\n').unwrap_or((page, ""));
+        let (mut samples, mut rest) = (Vec::new(), text);
+        while let Some((_, after)) = rest.split_once("```sql ") {
+            let (kind, body) = after.split_once('\n').unwrap_or((after, ""));
+            let (body, after) = body.split_once("```").unwrap_or((body, ""));
+            let (kind, how) = kind.trim().split_once(' ').unwrap_or((kind.trim(), ""));
+            let kind = match kind {
+                "before" => Some(Sample::Before),
+                "bad" => Some(Sample::Bad),
+                "good" => Some(Sample::Good),
+                _ => None,
+            };
+            samples.extend(kind.map(|kind| Block { kind, runs: how != "text", sql: body }));
+            rest = after;
+        }
+        Self { title: title.trim_start_matches('#').trim(), text: text.trim(), samples }
+    }
+
+    /// The samples of a kind.
+    pub fn of(&self, kind: Sample) -> impl Iterator<Item = Block<'a>> {
+        self.samples.iter().filter(move |block| block.kind == kind).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_title_a_text_and_samples() {
+        let page = Page::parse(
+            "# A title\n\nWhy.\n\n```sql bad text\na;\n```\n\nThen:\n\n```sql good\nb;\n```\n```sql good\nc;\n```\n",
+        );
+        assert_eq!(page.title, "A title");
+        assert!(page.text.starts_with("Why."));
+        assert_eq!(page.of(Sample::Bad).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(), [("a;\n", false)]);
+        assert_eq!(
+            page.of(Sample::Good).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(),
+            [("b;\n", true), ("c;\n", true)]
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! `drop-cascade`: a statement drops whatever stands on something, by no name.
+
+use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::script::{Named, Target, named, relation, span, targets};
+use crate::schema::{Described, Id, Kind};
+
+pub(super) const RULE: Rule =
+    rule("drop-cascade", Class::Breaks, Severity::Error, include_str!("../pages/drop-cascade.md"), check);
+
+fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for (_, stmt) in &parsed.statements {
+        // TRUNCATE has a rule of its own.
+        let Some(word) = cascade(stmt).filter(|_| !matches!(stmt, Stmt::Truncate(_))) else { continue };
+        let known = subject.before.map(|before| dropped(before, stmt));
+        let with =
+            known.iter().flat_map(|objects| objects.iter().flat_map(|id| stands_on(subject, id))).collect::<Vec<_>>();
+        let hit = Hit::new(span(&word), "CASCADE drops what stands on it as well, whatever that is by then")
+            .help("drop each object by its name, in an order that works without CASCADE");
+        hits.push(match (known, with.is_empty()) {
+            (Some(_), true) => hit.note("nothing stands on it in the schema of the migrations"),
+            (Some(_), false) => hit.note(format!("in the schema of the migrations that is {}", with.join(", "))),
+            (None, _) => hit,
+        });
+    }
+    hits
+}
+
+/// The word, where it is there.
+fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
+    stmt.syntax().descendants().find_map(ast::Cascade::cast)
+}
+
+/// What a statement drops by its name.
+fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
+    if let Stmt::AlterTable(alter) = stmt {
+        let Some(Target::Relation(table)) = targets(stmt).into_iter().next() else { return Vec::new() };
+        let Some(table) = relation(before, &table) else { return Vec::new() };
+        let part = |kind, name: Option<Named>| {
+            Some(Id { kind, parent: table.id.name.clone(), name: name?.name.into(), ..(*table.id).clone() })
+        };
+        let dropped = alter.actions().filter_map(|action| match action {
+            AlterTableAction::DropColumn(it) => part(Kind::Column, it.column_name_ref().and_then(|name| named(&name))),
+            AlterTableAction::DropConstraint(it) => {
+                part(Kind::Constraint, it.constraint_name_ref().and_then(|name| named(&name)))
+            }
+            _ => None,
+        });
+        return dropped.collect();
+    }
+    let names = targets(stmt).into_iter().map(|target| match target {
+        Target::Relation(name) | Target::Index(name) | Target::Other(name) => name,
+    });
+    let find = |name: Named| {
+        let is_it = |id: &Id| {
+            *id.name == *name.name && id.parent.is_empty() && name.schema.as_ref().is_none_or(|s| **s == *id.schema)
+        };
+        before.schema.objects().map(|one| (*one.id).clone()).find(is_it)
+    };
+    names.filter_map(find).collect()
+}
+
+/// What stands on an object and is no part of it.
+fn stands_on(subject: &Subject<'_>, id: &Id) -> Vec<String> {
+    let Some(before) = subject.before else { return Vec::new() };
+    let of_it = |other: &Id| other.schema == id.schema && (other.parent == id.name || other == id);
+    before.users(id).filter(|other| !of_it(other)).map(ToString::to_string).collect()
+}

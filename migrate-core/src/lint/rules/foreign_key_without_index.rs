@@ -1,0 +1,97 @@
+//! `foreign-key-without-index`: deleting a row of the other table reads all of this one.
+
+use squawk_syntax::ast::{self, AstNode};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::ident::first_name;
+use crate::lint::script::span;
+use crate::schema::{Described, Kind, Object};
+
+pub(super) const RULE: Rule = rule(
+    "foreign-key-without-index",
+    Class::Design,
+    Severity::Warning,
+    include_str!("../pages/foreign-key-without-index.md"),
+    check,
+);
+
+fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let (Some(before), Some(after)) = (subject.before, subject.after) else { return Vec::new() };
+    let new = after
+        .schema
+        .objects()
+        .filter(|one| one.id.kind == Kind::Constraint && is_foreign_key(one) && before.schema.get(&one.id).is_none());
+    let bare = new.filter(|key| !has_index(after, key));
+    let hit = |key: &std::sync::Arc<Object>| {
+        let columns = columns(key.fact("definition").and_then(|text| text.strip_prefix("FOREIGN KEY ("))?);
+        let table = format!("{}.{}", key.id.schema, key.id.parent);
+        let hit = Hit::new(
+            place(parsed, key, &columns),
+            format!("no index of {table} begins with {}", columns.join(", ")),
+        )
+        .note("a row of the other table that is deleted or gets another key makes the server read all of this one")
+        .help(format!("CREATE INDEX ON {table} ({})", columns.join(", ")));
+        Some(hit)
+    };
+    bare.filter_map(hit).collect()
+}
+
+fn is_foreign_key(constraint: &Object) -> bool {
+    constraint.fact("definition").is_some_and(|text| text.starts_with("FOREIGN KEY"))
+        && constraint.fact("inherited").is_none()
+}
+
+/// Whether an index or a key begins with the columns of a foreign key, in any order.
+fn has_index(after: &Described, key: &Object) -> bool {
+    let wanted = columns(key.fact("definition").unwrap_or_default().trim_start_matches("FOREIGN KEY ("));
+    let table =
+        crate::schema::Id { kind: Kind::Table, name: key.id.parent.clone(), parent: "".into(), ..(*key.id).clone() };
+    let starts = |one: &std::sync::Arc<Object>| {
+        let definition = one.fact("definition").unwrap_or_default();
+        // An index of a part of the rows does not help for the others.
+        let is_whole = !definition.contains(" WHERE ");
+        let list = match one.id.kind {
+            Kind::Index => {
+                definition.split_once(" USING ").and_then(|(_, rest)| rest.split_once('(')).map(|(_, list)| list)
+            }
+            _ => definition.strip_prefix("PRIMARY KEY (").or_else(|| definition.strip_prefix("UNIQUE (")),
+        };
+        let found = list.map(columns).unwrap_or_default();
+        let head = found.get(..wanted.len()).unwrap_or_default();
+        is_whole && !head.is_empty() && wanted.iter().all(|column| head.contains(column))
+    };
+    let mut all = after.schema.children(&table, Kind::Index).chain(after.schema.children(&table, Kind::Constraint));
+    all.any(starts)
+}
+
+/// The names of a list, up to what is no name.
+fn columns(list: &str) -> Vec<String> {
+    let (mut rest, mut names) = (list, Vec::new());
+    while let Some((name, after)) = first_name(rest) {
+        names.push(name);
+        // What follows a column of an index, its order or operator class, is passed over.
+        let after = after.trim_start_matches(|c: char| c != ',' && c != ')');
+        rest = after.strip_prefix(", ").unwrap_or("");
+    }
+    names
+}
+
+/// The words that make the key; the first statement, where they cannot be found.
+fn place(parsed: &Parsed<'_>, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
+    let tree = parsed.file.tree();
+    let nodes = tree.syntax().descendants().filter(|node| {
+        ast::ForeignKeyConstraint::can_cast(node.kind()) || ast::ReferencesConstraint::can_cast(node.kind())
+    });
+    let about = |node: &squawk_syntax::SyntaxNode| {
+        let mut around = node.ancestors().take(4).map(|node| node.text().to_string());
+        let named =
+            |text: &String| columns.iter().all(|column| text.contains(column.as_str())) || text.contains(&*key.id.name);
+        around.any(|text| named(&text))
+    };
+    let found = nodes.filter(about).map(|node| {
+        let text = node.text_range();
+        usize::from(text.start())..usize::from(text.end())
+    });
+    let first = || parsed.statements.first().map_or(0..0, |(_, stmt)| span(stmt));
+    found.min_by_key(|span| span.start).unwrap_or_else(first)
+}

@@ -1,0 +1,84 @@
+//! `function-reads-it`: a column or table goes or gets another name, and the text of a function still has the old one.
+//!
+//! The server keeps track of views, defaults and constraints, and refuses. What the text of a function
+//! mentions it does not know until the function is called.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use squawk_lexer::{TokenKind, tokenize};
+use squawk_syntax::ast::{AlterTableAction, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::script::{Named, Target, named, span, targets};
+use crate::schema::{Kind, Object};
+
+pub(super) const RULE: Rule =
+    rule("function-reads-it", Class::Breaks, Severity::Error, include_str!("../pages/function-reads-it.md"), check);
+
+fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let Some(before) = subject.before else { return Vec::new() };
+    let mut hits = Vec::new();
+    for (place, table, column) in parsed.statements.iter().flat_map(|(_, stmt)| gone(stmt)) {
+        let functions = before.schema.objects().filter(|one| matches!(one.id.kind, Kind::Function | Kind::Procedure));
+        let readers = functions.filter(|one| stays(subject, one) && mentions(one, &table, column.as_ref()));
+        let readers: Vec<String> = readers.map(|one| one.id.to_string()).collect();
+        if !readers.is_empty() {
+            let what = column.as_ref().map_or_else(|| table.to_string(), |column| format!("{table}.{}", column.name));
+            let hit = Hit::new(place, format!("the text of {} still has {what}", readers.join(", ")))
+                .note("the server does not look into the text of a function until it is called")
+                .help("CREATE OR REPLACE the function in the same migration, or before it");
+            hits.push(hit);
+        }
+    }
+    hits
+}
+
+/// What loses its name: a table, or a column of one.
+fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
+    let tables = || {
+        targets(stmt)
+            .into_iter()
+            .filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
+    };
+    match stmt {
+        Stmt::DropTable(it) => tables().map(|name| (span(it), name, None)).collect(),
+        Stmt::AlterTable(it) => {
+            let Some(table) = tables().next() else { return Vec::new() };
+            let gone = it.actions().filter_map(|action| match action {
+                AlterTableAction::DropColumn(it) => Some((span(&it), Some(named(&it.column_name_ref()?)?))),
+                AlterTableAction::RenameColumn(it) => Some((span(&it), Some(named(&it.column_name_ref()?)?))),
+                AlterTableAction::TableRenameTo(it) => Some((span(&it), None)),
+                _ => None,
+            });
+            gone.map(|(place, column)| (place, table.clone(), column)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a function is the same one afterwards; where that is not known, it is taken to be.
+fn stays(subject: &Subject<'_>, function: &Arc<Object>) -> bool {
+    subject.after.is_none_or(|after| after.schema.get(&function.id) == Some(function))
+}
+
+/// Whether the text of a function has the name of the table and, where one is meant, that of the column.
+fn mentions(function: &Object, table: &Named, column: Option<&Named>) -> bool {
+    let body = function
+        .fact("definition")
+        .and_then(|text| text.split_once("\nAS ").or_else(|| text.split_once("\nBEGIN ATOMIC")));
+    let Some((_, body)) = body else { return false };
+    let body = body.trim_start().trim_start_matches("$function$").trim_start_matches("$procedure$");
+    let mut at = 0;
+    let words: Vec<&str> = tokenize(body)
+        .map_while(|token| {
+            let span = at..at + token.len as usize;
+            at = span.end;
+            (token.kind != TokenKind::Eof).then(|| (token.kind, &body[span]))
+        })
+        .filter(|(kind, _)| matches!(kind, TokenKind::Ident | TokenKind::QuotedIdent { .. }))
+        .map(|(_, word)| word.trim_matches('"'))
+        .collect();
+    let has = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
+    has(&table.name) && column.is_none_or(|column| has(&column.name))
+}

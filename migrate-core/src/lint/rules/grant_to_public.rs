@@ -1,0 +1,23 @@
+//! `grant-to-public`: every role gets a right, also those that come later.
+
+use squawk_syntax::ast::{AstNode, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::script::span;
+
+pub(super) const RULE: Rule =
+    rule("grant-to-public", Class::Security, Severity::Warning, include_str!("../pages/grant-to-public.md"), check);
+
+fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for (_, stmt) in &parsed.statements {
+        let Stmt::Grant(grant) = stmt else { continue };
+        let roles = grant.role_ref_list().into_iter().flat_map(|list| list.role_refs());
+        let public = roles.filter(|role| role.syntax().text().to_string().trim().eq_ignore_ascii_case("public"));
+        hits.extend(public.map(|role| {
+            Hit::new(span(&role), "every role of the server gets this right, also those that come later")
+                .help("grant it to the roles that need it")
+        }));
+    }
+    hits
+}

@@ -1,0 +1,30 @@
+//! `lock-timeout-off`: a migration would wait for a lock for ever, and everybody else behind it.
+
+use squawk_syntax::ast::{AstNode, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+
+pub(super) const RULE: Rule =
+    rule("lock-timeout-off", Class::Locks, Severity::Error, include_str!("../pages/lock-timeout-off.md"), check);
+
+fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let hit = |span| {
+        Hit::new(span, "without a lock timeout it waits for ever")
+            .note("whoever wants the table meanwhile waits behind it")
+            .help("remove it: the runner sets lock_timeout, and tries again")
+    };
+    let sets = |stmt: &Stmt| {
+        let Stmt::Set(set) = stmt else { return false };
+        let text = set.syntax().text().to_string().to_ascii_lowercase();
+        let value = text.split_once("lock_timeout").map(|(_, value)| value);
+        let value = value
+            .map(|value| value.trim_start_matches([' ', '=']).trim_start_matches("to ").trim().trim_end_matches(';'));
+        value.is_some_and(|value| matches!(value.trim_matches('\'').trim(), "0" | "0s" | "0ms" | "default"))
+    };
+    let statements = parsed.statements.iter().filter(|(_, stmt)| sets(stmt)).map(|(span, _)| hit(span.clone()));
+    let directive = subject.script.directives().lock_timeout.filter(|time| time.is_zero()).and_then(|_| {
+        let at = parsed.text.find("lock-timeout")?;
+        Some(hit(at..at + parsed.text[at..].find('\n').unwrap_or("lock-timeout".len())))
+    });
+    directive.into_iter().chain(statements).collect()
+}

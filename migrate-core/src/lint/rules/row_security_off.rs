@@ -1,0 +1,28 @@
+//! `row-security-off`: everybody sees the rows of everybody.
+
+use squawk_syntax::ast::{AlterTableAction, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::script::{span, targets};
+
+pub(super) const RULE: Rule =
+    rule("row-security-off", Class::Security, Severity::Error, include_str!("../pages/row-security-off.md"), check);
+
+fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for (_, stmt) in &parsed.statements {
+        let Stmt::AlterTable(alter) = stmt else { continue };
+        if !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
+            continue;
+        }
+        for action in alter.actions() {
+            let (place, message) = match &action {
+                AlterTableAction::DisableRls(it) => (span(it), "the policies of the table hold for nobody any more"),
+                AlterTableAction::NoForceRls(it) => (span(it), "the policies of the table hold no more for its owner"),
+                _ => continue,
+            };
+            hits.push(Hit::new(place, message).help("change the policy that is too strict, and leave the rest"));
+        }
+    }
+    hits
+}

@@ -1,0 +1,37 @@
+//! `security-definer-path`: a function that runs with its owner's rights finds what its caller wants it to find.
+
+use squawk_syntax::ast::{AstNode, FuncOption, FuncOptionList, Stmt};
+
+use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::script::span;
+
+pub(super) const RULE: Rule = rule(
+    "security-definer-path",
+    Class::Security,
+    Severity::Warning,
+    include_str!("../pages/security-definer-path.md"),
+    check,
+);
+
+fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+    let options = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
+        Stmt::CreateFunction(it) => it.option_list(),
+        Stmt::CreateProcedure(it) => it.option_list(),
+        _ => None,
+    });
+    options.filter_map(|options| open(&options)).collect()
+}
+
+fn open(options: &FuncOptionList) -> Option<Hit> {
+    let definer = options.options().find_map(|one| match one {
+        FuncOption::SecurityDefinerFuncOption(it) => Some(span(&it)),
+        _ => None,
+    })?;
+    let sets_path = options.options().any(|one| {
+        matches!(&one, FuncOption::SetFuncOption(it) if it.syntax().text().to_string().to_ascii_lowercase().contains("search_path"))
+    });
+    (!sets_path).then(|| {
+        Hit::new(definer, "it runs with the rights of its owner, and finds names on the search_path of its caller")
+            .help("add SET search_path = pg_catalog, and write names with their schema")
+    })
+}

@@ -1,0 +1,91 @@
+//! The rules of squawk's linter, with the weight that they have here.
+//!
+//! Its rules see one file. What they find on tables that nobody uses yet is left out here, and those that
+//! say what the runner sees to itself (timeouts, transactions, running again) are not asked.
+
+use std::ops::Range;
+
+use squawk_linter::{Linter, Rule as Theirs};
+
+use super::script::{Parsed, targets};
+use super::{Class, Hit, Origin, Rule, Subject};
+use crate::finding::Severity;
+
+const fn rule(code: &'static str, theirs: Theirs, class: Class, weight: Severity, page: &'static str) -> Rule {
+    Rule { code, class, weight: Some(weight), page, origin: Origin::Squawk(theirs) }
+}
+
+macro_rules! squawk {
+    ($($code:literal $theirs:ident $class:ident $weight:ident;)*) => {
+        [$(rule($code, Theirs::$theirs, Class::$class, Severity::$weight, include_str!(concat!("pages/", $code, ".md")))),*]
+    };
+}
+
+/// The rules that are asked.
+pub(super) static RULES: [Rule; 41] = squawk! {
+    "require-concurrent-index-creation" RequireConcurrentIndexCreation Locks Error;
+    "require-concurrent-index-deletion" RequireConcurrentIndexDeletion Locks Error;
+    "require-concurrent-reindex" RequireConcurrentReindex Locks Error;
+    "require-concurrent-partition-detach" RequireConcurrentPartitionDetach Locks Error;
+    "constraint-missing-not-valid" ConstraintMissingNotValid Locks Error;
+    "adding-foreign-key-constraint" AddingForeignKeyConstraint Locks Error;
+    "disallowed-unique-constraint" DisallowedUniqueConstraint Locks Error;
+    "adding-serial-primary-key-field" AddingSerialPrimaryKeyField Locks Error;
+    "adding-field-with-default" AddingFieldWithDefault Locks Error;
+    "adding-not-nullable-field" AddingNotNullableField Locks Error;
+    "changing-column-type" ChangingColumnType Locks Error;
+    "prefer-repack" PreferRepack Locks Error;
+    "adding-required-field" AddingRequiredField Breaks Error;
+    "ban-drop-column" BanDropColumn Breaks Error;
+    "ban-drop-table" BanDropTable Breaks Error;
+    "ban-drop-database" BanDropDatabase Breaks Error;
+    "ban-drop-schema" BanDropSchema Breaks Error;
+    "ban-drop-extension" BanDropExtension Breaks Error;
+    "ban-truncate-cascade" BanTruncateCascade Breaks Error;
+    "renaming-column" RenamingColumn Breaks Error;
+    "renaming-table" RenamingTable Breaks Error;
+    "ban-set-schema" BanSetSchema Breaks Error;
+    "renaming-object" RenamingObject Breaks Warning;
+    "ban-drop-not-null" BanDropNotNull Breaks Warning;
+    "ban-drop-constraint" BanDropConstraint Breaks Warning;
+    "ban-drop-default" BanDropDefault Breaks Warning;
+    "ban-drop-view" BanDropView Breaks Warning;
+    "ban-drop-function" BanDropFunction Breaks Warning;
+    "ban-drop-type" BanDropType Breaks Warning;
+    "ban-drop-sequence" BanDropSequence Breaks Warning;
+    "ban-drop-domain" BanDropDomain Breaks Warning;
+    "ban-drop-generated-expression" BanDropGeneratedExpression Breaks Warning;
+    "ban-alter-identity" BanAlterIdentity Breaks Warning;
+    "ban-disable-trigger" BanDisableTrigger Breaks Warning;
+    "ban-duplicate-column-assignments" BanDuplicateColumnAssignments Design Error;
+    "identifier-too-long" IdentifierTooLong Design Error;
+    "prefer-bigint-over-int" PreferBigintOverInt Design Warning;
+    "prefer-identity" PreferIdentity Design Warning;
+    "prefer-text-field" PreferTextField Design Note;
+    "prefer-timestamp-tz" PreferTimestampTz Design Warning;
+    "ban-char-field" BanCharField Design Warning;
+};
+
+/// What squawk finds in a script that is in the way of somebody.
+pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, Hit)> {
+    let asked = RULES.iter().filter_map(|rule| match rule.origin {
+        Origin::Squawk(theirs) => Some(theirs),
+        Origin::Own(_) => None,
+    });
+    let mut linter = Linter::from(asked);
+    linter.settings.assume_in_transaction = parsed.transaction;
+    let found = linter.lint(&parsed.file, parsed.text).into_iter().filter_map(|violation| {
+        let span: Range<usize> = violation.text_range.into();
+        let class =
+            RULES.iter().find(|rule| matches!(rule.origin, Origin::Squawk(theirs) if theirs == violation.code))?.class;
+        let about = parsed.around(span.start).map(targets).unwrap_or_default();
+        let idle = !about.is_empty() && !about.iter().any(|target| subject.in_use(parsed, target));
+        if idle && matches!(class, Class::Locks | Class::Breaks) {
+            return None;
+        }
+        let message = violation.message.trim().trim_end_matches('.').to_owned();
+        let hit = Hit::new(span, message);
+        Some((violation.code, violation.help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
+    });
+    found.collect()
+}

@@ -1,0 +1,138 @@
+//! The rules for SQL: the samples of each page are run, and judged as the page says.
+
+use std::sync::Arc;
+
+use migrate_core::config::Lint;
+use migrate_core::ledger::Direction;
+use migrate_core::lint::{self, Block, Rule, Sample, Subject};
+use migrate_core::schema::{self, Described};
+use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_test::TestDatabase;
+use migrate_test::shape::Shadow;
+
+/// A sample as a migration, read as a file of a folder would be.
+fn migration(sql: &str) -> Result<Arc<Migration>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let down = if sql.contains("migrate: irreversible") { None } else { Some("SELECT;\n") };
+    let name = "20250101000000_sample";
+    let files = [(format!("{name}.up.sql"), Some(sql)), (format!("{name}.down.sql"), down)];
+    let drafts: Vec<(String, String)> =
+        files.iter().filter_map(|(name, text)| Some((name.clone(), (*text)?.to_owned()))).collect();
+    let set = MigrationSet::load_with(folder.path(), &drafts).map_err(|error| format!("{error:?}"))?;
+    Ok(set.iter().next().unwrap().clone())
+}
+
+fn codes(migration: &Migration, before: &Described, after: Option<&Described>) -> Vec<&'static str> {
+    let subject = Subject {
+        script: migration.up_script().unwrap(),
+        direction: Direction::Up,
+        before: Some(before),
+        after,
+        released: Some(before),
+    };
+    lint::judge(&subject, &Lint::default()).iter().map(|finding| finding.code).collect()
+}
+
+/// A database with the schema that the samples of a page need.
+async fn ground(rule: &Rule) -> Result<(Shadow, Database), String> {
+    let database = TestDatabase::create().await.unwrap();
+    let options = Database::from(database.options());
+    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    for block in rule.page().of(Sample::Before) {
+        shadow.rehearsal().query(block.sql).await.map_err(|error| format!("{}: before: {error:?}", rule.code))?;
+    }
+    Ok((shadow, options))
+}
+
+/// Runs samples one behind the other, and tells what each breaks, judged against the schema at the beginning.
+async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static str>>, String> {
+    let (mut shadow, database) = ground(rule).await?;
+    let released = schema::describe(&database).await.unwrap();
+    let mut all = Vec::new();
+    for block in samples {
+        let migration = migration(block.sql).map_err(|why| format!("{}: {why}\n{}", rule.code, block.sql))?;
+        let before = schema::describe(&database).await.unwrap();
+        if block.runs {
+            let outcome = shadow.rehearsal().run(&migration, Direction::Up).await;
+            outcome.map_err(|error| format!("{}: {error:?}\n{}", rule.code, block.sql))?;
+        }
+        let after = schema::describe(&database).await.unwrap();
+        let subject = Subject {
+            script: migration.up_script().unwrap(),
+            direction: Direction::Up,
+            before: Some(&before),
+            after: block.runs.then_some(&after),
+            released: Some(&released),
+        };
+        all.push(lint::judge(&subject, &Lint::default()).iter().map(|finding| finding.code).collect());
+    }
+    shadow.end().await.unwrap();
+    Ok(all)
+}
+
+async fn wrong(rule: &Rule) -> Vec<String> {
+    let page = rule.page();
+    let (bad, good): (Vec<_>, Vec<_>) = (page.of(Sample::Bad).collect(), page.of(Sample::Good).collect());
+    let mut wrong = Vec::new();
+    if bad.is_empty() || good.is_empty() || page.title == rule.code || page.text.len() < 200 {
+        return vec![format!("{}: the page needs a title, a reason, a bad sample and a good one", rule.code)];
+    }
+    for block in bad {
+        match judged(rule, &[block]).await {
+            Ok(codes) if codes[0].contains(&rule.code) => {}
+            Ok(codes) => {
+                wrong.push(format!("{}: not found in the bad sample, but {codes:?}\n{}", rule.code, block.sql))
+            }
+            Err(why) => wrong.push(why),
+        }
+    }
+    match judged(rule, &good).await {
+        Ok(codes) => {
+            let found = codes.iter().zip(&good).filter(|(codes, _)| codes.contains(&rule.code));
+            wrong.extend(found.map(|(_, block)| format!("{}: found in a good sample\n{}", rule.code, block.sql)));
+        }
+        Err(why) => wrong.push(why),
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn every_rule_finds_its_bad_samples_and_none_of_its_good_ones() {
+    let mut all = Vec::new();
+    for rule in lint::rules() {
+        all.extend(wrong(rule).await);
+    }
+    assert!(all.is_empty(), "{} wrong:\n{}", all.len(), all.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_new_table_is_in_nobodys_way() {
+    let nothing = TestDatabase::create().await.unwrap();
+    let before = schema::describe(&Database::from(nothing.options())).await.unwrap();
+    let sql = "CREATE TABLE t (id bigint PRIMARY KEY, a text);\nCREATE INDEX ON t (a);\nALTER TABLE t ADD COLUMN b integer NOT NULL;\n\
+               ALTER TABLE t ADD CHECK (b > 0);\nALTER TABLE t DROP COLUMN a;\nUPDATE t SET b = 1;\n";
+    let codes = codes(&migration(sql).unwrap(), &before, None);
+    assert_eq!(codes, ["prefer-bigint-over-int"]);
+    nothing.drop_now().await.unwrap();
+}
+
+#[test]
+fn allowances_are_heard_and_those_for_nothing_are_told() {
+    let before = Described::default();
+    let told = |head: &str| codes(&migration(&format!("{head}CREATE TABLE t (a text);\n")).unwrap(), &before, None);
+    assert_eq!(told(""), ["missing-primary-key"]);
+    assert!(told("-- migrate: allow missing-primary-key it holds one row\n").is_empty());
+    assert_eq!(told("-- migrate: allow truncate never\n"), ["missing-primary-key", "allow-unused"]);
+    assert_eq!(told("-- migrate: allow missing-primery-key typo\n"), ["missing-primary-key", "allow-unknown"]);
+    assert_eq!(told("-- migrate: allow consumer:billing it knows\n"), ["missing-primary-key"]);
+}
+
+#[test]
+fn codes_are_unique() {
+    let mut codes: Vec<&str> = lint::rules().map(|rule| rule.code).collect();
+    codes.sort_unstable();
+    let count = codes.len();
+    codes.dedup();
+    assert_eq!(codes.len(), count);
+}
