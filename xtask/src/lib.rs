@@ -11,6 +11,7 @@
 //! }
 //! ```
 
+mod checks;
 mod cli;
 mod cmd;
 mod context;
@@ -18,6 +19,8 @@ mod exit;
 mod files;
 mod git;
 mod output;
+mod released;
+mod report;
 mod shadow;
 
 use std::process::ExitCode;

@@ -11,13 +11,30 @@ use super::script::{Parsed, targets};
 use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
-const fn rule(code: &'static str, theirs: Theirs, class: Class, weight: Severity, page: &'static str) -> Rule {
-    Rule { code, class, weight: Some(weight), page, origin: Origin::Squawk(theirs) }
+use self::Weight::{Error, Note, Off, Warning};
+
+/// The usual weight of a rule, as the table has it.
+enum Weight {
+    Error,
+    Warning,
+    Note,
+    /// It finds too much to be asked unless somebody wants it.
+    Off,
+}
+
+const fn rule(code: &'static str, theirs: Theirs, class: Class, weight: Weight, page: &'static str) -> Rule {
+    let weight = match weight {
+        Error => Some(Severity::Error),
+        Warning => Some(Severity::Warning),
+        Note => Some(Severity::Note),
+        Off => None,
+    };
+    Rule { code, class, weight, page, origin: Origin::Squawk(theirs) }
 }
 
 macro_rules! squawk {
     ($($code:literal $theirs:ident $class:ident $weight:ident;)*) => {
-        [$(rule($code, Theirs::$theirs, Class::$class, Severity::$weight, include_str!(concat!("pages/", $code, ".md")))),*]
+        [$(rule($code, Theirs::$theirs, Class::$class, $weight, include_str!(concat!("pages/", $code, ".md")))),*]
     };
 }
 
@@ -59,11 +76,11 @@ pub(super) static RULES: [Rule; 41] = squawk! {
     "ban-disable-trigger" BanDisableTrigger Breaks Warning;
     "ban-duplicate-column-assignments" BanDuplicateColumnAssignments Design Error;
     "identifier-too-long" IdentifierTooLong Design Error;
-    "prefer-bigint-over-int" PreferBigintOverInt Design Warning;
+    "prefer-bigint-over-int" PreferBigintOverInt Design Off;
     "prefer-identity" PreferIdentity Design Warning;
     "prefer-text-field" PreferTextField Design Note;
     "prefer-timestamp-tz" PreferTimestampTz Design Warning;
-    "ban-char-field" BanCharField Design Warning;
+    "ban-char-field" BanCharField Design Note;
 };
 
 /// What squawk finds in a script that is in the way of somebody.

@@ -1,5 +1,6 @@
 //! Shapes: schemas that are made on throw-away databases, to prove statements before anybody sees them.
 
+mod along;
 mod baseline;
 mod came;
 mod data;
@@ -15,6 +16,7 @@ use migrate_core::{CodeMigrations, Database, Error};
 use crate::ephemeral::TestDatabase;
 use crate::proof::ProofError;
 
+pub use along::{Onward, along, onward};
 pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};

@@ -12,7 +12,7 @@ use migrate_core::Version;
 use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
-pub(crate) use check::Verify;
+pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
 pub(crate) use operate::{Change, Db, DownFrom, History, Migrate, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
@@ -95,6 +95,16 @@ pub(crate) enum Command {
     History(History),
     /// Prove that migrations apply, roll back and apply again, with their data
     Verify(Verify),
+    /// Look for files that are misnamed, misplaced, or edited after they were applied
+    Check(Check),
+    /// Look for dangerous SQL
+    Lint(Lint),
+    /// Make every check that a change has to pass before it is merged
+    Ci(Ci),
+    /// Say what a finding means, why it matters, and how it is mended
+    Explain(Explain),
+    /// Give new migrations versions behind those of the base branch
+    Rebase(Rebase),
     /// Bring an unfinished migration to an end
     Resolve(Resolve),
     /// Write the down of a migration from what its up does, and prove it

@@ -1,14 +1,18 @@
 //! The commands, one file each: arguments in, an exit code out.
 
 mod baseline;
+mod check;
+mod ci;
 mod completions;
 mod db;
 mod derive;
 mod diff;
 mod doctor;
 mod history;
+mod lint;
 mod migrate;
 mod new;
+mod rebase;
 mod redo;
 mod resolve;
 mod rollback;
@@ -19,6 +23,8 @@ mod status;
 mod verify;
 
 use migrate_core::CodeMigrations;
+
+pub(crate) use verify::blame;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -43,12 +49,16 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::History(options) => history::run(&context, code, options).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
+        Command::Check(options) => check::run(&context, code, options).await,
+        Command::Lint(options) => lint::run(&context, code, options).await,
+        Command::Ci(options) => ci::run(&context, code, options).await,
+        Command::Rebase(options) => rebase::run(&context, code, options),
         Command::Derive(options) => derive::run(&context, code, options).await,
         Command::Diff(options) => diff::run(&context, code, options).await,
         Command::Baseline(options) => baseline::run(&context, code, options).await,
         Command::Squash(options) => squash::run(&context, code, options).await,
         Command::Seed(options) => seed::run(&context, code, options).await,
         Command::Db(command) => db::run(&context, command).await,
-        Command::Doctor | Command::Completions { .. } => Ok(Exit::Done),
+        Command::Doctor | Command::Completions { .. } | Command::Explain(_) => Ok(Exit::Done),
     }
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::git;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 use crate::output::{Document, FindingJson, Table, render};
+use crate::released::Released;
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -98,19 +98,8 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }
-    let Some(unchanged) = git::unchanged(&context.migrations, options.base.as_deref()) else {
-        if let Some(base) = &options.base {
-            return Err(Failure::usage("no-base", format!("git knows no {base} here"))
-                .help("give a branch or a commit, or prove the whole chain with --all"));
-        }
-        return Ok(None);
-    };
-    let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let is_new = |migration: &&std::sync::Arc<Migration>| {
-        let down = migration.down_script().map(|script| script.path());
-        !std::iter::once(migration.path()).chain(down).filter_map(name).all(|name| unchanged.contains(&name))
-    };
-    Ok(Some(set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()))
+    let released = Released::find(&context.migrations, options.base.as_deref(), context.config.base.as_deref())?;
+    Ok(released.ok().map(|released| released.new_versions(set)))
 }
 
 fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
@@ -201,7 +190,7 @@ fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, st
 }
 
 /// The file that has to be mended: nearly always the down.
-fn blame(migration: &Migration, law: Law) -> &std::path::Path {
+pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
     match (law, migration.down_script()) {
         (Law::Identity | Law::Reapply | Law::Path | Law::Data, Some(down)) => down.path(),
         _ => migration.path(),

@@ -28,9 +28,16 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     hits
 }
 
-/// The word, where it is there.
+/// The word, where it is there; that of a foreign key's ON DELETE is another one.
 fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
-    stmt.syntax().descendants().find_map(ast::Cascade::cast)
+    let behaviors = stmt.syntax().descendants().filter_map(ast::DropBehavior::cast);
+    let mut cascades =
+        behaviors.filter_map(|how| if let ast::DropBehavior::Cascade(it) = how { Some(it) } else { None });
+    cascades.next().filter(|it| {
+        !it.syntax().ancestors().any(|node| {
+            ast::ReferencesConstraint::can_cast(node.kind()) || ast::ForeignKeyConstraint::can_cast(node.kind())
+        })
+    })
 }
 
 /// What a statement drops by its name.

@@ -7,6 +7,7 @@ mod drop_cascade;
 mod foreign_key_without_index;
 mod function_reads_it;
 mod grant_to_public;
+mod key_runs_out;
 mod lock_table;
 mod lock_timeout_off;
 mod missing_primary_key;
@@ -22,7 +23,7 @@ use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
 /// All of them, in the order in which they are listed.
-pub(super) static RULES: [Rule; 16] = [
+pub(super) static RULES: [Rule; 17] = [
     change_under_lock::RULE,
     unbatched_change::RULE,
     rewriting_alter::RULE,
@@ -36,6 +37,7 @@ pub(super) static RULES: [Rule; 16] = [
     function_reads_it::RULE,
     missing_primary_key::RULE,
     foreign_key_without_index::RULE,
+    key_runs_out::RULE,
     row_security_off::RULE,
     security_definer_path::RULE,
     grant_to_public::RULE,

@@ -1,0 +1,76 @@
+//! The schemas along a chain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use migrate_core::ledger::Direction;
+use migrate_core::schema::Described;
+use migrate_core::source::{Migration, Version};
+use migrate_core::{CodeMigrations, MigrationSet};
+
+use super::Shadow;
+use crate::ephemeral::migrated;
+use crate::proof::ProofError;
+
+/// The schema before and after each of these migrations, on one throw-away database.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, or a migration up to the last of them does not apply.
+pub async fn along(
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    versions: &BTreeSet<Version>,
+) -> Result<BTreeMap<Version, (Arc<Described>, Arc<Described>)>, ProofError> {
+    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let wanted = |at: &usize| versions.contains(chain[*at].version());
+    let (Some(first), Some(last)) = ((0..chain.len()).find(wanted), (0..chain.len()).rfind(wanted)) else {
+        return Ok(BTreeMap::new());
+    };
+    let database = migrated(&chain[..first], code, true).await?;
+    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let mut found = BTreeMap::new();
+    let mut before = Arc::new(shadow.describe().await?);
+    for migration in &chain[first..=last] {
+        shadow.rehearsal().run(migration, Direction::Up).await?;
+        let after = Arc::new(shadow.describe().await?);
+        if versions.contains(migration.version()) {
+            found.insert(migration.version().clone(), (before, after.clone()));
+        }
+        before = after;
+    }
+    shadow.end().await?;
+    Ok(found)
+}
+
+/// The way from a chain that is released to one with more.
+#[derive(Debug)]
+pub struct Onward {
+    /// The schema of what is released.
+    pub before: Described,
+    /// The schema when the rest was applied behind it.
+    pub after: Described,
+    /// How many were applied behind it.
+    pub pending: usize,
+}
+
+/// Applies what is released, and behind it what the other chain has beyond that.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, or a migration does not apply.
+pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigrations) -> Result<Onward, ProofError> {
+    let chain: Vec<Arc<Migration>> = released.iter().cloned().collect();
+    // What a squash put in the place of released migrations is there already.
+    let covered =
+        |one: &Migration| one.squashes().is_some_and(|first| released.iter().any(|old| old.version() >= first));
+    let pending = set.iter().filter(|one| released.get(one.version()).is_none() && !covered(one));
+    let pending: Vec<Arc<Migration>> = pending.cloned().collect();
+    let database = migrated(&chain, code, true).await?;
+    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let before = shadow.describe().await?;
+    shadow.rehearsal().climb(&pending).await?;
+    let after = if pending.is_empty() { before.clone() } else { shadow.describe().await? };
+    shadow.end().await?;
+    Ok(Onward { before, after, pending: pending.len() })
+}

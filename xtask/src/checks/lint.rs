@@ -1,0 +1,111 @@
+//! `lint`: dangerous SQL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use migrate_core::finding::Finding;
+use migrate_core::ledger::Direction;
+use migrate_core::lint::{self, Subject};
+use migrate_core::schema::Described;
+use migrate_core::source::{Migration, Script};
+use migrate_core::{MigrationSet, Version};
+use migrate_test::shape;
+
+use super::{Clock, Ground};
+use crate::exit::Result;
+use crate::output::style;
+use crate::report::Check;
+
+/// The schemas around a migration, where there was a server to ask.
+type Around = BTreeMap<Version, (Arc<Described>, Arc<Described>)>;
+
+/// Judges the new migrations by the rules; with a server, by the schemas that they lead from and to.
+///
+/// # Errors
+///
+/// The server is gone. A chain that does not apply is no error: its files are judged without schemas.
+pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check> {
+    let clock = Clock::start("lint");
+    let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
+    let weights = &ground.context.config.lint;
+    let mut findings: Vec<Finding> =
+        lint::unknown(weights).into_iter().map(|unknown| no_rule(ground, unknown)).collect();
+    let around = if with_server { around(ground, set).await? } else { Around::new() };
+    let released = match &ground.released {
+        Ok(released) if with_server => at_base(ground, released, set, &around).await?,
+        _ => None,
+    };
+    let chosen = set.iter().filter(|migration| ground.new.contains(migration.version()));
+    for migration in chosen.clone() {
+        let schemas = around.get(migration.version());
+        for (script, direction) in scripts(migration) {
+            let (before, after) = match direction {
+                Direction::Up => (schemas.map(|(before, _)| before), schemas.map(|(_, after)| after)),
+                Direction::Down => (schemas.map(|(_, after)| after), schemas.map(|(before, _)| before)),
+            };
+            // Without a base branch, what is there before a migration counts as released.
+            let released = released.as_ref().or(schemas.map(|(before, _)| before));
+            let subject = Subject {
+                script,
+                direction,
+                before: before.map(|one| &**one),
+                after: after.map(|one| &**one),
+                released: released.map(|one| &**one),
+            };
+            findings.extend(lint::judge(&subject, weights));
+        }
+    }
+    let scripts = chosen.clone().map(|migration| scripts(migration).len()).sum();
+    let summary = format!("{} of {}", style::count(scripts, "script"), style::count(chosen.count(), "new migration"));
+    let blind = with_server && around.is_empty() && !ground.new.is_empty();
+    let summary = if blind { format!("{summary}, without their schemas: the chain does not apply") } else { summary };
+    Ok(clock.done(summary, findings))
+}
+
+fn scripts(migration: &Migration) -> Vec<(&Arc<Script>, Direction)> {
+    let up = migration.up_script().map(|script| (script, Direction::Up));
+    up.into_iter().chain(migration.down_script().map(|script| (script, Direction::Down))).collect()
+}
+
+/// The schemas around each new migration; none, where the chain does not apply.
+async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<Around> {
+    match shape::along(set, &ground.code, &ground.new).await {
+        Ok(around) => Ok(around),
+        Err(migrate_test::proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
+            Ok(Around::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The schema of the base branch: what is not in it is in nobody's way.
+async fn at_base(
+    ground: &Ground<'_>,
+    released: &crate::released::Released,
+    set: &MigrationSet,
+    around: &Around,
+) -> Result<Option<Arc<Described>>> {
+    // Nearly always the new ones come behind the old ones, and the schema is known already.
+    let first = ground.new.first();
+    let behind = set
+        .iter()
+        .filter(|one| !ground.new.contains(one.version()))
+        .all(|one| first.is_none_or(|first| one.version() < first));
+    if let Some((before, _)) = first.filter(|_| behind).and_then(|first| around.get(first)) {
+        return Ok(Some(before.clone()));
+    }
+    let Ok(base) = released.set(ground.context.layout) else { return Ok(None) };
+    match crate::shadow::migrations(&base, &ground.code, None).await {
+        Ok(described) => Ok(Some(Arc::new(described))),
+        Err(_) => Ok(None),
+    }
+}
+
+fn no_rule(ground: &Ground<'_>, (name, near): (String, Option<&'static str>)) -> Finding {
+    let finding = Finding::error("lint-unknown", format!("there is no rule {name}"));
+    let place = ground.context.config.path.as_ref().map(migrate_core::finding::Place::file);
+    finding.at(place).help(match near {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`cargo xtask explain` lists the rules".to_owned(),
+    })
+}

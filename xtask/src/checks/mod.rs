@@ -1,0 +1,88 @@
+//! What a change has to pass, one file for each check. `check`, `lint` and `ci` put them together.
+
+mod edited;
+mod files;
+mod lint;
+mod proof;
+mod released;
+mod role;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use migrate_core::finding::Finding;
+use migrate_core::{CodeMigrations, Error, MigrationSet, Version};
+
+use crate::context::Context;
+use crate::exit::Result;
+use crate::released::Released;
+use crate::report::Check;
+
+pub(crate) use edited::edited;
+pub(crate) use files::files;
+pub(crate) use lint::lint;
+pub(crate) use proof::proof;
+pub(crate) use released::released;
+pub(crate) use role::role;
+
+/// What all checks look at.
+pub(crate) struct Ground<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) code: CodeMigrations,
+    /// The migrations, or what is wrong with the files.
+    pub(crate) set: std::result::Result<MigrationSet, Error>,
+    /// What the base branch has, or why there is nothing to compare with.
+    pub(crate) released: std::result::Result<Released, String>,
+    /// The migrations that the base branch does not have as they are; all, where there is none.
+    pub(crate) new: BTreeSet<Version>,
+}
+
+impl<'a> Ground<'a> {
+    /// Reads the files, and finds the base branch.
+    pub(crate) fn survey(
+        context: &'a Context<'a>,
+        code: CodeMigrations,
+        base: Option<&str>,
+        all: bool,
+    ) -> Result<Self> {
+        let set = context.layout.load(&context.migrations);
+        let released = Released::find(&context.migrations, base, context.config.base.as_deref())?;
+        let new = match (&set, &released) {
+            (Ok(set), Ok(released)) if !all => released.new_versions(set),
+            (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
+            (Err(_), _) => BTreeSet::new(),
+        };
+        Ok(Self { context, code, set, released, new })
+    }
+
+    /// What the migrations are compared with, in words.
+    pub(crate) fn base(&self) -> Option<String> {
+        self.released.as_ref().ok().map(|released| released.base.title())
+    }
+}
+
+/// A check that is being made.
+struct Clock {
+    name: &'static str,
+    begin: Instant,
+}
+
+impl Clock {
+    fn start(name: &'static str) -> Self {
+        Self { name, begin: Instant::now() }
+    }
+
+    fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> Check {
+        Check { name: self.name, summary: summary.into(), skipped: None, findings, elapsed: self.begin.elapsed() }
+    }
+
+    fn skipped(self, why: impl Into<String>) -> Check {
+        Check {
+            name: self.name,
+            summary: String::new(),
+            skipped: Some(why.into()),
+            findings: Vec::new(),
+            elapsed: self.begin.elapsed(),
+        }
+    }
+}

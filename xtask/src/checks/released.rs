@@ -1,0 +1,86 @@
+//! `released`: from what is released the new migrations lead to the same schema as from an empty database.
+
+use migrate_core::ErrorKind;
+use migrate_core::finding::Finding;
+use migrate_core::schema::ddl::unowned;
+use migrate_core::schema::{Change, Sides};
+use migrate_test::proof::ProofError;
+use migrate_test::shape;
+
+use super::{Clock, Ground};
+use crate::exit::{Failure, Result};
+use crate::output::style;
+use crate::report::Check;
+use crate::shadow;
+
+/// What the new migrations change, a sentence each, beside the check.
+pub(crate) struct Outcome {
+    pub(crate) check: Check,
+    pub(crate) before: Option<migrate_core::schema::Described>,
+    pub(crate) after: Option<migrate_core::schema::Described>,
+}
+
+/// Applies the migrations of the base branch as they are there, then those of this one that it does not have, and
+/// compares with all of this one in their order.
+///
+/// # Errors
+///
+/// The server is gone.
+pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
+    let clock = Clock::start("released");
+    let without = |check| Outcome { check, before: None, after: None };
+    let Ok(set) = &ground.set else { return Ok(without(clock.skipped("the files cannot be read as migrations"))) };
+    let released = match &ground.released {
+        Ok(released) => released,
+        Err(why) => return Ok(without(clock.skipped(why.clone()))),
+    };
+    let base = match released.set(ground.context.layout) {
+        Ok(base) => base,
+        Err(_) => {
+            let why = format!("the files of {} cannot be read as migrations", released.base.name);
+            return Ok(without(clock.skipped(why)));
+        }
+    };
+    let way = match shape::onward(&base, set, &ground.code).await {
+        Ok(way) => way,
+        Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
+            let finding = Finding::error(
+                "released-fails",
+                format!("from {} on the new migrations do not apply", released.base.title()),
+            );
+            let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
+            let finding = finding
+                .help("they apply to an empty database only in another order: `cargo xtask rebase` puts them behind");
+            return Ok(without(clock.done("it does not apply", vec![finding])));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let straight = match shadow::migrations(set, &ground.code, None).await {
+        Ok(described) => described,
+        // The proof says where it fails.
+        Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => {
+            return Ok(without(clock.skipped("the chain does not apply to an empty database")));
+        }
+        Err(error) => return Err(error),
+    };
+    let change = Change::between(&unowned(&straight.schema), &unowned(&way.after.schema));
+    let sides = Sides { before: "from an empty database", after: "from what is released" };
+    let difference = change.sentences(sides);
+    let finding = (!difference.is_empty()).then(|| {
+        let finding = Finding::error(
+            "released-differs",
+            format!("{} leads to another schema than an empty database", released.base.title()),
+        );
+        let finding = difference.iter().take(20).fold(finding, |finding, line| finding.note(line));
+        finding.help("a released file was edited, or a new one comes before one that is released: see the checks above")
+    });
+    let new = way.pending;
+    let summary = format!(
+        "{} behind {}, the same schema as from an empty database",
+        style::count(new, "migration"),
+        released.base.title()
+    );
+    let summary = if finding.is_some() { "another schema".to_owned() } else { summary };
+    let check = clock.done(summary, finding.into_iter().collect());
+    Ok(Outcome { check, before: Some(way.before), after: Some(way.after) })
+}

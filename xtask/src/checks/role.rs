@@ -1,0 +1,89 @@
+//! `role`: from an empty database up, all the way down and up again, as an owner who is no superuser.
+
+use migrate_core::finding::{Finding, Severity};
+use migrate_core::ledger::Direction;
+use migrate_core::source::Migration;
+use migrate_test::owner::{Owned, Refusal, as_owner};
+
+use super::{Clock, Ground};
+use crate::exit::Result;
+use crate::output::style;
+use crate::report::Check;
+
+/// Runs the whole chain as the owner of its database.
+///
+/// # Errors
+///
+/// The server is gone.
+pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
+    let clock = Clock::start("role");
+    let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
+    let owned = match as_owner(set, &ground.code).await {
+        Ok(owned) => owned,
+        // Somebody else's server need not let us make roles.
+        Err(migrate_test::proof::ProofError::Core(error)) if error.sqlstate() == Some("42501") => {
+            return Ok(clock.skipped("the account on this server may not make roles"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut findings: Vec<Finding> =
+        owned.refused.iter().map(|one| refused(ground, set.get(&one.version).map(|one| &**one), one)).collect();
+    findings.extend(owned.failed.iter().flat_map(|one| one.error.findings().to_vec()));
+    findings.extend(differs("left-behind", "rolled back to the beginning, something is left", &owned.left));
+    findings.extend(differs(
+        "reapplied-differs",
+        "applied again, the schema is not that of the first time",
+        &owned.different,
+    ));
+    Ok(clock.done(summary(set.len(), &owned), findings))
+}
+
+fn summary(count: usize, owned: &Owned) -> String {
+    let rolled = match owned.rolled_back {
+        0 => "none can be rolled back".to_owned(),
+        back if back == count => "all rolled back and applied again".to_owned(),
+        back => format!("the last {back} rolled back and applied again"),
+    };
+    match &owned.failed {
+        Some(failed) => format!("{} does not run", failed.version),
+        None => {
+            format!("{} applied by an owner who is no superuser, {rolled}", style::count(owned.applied, "migration"))
+        }
+    }
+}
+
+/// What only a superuser may do. One that says why it is so is a note.
+fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal) -> Finding {
+    let said = refusal.error.findings().first();
+    let message = said.map_or_else(String::new, |finding| finding.message.clone());
+    let place = said.and_then(|finding| finding.place.clone());
+    let script = migration.and_then(|migration| match refusal.direction {
+        Direction::Up => migration.up_script(),
+        Direction::Down => migration.down_script(),
+    });
+    let reason = script.and_then(|script| script.directives().allow.iter().find(|(rule, _)| rule == "needs-superuser"));
+    let is_old = !ground.new.contains(&refusal.version);
+    let severity = match (reason, is_old) {
+        (Some(_), _) => Severity::Note,
+        // What is released cannot be changed any more.
+        (None, true) => Severity::Warning,
+        (None, false) => Severity::Error,
+    };
+    let finding = Finding::error("needs-superuser", format!("only a superuser may do this: {message}")).at(place);
+    let finding = Finding { severity, ..finding };
+    match reason {
+        Some((_, reason)) => finding.note(format!("allowed: {reason}")),
+        None => finding
+            .note("here it was run by the owner of the database, as it will be in production")
+            .help("let whoever runs the server do it beforehand, or find a way that an owner has")
+            .help("or say why it is so, at the head of the file: `-- migrate: allow needs-superuser REASON`"),
+    }
+}
+
+fn differs(code: &'static str, message: &str, difference: &[String]) -> Option<Finding> {
+    if difference.is_empty() {
+        return None;
+    }
+    let finding = difference.iter().take(20).fold(Finding::error(code, message), |finding, line| finding.note(line));
+    Some(finding.help("`cargo xtask verify --all` says which migration it is"))
+}

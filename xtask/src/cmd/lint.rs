@@ -1,0 +1,27 @@
+//! `lint`: dangerous SQL.
+
+use std::time::Instant;
+
+use migrate_core::CodeMigrations;
+
+use crate::checks::{self, Ground};
+use crate::cli::Lint;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::report::Report;
+use crate::shadow;
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Lint) -> Result<Exit> {
+    let begin = Instant::now();
+    let ground = Ground::survey(context, code, options.base.as_deref(), options.all)?;
+    if let Err(error) = &ground.set {
+        return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
+    }
+    let with_server = !options.no_server && !ground.new.is_empty();
+    if with_server {
+        shadow::server(context, true, false).await?;
+    }
+    let checks = vec![checks::lint(&ground, with_server).await?];
+    let report = Report { base: ground.base(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    Ok(super::ci::conclude(context, "lint", &report))
+}

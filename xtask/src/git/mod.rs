@@ -1,0 +1,68 @@
+//! What git knows about the checkout: the commit, the branch that has what is released, and files of other commits.
+//!
+//! It asks the `git` of this machine and changes nothing. What follows from the answers is decided elsewhere.
+
+mod base;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub(crate) use base::{Base, Found, find};
+pub(crate) use tree::{Files, files, files_here};
+
+/// The commit of the checkout that holds `folder`, with `-dirty` where files in it differ
+/// from the commit; `None` without git or outside of a checkout.
+pub(crate) fn commit(folder: &Path) -> Option<String> {
+    let text = ask(folder, &["status", "--porcelain=v2", "--branch", "--", "."])?;
+    let commit = text.lines().find_map(|line| line.strip_prefix("# branch.oid "))?;
+    if commit == "(initial)" {
+        return None;
+    }
+    let dirty = text.lines().any(|line| !line.starts_with('#'));
+    Some(if dirty { format!("{commit}-dirty") } else { commit.to_owned() })
+}
+
+/// Whether git keeps this file.
+pub(crate) fn tracks(file: &Path) -> bool {
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { return false };
+    ask(folder, &["ls-files", "--error-unmatch", "--", &*name]).is_some()
+}
+
+/// The folder at the top of the checkout.
+pub(crate) fn root(folder: &Path) -> Option<PathBuf> {
+    ask(folder, &["rev-parse", "--show-toplevel"]).map(|path| PathBuf::from(path.trim_end_matches('\n')))
+}
+
+/// A commit, as people tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// Its short name.
+    pub(crate) id: String,
+    /// Who wrote it.
+    pub(crate) author: String,
+    /// The day on which it was written.
+    pub(crate) day: String,
+}
+
+impl std::fmt::Display for Commit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {})", self.id, self.author, self.day)
+    }
+}
+
+/// The newest commit of a range that touched a file; `None` where none did.
+pub(crate) fn last_touch(folder: &Path, range: &str, file: &str) -> Option<Commit> {
+    let text = ask(folder, &["log", "-1", "--format=%h%x00%an%x00%as", range, "--", file])?;
+    let mut parts = text.trim_end_matches('\n').split('\0').map(str::to_owned);
+    Some(Commit { id: parts.next().filter(|id| !id.is_empty())?, author: parts.next()?, day: parts.next()? })
+}
+
+/// What git answers, where it can.
+fn ask(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).arg("--no-optional-locks").args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}

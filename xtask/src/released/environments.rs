@@ -1,0 +1,43 @@
+//! What the ledgers of the environments say, those that can be reached. Nothing is written.
+
+use std::collections::BTreeMap;
+
+use migrate_core::config::DatabaseSource;
+use migrate_core::runner::AppliedStatus;
+use migrate_core::{CodeMigrations, Version};
+
+use crate::context::{Context, Run};
+
+/// Where the chain stands in one environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    /// The environment.
+    pub(crate) name: String,
+    /// Why it could not be asked.
+    pub(crate) unreachable: Option<String>,
+    /// What is applied there.
+    pub(crate) applied: BTreeMap<Version, AppliedStatus>,
+}
+
+/// Asks every environment that has a database of its own; a managed one is nobody's but the developer's.
+pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -> Vec<Standing> {
+    let others = context.config.names().into_iter().filter_map(|name| context.other(&name).ok());
+    let has_own = |other: &Context<'_>| {
+        matches!(other.environment.database, DatabaseSource::Variable(_) | DatabaseSource::Url(_))
+    };
+    let asked = others.filter(has_own).map(async |other| match ask(&other, code).await {
+        Ok(applied) => Standing { name: other.name.clone(), unreachable: None, applied },
+        Err(why) => Standing { name: other.name.clone(), unreachable: Some(why), applied: BTreeMap::new() },
+    });
+    futures_util::future::join_all(asked).await
+}
+
+async fn ask(context: &Context<'_>, code: &CodeMigrations) -> Result<BTreeMap<Version, AppliedStatus>, String> {
+    let why = |failure: crate::exit::Failure| {
+        failure.findings().first().map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone())
+    };
+    let mut migrator = context.migrator(code.clone(), Run::reading()).await.map_err(why)?;
+    let status = migrator.status().await.map_err(|error| why(error.into()));
+    migrator.close().await;
+    Ok(status?.applied.into_iter().map(|applied| (applied.version.clone(), applied)).collect())
+}

@@ -1,0 +1,99 @@
+//! What is released, and what this checkout makes of it: new migrations, and old ones that are not what they were.
+//!
+//! Files of the base branch come from git, what databases have from their ledgers; the decisions are pure.
+
+mod edited;
+mod environments;
+mod order;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use migrate_core::source::{Layout, Version, normalise};
+use migrate_core::{MigrationSet, Result as CoreResult};
+
+use crate::exit::Result;
+use crate::git::{self, Base, Files, Found};
+
+pub(crate) use edited::edited;
+pub(crate) use environments::{Standing, environments};
+pub(crate) use order::misplaced;
+
+/// The base branch with the files of the folder of migrations.
+#[derive(Debug, Clone)]
+pub(crate) struct Released {
+    /// The branch.
+    pub(crate) base: Base,
+    /// The files at the commit where this branch began.
+    pub(crate) fork: Files,
+    /// The files at its newest commit.
+    pub(crate) tip: Files,
+}
+
+impl Released {
+    /// Finds the base and reads its files; `Err` within tells why there is nothing to compare with.
+    pub(crate) fn find(
+        folder: &Path,
+        named: Option<&str>,
+        configured: Option<&str>,
+    ) -> Result<std::result::Result<Self, String>> {
+        // A folder that is not there yet is in the checkout of the one above it.
+        let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
+        let base = match git::find(there, named, configured)? {
+            Found::Base(base) => base,
+            Found::Nothing(why) => return Ok(Err(why)),
+        };
+        let read = |commit: &str| if there == folder { git::files(folder, commit) } else { Some(Files::new()) };
+        let fork = read(&base.fork);
+        let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
+        match (fork, tip) {
+            (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip })),
+            _ => Ok(Err(format!("the files of {} cannot be read", base.name))),
+        }
+    }
+
+    /// The migrations of the commit where this branch began.
+    ///
+    /// # Errors
+    ///
+    /// Those of the folder as it was.
+    pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
+        set_of(&self.fork, layout)
+    }
+
+    /// The versions whose files are not what they were, or were not there.
+    pub(crate) fn new_versions(&self, set: &MigrationSet) -> BTreeSet<Version> {
+        let same = |path: &Path| {
+            let name = path.strip_prefix(set.folder()).unwrap_or(path).to_string_lossy().replace('\\', "/");
+            let here = std::fs::read(path).ok();
+            here.zip(self.fork.get(&name)).is_some_and(|(here, there)| text(&here) == text(there))
+        };
+        let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| {
+            let down = migration.down_script().map(|script| script.path());
+            !std::iter::once(migration.path()).chain(down).all(same)
+        };
+        set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()
+    }
+}
+
+/// The migrations that files make, as if they were in a folder.
+fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
+    let folder = tempfile::tempdir().map_err(unwritable)?;
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.and_then(|()| std::fs::write(&path, bytes)).map_err(unwritable)?;
+    }
+    layout.load(folder.path())
+}
+
+fn unwritable(error: std::io::Error) -> migrate_core::Error {
+    let finding =
+        migrate_core::finding::Finding::error("temporary-folder", format!("no temporary folder can be made: {error}"));
+    migrate_core::Error::new(migrate_core::ErrorKind::Configuration, finding.help("check TMPDIR and its room"))
+}
+
+/// The text of a file without what makes no difference: a byte order mark, the ends of lines.
+fn text(bytes: &[u8]) -> String {
+    normalise(&String::from_utf8_lossy(bytes)).into()
+}
