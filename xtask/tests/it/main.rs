@@ -4,6 +4,7 @@ mod commands;
 mod fixtures;
 mod interruption;
 mod lint;
+mod merging;
 mod mistakes;
 mod reference;
 mod servers;

@@ -44,7 +44,7 @@ fn counted(arguments: &ast::TableArgList) -> Option<Hit> {
 
 /// Whether a column is the primary key by itself, said behind the columns.
 fn alone(arguments: &ast::TableArgList, column: &ast::Column) -> bool {
-    let Some(name) = column.column_name().map(|name| name.syntax().text().to_string()) else { return false };
+    let Some(name) = column.name().map(|name| name.syntax().text().to_string()) else { return false };
     let mut keys = arguments.args().filter_map(|one| match one {
         ast::TableArg::TableConstraint(ast::TableConstraint::PrimaryKeyConstraint(it)) => {
             Some(it.syntax().text().to_string())
