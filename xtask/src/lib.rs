@@ -16,6 +16,7 @@ mod cli;
 mod cmd;
 mod context;
 mod exit;
+mod explain;
 mod files;
 mod git;
 mod output;

@@ -8,6 +8,7 @@ mod db;
 mod derive;
 mod diff;
 mod doctor;
+mod explain;
 mod history;
 mod lint;
 mod migrate;
@@ -35,6 +36,9 @@ use crate::output::Output;
 pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Result<Exit> {
     if let Command::Completions { shell } = &cli.command {
         return completions::run(*shell);
+    }
+    if let Command::Explain(options) = &cli.command {
+        return explain::run(output, &cli.global.env, options);
     }
     if let Command::Doctor = &cli.command {
         return doctor::run(&cli.global, code, output).await;

@@ -1,0 +1,98 @@
+//! What every code means: what was found, why it matters, and how it is mended.
+//!
+//! Rules for SQL bring their pages along. All other codes have their texts here, by theme, in Markdown: a heading with the
+//! code, a line with the claim, and the rest. Terminal, JSON and docs/RULES.md are made of the same texts.
+
+use migrate_core::finding::Severity;
+use migrate_core::lint::{self, Class};
+use migrate_core::suggest;
+
+/// What a code means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The code of the finding.
+    pub(crate) code: &'static str,
+    /// What it is about.
+    pub(crate) theme: &'static str,
+    /// How much it weighs; `None` for a rule that is off.
+    pub(crate) weight: Option<Severity>,
+    /// What it says, in a line.
+    pub(crate) title: &'static str,
+    /// The rest, in Markdown.
+    pub(crate) text: &'static str,
+}
+
+/// The themes, in the order of a document, each with its texts.
+const THEMES: [(&str, &str); 7] = [
+    ("Files and directives", include_str!("files.md")),
+    ("Released and edited", include_str!("released.md")),
+    ("The proof", include_str!("proof.md")),
+    ("Locks on a throw-away database", include_str!("locks.md")),
+    ("Runs and the ledger", include_str!("runs.md")),
+    ("Connections and servers", include_str!("servers.md")),
+    ("Commands and configuration", include_str!("commands.md")),
+];
+
+/// Every code, by theme; the rules for SQL come first.
+pub(crate) fn all() -> impl Iterator<Item = Entry> {
+    let rules = lint::rules().map(|rule| {
+        let page = rule.page();
+        Entry { code: rule.code, theme: class(rule.class), weight: rule.weight, title: page.title, text: page.text }
+    });
+    let mut rules: Vec<Entry> = rules.collect();
+    rules.sort_by_key(|entry| CLASSES.iter().position(|(_, theme)| *theme == entry.theme));
+    rules.into_iter().chain(THEMES.iter().flat_map(|(theme, texts)| entries(theme, texts)))
+}
+
+const CLASSES: [(Class, &str); 4] = [
+    (Class::Locks, "Rules for SQL: locks"),
+    (Class::Breaks, "Rules for SQL: what breaks"),
+    (Class::Design, "Rules for SQL: design"),
+    (Class::Security, "Rules for SQL: security"),
+];
+
+fn class(class: Class) -> &'static str {
+    CLASSES.iter().find(|(known, _)| *known == class).map_or("", |(_, theme)| theme)
+}
+
+fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = Entry> {
+    let sections = texts.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
+    sections.map(move |(head, body)| {
+        let (code, weight) = head.split_once(" (").unwrap_or((head, "error)"));
+        let weight = match weight.trim_end_matches(')') {
+            "note" => Severity::Note,
+            "warning" => Severity::Warning,
+            _ => Severity::Error,
+        };
+        let (title, text) = body.trim_start().split_once('\n').unwrap_or((body.trim(), ""));
+        Entry { code: code.trim(), theme, weight: Some(weight), title: title.trim(), text: text.trim() }
+    })
+}
+
+/// The entry of a code, or a code that is like it.
+pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
+    all().find(|entry| entry.code == code).ok_or_else(|| {
+        let codes: Vec<&'static str> = all().map(|entry| entry.code).collect();
+        suggest::nearest(code, codes.iter().copied())
+    })
+}
+
+/// All of it as one document.
+pub(crate) fn document() -> String {
+    let mut text = String::from(
+        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows its section of this page, \
+         which `cargo xtask explain --markdown` writes.\n\nA rule for SQL can weigh another amount in `migrate.toml`: `[lint]`, then \
+         `ban-drop-column = \"warning\"`. Where a migration breaks one for a good reason, its head says so: \
+         `-- migrate: allow RULE REASON`.\n",
+    );
+    let mut theme = "";
+    for entry in all() {
+        if entry.theme != theme {
+            theme = entry.theme;
+            text += &format!("\n## {theme}\n");
+        }
+        let weight = entry.weight.map_or("off", Severity::as_str);
+        text += &format!("\n### {}\n\n**{}.** ({weight})\n\n{}\n", entry.code, entry.title, entry.text);
+    }
+    text
+}
