@@ -18,6 +18,7 @@ mod exit;
 mod files;
 mod git;
 mod output;
+mod report;
 mod shadow;
 
 use std::process::ExitCode;
