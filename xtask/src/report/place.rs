@@ -1,6 +1,6 @@
 //! Where findings are, for readers elsewhere: below the root of the repository, with `/`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
 use migrate_core::finding::{Finding, Place};
 
@@ -25,7 +25,7 @@ pub(super) fn region(place: &Place) -> Option<Region> {
 
 /// The path of the file as it is written in a report.
 pub(super) fn path(place: &Place) -> String {
-    place.path().to_string_lossy().replace('\\', "/")
+    place.path().to_string_lossy().replace(MAIN_SEPARATOR, "/")
 }
 
 /// `migrations/20250217143000_create_orders_table.up.sql:3`.

@@ -1,7 +1,5 @@
 //! A report with something of everything, and what it looks like in each form: the files in the folder beside
-//! this one.
-//!
-//! `.ci/run` gives some of them to those who know better: the official schema of SARIF, Mermaid itself.
+//! this one. `.ci/run` holds the one in SARIF against the official schema.
 
 use std::path::Path;
 use std::time::Duration;
