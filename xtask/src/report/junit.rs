@@ -2,7 +2,7 @@
 //! new migration, or for the check itself where it does not look at them one by one.
 //!
 //! The few elements are written with `quick-xml` alone. The crate `quick-junit` would do as well, but brings
-//! chrono and uuid, four CPU-seconds of a cold build, for times and identifiers that stay empty here. Tests
+//! chrono and uuid, three CPU-seconds more of a cold build, for times and identifiers that stay empty here. Tests
 //! read with it what is written.
 
 use std::borrow::Cow;
