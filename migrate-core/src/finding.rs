@@ -134,6 +134,11 @@ impl Place {
         self
     }
 
+    /// The same part of the file under another path, such as one that begins elsewhere.
+    pub fn renamed(self, path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -147,6 +152,11 @@ impl Place {
     /// Line and column, both counted from 1, the column in characters.
     pub fn line_column(&self) -> Option<(usize, usize)> {
         self.part.as_ref().map(|part| line_column(&part.text, part.span.start))
+    }
+
+    /// Line and column of the first character behind it, counted alike.
+    pub fn end_line_column(&self) -> Option<(usize, usize)> {
+        self.part.as_ref().map(|part| line_column(&part.text, part.span.end))
     }
 }
 

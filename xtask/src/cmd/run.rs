@@ -139,7 +139,7 @@ impl<'a> Runner<'a> {
             direction: done.direction.as_str(),
             version: done.version.clone(),
             name: done.name.clone(),
-            milliseconds: milliseconds(done.elapsed),
+            milliseconds: style::milliseconds(done.elapsed),
         });
         RunJson {
             database: self.migrator.database().to_string(),
@@ -147,7 +147,7 @@ impl<'a> Runner<'a> {
             version,
             done: done_json.collect(),
             plan: plan_json.collect(),
-            milliseconds: report.map_or(0.0, |report| milliseconds(report.elapsed)),
+            milliseconds: report.map_or(0.0, |report| style::milliseconds(report.elapsed)),
         }
     }
 
@@ -173,10 +173,6 @@ fn sql(step: &Step) -> Option<&str> {
         Work::Sql(script) => Some(script.text()),
         Work::Code => None,
     }
-}
-
-pub(super) fn milliseconds(elapsed: Duration) -> f64 {
-    (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// How wide the longest name of the folder is, so that times line up.

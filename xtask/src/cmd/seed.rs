@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         style::time(elapsed)
     ));
     output.next("`cargo xtask db psql` to look around; seeding again changes nothing");
-    let milliseconds = super::run::milliseconds(elapsed);
+    let milliseconds = style::milliseconds(elapsed);
     output.document(&Document::new("seed", name, SeedJson { file, statements, milliseconds }));
     migrator.close().await;
     Ok(Exit::Done)

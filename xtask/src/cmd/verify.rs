@@ -205,12 +205,12 @@ fn json(report: &Report, seed: u64) -> VerifyJson {
         laws: proven.laws.iter().map(|(law, verdict)| (law.as_str(), law_json(verdict))).collect(),
         notes: proven.notes.clone(),
         kept: proven.kept.clone(),
-        milliseconds: super::run::milliseconds(proven.elapsed),
+        milliseconds: style::milliseconds(proven.elapsed),
     });
     VerifyJson {
         seed,
         holds: report.holds(),
-        milliseconds: super::run::milliseconds(report.elapsed),
+        milliseconds: style::milliseconds(report.elapsed),
         migrations: migrations.collect(),
     }
 }

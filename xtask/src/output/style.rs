@@ -21,6 +21,11 @@ pub(crate) fn time(elapsed: Duration) -> String {
     }
 }
 
+/// A time for programs.
+pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
 /// A number with its noun: `1 migration`, `3 migrations`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

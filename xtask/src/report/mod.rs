@@ -1,12 +1,28 @@
 //! What `ci` found out, as plain data, and its forms for people and for other systems.
 //!
-//! Nothing here decides or prints: a report goes in, a text comes out.
+//! Nothing here decides or prints: a report goes in, a text comes out. The one exception is
+//! [`github::append`], which puts a text where the caller says.
+#![cfg_attr(not(test), expect(dead_code, reason = "the command `ci`, which makes reports, comes with the next change"))]
+
+mod escape;
+pub(crate) mod github;
+pub(crate) mod json;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+mod mermaid;
+mod place;
+#[cfg(test)]
+mod sample;
+pub(crate) mod sarif;
+pub(crate) mod text;
 
 use std::time::Duration;
 
 use migrate_core::Version;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::lock_mode::LockMode;
+
+use crate::output::style;
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -126,10 +142,81 @@ pub(crate) enum Fate {
     Changed,
 }
 
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing was found that has to be done.
+    Passed,
+    /// Something is probably wrong, and stops nothing.
+    Warned,
+    /// Something stops a merge.
+    Failed,
+    /// It was not looked at.
+    Skipped,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warned => "warned",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 impl Check {
     /// Whether something was found that stops a merge.
     pub(crate) fn failed(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// How it ended. What was found counts, also where the rest was skipped.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Error) => Outcome::Failed,
+            Some(Severity::Warning) => Outcome::Warned,
+            _ if self.skipped.is_some() => Outcome::Skipped,
+            _ => Outcome::Passed,
+        }
+    }
+
+    /// What was seen, or why nothing was.
+    pub(crate) fn told(&self) -> &str {
+        self.skipped.as_deref().unwrap_or(&self.summary)
+    }
+}
+
+impl Judged {
+    /// The name of its files without their ending: `20250217143000_create_orders_table`.
+    pub(crate) fn title(&self) -> String {
+        format!("{}_{}", self.version, self.name)
+    }
+}
+
+impl Mark {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Declared => "declared",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Fate {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Added => "added",
+            Self::Dropped => "dropped",
+            Self::Changed => "changed",
+        }
     }
 }
 
@@ -137,5 +224,28 @@ impl Report {
     /// Whether a merge is stopped.
     pub(crate) fn failed(&self) -> bool {
         self.checks.iter().any(Check::failed)
+    }
+
+    /// All findings, in the order of the checks.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().flat_map(|check| &check.findings)
+    }
+
+    /// `7 checks passed` or `2 errors and 1 warning in 7 checks`, and of how many migrations.
+    pub(crate) fn counts(&self) -> String {
+        let found = |severity, noun| {
+            let number = self.findings().filter(|finding| finding.severity == severity).count();
+            (number > 0).then(|| style::count(number, noun))
+        };
+        let found: Vec<String> =
+            [found(Severity::Error, "error"), found(Severity::Warning, "warning")].into_iter().flatten().collect();
+        let skipped = self.checks.iter().filter(|check| check.outcome() == Outcome::Skipped).count();
+        let checks = style::count(self.checks.len() - skipped, "check");
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        let migrations = style::count(self.migrations.len(), "new migration");
+        match found.is_empty() {
+            true => format!("{checks} passed{skipped}, {migrations}"),
+            false => format!("{} in {checks}{skipped}, {migrations}", found.join(" and ")),
+        }
     }
 }

@@ -1,0 +1,112 @@
+//! A report for a terminal, in the voice of the other commands. Colours are removed on the way out where
+//! they are not wanted.
+
+use anstyle::Style;
+
+use super::{Held, Judged, Mark, Outcome, Report};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
+use crate::output::{self, Table};
+
+const PLAIN: Style = Style::new();
+
+/// A line for each check, what they found, what became of the new migrations, and how it ended.
+pub(crate) fn render(report: &Report) -> String {
+    let mut lines = checks(report);
+    for finding in report.findings() {
+        lines.extend([String::new(), output::render(finding)]);
+    }
+    if !report.migrations.is_empty() {
+        lines.push(String::new());
+        lines.extend(migrations(&report.migrations));
+    }
+    lines.extend([String::new(), closing(report)]);
+    lines.join("\n")
+}
+
+fn checks(report: &Report) -> Vec<String> {
+    let mut table = Table::default();
+    for check in &report.checks {
+        let (style, told) = match check.outcome() {
+            Outcome::Passed => (GOOD, PLAIN),
+            Outcome::Warned => (WARN, PLAIN),
+            Outcome::Failed => (BAD, PLAIN),
+            Outcome::Skipped => (DIM, DIM),
+        };
+        let mut row = vec![
+            (style, check.outcome().as_str().to_owned()),
+            (BOLD, check.name.to_owned()),
+            // A reason may be as long as a server's message; a second line would break the columns.
+            (told, check.told().split_whitespace().collect::<Vec<_>>().join(" ")),
+        ];
+        if check.outcome() != Outcome::Skipped {
+            row.push((DIM, style::time(check.elapsed)));
+        }
+        table.row(row);
+    }
+    indented(&table)
+}
+
+fn migrations(migrations: &[Judged]) -> Vec<String> {
+    let mut table = Table::default();
+    let head = ["", "", "applied", "rolled back", "re-applied", "data", "lock", "lock down", "rewrites", "time"];
+    table.row(head.map(|word| (DIM, word.to_owned())));
+    for judged in migrations {
+        let marks = [judged.applied, judged.rolled_back, judged.reapplied, judged.data].map(mark);
+        let mut row = vec![(BOLD, judged.version.to_string()), (PLAIN, judged.name.clone())];
+        row.extend(marks);
+        row.extend([lock(judged.lock.as_ref()), lock(judged.lock_down.as_ref()), rewrites(&judged.rewritten)]);
+        row.push((DIM, style::time(judged.elapsed)));
+        table.row(row);
+    }
+    indented(&table)
+}
+
+fn mark(mark: Mark) -> (Style, String) {
+    match mark {
+        Mark::Yes => (GOOD, "yes".to_owned()),
+        Mark::No => (BAD, "NO".to_owned()),
+        Mark::Declared => (WARN, "declared".to_owned()),
+        Mark::Unknown => (DIM, "-".to_owned()),
+    }
+}
+
+fn lock(held: Option<&Held>) -> (Style, String) {
+    match held {
+        Some(held) => (PLAIN, format!("{} on {}", held.mode, held.table)),
+        None => (DIM, "none".to_owned()),
+    }
+}
+
+fn rewrites(tables: &[String]) -> (Style, String) {
+    if tables.is_empty() { (DIM, "none".to_owned()) } else { (WARN, tables.join(", ")) }
+}
+
+fn indented(table: &Table) -> Vec<String> {
+    table.lines().into_iter().map(|line| format!("  {line}")).collect()
+}
+
+/// `7 checks passed, 3 new migrations against origin/main at 1a2b3c4, in 1.2 s`.
+fn closing(report: &Report) -> String {
+    let against = report.base.as_ref().map(|base| format!(" against {base}")).unwrap_or_default();
+    let counts = paint(if report.failed() { BAD } else { BOLD }, report.counts());
+    format!("{counts}{against}, in {}", style::time(report.elapsed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_sample() {
+        let text = render(&sample::report());
+        sample::check("terminal.txt", anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn what_is_good_is_short() {
+        let text = render(&Report { base: Some("main at 1a2b3c4".to_owned()), ..Report::default() });
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain, "\n0 checks passed, 0 new migrations against main at 1a2b3c4, in 0.0 ms");
+    }
+}
