@@ -10,7 +10,7 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
     let clock = Clock::start("edited");
     let standings = released::environments(ground.context, &ground.code).await;
     let reached: Vec<&Standing> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
-    let unreached = standings.iter().filter_map(|one| Some(format!("{}: {}", one.name, one.unreachable.as_ref()?)));
+    let unreached = standings.iter().filter_map(|one| Some(format!("{} ({})", one.name, one.unreachable.as_ref()?)));
     let unreached: Vec<String> = unreached.collect();
     if let (Err(why), true) = (&ground.released, reached.is_empty()) {
         return clock.skipped(why.clone());
@@ -21,7 +21,7 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
     against.extend((!reached.is_empty()).then(|| style::count(reached.len(), "ledger")));
     let mut summary = format!("against {}", against.join(" and "));
     if !unreached.is_empty() {
-        summary += &format!("; not asked: {}", unreached.join("; "));
+        summary += &format!("; not asked: {}", unreached.join(", "));
     }
     clock.done(summary, findings)
 }

@@ -1,5 +1,6 @@
 //! What a change has to pass, one file for each check. `check`, `lint` and `ci` put them together.
 
+pub(crate) mod changed;
 mod edited;
 mod files;
 mod lint;

@@ -5,7 +5,7 @@
 mod base;
 mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub(crate) use base::{Base, Found, find};
@@ -28,6 +28,11 @@ pub(crate) fn tracks(file: &Path) -> bool {
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { return false };
     ask(folder, &["ls-files", "--error-unmatch", "--", &*name]).is_some()
+}
+
+/// The folder at the top of the checkout.
+pub(crate) fn root(folder: &Path) -> Option<PathBuf> {
+    ask(folder, &["rev-parse", "--show-toplevel"]).map(|path| PathBuf::from(path.trim_end_matches('\n')))
 }
 
 /// A commit, as people tell it.

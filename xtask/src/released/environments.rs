@@ -34,7 +34,13 @@ pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -
 
 async fn ask(context: &Context<'_>, code: &CodeMigrations) -> Result<BTreeMap<Version, AppliedStatus>, String> {
     let why = |failure: crate::exit::Failure| {
-        failure.findings().first().map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone())
+        let findings = failure.findings();
+        let first = findings.first();
+        match (&context.environment.database, first.map(|finding| finding.code)) {
+            // In most checkouts it is not, and that is no fault.
+            (DatabaseSource::Variable(name), Some("variable-unset")) => format!("{name} is not set"),
+            _ => first.map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone()),
+        }
     };
     let mut migrator = context.migrator(code.clone(), Run::reading()).await.map_err(why)?;
     let status = migrator.status().await.map_err(|error| why(error.into()));
