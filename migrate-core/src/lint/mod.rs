@@ -154,9 +154,10 @@ fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding 
     let finding = Finding { severity: weight, ..Finding::error(rule.code, hit.message) }.at(place);
     let finding = hit.notes.into_iter().fold(finding, Finding::note);
     let finding = hit.help.into_iter().fold(finding, Finding::help);
-    finding
-        .help(format!("`cargo xtask explain {}` tells why, and shows the safe form", rule.code))
-        .help(format!("or say why it is safe here, at the head of the file: `-- migrate: allow {} REASON`", rule.code))
+    finding.help(format!(
+        "`cargo xtask explain {0}` shows the safe form; `-- migrate: allow {0} REASON` says why it is safe here",
+        rule.code
+    ))
 }
 
 /// Allowances that name no rule, or a rule that is not broken.

@@ -11,9 +11,15 @@ use crate::report::{Column, Fate, Table};
 
 const SIDES: Sides<'_> = Sides { before: "before", after: "after" };
 
-/// The difference in sentences.
+/// The difference, a line for each object: `+` where it comes, `-` where it goes, `~` where it is not what it was.
 pub(crate) fn difference(before: &Described, after: &Described) -> Vec<String> {
-    Change::between(&unowned(&before.schema), &unowned(&after.schema)).sentences(SIDES)
+    let sentences = Change::between(&unowned(&before.schema), &unowned(&after.schema)).sentences(SIDES);
+    let marked = |line: String| match (line.strip_suffix(": only after"), line.strip_suffix(": only before")) {
+        (Some(what), _) => format!("+ {what}"),
+        (_, Some(what)) => format!("- {what}"),
+        _ => format!("~ {line}"),
+    };
+    sentences.into_iter().map(marked).collect()
 }
 
 /// The tables that are not what they were, with their columns and where their foreign keys lead.

@@ -50,7 +50,7 @@ fn broken(set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
 
 fn finding(set: &MigrationSet, proven: &Proven, law: Law, story: &Story) -> Finding {
     let title = format!("{}_{}", proven.version, proven.name);
-    let finding = Finding::error(code(law), format!("{}: {}", law.claim(), story.summary));
+    let finding = Finding::error(code(law), story.summary.clone()).note(format!("the law of {title}: {}", law.claim()));
     // What the server refused has a place of its own; the file to mend is said all the same.
     let place = story.findings.iter().find_map(|finding| finding.place.clone());
     let file = set.get(&proven.version).map(|migration| Place::file(blame(migration, law)));
