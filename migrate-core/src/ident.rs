@@ -9,7 +9,7 @@ use std::fmt;
 /// A table or another object with its schema, ready to be written into SQL.
 ///
 /// The schema is always there: a `search_path` must never decide which ledger is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QualifiedName {
     schema: String,
     name: String,

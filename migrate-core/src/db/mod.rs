@@ -4,11 +4,13 @@
 //! protocol only: several statements travel in one message, and nothing is prepared that a
 //! `DEALLOCATE ALL` in a migration could take away. What is sent is left to the callers.
 
+mod ask;
 mod database;
 mod failure;
 mod lock;
 mod session;
 
+pub use ask::Answered;
 pub use database::Database;
 pub use sqlx::PgConnection;
 

@@ -31,10 +31,7 @@ pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check
     let mut findings: Vec<Finding> =
         lint::unknown(weights).into_iter().map(|unknown| no_rule(ground, unknown)).collect();
     let around = if with_server { around(ground, set).await? } else { Around::new() };
-    let released = match &ground.released {
-        Ok(released) if with_server => at_base(ground, released, set, &around).await?,
-        _ => None,
-    };
+    let released = if with_server { ground.released_schema().await? } else { None };
     let chosen = set.iter().filter(|migration| ground.new.contains(migration.version()));
     for migration in chosen.clone() {
         let schemas = around.get(migration.version());
@@ -75,29 +72,6 @@ async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<Around> {
             Ok(Around::new())
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The schema of the base branch: what is not in it is in nobody's way.
-async fn at_base(
-    ground: &Ground<'_>,
-    released: &crate::released::Released,
-    set: &MigrationSet,
-    around: &Around,
-) -> Result<Option<Arc<Described>>> {
-    // Nearly always the new ones come behind the old ones, and the schema is known already.
-    let first = ground.new.first();
-    let behind = set
-        .iter()
-        .filter(|one| !ground.new.contains(one.version()))
-        .all(|one| first.is_none_or(|first| one.version() < first));
-    if let Some((before, _)) = first.filter(|_| behind).and_then(|first| around.get(first)) {
-        return Ok(Some(before.clone()));
-    }
-    let Ok(base) = released.set(ground.context.layout) else { return Ok(None) };
-    match crate::shadow::migrations(&base, &ground.code, None).await {
-        Ok(described) => Ok(Some(Arc::new(described))),
-        Err(_) => Ok(None),
     }
 }
 

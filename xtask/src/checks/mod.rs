@@ -9,15 +9,19 @@ mod released;
 mod role;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::finding::Finding;
-use migrate_core::{CodeMigrations, Error, MigrationSet, Version};
+use migrate_core::schema::Described;
+use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
+use tokio::sync::OnceCell;
 
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::released::Released;
 use crate::report::Check;
+use crate::shadow;
 
 pub(crate) use edited::edited;
 pub(crate) use files::files;
@@ -36,6 +40,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) released: std::result::Result<Released, String>,
     /// The migrations that the base branch does not have as they are; all, where there is none.
     pub(crate) new: BTreeSet<Version>,
+    /// The schema of the base branch, as soon as somebody asked for it.
+    schema: OnceCell<Option<Arc<Described>>>,
 }
 
 impl<'a> Ground<'a> {
@@ -53,7 +59,28 @@ impl<'a> Ground<'a> {
             (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
             (Err(_), _) => BTreeSet::new(),
         };
-        Ok(Self { context, code, set, released, new })
+        Ok(Self { context, code, set, released, new, schema: OnceCell::new() })
+    }
+
+    /// The schema of the base branch: what is not in it is in nobody's way. `None` where there is no base branch, or its
+    /// migrations do not apply.
+    ///
+    /// # Errors
+    ///
+    /// The server is gone.
+    pub(crate) async fn released_schema(&self) -> Result<Option<Arc<Described>>> {
+        let read = async || {
+            let Some(base) = self.released.as_ref().ok().and_then(|released| released.set(self.context.layout).ok())
+            else {
+                return Ok(None);
+            };
+            match shadow::migrations(&base, &self.code, None).await {
+                Ok(described) => Ok(Some(Arc::new(described))),
+                Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        };
+        self.schema.get_or_try_init(read).await.cloned()
     }
 
     /// What the migrations are compared with, in words.
