@@ -57,8 +57,7 @@ fn finding(set: &MigrationSet, proven: &Proven, law: Law, story: &Story) -> Find
     let finding = finding.at(place.or(file));
     let finding = story.details().into_iter().take(12).fold(finding, Finding::note);
     let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
-    let finding =
-        finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database ({title})", proven.version));
+    let finding = finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database", proven.version));
     match law {
         Law::Identity | Law::Reapply => {
             finding.help(format!("`cargo xtask derive {} --dry-run` shows a down that is proven", proven.version))

@@ -1,5 +1,6 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
+mod ci;
 mod commands;
 mod fixtures;
 mod interruption;
@@ -7,6 +8,7 @@ mod lint;
 mod merging;
 mod mistakes;
 mod reference;
+mod repository;
 mod servers;
 mod shapes;
 mod support;

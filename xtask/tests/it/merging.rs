@@ -1,70 +1,13 @@
 //! What a branch does to what is released: a small git repository for each scenario, and its exact message.
 
-use std::process::Command;
-
+use crate::repository::Repository;
 use crate::support::{Project, Said, said};
 
 /// The sentence that CI greets an edited migration with.
 const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
-/// A project in a git repository whose `main` has two migrations.
-struct Repository(Project);
-
-impl Repository {
-    fn new() -> Self {
-        let repository = Self(Project::new());
-        repository.git(&["init", "--quiet", "--initial-branch", "main"]);
-        repository.0.write(".gitignore", "home\n");
-        repository.0.migration(1, "shops", "CREATE TABLE shops (id bigint PRIMARY KEY);\n", "DROP TABLE shops;\n");
-        repository.0.migration(
-            2,
-            "name",
-            "ALTER TABLE shops ADD COLUMN name text;\n",
-            "ALTER TABLE shops DROP COLUMN name;\n",
-        );
-        repository.commit("two migrations");
-        repository
-    }
-
-    /// The same on a branch that has just begun.
-    fn branched() -> Self {
-        let repository = Self::new();
-        repository.git(&["checkout", "--quiet", "-b", "topic"]);
-        repository
-    }
-
-    fn git(&self, arguments: &[&str]) -> String {
-        let mut git = Command::new("git");
-        git.args(arguments)
-            .current_dir(self.0.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1");
-        for who in ["AUTHOR", "COMMITTER"] {
-            git.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
-        }
-        let output = git.output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn commit(&self, message: &str) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message", message]);
-    }
-
-    fn check(&self) -> Said {
-        self.0.run_bare(&["check"])
-    }
-
-    /// Names the database of this test as an environment, and applies what is there.
-    fn staging(&self) {
-        self.0.write("migrate.toml", "[environments.staging]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
-        self.0.run_bare(&["migrate", "--env", "staging"]).ok();
-    }
-
-    fn path(&self, number: u64, name: &str) -> String {
-        format!("migrations/{}_{name}", 20_250_101_000_000 + number)
-    }
+fn check(repository: &Repository) -> Said {
+    repository.0.run_bare(&["check"])
 }
 
 #[track_caller]
@@ -79,7 +22,7 @@ fn an_edited_migration_is_refused_with_since_when_and_the_ways_out() {
     let repository = Repository::branched();
     let up = repository.path(2, "name.up.sql");
     repository.0.write(&up, "ALTER TABLE shops ADD COLUMN name varchar;\n");
-    let uncommitted = repository.check();
+    let uncommitted = check(&repository);
     assert_eq!(uncommitted.code, 3, "{uncommitted:?}");
     says(
         &uncommitted,
@@ -88,7 +31,7 @@ fn an_edited_migration_is_refused_with_since_when_and_the_ways_out() {
     says(&uncommitted, &[&format!("{up}:1:1"), "another text on main", "`cargo xtask new NAME`"]);
     repository.commit("edit it");
     let id = repository.git(&["rev-parse", "--short", "HEAD"]);
-    says(&repository.check(), &[MODIFIED, &format!("it is another one since {}", id.trim())]);
+    says(&check(&repository), &[MODIFIED, &format!("it is another one since {}", id.trim())]);
     repository.0.end();
 }
 
@@ -97,13 +40,13 @@ fn an_edited_down_is_told_apart_and_can_be_allowed() {
     let repository = Repository::branched();
     let down = repository.path(2, "name.down.sql");
     repository.0.write(&down, "ALTER TABLE shops DROP COLUMN IF EXISTS name;\n");
-    let refused = repository.check();
+    let refused = check(&repository);
     assert_eq!(refused.code, 3, "{refused:?}");
     says(&refused, &["error[down-edited]", MODIFIED, "rollback runs the down of the ledger"]);
     repository
         .0
         .write(&down, "-- migrate: allow down-edited it failed\nALTER TABLE shops DROP COLUMN IF EXISTS name;\n");
-    let allowed = repository.check().ok();
+    let allowed = check(&repository).ok();
     says(&allowed, &["note[down-edited]", "allowed: it failed"]);
     repository.0.end();
 }
@@ -116,12 +59,12 @@ fn removed_and_renamed_migrations_are_refused() {
             (repository.path(2, &format!("name.{ending}")), repository.path(2, &format!("title.{ending}")));
         repository.git(&["mv", &from, &to]);
     }
-    let renamed = repository.check();
+    let renamed = check(&repository);
     assert_eq!(renamed.code, 3, "{renamed:?}");
     says(&renamed, &["Migration file was renamed after being applied: it is 20250101000002_title.up.sql now."]);
     repository.commit("another name");
     repository.git(&["rm", "--quiet", &repository.path(2, "title.up.sql"), &repository.path(2, "title.down.sql")]);
-    let removed = repository.check();
+    let removed = check(&repository);
     assert_eq!(removed.code, 3, "{removed:?}");
     says(&removed, &["Migration file was removed after being applied."]);
     repository.0.end();
@@ -132,7 +75,7 @@ fn other_line_endings_are_no_edit_and_neither_is_what_only_the_proof_reads() {
     let repository = Repository::branched();
     repository.0.write(&repository.path(2, "name.up.sql"), "\u{feff}ALTER TABLE shops ADD COLUMN name text;\r\n");
     repository.0.write(&repository.path(2, "name.verify.sql"), "SELECT * FROM shops WHERE name = '';\n");
-    let said = repository.check().ok();
+    let said = check(&repository).ok();
     assert!(!said.err.contains("warning") && !said.out.contains("warning"), "{said:?}");
     repository.0.end();
 }
@@ -148,7 +91,7 @@ fn a_new_migration_may_be_edited_as_long_as_nobody_has_it() {
     );
     repository.commit("a city");
     repository.0.write(&repository.path(3, "city.up.sql"), "ALTER TABLE shops ADD COLUMN city varchar;\n");
-    says(&repository.check().ok(), &["3 migrations, 1 new"]);
+    says(&check(&repository).ok(), &["3 migrations, 1 new"]);
     repository.0.end();
 }
 
@@ -162,9 +105,9 @@ fn a_migration_that_was_applied_on_staging_alone_is_not_edited_unseen() {
         "ALTER TABLE shops DROP COLUMN city;\n",
     );
     repository.staging();
-    repository.check().ok();
+    check(&repository).ok();
     repository.0.write(&repository.path(3, "city.up.sql"), "ALTER TABLE shops ADD COLUMN city varchar;\n");
-    let refused = repository.check();
+    let refused = check(&repository);
     assert_eq!(refused.code, 3, "{refused:?}");
     says(&refused, &[MODIFIED, "applied on staging at 2", " UTC by ", "or roll it back there"]);
     repository.0.end();
@@ -176,11 +119,11 @@ fn what_is_merged_and_applied_nowhere_can_still_be_changed() {
     repository.staging();
     repository.0.run_bare(&["rollback", "--env", "staging"]).ok();
     repository.0.write(&repository.path(2, "name.up.sql"), "ALTER TABLE shops ADD COLUMN name varchar;\n");
-    let told = repository.check().ok();
+    let told = check(&repository).ok();
     says(&told, &["warning[migration-edited]", "the ledger of staging does not have it, so it can still be changed"]);
     let first = repository.path(1, "shops.up.sql");
     repository.0.write(&first, "CREATE TABLE shops (id bigint PRIMARY KEY, a text);\n");
-    let refused = repository.check();
+    let refused = check(&repository);
     assert_eq!(refused.code, 3, "{refused:?}");
     says(&refused, &[&format!("{first}:1:1"), "applied on staging at 2"]);
     repository.0.end();
@@ -190,7 +133,7 @@ fn what_is_merged_and_applied_nowhere_can_still_be_changed() {
 fn an_environment_that_cannot_be_reached_stops_nothing_and_is_told() {
     let repository = Repository::branched();
     repository.0.write("migrate.toml", "[environments.staging]\ndatabase = \"env:ROUNDTRIP_NO_SUCH_VARIABLE\"\n");
-    says(&repository.check().ok(), &["not asked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
+    says(&check(&repository).ok(), &["not asked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
     repository.0.end();
 }
 
@@ -205,7 +148,7 @@ fn a_migration_that_comes_too_late_is_renumbered() {
     repository.0.migration(4, "theirs", "CREATE TABLE theirs (id bigint PRIMARY KEY);\n", "DROP TABLE theirs;\n");
     repository.commit("theirs");
     repository.git(&["checkout", "--quiet", "topic"]);
-    let late = repository.check();
+    let late = check(&repository);
     assert_eq!(late.code, 3, "{late:?}");
     says(
         &late,
@@ -229,7 +172,7 @@ fn a_migration_that_comes_too_late_is_renumbered() {
     assert!(ours.iter().all(|name| name.as_str() > "20250101000005"), "both keep their order: {ours:?}");
     let text = |at: usize| std::fs::read_to_string(repository.0.path().join("migrations").join(&ours[at])).unwrap();
     assert!(text(0).contains("COLUMN a") && text(1).contains("COLUMN b"));
-    repository.check().ok();
+    check(&repository).ok();
     says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations come behind those of main"]);
     repository.0.end();
 }
@@ -243,11 +186,11 @@ fn two_branches_with_one_version_are_told_apart() {
     repository.0.migration(3, "theirs", "CREATE TABLE theirs (id bigint PRIMARY KEY);\n", "DROP TABLE theirs;\n");
     repository.commit("theirs");
     repository.git(&["checkout", "--quiet", "topic"]);
-    let taken = repository.check();
+    let taken = check(&repository);
     assert_eq!(taken.code, 3, "{taken:?}");
     says(&taken, &["error[version-taken]: main has another migration with this version", "20250101000003_theirs"]);
     repository.git(&["merge", "--quiet", "--no-edit", "main"]);
-    let merged = repository.check();
+    let merged = check(&repository);
     assert_eq!(merged.code, 3, "{merged:?}");
     says(&merged, &["two migrations have the same version"]);
     repository.0.end();
@@ -262,9 +205,9 @@ fn a_merge_commit_and_a_detached_head_are_compared_with_the_branch_they_go_into(
     repository.0.migration(4, "theirs", "CREATE TABLE theirs (id bigint PRIMARY KEY);\n", "DROP TABLE theirs;\n");
     repository.commit("theirs");
     repository.git(&["checkout", "--quiet", "--detach", "topic"]);
-    says(&repository.check().ok(), &["3 migrations, 1 new"]);
+    says(&check(&repository).ok(), &["3 migrations, 1 new"]);
     repository.git(&["merge", "--quiet", "--no-edit", "main"]);
-    says(&repository.check().ok(), &["4 migrations, 1 new"]);
+    says(&check(&repository).ok(), &["4 migrations, 1 new"]);
     repository.0.end();
 }
 
@@ -310,7 +253,7 @@ fn several_problems_are_told_at_once() {
     repository.0.write(&repository.path(1, "shops.up.sql"), "CREATE TABLE shops (id bigint PRIMARY KEY, a text);\n");
     repository.0.write(&repository.path(3, "alone.up.sql"), "SELECT 1;\n");
     repository.0.write("migrations/notes.txt", "later");
-    let said = repository.check();
+    let said = check(&repository);
     assert_eq!(said.code, 3, "{said:?}");
     says(&said, &["this up has no down", "`notes.txt` is not a migration file", MODIFIED]);
     repository.0.end();

@@ -1,0 +1,173 @@
+//! `ci`: all checks together, what stops a merge, and the forms for other systems.
+
+use std::fs;
+
+use crate::repository::Repository;
+use crate::support::{Said, said};
+
+#[track_caller]
+fn says(said: &Said, words: &[&str]) {
+    for words in words {
+        assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
+    }
+}
+
+/// The codes of all findings of an outcome as JSON, by check.
+fn codes(said: &Said, check: &str) -> Vec<String> {
+    let json = said.json();
+    let checks = json["checks"].as_array().unwrap();
+    let check = checks.iter().find(|one| one["name"] == check).unwrap_or_else(|| panic!("{check}: {json}"));
+    check["findings"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_good_branch_passes_every_check() {
+    let repository = Repository::branched();
+    repository.0.migration(
+        3,
+        "city",
+        "ALTER TABLE shops ADD COLUMN city text;\n",
+        "ALTER TABLE shops DROP COLUMN city;\n",
+    );
+    let said = repository.0.run_bare(&["ci", "--format", "json"]).ok();
+    let json = said.json();
+    let names: Vec<&str> =
+        json["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["files", "edited", "lint", "locks", "proof", "released", "role"]);
+    assert_eq!(
+        (
+            json["failed"].as_bool(),
+            json["checks"].as_array().unwrap().iter().filter(|check| !check["skipped"].is_null()).count()
+        ),
+        (Some(false), 0),
+        "{json}"
+    );
+    let migration = &json["migrations"][0];
+    assert_eq!(
+        (
+            migration["applied"].as_str(),
+            migration["rolled_back"].as_str(),
+            migration["reapplied"].as_str(),
+            migration["data"].as_str()
+        ),
+        (Some("yes"), Some("yes"), Some("yes"), Some("yes")),
+        "{json}"
+    );
+    assert_eq!(json["difference"][0].as_str(), Some("+ column public.shops.city"), "{json}");
+    assert_eq!(json["tables"][0]["name"].as_str(), Some("public.shops"), "{json}");
+    repository.0.end();
+}
+
+#[test]
+fn what_is_dangerous_unproven_or_for_superusers_alone_stops_a_merge() {
+    let repository = Repository::branched();
+    let up = "CREATE INDEX shops_name ON shops (name);\nALTER TABLE shops DROP COLUMN name;\n\
+              CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\n";
+    repository.0.migration(3, "bad", up, "ALTER TABLE shops ADD COLUMN name text;\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!(codes(&said, "lint"), ["require-concurrent-index-creation", "ban-drop-column"]);
+    assert_eq!(codes(&said, "proof")[..2], ["law-identity", "law-reapply"]);
+    assert!(codes(&said, "role").contains(&"needs-superuser".to_owned()), "{said:?}");
+    let text = repository.0.run_bare(&["ci"]);
+    assert_eq!(text.code, 3, "{text:?}");
+    says(
+        &text,
+        &[
+            "failed  lint",
+            "failed  proof",
+            "passed  released",
+            "only a superuser may do this: permission denied for language internal",
+        ],
+    );
+    says(&text, &["cargo xtask explain require-concurrent-index-creation"]);
+    repository.0.end();
+}
+
+#[test]
+fn what_is_allowed_passes_and_says_so() {
+    let repository = Repository::branched();
+    let up = "-- migrate: allow needs-superuser the hosting team runs it\n-- migrate: allow ban-drop-column nobody reads it\n\
+              -- migrate: lossy names are gone for good\nALTER TABLE shops DROP COLUMN name;\n\
+              CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\n";
+    repository.0.migration(3, "allowed", up, "DROP FUNCTION one(cstring);\nALTER TABLE shops ADD COLUMN name text;\n");
+    let said = repository.0.run_bare(&["ci"]).ok();
+    says(&said, &["note[needs-superuser]", "allowed: the hosting team runs it"]);
+    repository.0.end();
+}
+
+#[test]
+fn the_reports_for_other_systems_tell_the_same() {
+    let repository = Repository::branched();
+    repository.0.migration(
+        3,
+        "drop",
+        "ALTER TABLE shops DROP COLUMN name;\n",
+        "ALTER TABLE shops ADD COLUMN name text;\n",
+    );
+    let summary = repository.0.write("summary.md", "# before\n");
+    let files = ["junit.xml", "report.sarif", "report.md"].map(|name| repository.0.path().join(name));
+    let [junit, sarif, markdown] = files.each_ref().map(|path| path.to_str().unwrap());
+    let mut command = repository.0.command(&["ci", "--junit", junit, "--sarif", sarif, "--markdown", markdown]);
+    let said = said(command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    assert_eq!(said.code, 3, "{said:?}");
+    let up = repository.path(3, "drop.up.sql");
+    says(&said, &[&format!("::error file={up},line=1"), "title=ban-drop-column"]);
+    let read = |path: &str| fs::read_to_string(path).unwrap();
+    assert!(read(junit).contains("ban-drop-column") && read(markdown).contains("20250101000003_drop"));
+    assert!(
+        read(summary.to_str().unwrap()).starts_with("# before\n")
+            && read(summary.to_str().unwrap()).contains("ban-drop-column")
+    );
+    let sarif: serde_json::Value = serde_json::from_str(&read(sarif)).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let place = |result: &serde_json::Value| {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().map(str::to_owned)
+    };
+    assert!(
+        results.iter().any(|one| one["ruleId"] == "ban-drop-column" && place(one).as_deref() == Some(&up)),
+        "{sarif}"
+    );
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    let titled = |rule: &&serde_json::Value| {
+        rule["id"] == "ban-drop-column" && rule["shortDescription"]["text"] != "ban-drop-column"
+    };
+    assert!(rules.iter().any(|rule| titled(&rule)), "{sarif}");
+    repository.0.end();
+}
+
+#[test]
+fn broken_files_are_told_and_nothing_is_run() {
+    let repository = Repository::branched();
+    repository.0.write(&repository.path(3, "alone.up.sql"), "SELECT 1;\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!(codes(&said, "files"), ["down-missing"]);
+    assert_eq!(said.json()["checks"].as_array().unwrap().len(), 2, "{said:?}");
+    repository.0.end();
+}
+
+#[test]
+fn a_database_that_went_another_way_is_noticed() {
+    let repository = Repository::new();
+    // `main` gets a migration that this branch does not have and that is older than the one of this branch: applied
+    // behind it, the index of this branch is built over another column.
+    repository.git(&["checkout", "--quiet", "-b", "topic"]);
+    repository.0.migration(3, "view", "CREATE VIEW all_shops AS SELECT * FROM shops;\n", "DROP VIEW all_shops;\n");
+    repository.commit("a view");
+    repository.git(&["checkout", "--quiet", "main"]);
+    repository.0.migration(
+        4,
+        "city",
+        "ALTER TABLE shops ADD COLUMN city text;\n",
+        "ALTER TABLE shops DROP COLUMN city;\n",
+    );
+    repository.commit("a city");
+    repository.git(&["checkout", "--quiet", "topic"]);
+    repository.git(&["merge", "--quiet", "--no-edit", "main"]);
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert_eq!(codes(&said, "files"), ["out-of-order"]);
+    assert_eq!(codes(&said, "released"), ["released-differs"]);
+    repository.0.end();
+}
