@@ -28,9 +28,15 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     hits
 }
 
-/// The word, where it is there.
+/// The word, where it is there. What a foreign key does, and what loses rights, is not meant.
 fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
-    stmt.syntax().descendants().find_map(ast::Cascade::cast)
+    let is_action = |word: &ast::Cascade| {
+        let around = word.syntax().parent().map(|node| node.kind());
+        around.is_some_and(|kind| ast::OnDeleteAction::can_cast(kind) || ast::OnUpdateAction::can_cast(kind))
+    };
+    let is_of_rights = matches!(stmt, Stmt::Revoke(_) | Stmt::AlterDefaultPrivileges(_));
+    let mut words = stmt.syntax().descendants().filter_map(ast::Cascade::cast);
+    words.find(|word| !is_action(word) && !is_of_rights)
 }
 
 /// What a statement drops by its name.
