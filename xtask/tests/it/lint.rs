@@ -114,7 +114,8 @@ async fn a_new_table_is_in_nobodys_way() {
     let nothing = TestDatabase::create().await.unwrap();
     let before = schema::describe(&Database::from(nothing.options())).await.unwrap();
     let sql = "CREATE TABLE t (id bigint PRIMARY KEY, a text);\nCREATE INDEX ON t (a);\nALTER TABLE t ADD COLUMN b integer NOT NULL;\n\
-               ALTER TABLE t ADD CHECK (b > 0);\nALTER TABLE t DROP COLUMN a;\nUPDATE t SET b = 1;\n";
+               ALTER TABLE t ADD CHECK (b > 0);\nALTER TABLE t DROP COLUMN a;\nUPDATE t SET b = 1;\nREINDEX TABLE t;\n\
+               CREATE VIEW v AS SELECT id FROM t;\nALTER VIEW v RENAME TO w;\n";
     let codes = codes(&migration(sql).unwrap(), &before, None);
     assert_eq!(codes, ["prefer-bigint-over-int"]);
     nothing.drop_now().await.unwrap();
