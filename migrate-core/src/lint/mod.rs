@@ -5,6 +5,7 @@
 //! [`rules`] is the only list: help, documents and JSON are made of it. Nothing here reads a
 //! database; whoever calls brings the schemas.
 
+mod harmless;
 mod page;
 mod rules;
 mod script;

@@ -143,8 +143,23 @@ pub(super) fn targets(stmt: &Stmt) -> Vec<Target> {
     use Target::{Index, Other, Relation};
     match stmt {
         Stmt::AlterTable(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
+        Stmt::AlterForeignTable(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
+        Stmt::AlterView(it) => one(it.view_ref(), Relation),
+        Stmt::AlterMaterializedView(it) => one(it.view_ref(), Relation),
+        Stmt::AlterSequence(it) => one(it.sequence_ref(), Other),
+        Stmt::AlterIndex(it) => one(it.index_ref(), Index),
+        Stmt::Reindex(it) => match it.reindex_target() {
+            Some(ast::ReindexTarget::ReindexTargetTable(it)) => one(it.table_name_ref(), Relation),
+            Some(ast::ReindexTarget::ReindexTargetIndex(it)) => one(it.index_ref(), Index),
+            _ => Vec::new(),
+        },
+        Stmt::Vacuum(it) => {
+            let tables = it.table_and_columns_list().into_iter().flat_map(|list| list.table_and_columnss());
+            all(tables.filter_map(|table| table.table_relation_name()?.table_name_ref()), Relation)
+        }
         Stmt::CreateIndex(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
         Stmt::DropTable(it) => all(it.table_name_refs(), Relation),
+        Stmt::DropForeignTable(it) => all(it.table_name_refs(), Relation),
         Stmt::DropView(it) => all(it.view_refs(), Relation),
         Stmt::DropMaterializedView(it) => all(it.view_refs(), Relation),
         Stmt::DropIndex(it) => all(it.index_refs(), Index),
@@ -172,6 +187,10 @@ pub(super) fn targets(stmt: &Stmt) -> Vec<Target> {
         Stmt::DropFunction(it) => {
             let functions = it.function_sig_list().into_iter().flat_map(|list| list.function_sigs());
             all(functions.filter_map(|one| one.function_name_ref()), Other)
+        }
+        Stmt::DropProcedure(it) => {
+            let procedures = it.procedure_sig_list().into_iter().flat_map(|list| list.procedure_sigs());
+            all(procedures.filter_map(|one| one.procedure_name_ref()), Other)
         }
         Stmt::AlterType(it) => one(it.type_name_ref(), Other),
         Stmt::AlterDomain(it) => one(it.domain_ref(), Other),

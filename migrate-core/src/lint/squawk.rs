@@ -1,13 +1,16 @@
 //! The rules of squawk's linter, with the weight that they have here.
 //!
-//! Its rules see one file. What they find on tables that nobody uses yet is left out here, and those that
-//! say what the runner sees to itself (timeouts, transactions, running again) are not asked.
+//! Its rules see one file. What they find on tables that nobody uses yet is left out here, as is what
+//! `harmless` knows; those that say what the runner sees to itself (timeouts, transactions, running
+//! again) are not asked.
 
 use std::ops::Range;
 
 use squawk_linter::{Linter, Rule as Theirs};
+use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
-use super::script::{Parsed, targets};
+use super::harmless::is_harmless;
+use super::script::{Parsed, span, targets};
 use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
@@ -91,18 +94,45 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, H
     });
     let mut linter = Linter::from(asked);
     linter.settings.assume_in_transaction = parsed.transaction;
+    // None of its rules says less for a newer server, and that of VACUUM FULL is silent before 19.
+    linter.settings.pg_version = "19".parse().unwrap_or_default();
     let found = linter.lint(&parsed.file, parsed.text).into_iter().filter_map(|violation| {
         let span: Range<usize> = violation.text_range.into();
         let class =
             RULES.iter().find(|rule| matches!(rule.origin, Origin::Squawk(theirs) if theirs == violation.code))?.class;
         let about = parsed.around(span.start).map(targets).unwrap_or_default();
         let idle = !about.is_empty() && !about.iter().any(|target| subject.in_use(parsed, target));
-        if idle && matches!(class, Class::Locks | Class::Breaks) {
+        if idle && matches!(class, Class::Locks | Class::Breaks) || is_harmless(subject, parsed, &violation) {
             return None;
         }
         let message = violation.message.trim().trim_end_matches('.').to_owned();
         let hit = Hit::new(span, message);
         Some((violation.code, violation.help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
     });
-    found.collect()
+    found.chain(checked_columns(subject, parsed)).collect()
+}
+
+/// New columns with a check, which squawk passes over: all rows are read for it, with a default or without.
+fn checked_columns(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, Hit)> {
+    let mut hits = Vec::new();
+    for (_, stmt) in &parsed.statements {
+        let Stmt::AlterTable(alter) = stmt else { continue };
+        if !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
+            continue;
+        }
+        let columns = alter.actions().filter_map(|action| match action {
+            AlterTableAction::AddColumn(column) => Some(column),
+            _ => None,
+        });
+        for constraint in columns.flat_map(|column| column.constraints()) {
+            let ast::Constraint::CheckConstraint(check) = constraint else { continue };
+            let hit =
+                Hit::new(span(&check), "every row is read to prove this, while nobody can read or write the table")
+                    .help(
+                        "add the column without it, then the CHECK as NOT VALID, and VALIDATE it in a later migration",
+                    );
+            hits.push((Theirs::ConstraintMissingNotValid, hit));
+        }
+    }
+    hits
 }

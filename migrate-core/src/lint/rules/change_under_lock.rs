@@ -1,10 +1,10 @@
 //! `change-under-lock`: rows are changed while the transaction holds a lock that keeps others out.
 
-use squawk_syntax::ast::{self, AlterTableAction, Stmt};
+use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::finding::line_column;
-use crate::lint::script::targets;
+use crate::lint::script::{named, targets};
 
 pub(super) const RULE: Rule =
     rule("change-under-lock", Class::Locks, Severity::Error, include_str!("../pages/change-under-lock.md"), check);
@@ -16,7 +16,8 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
         return hits;
     }
     for (span, stmt) in &parsed.statements {
-        let in_use = || targets(stmt).iter().any(|target| subject.in_use(parsed, target));
+        let in_use =
+            || targets(stmt).iter().any(|target| subject.in_use(parsed, target)) || fills(subject, parsed, stmt);
         match locked {
             Some((line, what)) if changes_rows(stmt) && in_use() => {
                 let message = format!("rows are changed while the lock of the {what} in line {line} is held");
@@ -45,6 +46,7 @@ fn locks(stmt: &Stmt) -> Option<&'static str> {
         Stmt::DropIndex(_) => Some("DROP INDEX"),
         Stmt::CreateIndex(it) if it.concurrently_token().is_none() => Some("CREATE INDEX"),
         Stmt::CreateTrigger(_) => Some("CREATE TRIGGER"),
+        Stmt::DropTrigger(_) => Some("DROP TRIGGER"),
         Stmt::Truncate(_) => Some("TRUNCATE"),
         Stmt::Lock(_) => Some("LOCK TABLE"),
         _ => None,
@@ -72,6 +74,12 @@ fn is_heavy(action: &AlterTableAction) -> bool {
         ),
         _ => true,
     }
+}
+
+/// Whether rows of a table that is in use are copied, to wherever that is.
+fn fills(subject: &Subject<'_>, parsed: &Parsed<'_>, stmt: &Stmt) -> bool {
+    let mut read = stmt.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
+    matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, &name))
 }
 
 fn changes_rows(stmt: &Stmt) -> bool {

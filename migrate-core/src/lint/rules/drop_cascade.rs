@@ -28,16 +28,15 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     hits
 }
 
-/// The word, where it is there; that of a foreign key's ON DELETE is another one.
+/// The word, where it is there. What a foreign key does, and what loses rights, is not meant.
 fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
-    let behaviors = stmt.syntax().descendants().filter_map(ast::DropBehavior::cast);
-    let mut cascades =
-        behaviors.filter_map(|how| if let ast::DropBehavior::Cascade(it) = how { Some(it) } else { None });
-    cascades.next().filter(|it| {
-        !it.syntax().ancestors().any(|node| {
-            ast::ReferencesConstraint::can_cast(node.kind()) || ast::ForeignKeyConstraint::can_cast(node.kind())
-        })
-    })
+    let is_action = |word: &ast::Cascade| {
+        let around = word.syntax().parent().map(|node| node.kind());
+        around.is_some_and(|kind| ast::OnDeleteAction::can_cast(kind) || ast::OnUpdateAction::can_cast(kind))
+    };
+    let is_of_rights = matches!(stmt, Stmt::Revoke(_) | Stmt::AlterDefaultPrivileges(_));
+    let mut words = stmt.syntax().descendants().filter_map(ast::Cascade::cast);
+    words.find(|word| !is_action(word) && !is_of_rights)
 }
 
 /// What a statement drops by its name.

@@ -3,8 +3,8 @@
 use squawk_syntax::ast::{self, AstNode};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::ident::first_name;
-use crate::lint::script::span;
+use crate::ident::{first_name, plain};
+use crate::lint::script::{Named, span};
 use crate::schema::{Described, Kind, Object};
 
 pub(super) const RULE: Rule = rule(
@@ -24,13 +24,14 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     let bare = new.filter(|key| !has_index(after, key));
     let hit = |key: &std::sync::Arc<Object>| {
         let columns = columns(key.fact("definition").and_then(|text| text.strip_prefix("FOREIGN KEY ("))?);
-        let table = format!("{}.{}", key.id.schema, key.id.parent);
+        let name = Named { schema: Some(key.id.schema.to_string()), name: key.id.parent.to_string() };
+        let (table, how) = (name.to_string(), if subject.uses(parsed, &name) { "CONCURRENTLY " } else { "" });
         let hit = Hit::new(
             place(parsed, key, &columns),
             format!("no index of {table} begins with {}", columns.join(", ")),
         )
         .note("a row of the other table that is deleted or gets another key makes the server read all of this one")
-        .help(format!("CREATE INDEX ON {table} ({})", columns.join(", ")));
+        .help(format!("CREATE INDEX {how}ON {table} ({})", columns.join(", ")));
         Some(hit)
     };
     bare.filter_map(hit).collect()
@@ -48,8 +49,10 @@ fn has_index(after: &Described, key: &Object) -> bool {
         crate::schema::Id { kind: Kind::Table, name: key.id.parent.clone(), parent: "".into(), ..(*key.id).clone() };
     let starts = |one: &std::sync::Arc<Object>| {
         let definition = one.fact("definition").unwrap_or_default();
-        // An index of a part of the rows does not help for the others.
-        let is_whole = !definition.contains(" WHERE ");
+        // An index of a part of the rows does not help for the others, but rows without a key are never looked for.
+        let is_whole = definition
+            .split_once(" WHERE ")
+            .is_none_or(|(_, part)| wanted.iter().any(|column| part == format!("({} IS NOT NULL)", plain(column))));
         let list = match one.id.kind {
             Kind::Index => {
                 definition.split_once(" USING ").and_then(|(_, rest)| rest.split_once('(')).map(|(_, list)| list)

@@ -10,7 +10,7 @@ use squawk_lexer::{TokenKind, tokenize};
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::script::{Named, Target, named, span, targets};
+use crate::lint::script::{Named, Target, named, relation, span, targets};
 use crate::schema::{Kind, Object};
 
 pub(super) const RULE: Rule =
@@ -20,6 +20,9 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     let Some(before) = subject.before else { return Vec::new() };
     let mut hits = Vec::new();
     for (place, table, column) in parsed.statements.iter().flat_map(|(_, stmt)| gone(stmt)) {
+        if is_back(subject, &table, column.as_ref()) {
+            continue;
+        }
         let functions = before.schema.objects().filter(|one| matches!(one.id.kind, Kind::Function | Kind::Procedure));
         let readers = functions.filter(|one| stays(subject, one) && mentions(one, &table, column.as_ref()));
         let readers: Vec<String> = readers.map(|one| one.id.to_string()).collect();
@@ -34,7 +37,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     hits
 }
 
-/// What loses its name: a table, or a column of one.
+/// What loses its name: a table or view, or a column of a table.
 fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
     let tables = || {
         targets(stmt)
@@ -42,6 +45,8 @@ fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
             .filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
     };
     match stmt {
+        Stmt::DropView(it) => tables().map(|name| (span(it), name, None)).collect(),
+        Stmt::DropMaterializedView(it) => tables().map(|name| (span(it), name, None)).collect(),
         Stmt::DropTable(it) => tables().map(|name| (span(it), name, None)).collect(),
         Stmt::AlterTable(it) => {
             let Some(table) = tables().next() else { return Vec::new() };
@@ -55,6 +60,16 @@ fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether there is something of this name afterwards: another one that took the place.
+fn is_back(subject: &Subject<'_>, table: &Named, column: Option<&Named>) -> bool {
+    let back = || {
+        let table = relation(subject.after?, table)?;
+        let Some(column) = column else { return Some(true) };
+        Some(subject.after?.schema.children(&table.id, Kind::Column).any(|one| *one.id.name == *column.name))
+    };
+    back().unwrap_or(false)
 }
 
 /// Whether a function is the same one afterwards; where that is not known, it is taken to be.

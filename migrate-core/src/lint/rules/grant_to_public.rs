@@ -1,6 +1,6 @@
 //! `grant-to-public`: every role gets a right, also those that come later.
 
-use squawk_syntax::ast::{AstNode, Stmt};
+use squawk_syntax::ast::{AlterDefaultPrivilegesAction, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::script::span;
@@ -11,8 +11,15 @@ pub(super) const RULE: Rule =
 fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
-        let Stmt::Grant(grant) = stmt else { continue };
-        let roles = grant.role_ref_list().into_iter().flat_map(|list| list.role_refs());
+        let roles = match stmt {
+            Stmt::Grant(grant) => grant.role_ref_list(),
+            Stmt::AlterDefaultPrivileges(alter) => match alter.action() {
+                Some(AlterDefaultPrivilegesAction::GrantDefaultPrivileges(grant)) => grant.role_ref_list(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let roles = roles.into_iter().flat_map(|list| list.role_refs());
         let public = roles.filter(|role| role.syntax().text().to_string().trim().eq_ignore_ascii_case("public"));
         hits.extend(public.map(|role| {
             Hit::new(span(&role), "every role of the server gets this right, also those that come later")

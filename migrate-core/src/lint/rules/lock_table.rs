@@ -1,6 +1,6 @@
 //! `lock-table`: a migration locks a table by hand.
 
-use squawk_syntax::ast::Stmt;
+use squawk_syntax::ast::{AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::script::targets;
@@ -13,13 +13,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (span, stmt) in &parsed.statements {
         let Stmt::Lock(lock) = stmt else { continue };
-        let words = parsed.text.get(span.clone()).unwrap_or_default().to_ascii_lowercase();
-        // `IN … MODE`; without it the lock is the strongest.
-        let said = words.rsplit_once(" in ").and_then(|(_, mode)| mode.split(" mode").next()?.trim().parse().ok());
-        let mode = match lock.lock_mode_clause() {
-            Some(_) => said.unwrap_or(LockMode::AccessExclusive),
-            None => LockMode::AccessExclusive,
-        };
+        // Without one the lock is the strongest.
+        let said = lock.lock_mode_clause().and_then(|clause| clause.lock_mode());
+        let said = said.and_then(|mode| mode.syntax().text().to_string().trim().parse().ok());
+        let mode = said.unwrap_or(LockMode::AccessExclusive);
         let in_use = targets(stmt).iter().any(|target| subject.in_use(parsed, target));
         if in_use && mode >= LockMode::Share {
             let hit = Hit::new(span.clone(), format!("this lock blocks {} until the transaction ends", mode.blocks()))

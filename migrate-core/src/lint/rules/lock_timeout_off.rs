@@ -1,6 +1,6 @@
 //! `lock-timeout-off`: a migration would wait for a lock for ever, and everybody else behind it.
 
-use squawk_syntax::ast::{AstNode, Stmt};
+use squawk_syntax::ast::{AstNode, ResetTarget, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 
@@ -14,6 +14,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
             .help("remove it: the runner sets lock_timeout, and tries again")
     };
     let sets = |stmt: &Stmt| {
+        if let Stmt::Reset(reset) = stmt {
+            let text = reset.syntax().text().to_string().to_ascii_lowercase();
+            return text.contains("lock_timeout") || matches!(reset.reset_target(), Some(ResetTarget::All(_)));
+        }
         let Stmt::Set(set) = stmt else { return false };
         let text = set.syntax().text().to_string().to_ascii_lowercase();
         let value = text.split_once("lock_timeout").map(|(_, value)| value);

@@ -3,7 +3,7 @@
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::script::{span, targets};
+use crate::lint::script::{Target, relation, span, targets};
 
 pub(super) const RULE: Rule =
     rule("rewriting-alter", Class::Locks, Severity::Error, include_str!("../pages/rewriting-alter.md"), check);
@@ -12,7 +12,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         let Stmt::AlterTable(alter) = stmt else { continue };
-        if !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
+        if is_partitioned(subject, stmt) || !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
             continue;
         }
         for action in alter.actions() {
@@ -30,4 +30,14 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
         }
     }
     hits
+}
+
+/// A partitioned table stores nothing itself: what is said of it holds for partitions that come later.
+fn is_partitioned(subject: &Subject<'_>, stmt: &Stmt) -> bool {
+    targets(stmt).iter().any(|target| match (subject.before, target) {
+        (Some(before), Target::Relation(name)) => {
+            relation(before, name).is_some_and(|table| table.fact("partition key").is_some())
+        }
+        _ => false,
+    })
 }

@@ -32,6 +32,6 @@ fn open(options: &FuncOptionList) -> Option<Hit> {
     });
     (!sets_path).then(|| {
         Hit::new(definer, "it runs with the rights of its owner, and finds names on the search_path of its caller")
-            .help("add SET search_path = pg_catalog, and write names with their schema")
+            .help("add SET search_path = pg_catalog, pg_temp, and write names with their schema")
     })
 }

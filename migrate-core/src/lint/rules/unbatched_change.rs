@@ -19,7 +19,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
         targets(stmt).iter().any(|target| subject.in_use(parsed, target)).then(|| {
             Hit::new(span.clone(), format!("this {word} changes every row in one transaction"))
                 .note("it locks each row until it is done, and leaves as many dead ones behind")
-                .help("change some thousand rows at a time, in a migration without a transaction or in Rust")
+                .help("change some thousand rows at a time, in a migration without a transaction")
         })
     };
     parsed.statements.iter().filter_map(hit).collect()
