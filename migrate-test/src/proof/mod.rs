@@ -7,6 +7,7 @@
 
 mod bare;
 mod declared;
+mod filled;
 mod full;
 mod law;
 mod stage;
