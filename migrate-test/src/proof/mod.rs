@@ -26,7 +26,9 @@ use thiserror::Error;
 
 use crate::error::ServerError;
 
+pub(crate) use filled::{Filled, How};
 pub use law::{Law, Story, Verdict};
+pub(crate) use stage::{Ground, Stage};
 
 /// What to prove, and how hard to try.
 #[derive(Debug, Clone)]
