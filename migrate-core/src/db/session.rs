@@ -101,45 +101,12 @@ impl Session {
 
     /// The same, with the answers up to a failure.
     pub(crate) async fn attempt(&mut self, message: &str) -> (Vec<Answer>, Option<Failure>) {
-        let mut all: Vec<Answer> = Vec::new();
-        let mut answer = Answer::default();
-        let outcome = self.each(message, |part| match part {
-            Part::Row(columns, row) => {
-                if answer.columns.is_empty() {
-                    answer.columns.clone_from(columns);
-                }
-                answer.rows.push(row);
-            }
-            Part::End => all.push(std::mem::take(&mut answer)),
-        });
-        let failure = outcome.await.err();
-        (all, failure)
+        attempt(&mut self.connection, message).await
     }
 
     /// Sends one message and gives on what its statements answer, while the server goes on working.
-    pub(crate) async fn each(
-        &mut self,
-        message: &str,
-        mut take: impl FnMut(Part<'_>),
-    ) -> std::result::Result<(), Failure> {
-        let mut columns: Vec<Arc<str>> = Vec::new();
-        let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
-        while let Some(part) = answers.next().await {
-            match part? {
-                Either::Left(_) => {
-                    columns.clear();
-                    take(Part::End);
-                }
-                Either::Right(row) => {
-                    if columns.is_empty() {
-                        columns.extend(row.columns().iter().map(|column| Arc::from(column.name())));
-                    }
-                    let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
-                    take(Part::Row(&columns, (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?));
-                }
-            }
-        }
-        Ok(())
+    pub(crate) async fn each(&mut self, message: &str, take: impl FnMut(Part<'_>)) -> std::result::Result<(), Failure> {
+        each(&mut self.connection, message, take).await
     }
 
     /// Sends one message whose rows do not matter.
@@ -166,23 +133,26 @@ impl Session {
     }
 
     /// Runs `work` in a transaction that the driver knows of, so that a `begin` inside it is a
-    /// savepoint; where it ends well, `finish` is sent and all of it is committed.
+    /// savepoint; where it ends well, `finish` is sent and all of it is committed. Returns what
+    /// the statements of `finish` answered.
     pub(crate) async fn in_transaction<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<(), T>,
         finish: &str,
-    ) -> std::result::Result<std::result::Result<(), T>, Failure> {
+    ) -> std::result::Result<std::result::Result<Vec<Answer>, T>, Failure> {
         let mut transaction = self.connection.begin().await?;
-        let outcome = work(&mut transaction).await;
-        if outcome.is_ok() {
-            // The settings below deallocate what was prepared; the driver has to forget it first.
-            transaction.clear_cached_statements().await?;
-            sqlx::raw_sql(AssertSqlSafe(finish)).execute(&mut *transaction).await?;
-            transaction.commit().await?;
-        } else {
+        if let Err(why) = work(&mut transaction).await {
             transaction.rollback().await?;
+            return Ok(Err(why));
         }
-        Ok(outcome)
+        // The settings below deallocate what was prepared; the driver has to forget it first.
+        transaction.clear_cached_statements().await?;
+        let (answers, failure) = attempt(&mut transaction, finish).await;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        transaction.commit().await?;
+        Ok(Ok(answers))
     }
 
     /// Forgets what a failed migration left behind on this side, then sends `after`.
@@ -198,6 +168,49 @@ impl Session {
         // Nothing is lost when this fails: the server notices that the socket is closed.
         let _ = self.connection.close().await;
     }
+}
+
+/// Sends one message and returns what its statements answered, up to a failure.
+async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, Option<Failure>) {
+    let mut all: Vec<Answer> = Vec::new();
+    let mut answer = Answer::default();
+    let outcome = each(connection, message, |part| match part {
+        Part::Row(columns, row) => {
+            if answer.columns.is_empty() {
+                answer.columns.clone_from(columns);
+            }
+            answer.rows.push(row);
+        }
+        Part::End => all.push(std::mem::take(&mut answer)),
+    });
+    let failure = outcome.await.err();
+    (all, failure)
+}
+
+/// Sends one message and gives on what its statements answer, as it comes.
+async fn each(
+    connection: &mut PgConnection,
+    message: &str,
+    mut take: impl FnMut(Part<'_>),
+) -> std::result::Result<(), Failure> {
+    let mut columns: Vec<Arc<str>> = Vec::new();
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(connection);
+    while let Some(part) = answers.next().await {
+        match part? {
+            Either::Left(_) => {
+                columns.clear();
+                take(Part::End);
+            }
+            Either::Right(row) => {
+                if columns.is_empty() {
+                    columns.extend(row.columns().iter().map(|column| Arc::from(column.name())));
+                }
+                let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
+                take(Part::Row(&columns, (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What this row tells about the ledger, if it is not a row that a migration selects.

@@ -80,7 +80,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
             worker.in_transaction(work, &finish).await
         });
         match outcome.await {
-            Ok(Ok(())) => {
+            Ok(Ok(_)) => {
                 record_done(&mut run.report, run.options, step, begin.elapsed());
                 return Ok(());
             }

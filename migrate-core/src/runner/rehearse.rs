@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::code::{self, CodeMigrations};
+use super::code::CodeMigrations;
 use super::drive::Broken;
 use super::execute::needs_fresh_session;
 use super::explain::{self, At};
-use super::message::{Message, Settings, own_timeouts};
+use super::message::{Message, Settings};
+use super::paced::Paced;
 use super::plan::{Step, Work};
-use crate::db::{Answer, Database, Failure, PgConnection, Session};
+use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
@@ -21,9 +22,9 @@ use crate::source::{Body, Migration, Script};
 #[derive(Debug)]
 pub struct Rehearsal {
     database: Database,
-    code: CodeMigrations,
-    session: Session,
-    settings: Settings,
+    pub(super) code: CodeMigrations,
+    pub(super) session: Session,
+    pub(super) settings: Settings,
 }
 
 /// Which tables a script may have written to.
@@ -76,14 +77,13 @@ impl Rehearsal {
     /// [`ErrorKind::Plan`] for a migration that has no such direction.
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
         let step = step(migration, direction)?;
-        let outcome = match &step.work {
-            Work::Sql(script) if step.no_transaction() => self.stepwise(&step, script).await.map(|()| Touched::Unknown),
-            Work::Sql(script) => self.bundle(&[(&step, script)], LOCKED).await.map(touched),
-            Work::Code => self.code(&step, migration).await.map(|()| Touched::Unknown),
+        let script = match &step.work {
+            Work::Sql(script) if !step.no_transaction() => script,
+            _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
+        let outcome = self.bundle(&[(&step, script)], LOCKED).await.map(touched);
         if needs_fresh_session(&step) || outcome.is_err() {
-            let fresh = connect(&self.database).await?;
-            std::mem::replace(&mut self.session, fresh).close().await;
+            self.renew().await?;
         }
         outcome
     }
@@ -150,7 +150,7 @@ impl Rehearsal {
             .results(sql)
             .await
             .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the throw-away database"))?;
-        Ok(answers.into_iter().map(|a| (a.columns.iter().map(ToString::to_string).collect(), a.rows)).collect())
+        Ok(answers.into_iter().map(rows).collect())
     }
 
     /// Runs statements, some hundred to a transaction. Settings at their head hold for all of them.
@@ -184,8 +184,7 @@ impl Rehearsal {
     pub async fn check(&mut self, script: &Script) -> Result<Rows> {
         let (mut answers, failure) = self.session.attempt(script.text()).await;
         let Some(failure) = failure else {
-            let answer = answers.pop().unwrap_or_default();
-            return Ok((answer.columns.iter().map(ToString::to_string).collect(), answer.rows));
+            return Ok(rows(answers.pop().unwrap_or_default()));
         };
         let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
         let byte = position.and_then(|at| script.text().char_indices().nth(at.checked_sub(1)?)).map_or(0, |(at, _)| at);
@@ -226,33 +225,23 @@ impl Rehearsal {
         Err(explain::refused(steps[part].0, at, broken(failure)))
     }
 
-    /// Runs a script statement by statement, as one without a transaction runs.
-    async fn stepwise(&mut self, step: &Step, script: &Script) -> Result<()> {
-        let timeouts = own_timeouts(script, "").concat();
-        if !timeouts.is_empty() {
-            self.query(&timeouts).await?;
-        }
-        for (n, statement) in script.statements().iter().enumerate() {
-            let text = &script.text()[statement.span.clone()];
-            if let Err(failure) = self.session.send(text).await {
-                let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
-                let byte = position.and_then(|at| text.char_indices().nth(at.checked_sub(1)?)).map(|(byte, _)| byte);
-                let at = At { statement: n, byte: byte.map(|byte| byte + statement.span.start) };
-                return Err(explain::refused(step, at, broken(failure)));
+    /// Runs a migration statement by statement, as one without a transaction runs, or one in Rust.
+    async fn apart(&mut self, step: Step) -> Result<()> {
+        let mut paced = Paced::begin(self, step).await?;
+        while paced.next().is_some() {
+            if let Err(error) = paced.go("").await {
+                paced.end("").await?;
+                return Err(error);
             }
         }
-        self.query(&format!("BEGIN; {} COMMIT;", self.settings.isolate())).await.map(drop)
+        paced.end("").await.map(drop)
     }
 
-    async fn code(&mut self, step: &Step, migration: &Migration) -> Result<()> {
-        let Some(code) = self.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
-        let direction = step.direction;
-        let work = async |connection: &mut PgConnection| code::call(&*code, direction, connection).await;
-        match self.session.in_transaction(work, &self.settings.isolate()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(code::wrong(step, migration.path(), why)),
-            Err(failure) => Err(explain::refused(step, At { statement: usize::MAX, byte: None }, broken(failure))),
-        }
+    /// Goes on in a fresh session, because nobody knows what is left in the old one.
+    pub(super) async fn renew(&mut self) -> Result<()> {
+        let fresh = connect(&self.database).await?;
+        std::mem::replace(&mut self.session, fresh).close().await;
+        Ok(())
     }
 }
 
@@ -264,7 +253,7 @@ async fn connect(database: &Database) -> Result<Session> {
 }
 
 /// The step that a migration is in one direction.
-fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
+pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
     let work = match (migration.body(), direction) {
         (Body::Sql { up, .. }, Direction::Up) => Work::Sql(up.clone()),
         (Body::Sql { down: Some(down), .. }, Direction::Down) => Work::Sql(down.clone()),
@@ -279,8 +268,12 @@ fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
     Ok(Step { direction, version, name, work, migration: Some(migration.clone()), resume: None })
 }
 
-fn broken(failure: Failure) -> Broken {
+pub(super) fn broken(failure: Failure) -> Broken {
     Broken { failure, cancelled: false, blockers: Vec::new() }
+}
+
+pub(super) fn rows(answer: Answer) -> Rows {
+    (answer.columns.iter().map(ToString::to_string).collect(), answer.rows)
 }
 
 /// The tables in the answer before the last, which is that to COMMIT.

@@ -20,7 +20,7 @@ use crate::source::Script;
 use crate::sql::{Class, IndexName, Statement};
 
 /// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
-const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
+pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
 
 /// Runs a script statement by statement, from where it was left.
 pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<()> {

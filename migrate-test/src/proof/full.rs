@@ -7,11 +7,9 @@ use migrate_core::runner::Touched;
 use migrate_core::schema::Schema;
 use migrate_core::source::Migration;
 
+use super::filled::{Filled, How};
 use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
-use proptest::test_runner::TestRunner;
-
-use crate::generate::{self, Required};
 use crate::rows::{Loss, Rows};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
@@ -24,10 +22,7 @@ pub(super) struct Sight<'a> {
 
 /// A database with rows.
 pub(super) struct Full {
-    /// Where the rows come from.
-    runner: TestRunner,
-    ground: Ground,
-    rows: Rows,
+    filled: Filled,
     /// What the last cycle saw.
     pub(super) seen: Seen,
 }
@@ -63,46 +58,15 @@ impl Ways {
     }
 }
 
-/// What kind of rows are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct How {
-    /// Extreme values among them.
-    awkward: bool,
-    /// None that breaks a key or a check which the migration adds.
-    fitting: bool,
-}
-
-impl Default for How {
-    fn default() -> Self {
-        Self { awkward: true, fitting: false }
-    }
-}
-
-impl How {
-    /// What to try after a failure that may say more about the rows than about the migration: a
-    /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
-    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
-    fn after(self, sqlstate: &str) -> Option<Self> {
-        match sqlstate {
-            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
-            code if (code.starts_with("22") || code == "0A000") && self.awkward => {
-                Some(Self { awkward: false, ..self })
-            }
-            _ => None,
-        }
-    }
-}
-
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let ground = Ground::at(&prover.chain[..at], prover.code, true).await?;
-        let runner = super::runner(prover.proof.seed);
-        Ok(Self { runner, ground, rows: Rows::default(), seen: Seen::default() })
+        let filled = Filled::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
+        Ok(Self { filled, seen: Seen::default() })
     }
 
     /// Applies a migration that is not looked at; where rows are in its way, goes on without them.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, after: &Schema) -> Result<(), ProofError> {
-        match self.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
+        match self.filled.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
             Ok(touched) => self.read(after, &touched).await,
             Err(_) => self.anew(prover, at, None).await,
         }
@@ -127,14 +91,12 @@ impl Full {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
             how = plainer;
             let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
-            self.rows = Rows::default();
-            std::mem::replace(&mut self.ground, fresh).end().await?;
+            self.filled.replace(fresh).end().await?;
             outcome = self.attempt(&migration, sight, ways, how).await?;
         }
         proven.notes.append(&mut self.seen.notes);
         if let (Some(why), Ok(())) = (first, &outcome) {
-            let rows = if how.fitting { "rows that do not fit what it requires" } else { "extreme values" };
-            proven.notes.push(format!("it fails on {rows}, and not on others: {why}"));
+            proven.notes.push(how.note(&why));
         }
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
@@ -156,41 +118,13 @@ impl Full {
         how: How,
     ) -> Result<Result<(), Story>, ProofError> {
         self.seen = Seen::default();
-        if let Err(story) = self.fill(migration, sight, how).await? {
-            return Ok(Err(story));
+        match self.filled.fill(migration, sight.before, sight.after, how).await? {
+            Ok(notes) => self.seen.notes = notes,
+            Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
         }
-        let before = self.rows.clone();
+        let before = self.filled.rows.clone();
         self.seen.rows = before.count();
         self.around(migration, &before, sight, ways).await
-    }
-
-    /// Puts in the rows of the fixture, and rows into every table that has none.
-    async fn fill(
-        &mut self,
-        migration: &Migration,
-        sight: Sight<'_>,
-        how: How,
-    ) -> Result<Result<(), Story>, ProofError> {
-        let schema = sight.before;
-        self.read(schema, &Touched::Tables(Vec::new())).await?;
-        if let Some(script) = migration.fixture() {
-            match self.ground.rehearsal.fixture(migration, script).await {
-                Ok(touched) => self.read(schema, &touched).await?,
-                Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
-            }
-        }
-        let rehearsal = &mut self.ground.rehearsal;
-        let unfilled = if how.fitting {
-            let required = Required::put(rehearsal, schema, sight.after).await?;
-            let unfilled = generate::fill(rehearsal, &required.schema, &mut self.rows, &mut self.runner, how.awkward);
-            let unfilled = unfilled.await?;
-            required.remove(rehearsal).await?;
-            unfilled
-        } else {
-            generate::fill(rehearsal, schema, &mut self.rows, &mut self.runner, how.awkward).await?
-        };
-        self.seen.notes = unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)).collect();
-        Ok(Ok(()))
     }
 
     /// Up, down, up, with a look at the rows after each.
@@ -202,7 +136,7 @@ impl Full {
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
         let failed = |what: &str, error: &migrate_core::Error| Ok(Err(Story::error(what, error)));
-        match self.ground.rehearsal.run(migration, Direction::Up).await {
+        match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
             Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => {
                 let story = Story::error("it applies to empty tables, but not where there are rows", &error);
@@ -212,27 +146,27 @@ impl Full {
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
-        self.seen.changed = before.losses(&self.rows);
+        self.seen.changed = before.losses(&self.filled.rows);
         if ways == Ways::Up {
             return Ok(Ok(()));
         }
-        let kept = before.kept(&self.rows, &self.seen.changed);
-        match self.ground.rehearsal.run(migration, Direction::Down).await {
+        let kept = before.kept(&self.filled.rows, &self.seen.changed);
+        match self.filled.ground.rehearsal.run(migration, Direction::Down).await {
             Ok(touched) => self.read(sight.rolled, &touched).await?,
             Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
         }
-        self.seen.losses = before.losses(&self.rows);
+        self.seen.losses = before.losses(&self.filled.rows);
         if ways == Ways::UpDown {
             return Ok(Ok(()));
         }
-        match self.ground.rehearsal.run(migration, Direction::Up).await {
+        match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
             Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => return failed("with rows, it cannot be applied again after a rollback", &error),
         }
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
-        let again = kept.losses(&self.rows).into_iter().filter(|loss| !loss.came);
+        let again = kept.losses(&self.filled.rows).into_iter().filter(|loss| !loss.came);
         let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
         self.seen.losses.extend(new);
         Ok(Ok(()))
@@ -256,7 +190,7 @@ impl Full {
     /// Runs the check of the migration, and tells what it returned.
     async fn check(&mut self, migration: &Migration) -> Result<Option<Story>, ProofError> {
         let Some(script) = migration.verify() else { return Ok(None) };
-        match self.ground.rehearsal.check(script).await {
+        match self.filled.ground.rehearsal.check(script).await {
             Ok((_, rows)) if rows.is_empty() => Ok(None),
             Ok((columns, rows)) => {
                 let text = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".to_owned());
@@ -270,15 +204,13 @@ impl Full {
     }
 
     async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
-        self.rows.refresh(&mut self.ground.rehearsal, schema, touched).await?;
-        Ok(())
+        self.filled.read(schema, touched).await
     }
 
     /// Goes on with a fresh database behind this migration.
     async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: Option<&mut Proven>) -> Result<(), ProofError> {
         let fresh = Ground::at(&prover.chain[..=at], prover.code, false).await?;
-        self.rows = Rows::default();
-        let old = std::mem::replace(&mut self.ground, fresh);
+        let old = self.filled.replace(fresh);
         match proven {
             Some(proven) => prover.abandon(old, proven).await,
             None => old.end().await,
@@ -286,6 +218,6 @@ impl Full {
     }
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
-        self.ground.end().await
+        self.filled.ground.end().await
     }
 }

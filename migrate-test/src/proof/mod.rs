@@ -7,6 +7,7 @@
 
 mod bare;
 mod declared;
+mod filled;
 mod full;
 mod law;
 mod stage;
@@ -25,7 +26,9 @@ use thiserror::Error;
 
 use crate::error::ServerError;
 
+pub(crate) use filled::{Filled, How};
 pub use law::{Law, Story, Verdict};
+pub(crate) use stage::{Ground, Stage};
 
 /// What to prove, and how hard to try.
 #[derive(Debug, Clone)]

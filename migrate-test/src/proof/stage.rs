@@ -12,20 +12,20 @@ use super::ProofError;
 use crate::ephemeral::{TestDatabase, migrated};
 
 /// A database somewhere in the chain, and a session on it.
-pub(super) struct Ground {
+pub(crate) struct Ground {
     database: TestDatabase,
-    pub(super) rehearsal: Rehearsal,
+    pub(crate) rehearsal: Rehearsal,
 }
 
 /// The same with an eye on its schema.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     ground: Ground,
     watcher: Watcher,
 }
 
 impl Ground {
     /// A database at which the first migrations are applied.
-    pub(super) async fn at(
+    pub(crate) async fn at(
         prefix: &[Arc<Migration>],
         code: &CodeMigrations,
         remember: bool,
@@ -35,14 +35,19 @@ impl Ground {
         Ok(Self { database, rehearsal })
     }
 
+    /// Where it is, for another session on it.
+    pub(crate) fn address(&self) -> Database {
+        Database::from(self.database.options())
+    }
+
     /// Ends, and drops the database.
-    pub(super) async fn end(self) -> Result<(), ProofError> {
+    pub(crate) async fn end(self) -> Result<(), ProofError> {
         self.leave().await.drop_now().await?;
         Ok(())
     }
 
     /// Ends, and leaves the database to be looked at.
-    pub(super) async fn leave(self) -> TestDatabase {
+    pub(crate) async fn leave(self) -> TestDatabase {
         self.rehearsal.close().await;
         self.database
     }
@@ -50,23 +55,23 @@ impl Ground {
 
 impl Stage {
     /// A database at which the first migrations are applied.
-    pub(super) async fn at(
+    pub(crate) async fn at(
         prefix: &[Arc<Migration>],
         code: &CodeMigrations,
         remember: bool,
     ) -> Result<Self, ProofError> {
         let ground = Ground::at(prefix, code, remember).await?;
-        let watcher = Watcher::open(&Database::from(ground.database.options())).await?;
+        let watcher = Watcher::open(&ground.address()).await?;
         Ok(Self { ground, watcher })
     }
 
     /// The schema as it was at the last look.
-    pub(super) fn schema(&self) -> &Schema {
+    pub(crate) fn schema(&self) -> &Schema {
         self.watcher.schema()
     }
 
     /// Runs one migration, and tells what it did. Where it fails, what its transaction did is undone.
-    pub(super) async fn go(
+    pub(crate) async fn go(
         &mut self,
         migration: &Arc<Migration>,
         direction: Direction,
@@ -77,13 +82,13 @@ impl Stage {
     }
 
     /// Ends the watch.
-    pub(super) async fn leave(self) -> Ground {
+    pub(crate) async fn leave(self) -> Ground {
         self.watcher.close().await;
         self.ground
     }
 
     /// Ends, and drops the database.
-    pub(super) async fn end(self) -> Result<(), ProofError> {
+    pub(crate) async fn end(self) -> Result<(), ProofError> {
         self.leave().await.end().await
     }
 }

@@ -13,6 +13,7 @@ mod isolation;
 mod layouts;
 mod ledger;
 mod managed;
+mod observe;
 mod pooler;
 mod providers;
 mod rows;

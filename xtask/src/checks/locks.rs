@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use migrate_core::ErrorKind;
 use migrate_core::config::Policy;
 use migrate_core::finding::{Finding, Place, Severity};
 use migrate_core::ident::QualifiedName;
@@ -9,7 +10,6 @@ use migrate_core::ledger::Direction;
 use migrate_core::lock_mode::LockMode;
 use migrate_core::schema::{Id, Kind};
 use migrate_core::source::{Migration, Script};
-use migrate_core::{ErrorKind, MigrationSet};
 use migrate_test::observe::{Observation, Observed, observe};
 use migrate_test::proof::ProofError;
 
@@ -44,12 +44,17 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
         Some(name) => sizes::of(ground.context, name).await,
         None => Ok(BTreeMap::new()),
     };
-    let in_use = InUse { ground, released: ground.released_schema().await? };
+    let in_use = InUse { released: ground.released_schema().await? };
     let judge = Judge { policy, sizes: sizes.as_ref().ok(), in_use: &in_use, ground };
-    let mut findings: Vec<Finding> = all.iter().filter_map(|one| Some(judge.observation(one, set.get(&one.version)?))).flatten().collect();
+    let mut findings: Vec<Finding> =
+        all.iter().filter_map(|one| Some(judge.observation(one, set.get(&one.version)?))).flatten().collect();
     findings.extend(judge.environments());
-    let strongest = all.iter().flat_map(Observation::locks).filter(|lock| in_use.has(&lock.relation)).max_by_key(|lock| lock.mode);
-    let strongest = strongest.map_or_else(|| "no table in use".to_owned(), |lock| format!("at most {} on {}", lock.mode, plain(&lock.relation)));
+    let strongest =
+        all.iter().flat_map(Observation::locks).filter(|lock| in_use.has(&lock.relation)).max_by_key(|lock| lock.mode);
+    let strongest = strongest.map_or_else(
+        || "no table in use".to_owned(),
+        |lock| format!("at most {} on {}", lock.mode, plain(&lock.relation)),
+    );
     let sizes = sizes.err().map_or_else(String::new, |why| format!("; sizes not known: {why}"));
     let summary = format!("{} observed, {strongest}{sizes}", style::count(ground.new.len(), "new migration"));
     Ok((clock.done(summary, findings), all))
@@ -57,11 +62,13 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
 
 /// Puts what was observed into what is reported of each migration.
 pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Observation]) -> Result<()> {
-    let in_use = InUse { ground, released: ground.released_schema().await? };
+    let in_use = InUse { released: ground.released_schema().await? };
     for one in all {
         let Some(judged) = judged.iter_mut().find(|judged| judged.version == one.version) else { continue };
         let locks = one.locks().filter(|lock| in_use.has(&lock.relation));
-        let held = locks.max_by_key(|lock| (lock.mode, lock.held)).map(|lock| Held { mode: lock.mode, table: plain(&lock.relation) });
+        let held = locks
+            .max_by_key(|lock| (lock.mode, lock.held))
+            .map(|lock| Held { mode: lock.mode, table: plain(&lock.relation) });
         match one.direction {
             Direction::Down => judged.lock_down = held,
             Direction::Up => {
@@ -77,17 +84,21 @@ pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Obse
 }
 
 /// Which tables somebody uses: those that are released.
-struct InUse<'a> {
-    ground: &'a Ground<'a>,
+struct InUse {
     released: Option<std::sync::Arc<migrate_core::schema::Described>>,
 }
 
-impl InUse<'_> {
+impl InUse {
     fn has(&self, table: &QualifiedName) -> bool {
-        let _ = self.ground;
         let Some(released) = &self.released else { return true };
         [Kind::Table, Kind::View, Kind::MaterializedView, Kind::ForeignTable].into_iter().any(|kind| {
-            let id = Id { kind, schema: table.schema().into(), parent: "".into(), name: table.name().into(), signature: "".into() };
+            let id = Id {
+                kind,
+                schema: table.schema().into(),
+                parent: "".into(),
+                name: table.name().into(),
+                signature: "".into(),
+            };
             released.schema.get(&id).is_some()
         })
     }
@@ -97,7 +108,7 @@ struct Judge<'a> {
     policy: &'a Policy,
     /// How many rows tables have where they are used; `None` where it could not be asked.
     sizes: Option<&'a BTreeMap<QualifiedName, u64>>,
-    in_use: &'a InUse<'a>,
+    in_use: &'a InUse,
     ground: &'a Ground<'a>,
 }
 
@@ -121,7 +132,9 @@ impl Judge<'_> {
             findings.extend(statement.invalid.iter().map(|index| (statement, invalid(index))));
         }
         findings.extend(self.together(one));
-        let placed = findings.into_iter().map(|(statement, finding)| finding.at(place(script.map(|script| &**script), migration, statement)));
+        let placed = findings
+            .into_iter()
+            .map(|(statement, finding)| finding.at(place(script.map(|script| &**script), migration, statement)));
         placed.filter_map(|finding| self.weigh(finding, script.map(|script| &**script), one.direction)).collect()
     }
 
@@ -132,13 +145,17 @@ impl Judge<'_> {
             let known = self.sizes.and_then(|sizes| sizes.get(&one.table)).copied();
             let table = plain(&one.table);
             let finding = Finding::error("table-rewritten", format!("this writes {table} anew"));
-            let finding = finding.note("nobody can read or write the table meanwhile").help("add a new column, fill it in parts, and switch");
+            let finding = finding
+                .note("nobody can read or write the table meanwhile")
+                .help("add a new column, fill it in parts, and switch");
             match known {
                 Some(rows) if rows <= most => None,
                 Some(rows) => Some(finding.note(format!("it has about {rows} rows; [policy] allows {most}"))),
-                None => Some(Finding { severity: Severity::Warning, ..finding }
-                    .note(format!("[policy] allows {most} rows, and nobody knows how many it has"))
-                    .help("name an environment whose statistics say so: `sizes = \"production\"` in [policy]")),
+                None => Some(
+                    Finding { severity: Severity::Warning, ..finding }
+                        .note(format!("[policy] allows {most} rows, and nobody knows how many it has"))
+                        .help("name an environment whose statistics say so: `sizes = \"production\"` in [policy]"),
+                ),
             }
         })
     }
@@ -146,7 +163,10 @@ impl Judge<'_> {
     /// Several tables that nobody can read, all at once, until the end of one transaction.
     fn together<'a>(&self, one: &'a Observation) -> Option<(&'a Observed, Finding)> {
         let exclusive = one.statements.iter().flat_map(|statement| {
-            let strong = statement.locks.iter().filter(|lock| lock.mode == LockMode::AccessExclusive && self.in_use.has(&lock.relation));
+            let strong = statement
+                .locks
+                .iter()
+                .filter(|lock| lock.mode == LockMode::AccessExclusive && self.in_use.has(&lock.relation));
             strong.map(move |lock| (statement, lock))
         });
         // A lock that is given back when its statement ends is not held together with another one.
@@ -160,9 +180,12 @@ impl Judge<'_> {
         }
         let (second, _) = held.get(1)?;
         let names: Vec<String> = held.iter().map(|(_, table)| plain(table)).collect();
-        let finding = Finding::warning("tables-locked-together", format!("{} are locked against reads and writes in one transaction", names.join(", ")))
-            .note("each of them waits for the others, and whoever takes them in another order waits for ever")
-            .help("make a migration for each table");
+        let finding = Finding::warning(
+            "tables-locked-together",
+            format!("{} are locked against reads and writes in one transaction", names.join(", ")),
+        )
+        .note("each of them waits for the others, and whoever takes them in another order waits for ever")
+        .help("make a migration for each table");
         Some((second, finding))
     }
 
@@ -172,7 +195,10 @@ impl Judge<'_> {
             return Vec::new();
         }
         let config = &self.ground.context.config;
-        let endless = config.names().into_iter().filter(|name| config.environment(name).is_ok_and(|one| one.lock_timeout.is_zero()));
+        let endless = config
+            .names()
+            .into_iter()
+            .filter(|name| config.environment(name).is_ok_and(|one| one.lock_timeout.is_zero()));
         let place = config.path.as_ref().map(Place::file);
         endless
             .map(|name| {
@@ -192,7 +218,9 @@ impl Judge<'_> {
         let allowed = script.and_then(|script| script.directives().allow.iter().find(|(rule, _)| rule == finding.code));
         let weight = if direction == Direction::Down { weight.min(Severity::Warning) } else { weight };
         match allowed {
-            Some((_, reason)) => Some(Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}"))),
+            Some((_, reason)) => {
+                Some(Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")))
+            }
             None => {
                 let allow = format!("`-- migrate: allow {} REASON` says why it is safe here", finding.code);
                 Some(Finding { severity: weight, ..finding }.help(allow))
@@ -207,7 +235,9 @@ fn too_strong(lock: &migrate_test::observe::Lock) -> Finding {
         0 => "it is held until the statement ends".to_owned(),
         n => format!("it is held over {} behind it", style::count(n, "statement")),
     };
-    Finding::error("lock-too-strong", message).note(held).note("[policy] allows no lock as strong as that on a table that is in use")
+    Finding::error("lock-too-strong", message)
+        .note(held)
+        .note("[policy] allows no lock as strong as that on a table that is in use")
 }
 
 fn invalid(index: &QualifiedName) -> Finding {

@@ -11,7 +11,8 @@ const QUERY: &str = "SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigi
 
 /// Asks an environment; nothing is written. `Err` tells why it could not be asked.
 pub(super) async fn of(context: &Context<'_>, name: &str) -> Result<BTreeMap<QualifiedName, u64>, String> {
-    let why = |failure: crate::exit::Failure| failure.findings().first().map(|one| one.message.clone()).unwrap_or_default();
+    let why =
+        |failure: crate::exit::Failure| failure.findings().first().map(|one| one.message.clone()).unwrap_or_default();
     let database = context.other(name).and_then(|other| other.database()).map_err(why)?;
     let rows = database.ask("ask how large the tables are", QUERY).await.map_err(|error| why(error.into()))?;
     let row = |row: Vec<Option<String>>| {

@@ -171,3 +171,70 @@ fn a_database_that_went_another_way_is_noticed() {
     assert_eq!(codes(&said, "released"), ["released-differs"]);
     repository.0.end();
 }
+
+#[test]
+fn the_policy_judges_what_was_observed() {
+    let repository = Repository::branched();
+    let policy = "[policy]\nmax_lock = \"share update exclusive\"\nno_rewrite = 100\nlock_timeout = true\nsizes = \"staging\"\n\
+                  [environments.staging]\ndatabase = \"env:TEST_DATABASE_URL\"\n[environments.slow]\ndatabase = \"auto\"\nlock_timeout = \"0s\"\n";
+    repository.0.write("migrate.toml", policy);
+    let up = "ALTER TABLE shops ALTER COLUMN id TYPE integer;\nCREATE TABLE fresh (id bigint PRIMARY KEY);\nALTER TABLE fresh ADD COLUMN a text;\n";
+    repository.0.migration(3, "shrink", up, "DROP TABLE fresh;\nALTER TABLE shops ALTER COLUMN id TYPE bigint;\n");
+    let index = "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY shops_name ON shops (name);\n";
+    let drop = "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY shops_name;\n";
+    repository.0.migration(4, "index", index, drop);
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    let json = said.json();
+    let locks = json["checks"].as_array().unwrap().iter().find(|one| one["name"] == "locks").unwrap().clone();
+    let found: Vec<String> = locks["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {} {}", one["severity"].as_str().unwrap(), one["code"].as_str().unwrap(), one["line"]))
+        .collect();
+    let expected = [
+        "error lock-too-strong 1",
+        "warning table-rewritten 1",
+        "warning lock-too-strong 2",
+        "warning table-rewritten 2",
+        "error lock-timeout-missing null",
+    ];
+    assert_eq!(found, expected, "{locks}");
+    let migrations = json["migrations"].as_array().unwrap();
+    assert_eq!(migrations[0]["lock"]["mode"], "access exclusive", "{json}");
+    assert_eq!(migrations[0]["rewritten"][0], "public.shops", "{json}");
+    assert_eq!(migrations[1]["lock"]["mode"], "share update exclusive", "{json}");
+    // Where the environment says that the table is small, it may be written anew; the lock can be allowed.
+    repository.0.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
+    repository.0.query("INSERT INTO shops SELECT generate_series(1, 50); ANALYZE shops");
+    repository.0.migration(
+        3,
+        "shrink",
+        &format!("-- migrate: allow lock-too-strong at night\n{up}"),
+        "DROP TABLE fresh;\nALTER TABLE shops ALTER COLUMN id TYPE bigint;\n",
+    );
+    let small = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(codes(&small, "locks"), ["lock-too-strong", "lock-too-strong", "lock-timeout-missing"], "{small:?}");
+    let all = small.json();
+    let first =
+        all["checks"].as_array().unwrap().iter().find(|one| one["name"] == "locks").unwrap()["findings"][0].clone();
+    assert_eq!(first["severity"], "note", "{first}");
+    repository.0.query("INSERT INTO shops SELECT generate_series(51, 200); ANALYZE shops");
+    let large = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert!(codes(&large, "locks").contains(&"table-rewritten".to_owned()), "{large:?}");
+    repository.0.end();
+}
+
+#[test]
+fn tables_that_are_locked_together_are_told() {
+    let repository = Repository::new();
+    repository.0.migration(3, "people", "CREATE TABLE people (id bigint PRIMARY KEY);\n", "DROP TABLE people;\n");
+    repository.commit("people");
+    repository.git(&["checkout", "--quiet", "-b", "topic"]);
+    let up = "ALTER TABLE shops ADD COLUMN a text;\nALTER TABLE people ADD COLUMN a text;\n";
+    repository.0.migration(4, "both", up, "ALTER TABLE people DROP COLUMN a;\nALTER TABLE shops DROP COLUMN a;\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]).ok();
+    assert_eq!(codes(&said, "locks"), ["tables-locked-together", "tables-locked-together"], "both ways: {said:?}");
+    repository.0.end();
+}

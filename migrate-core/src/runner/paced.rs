@@ -1,0 +1,292 @@
+//! A migration statement by statement, with time between two of them to look at the server.
+//!
+//! The settings, transactions and refusals are those of a run. Only the messages are smaller: one for
+//! each statement instead of one for many migrations. What is looked at is left to the caller.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::code;
+use super::execute::needs_fresh_session;
+use super::explain::{self, At};
+use super::message::own_timeouts;
+use super::plan::{Step, Work};
+use super::rehearse::{Rehearsal, Rows, broken, rows, step};
+use super::stepwise::OURSELVES;
+use crate::db::{Answer, Failure, PgConnection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Direction;
+use crate::source::{Migration, Script};
+use crate::sql::{Class, Statement};
+
+/// A migration that has begun, and waits before each of its statements.
+///
+/// It has to be led to its end: one that is dropped before leaves its transaction and its settings
+/// in the session of the [`Rehearsal`], which is of no use then.
+#[derive(Debug)]
+pub struct Paced<'a> {
+    rehearsal: &'a mut Rehearsal,
+    step: Step,
+    /// Which statement is next, from 0.
+    at: usize,
+    stage: Stage,
+}
+
+/// Where a migration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// In a transaction that stays open until the end.
+    Inside,
+    /// Between two statements that are committed on their own.
+    Outside,
+    /// A statement was refused, and nothing is open.
+    Failed,
+}
+
+/// What came of a statement.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// How long it took, as seen from here: with the way to the server and back, without the look.
+    pub elapsed: Duration,
+    /// What each statement of the look answered.
+    pub seen: Vec<Rows>,
+}
+
+/// What a look is asked with: as the role that logged in, with settings of its own. The names
+/// in `pg_temp` come last, where no temporary table can stand in front of a catalog.
+const EYES: [&str; 4] = [
+    OURSELVES,
+    "SET LOCAL search_path TO pg_catalog, pg_temp;",
+    "SET LOCAL statement_timeout TO 0;",
+    "SET LOCAL lock_timeout TO 0;",
+];
+
+/// A look inside of the migration's transaction. What it sets and locks is undone with the savepoint.
+const INSIDE: (&str, &str) =
+    ("SAVEPOINT roundtrip_look;", "ROLLBACK TO SAVEPOINT roundtrip_look; RELEASE SAVEPOINT roundtrip_look;");
+/// A look in a transaction of its own.
+const OUTSIDE: (&str, &str) = ("BEGIN;", "ROLLBACK;");
+
+impl Rehearsal {
+    /// Begins a migration that runs statement by statement.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] for a migration that has no such direction, [`ErrorKind::Statement`]
+    /// when the server refuses its timeouts.
+    pub async fn pace(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Paced<'_>> {
+        Paced::begin(self, step(migration, direction)?).await
+    }
+
+    /// Sends a look: queries as the role that logged in, in a transaction that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with what the server said.
+    pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
+        let (answers, failure) = self.session.attempt(&around(OUTSIDE, sql)).await;
+        match failure {
+            None => Ok(seen(answers, OUTSIDE)),
+            Some(failure) => {
+                // Where this fails too the session is gone, and the next message says so.
+                let _ = self.session.send("ROLLBACK").await;
+                Err(blind(failure))
+            }
+        }
+    }
+}
+
+impl<'a> Paced<'a> {
+    pub(super) async fn begin(rehearsal: &'a mut Rehearsal, step: Step) -> Result<Self> {
+        let (head, stage) = match &step.work {
+            Work::Sql(script) if step.no_transaction() => (own_timeouts(script, "").concat(), Stage::Outside),
+            Work::Sql(script) => (format!("BEGIN; {}", own_timeouts(script, "LOCAL ").concat()), Stage::Inside),
+            Work::Code => (String::new(), Stage::Outside),
+        };
+        if !head.is_empty() {
+            rehearsal.query(&head).await?;
+        }
+        Ok(Self { rehearsal, step, at: 0, stage })
+    }
+
+    /// The statement that is next; `None` behind the last one, and behind one that was refused.
+    ///
+    /// A migration written in Rust is one statement without text.
+    pub fn next(&self) -> Option<Statement> {
+        match &self.step.work {
+            _ if self.stage == Stage::Failed => None,
+            Work::Sql(script) => script.statements().get(self.at).cloned(),
+            Work::Code => (self.at == 0).then_some(Statement { span: 0..0, class: Class::Plain }),
+        }
+    }
+
+    /// Whether its statements share one transaction.
+    pub fn is_transaction(&self) -> bool {
+        !self.step.no_transaction()
+    }
+
+    /// Runs the next statement, then sends `look` where its transaction is still open: all of its
+    /// locks are there to be seen. Behind a statement that cannot run in a transaction, and one
+    /// that was refused, only [`Paced::look`] can ask. An empty look asks nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed. It is rolled back then.
+    pub async fn go(&mut self, look: &str) -> Result<Pace> {
+        let Some(statement) = self.next() else { return Ok(Pace::default()) };
+        let outcome = match self.step.work.clone() {
+            Work::Sql(script) => self.statement(&script, &statement, look).await,
+            Work::Code => self.function(look).await,
+        };
+        match &outcome {
+            Ok(_) => self.at += 1,
+            Err(_) => self.abandon().await,
+        }
+        outcome
+    }
+
+    /// Looks again: in the transaction, if one is open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with what the server said.
+    pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
+        match self.stage {
+            _ if sql.is_empty() => Ok(Vec::new()),
+            Stage::Inside => self.inside(sql).await,
+            Stage::Outside | Stage::Failed => self.rehearsal.look(sql).await,
+        }
+    }
+
+    /// Ends it: fires what was deferred, looks for the last time, and commits; gives the session
+    /// back as it was. Where a statement was refused, it only does the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] when a constraint that was deferred is violated.
+    pub async fn end(mut self, look: &str) -> Result<Pace> {
+        let outcome = self.finish(look).await;
+        if outcome.is_err() {
+            self.abandon().await;
+        }
+        if self.stage == Stage::Failed || needs_fresh_session(&self.step) {
+            self.rehearsal.renew().await?;
+        }
+        outcome
+    }
+
+    /// Runs a statement; one that is committed on its own and may share a transaction has one of its own.
+    async fn statement(&mut self, script: &Script, statement: &Statement, look: &str) -> Result<Pace> {
+        let own = self.stage == Stage::Outside && statement.class == Class::Plain;
+        let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
+        let begin = Instant::now();
+        let sent = self.rehearsal.session.send(&format!("{head}{}", &script.text()[statement.span.clone()])).await;
+        let mut elapsed = begin.elapsed();
+        if let Err(failure) = sent {
+            let text = &script.text()[statement.span.clone()];
+            let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
+            let behind = position.and_then(|at| at.checked_sub(head.len() + 1));
+            let byte = behind.and_then(|at| text.char_indices().nth(at)).map(|(byte, _)| byte + statement.span.start);
+            return Err(self.refused(At { statement: self.at, byte }, failure));
+        }
+        let seen = match own || self.stage == Stage::Inside {
+            true if !look.is_empty() => self.inside(look).await?,
+            _ => Vec::new(),
+        };
+        let begin = Instant::now();
+        if !tail.is_empty()
+            && let Err(failure) = self.rehearsal.session.send(tail).await
+        {
+            return Err(self.refused(At { statement: self.at, byte: None }, failure));
+        }
+        elapsed += begin.elapsed();
+        Ok(Pace { elapsed, seen })
+    }
+
+    /// Runs a migration written in Rust: its function, the look, and the end of its transaction.
+    async fn function(&mut self, look: &str) -> Result<Pace> {
+        let Self { rehearsal, step, .. } = self;
+        let Some(code) = rehearsal.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
+        let (direction, mut elapsed) = (step.direction, Duration::ZERO);
+        let work = async |connection: &mut PgConnection| {
+            let begin = Instant::now();
+            let outcome = code::call(&*code, direction, connection).await;
+            elapsed = begin.elapsed();
+            outcome
+        };
+        let asked = if look.is_empty() { String::new() } else { around(INSIDE, look) };
+        let finish = format!("{asked} {}", rehearsal.settings.isolate());
+        match rehearsal.session.in_transaction(work, &finish).await {
+            Ok(Ok(_)) if look.is_empty() => Ok(Pace { elapsed, seen: Vec::new() }),
+            Ok(Ok(mut answers)) => {
+                let ours = rehearsal.settings.isolate().matches(';').count();
+                answers.truncate(answers.len().saturating_sub(ours));
+                Ok(Pace { elapsed, seen: seen(answers, INSIDE) })
+            }
+            Ok(Err(why)) => {
+                let path = step.migration.as_ref().map(|migration| migration.path().to_owned()).unwrap_or_default();
+                Err(code::wrong(step, &path, why))
+            }
+            Err(failure) => Err(self.refused(At { statement: usize::MAX, byte: None }, failure)),
+        }
+    }
+
+    async fn finish(&mut self, look: &str) -> Result<Pace> {
+        let isolate = self.rehearsal.settings.isolate();
+        let mut pace = Pace::default();
+        let (first, last) = match self.stage {
+            Stage::Inside => ("SET CONSTRAINTS ALL IMMEDIATE", format!("{isolate} COMMIT;")),
+            Stage::Outside if self.step.no_transaction() => ("", format!("BEGIN; {isolate} COMMIT;")),
+            // A migration written in Rust ends with its function.
+            Stage::Outside | Stage::Failed => return Ok(pace),
+        };
+        for message in [first, &last] {
+            if message.is_empty() {
+                continue;
+            }
+            let begin = Instant::now();
+            if let Err(failure) = self.rehearsal.session.send(message).await {
+                return Err(self.refused(At { statement: usize::MAX, byte: None }, failure));
+            }
+            pace.elapsed += begin.elapsed();
+            if message == first && !look.is_empty() {
+                pace.seen = self.inside(look).await?;
+            }
+        }
+        Ok(pace)
+    }
+
+    async fn inside(&mut self, look: &str) -> Result<Vec<Rows>> {
+        let (answers, failure) = self.rehearsal.session.attempt(&around(INSIDE, look)).await;
+        failure.map_or_else(|| Ok(seen(answers, INSIDE)), |failure| Err(blind(failure)))
+    }
+
+    /// Leaves a transaction that failed.
+    async fn abandon(&mut self) {
+        self.stage = Stage::Failed;
+        // Where this fails too the session is gone, and the next one is a fresh one.
+        let _ = self.rehearsal.session.send("ROLLBACK").await;
+    }
+
+    fn refused(&self, at: At, failure: Failure) -> Error {
+        explain::refused(&self.step, at, broken(failure))
+    }
+}
+
+/// The message of a look.
+fn around((head, tail): (&str, &str), look: &str) -> String {
+    // The line break ends a comment that the look ends with.
+    format!("{head} {} {look}\n; {tail}", EYES.concat())
+}
+
+/// What the look answered, without the answers to what stands around it.
+fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
+    let count = |text: &str| text.matches(';').count();
+    answers.truncate(answers.len().saturating_sub(count(tail)));
+    answers.drain(..(count(head) + count(&EYES.concat())).min(answers.len()));
+    answers.into_iter().map(rows).collect()
+}
+
+fn blind(failure: Failure) -> Error {
+    failure.explain(ErrorKind::Statement, "look", "look at the throw-away database")
+}

@@ -1,0 +1,128 @@
+//! What the server tells when it is looked at, as plain values: relations, locks, indexes.
+//! What follows from two looks is left to the tally.
+
+use std::collections::BTreeMap;
+
+use migrate_core::ident::QualifiedName;
+use migrate_core::lock_mode::LockMode;
+use migrate_core::runner::{Rehearsal, Rows};
+
+/// The number of an object in the catalogs.
+pub(super) type Oid = u32;
+
+/// Asks in the migration's own transaction what it has locked.
+pub(super) const LOCKED: &str = concat!(include_str!("locked.sql"), ";\n", include_str!("invalid.sql"));
+/// Asks the same about all relations, where no lock is held any more.
+pub(super) const RELATIONS: &str = concat!(include_str!("relations.sql"), ";\n", include_str!("invalid.sql"));
+
+/// The relations that are there before a migration.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) relations: BTreeMap<Oid, Relation>,
+    pub(super) look: Look,
+}
+
+/// A relation that is there before a migration, under the name that it has then.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    pub(super) name: QualifiedName,
+    /// As in `pg_class.relkind`.
+    pub(super) kind: char,
+    /// The table that an index, or the sequence of a column, belongs to.
+    pub(super) of: Option<Oid>,
+}
+
+/// One look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Look {
+    /// The strongest lock on each relation.
+    pub(super) locks: BTreeMap<Oid, LockMode>,
+    pub(super) stored: BTreeMap<Oid, Stored>,
+    /// The indexes that cannot be used.
+    pub(super) invalid: BTreeMap<Oid, QualifiedName>,
+}
+
+/// What tells that the rows of a relation were written anew, or read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Its present name, as SQL.
+    pub(super) name: String,
+    /// The number of its file; another one after a rewrite. `None` where it has no file.
+    pub(super) file: Option<String>,
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// How many rows, or entries of an index, were read since the server began to count.
+    pub(super) reads: u64,
+}
+
+impl World {
+    /// Looks at what is there.
+    pub(super) async fn read(rehearsal: &mut Rehearsal) -> migrate_core::Result<Self> {
+        let answers = rehearsal.look(RELATIONS).await?;
+        let relations = answers.first().into_iter().flat_map(|(_, rows)| rows).filter_map(|row| relation(row));
+        Ok(Self { relations: relations.collect(), look: Look::of_relations(&answers) })
+    }
+
+    /// The relation that a lock is told of: for an index or a sequence its table.
+    pub(super) fn told(&self, oid: Oid) -> Option<Oid> {
+        let relation = self.relations.get(&oid)?;
+        match relation.of {
+            Some(table) => self.relations.contains_key(&table).then_some(table),
+            // An index that belongs to nothing that we know is one of the server's own.
+            None => (!matches!(relation.kind, 'i' | 'I')).then_some(oid),
+        }
+    }
+
+    /// The tables and materialized views, also partitioned ones.
+    pub(super) fn tables(&self) -> impl Iterator<Item = Oid> {
+        self.relations.iter().filter(|(_, one)| matches!(one.kind, 'r' | 'p' | 'm')).map(|(oid, _)| *oid)
+    }
+}
+
+impl Look {
+    /// Reads the answers to [`LOCKED`].
+    pub(super) fn of_locked(answers: &[Rows]) -> Self {
+        let locks = rows(answers, 0).filter_map(|row| {
+            let modes = row.get(1)?.as_deref()?.split(',').filter_map(|mode| mode.parse().ok());
+            Some((oid(row, 0)?, modes.max()?))
+        });
+        Self { locks: locks.collect(), stored: stored(answers, 2), invalid: invalid(answers) }
+    }
+
+    /// Reads the answers to [`RELATIONS`].
+    pub(super) fn of_relations(answers: &[Rows]) -> Self {
+        Self { locks: BTreeMap::new(), stored: stored(answers, 5), invalid: invalid(answers) }
+    }
+}
+
+fn rows(answers: &[Rows], at: usize) -> impl Iterator<Item = &Vec<Option<String>>> {
+    answers.get(at).into_iter().flat_map(|(_, rows)| rows)
+}
+
+fn oid(row: &[Option<String>], at: usize) -> Option<Oid> {
+    row.get(at)?.as_deref()?.parse().ok()
+}
+
+fn relation(row: &[Option<String>]) -> Option<(Oid, Relation)> {
+    let text = |at: usize| row.get(at).cloned().flatten();
+    let name = QualifiedName::new(text(2)?, text(3)?);
+    Some((oid(row, 0)?, Relation { name, kind: text(1)?.chars().next()?, of: oid(row, 4) }))
+}
+
+/// What stands in four columns from `from` on.
+fn stored(answers: &[Rows], from: usize) -> BTreeMap<Oid, Stored> {
+    let one = |row: &Vec<Option<String>>| {
+        let text = |at: usize| row.get(from + at).cloned().flatten();
+        let number = |at: usize| text(at).and_then(|number| number.parse().ok()).unwrap_or_default();
+        Some((oid(row, 0)?, Stored { name: text(0)?, file: text(1), size: number(2), reads: number(3) }))
+    };
+    rows(answers, 0).filter_map(one).collect()
+}
+
+fn invalid(answers: &[Rows]) -> BTreeMap<Oid, QualifiedName> {
+    let one = |row: &Vec<Option<String>>| {
+        let text = |at: usize| row.get(at).cloned().flatten();
+        Some((oid(row, 0)?, QualifiedName::new(text(1)?, text(2)?)))
+    };
+    rows(answers, 1).filter_map(one).collect()
+}

@@ -1,0 +1,259 @@
+//! One migration in one direction: its statements one after the other, each with a look.
+//! What stands before and behind it is left to the walk.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use migrate_core::ledger::Direction;
+use migrate_core::runner::{Pace, Paced};
+use migrate_core::source::{Migration, Script};
+use migrate_core::sql::{Class, Statement};
+use migrate_core::{Error, ErrorKind};
+
+use super::Observation;
+use super::look::{LOCKED, Look, RELATIONS, World};
+use super::probe::{Probe, Sight};
+use super::tally::{Moved, Tally};
+use crate::proof::{Ground, ProofError};
+
+/// How a statement is observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In its transaction, which is still open.
+    Inside,
+    /// It is held up from outside.
+    HeldUp,
+    /// It takes no lock.
+    Not,
+}
+
+/// Whether statements that cannot run in a transaction are held up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nerve {
+    /// They are.
+    HoldUp,
+    /// They are let alone, because their own timeouts do not suffer it.
+    LetAlone,
+}
+
+/// A script that is being observed.
+struct Observer<'a> {
+    paced: Paced<'a>,
+    script: Option<Arc<Script>>,
+    tally: Tally,
+    probe: Option<Probe>,
+}
+
+/// What is told of a statement whose locks went before they could be seen.
+const GONE: &str = "it failed, and what it had locked was let go with its transaction";
+const LET_ALONE: &str = "it cannot run in a transaction, and its timeouts are too short to hold it up";
+
+/// Runs a migration and tells what was observed.
+///
+/// # Errors
+///
+/// [`ProofError`] when the server is gone, or the migration has no such direction. One that fails is no error.
+pub(super) async fn observe(
+    ground: &mut Ground,
+    migration: &Arc<Migration>,
+    direction: Direction,
+    nerve: Nerve,
+) -> Result<Observation, ProofError> {
+    let mut observer = Observer::begin(ground, migration, direction, nerve).await?;
+    let failed = observer.run().await?;
+    let (tally, failed) = observer.end(failed).await?;
+    let (statements, elapsed) = tally.finish();
+    Ok(Observation { statements, failed, elapsed, ..Observation::new(migration, direction) })
+}
+
+impl<'a> Observer<'a> {
+    async fn begin(
+        ground: &'a mut Ground,
+        migration: &Arc<Migration>,
+        direction: Direction,
+        nerve: Nerve,
+    ) -> Result<Self, ProofError> {
+        let script = match direction {
+            Direction::Up => migration.up_script(),
+            Direction::Down => migration.down_script(),
+        };
+        let tally = Tally::of(World::read(&mut ground.rehearsal).await?);
+        let is_held_up = |script: &&Arc<Script>| {
+            let mut statements = script.statements().iter();
+            script.directives().no_transaction && statements.any(|one| way(script, one, false) == Way::HeldUp)
+        };
+        let probe = match script.filter(is_held_up) {
+            Some(_) if nerve == Nerve::HoldUp => Some(Probe::open(&ground.address(), &mut ground.rehearsal).await?),
+            _ => None,
+        };
+        let paced = ground.rehearsal.pace(migration, direction).await?;
+        Ok(Self { paced, script: script.cloned(), tally, probe })
+    }
+
+    /// Ends the transaction, and tells why it failed, if it did.
+    async fn end(self, failed: Option<Error>) -> Result<(Tally, Option<Error>), ProofError> {
+        let Self { paced, mut tally, probe, .. } = self;
+        if let Some(probe) = probe {
+            probe.close().await;
+        }
+        if failed.is_some() {
+            paced.end("").await?;
+            return Ok((tally, failed));
+        }
+        match paced.end(LOCKED).await {
+            Ok(pace) => {
+                // What was deferred belongs to no statement more than to the last one.
+                if !pace.seen.is_empty() {
+                    let look = Look::of_locked(&pace.seen);
+                    tally.locks(&look.locks);
+                    tally.look(&look);
+                }
+                tally.commit(pace.elapsed);
+                Ok((tally, None))
+            }
+            Err(error) => Ok((tally, Some(of_migration(error)?))),
+        }
+    }
+
+    /// Runs the statements up to the end, or to one that fails.
+    async fn run(&mut self) -> Result<Option<Error>, ProofError> {
+        while let Some(statement) = self.paced.next() {
+            let way = match &self.script {
+                Some(script) => way(script, &statement, self.paced.is_transaction()),
+                None => Way::Inside,
+            };
+            let Self { paced, script, tally, probe } = self;
+            let mut go = async |look: &str| {
+                let begin = Instant::now();
+                (paced.go(look).await, begin.elapsed())
+            };
+            let ((outcome, elapsed), sight) = match (way, probe) {
+                (Way::HeldUp, Some(probe)) => {
+                    let text = text(script.as_deref(), &statement);
+                    let (went, sight) = probe.watch(tally.world(), text, statement.class, go("")).await?;
+                    (went, Some(sight))
+                }
+                (Way::Inside, _) => (go(LOCKED).await, None),
+                _ => (go("").await, None),
+            };
+            match outcome {
+                Ok(pace) => self.seen(&statement, way, &pace, sight).await?,
+                Err(error) => {
+                    let error = of_migration(error)?;
+                    self.failed(&statement, way, elapsed, sight).await?;
+                    return Ok(Some(error));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what was seen of a statement.
+    async fn seen(
+        &mut self,
+        statement: &Statement,
+        way: Way,
+        pace: &Pace,
+        sight: Option<Sight>,
+    ) -> Result<(), ProofError> {
+        let held_up = sight.as_ref().map_or(Duration::ZERO, |sight| sight.held_up);
+        self.tally.statement(statement.span.clone(), pace.elapsed.saturating_sub(held_up));
+        let look = match way {
+            Way::Not => return Ok(()),
+            Way::Inside => Look::of_locked(&pace.seen),
+            Way::HeldUp => Look::of_relations(&self.paced.look(RELATIONS).await?),
+        };
+        match (sight, way) {
+            (Some(sight), _) => {
+                self.tally.locks(&sight.locks);
+                let why = sight.why(&self.tally);
+                self.tally.unseen(why);
+            }
+            (None, Way::HeldUp) => self.tally.unseen(Some(LET_ALONE.to_owned())),
+            (None, _) => self.tally.locks(&look.locks),
+        }
+        let moved = self.tally.look(&look);
+        self.count(statement, &moved).await?;
+        if !self.paced.is_transaction() {
+            self.tally.commit(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Takes what is left of a statement that failed.
+    async fn failed(
+        &mut self,
+        statement: &Statement,
+        way: Way,
+        elapsed: Duration,
+        sight: Option<Sight>,
+    ) -> Result<(), ProofError> {
+        let held_up = sight.as_ref().map_or(Duration::ZERO, |sight| sight.held_up);
+        self.tally.statement(statement.span.clone(), elapsed.saturating_sub(held_up));
+        let why = match (&sight, way) {
+            (Some(sight), _) => {
+                self.tally.locks(&sight.locks);
+                sight.why(&self.tally)
+            }
+            (None, Way::HeldUp) => Some(LET_ALONE.to_owned()),
+            (None, _) => Some(GONE.to_owned()),
+        };
+        self.tally.unseen(why);
+        let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
+        self.tally.invalid(&look.invalid);
+        Ok(())
+    }
+
+    /// Counts the rows of tables that have another file than before.
+    async fn count(&mut self, statement: &Statement, moved: &[Moved]) -> Result<(), ProofError> {
+        // Of an empty table that is emptied the file alone would say that it was written anew.
+        let empties = self.script.as_ref().is_some_and(|script| words(script, statement)[0] == "truncate");
+        let moved: Vec<&Moved> = moved.iter().filter(|moved| moved.was_filled || !empties).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let count = |moved: &&Moved| format!("SELECT count(*) FROM ONLY {};", moved.name);
+        let counts: String = moved.iter().map(count).collect();
+        let mut answers = self.paced.look(&format!("{counts}{RELATIONS}")).await?;
+        let behind = answers.split_off(moved.len().min(answers.len()));
+        for (moved, (_, rows)) in moved.into_iter().zip(answers) {
+            let rows = rows.into_iter().flatten().next().flatten().and_then(|count| count.parse().ok());
+            self.tally.moved(moved, rows.unwrap_or_default());
+        }
+        self.tally.counted(Look::of_relations(&behind).stored);
+        Ok(())
+    }
+}
+
+/// How a statement is observed.
+fn way(script: &Script, statement: &Statement, in_transaction: bool) -> Way {
+    let [first, second] = words(script, statement);
+    match statement.class {
+        // Some settings have to come first in their transaction, and a look before them is in their way.
+        _ if in_transaction && first == "set" && second != "constraints" => Way::Not,
+        _ if in_transaction => Way::Inside,
+        Class::Plain => Way::Inside,
+        Class::Session => Way::Not,
+        _ => Way::HeldUp,
+    }
+}
+
+/// What a statement says; nothing for a migration written in Rust.
+fn text<'a>(script: Option<&'a Script>, statement: &Statement) -> &'a str {
+    script.map_or("", |script| &script.text()[statement.span.clone()])
+}
+
+/// The first two words of a statement.
+fn words(script: &Script, statement: &Statement) -> [String; 2] {
+    let words = text(Some(script), statement).split(|c: char| !c.is_alphanumeric() && c != '_');
+    let mut words = words.filter(|word| !word.is_empty());
+    [words.next(), words.next()].map(|word| word.unwrap_or_default().to_ascii_lowercase())
+}
+
+/// The error of a migration; one of the server or of our own looks ends the observation.
+fn of_migration(error: Error) -> Result<Error, ProofError> {
+    match error.kind() {
+        ErrorKind::Statement | ErrorKind::Code if error.findings().iter().all(|one| one.code != "look") => Ok(error),
+        _ => Err(error.into()),
+    }
+}

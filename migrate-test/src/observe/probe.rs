@@ -1,0 +1,175 @@
+//! What a statement locks that cannot run in a transaction: its locks are gone when it returns, so it is
+//! held up on every table, and says what it waits for before it is let through.
+//!
+//! One session stands in the way, another one watches.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use migrate_core::lock_mode::LockMode;
+use migrate_core::runner::Rehearsal;
+use migrate_core::sql::Class;
+use migrate_core::{CodeMigrations, Database, Result};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::bar::{Bar, Gap, Seen};
+use super::look::{Oid, World};
+use super::tally::Tally;
+use crate::proof::ProofError;
+
+/// Two sessions that look at a third one.
+#[derive(Debug)]
+pub(super) struct Probe {
+    bar: Bar,
+    eyes: Rehearsal,
+    /// What tells whether the third one waits, and for what.
+    question: String,
+}
+
+/// What was seen of one statement.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    /// The strongest lock on each relation that it had or asked for.
+    pub(super) locks: Seen,
+    /// How long it waited for nothing but us.
+    pub(super) held_up: Duration,
+    /// Where it may have passed unseen.
+    gap: Gap,
+    /// Why it was not watched to its end.
+    blind: Option<String>,
+}
+
+/// How often it is looked at: at first, and when it has been running for long.
+const OFTEN: Duration = Duration::from_millis(1);
+const SELDOM: Duration = Duration::from_millis(20);
+/// After this time nothing stands in the way any more, whatever was seen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Probe {
+    /// Connects twice more, to look at the session of `worker`.
+    pub(super) async fn open(address: &Database, worker: &mut Rehearsal) -> std::result::Result<Self, ProofError> {
+        let eyes = async {
+            let mut eyes = Rehearsal::open(address.clone(), CodeMigrations::none()).await?;
+            eyes.query("SET search_path TO pg_catalog, pg_temp").await?;
+            Ok(eyes)
+        };
+        let (bar, eyes) = tokio::try_join!(Bar::open(address), eyes)?;
+        let (_, rows) = worker.query("SELECT pg_catalog.pg_backend_pid()").await?;
+        let pid = rows.into_iter().flatten().next().flatten().unwrap_or_default();
+        let question = format!(
+            "SELECT l.granted, l.mode, CASE WHEN l.locktype = 'relation' THEN l.relation END FROM pg_locks l \
+             WHERE l.pid = {pid} AND (l.locktype = 'relation' OR NOT l.granted)"
+        );
+        Ok(Self { bar, eyes, question })
+    }
+
+    /// Watches a statement while it runs. Where the watching fails, that is told and the statement runs on.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when the way cannot be cleared, so that nothing may follow.
+    pub(super) async fn watch<T>(
+        &mut self,
+        world: &World,
+        text: &str,
+        class: Class,
+        work: impl Future<Output = T>,
+    ) -> std::result::Result<(T, Sight), ProofError> {
+        // VACUUM would like the strongest lock at its end, and tries for seconds while somebody reads. What
+        // is like it asks for nothing that is stronger than this to do its work.
+        let enough = match class {
+            Class::Maintenance => LockMode::ShareUpdateExclusive,
+            _ => LockMode::AccessExclusive,
+        };
+        let mut sight = Sight::default();
+        match self.bar.stand(world, text, enough).await {
+            Ok(open) => sight.gap.tables = open,
+            Err(error) => sight.blind = Some(error.to_string()),
+        }
+        let tables: BTreeSet<Oid> = world.tables().collect();
+        let done = Notify::new();
+        let work = async {
+            let outcome = work.await;
+            done.notify_one();
+            outcome
+        };
+        let (outcome, followed) = tokio::join!(work, self.follow(&tables, &mut sight, &done));
+        if let Err(error) = followed {
+            sight.blind = Some(error.to_string());
+        }
+        self.bar.leave().await?;
+        Ok((outcome, sight))
+    }
+
+    pub(super) async fn close(self) {
+        tokio::join!(self.bar.close(), self.eyes.close());
+    }
+
+    /// Looks until the statement is done; where anything fails nothing stands in its way any more.
+    async fn follow(&mut self, tables: &BTreeSet<Oid>, sight: &mut Sight, done: &Notify) -> Result<()> {
+        let outcome = self.look_on(tables, sight, done).await;
+        if outcome.is_err() {
+            self.bar.leave().await?;
+        }
+        outcome
+    }
+
+    async fn look_on(&mut self, tables: &BTreeSet<Oid>, sight: &mut Sight, done: &Notify) -> Result<()> {
+        let begin = Instant::now();
+        let mut free = begin;
+        let mut stands = sight.blind.is_none();
+        loop {
+            let (_, rows) = self.eyes.query(&self.question).await?;
+            let waits = sight.see(tables, &rows);
+            if stands && begin.elapsed() > PATIENCE {
+                stands = false;
+                self.bar.leave().await?;
+                sight.blind = Some(format!("it ran for more than {} s", PATIENCE.as_secs()));
+            } else if stands && let Some(table) = waits {
+                sight.held_up += free.elapsed();
+                let gap = self.bar.pass(table, &sight.locks).await?;
+                sight.gap.tables.extend(gap.tables);
+                sight.gap.stronger |= gap.stronger;
+            }
+            free = Instant::now();
+            let pause = (begin.elapsed() / 20).clamp(OFTEN, SELDOM);
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = done.notified() => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Sight {
+    /// Takes what a statement has and asks for. Where it waits, `Some` with the table, if it is one.
+    fn see(&mut self, tables: &BTreeSet<Oid>, rows: &[Vec<Option<String>>]) -> Option<Option<Oid>> {
+        let mut waits = None;
+        for row in rows {
+            let text = |at: usize| row.get(at).and_then(Option::as_deref);
+            let oid = text(2).and_then(|oid| oid.parse().ok()).filter(|oid| tables.contains(oid));
+            if text(0) == Some("f") {
+                waits = Some(oid);
+            }
+            if let (Some(oid), Some(mode)) = (oid, text(1).and_then(|mode| mode.parse().ok())) {
+                let strongest = self.locks.entry(oid).or_insert(mode);
+                *strongest = (*strongest).max(mode);
+            }
+        }
+        waits
+    }
+
+    /// Why locks may be missing.
+    pub(super) fn why(&self, tally: &Tally) -> Option<String> {
+        if let Some(why) = &self.blind {
+            return Some(format!("it was not watched to its end: {why}"));
+        }
+        let passed: BTreeSet<Oid> =
+            self.gap.tables.iter().filter(|oid| !self.locks.contains_key(oid)).copied().collect();
+        if !passed.is_empty() {
+            return Some(format!("it may have locked unseen {}", tally.names(&passed)));
+        }
+        self.gap.stronger.then(|| "it may have asked unseen for stronger locks".to_owned())
+    }
+}

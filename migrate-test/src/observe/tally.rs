@@ -1,0 +1,174 @@
+//! From one look to the next: which locks came and went, what was written anew, read, left invalid.
+//! A pure value; asking the server is left to others.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use migrate_core::ident::QualifiedName;
+use migrate_core::lock_mode::LockMode;
+
+use super::look::{Look, Oid, Stored, World};
+use super::{Lock, Observed, Rewritten, Scanned};
+
+/// The statements of one script, as far as they are observed.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    world: World,
+    statements: Vec<Observed>,
+    /// The locks that are held, each with its place in `statements`.
+    held: Vec<Held>,
+    /// The indexes that were left invalid, and by which statement.
+    invalid: BTreeMap<Oid, (usize, QualifiedName)>,
+    ended: Duration,
+}
+
+/// A lock that is held.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    oid: Oid,
+    mode: LockMode,
+    statement: usize,
+    lock: usize,
+}
+
+/// A table that has another file than before: written anew, or emptied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) oid: Oid,
+    /// Its present name, as SQL.
+    pub(super) name: String,
+    /// Whether there was something in it.
+    pub(super) was_filled: bool,
+}
+
+impl Tally {
+    pub(super) fn of(world: World) -> Self {
+        Self { world, ..Self::default() }
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Begins with a statement: what was held is held over it.
+    pub(super) fn statement(&mut self, span: Range<usize>, elapsed: Duration) {
+        for held in &self.held {
+            let lock = &mut self.statements[held.statement].locks[held.lock];
+            lock.held += elapsed;
+            lock.statements += 1;
+        }
+        self.statements.push(Observed { span, elapsed, ..Observed::default() });
+    }
+
+    /// What is held now; whatever is new came with the last statement. Statements that were only held up
+    /// come with what they asked for.
+    pub(super) fn locks(&mut self, locks: &BTreeMap<Oid, LockMode>) {
+        let Some(statement) = self.statements.len().checked_sub(1) else { return };
+        let mut now: BTreeMap<Oid, LockMode> = BTreeMap::new();
+        for (oid, mode) in locks {
+            if let Some(oid) = self.world.told(*oid) {
+                let strongest = now.entry(oid).or_insert(*mode);
+                *strongest = (*strongest).max(*mode);
+            }
+        }
+        // What a savepoint took with it is not held any more.
+        self.held.retain(|held| now.get(&held.oid).is_some_and(|mode| *mode >= held.mode));
+        let is_held = |oid: Oid, mode: LockMode| self.held.iter().any(|held| held.oid == oid && held.mode >= mode);
+        let mut new: Vec<(Oid, LockMode)> = now.into_iter().filter(|(oid, mode)| !is_held(*oid, *mode)).collect();
+        let name = |oid: Oid| self.world.relations.get(&oid).map(|relation| relation.name.clone());
+        new.sort_by_key(|(oid, mode)| (Reverse(*mode), name(*oid).map(|name| name.to_string())));
+        let held = self.statements[statement].elapsed;
+        for (oid, mode) in new {
+            let Some(relation) = name(oid) else { continue };
+            let locks = &mut self.statements[statement].locks;
+            self.held.push(Held { oid, mode, statement, lock: locks.len() });
+            locks.push(Lock { relation, mode, held, statements: 0 });
+        }
+    }
+
+    /// What the last statement read and left invalid; returns the tables that have another file than before.
+    pub(super) fn look(&mut self, look: &Look) -> Vec<Moved> {
+        let Some(at) = self.statements.len().checked_sub(1) else { return Vec::new() };
+        let (mut moved, mut read) = (Vec::new(), BTreeMap::<Oid, u64>::new());
+        for (oid, now) in &look.stored {
+            let Some(before) = self.world.look.stored.insert(*oid, now.clone()) else { continue };
+            let kind = self.world.relations.get(oid).map_or(' ', |relation| relation.kind);
+            // What is read of an index alone is read of its table all the same.
+            if let ('r' | 'm' | 'i', Some(table)) = (kind, self.world.told(*oid)) {
+                *read.entry(table).or_default() += now.reads.saturating_sub(before.reads);
+            }
+            if matches!(kind, 'r' | 'm') && now.file.is_some() && now.file != before.file {
+                moved.push(Moved { oid: *oid, name: now.name.clone(), was_filled: before.size > 0 });
+            }
+        }
+        for (oid, rows) in read.into_iter().filter(|(_, rows)| *rows > 0) {
+            let relation = self.world.relations.get(&oid);
+            self.statements[at].scanned.extend(relation.map(|one| Scanned { table: one.name.clone(), rows }));
+        }
+        self.statements[at].scanned.sort_by_key(|scanned| scanned.table.to_string());
+        self.invalid(&look.invalid);
+        moved
+    }
+
+    /// The indexes that are invalid now.
+    pub(super) fn invalid(&mut self, now: &BTreeMap<Oid, QualifiedName>) {
+        self.invalid.retain(|oid, _| now.contains_key(oid));
+        let statement = self.statements.len().saturating_sub(1);
+        for (oid, name) in now.iter().filter(|(oid, _)| !self.world.look.invalid.contains_key(oid)) {
+            self.invalid.entry(*oid).or_insert_with(|| (statement, name.clone()));
+        }
+    }
+
+    /// A table that has another file has so many rows now.
+    ///
+    /// One that is empty now, and was not, was emptied: TRUNCATE gives a table a new file too.
+    pub(super) fn moved(&mut self, moved: &Moved, rows: u64) {
+        if let (Some(last), Some(relation)) = (self.statements.last_mut(), self.world.relations.get(&moved.oid))
+            && (rows > 0 || !moved.was_filled)
+        {
+            last.rewritten.push(Rewritten { table: relation.name.clone(), rows });
+        }
+    }
+
+    /// Goes on from here, after rows were counted, which is reading too.
+    pub(super) fn counted(&mut self, stored: BTreeMap<Oid, Stored>) {
+        self.world.look.stored.extend(stored);
+    }
+
+    /// Why locks of the last statement may be missing.
+    pub(super) fn unseen(&mut self, why: Option<String>) {
+        if let Some(last) = self.statements.last_mut() {
+            last.unseen = why;
+        }
+    }
+
+    /// The transaction is over; its end took so long.
+    pub(super) fn commit(&mut self, elapsed: Duration) {
+        for held in std::mem::take(&mut self.held) {
+            self.statements[held.statement].locks[held.lock].held += elapsed;
+        }
+        self.ended += elapsed;
+    }
+
+    /// All statements, and how long they took together.
+    pub(super) fn finish(mut self) -> (Vec<Observed>, Duration) {
+        for (statement, name) in self.invalid.into_values() {
+            if let Some(observed) = self.statements.get_mut(statement) {
+                observed.invalid.push(name);
+            }
+        }
+        let elapsed = self.statements.iter().map(|statement| statement.elapsed).sum::<Duration>() + self.ended;
+        (self.statements, elapsed)
+    }
+
+    /// The names of relations.
+    pub(super) fn names(&self, oids: &BTreeSet<Oid>) -> String {
+        let names = oids.iter().filter_map(|oid| self.world.relations.get(oid));
+        names
+            .map(|relation| format!("{}.{}", relation.name.schema(), relation.name.name()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}

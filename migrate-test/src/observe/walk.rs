@@ -1,0 +1,191 @@
+//! Up the chain, with a stop at each migration that is to be observed: rows, up, down, up again.
+//! What happens at a stop is left to the observation of one migration.
+
+use std::sync::Arc;
+
+use migrate_core::ledger::Direction;
+use migrate_core::schema::{Schema, Watcher};
+use migrate_core::source::{Body, Migration};
+use migrate_core::{CodeMigrations, Error};
+
+use super::Observation;
+use super::one::{Nerve, observe};
+use crate::proof::{Filled, Ground, How, ProofError, Stage};
+use crate::rows::Rows;
+
+/// A database on its way up the chain.
+struct Walk<'a> {
+    chain: &'a [Arc<Migration>],
+    code: &'a CodeMigrations,
+    filled: Filled,
+    watcher: Watcher,
+}
+
+/// What is tried at a stop.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    how: How,
+    nerve: Nerve,
+}
+
+/// Observes the chosen migrations, which are in the order of the chain.
+pub(super) async fn along(
+    chain: &[Arc<Migration>],
+    code: &CodeMigrations,
+    chosen: &[usize],
+    seed: u64,
+) -> Result<Vec<Observation>, ProofError> {
+    let (Some(first), Some(last)) = (chosen.first().copied(), chosen.last().copied()) else { return Ok(Vec::new()) };
+    let filled = Filled::at(&chain[..first], code, seed).await?;
+    let watcher = Watcher::open(&filled.ground.address()).await?;
+    let mut walk = Walk { chain, code, filled, watcher };
+    let mut seen = Vec::new();
+    for at in first..=last {
+        let goes_on = match chosen.contains(&at) {
+            true => walk.stop(at, at == last, &mut seen).await?,
+            false => walk.climb(at).await.map(|()| true)?,
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    walk.watcher.close().await;
+    walk.filled.ground.end().await?;
+    Ok(seen)
+}
+
+impl Walk<'_> {
+    /// Applies a migration that is not observed; where rows are in its way, goes on without them.
+    async fn climb(&mut self, at: usize) -> Result<(), ProofError> {
+        match self.filled.ground.rehearsal.run(&self.chain[at], Direction::Up).await {
+            Ok(_) => Ok(()),
+            Err(_) => self.anew(at + 1, false).await,
+        }
+    }
+
+    /// Observes a migration up and down, and applies it for the next one. `false` where it cannot be.
+    async fn stop(&mut self, at: usize, is_last: bool, seen: &mut Vec<Observation>) -> Result<bool, ProofError> {
+        let migration = &self.chain[at];
+        let up = self.up(at).await?;
+        let applies = up.failed.is_none();
+        seen.push(up);
+        if !applies {
+            // The next ones are observed if it applies at least where there are no rows.
+            return Ok(!is_last && self.anew(at + 1, false).await.is_ok());
+        }
+        if matches!(migration.body(), Body::Sql { down: None, .. }) {
+            return Ok(true);
+        }
+        let down = self.down(at).await?;
+        let goes_back = down.failed.is_none();
+        seen.push(down);
+        match goes_back {
+            _ if is_last => {}
+            true => self.climb(at).await?,
+            false => self.anew(at + 1, false).await?,
+        }
+        Ok(true)
+    }
+
+    /// Observes a migration on its way up, on plainer rows where the first ones are in its way.
+    async fn up(&mut self, at: usize) -> Result<Observation, ProofError> {
+        let migration = &self.chain[at];
+        let mut attempt = Attempt { how: How::default(), nerve: Nerve::HoldUp };
+        let (mut required, mut first) = (None, None::<String>);
+        loop {
+            let mut seen = match self.fill(at, attempt.how, required.as_ref()).await? {
+                Ok(notes) => {
+                    let seen = observe(&mut self.filled.ground, migration, Direction::Up, attempt.nerve).await?;
+                    Observation { notes, ..seen }
+                }
+                Err(error) => Observation { failed: Some(error), ..Observation::new(migration, Direction::Up) },
+            };
+            let Some(error) = &seen.failed else {
+                seen.notes.extend(first.map(|why| attempt.how.note(&why)));
+                return Ok(seen);
+            };
+            let why = error.findings().first().map(ToString::to_string);
+            let Some(next) = attempt.after(&seen, migration) else { return Ok(seen) };
+            if next.how.fitting && required.is_none() {
+                required = self.after(at).await?;
+                // Without it nobody knows what would fit.
+                if required.is_none() {
+                    return Ok(seen);
+                }
+            }
+            if next.nerve == attempt.nerve {
+                first = first.or(why);
+            }
+            attempt = next;
+            self.anew(at, true).await?;
+        }
+    }
+
+    /// Observes its way down; rows are there already.
+    async fn down(&mut self, at: usize) -> Result<Observation, ProofError> {
+        let migration = &self.chain[at];
+        let attempt = Attempt { how: How::default(), nerve: Nerve::HoldUp };
+        let seen = observe(&mut self.filled.ground, migration, Direction::Down, attempt.nerve).await?;
+        match attempt.after(&seen, migration) {
+            Some(next) if next.nerve == Nerve::LetAlone => {
+                self.anew(at, true).await?;
+                let is_filled = self.fill(at, next.how, None).await?.is_ok();
+                if !is_filled || self.filled.ground.rehearsal.run(migration, Direction::Up).await.is_err() {
+                    return Ok(seen);
+                }
+                observe(&mut self.filled.ground, migration, Direction::Down, next.nerve).await
+            }
+            _ => Ok(seen),
+        }
+    }
+
+    /// Puts rows into the tables, which fit the schema that the migration makes where it is given. Returns
+    /// what is worth knowing, or why its fixture does not run.
+    async fn fill(
+        &mut self,
+        at: usize,
+        how: How,
+        required: Option<&Schema>,
+    ) -> Result<Result<Vec<String>, Error>, ProofError> {
+        self.watcher.look().await?;
+        let before = self.watcher.schema();
+        // What the migrations before did to the rows was not followed.
+        self.filled.rows = Rows::default();
+        self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await
+    }
+
+    /// The schema that a migration makes where no rows are in its way.
+    async fn after(&self, at: usize) -> Result<Option<Schema>, ProofError> {
+        let mut stage = Stage::at(&self.chain[..at], self.code, true).await?;
+        let outcome = stage.go(&self.chain[at], Direction::Up).await?;
+        let schema = outcome.is_ok().then(|| stage.schema().clone());
+        stage.end().await?;
+        Ok(schema)
+    }
+
+    /// Goes on with a fresh database at which so many migrations are applied.
+    async fn anew(&mut self, count: usize, remember: bool) -> Result<(), ProofError> {
+        let fresh = Ground::at(&self.chain[..count], self.code, remember).await?;
+        let watcher = Watcher::open(&fresh.address()).await?;
+        std::mem::replace(&mut self.watcher, watcher).close().await;
+        self.filled.replace(fresh).end().await
+    }
+}
+
+impl Attempt {
+    /// What to try after a failure that may say more about the attempt than about the migration.
+    fn after(self, seen: &Observation, migration: &Migration) -> Option<Self> {
+        let code = seen.failed.as_ref()?.sqlstate().unwrap_or_default();
+        let script = match seen.direction {
+            Direction::Up => migration.up_script(),
+            Direction::Down => migration.down_script(),
+        };
+        let was_held_up =
+            self.nerve == Nerve::HoldUp && script.is_some_and(|script| script.directives().no_transaction);
+        match code {
+            // A lock, or the statement, took longer than its own timeout allows; or a deadlock was found.
+            "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self }),
+            _ => self.how.after(code).map(|how| Self { how, ..self }),
+        }
+    }
+}
