@@ -98,7 +98,7 @@ fn show(output: &Output, entry: &Entry) {
                     _ => "",
                 };
                 if !words.is_empty() {
-                    output.line(paint(DIM, words).to_string());
+                    output.line(paint(DIM, words));
                 }
             }
             Some(_) => fenced = false,

@@ -81,10 +81,7 @@ fn an_edited_migration_is_refused_with_since_when_and_the_ways_out() {
     repository.0.write(&up, "ALTER TABLE shops ADD COLUMN name varchar;\n");
     let uncommitted = repository.check();
     assert_eq!(uncommitted.code, 3, "{uncommitted:?}");
-    says(
-        &uncommitted,
-        &[MODIFIED, "main has it since", "(Ada, ", "the change is not committed yet", &format!("git checkout")],
-    );
+    says(&uncommitted, &[MODIFIED, "main has it since", "(Ada, ", "the change is not committed yet", "git checkout"]);
     says(&uncommitted, &[&format!("{up}:1:1"), "another text on main", "`cargo xtask new NAME`"]);
     repository.commit("edit it");
     let id = repository.git(&["rev-parse", "--short", "HEAD"]);
