@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod commands;
+mod explain;
 mod fixtures;
 mod interruption;
 mod lint;
