@@ -71,6 +71,15 @@ pub(crate) fn snake_case(name: &str) -> Result<String> {
 }
 
 pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed("file-unwritable", format!("{} cannot be written: {error}", path.display()))
-        .help("check the permissions of the folder")
+    use std::io::ErrorKind::{AlreadyExists, NotFound, PermissionDenied, StorageFull};
+    let failure = Failure::failed("file-unwritable", format!("{} cannot be written: {error}", path.display()));
+    match error.kind() {
+        AlreadyExists => {
+            failure.help("it is there already, and nothing is overwritten: remove it, or take another name")
+        }
+        NotFound => failure.help("make the folder first"),
+        PermissionDenied => failure.help("check the permissions of the folder"),
+        StorageFull => failure.help("make room on the disk"),
+        _ => failure.help("check the folder, and the room on its disk"),
+    }
 }

@@ -185,7 +185,8 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
             None if is_elsewhere(name) => None,
             None => {
                 let finding = Finding::error("allow-unknown", format!("there is no rule {name}")).at(place(name));
-                Some(match suggest::nearest(name, rules().map(|rule| rule.code)) {
+                let known = rules().map(|rule| rule.code).chain(ELSEWHERE);
+                Some(match suggest::nearest(name, known) {
                     Some(near) => finding.help(format!("did you mean {near}?")),
                     None => finding.help("`cargo xtask explain` lists the rules"),
                 })
@@ -196,7 +197,8 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
 }
 
 /// What other checks than those of this module judge, and what can be allowed there.
-pub const ELSEWHERE: [&str; 6] = [
+pub const ELSEWHERE: [&str; 7] = [
+    "down-edited",
     "lock-too-strong",
     "table-rewritten",
     "tables-locked-together",

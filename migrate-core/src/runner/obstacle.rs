@@ -138,7 +138,7 @@ pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding
             .note(format!("it began at {at} by {by}; {done} of its statements are done"));
     let finding = match &unfinished.failed {
         Some((statement, why)) => finding.note(format!("statement {statement} failed: {why}")),
-        None => finding.note("its script is not what it was when it began"),
+        None => finding.note("no statement of it failed: it was interrupted, or cannot go on by itself"),
     };
     let finding = match set.get(version) {
         Some(migration) => finding.at(Place::file(migration.path())),

@@ -149,7 +149,7 @@ impl Rehearsal {
             .session
             .results(sql)
             .await
-            .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the throw-away database"))?;
+            .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the database"))?;
         Ok(answers.into_iter().map(rows).collect())
     }
 

@@ -84,7 +84,7 @@ pub async fn baseline_with(mut source: Described, data: &[TableData]) -> Result<
         return finish(shadow, &nothing, &source, up, roles, left_out).await;
     }
     let finding = migrate_core::finding::Finding::error("baseline", format!("{TRIES} objects cannot be made here"))
-        .help("use a server with the same extensions: --database names it");
+        .help("use a throw-away server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
     Err(migrate_core::Error::new(migrate_core::ErrorKind::Statement, finding).into())
 }
 

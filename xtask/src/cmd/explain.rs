@@ -49,7 +49,7 @@ pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Resu
 
 fn find(code: &str) -> Result<Entry> {
     explain::find(code).map_err(|near| {
-        let failure = Failure::usage("no-code", format!("there is no code {code}"));
+        let failure = Failure::usage("unknown-code", format!("there is no code {code}"));
         match near {
             Some(near) => failure.help(format!("did you mean {near}?")),
             None => failure.help("`cargo xtask explain` lists them"),

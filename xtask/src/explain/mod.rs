@@ -1,7 +1,7 @@
 //! What every code means: what was found, why it matters, and how it is mended.
 //!
 //! Rules for SQL bring their pages along. All other codes have their texts here, by theme, in Markdown: a heading with the
-//! code, a line with the claim, and the rest. Terminal, JSON and docs/RULES.md are made of the same texts.
+//! code, a line with the claim, and the rest. Terminal, JSON and docs/CODES.md are made of the same texts.
 
 use migrate_core::finding::Severity;
 use migrate_core::lint::{self, Class};

@@ -2,6 +2,7 @@
 
 mod ci;
 mod commands;
+mod explain;
 mod fixtures;
 mod interruption;
 mod lint;
