@@ -45,6 +45,9 @@ pub mod runner;
 
 // What teams do with it.
 #[cfg(feature = "lint")]
+pub mod effect;
+pub mod evidence;
+#[cfg(feature = "lint")]
 pub mod lint;
 
 pub use db::{Database, PgConnection};

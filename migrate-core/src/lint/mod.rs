@@ -8,7 +8,7 @@
 mod harmless;
 mod page;
 mod rules;
-mod script;
+pub(crate) mod script;
 mod squawk;
 
 use std::collections::BTreeSet;

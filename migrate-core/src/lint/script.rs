@@ -30,7 +30,7 @@ pub struct Named {
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// A table, a view, or what is used like one.
     Relation(Named),
     /// An index, which is in the way where its table is in use.
@@ -65,7 +65,7 @@ impl<'a> Parsed<'a> {
 }
 
 /// The bytes of a node, without the space and the comments before it.
-pub(super) fn span(node: &impl AstNode) -> Range<usize> {
+pub(crate) fn span(node: &impl AstNode) -> Range<usize> {
     let node = node.syntax();
     let first = node.children_with_tokens().find(|child| !child.kind().is_trivia());
     let start = first.map_or(node.text_range().start(), |child| child.text_range().start());
@@ -73,7 +73,7 @@ pub(super) fn span(node: &impl AstNode) -> Range<usize> {
 }
 
 /// The name that a node is.
-pub(super) fn named(node: &impl AstNode) -> Option<Named> {
+pub(crate) fn named(node: &impl AstNode) -> Option<Named> {
     Named::parse(&node.syntax().text().to_string())
 }
 
@@ -87,7 +87,7 @@ impl Named {
         }
     }
 
-    fn is(&self, object: &Object) -> bool {
+    pub(crate) fn is(&self, object: &Object) -> bool {
         *object.id.name == *self.name && self.schema.as_ref().is_none_or(|schema| *object.id.schema == **schema)
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn relation<'a>(at: &'a Described, name: &Named) -> Option<&'a Object
 }
 
 /// What a statement is about; nothing, where it is about nothing that could be there already.
-pub(super) fn targets(stmt: &Stmt) -> Vec<Target> {
+pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
     fn all<N: AstNode>(nodes: impl Iterator<Item = N>, make: fn(Named) -> Target) -> Vec<Target> {
         nodes.filter_map(|node| named(&node)).map(make).collect()
     }

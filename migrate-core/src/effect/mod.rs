@@ -1,0 +1,217 @@
+//! What a script does to what is there, read from its text: what it only adds, what it takes away, which locks it wants.
+//!
+//! It is a look ahead for people who decide, not a proof: what a `DO` block or a function does is not in the text of a
+//! migration, and is told as unknown. The text names things; [`resolve`] finds them in a schema.
+
+mod lock;
+mod resolve;
+
+use squawk_syntax::SourceFile;
+use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
+
+use crate::lint::Named;
+use crate::lint::script::{Target, named, targets};
+use crate::source::Script;
+
+pub use lock::Wanted;
+pub use resolve::{Loss, resolve};
+
+/// What a script does, as far as its text says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// What it takes away, in the order of its statements.
+    pub taken: Vec<Taken>,
+    /// The locks on tables that it wants, each the strongest.
+    pub locks: Vec<Wanted>,
+    /// Statements whose doing is not in the text: `DO`, `CALL`, functions that are called.
+    pub unknown: Vec<String>,
+    /// Whether it changes or removes something that was there, beyond what it adds.
+    pub changes: bool,
+}
+
+/// Something that a script takes away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// A table with its rows; with CASCADE whatever stands on it.
+    Table(Named),
+    /// A column with its values.
+    Column(Named, String),
+    /// All objects of a schema.
+    Schema(Named),
+    /// Rows of a table, by the word that removes them.
+    Rows(Named, &'static str),
+    /// Values of columns of a table, which get others; no column means that they are not in the text.
+    Values(Named, Vec<String>),
+}
+
+impl Effects {
+    /// Reads a script.
+    pub fn of(script: &Script) -> Self {
+        Self::read(script.text())
+    }
+
+    fn read(text: &str) -> Self {
+        let mut effects = Self::default();
+        for stmt in SourceFile::parse(text).tree().stmts() {
+            effects.take(&stmt);
+        }
+        effects
+    }
+
+    /// Whether all that it does is to add: then what runs without it runs with it as well.
+    pub fn is_additive(&self) -> bool {
+        !self.changes && self.unknown.is_empty()
+    }
+
+    fn take(&mut self, stmt: &Stmt) {
+        for wanted in lock::wanted(stmt) {
+            match self.locks.iter_mut().find(|known| known.table == wanted.table) {
+                Some(known) => known.mode = known.mode.max(wanted.mode),
+                None => self.locks.push(wanted),
+            }
+        }
+        let before = self.taken.len();
+        let tables = || relations(stmt);
+        match stmt {
+            Stmt::DropTable(_) => self.taken.extend(tables().map(Taken::Table)),
+            Stmt::DropSchema(_) => self.taken.extend(others(stmt).map(Taken::Schema)),
+            Stmt::Truncate(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "TRUNCATE"))),
+            Stmt::Delete(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "DELETE"))),
+            Stmt::Merge(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "MERGE"))),
+            Stmt::Update(it) => {
+                let columns = set_columns(it);
+                self.taken.extend(tables().map(|table| Taken::Values(table, columns.clone())));
+            }
+            Stmt::AlterTable(it) => {
+                if let Some(table) = tables().next() {
+                    it.actions().for_each(|action| self.taken.extend(altered(&table, &action)));
+                }
+            }
+            Stmt::Do(_) => self.unknown.push("a DO block".to_owned()),
+            Stmt::Call(it) => self.unknown.push(first_line(it)),
+            Stmt::Select(it) if calls(it) => self.unknown.push(first_line(it)),
+            _ => {}
+        }
+        self.changes |= self.taken.len() > before || changes(stmt);
+    }
+}
+
+fn relations(stmt: &Stmt) -> impl Iterator<Item = Named> {
+    targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
+}
+
+fn others(stmt: &Stmt) -> impl Iterator<Item = Named> {
+    targets(stmt).into_iter().filter_map(|target| if let Target::Other(name) = target { Some(name) } else { None })
+}
+
+fn altered(table: &Named, action: &AlterTableAction) -> Option<Taken> {
+    match action {
+        AlterTableAction::DropColumn(it) => Some(Taken::Column(table.clone(), named(&it.column_name_ref()?)?.name)),
+        AlterTableAction::AlterColumn(it) if matches!(it.option(), Some(AlterColumnOption::SetType(_))) => {
+            Some(Taken::Values(table.clone(), vec![named(&it.column_name_ref()?)?.name]))
+        }
+        _ => None,
+    }
+}
+
+/// The columns that an UPDATE writes.
+fn set_columns(update: &ast::Update) -> Vec<String> {
+    let clause = update.set_clause();
+    let names = clause.iter().flat_map(|clause| clause.syntax().descendants().filter_map(ast::ColumnNameRef::cast));
+    let mut names: Vec<String> = names.filter_map(|name| Some(named(&name)?.name)).collect();
+    names.dedup();
+    names
+}
+
+/// Whether a statement changes or removes something that may be there, other than rows and what holds them.
+fn changes(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::AlterTable(it) => it.actions().any(|action| {
+            !matches!(
+                action,
+                AlterTableAction::AddColumn(_)
+                    | AlterTableAction::ValidateConstraint(_)
+                    | AlterTableAction::EnableTrigger(_)
+            )
+        }),
+        Stmt::CreateFunction(it) => it.or_replace().is_some(),
+        Stmt::CreateView(it) => it.or_replace().is_some(),
+        _ => {
+            let text = stmt.syntax().text().to_string();
+            let word = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+            // What only adds: a type that gets a label is told apart from one that changes by its own rule.
+            let adds = ["create", "comment", "grant", "insert", "set", "reset", "select", "analyze", "lock", "refresh"];
+            let adds_label =
+                matches!(stmt, Stmt::AlterType(it) if matches!(it.action(), Some(ast::AlterTypeAction::AddValue(_))));
+            !adds.contains(&word.as_str()) && !adds_label
+        }
+    }
+}
+
+/// Whether a query calls a function that is not one of the usual harmless ones.
+fn calls(select: &ast::Select) -> bool {
+    let harmless = ["setval", "set_config", "nextval", "count", "max", "min", "coalesce", "pg_notify"];
+    let calls = select.syntax().descendants().filter_map(ast::CallExpr::cast);
+    calls.map(|call| call.syntax().text().to_string()).any(|text| {
+        let name = text
+            .split('(')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        !harmless.contains(&name.as_str())
+    })
+}
+
+fn first_line(node: &impl AstNode) -> String {
+    node.syntax().text().to_string().trim().lines().next().unwrap_or_default().trim_end_matches(';').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(text: &str) -> Named {
+        Named::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_away_is_read() {
+        let effects = Effects::read(
+            "DROP TABLE shop.a, b CASCADE;\nALTER TABLE c DROP COLUMN x, ALTER COLUMN y TYPE text;\nTRUNCATE d;\n\
+             DELETE FROM ONLY e WHERE id = 1;\nUPDATE f SET g = 1, h = 2;\nDROP SCHEMA s CASCADE;\nDO $$ BEGIN END $$;\n\
+             SELECT prune();\n",
+        );
+        let expected = [
+            Taken::Table(named("shop.a")),
+            Taken::Table(named("b")),
+            Taken::Column(named("c"), "x".into()),
+            Taken::Values(named("c"), vec!["y".into()]),
+            Taken::Rows(named("d"), "TRUNCATE"),
+            Taken::Rows(named("e"), "DELETE"),
+            Taken::Values(named("f"), vec!["g".into(), "h".into()]),
+            Taken::Schema(named("s")),
+        ];
+        assert_eq!(effects.taken, expected);
+        assert_eq!(effects.unknown, ["a DO block", "SELECT prune()"]);
+        assert!(!effects.is_additive());
+    }
+
+    #[test]
+    fn what_only_adds_is_additive() {
+        let adds = "CREATE TABLE a (id int);\nALTER TABLE b ADD COLUMN c text;\nCREATE INDEX ON b (c);\nCOMMENT ON TABLE a IS 'x';\n\
+                    INSERT INTO a VALUES (1);\nALTER TYPE t ADD VALUE 'x';\nGRANT SELECT ON a TO PUBLIC;\nSELECT setval('s', 1);\n";
+        assert!(Effects::read(adds).is_additive(), "{:?}", Effects::read(adds));
+        for changes in [
+            "DROP INDEX i;",
+            "ALTER TABLE a RENAME TO b;",
+            "CREATE OR REPLACE VIEW v AS SELECT 1;",
+            "UPDATE a SET b = 1;",
+        ] {
+            assert!(!Effects::read(changes).is_additive(), "{changes}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What is in a database before a run and after it: the schema, the rows, the sizes, and who else is there.
+//!
+//! Everything is read in read-only transactions, and what a role may not count is estimated. What follows from it, and
+//! where it is kept, is left to whoever asks.
+
+mod loss;
+
+use crate::db::{Answered, Database};
+use crate::error::Result;
+use crate::ident::QualifiedName;
+use crate::schema::{self, Schema};
+
+pub use loss::{ColumnLoss, Counted, losses};
+
+/// How many rows: counted, or what the statistics of the server say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Counted.
+    Exact(u64),
+    /// Estimated, for the table is large or may not be read.
+    Estimated(u64),
+}
+
+/// A table with its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRows {
+    /// The table.
+    pub table: QualifiedName,
+    /// How many rows it has.
+    pub rows: Count,
+    /// What it takes on the disk, with its indexes, in bytes.
+    pub bytes: u64,
+}
+
+/// What is in a database at a moment.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// When, by the clock of the server, in UTC, as RFC 3339.
+    pub at: String,
+    /// The schema, without the ledger.
+    pub schema: Schema,
+    /// The tables and materialized views with rows of their own, by name.
+    pub tables: Vec<TableRows>,
+    /// What the database takes on the disk, in bytes.
+    pub bytes: u64,
+}
+
+/// What a run would meet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// The version of the server.
+    pub version: String,
+    /// Whether the server only replays what another one writes, or takes no writes.
+    pub read_only: bool,
+    /// Who else is connected: application, role, how many sessions.
+    pub sessions: Vec<(String, String, u64)>,
+    /// Transactions that have been open for half a minute or more, the oldest first.
+    pub long: Vec<LongTransaction>,
+    /// How many seconds the slowest replica is behind; `None` where there is none, or the role may not see them.
+    pub lag: Option<u64>,
+    /// Indexes that are not valid.
+    pub invalid_indexes: Vec<String>,
+    /// Whether the role may make schemas in the database.
+    pub may_create: bool,
+}
+
+/// A transaction in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LongTransaction {
+    /// The process on the server.
+    pub pid: u32,
+    /// The role.
+    pub role: String,
+    /// What it calls itself.
+    pub application: String,
+    /// For how many seconds it has been open.
+    pub seconds: u64,
+    /// What it is doing: `active`, `idle in transaction`.
+    pub state: String,
+    /// The first word of its query.
+    pub word: String,
+}
+
+const TABLES: &str = include_str!("tables.sql");
+const SESSIONS: &str = include_str!("sessions.sql");
+const LONG: &str = include_str!("long.sql");
+const SERVER: &str = include_str!("server.sql");
+
+/// How many tables are counted in one message.
+const TOGETHER: usize = 200;
+/// What a row takes at least, on average: where there are no statistics, the size of the file says how many there can be.
+const ROW_BYTES: u64 = 64;
+
+impl Count {
+    /// The number, however it was found.
+    pub fn number(self) -> u64 {
+        let (Self::Exact(n) | Self::Estimated(n)) = self;
+        n
+    }
+
+    /// Whether it was counted.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Exact(_))
+    }
+}
+
+/// `8`, or `about 12,000,000`.
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.number().to_string();
+        let groups: Vec<&str> =
+            digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+        let about = if self.is_exact() { "" } else { "about " };
+        write!(f, "{about}{}", groups.join(","))
+    }
+}
+
+/// Looks at a database. Tables of at most `exact` rows are counted.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+pub async fn take(database: &Database, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
+    let server = database.ask("look at the server", SERVER).await?;
+    let rows = database.ask("look at the tables", TABLES).await?;
+    let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| known.table != *ledger).collect();
+    let countable = known.iter().enumerate().filter(|(_, known)| known.is_readable && known.likely() <= exact);
+    let countable: Vec<(usize, &Known)> = countable.collect();
+    let mut tables: Vec<TableRows> = known.iter().map(Known::estimated).collect();
+    for part in countable.chunks(TOGETHER) {
+        let queries = part.iter().map(|(at, known)| format!("SELECT {at}, count(*) FROM ONLY {}", known.table));
+        let counted = database.ask("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
+        for row in counted {
+            if let (Some(at), Some(count)) = (number(&row, 0), number(&row, 1))
+                && let Some(table) = usize::try_from(at).ok().and_then(|at| tables.get_mut(at))
+            {
+                table.rows = Count::Exact(count);
+            }
+        }
+    }
+    let first = server.first();
+    Ok(Evidence {
+        at: first.and_then(|row| text(row, 2)).unwrap_or_default(),
+        schema: schema::read(database).await?.without(ledger),
+        tables,
+        bytes: first.and_then(|row| number(row, 3)).unwrap_or(0),
+    })
+}
+
+/// Looks at what a run would meet.
+///
+/// # Errors
+///
+/// Those of [`take`].
+pub async fn situation(database: &Database) -> Result<Situation> {
+    let server = database.ask("look at the server", SERVER).await?;
+    let sessions = database.ask("see who is connected", SESSIONS).await?;
+    let long = database.ask("see which transactions are open", LONG).await?;
+    let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
+    let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
+    let open = |row: &Answered| {
+        Some(LongTransaction {
+            pid: number(row, 0).and_then(|pid| u32::try_from(pid).ok())?,
+            role: text(row, 1)?,
+            application: text(row, 2)?,
+            seconds: number(row, 3)?,
+            state: text(row, 4)?,
+            word: text(row, 5)?,
+        })
+    };
+    let Some(first) = server.first() else { return Ok(Situation::default()) };
+    Ok(Situation {
+        version: text(first, 0).unwrap_or_default(),
+        read_only: yes(first, 1) || yes(first, 7),
+        sessions: sessions.iter().filter_map(session).collect(),
+        long: long.iter().filter_map(open).collect(),
+        lag: number(first, 4),
+        invalid_indexes: text(first, 5).map(|list| list.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
+        may_create: yes(first, 6),
+    })
+}
+
+/// A table, and what the server believes of it.
+struct Known {
+    table: QualifiedName,
+    /// Negative, where nobody ever looked.
+    tuples: i64,
+    heap: u64,
+    bytes: u64,
+    is_readable: bool,
+}
+
+impl Known {
+    /// How many rows it can have at most, roughly.
+    fn likely(&self) -> u64 {
+        let by_size = self.heap / ROW_BYTES;
+        u64::try_from(self.tuples).map_or(by_size, |tuples| tuples.max(by_size.min(tuples.saturating_mul(4) + 1000)))
+    }
+
+    fn estimated(&self) -> TableRows {
+        let rows = u64::try_from(self.tuples).unwrap_or(self.heap / ROW_BYTES);
+        TableRows { table: self.table.clone(), rows: Count::Estimated(rows), bytes: self.bytes }
+    }
+}
+
+fn known(row: &Answered) -> Option<Known> {
+    Some(Known {
+        table: QualifiedName::new(text(row, 0)?, text(row, 1)?),
+        tuples: row.get(2)?.as_deref()?.parse().ok()?,
+        heap: number(row, 3)?,
+        bytes: number(row, 4)?,
+        is_readable: row.get(5)?.as_deref() == Some("t"),
+    })
+}
+
+fn text(row: &Answered, at: usize) -> Option<String> {
+    row.get(at)?.clone()
+}
+
+fn number(row: &Answered, at: usize) -> Option<u64> {
+    row.get(at)?.as_deref()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        let shown = [Count::Exact(0), Count::Exact(999), Count::Exact(1234), Count::Estimated(12_000_000)]
+            .map(|one| one.to_string());
+        assert_eq!(shown, ["0", "999", "1,234", "about 12,000,000"]);
+    }
+}
