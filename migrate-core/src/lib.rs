@@ -47,6 +47,7 @@ pub mod runner;
 #[cfg(feature = "lint")]
 pub mod effect;
 pub mod evidence;
+pub mod kept;
 #[cfg(feature = "lint")]
 pub mod lint;
 

@@ -71,7 +71,11 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
     let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
     let begin = std::time::Instant::now();
     for tries in 1.. {
-        let record = Record { since: Since::Transaction, ..Record::with_files(event, step.direction, files) };
+        let record = Record {
+            since: Since::Transaction,
+            note: run.options.reason.as_deref(),
+            ..Record::with_files(event, step.direction, files)
+        };
         let record = run.writer.insert(&record);
         let finish = format!("{} {record}", run.settings.isolate());
         let (options, direction, code) = (run.options, step.direction, code.clone());

@@ -1,5 +1,6 @@
 //! Running the steps of a plan: transactional SQL in few messages, everything else one by one.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -13,7 +14,7 @@ use super::{CodeMigrations, code, obstacle, stepwise};
 use crate::db::{Database, Failure, Marker, Reply, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
-use crate::source::Script;
+use crate::source::{Script, Version};
 
 /// A run in progress.
 pub(super) struct Executor<'a> {
@@ -23,6 +24,8 @@ pub(super) struct Executor<'a> {
     pub(super) options: &'a Options,
     pub(super) database: &'a Database,
     pub(super) code: &'a CodeMigrations,
+    /// The versions for which data are kept that are not back yet.
+    pub(super) kept: BTreeSet<Version>,
     pub(super) report: RunReport,
 }
 
@@ -131,8 +134,8 @@ impl Executor<'_> {
         let mut message = Message::default();
         for step in steps {
             if let Work::Sql(script) = &step.work {
-                let record = self.writer.insert(&outcome(step, script));
-                message.push(script, &isolate, &record);
+                let record = self.writer.insert(&outcome(step, script, self.options));
+                message.push(script, &self.aside(step, script), &isolate, &record);
             }
         }
         message
@@ -160,7 +163,7 @@ impl Executor<'_> {
             Failure::Lost(_) => None,
         };
         let head = message.parts.get(progress.part).map_or(0, |part| part.head);
-        let counted = progress.statements.saturating_sub(head);
+        let counted = progress.statements.checked_sub(head).unwrap_or(explain::BEFORE);
         match position {
             Some((part, byte)) if part >= progress.part => {
                 (part, At { statement: if part == progress.part { counted } else { 0 }, byte: Some(byte) })
@@ -226,9 +229,9 @@ pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step
 }
 
 /// The ledger row that says that a step is done.
-pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script) -> Record<'a> {
+pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Options) -> Record<'a> {
     let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
-    match &step.migration {
+    let record = match &step.migration {
         Some(migration) => Record {
             down_checksum: match step.direction {
                 Direction::Down => Some(script.checksum().as_str()),
@@ -240,7 +243,8 @@ pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script) -> Record<'a> {
             down_checksum: Some(script.checksum().as_str()),
             ..Record::of(event, step.direction, step.version.as_str(), &step.name)
         },
-    }
+    };
+    Record { note: options.reason.as_deref(), ..record }
 }
 
 fn statements(step: &Step) -> usize {

@@ -16,6 +16,9 @@ pub(super) struct At {
     pub(super) byte: Option<usize>,
 }
 
+/// The number of a statement that is ours, and runs before the script: its data are copied aside, or looked at.
+pub(super) const BEFORE: usize = usize::MAX;
+
 /// Makes the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     let Broken { failure, cancelled, blockers } = broken;
@@ -29,7 +32,12 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
             return error.help("`cargo xtask status` shows where the chain stands");
         }
     };
-    let code = if refusal.sqlstate == "55P03" { "lock-timeout" } else { "statement-failed" };
+    let code = match refusal.sqlstate.as_str() {
+        "55P03" => "lock-timeout",
+        "RT002" => "cannot-keep",
+        "RT003" => "kept-data",
+        _ => "statement-failed",
+    };
     let mut finding = Finding::error(code, refusal.message.clone());
     if let Work::Sql(script) = &step.work {
         finding = finding.at(place(script, at)).note(count(step, script, at));
@@ -71,6 +79,7 @@ pub(super) fn title(step: &Step) -> String {
 fn count(step: &Step, script: &Script, at: At) -> String {
     let all = script.statements().len();
     match at.statement {
+        BEFORE => format!("before {}, while kept data are looked after", title(step)),
         n if n < all => format!("statement {} of {all} of {}", n + 1, title(step)),
         _ => format!("at the end of {}, where deferred constraints are checked and the ledger is written", title(step)),
     }
@@ -78,6 +87,9 @@ fn count(step: &Step, script: &Script, at: At) -> String {
 
 fn place(script: &Script, at: At) -> Place {
     let text = script.text();
+    if at.statement == BEFORE {
+        return Place::file(script.path());
+    }
     let statement = script.statements().get(at.statement).or(script.statements().last());
     let span = match (at.byte, statement) {
         (Some(byte), _) => byte..word_end(text, byte),
@@ -122,6 +134,8 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
         "23503" | "23514" if step.direction == Direction::Up => {
             "correct the rows that do not fit before, or add the constraint NOT VALID and validate it when they do"
         }
+        "RT002" => "roll back without --keep-data, after copying by hand what is destroyed",
+        "RT003" => "apply it with --leave-kept, which leaves the copies where they are: `cargo xtask kept` says where",
         "53100" => "the server's disk is full; make room, then run it again",
         "25006" => "this server is a standby or read-only; give the address of the primary",
         _ => return None,

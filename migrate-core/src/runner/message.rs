@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::kept::Aside;
 use crate::source::Script;
 
 /// The statements that bring a session back to what it was after it logged in.
@@ -84,18 +85,23 @@ pub(super) struct Part {
 }
 
 impl Message {
-    /// Adds a script in a transaction of its own, with the statement that records it.
-    pub(super) fn push(&mut self, script: &Script, isolate: &str, record: &str) {
+    /// Adds a script in a transaction of its own, with what goes around it and the statement that records it.
+    pub(super) fn push(&mut self, script: &Script, aside: &Aside, isolate: &str, record: &str) {
         let timeouts = own_timeouts(script, "LOCAL ");
         self.sql.push_str("BEGIN; ");
         self.sql.push_str(&timeouts.concat());
+        self.sql.push_str(&aside.before);
         let start = self.sql.len();
         self.sql.push_str(script.text());
         // The line break ends a comment that the file ends with.
-        for tail in ["\n;", isolate, record, "COMMIT;\n"] {
+        for tail in ["\n;", isolate, &aside.after, record, "COMMIT;\n"] {
             self.sql.push_str(tail);
         }
-        self.parts.push(Part { start, length: script.text().len(), head: 1 + timeouts.len() });
+        self.parts.push(Part {
+            start,
+            length: script.text().len(),
+            head: 1 + timeouts.len() + usize::from(!aside.before.is_empty()),
+        });
     }
 
     /// Which part, and which byte of its script, the server means with a position.

@@ -4,6 +4,7 @@
 //! database. It prints nothing: what happens is told to an [`Observer`] and in a [`RunReport`].
 
 mod adopt;
+mod aside;
 mod code;
 mod drive;
 mod execute;
@@ -20,7 +21,7 @@ mod state;
 mod status;
 mod stepwise;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ use crate::db::{Database, Guard, LockKeys, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::{ident, literal};
+use crate::kept;
 use crate::ledger::{self, HistoryEntry, Writer};
 use crate::schema;
 use crate::source::{MigrationSet, Version};
@@ -157,6 +159,10 @@ impl Migrator {
         if plan.is_empty() {
             return Ok(RunReport::default());
         }
+        let refused = if self.options.keep_data { aside::cannot_keep(plan) } else { Vec::new() };
+        if !refused.is_empty() {
+            return Err(Error::of(ErrorKind::Plan, refused));
+        }
         let begin = Instant::now();
         let mut executor = self.prepare(plan.newest(), plan.has_ledger()).await?;
         executor.options.observer.hear(&Progress::Begin(plan.steps().len()));
@@ -247,7 +253,7 @@ impl Migrator {
         let observer = options.observer.clone();
         let mut waiting = |holder: &_| observer.hear(&Progress::Waiting(holder));
         let application = &options.actor.application;
-        let (settings, pid) = settings(&mut worker, options).await?;
+        let (settings, pid, has_kept) = settings(&mut worker, options).await?;
         let guard = Guard::take(database, application, keys, pid, options.lock_wait, &mut waiting).await?;
         let fence = guard.fence(&mut worker, options.lock_wait, &mut waiting).await?;
         let now = ledger::newest(&mut worker, &options.ledger).await?;
@@ -260,8 +266,12 @@ impl Migrator {
         if now.is_none() {
             create_ledger(&mut worker, options, &writer, database).await?;
         }
+        let kept = match has_kept && options.restore_kept {
+            true => aside::kept_versions(&mut worker, &kept::registry(&options.ledger).to_string()).await?,
+            false => BTreeSet::new(),
+        };
         let lines = Lines { worker, guard, fence, lock_lost: false };
-        Ok(Executor { lines, writer, settings, options, database, code, report: RunReport::default() })
+        Ok(Executor { lines, writer, settings, options, database, code, kept, report: RunReport::default() })
     }
 }
 
@@ -292,12 +302,15 @@ impl Executor<'_> {
     }
 }
 
-/// Sends the settings of a run to its session, and says which server process it has.
-async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32)> {
+/// Sends the settings of a run to its session, and says which server process it has, and whether data were ever kept.
+async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32, bool)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
-    let question = "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid()";
+    let question = format!(
+        "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}",
+        aside::registry_exists(&kept::registry(&options.ledger).to_string())
+    );
     let cannot = |failure: crate::db::Failure| failure.explain(ErrorKind::Connection, "session", "prepare a session");
-    let rows = worker.rows(question).await.map_err(cannot)?;
+    let rows = worker.rows(&question).await.map_err(cannot)?;
     let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
     let settings = Settings {
         lock_timeout: options.lock_timeout,
@@ -306,7 +319,7 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
     };
     let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
     worker.send(&settings.sql()).await.map_err(cannot)?;
-    Ok((settings, pid))
+    Ok((settings, pid, cell(2) == Some("t")))
 }
 
 /// Makes the ledger and, where it is missing, its schema.

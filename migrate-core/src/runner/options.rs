@@ -28,6 +28,12 @@ pub struct Options {
     /// Whether to record the schema's fingerprint after a run. It reads the whole schema, after
     /// the last commit and without locks that anybody waits for.
     pub fingerprint: bool,
+    /// Whether what a rollback destroys is copied aside first, in the same transaction.
+    pub keep_data: bool,
+    /// Whether a migration that is applied again gets back what its rollback kept.
+    pub restore_kept: bool,
+    /// Why this is done, for the ledger.
+    pub reason: Option<String>,
     /// Who runs it, for the ledger.
     pub actor: Actor,
     /// What hears the progress.
@@ -45,6 +51,9 @@ impl Default for Options {
             lock_retries: 8,
             statement_timeout: Duration::ZERO,
             fingerprint: true,
+            keep_data: false,
+            restore_kept: true,
+            reason: None,
             actor: Actor::from_environment("roundtrip"),
             observer: Arc::new(Silent),
             cancel: Cancel::new(),

@@ -15,6 +15,7 @@ use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
+use crate::kept::Aside;
 use crate::ledger::Direction;
 use crate::source::{Body, Migration, Script};
 
@@ -206,7 +207,7 @@ impl Rehearsal {
         let mut message = Message::default();
         let mut ends = Vec::new();
         for (_, script) in steps {
-            message.push(script, &isolate, last);
+            message.push(script, &Aside::default(), &isolate, last);
             let ours = message.parts.last().map_or(0, |part| part.head) + isolate.matches(';').count() + 1;
             let before = ends.last().copied().unwrap_or(0);
             ends.push(before + ours + script.statements().len() + usize::from(!last.is_empty()));

@@ -43,7 +43,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
         run_statement(run, step, script, at).await?;
         at += 1;
     }
-    let record = run.writer.insert(&Record { since: Since::Row(started), ..outcome(step, script) });
+    let record = run.writer.insert(&Record { since: Since::Row(started), ..outcome(step, script, run.options) });
     let finish = format!("BEGIN; {} {record} COMMIT;", run.settings.isolate());
     run.record(step, &finish).await?;
     record_done(&mut run.report, run.options, step, begin.elapsed());
@@ -53,7 +53,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
 /// Writes the row `started` and returns its number.
 async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i64> {
     let id = run.writer.next_id();
-    let record = run.writer.insert(&Record { event: Event::Started, ..outcome(step, script) });
+    let record = run.writer.insert(&Record { event: Event::Started, ..outcome(step, script, run.options) });
     run.record(step, &record).await?;
     Ok(id)
 }

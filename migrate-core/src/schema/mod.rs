@@ -22,6 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ident::QualifiedName;
+use crate::kept;
 
 pub use acl::array_items;
 pub use change::{Change, Sides};
@@ -87,13 +88,14 @@ impl Schema {
         format!("v3:sha256:{hex}")
     }
 
-    /// The same without the ledger: its table, what belongs to it, and its schema where that holds nothing else.
+    /// The same without the ledger: its table, what belongs to it, what was kept, and its schema where that holds nothing else.
     pub fn without(mut self, ledger: &QualifiedName) -> Self {
         let guard = format!("{}_append_only", ledger.name());
         self.objects.retain(|id, _| {
             let of_ledger = *id.schema == *ledger.schema()
                 && (*id.parent == *ledger.name() || *id.name == *ledger.name() || *id.name == *guard);
-            !of_ledger
+            let of_kept = [&id.parent, &id.name].into_iter().any(|name| kept::is_ours(ledger, &id.schema, name));
+            !of_ledger && !of_kept
         });
         let used = self.objects.keys().any(|id| *id.schema == *ledger.schema());
         self.objects.retain(|id, _| used || id.kind != Kind::Schema || *id.name != *ledger.schema());

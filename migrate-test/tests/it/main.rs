@@ -10,6 +10,7 @@ mod ddl;
 mod engine;
 mod failures;
 mod isolation;
+mod kept;
 mod layouts;
 mod ledger;
 mod managed;

@@ -1,0 +1,46 @@
+-- After a down: holds what was copied against what is left, forgets what is still there, and says what became of the rest.
+DECLARE
+    settings CONSTANT jsonb := {settings};
+    saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
+    one      record;
+    table_   text;
+    left_    jsonb;
+    live     text;
+    number   bigint;
+BEGIN
+    PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
+    IF to_regclass({registry_name}) IS NOT NULL THEN
+        FOR one IN SELECT * FROM {registry} WHERE transaction = pg_current_xact_id_if_assigned() AND version = {version} ORDER BY id LOOP
+            IF one.what = 'nothing' THEN
+                RAISE EXCEPTION USING ERRCODE = 'RT002', MESSAGE = 'what this rollback takes away could not be found out: ' || (one.shape ->> 'why');
+            END IF;
+            CONTINUE WHEN one.store IS NULL OR NOT (one.shape ->> 'whole')::boolean OR (one.shape ->> 'gone')::boolean;
+            table_ := format('%I.%I', {schema}, one.store);
+            -- The columns that stayed, with the names that they have now.
+            left_ := (
+                SELECT jsonb_agg(jsonb_build_object('n', a.attnum, 'was', c -> 'name', 'name', a.attname) ORDER BY a.attnum)
+                FROM jsonb_array_elements(one.shape -> 'columns') AS c
+                JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped);
+            live := {live};
+            EXECUTE format('UPDATE %s AS s SET roundtrip_left = l.image FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+            IF one.shape -> 'lost' = '[]' THEN
+                EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ARRAY[%s]::text)', table_,
+                            string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(left_) AS c);
+            END IF;
+            -- Rows that no key tells apart: were some removed, or were they changed? The numbers tell.
+            IF NOT (one.shape ->> 'unique')::boolean THEN
+                EXECUTE format('SELECT %s - count(*) - (SELECT count(*) FROM %s WHERE roundtrip_left IS NULL) FROM (%s) AS l', one.rows, table_, live) INTO number;
+                IF number <> 0 THEN
+                    EXECUTE format('UPDATE %s SET roundtrip_left = ''?'' WHERE roundtrip_left IS NULL', table_);
+                END IF;
+            END IF;
+            EXECUTE format('SELECT count(*) FROM %s', table_) INTO number;
+            UPDATE {registry} SET rows = number, shape = shape || jsonb_build_object('left', left_) WHERE id = one.id;
+            IF number = 0 THEN
+                EXECUTE format('DROP TABLE %s', table_);
+                DELETE FROM {registry} WHERE id = one.id;
+            END IF;
+        END LOOP;
+    END IF;
+    PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(saved) AS s (k, v);
+END

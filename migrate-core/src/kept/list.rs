@@ -1,0 +1,65 @@
+//! What was kept, as the registry tells it.
+
+use super::registry;
+use crate::db::Database;
+use crate::error::Result;
+use crate::ident::{QualifiedName, literal};
+
+/// What a rollback copied aside of one table or sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The version of the migration that was rolled back.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// When, in UTC, as RFC 3339.
+    pub at: String,
+    /// The table or sequence, as it was called then, quoted where it needs it.
+    pub relation: String,
+    /// What it lost: `rows`, `values of a, b`, `rows and values`; or `sequence`.
+    pub what: String,
+    /// The table with the copy; a sequence has none.
+    pub store: Option<QualifiedName>,
+    /// How many rows the copy has.
+    pub rows: u64,
+    /// What the copy takes on the disk, in bytes.
+    pub bytes: u64,
+    /// When it was brought back, and how many rows of it.
+    pub restored: Option<(String, u64)>,
+}
+
+/// Everything that was kept, the oldest first. Nothing is written.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kept>> {
+    let registry = registry(ledger);
+    let exists = format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", literal(&registry.to_string()));
+    let found = database.ask("look for kept data", &exists).await?;
+    if found.first().and_then(|row| row.first()?.as_deref()) != Some("t") {
+        return Ok(Vec::new());
+    }
+    let moment =
+        |column: &str| format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
+    let query = format!(
+        "SELECT version, name, {}, relation, what, store, rows, \
+         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(pg_catalog.format('%I.%I', {}, store))), 0), \
+         {}, restored FROM {registry} ORDER BY id",
+        moment("at"),
+        literal(ledger.schema()),
+        moment("restored_at"),
+    );
+    let rows = database.ask("list kept data", &query).await?;
+    Ok(rows.into_iter().filter_map(|row| kept(row, ledger)).collect())
+}
+
+fn kept(row: Vec<Option<String>>, ledger: &QualifiedName) -> Option<Kept> {
+    let mut cells = row.into_iter();
+    let mut next = move || cells.next().flatten();
+    let (version, name, at, relation, what) = (next()?, next()?, next()?, next()?, next()?);
+    let store = next().map(|store| QualifiedName::new(ledger.schema(), store));
+    let (rows, bytes) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let restored = next().zip(next().and_then(|count| count.parse().ok()));
+    Some(Kept { version, name, at, relation, what, store, rows, bytes, restored })
+}

@@ -1,0 +1,142 @@
+//! What a rollback would destroy, copied aside in its own transaction and brought back by the next apply.
+//!
+//! The SQL here is put around a script, in the transaction that runs it: [`keep`] around a down, [`bring_back`] around an
+//! up. What a down takes away is not guessed from its text: it is tried in a subtransaction and taken back, so that a `DO`
+//! block or a `CASCADE` hides nothing. When it is done is decided by the runner.
+
+mod list;
+
+use crate::ident::{QualifiedName, literal};
+use crate::source::Version;
+
+pub use list::{Kept, list};
+
+/// The statements around a script: each is a whole statement, with its semicolon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// Before the script.
+    pub(crate) before: String,
+    /// After the script, before its row of the ledger, as the role that logged in.
+    pub(crate) after: String,
+}
+
+/// What the server is asked for when a value is turned into text and back: nothing may be lost on the way.
+const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1",
+    "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog"}"#;
+
+/// The table that says what was kept, for a ledger: it stands beside it.
+pub(crate) fn registry(ledger: &QualifiedName) -> QualifiedName {
+    QualifiedName::new(ledger.schema(), format!("{}_kept", ledger.name()))
+}
+
+/// Whether a table is the registry of a ledger, or one of its copies.
+pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
+    let rest = table.strip_prefix(ledger.name()).and_then(|rest| rest.strip_prefix("_kept"));
+    let is_number = |rest: &str| rest.strip_prefix('_').is_some_and(|n| n.parse::<u64>().is_ok());
+    schema == ledger.schema() && rest.is_some_and(|rest| rest.is_empty() || is_number(rest))
+}
+
+/// What goes around a down whose losses are to be kept.
+pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str) -> Aside {
+    let create = include_str!("registry.sql").replace("{registry}", &registry(ledger).to_string());
+    let fill = |body: &str| {
+        block(ledger, body)
+            .replace("{version}", &literal(version.as_str()))
+            .replace("{name}", &literal(name))
+            .replace("{create}", &literal(&create))
+            .replace("{script}", &literal(script))
+    };
+    Aside { before: whole(&fill(include_str!("keep.sql"))), after: whole(&fill(include_str!("judge.sql"))) }
+}
+
+/// What goes around an up whose rollback kept something.
+pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> Aside {
+    let fill = |body: &str| whole(&block(ledger, body).replace("{chosen}", &chosen(ledger, version)));
+    Aside { before: fill(include_str!("mark.sql")), after: fill(include_str!("restore.sql")) }
+}
+
+/// The statement that brings back what was kept for a version that is applied already.
+pub(crate) fn restore(ledger: &QualifiedName, version: &Version) -> String {
+    bring_back(ledger, version).after
+}
+
+/// Which copies are dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purge {
+    /// Those that were brought back.
+    Restored,
+    /// Those of a version.
+    Version(Version),
+    /// All of them.
+    All,
+}
+
+/// The statement that drops copies. There has to be a registry.
+pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
+    let which = match which {
+        Purge::Restored => "restored_at IS NOT NULL".to_owned(),
+        Purge::Version(version) => format!("version = {}", literal(version.as_str())),
+        Purge::All => "true".to_owned(),
+    };
+    whole(&block(ledger, include_str!("purge.sql")).replace("{which}", &which))
+}
+
+/// The condition for what the last rollback of a version kept, as far as it is not back.
+fn chosen(ledger: &QualifiedName, version: &Version) -> String {
+    let (registry, version) = (registry(ledger), literal(version.as_str()));
+    format!(
+        "version = {version} AND restored_at IS NULL AND transaction = (SELECT last.transaction FROM {registry} AS last \
+         WHERE last.version = {version} AND last.restored_at IS NULL ORDER BY last.id DESC LIMIT 1)"
+    )
+}
+
+/// A block with the names of a ledger.
+fn block(ledger: &QualifiedName, body: &str) -> String {
+    let registry = registry(ledger);
+    let ours = format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name()));
+    body.replace("{live}", include_str!("live.sql"))
+        .replace("{settings}", &literal(SETTINGS))
+        .replace("{registry}", &registry.to_string())
+        .replace("{registry_name}", &literal(&registry.to_string()))
+        .replace("{schema}", &literal(ledger.schema()))
+        .replace("{prefix}", &literal(&format!("{}_", registry.name())))
+        .replace("{ours}", &literal(&ours))
+}
+
+/// An anonymous block as a statement.
+fn whole(body: &str) -> String {
+    format!("DO {};", literal(body))
+}
+
+/// A text as a regular expression that matches it and nothing else.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| (!c.is_alphanumeric() && c != '_').then_some('\\').into_iter().chain([c])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copies_are_told_from_tables_of_others() {
+        let ledger = QualifiedName::new("roundtrip", "ledger");
+        let ours = |schema: &str, table: &str| is_ours(&ledger, schema, table);
+        assert!(ours("roundtrip", "ledger_kept") && ours("roundtrip", "ledger_kept_12"));
+        assert!(!ours("roundtrip", "ledger_kept_x") && !ours("roundtrip", "ledger") && !ours("public", "ledger_kept"));
+    }
+
+    #[test]
+    fn no_placeholder_is_left() {
+        let ledger = QualifiedName::new("my \"ops\"", "led'ger");
+        let version: Version = "1".parse().unwrap();
+        let around = [keep(&ledger, &version, "it's", "SELECT '$x$'"), bring_back(&ledger, &version)];
+        for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
+            for name in [
+                "registry", "schema", "prefix", "ours", "live", "settings", "version", "name", "create", "script",
+                "chosen",
+            ] {
+                assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
+            }
+        }
+    }
+}

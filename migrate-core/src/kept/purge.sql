@@ -1,0 +1,11 @@
+-- Drops copies, and what the registry says of them.
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT id, store FROM {registry} WHERE {which} LOOP
+        IF one.store IS NOT NULL THEN
+            EXECUTE pg_catalog.format('DROP TABLE IF EXISTS %I.%I', {schema}, one.store);
+        END IF;
+        DELETE FROM {registry} WHERE id = one.id;
+    END LOOP;
+END

@@ -1,0 +1,116 @@
+//! What goes around a script: data kept before a rollback takes it, and brought back when the migration is applied again.
+
+use std::collections::BTreeSet;
+
+use super::execute::Executor;
+use super::plan::{Plan, Step, Work};
+use super::{Migrator, explain};
+use crate::db::{Failure, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::ident::literal;
+use crate::kept::{self, Aside, Purge};
+use crate::ledger::Direction;
+use crate::source::{Script, Version};
+
+impl Executor<'_> {
+    /// What goes around the script of a step.
+    pub(super) fn aside(&self, step: &Step, script: &Script) -> Aside {
+        let ledger = &self.options.ledger;
+        match step.direction {
+            Direction::Down if self.options.keep_data => kept::keep(ledger, &step.version, &step.name, script.text()),
+            Direction::Up if self.kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
+            _ => Aside::default(),
+        }
+    }
+
+    /// Sends what changes kept data, and ends the run.
+    async fn finish_kept(mut self, sql: &str, what: &str) -> Result<()> {
+        let sent = self.lines.worker.send(&format!("BEGIN; {sql} COMMIT;")).await;
+        let (_, released) = self.finish(false).await;
+        sent.map_err(|failure| refused(failure, what))?;
+        released
+    }
+}
+
+impl Migrator {
+    /// Brings back what the last rollback of a version kept; the version has to be applied. Values that the rollback only
+    /// changed stay as they are: whether somebody has changed them since can only be told while the migration is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] when the version is not applied or nothing is kept for it; [`ErrorKind::Statement`] when the
+    /// data do not fit any more.
+    pub async fn restore_kept(&mut self, version: &Version) -> Result<()> {
+        let state = self.state().await?;
+        if state.get(version).is_none() {
+            let finding = Finding::error("not-applied", format!("migration {version} is not applied"))
+                .help("`cargo xtask migrate` applies it, and brings back what was kept");
+            return Err(Error::new(ErrorKind::Plan, finding));
+        }
+        let executor = self.prepare(state.newest(), true).await?;
+        if !executor.kept.contains(version) {
+            executor.finish(false).await.1?;
+            return Err(Error::new(ErrorKind::Plan, nothing_kept(version)));
+        }
+        let sql = kept::restore(&executor.options.ledger, version);
+        executor.finish_kept(&sql, "bring back the kept data").await
+    }
+
+    /// Drops copies, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] when the server refuses.
+    pub async fn purge_kept(&mut self, which: &Purge) -> Result<()> {
+        let state = self.state().await?;
+        let executor = self.prepare(state.newest(), state.has_ledger()).await?;
+        let sql = kept::purge(&executor.options.ledger, which);
+        executor.finish_kept(&sql, "purge the kept data").await
+    }
+}
+
+/// Every step whose losses cannot be kept: those that are not one script in one transaction.
+pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
+    let steps = plan.steps().iter().filter(|step| step.direction == Direction::Down);
+    let why = |step: &Step| match &step.work {
+        Work::Code => Some("it is written in Rust"),
+        Work::Sql(_) if step.no_transaction() => Some("it does not run in a transaction"),
+        Work::Sql(_) => None,
+    };
+    let refused = steps.filter_map(|step| {
+        let finding = Finding::error(
+            "cannot-keep",
+            format!("what {} takes away cannot be kept: {}", explain::title(step), why(step)?),
+        );
+        let place = match &step.work {
+            Work::Sql(script) => Some(Place::file(script.path())),
+            Work::Code => step.migration.as_ref().map(|migration| Place::file(migration.path())),
+        };
+        Some(finding.at(place).help("copy what it destroys by hand, then roll it back alone and without --keep-data"))
+    });
+    refused.collect()
+}
+
+/// The versions for which something is kept that is not back yet; `registry` says whether anything ever was.
+pub(super) async fn kept_versions(worker: &mut Session, registry: &str) -> Result<BTreeSet<Version>> {
+    let query = format!("SELECT DISTINCT version FROM {registry} WHERE restored_at IS NULL");
+    let rows = worker.rows(&query).await.map_err(|failure| refused(failure, "look for kept data"))?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
+}
+
+/// The condition that holds where there is a registry.
+pub(super) fn registry_exists(registry: &str) -> String {
+    format!("pg_catalog.to_regclass({}) IS NOT NULL", literal(registry))
+}
+
+fn nothing_kept(version: &Version) -> Finding {
+    Finding::error("nothing-kept", format!("nothing is kept for migration {version}"))
+        .help("`cargo xtask kept` lists what is")
+}
+
+fn refused(failure: Failure, what: &str) -> Error {
+    failure
+        .explain(ErrorKind::Statement, "kept-data", what)
+        .help("`cargo xtask kept` lists what there is; the copies are tables, and can be read")
+}

@@ -1,0 +1,260 @@
+//! A rollback that keeps data, and the same migration again, lose no row and no value.
+
+use migrate_core::kept::{self, Purge};
+use migrate_core::{Database, Options, Policy, Target};
+use migrate_test::TestDatabase;
+use rstest::rstest;
+use sqlx::PgConnection;
+
+use crate::support::{Chain, column, connect, execute, migrator, quick, version};
+
+/// Everything in every table, as text, with where the sequences stand.
+async fn contents(connection: &mut PgConnection) -> Vec<String> {
+    let queries = "SELECT format('SELECT %L || t::text FROM ONLY %s AS t', c.oid::regclass || ': ', c.oid::regclass) FROM pg_class c
+        WHERE c.relkind = 'r' AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'roundtrip'::regnamespace)
+        UNION ALL SELECT format('SELECT concat_ws('' '', %L, last_value, is_called) FROM %s', c.oid::regclass, c.oid::regclass)
+        FROM pg_class c WHERE c.relkind = 'S' AND c.relnamespace <> 'roundtrip'::regnamespace";
+    let mut all = Vec::new();
+    for query in column(connection, queries).await {
+        all.extend(column(connection, &query).await);
+    }
+    all.sort();
+    all
+}
+
+fn keeping() -> Options {
+    Options { keep_data: true, ..quick() }
+}
+
+const NOW: Policy = Policy { allow_out_of_order: false, down_from: migrate_core::runner::DownFrom::Ledger };
+
+/// Rolls the last migration back, does something else, applies it again.
+async fn there_and_back(database: &TestDatabase, chain: &Chain, meanwhile: &str) {
+    migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    execute(&mut connect(database).await, meanwhile).await;
+    migrator(database, chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+}
+
+/// A chain of a schema and the migration that is rolled back, applied, with rows.
+async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatabase, Chain, PgConnection) {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[(1, "schema", schema, "SELECT 1;"), (2, "change", up, down)]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+    let mut connection = connect(&database).await;
+    execute(&mut connection, rows).await;
+    (database, chain, connection)
+}
+
+#[rstest]
+#[case::a_table(
+    "SELECT 1;",
+    "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text, twice text GENERATED ALWAYS AS (note || note) STORED);",
+    "DROP TABLE t;",
+    "INSERT INTO t (note) VALUES ('a'), (NULL), (''), ('it''s \\ \"x\"'); DELETE FROM t WHERE id = 1;"
+)]
+#[case::a_table_with_rows_of_its_own(
+    "SELECT 1;",
+    "CREATE TABLE country (code text PRIMARY KEY, name text); INSERT INTO country VALUES ('de', 'Germany'), ('fr', 'France');",
+    "DROP TABLE country;",
+    "UPDATE country SET name = 'Deutschland' WHERE code = 'de'; INSERT INTO country VALUES ('it', 'Italy');"
+)]
+#[case::tables_that_point_at_each_other(
+    "CREATE TABLE root (id int PRIMARY KEY);",
+    "CREATE TABLE z (id int PRIMARY KEY, up int REFERENCES z, root int NOT NULL REFERENCES root);
+     CREATE TABLE a (id int PRIMARY KEY, z int NOT NULL REFERENCES z); ALTER TABLE z ADD first_a int REFERENCES a DEFERRABLE;",
+    "DROP TABLE a, z CASCADE;",
+    "INSERT INTO root VALUES (1); INSERT INTO z VALUES (1, NULL, 1), (2, 1, 1); INSERT INTO a VALUES (1, 1), (2, 2);
+     UPDATE z SET first_a = 2 WHERE id = 1;"
+)]
+#[case::a_circle_that_cannot_be_deferred(
+    "SELECT 1;",
+    "CREATE TABLE dept (id int PRIMARY KEY, name text NOT NULL, head int); CREATE TABLE worker (id int PRIMARY KEY, dept int NOT NULL REFERENCES dept);
+     ALTER TABLE dept ADD FOREIGN KEY (head) REFERENCES worker;",
+    "DROP TABLE dept, worker CASCADE;",
+    "INSERT INTO dept VALUES (1, 'a'), (2, 'b'); INSERT INTO worker VALUES (1, 1), (2, 2); UPDATE dept SET head = 3 - id;"
+)]
+#[case::columns(
+    "CREATE TABLE t (id uuid PRIMARY KEY);",
+    "ALTER TABLE t ADD a int NOT NULL DEFAULT 0, ADD b text, ADD c int GENERATED ALWAYS AS IDENTITY;",
+    "ALTER TABLE t DROP a, DROP b, DROP c;",
+    "INSERT INTO t (id, a, b) SELECT gen_random_uuid(), n, CASE WHEN n % 3 = 0 THEN n::text END FROM generate_series(1, 50) AS n;"
+)]
+#[case::columns_of_rows_without_a_key(
+    "CREATE TABLE t (a int, b text);",
+    "ALTER TABLE t ADD c text DEFAULT 'x';",
+    "ALTER TABLE t DROP c;",
+    "INSERT INTO t VALUES (1, NULL, 'one'), (1, NULL, 'two'), (NULL, 'b', NULL), (2, 'c', 'y');"
+)]
+#[case::types_that_go_with_it(
+    "CREATE TABLE t (id int PRIMARY KEY);",
+    "CREATE TYPE mood AS ENUM ('ok', 'not \"ok\"'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+     ALTER TABLE t ADD m mood, ADD ms mood[], ADD p pair, ADD d pos;",
+    "DROP TYPE mood, pair CASCADE; DROP DOMAIN pos CASCADE;",
+    "INSERT INTO t VALUES (1, 'not \"ok\"', '{ok,NULL}', '(1,\"a,b\")', 7), (2, NULL, '{}', ROW(NULL, NULL), NULL);"
+)]
+#[case::values_of_every_kind(
+    "SELECT 1;",
+    "CREATE TABLE t (a float8, b numeric, c bytea, d timestamptz, e interval, f jsonb, g json, h char(5), i varchar(3), j bit(3), k varbit,
+        l inet, m cidr, n point, o tsvector, p int4range, q nummultirange, s \"char\", t name, u money, v text[], w date, x timetz, y uuid, z bool);",
+    "DROP TABLE t;",
+    "INSERT INTO t VALUES (0.1::float8 + 0.2, 'NaN', '\\x00ff', '2024-02-29 12:00:00.123456+05', '1 mon -3 days 00:00:01.5', '{\"a\": [1, null]}',
+        '{ \"b\" : 1 }', 'ab', 'xyz', '101', '1', '10.0.0.1', '10.0.0.0/8', '(1.5,-2)', 'a:1 b', '[1,5)', '{[1,2]}', 'c', 'n',
+        '12.30', '[0:1]={a,NULL}', 'infinity', '12:00+02', gen_random_uuid(), true); INSERT INTO t (a, b, c, d) VALUES ('-Infinity', 1e-20, '', '-infinity');"
+)]
+#[case::rows_that_the_down_deletes(
+    "CREATE TABLE t (id int PRIMARY KEY, kind text, n int);",
+    "INSERT INTO t VALUES (1, 'given'), (2, 'given');",
+    "DELETE FROM t WHERE kind = 'given';",
+    "UPDATE t SET n = 7 WHERE id = 2; INSERT INTO t VALUES (3, 'given'), (4, 'own');"
+)]
+#[case::a_truncate("CREATE TABLE t (a int);", "SELECT 1;", "TRUNCATE t;", "INSERT INTO t VALUES (1), (1), (NULL);")]
+#[case::values_that_the_down_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, name text);",
+    "UPDATE t SET name = upper(name);",
+    "UPDATE t SET name = lower(name);",
+    "INSERT INTO t VALUES (1, 'McX'), (2, 'ABC'), (3, NULL);"
+)]
+#[case::a_type_that_gets_narrower(
+    "CREATE TABLE t (id int PRIMARY KEY, name varchar(3));",
+    "ALTER TABLE t ALTER name TYPE text;",
+    "ALTER TABLE t ALTER name TYPE varchar(3) USING left(name, 3);",
+    "INSERT INTO t VALUES (1, 'abcdef'), (2, 'abc');"
+)]
+#[case::a_do_block(
+    "CREATE TABLE t (id int PRIMARY KEY);",
+    "DO $$ BEGIN ALTER TABLE t ADD hidden text; CREATE TABLE other (a int); END $$;",
+    "DO $$ BEGIN EXECUTE 'ALTER TABLE t DROP hid' || 'den'; DROP TABLE other; END $$;",
+    "INSERT INTO t VALUES (1, 'x'); INSERT INTO other VALUES (1);"
+)]
+#[case::names_that_change_too(
+    "CREATE TABLE t (\"Id\" int PRIMARY KEY, v text);",
+    "ALTER TABLE t RENAME \"Id\" TO id; ALTER TABLE t RENAME TO \"T 2\"; ALTER TABLE \"T 2\" ADD w text; UPDATE \"T 2\" SET v = v || '!';",
+    "UPDATE \"T 2\" SET v = rtrim(v, '!'); ALTER TABLE \"T 2\" DROP w; ALTER TABLE \"T 2\" RENAME TO t; ALTER TABLE t RENAME id TO \"Id\";",
+    "INSERT INTO \"T 2\" VALUES (1, 'a!!', 'w'), (2, 'b!', NULL);"
+)]
+#[case::partitions(
+    "SELECT 1;",
+    "CREATE TABLE p (at date NOT NULL, n int, PRIMARY KEY (at, n)) PARTITION BY RANGE (at);
+     CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM ('2031-01-01') TO ('2031-02-01');",
+    "DROP TABLE p;",
+    "CREATE TABLE p_2 PARTITION OF p DEFAULT; INSERT INTO p SELECT '2031-01-30'::date + n, n FROM generate_series(0, 1) AS n;
+     DELETE FROM p_2; DROP TABLE p_2;"
+)]
+#[case::triggers_that_would_interfere(
+    "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := 'changed'; RETURN NEW; END $$;",
+    "CREATE TABLE t (id int PRIMARY KEY, at text); CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();
+     ALTER TABLE t ENABLE ALWAYS TRIGGER stamp;",
+    "DROP TABLE t;",
+    "ALTER TABLE t DISABLE TRIGGER stamp; INSERT INTO t VALUES (1, 'first'); ALTER TABLE t ENABLE ALWAYS TRIGGER stamp;"
+)]
+#[case::sequences(
+    "SELECT 1;",
+    "CREATE SEQUENCE numbers;",
+    "DROP SEQUENCE numbers;",
+    "SELECT nextval('numbers') FROM generate_series(1, 42);"
+)]
+#[tokio::test]
+async fn nothing_is_lost_there_and_back(
+    #[case] schema: &str,
+    #[case] up: &str,
+    #[case] down: &str,
+    #[case] rows: &str,
+) {
+    let (database, chain, mut connection) = with_rows(schema, up, down, rows).await;
+    let before = contents(&mut connection).await;
+    let shape = migrate_core::schema::read(&Database::from(database.options())).await.unwrap();
+    for _ in 0..2 {
+        there_and_back(&database, &chain, "SELECT 1;").await;
+        assert_eq!(contents(&mut connection).await, before);
+    }
+    let again = migrate_core::schema::read(&Database::from(database.options())).await.unwrap();
+    let ledger = quick().ledger;
+    let changes = migrate_core::schema::Change::between(&shape.without(&ledger), &again.without(&ledger));
+    assert!(changes.is_empty(), "{changes:?}: the copies and the restoring leave the schema as it was");
+}
+
+#[tokio::test]
+async fn what_was_changed_in_the_meantime_stays_changed() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY, name text);",
+        "ALTER TABLE t ADD extra text; UPDATE t SET name = upper(name);",
+        "ALTER TABLE t DROP extra; UPDATE t SET name = lower(name);",
+        "INSERT INTO t VALUES (1, 'McX', 'a'), (2, 'McY', 'b'), (3, 'McZ', 'c');",
+    )
+    .await;
+    there_and_back(
+        &database,
+        &chain,
+        "UPDATE t SET name = 'new' WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (4, 'd');",
+    )
+    .await;
+    let rows = column(&mut connection, "SELECT concat_ws(' ', id, name, extra) FROM t ORDER BY id").await;
+    assert_eq!(rows, ["1 McX a", "2 NEW b", "4 D"]);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_listed_restored_and_purged() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY);",
+        "ALTER TABLE t ADD a text;",
+        "ALTER TABLE t DROP a;",
+        "INSERT INTO t SELECT n, n::text FROM generate_series(1, 5) AS n;",
+    )
+    .await;
+    let (address, ledger) = (Database::from(database.options()), quick().ledger);
+    assert_eq!(kept::list(&address, &ledger).await.unwrap(), []);
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let listed = kept::list(&address, &ledger).await.unwrap();
+    assert_eq!((listed[0].relation.as_str(), listed[0].what.as_str(), listed[0].rows), ("public.t", "values of a", 5));
+    assert_eq!(listed[0].restored, None);
+    let mut migrator = migrator(&database, &chain, Options { restore_kept: false, ..quick() }).await;
+    assert!(migrator.restore_kept(&version(2)).await.is_err(), "it is not applied");
+    migrator.run(&Target::Latest, NOW).await.unwrap();
+    assert_eq!(column(&mut connection, "SELECT count(a) FROM t").await, ["0"]);
+    drop(migrator);
+    let mut migrator = crate::support::migrator(&database, &chain, quick()).await;
+    migrator.restore_kept(&version(2)).await.unwrap();
+    assert_eq!(column(&mut connection, "SELECT string_agg(a, '' ORDER BY id) FROM t").await, ["12345"]);
+    assert_eq!(kept::list(&address, &ledger).await.unwrap()[0].restored.as_ref().map(|one| one.1), Some(5));
+    assert!(migrator.restore_kept(&version(2)).await.is_err(), "it is back");
+    migrator.purge_kept(&Purge::Restored).await.unwrap();
+    assert_eq!(kept::list(&address, &ledger).await.unwrap(), []);
+    assert_eq!(
+        column(&mut connection, "SELECT relname FROM pg_class WHERE relname LIKE 'ledger_kept__%' AND relkind = 'r'")
+            .await,
+        [""; 0]
+    );
+}
+
+#[rstest]
+#[case::no_transaction("-- migrate: no-transaction\nDROP TABLE t;", "cannot-keep")]
+#[case::a_script_that_cannot_be_tried("SAVEPOINT a; DROP TABLE t; RELEASE SAVEPOINT a;", "cannot-keep")]
+#[case::a_script_that_fails("DROP TABLE t; DROP TABLE nowhere;", "statement-failed")]
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_destroyed(#[case] down: &str, #[case] code: &str) {
+    let (database, chain, mut connection) =
+        with_rows("SELECT 1;", "CREATE TABLE t (a int);", down, "INSERT INTO t VALUES (1);").await;
+    let error = migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap_err();
+    assert_eq!(error.findings()[0].code, code, "{error}");
+    assert_eq!(column(&mut connection, "SELECT a FROM t").await, ["1"]);
+    assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_any_more_stops_the_apply_and_stays_kept() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY);",
+        "ALTER TABLE t ADD a text;",
+        "ALTER TABLE t DROP a;",
+        "INSERT INTO t VALUES (1, 'words');",
+    )
+    .await;
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    chain.write(2, "change", "ALTER TABLE t ADD a int;", "ALTER TABLE t DROP a;");
+    let error = migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap_err();
+    assert_eq!(error.findings()[0].code, "kept-data", "{error}");
+    let mut leaving = migrator(&database, &chain, Options { restore_kept: false, ..quick() }).await;
+    leaving.run(&Target::Latest, NOW).await.unwrap();
+    assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap()[0].rows, 1);
+    assert_eq!(column(&mut connection, "SELECT count(a) FROM t").await, ["0"]);
+}
