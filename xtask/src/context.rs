@@ -89,6 +89,9 @@ impl<'a> Context<'a> {
             lock_retries: self.environment.lock_retries,
             statement_timeout: self.environment.statement_timeout,
             fingerprint: self.environment.fingerprint,
+            keep_data: run.keep_data,
+            restore_kept: !run.leave_kept,
+            reason: run.reason,
             actor,
             observer: run.observer,
             cancel: run.cancel,
@@ -210,6 +213,12 @@ pub(crate) struct Run {
     /// Whether it may change something, and so has to know who and from what commit.
     pub(crate) changes: bool,
     pub(crate) lock_wait: Option<std::time::Duration>,
+    /// Whether what a rollback destroys is copied aside first.
+    pub(crate) keep_data: bool,
+    /// Whether what was kept stays where it is when its migration is applied again.
+    pub(crate) leave_kept: bool,
+    /// Why this is done, for the ledger.
+    pub(crate) reason: Option<String>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) cancel: Cancel,
 }
@@ -218,7 +227,8 @@ impl Run {
     /// A command that only looks.
     pub(crate) fn reading() -> Self {
         let observer = Arc::new(migrate_core::runner::Silent);
-        Self { changes: false, lock_wait: None, observer, cancel: Cancel::new() }
+        let (keep_data, leave_kept) = (false, false);
+        Self { changes: false, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel: Cancel::new() }
     }
 }
 

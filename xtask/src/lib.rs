@@ -11,6 +11,7 @@
 //! }
 //! ```
 
+mod brief;
 mod checks;
 mod cli;
 mod cmd;
@@ -20,6 +21,7 @@ mod explain;
 mod files;
 mod git;
 mod output;
+mod record;
 mod released;
 mod report;
 mod shadow;

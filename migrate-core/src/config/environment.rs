@@ -37,6 +37,10 @@ pub struct Environment {
     pub connect_timeout: Duration,
     /// Whether to record the schema's fingerprint after each run.
     pub fingerprint: bool,
+    /// The folder of audit records, relative to the file that names it.
+    pub audit: Option<PathBuf>,
+    /// Up to how many rows a table is counted for a plan and a record; larger ones are estimated.
+    pub exact_rows: u64,
     /// The file with development data, relative to the file that names it.
     pub seed: Option<PathBuf>,
 }
@@ -54,6 +58,8 @@ impl Default for Environment {
             lock_wait: options.lock_wait,
             connect_timeout: Duration::from_secs(10),
             fingerprint: options.fingerprint,
+            audit: None,
+            exact_rows: 100_000,
             seed: None,
         }
     }

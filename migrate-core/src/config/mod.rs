@@ -84,6 +84,7 @@ impl Config {
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
+            environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
         Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, environments })

@@ -10,7 +10,7 @@ mod failure;
 mod lock;
 mod session;
 
-pub use ask::Answered;
+pub use ask::{Answered, Reader};
 pub use database::Database;
 pub use sqlx::PgConnection;
 

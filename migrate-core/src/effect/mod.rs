@@ -14,7 +14,7 @@ use crate::lint::script::{Target, named, targets};
 use crate::source::Script;
 
 pub use lock::Wanted;
-pub use resolve::{Loss, resolve};
+pub use resolve::{Loss, find, resolve};
 
 /// What a script does, as far as its text says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

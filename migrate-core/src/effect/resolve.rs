@@ -27,7 +27,7 @@ pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) 
     for one in taken {
         match one {
             Taken::Table(name) => {
-                for table in with_children(schema, tables(schema, name)) {
+                for table in with_children(schema, find(schema, name)) {
                     whole.insert(table, ("DROP TABLE", false));
                 }
             }
@@ -36,17 +36,17 @@ pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) 
                 whole.extend(of_it.map(|id| (qualified(id), ("DROP SCHEMA", false))));
             }
             Taken::Rows(name, by) => {
-                for table in tables(schema, name) {
+                for table in find(schema, name) {
                     whole.entry(table).or_insert((by, *by != "TRUNCATE"));
                 }
             }
             Taken::Column(name, column) => {
-                for table in tables(schema, name).into_iter().filter(|table| has(schema, table, column)) {
+                for table in find(schema, name).into_iter().filter(|table| has(schema, table, column)) {
                     columns.entry((table, "DROP COLUMN")).or_default().insert(column.clone());
                 }
             }
             Taken::Values(name, named) => {
-                for table in tables(schema, name) {
+                for table in find(schema, name) {
                     let there: Vec<String> =
                         named.iter().filter(|column| has(schema, &table, column)).cloned().collect();
                     columns.entry((table, "new values")).or_default().extend(there);
@@ -75,8 +75,8 @@ fn qualified(id: &Id) -> QualifiedName {
     QualifiedName::new(&*id.schema, &*id.name)
 }
 
-/// The tables that a name can mean: without a schema, that of `public` before others.
-fn tables(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
+/// The tables of a schema that a name in a script can mean: without a schema, that of `public` before others.
+pub fn find(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
     let mut found: Vec<&Id> = all(schema)
         .filter(|id| *id.name == *name.name && name.schema.as_ref().is_none_or(|s| **s == *id.schema))
         .collect();

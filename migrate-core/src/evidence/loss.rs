@@ -1,7 +1,7 @@
 //! What would be lost: rows, and values that are there, counted in the database that would lose them.
 
 use super::{Count, number};
-use crate::db::Database;
+use crate::db::Reader;
 use crate::error::Result;
 use crate::ident::{QualifiedName, ident, literal};
 
@@ -29,16 +29,16 @@ pub struct ColumnLoss {
 ///
 /// # Errors
 ///
-/// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
-pub async fn losses(database: &Database, wanted: &[(QualifiedName, Vec<String>)], exact: u64) -> Result<Vec<Counted>> {
+/// [`crate::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
+pub async fn losses(reader: &mut Reader, wanted: &[(QualifiedName, Vec<String>)], exact: u64) -> Result<Vec<Counted>> {
     let mut all = Vec::new();
     for (table, columns) in wanted {
-        let known = database.ask("look at a table", &estimate(table, columns)).await?;
+        let known = reader.ask("look at a table", &estimate(table, columns)).await?;
         let Some(row) = known.first() else { continue };
         let (rows, is_readable) = (number(row, 0).unwrap_or(0), row.get(1).and_then(Option::as_deref) == Some("t"));
         let counts = if rows <= exact && is_readable {
             let lists: String = columns.iter().map(|column| format!(", count({})", ident(column))).collect();
-            let counted = database.ask("count rows", &format!("SELECT count(*){lists} FROM {table}")).await?;
+            let counted = reader.ask("count rows", &format!("SELECT count(*){lists} FROM {table}")).await?;
             counted
                 .first()
                 .map(|row| (0..=columns.len()).map(|at| Count::Exact(number(row, at).unwrap_or(0))).collect())

@@ -5,9 +5,10 @@
 
 mod loss;
 
-use crate::db::{Answered, Database};
+use crate::db::{Answered, Reader};
 use crate::error::Result;
 use crate::ident::QualifiedName;
+use crate::kept;
 use crate::schema::{self, Schema};
 
 pub use loss::{ColumnLoss, Counted, losses};
@@ -119,17 +120,17 @@ impl std::fmt::Display for Count {
 ///
 /// # Errors
 ///
-/// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
-pub async fn take(database: &Database, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
-    let server = database.ask("look at the server", SERVER).await?;
-    let rows = database.ask("look at the tables", TABLES).await?;
-    let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| known.table != *ledger).collect();
+/// [`crate::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
+pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
+    let server = reader.ask("look at the server", SERVER).await?;
+    let rows = reader.ask("look at the tables", TABLES).await?;
+    let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
     let countable = known.iter().enumerate().filter(|(_, known)| known.is_readable && known.likely() <= exact);
     let countable: Vec<(usize, &Known)> = countable.collect();
     let mut tables: Vec<TableRows> = known.iter().map(Known::estimated).collect();
     for part in countable.chunks(TOGETHER) {
         let queries = part.iter().map(|(at, known)| format!("SELECT {at}, count(*) FROM ONLY {}", known.table));
-        let counted = database.ask("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
+        let counted = reader.ask("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
         for row in counted {
             if let (Some(at), Some(count)) = (number(&row, 0), number(&row, 1))
                 && let Some(table) = usize::try_from(at).ok().and_then(|at| tables.get_mut(at))
@@ -141,7 +142,7 @@ pub async fn take(database: &Database, ledger: &QualifiedName, exact: u64) -> Re
     let first = server.first();
     Ok(Evidence {
         at: first.and_then(|row| text(row, 2)).unwrap_or_default(),
-        schema: schema::read(database).await?.without(ledger),
+        schema: schema::read_with(reader).await?.without(ledger),
         tables,
         bytes: first.and_then(|row| number(row, 3)).unwrap_or(0),
     })
@@ -152,10 +153,10 @@ pub async fn take(database: &Database, ledger: &QualifiedName, exact: u64) -> Re
 /// # Errors
 ///
 /// Those of [`take`].
-pub async fn situation(database: &Database) -> Result<Situation> {
-    let server = database.ask("look at the server", SERVER).await?;
-    let sessions = database.ask("see who is connected", SESSIONS).await?;
-    let long = database.ask("see which transactions are open", LONG).await?;
+pub async fn situation(reader: &mut Reader) -> Result<Situation> {
+    let server = reader.ask("look at the server", SERVER).await?;
+    let sessions = reader.ask("see who is connected", SESSIONS).await?;
+    let long = reader.ask("see which transactions are open", LONG).await?;
     let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
     let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
     let open = |row: &Answered| {
@@ -178,6 +179,11 @@ pub async fn situation(database: &Database) -> Result<Situation> {
         invalid_indexes: text(first, 5).map(|list| list.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
         may_create: yes(first, 6),
     })
+}
+
+/// Whether a table is the ledger, or stands beside it.
+fn is_ours(ledger: &QualifiedName, table: &QualifiedName) -> bool {
+    table == ledger || kept::is_ours(ledger, table.schema(), table.name())
 }
 
 /// A table, and what the server believes of it.

@@ -107,6 +107,11 @@ impl Migrator {
         &self.database
     }
 
+    /// How its runs behave.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Reads the ledger. Nothing is written, also where there is no ledger yet.
     ///
     /// # Errors

@@ -102,7 +102,7 @@ impl Plan {
     }
 
     /// The newest row of the ledger that the plan was made for.
-    pub(crate) fn newest(&self) -> i64 {
+    pub fn newest(&self) -> i64 {
         self.newest
     }
 

@@ -7,7 +7,7 @@ use super::Schema;
 use super::depend::{self, Dependencies};
 use super::object::{Fact, Id, Kind};
 use super::row::{Address, Found, Objects, Oid};
-use crate::db::{Database, Failure, Part, Row, Session};
+use crate::db::{Database, Failure, Part, Reader, Row, Session};
 use crate::error::{ErrorKind, Result};
 
 /// The queries, in the order in which they are sent; comments and members of extensions come last.
@@ -43,9 +43,19 @@ const BEGIN: [&str; 4] = [
 ///
 /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
 pub async fn read(database: &Database) -> Result<Schema> {
-    let mut session = Session::connect(database, "roundtrip schema").await?;
-    let schema = read_on(&mut session).await;
-    session.close().await;
+    let mut reader = Reader::open(database).await?;
+    let schema = read_with(&mut reader).await;
+    reader.close().await;
+    schema
+}
+
+/// The same, on a connection that is there.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub async fn read_with(reader: &mut Reader) -> Result<Schema> {
+    let schema = read_on(&mut reader.session).await;
     schema.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))
 }
 

@@ -13,7 +13,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
-pub(crate) use operate::{Change, Db, DownFrom, History, Migrate, Redo, Resolve, Rollback, Seed, Status};
+pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -105,6 +105,11 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Give new migrations versions behind those of the base branch
     Rebase(Rebase),
+    /// List, bring back or purge the data that rollbacks kept
+    Kept {
+        #[command(subcommand)]
+        command: Option<Kept>,
+    },
     /// Bring an unfinished migration to an end
     Resolve(Resolve),
     /// Write the down of a migration from what its up does, and prove it

@@ -24,13 +24,17 @@ pub(crate) struct Migrate {
     /// Apply migrations that are older than the newest applied one
     #[arg(long)]
     pub(crate) allow_out_of_order: bool,
+    /// Leave what a rollback kept where it is, also when its migration is applied again
+    #[arg(long)]
+    pub(crate) leave_kept: bool,
     #[command(flatten)]
     pub(crate) change: Change,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask rollback\n  cargo xtask rollback -n 2 --dry-run\n  \
-                        cargo xtask rollback --to 20250217143000")]
+                        cargo xtask rollback --to 20250217143000\n  \
+                        cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not saved'")]
 pub(crate) struct Rollback {
     /// Stop when this version is the newest that is applied
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
@@ -44,6 +48,9 @@ pub(crate) struct Rollback {
     /// Which down to run where the file and the ledger differ
     #[arg(long, value_name = "SOURCE", default_value = "ledger")]
     pub(crate) down_from: DownFrom,
+    /// Copy aside what is destroyed; the next apply brings it back
+    #[arg(long)]
+    pub(crate) keep_data: bool,
     #[command(flatten)]
     pub(crate) change: Change,
 }
@@ -61,11 +68,14 @@ pub(crate) struct Redo {
     /// Undo and apply the last N
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
     pub(crate) count: usize,
+    /// Copy aside what is destroyed in between, and bring it back
+    #[arg(long)]
+    pub(crate) keep_data: bool,
     #[command(flatten)]
     pub(crate) change: Change,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Change {
     /// Show the SQL that would run, and touch nothing
     #[arg(long)]
@@ -76,6 +86,12 @@ pub(crate) struct Change {
     /// How long to wait for another run to end, instead of what migrate.toml says
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) lock_wait: Option<Duration>,
+    /// Why this is done: for the ledger, the audit record and whoever is told
+    #[arg(long, value_name = "WHY")]
+    pub(crate) reason: Option<String>,
+    /// The folder for a record of what was there before, what was done, and what is there after
+    #[arg(long, value_name = "DIR")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -140,5 +156,32 @@ pub(crate) enum Db {
         /// Arguments for psql
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kept {
+    /// Show what is kept, and whether it was brought back (this is the default)
+    List,
+    /// Bring back what the last rollback of an applied migration kept
+    Restore {
+        /// The migration
+        #[arg(value_parser = version)]
+        version: Version,
+        /// Do not ask, also in a protected environment
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Drop the copies that were brought back, or those of a migration, or all of them
+    Purge {
+        /// The migration
+        #[arg(value_parser = version)]
+        version: Option<Version>,
+        /// Also what was never brought back
+        #[arg(long, conflicts_with = "version")]
+        all: bool,
+        /// Do not ask, also in a protected environment
+        #[arg(short, long)]
+        yes: bool,
     },
 }

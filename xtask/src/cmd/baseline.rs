@@ -9,7 +9,7 @@ use migrate_core::{CodeMigrations, MigrationSet, Version};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
 use serde::Serialize;
 
-use super::run::Runner;
+use super::run::{Runner, Wish};
 use crate::cli::Baseline;
 use crate::context::{Context, confirm};
 use crate::exit::{Exit, Failure, Result};
@@ -188,7 +188,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
-        let mut runner = Runner::new(context, code, None).await?;
+        let mut runner = Runner::new(context, code, Wish::default()).await?;
         document.marked = runner.migrator.adopt(&version, "baseline").await?;
         runner.close().await;
         let marked = style::count(document.marked, "migration");

@@ -2,7 +2,7 @@
 
 use migrate_core::{CodeMigrations, Policy, Target};
 
-use super::run::Runner;
+use super::run::{Runner, What, Wish};
 use crate::cli::Migrate;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
@@ -15,8 +15,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
         (None, None) => Target::Latest,
     };
     let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..Policy::default() };
-    let mut runner = Runner::new(context, code, options.change.lock_wait).await?;
-    let report = runner.go(&target, policy, &options.change, "Apply").await?;
+    let wish = Wish { leave_kept: options.leave_kept, ..(&options.change).into() };
+    let mut runner = Runner::new(context, code, wish).await?;
+    let report = runner.go(&target, policy, &options.change, What { command: "migrate", verb: "Apply" }).await?;
     let output = context.output;
     if !options.change.dry_run {
         if report.done.is_empty() {

@@ -10,6 +10,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod history;
+mod kept;
 mod lint;
 mod migrate;
 mod new;
@@ -22,6 +23,7 @@ mod seed;
 mod squash;
 mod status;
 mod verify;
+mod watched;
 
 use migrate_core::CodeMigrations;
 
@@ -51,6 +53,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Redo(options) => redo::run(&context, code, options).await,
         Command::Status(options) => status::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
+        Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Check(options) => check::run(&context, code, options).await,

@@ -2,25 +2,28 @@
 
 use migrate_core::{CodeMigrations, Policy, RunReport, Target};
 
-use super::run::Runner;
+use super::run::{Runner, What, Wish};
 use crate::cli::{Change, Redo};
 use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::output::Document;
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Redo) -> Result<Exit> {
-    let mut runner = Runner::new(context, code, options.change.lock_wait).await?;
+    let wish = Wish { keep_data: options.keep_data, ..(&options.change).into() };
+    let mut runner = Runner::new(context, code, wish).await?;
+    let what = |verb| What { command: "redo", verb };
     // The edited file is what is tried here, so its down goes with it.
     let policy = Policy { allow_out_of_order: true, ..Policy::default() };
-    let down = runner.go(&Target::Down(options.count), policy, &options.change, "Roll back and apply again").await?;
+    let down =
+        runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and apply again")).await?;
     let output = context.output;
     if options.change.dry_run {
         runner.close().await;
         return Ok(Exit::Done);
     }
-    let agreed = Change { yes: true, dry_run: false, lock_wait: options.change.lock_wait };
+    let agreed = Change { yes: true, ..options.change.clone() };
     let up = match down.done.iter().filter_map(|done| done.version.parse().ok()).max() {
-        Some(newest) => runner.go(&Target::UpTo(newest), policy, &agreed, "Apply").await?,
+        Some(newest) => runner.go(&Target::UpTo(newest), policy, &agreed, what("Apply")).await?,
         None => RunReport::default(),
     };
     let elapsed = down.elapsed + up.elapsed;

@@ -4,7 +4,7 @@ use migrate_core::runner::{Resolution, Unresolved};
 use migrate_core::{CodeMigrations, RunReport};
 use serde::Serialize;
 
-use super::run::Runner;
+use super::run::{Runner, Wish};
 use super::status::AttemptJson;
 use crate::cli::Resolve;
 use crate::context::{Context, confirm};
@@ -30,7 +30,7 @@ struct StatementJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Resolve) -> Result<Exit> {
-    let mut runner = Runner::new(context, code, None).await?;
+    let mut runner = Runner::new(context, code, Wish::default()).await?;
     let output = context.output;
     let Some(unresolved) = runner.migrator.unresolved().await? else {
         output.line("nothing to do: no migration is unfinished");

@@ -2,10 +2,10 @@
 
 use migrate_core::{CodeMigrations, Policy, Target, runner};
 
-use super::run::Runner;
+use super::run::{Runner, What, Wish};
 use crate::cli::{DownFrom, Rollback};
 use crate::context::Context;
-use crate::exit::{Exit, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::output::Document;
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
@@ -19,15 +19,27 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         DownFrom::Files => runner::DownFrom::Files,
     };
     let policy = Policy { down_from, ..Policy::default() };
-    let mut runner = Runner::new(context, code, options.change.lock_wait).await?;
-    let report = runner.go(&target, policy, &options.change, "Roll back").await?;
+    let change = &options.change;
+    if context.environment.protected && change.reason.is_none() && !change.dry_run {
+        let name = &context.name;
+        return Err(Failure::usage("needs-reason", format!("{name} is protected: a rollback there needs a reason"))
+            .help("say it with --reason: it goes into the ledger, the record and the message to the team")
+            .help("--dry-run shows what the rollback would do and cost"));
+    }
+    let mut runner = Runner::new(context, code, Wish { keep_data: options.keep_data, ..change.into() }).await?;
+    let report = runner.go(&target, policy, change, What { command: "rollback", verb: "Roll back" }).await?;
     let output = context.output;
-    if !options.change.dry_run {
+    if !change.dry_run {
         if report.done.is_empty() {
             output.line(format!("nothing to do: there is nothing to roll back on {}", runner.migrator.database()));
         } else {
             output.line(runner.total(&report, "rolled back"));
-            output.next("`cargo xtask migrate` applies them again, `cargo xtask history` shows what was done");
+            output.next(match options.keep_data {
+                true => {
+                    "`cargo xtask kept` lists what was copied aside; `cargo xtask migrate` applies again and brings it back"
+                }
+                false => "`cargo xtask migrate` applies them again, `cargo xtask history` shows what was done",
+            });
         }
         if output.is_json() {
             let version = runner.version().await?;

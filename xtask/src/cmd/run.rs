@@ -1,24 +1,57 @@
 //! What `migrate`, `rollback` and `redo` share: plan, show or ask, run, tell.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Step, Work};
 use migrate_core::{Cancel, CodeMigrations, ErrorKind, Migrator, Plan, Policy, RunReport, Target};
 use serde::Serialize;
 
+use crate::brief::Brief;
 use crate::cli::Change;
 use crate::context::{Context, Run, confirm};
 use crate::exit::{Failure, Result};
+use crate::output::Document;
 use crate::output::style::{self, BOLD, DIM};
-use crate::output::{Display, Document};
+use crate::record::Keeper;
 
-/// A migrator with its display and its switch, ready to change something.
+/// A migrator with what hears it and its switch, ready to change something.
 pub(super) struct Runner<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) migrator: Migrator,
-    display: Arc<Display>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) wish: Wish,
+    /// Where the record of the last run is.
+    record: Option<PathBuf>,
+}
+
+/// How a run is wanted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wish {
+    pub(super) lock_wait: Option<Duration>,
+    pub(super) keep_data: bool,
+    pub(super) leave_kept: bool,
+    pub(super) reason: Option<String>,
+    /// The folder for a record.
+    pub(super) audit: Option<PathBuf>,
+}
+
+impl From<&Change> for Wish {
+    fn from(change: &Change) -> Self {
+        let (lock_wait, reason, audit) = (change.lock_wait, change.reason.clone(), change.audit.clone());
+        Self { lock_wait, reason, audit, keep_data: false, leave_kept: false }
+    }
+}
+
+/// What a command does, in words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct What {
+    /// Its name, for the record.
+    pub(super) command: &'static str,
+    /// `Roll back`, for the question.
+    pub(super) verb: &'static str,
 }
 
 /// The result of a run, for programs.
@@ -28,6 +61,12 @@ pub(super) struct RunJson {
     dry_run: bool,
     /// The newest version that is applied now.
     version: Option<String>,
+    /// What it costs and what is in its way, where a run leaves evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brief: Option<Brief>,
+    /// The folder of the audit record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<PathBuf>,
     done: Vec<DoneJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<PlanJson>,
@@ -53,17 +92,14 @@ struct PlanJson {
 
 impl<'a> Runner<'a> {
     /// Connects; from here on Ctrl-C and SIGTERM interrupt the run in good order.
-    pub(super) async fn new(
-        context: &'a Context<'a>,
-        code: CodeMigrations,
-        lock_wait: Option<Duration>,
-    ) -> Result<Self> {
-        let display = context.output.display(name_width(context));
+    pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: Wish) -> Result<Self> {
+        let keeper = Arc::new(Keeper::new(context.output.display(name_width(context))));
         let cancel = Cancel::new();
         listen(cancel.clone());
-        let run = Run { changes: true, lock_wait, observer: display.clone(), cancel };
+        let Wish { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
+        let run = Run { changes: true, lock_wait, keep_data, leave_kept, reason, observer: keeper.clone(), cancel };
         let migrator = context.migrator(code, run).await?;
-        Ok(Self { context, migrator, display })
+        Ok(Self { context, migrator, keeper, wish, record: None })
     }
 
     /// Plans the way to a target; after somebody else was faster, plans again.
@@ -72,18 +108,24 @@ impl<'a> Runner<'a> {
         target: &Target,
         policy: Policy,
         change: &Change,
-        what: &str,
+        what: What,
     ) -> Result<RunReport> {
         loop {
             let plan = self.migrator.plan(target, policy).await?;
             self.context.output.findings(plan.warnings());
+            let is_watched = self.is_watched() && !plan.is_empty();
+            let brief = if is_watched { Some(self.brief(&plan).await?) } else { None };
             if plan.is_empty() || change.dry_run {
-                self.show(&plan, change.dry_run);
+                self.show(&plan, change.dry_run, brief);
                 return Ok(RunReport::default());
             }
-            self.warn_of_loss(&plan);
-            confirm(self.context, change.yes, &format!("{what} {}.", style::count(plan.steps().len(), "migration")))?;
-            match self.apply(&plan).await {
+            match &brief {
+                Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.line(line)),
+                None => self.warn_of_loss(&plan),
+            }
+            let steps = style::count(plan.steps().len(), "migration");
+            confirm(self.context, change.yes, &format!("{} {steps}.", what.verb))?;
+            match self.apply(&plan, what.command, brief).await {
                 // With nobody to ask, the newer plan is as good as the older one was.
                 Err(Failure::Core(error))
                     if error.kind() == ErrorKind::Stale && !self.context.environment.protected => {}
@@ -92,10 +134,18 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn apply(&mut self, plan: &Plan) -> Result<RunReport> {
-        let outcome = self.migrator.apply(plan).await;
-        self.display.end();
-        Ok(outcome?)
+    async fn apply(&mut self, plan: &Plan, command: &'static str, brief: Option<Brief>) -> Result<RunReport> {
+        if let Some(brief) = brief {
+            self.begin(command, plan, brief).await?;
+        }
+        let begin = Instant::now();
+        let outcome = self.migrator.apply(plan).await.map_err(Failure::from);
+        self.keeper.end_display();
+        if let Some(ended) = self.end(plan, &outcome, begin.elapsed()).await {
+            self.show_end(&ended);
+            self.record = ended.folder;
+        }
+        outcome
     }
 
     fn warn_of_loss(&self, plan: &Plan) {
@@ -107,13 +157,16 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Shows the SQL of a plan.
-    fn show(&self, plan: &Plan, dry_run: bool) {
+    /// Shows what would run, and what is known of its price.
+    fn show(&self, plan: &Plan, dry_run: bool, brief: Option<Brief>) {
         if !dry_run {
             return;
         }
         let output = self.context.output;
-        for step in plan.steps() {
+        if let Some(brief) = &brief {
+            brief.lines(self.wish.keep_data).iter().for_each(|line| output.line(line));
+        }
+        for step in plan.steps().iter().filter(|_| brief.is_none()) {
             let mode = if step.no_transaction() { ", each statement on its own" } else { "" };
             let (version, name, direction) = (&step.version, &step.name, step.direction);
             output.line(format!("{BOLD}-- {version}_{name}, {direction}{mode}{BOLD:#}"));
@@ -121,7 +174,11 @@ impl<'a> Runner<'a> {
         }
         let count = style::count(plan.steps().len(), "migration");
         output.line(format!("{DIM}dry run: {count} would run; nothing was touched{DIM:#}"));
-        output.document(&Document::new("dry-run", &self.context.name, self.json(None, Some(plan), None)));
+        output.document(&Document::new(
+            "dry-run",
+            &self.context.name,
+            RunJson { brief, ..self.json(None, Some(plan), None) },
+        ));
     }
 
     /// The document of what was done.
@@ -145,6 +202,8 @@ impl<'a> Runner<'a> {
             database: self.migrator.database().to_string(),
             dry_run: plan.is_some(),
             version,
+            brief: None,
+            record: self.record.clone(),
             done: done_json.collect(),
             plan: plan_json.collect(),
             milliseconds: report.map_or(0.0, |report| style::milliseconds(report.elapsed)),

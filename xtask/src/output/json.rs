@@ -40,6 +40,16 @@ pub(crate) struct FindingJson {
     help: Vec<String>,
 }
 
+impl FindingJson {
+    /// Where, what, and how to go on, in one line.
+    pub(crate) fn sentence(&self) -> String {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = self.file.as_ref().map(|file| format!("{file}{line}: ")).unwrap_or_default();
+        let more: String = self.notes.iter().chain(&self.help).map(|text| format!("; {text}")).collect();
+        format!("{place}{} [{}]{more}", self.message, self.code)
+    }
+}
+
 impl From<&Finding> for FindingJson {
     fn from(finding: &Finding) -> Self {
         let position = finding.place.as_ref().and_then(migrate_core::finding::Place::line_column);

@@ -4,7 +4,7 @@
 //! in prose, but not for a `|` behind a backslash in a table, and code between backticks knows no escape at all.
 
 /// A sentence. What it has between backticks is shown as code, and a new line is one.
-pub(super) fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     // A backtick without a second one is only a backtick.
     if parts.len().is_multiple_of(2) {
@@ -19,7 +19,7 @@ pub(super) fn prose(text: &str) -> String {
 }
 
 /// A name or a piece of SQL.
-pub(super) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("<code>{}</code>", plain(text))
 }
 
@@ -48,7 +48,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A block of lines, with a fence that none of them can close.
-pub(super) fn fence(kind: &str, lines: &[String]) -> String {
+pub(crate) fn fence(kind: &str, lines: &[String]) -> String {
     let longest = |line: &String| line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(lines.iter().map(longest).max().unwrap_or(0).max(2) + 1);
     let one = |line: &String| line.split(|char: char| char.is_control()).collect::<Vec<_>>().join(" ") + "\n";

@@ -3,7 +3,7 @@
 //! Nothing here decides or prints: a report goes in, a text comes out. The one exception is
 //! [`github::append`], which puts a text where the caller says.
 
-mod escape;
+pub(crate) mod escape;
 pub(crate) mod github;
 pub(crate) mod json;
 pub(crate) mod junit;

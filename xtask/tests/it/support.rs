@@ -93,6 +93,15 @@ impl Project {
         })
     }
 
+    /// A connection that has run these statements, and stays open until it is let go.
+    pub(crate) fn hold(&self, sql: &str) -> PgConnection {
+        self.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&self.database.options()).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            connection
+        })
+    }
+
     pub(crate) fn end(self) {
         self.runtime.block_on(self.database.drop_now()).unwrap();
     }

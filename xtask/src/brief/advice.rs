@@ -1,0 +1,82 @@
+//! Roll back, or fix forward? By what the migrations did when they went up, and what going back would destroy.
+
+use migrate_core::Plan;
+use migrate_core::effect::Effects;
+use migrate_core::source::Body;
+use serde::Serialize;
+
+use super::Loss;
+
+/// What to do, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Advice {
+    /// `roll back`, `fix forward` or `decide by hand`.
+    pub(crate) verdict: &'static str,
+    pub(crate) reason: String,
+}
+
+impl Advice {
+    /// Reads the ups of a rollback.
+    pub(super) fn of(plan: &Plan, losses: &[Loss], keeps: bool) -> Self {
+        let mut changed = Vec::new();
+        let mut unknown = Vec::new();
+        for step in plan.steps() {
+            let title = format!("{}_{}", step.version, step.name);
+            let body = step.migration.as_ref().map(|migration| migration.body());
+            match body {
+                Some(Body::Sql { up, .. }) => {
+                    let effects = Effects::of(up);
+                    if effects.changes {
+                        changed.push(title);
+                    } else if !effects.unknown.is_empty() {
+                        unknown.push(title);
+                    }
+                }
+                Some(Body::Code { .. }) | None => unknown.push(title),
+            }
+        }
+        Self::judge(&changed, &unknown, losses, keeps)
+    }
+
+    fn judge(changed: &[String], unknown: &[String], losses: &[Loss], keeps: bool) -> Self {
+        let rows: u64 = losses.iter().map(|loss| loss.rows.number()).sum();
+        let price = match losses.len() {
+            0 => "going back loses no data".to_owned(),
+            _ if rows == 0 => "what going back takes away is empty".to_owned(),
+            _ if keeps => "the data listed above are copied aside, and come back with the next apply".to_owned(),
+            _ => "going back destroys the data listed above, unless you give --keep-data".to_owned(),
+        };
+        if !changed.is_empty() {
+            let reason = format!(
+                "{} changed or removed what the version before may need, so a fault there is not cured by leaving it; {price}",
+                changed.join(", ")
+            );
+            return Self { verdict: "roll back", reason };
+        }
+        if !unknown.is_empty() {
+            let reason = format!("what {} did is not in its text: read it first; {price}", unknown.join(", "));
+            return Self { verdict: "decide by hand", reason };
+        }
+        let reason = format!(
+            "these migrations only added things: the version before runs with them in place, so deploying it again, or the next \
+             migration, is usually safer than going back; {price}"
+        );
+        Self { verdict: "fix forward", reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_added_goes_forward_and_what_changed_goes_back() {
+        let judge = |changed: &[&str], unknown: &[&str]| {
+            let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            Advice::judge(&own(changed), &own(unknown), &[], false).verdict
+        };
+        assert_eq!(judge(&[], &[]), "fix forward");
+        assert_eq!(judge(&["1_a"], &["2_b"]), "roll back");
+        assert_eq!(judge(&[], &["2_b"]), "decide by hand");
+    }
+}

@@ -1,0 +1,260 @@
+//! What a run would do to a database that is in use, gathered before anybody is asked whether it may: its SQL, what is lost
+//! by it, which locks it wants, who is connected, what is in the way, and whether to go back or forward.
+
+mod advice;
+mod show;
+
+use migrate_core::Plan;
+use migrate_core::db::Reader;
+use migrate_core::effect::{self, Effects};
+use migrate_core::evidence::{self, Count, Situation};
+use migrate_core::ident::{QualifiedName, plain};
+use migrate_core::ledger::Direction;
+use migrate_core::runner::{Step, Work};
+use migrate_core::schema::Schema;
+use serde::{Serialize, Serializer};
+
+use crate::exit::Result;
+
+pub(crate) use advice::Advice;
+
+/// What a run would do.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Brief {
+    pub(crate) steps: Vec<StepBrief>,
+    /// What is lost, counted in the database.
+    pub(crate) losses: Vec<Loss>,
+    pub(crate) situation: SituationJson,
+    /// Tables that the run changes, and that belong to a role which ours is not.
+    pub(crate) not_owned: Vec<String>,
+    /// Only for a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advice: Option<Advice>,
+}
+
+/// One script.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StepBrief {
+    pub(crate) direction: &'static str,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    /// `additive`, `changing` or `destructive`; `unknown` where the text does not say.
+    pub(crate) kind: &'static str,
+    pub(crate) no_transaction: bool,
+    pub(crate) locks: Vec<LockBrief>,
+    /// Statements whose doing is not in the text.
+    pub(crate) unknown: Vec<String>,
+    /// `None` for a migration in Rust.
+    pub(crate) sql: Option<String>,
+}
+
+/// A lock that a script wants on a table that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LockBrief {
+    pub(crate) table: String,
+    pub(crate) mode: &'static str,
+    pub(crate) blocks: &'static str,
+}
+
+/// What a table loses.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Loss {
+    pub(crate) version: String,
+    pub(crate) table: String,
+    /// `DROP TABLE`, `DROP COLUMN`, `DELETE`, `new values`.
+    pub(crate) by: &'static str,
+    /// Whether a condition decides which of them go.
+    pub(crate) at_most: bool,
+    #[serde(serialize_with = "count")]
+    pub(crate) rows: Count,
+    /// Columns, with how many rows have a value in them.
+    pub(crate) columns: Vec<ColumnLoss>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ColumnLoss {
+    pub(crate) column: String,
+    #[serde(serialize_with = "count")]
+    pub(crate) values: Count,
+}
+
+/// What a run would meet.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct SituationJson {
+    pub(crate) server: String,
+    pub(crate) read_only: bool,
+    pub(crate) sessions: Vec<SessionJson>,
+    pub(crate) long_transactions: Vec<LongJson>,
+    pub(crate) replica_lag_seconds: Option<u64>,
+    pub(crate) invalid_indexes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SessionJson {
+    pub(crate) application: String,
+    pub(crate) role: String,
+    pub(crate) count: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LongJson {
+    pub(crate) pid: u32,
+    pub(crate) role: String,
+    pub(crate) application: String,
+    pub(crate) seconds: u64,
+    pub(crate) state: String,
+    pub(crate) word: String,
+}
+
+impl Brief {
+    /// Gathers it. Nothing is written, and no lock is taken that anybody waits for.
+    ///
+    /// `own` is what our other connection to the database calls itself: it is not in anybody's way. `keeps` is whether
+    /// what is destroyed is copied aside.
+    pub(crate) async fn gather(
+        reader: &mut Reader,
+        plan: &Plan,
+        schema: &Schema,
+        exact: u64,
+        own: &str,
+        keeps: bool,
+    ) -> Result<Self> {
+        let steps: Vec<StepBrief> = plan.steps().iter().map(|step| step_brief(step, schema)).collect();
+        let losses = losses(reader, plan, schema, exact).await?;
+        let mut situation = SituationJson::from(evidence::situation(reader).await?);
+        situation.leave_out(own);
+        let not_owned = not_owned(reader, &steps).await?;
+        let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);
+        let advice = is_rollback.then(|| Advice::of(plan, &losses, keeps));
+        Ok(Self { steps, losses, situation, not_owned, advice })
+    }
+}
+
+fn step_brief(step: &Step, schema: &Schema) -> StepBrief {
+    let effects = effects(step);
+    let locks = effects.locks.iter().flat_map(|wanted| {
+        let lock = |table: QualifiedName| LockBrief {
+            table: shown(&table),
+            mode: wanted.mode.as_str(),
+            blocks: wanted.mode.blocks(),
+        };
+        effect::find(schema, &wanted.table).into_iter().map(lock)
+    });
+    StepBrief {
+        direction: step.direction.as_str(),
+        version: step.version.to_string(),
+        name: step.name.clone(),
+        kind: match step.work {
+            Work::Code => "unknown",
+            _ if !effects.taken.is_empty() => "destructive",
+            _ if !effects.unknown.is_empty() => "unknown",
+            _ if effects.changes => "changing",
+            Work::Sql(_) => "additive",
+        },
+        no_transaction: step.no_transaction(),
+        locks: locks.collect(),
+        sql: match &step.work {
+            Work::Sql(script) => Some(script.text().to_string()),
+            Work::Code => None,
+        },
+        unknown: effects.unknown,
+    }
+}
+
+fn effects(step: &Step) -> Effects {
+    match &step.work {
+        Work::Sql(script) => Effects::of(script),
+        Work::Code => Effects { unknown: vec!["a function in Rust".to_owned()], ..Effects::default() },
+    }
+}
+
+/// What the steps take away, counted; what two of them take is told with the first.
+async fn losses(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Vec<Loss>> {
+    let mut all: Vec<Loss> = Vec::new();
+    for step in plan.steps() {
+        let mut wanted = effect::resolve(&effects(step).taken, schema);
+        wanted.retain(|loss| {
+            !all.iter().any(|known| known.table == shown(&loss.table) && known.columns.is_empty() && !known.at_most)
+        });
+        let asked: Vec<_> = wanted.iter().map(|loss| (loss.table.clone(), loss.columns.clone())).collect();
+        let counted = evidence::losses(reader, &asked, exact).await?;
+        all.extend(counted.into_iter().filter_map(|counted| {
+            let loss = wanted.iter().find(|one| {
+                one.table == counted.table && one.columns.iter().eq(counted.columns.iter().map(|column| &column.column))
+            })?;
+            let columns = counted.columns.into_iter();
+            Some(Loss {
+                version: step.version.to_string(),
+                table: shown(&counted.table),
+                by: loss.by,
+                at_most: loss.partial,
+                rows: counted.rows,
+                columns: columns.map(|one| ColumnLoss { column: one.column, values: one.values }).collect(),
+            })
+        }));
+    }
+    Ok(all)
+}
+
+/// The tables with locks that only their owner can take, and that are not ours.
+async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<String>> {
+    let strong = steps.iter().flat_map(|step| &step.locks).filter(|lock| lock.mode != "row exclusive");
+    let tables: std::collections::BTreeSet<&str> = strong.map(|lock| lock.table.as_str()).collect();
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = tables.iter().map(|table| migrate_core::ident::literal(table)).collect::<Vec<_>>().join(", ");
+    let query = format!(
+        "SELECT t FROM pg_catalog.unnest(ARRAY[{list}]) AS t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t) \
+         WHERE NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY t"
+    );
+    let rows = reader.ask("see who owns the tables", &query).await?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
+}
+
+/// A table as people write it, and as the server reads it.
+pub(crate) fn shown(table: &QualifiedName) -> String {
+    format!("{}.{}", plain(table.schema()), plain(table.name()))
+}
+
+/// `{"rows": 12, "exact": true}`, in place of a number that would hide how it was found.
+pub(crate) fn count<S: Serializer>(count: &Count, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Counted {
+        number: u64,
+        exact: bool,
+    }
+    Counted { number: count.number(), exact: count.is_exact() }.serialize(serializer)
+}
+
+impl SituationJson {
+    /// Forgets one session of an application.
+    fn leave_out(&mut self, application: &str) {
+        if let Some(own) = self.sessions.iter_mut().find(|session| session.application == application) {
+            own.count = own.count.saturating_sub(1);
+        }
+        self.sessions.retain(|session| session.count > 0);
+    }
+}
+
+impl From<Situation> for SituationJson {
+    fn from(situation: Situation) -> Self {
+        let session = |(application, role, count)| SessionJson { application, role, count };
+        let long = |one: evidence::LongTransaction| LongJson {
+            pid: one.pid,
+            role: one.role,
+            application: one.application,
+            seconds: one.seconds,
+            state: one.state,
+            word: one.word,
+        };
+        Self {
+            server: situation.version,
+            read_only: situation.read_only,
+            sessions: situation.sessions.into_iter().map(session).collect(),
+            long_transactions: situation.long.into_iter().map(long).collect(),
+            replica_lag_seconds: situation.lag,
+            invalid_indexes: situation.invalid_indexes,
+        }
+    }
+}

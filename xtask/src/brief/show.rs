@@ -1,0 +1,135 @@
+//! The same for people, before they are asked.
+
+use std::time::Duration;
+
+use migrate_core::evidence::Count;
+
+use super::{Brief, Loss, StepBrief};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
+
+impl Brief {
+    /// The lines of the plan, of what it costs and of what is in its way.
+    pub(crate) fn lines(&self, keeps: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        for step in &self.steps {
+            lines.extend(step.lines());
+        }
+        lines.extend(self.lost(keeps));
+        lines.extend(self.in_the_way());
+        if let Some(advice) = &self.advice {
+            let style = if advice.verdict == "roll back" { GOOD } else { WARN };
+            lines.push(format!("{BOLD}advice{BOLD:#}     {}: {}", style::paint(style, advice.verdict), advice.reason));
+        }
+        lines.push(String::new());
+        lines
+    }
+
+    fn lost(&self, keeps: bool) -> Vec<String> {
+        let is_rollback = self.advice.is_some();
+        if self.losses.is_empty() {
+            let unknown = self.steps.iter().any(|step| !step.unknown.is_empty());
+            let text = match unknown {
+                true => "what the statements above take away is not in their text",
+                false => "nothing",
+            };
+            return is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}")).into_iter().collect();
+        }
+        let style = if keeps { WARN } else { BAD };
+        let word = if keeps { "data taken away, and kept aside" } else { "data lost" };
+        let mut lines = vec![style::paint(style, word)];
+        lines.extend(self.losses.iter().map(|loss| format!("  {}", loss.sentence())));
+        lines
+    }
+
+    fn in_the_way(&self) -> Vec<String> {
+        let situation = &self.situation;
+        let total: u64 = situation.sessions.iter().map(|session| session.count).sum();
+        let who = situation.sessions.iter().map(|session| format!("{} × {}", session.count, session.application));
+        let who = who.collect::<Vec<_>>().join(", ");
+        let connected = if total == 0 { "nobody else".to_owned() } else { who };
+        let mut lines = vec![
+            format!(
+                "{BOLD}server{BOLD:#}     PostgreSQL {}, {}",
+                situation.server,
+                if situation.read_only { "read-only" } else { "takes writes" }
+            ),
+            format!("{BOLD}connected{BOLD:#}  {connected}"),
+        ];
+        for long in &situation.long_transactions {
+            let time = style::time(Duration::from_secs(long.seconds));
+            let text = format!(
+                "a transaction is open for {time}: {} {}, of {} ({}), pid {}",
+                long.state, long.word, long.application, long.role, long.pid
+            );
+            lines.push(format!("{}  {text}", style::paint(WARN, "in the way")));
+        }
+        if let Some(lag) = situation.replica_lag_seconds.filter(|lag| *lag >= 10) {
+            lines.push(format!("{}    the slowest one is {lag} s behind", style::paint(WARN, "replicas")));
+        }
+        for index in &situation.invalid_indexes {
+            lines.push(format!(
+                "{}    the index {index} is not valid: it slows writes and serves nobody",
+                style::paint(WARN, "index")
+            ));
+        }
+        for table in &self.not_owned {
+            lines.push(format!(
+                "{}     {table} belongs to another role: the server will refuse to change it",
+                style::paint(BAD, "rights")
+            ));
+        }
+        lines
+    }
+}
+
+impl StepBrief {
+    fn lines(&self) -> Vec<String> {
+        let style = match self.kind {
+            "additive" => GOOD,
+            "destructive" => BAD,
+            _ => WARN,
+        };
+        let mode = if self.no_transaction { ", each statement on its own" } else { "" };
+        let title = format!(
+            "{BOLD}{}_{}{BOLD:#}, {}{mode}: {}",
+            self.version,
+            self.name,
+            self.direction,
+            style::paint(style, self.kind)
+        );
+        let mut lines = vec![title];
+        let sql = self.sql.as_deref().unwrap_or("-- written in Rust");
+        lines.extend(sql.trim().lines().map(|line| format!("    {DIM}{line}{DIM:#}")));
+        lines.extend(
+            self.locks
+                .iter()
+                .map(|lock| format!("  locks {} in {} mode: blocks {}", lock.table, lock.mode, lock.blocks)),
+        );
+        lines.extend(self.unknown.iter().map(|what| format!("  what {what} does is not in the text")));
+        lines.push(String::new());
+        lines
+    }
+}
+
+impl Loss {
+    /// `public.orders: its 1,204 rows, by DROP TABLE`.
+    pub(crate) fn sentence(&self) -> String {
+        let at_most = if self.at_most { "up to " } else { "" };
+        let what = if self.columns.is_empty() {
+            format!("{at_most}{}", rows(self.rows))
+        } else {
+            let columns = self.columns.iter();
+            let columns = columns.map(|one| format!("{at_most}{} of {}", values(one.values), one.column));
+            format!("{}, in {}", columns.collect::<Vec<_>>().join(", "), rows(self.rows))
+        };
+        format!("{}: {what}, by {} ({})", self.table, self.by, self.version)
+    }
+}
+
+fn rows(count: Count) -> String {
+    format!("{count} row{}", if count.number() == 1 { "" } else { "s" })
+}
+
+fn values(count: Count) -> String {
+    format!("{count} value{}", if count.number() == 1 { "" } else { "s" })
+}

@@ -1,0 +1,146 @@
+//! `kept`: what rollbacks copied aside, brought back or purged.
+
+use migrate_core::CodeMigrations;
+use migrate_core::kept::{self, Kept, Purge};
+use serde::Serialize;
+
+use super::run::{Runner, Wish};
+use crate::cli;
+use crate::context::{Context, confirm};
+use crate::exit::{Exit, Result};
+use crate::output::style::{self, BOLD, DIM, GOOD, WARN};
+use crate::output::{Document, Table};
+
+#[derive(Serialize)]
+struct KeptJson {
+    kept: Vec<CopyJson>,
+}
+
+#[derive(Serialize)]
+struct CopyJson {
+    version: String,
+    name: String,
+    at: String,
+    relation: String,
+    what: String,
+    store: Option<String>,
+    rows: u64,
+    bytes: u64,
+    restored_at: Option<String>,
+    restored_rows: Option<u64>,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Option<&cli::Kept>) -> Result<Exit> {
+    match command {
+        None | Some(cli::Kept::List) => list(context).await,
+        Some(cli::Kept::Restore { version, yes }) => {
+            let mut runner = Runner::new(context, code, Wish::default()).await?;
+            confirm(context, *yes, &format!("Bring back what the rollback of {version} kept."))?;
+            runner.migrator.restore_kept(version).await?;
+            runner.close().await;
+            list(context).await
+        }
+        Some(cli::Kept::Purge { version, all, yes }) => {
+            let which = match version {
+                Some(version) => Purge::Version(version.clone()),
+                None if *all => Purge::All,
+                None => Purge::Restored,
+            };
+            purge(context, code, &which, *yes).await
+        }
+    }
+}
+
+async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: bool) -> Result<Exit> {
+    let ledger = &context.environment.ledger;
+    let is_meant = |one: &Kept| match which {
+        Purge::Restored => one.restored.is_some(),
+        Purge::Version(version) => one.version == version.as_str(),
+        Purge::All => true,
+    };
+    let copies: Vec<Kept> = kept::list(&context.reach().await?, ledger).await?.into_iter().filter(is_meant).collect();
+    if copies.is_empty() {
+        context.output.line("nothing to do: no such copy is kept");
+        return list_json(context, Vec::new());
+    }
+    let open = copies.iter().filter(|copy| copy.restored.is_none()).count();
+    let warning = if open > 0 { format!(" {open} of them were never brought back.") } else { String::new() };
+    confirm(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
+    let mut runner = Runner::new(context, code, Wish::default()).await?;
+    runner.migrator.purge_kept(which).await?;
+    runner.close().await;
+    context.output.line(format!("{BOLD}{} purged{BOLD:#}", copies_word(copies.len())));
+    list_json(context, copies)
+}
+
+async fn list(context: &Context<'_>) -> Result<Exit> {
+    let copies = kept::list(&context.reach().await?, &context.environment.ledger).await?;
+    let output = context.output;
+    if copies.is_empty() {
+        output.line(format!("nothing is kept in {}", context.title()));
+        output.next("`cargo xtask rollback --keep-data` copies aside what a rollback destroys");
+    }
+    for line in table(&copies).lines() {
+        output.line(line);
+    }
+    if copies.iter().any(|copy| copy.restored.is_none()) {
+        output.next(
+            "`cargo xtask migrate` brings it back when it applies the migration again; `cargo xtask kept restore VERSION` when it is applied",
+        );
+    } else if !copies.is_empty() {
+        output.next("`cargo xtask kept purge` drops the copies that were brought back");
+    }
+    list_json(context, copies)
+}
+
+fn list_json(context: &Context<'_>, copies: Vec<Kept>) -> Result<Exit> {
+    let kept = copies.into_iter().map(CopyJson::from).collect();
+    context.output.document(&Document::new("kept", &context.name, KeptJson { kept }));
+    Ok(Exit::Done)
+}
+
+fn table(copies: &[Kept]) -> Table {
+    let plain = anstyle::Style::new();
+    let mut table = Table::default();
+    for copy in copies {
+        let (style, state) = match &copy.restored {
+            Some((_, rows)) if *rows == copy.rows => (GOOD, "brought back".to_owned()),
+            Some((_, rows)) => (WARN, format!("{rows} brought back")),
+            None => (WARN, "kept".to_owned()),
+        };
+        let rows = if copy.store.is_some() { style::count(copy.rows as usize, "row") } else { String::new() };
+        let store = copy.store.as_ref().map(|store| format!("{}.{}", store.schema(), store.name())).unwrap_or_default();
+        table.row([
+            (BOLD, format!("{}_{}", copy.version, copy.name)),
+            (plain, copy.relation.clone()),
+            (plain, copy.what.clone()),
+            (plain, rows),
+            (DIM, style::moment(&copy.at)),
+            (style, state),
+            (DIM, store),
+        ]);
+    }
+    table
+}
+
+fn copies_word(count: usize) -> String {
+    if count == 1 { "1 copy".to_owned() } else { format!("{count} copies") }
+}
+
+impl From<Kept> for CopyJson {
+    fn from(copy: Kept) -> Self {
+        let (restored_at, restored_rows) = copy.restored.unzip();
+        Self {
+            version: copy.version,
+            name: copy.name,
+            at: copy.at,
+            relation: copy.relation,
+            what: copy.what,
+            store: copy.store.map(|store| store.to_string()),
+            rows: copy.rows,
+            bytes: copy.bytes,
+            restored_at,
+            restored_rows,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A run that leaves evidence: looked at before anybody is asked, recorded from its beginning to its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use migrate_core::db::Reader;
+use migrate_core::{ErrorKind, Plan, RunReport, evidence, schema};
+
+use super::run::Runner;
+use crate::brief::Brief;
+use crate::exit::{Failure, Result};
+use crate::output::FindingJson;
+use crate::output::style::{self, BOLD, DIM, WARN};
+use crate::record::{Begin, Folder, Record, State};
+
+/// How often, and after which pause, a server that went away during a run is looked for.
+const AGAIN: (usize, Duration) = (20, Duration::from_millis(500));
+
+/// The end of a run as its record has it.
+pub(super) struct Ended {
+    pub(super) record: Record,
+    /// Where the record is, if it could be written.
+    pub(super) folder: Option<PathBuf>,
+}
+
+impl Runner<'_> {
+    /// Whether a run leaves evidence: in a protected environment, and where a folder for it is named.
+    pub(super) fn is_watched(&self) -> bool {
+        self.context.environment.protected || self.audit_folder().is_some()
+    }
+
+    fn audit_folder(&self) -> Option<&PathBuf> {
+        self.wish.audit.as_ref().or(self.context.environment.audit.as_ref())
+    }
+
+    /// What the plan would do, for whoever decides.
+    pub(super) async fn brief(&self, plan: &Plan) -> Result<Brief> {
+        let mut reader = Reader::open(self.migrator.database()).await?;
+        let environment = &self.context.environment;
+        let schema = schema::read_with(&mut reader).await?.without(&environment.ledger);
+        let own = &self.migrator.options().actor.application;
+        let exact = environment.exact_rows;
+        let brief = Brief::gather(&mut reader, plan, &schema, exact, own, self.wish.keep_data).await?;
+        reader.close().await;
+        if brief.situation.read_only {
+            return Err(Failure::failed(
+                "read-only",
+                format!("{} takes no writes: it is a standby, or read-only", self.context.title()),
+            )
+            .help("give the address of the primary"));
+        }
+        Ok(brief)
+    }
+
+    /// Looks at what is there, and opens the record: from here on there is evidence.
+    pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, brief: Brief) -> Result<()> {
+        let before = self.state().await?;
+        let version = self.version().await?;
+        let begin = Begin {
+            command,
+            environment: &self.context.name,
+            database: self.migrator.database(),
+            reason: self.wish.reason.as_deref(),
+            actor: &self.migrator.options().actor,
+            version,
+            keeps_data: self.wish.keep_data && plan.steps().iter().any(|step| step.direction.as_str() == "down"),
+        };
+        let record = Record::begin(begin, brief, before);
+        let folder = self.audit_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
+        self.keeper.keep(record, folder);
+        Ok(())
+    }
+
+    /// Looks at what is there now, and closes the record. Nothing that goes wrong here changes how the run ended.
+    pub(super) async fn end(&mut self, plan: &Plan, outcome: &Result<RunReport>, elapsed: Duration) -> Option<Ended> {
+        let (mut record, folder) = self.keeper.take()?;
+        let (word, error) = match outcome {
+            Ok(_) => ("done", None),
+            Err(failure) => (word(failure), Some(failure.findings().iter().map(FindingJson::from).collect())),
+        };
+        record.end(word, style::milliseconds(elapsed), error);
+        if let Err(failure) = self.look_back(plan, &mut record, outcome.is_err()).await {
+            let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
+            record.remarks.push(format!("what is there now could not be looked at: {why}"));
+        }
+        let folder = folder.and_then(|folder| match folder.close(&record) {
+            Ok(()) => Some(folder.path().to_owned()),
+            Err(error) => {
+                self.context.output.failure(&Failure::failed(
+                    "audit-unwritable",
+                    format!(
+                        "the end of the audit record cannot be written to {}: {error}; here it is",
+                        folder.path().display()
+                    ),
+                ));
+                anstream::eprintln!("{}", record.markdown());
+                None
+            }
+        });
+        Some(Ended { record, folder })
+    }
+
+    async fn look_back(&mut self, plan: &Plan, record: &mut Record, failed: bool) -> Result<()> {
+        let mut state = self.state().await;
+        for _ in 0..AGAIN.0 {
+            match &state {
+                Err(Failure::Core(error)) if failed && error.kind() == ErrorKind::Connection => {
+                    tokio::time::sleep(AGAIN.1).await;
+                    state = self.state().await;
+                }
+                _ => break,
+            }
+        }
+        let state = state?;
+        let mut history = self.migrator.history().await?;
+        history.retain(|event| event.id > plan.newest());
+        let version = self.version().await?;
+        record.look_back(state, version, history);
+        Ok(())
+    }
+
+    async fn state(&self) -> Result<State> {
+        let mut reader = Reader::open(self.migrator.database()).await?;
+        let environment = &self.context.environment;
+        let evidence = evidence::take(&mut reader, &environment.ledger, environment.exact_rows).await?;
+        reader.close().await;
+        Ok(evidence.into())
+    }
+
+    /// What a run changed, for people, after it ended.
+    pub(super) fn show_end(&self, ended: &Ended) {
+        let output = self.context.output;
+        let record = &ended.record;
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "empty".to_owned());
+        output.line(format!(
+            "\n{BOLD}version{BOLD:#}  {} → {}",
+            version(&record.version_before),
+            version(&record.version_after)
+        ));
+        for line in &record.difference {
+            output.line(format!("  {line}"));
+        }
+        for change in &record.rows {
+            let shown =
+                |rows: &Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
+            output.line(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
+        }
+        for remark in &record.remarks {
+            output.remark(style::paint(WARN, remark));
+        }
+        match &ended.folder {
+            Some(folder) => output.line(format!("{BOLD}record{BOLD:#}   {}", folder.join("record.md").display())),
+            None if self.audit_folder().is_none() => {
+                output.line(format!("{DIM}no audit record was written: name a folder for it with --audit, or `audit` in migrate.toml{DIM:#}"));
+            }
+            None => {}
+        }
+    }
+}
+
+fn word(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Core(error) if error.kind() == ErrorKind::Cancelled => "interrupted",
+        _ => "failed",
+    }
+}

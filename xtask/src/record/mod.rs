@@ -1,0 +1,180 @@
+//! The audit record of a run: what was there before it, what it did, what was there after it, who did it and why.
+//!
+//! It is written before anything runs, again after every migration, and at the end however the run ended: a run that was
+//! killed leaves a record that says so.
+
+mod folder;
+mod keeper;
+mod markdown;
+mod state;
+
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_millis;
+use migrate_core::ledger::{Actor, HistoryEntry};
+use migrate_core::schema::{Change, Sides};
+use serde::Serialize;
+
+use crate::brief::Brief;
+use crate::output::FindingJson;
+
+pub(crate) use folder::Folder;
+pub(crate) use keeper::Keeper;
+pub(crate) use state::{State, TableRows};
+
+/// The version of the form of a record; it changes when a field is removed or changes its meaning.
+const FORMAT: u32 = 1;
+
+/// A record. docs/FORMATS.md promises its form.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    format: u32,
+    /// `running`, `done`, `failed`, or `interrupted`.
+    pub(crate) outcome: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) environment: String,
+    pub(crate) database: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) actor: ActorJson,
+    pub(crate) started: String,
+    pub(crate) ended: Option<String>,
+    pub(crate) milliseconds: Option<f64>,
+    pub(crate) version_before: Option<String>,
+    pub(crate) version_after: Option<String>,
+    /// Whether what it destroyed was copied aside.
+    pub(crate) keeps_data: bool,
+    pub(crate) plan: Brief,
+    /// The versions that were committed, in order.
+    pub(crate) done: Vec<String>,
+    /// The versions that were planned and were not.
+    pub(crate) not_done: Vec<String>,
+    pub(crate) error: Option<Vec<FindingJson>>,
+    pub(crate) before: State,
+    /// `None` where it could not be looked at.
+    pub(crate) after: Option<State>,
+    /// What is different in the schema, in sentences.
+    pub(crate) difference: Vec<String>,
+    /// Tables that have another number of rows, or that only one side has.
+    pub(crate) rows: Vec<RowsChange>,
+    /// The rows that the run wrote into the ledger.
+    pub(crate) ledger: Vec<EventJson>,
+    /// What could not be found out, told or written.
+    pub(crate) remarks: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ActorJson {
+    pub(crate) user: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) role: String,
+    pub(crate) commit: Option<String>,
+    pub(crate) tool: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RowsChange {
+    pub(crate) table: String,
+    pub(crate) before: Option<TableRows>,
+    pub(crate) after: Option<TableRows>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct EventJson {
+    pub(crate) id: i64,
+    pub(crate) event: String,
+    pub(crate) version: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) at: String,
+    pub(crate) milliseconds: Option<f64>,
+    pub(crate) role: String,
+    pub(crate) note: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+}
+
+/// What a record begins with.
+pub(crate) struct Begin<'a> {
+    pub(crate) command: &'static str,
+    pub(crate) environment: &'a str,
+    pub(crate) database: &'a migrate_core::Database,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) actor: &'a Actor,
+    pub(crate) version: Option<String>,
+    pub(crate) keeps_data: bool,
+}
+
+impl Record {
+    /// The record of a run that is about to begin.
+    pub(crate) fn begin(begin: Begin<'_>, plan: Brief, before: State) -> Self {
+        let not_done = plan.steps.iter().map(|step| step.version.clone()).collect();
+        let Actor { user, host, commit, tool, .. } = begin.actor.clone();
+        Self {
+            format: FORMAT,
+            outcome: "running",
+            command: begin.command,
+            environment: begin.environment.to_owned(),
+            database: begin.database.to_string(),
+            reason: begin.reason.map(str::to_owned),
+            actor: ActorJson { user, host, role: begin.database.user().to_owned(), commit, tool },
+            started: now(),
+            ended: None,
+            milliseconds: None,
+            version_after: begin.version.clone(),
+            version_before: begin.version,
+            keeps_data: begin.keeps_data,
+            plan,
+            done: Vec::new(),
+            not_done,
+            error: None,
+            before,
+            after: None,
+            difference: Vec::new(),
+            rows: Vec::new(),
+            ledger: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// One more migration is committed.
+    pub(crate) fn step_done(&mut self, version: &str) {
+        self.not_done.retain(|one| one != version);
+        self.done.push(version.to_owned());
+    }
+
+    /// How the run ended.
+    pub(crate) fn end(&mut self, outcome: &'static str, milliseconds: f64, error: Option<Vec<FindingJson>>) {
+        self.outcome = outcome;
+        self.ended = Some(now());
+        self.milliseconds = Some(milliseconds);
+        self.error = error;
+    }
+
+    /// What is there now, and what is different from before.
+    pub(crate) fn look_back(&mut self, after: State, version: Option<String>, ledger: Vec<HistoryEntry>) {
+        let sides = Sides { before: "before the run", after: "after the run" };
+        self.difference = Change::between(&self.before.schema, &after.schema).sentences(sides);
+        self.rows = state::changes(&self.before, &after);
+        self.ledger = ledger.into_iter().map(EventJson::from).collect();
+        self.version_after = version;
+        self.after = Some(after);
+    }
+}
+
+fn now() -> String {
+    format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
+impl From<HistoryEntry> for EventJson {
+    fn from(entry: HistoryEntry) -> Self {
+        Self {
+            id: entry.id,
+            event: entry.event,
+            version: entry.version,
+            name: entry.name,
+            at: entry.at,
+            milliseconds: entry.milliseconds,
+            role: entry.role,
+            note: entry.note,
+            fingerprint: entry.fingerprint,
+        }
+    }
+}
