@@ -29,12 +29,35 @@ impl Reader {
     ///
     /// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
     pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<Answered>> {
-        let answer = self.session.rows(&format!("BEGIN READ ONLY; {query}; COMMIT")).await;
+        let answer = self.send(&format!("{query}; COMMIT")).await;
+        answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
+    }
+
+    /// The same for rows of users, which may be many, locked, or hidden: `None` where they cannot be had in a short time,
+    /// or not all of them. See <https://www.postgresql.org/docs/current/ddl-rowsecurity.html>.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::ask`], for other reasons.
+    pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<Answered>>> {
+        match self
+            .send(&format!("SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off; {query}; COMMIT"))
+            .await
+        {
+            // lock_not_available, query_canceled, insufficient_privilege.
+            Err(failure) if ["55P03", "57014", "42501"].iter().any(|sqlstate| failure.is(sqlstate)) => Ok(None),
+            answer => answer.map(Some).map_err(|failure| failure.explain(ErrorKind::Connection, "query", what)),
+        }
+    }
+
+    /// Nobody waits long for somebody who only looks, and so the one who looks does not wait long either.
+    async fn send(&mut self, rest: &str) -> std::result::Result<Vec<Answered>, Failure> {
+        let answer = self.session.rows(&format!("BEGIN READ ONLY; SET LOCAL lock_timeout TO '2s'; {rest}")).await;
         if matches!(&answer, Err(Failure::Server(_))) {
             // The next question begins anew; where this fails too, it says so itself.
             let _ = self.session.send("ROLLBACK").await;
         }
-        answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
+        answer
     }
 
     /// Says goodbye to the server.

@@ -5,6 +5,8 @@ use crate::db::Reader;
 use crate::error::Result;
 use crate::ident::{QualifiedName, ident, literal};
 
+const ESTIMATE: &str = include_str!("estimate.sql");
+
 /// What one table loses, counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
@@ -25,7 +27,8 @@ pub struct ColumnLoss {
     pub values: Count,
 }
 
-/// Counts what tables and columns hold. Tables of more than `exact` rows, and those that the role may not read, are estimated.
+/// Counts what tables and columns hold. Tables of more than `exact` rows, and those that the role may not read or somebody has
+/// locked, are estimated.
 ///
 /// # Errors
 ///
@@ -35,24 +38,32 @@ pub async fn losses(reader: &mut Reader, wanted: &[(QualifiedName, Vec<String>)]
     for (table, columns) in wanted {
         let known = reader.ask("look at a table", &estimate(table, columns)).await?;
         let Some(row) = known.first() else { continue };
-        let (rows, is_readable) = (number(row, 0).unwrap_or(0), row.get(1).and_then(Option::as_deref) == Some("t"));
-        let counts = if rows <= exact && is_readable {
-            let lists: String = columns.iter().map(|column| format!(", count({})", ident(column))).collect();
-            let counted = reader.ask("count rows", &format!("SELECT count(*){lists} FROM {table}")).await?;
-            counted
-                .first()
-                .map(|row| (0..=columns.len()).map(|at| Count::Exact(number(row, at).unwrap_or(0))).collect())
-        } else {
-            let values = (0..columns.len()).map(|at| Count::Estimated(number(row, at + 2).unwrap_or(rows)));
-            Some([Count::Estimated(rows)].into_iter().chain(values).collect::<Vec<_>>())
+        let (rows, is_countable) = (number(row, 0).unwrap_or(0), row.get(1).and_then(Option::as_deref) == Some("t"));
+        let counted = match rows <= exact && is_countable {
+            true => {
+                reader.ask_for_all("count rows", &count(table, columns)).await?.and_then(|rows| rows.into_iter().next())
+            }
+            false => None,
         };
-        let counts: Vec<Count> = counts.unwrap_or_default();
+        let counts: Vec<Count> = match counted {
+            Some(row) => (0..=columns.len()).map(|at| Count::Exact(number(&row, at).unwrap_or(0))).collect(),
+            None => {
+                let values = (0..columns.len()).map(|at| Count::Estimated(number(row, at + 2).unwrap_or(rows)));
+                [Count::Estimated(rows)].into_iter().chain(values).collect()
+            }
+        };
         let Some((rows, values)) = counts.split_first() else { continue };
         let columns =
             columns.iter().zip(values).map(|(column, values)| ColumnLoss { column: column.clone(), values: *values });
         all.push(Counted { table: table.clone(), rows: *rows, columns: columns.collect() });
     }
     Ok(all)
+}
+
+/// The query that counts the rows, and the values in each column.
+fn count(table: &QualifiedName, columns: &[String]) -> String {
+    let lists: String = columns.iter().map(|column| format!(", count({})", ident(column))).collect();
+    format!("SELECT count(*){lists} FROM {table}")
 }
 
 /// The query for what the statistics say: rows, whether they may be read, and the values in each column.
@@ -67,16 +78,8 @@ fn estimate(table: &QualifiedName, columns: &[String]) -> String {
         )
     };
     let values: String = columns.iter().map(of_column).collect();
-    // A partitioned table has no rows of its own; where nobody looked yet, its files say how many there can be.
-    format!(
-        "SELECT known.rows, known.readable{values} FROM (SELECT CASE WHEN sum(c.reltuples) > 0 AND min(c.reltuples) >= 0 THEN \
-         sum(c.reltuples) ELSE sum(pg_catalog.pg_relation_size(c.oid)) / 64 END::bigint AS rows, \
-         pg_catalog.has_table_privilege(min(t.oid::bigint)::oid, 'SELECT') AS readable FROM pg_catalog.pg_class t \
-         JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace, \
-         LATERAL (SELECT t.oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(t.oid) p WHERE p.isleaf) AS part \
-         JOIN pg_catalog.pg_class c ON c.oid = part.oid WHERE n.nspname = {} AND t.relname = {} AND t.relkind IN ('r', 'p')) AS known \
-         WHERE known.rows IS NOT NULL",
-        literal(table.schema()),
-        literal(table.name())
-    )
+    ESTIMATE
+        .replace("{values}", &values)
+        .replace("{schema}", &literal(table.schema()))
+        .replace("{table}", &literal(table.name()))
 }

@@ -130,8 +130,8 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
     let mut tables: Vec<TableRows> = known.iter().map(Known::estimated).collect();
     for part in countable.chunks(TOGETHER) {
         let queries = part.iter().map(|(at, known)| format!("SELECT {at}, count(*) FROM ONLY {}", known.table));
-        let counted = reader.ask("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
-        for row in counted {
+        let counted = reader.ask_for_all("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
+        for row in counted.into_iter().flatten() {
             if let (Some(at), Some(count)) = (number(&row, 0), number(&row, 1))
                 && let Some(table) = usize::try_from(at).ok().and_then(|at| tables.get_mut(at))
             {

@@ -29,12 +29,14 @@ pub(super) const MEMBERS: usize = 8;
 pub(super) const COMMENTS: usize = 9;
 
 /// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
-/// that were never analysed are joined by hashing: the planner takes them to be nearly empty.
-const BEGIN: [&str; 4] = [
+/// that were never analysed are joined by hashing: the planner takes them to be nearly empty. A view is only described
+/// when its tables are not locked: that is not waited for without end.
+const BEGIN: [&str; 5] = [
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "SET LOCAL search_path TO pg_catalog",
     "SET LOCAL jit TO off",
     "SET LOCAL enable_nestloop TO off",
+    "SET LOCAL lock_timeout TO '10s'",
 ];
 
 /// Reads the schema of a database, on a connection of its own. Nothing is written.

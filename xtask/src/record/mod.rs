@@ -154,6 +154,10 @@ impl Record {
         self.difference = Change::between(&self.before.schema, &after.schema).sentences(sides);
         self.rows = state::changes(&self.before, &after);
         self.ledger = ledger.into_iter().map(EventJson::from).collect();
+        if self.done.is_empty() && self.version_after != version {
+            self.remarks
+                .push("somebody else ran migrations at the same time: the difference is not of this run".to_owned());
+        }
         self.version_after = version;
         self.after = Some(after);
     }

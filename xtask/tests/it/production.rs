@@ -153,6 +153,7 @@ fn a_lock_timeout_is_on_record_and_nothing_is_gone() {
     let holder = project.hold("BEGIN; LOCK TABLE orders");
     let said = rollback(&project, &["--keep-data"]);
     assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("lock-timeout"), "{said:?}");
     let record = record(&project);
     assert_eq!((&record["outcome"], &record["error"][0]["code"]), (&"failed".into(), &"lock-timeout".into()));
     assert_eq!(record["not_done"], serde_json::json!(["20250101000002"]));
@@ -214,7 +215,7 @@ fn of_two_people_at_once_one_rolls_back_and_the_other_is_told() {
     let second = rollback(&project, &[]);
     let first = said(first.wait_with_output().unwrap());
     assert_eq!((first.code, second.code), (0, 1), "{first:?} {second:?}");
-    assert!(second.err.contains("error[stale]"), "{second:?}");
+    assert!(second.err.contains("error[stale-plan]"), "{second:?}");
     let outcomes: Vec<String> = records(&project)
         .iter()
         .map(|folder| {
