@@ -20,6 +20,7 @@ mod exit;
 mod explain;
 mod files;
 mod git;
+mod notify;
 mod output;
 mod record;
 mod released;

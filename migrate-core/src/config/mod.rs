@@ -5,6 +5,7 @@
 
 mod environment;
 mod judgement;
+mod notify;
 mod source;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -20,6 +22,7 @@ use crate::suggest;
 
 pub use environment::Environment;
 pub use judgement::{Lint, Policy, Weight};
+pub use notify::{Address, Form, Hook, Moment};
 pub use source::{DatabaseSource, NotASource, redact};
 
 /// The name of the file, looked for in the present folder and those above it.
@@ -42,6 +45,8 @@ pub struct Config {
     pub lint: Lint,
     /// What a migration may do to a database that is in use.
     pub policy: Policy,
+    /// Who is told of runs, by their names.
+    pub notify: BTreeMap<String, Hook>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -56,6 +61,8 @@ struct File {
     lint: Lint,
     #[serde(default)]
     policy: Policy,
+    #[serde(default)]
+    notify: BTreeMap<String, Spanned<Hook>>,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -79,7 +86,7 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, mut environments } =
+        let File { migrations, layout, base, lint, policy, notify, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
@@ -87,7 +94,19 @@ impl Config {
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, environments })
+        let config = Self { project, migrations, layout, base, lint, policy, environments, ..Self::default() };
+        let known = config.names();
+        for hook in notify.values() {
+            let mut heard = hook.get_ref().environments.iter().flatten();
+            if let Some(name) = heard.find(|name| !known.contains(name)) {
+                let finding = Finding::error("no-environment", format!("there is no environment {name} to be told of"))
+                    .at(Place::within(&path, redact(&text).into(), hook.span()))
+                    .help(format!("the environments are {}", known.join(", ")));
+                return Err(Error::new(ErrorKind::Configuration, finding));
+            }
+        }
+        let notify = notify.into_iter().map(|(name, hook)| (name, hook.into_inner())).collect();
+        Ok(Self { path: Some(path), notify, ..config })
     }
 
     /// The environment with this name; `development` and `shadow` are always there.
@@ -176,6 +195,11 @@ mod tests {
             message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
         );
         assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
+        assert!(
+            message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
+        );
+        let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
+        assert!(nowhere.contains("there is no environment prod to be told of"), "{nowhere}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
-pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Redo, Resolve, Rollback, Seed, Status};
+pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -109,6 +109,11 @@ pub(crate) enum Command {
     Kept {
         #[command(subcommand)]
         command: Option<Kept>,
+    },
+    /// Try the webhooks that tell the team of runs
+    Notify {
+        #[command(subcommand)]
+        command: Notify,
     },
     /// Bring an unfinished migration to an end
     Resolve(Resolve),

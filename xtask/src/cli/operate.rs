@@ -94,6 +94,21 @@ pub(crate) struct Change {
     pub(crate) audit: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// Send a message that says that nothing happened, and show what each receiver answers
+    #[command(
+        after_help = "Examples:\n  cargo xtask notify test --env production\n  cargo xtask notify test team --print"
+    )]
+    Test {
+        /// One webhook, by its name in migrate.toml [default: all that hear of the environment]
+        name: Option<String>,
+        /// Show what would be sent, and send nothing
+        #[arg(long)]
+        print: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Exit with 3 when migrations are pending

@@ -14,6 +14,7 @@ mod kept;
 mod lint;
 mod migrate;
 mod new;
+mod notify;
 mod rebase;
 mod redo;
 mod resolve;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Status(options) => status::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
+        Command::Notify { command } => notify::run(&context, command).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Check(options) => check::run(&context, code, options).await,

@@ -13,6 +13,7 @@ use crate::brief::Brief;
 use crate::cli::Change;
 use crate::context::{Context, Run, confirm};
 use crate::exit::{Failure, Result};
+use crate::notify::Team;
 use crate::output::Document;
 use crate::output::style::{self, BOLD, DIM};
 use crate::record::Keeper;
@@ -23,6 +24,8 @@ pub(super) struct Runner<'a> {
     pub(super) migrator: Migrator,
     pub(super) keeper: Arc<Keeper>,
     pub(super) wish: Wish,
+    /// Those who were told that a run began.
+    pub(super) team: Option<Team>,
     /// Where the record of the last run is.
     record: Option<PathBuf>,
 }
@@ -99,7 +102,7 @@ impl<'a> Runner<'a> {
         let Wish { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
         let run = Run { changes: true, lock_wait, keep_data, leave_kept, reason, observer: keeper.clone(), cancel };
         let migrator = context.migrator(code, run).await?;
-        Ok(Self { context, migrator, keeper, wish, record: None })
+        Ok(Self { context, migrator, keeper, wish, team: None, record: None })
     }
 
     /// Plans the way to a target; after somebody else was faster, plans again.

@@ -1,14 +1,17 @@
-//! A run that leaves evidence: looked at before anybody is asked, recorded from its beginning to its end.
+//! A run that leaves evidence: looked at before anybody is asked, recorded from its beginning to its end, and told.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use migrate_core::config::Moment;
 use migrate_core::db::Reader;
 use migrate_core::{ErrorKind, Plan, RunReport, evidence, schema};
 
 use super::run::Runner;
 use crate::brief::Brief;
+use crate::context::Context;
 use crate::exit::{Failure, Result};
+use crate::notify::{self, Notice, Team};
 use crate::output::FindingJson;
 use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::record::{Begin, Folder, Record, State};
@@ -24,9 +27,13 @@ pub(super) struct Ended {
 }
 
 impl Runner<'_> {
-    /// Whether a run leaves evidence: in a protected environment, and where a folder for it is named.
+    /// Whether a run leaves evidence: in a protected environment, where a folder for it is named, and where somebody wants
+    /// to be told.
     pub(super) fn is_watched(&self) -> bool {
-        self.context.environment.protected || self.audit_folder().is_some()
+        let Context { config, name, environment, .. } = self.context;
+        environment.protected
+            || self.audit_folder().is_some()
+            || notify::hooks(config, name, environment.protected).next().is_some()
     }
 
     fn audit_folder(&self) -> Option<&PathBuf> {
@@ -67,6 +74,10 @@ impl Runner<'_> {
         };
         let record = Record::begin(begin, brief, before);
         let folder = self.audit_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
+        let Context { config, name, environment, .. } = self.context;
+        let team = Team::of(config, name, environment.protected);
+        team.tell(Moment::Start, &Notice::of(&record, Moment::Start, folder.as_ref().map(Folder::path)));
+        self.team = Some(team);
         self.keeper.keep(record, folder);
         Ok(())
     }
@@ -82,6 +93,11 @@ impl Runner<'_> {
         if let Err(failure) = self.look_back(plan, &mut record, outcome.is_err()).await {
             let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
             record.remarks.push(format!("what is there now could not be looked at: {why}"));
+        }
+        if let Some(team) = self.team.take() {
+            let moment = if outcome.is_ok() { Moment::Success } else { Moment::Failure };
+            team.tell(moment, &Notice::of(&record, moment, folder.as_ref().map(Folder::path)));
+            record.remarks.extend(team.end().await);
         }
         let folder = folder.and_then(|folder| match folder.close(&record) {
             Ok(()) => Some(folder.path().to_owned()),

@@ -41,10 +41,19 @@ pub(crate) struct FindingJson {
 }
 
 impl FindingJson {
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// `file:line`, where the finding has a place.
+    pub(crate) fn place(&self) -> Option<String> {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        self.file.as_ref().map(|file| format!("{file}{line}"))
+    }
+
     /// Where, what, and how to go on, in one line.
     pub(crate) fn sentence(&self) -> String {
-        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let place = self.file.as_ref().map(|file| format!("{file}{line}: ")).unwrap_or_default();
+        let place = self.place().map(|place| format!("{place}: ")).unwrap_or_default();
         let more: String = self.notes.iter().chain(&self.help).map(|text| format!("; {text}")).collect();
         format!("{place}{} [{}]{more}", self.message, self.code)
     }

@@ -8,6 +8,7 @@ mod interruption;
 mod lint;
 mod merging;
 mod mistakes;
+mod notify;
 mod production;
 mod reference;
 mod repository;

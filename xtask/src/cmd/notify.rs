@@ -1,0 +1,98 @@
+//! `notify`: try the webhooks that tell the team.
+
+use anstyle::Style;
+use migrate_core::config::{Form, Hook};
+use migrate_core::ledger::Actor;
+use serde::Serialize;
+
+use crate::cli::Notify;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::notify::{self, Notice, Receiver, post};
+use crate::output::style::{BAD, BOLD, DIM, GOOD};
+use crate::output::{Document, Table};
+
+#[derive(Serialize)]
+struct NotifyJson {
+    hooks: Vec<HookJson>,
+}
+
+#[derive(Serialize)]
+struct HookJson {
+    name: String,
+    form: &'static str,
+    on: Vec<&'static str>,
+    /// `None` where nothing was sent.
+    taken: Option<bool>,
+    /// The machine that took it, or why nobody did.
+    answer: String,
+}
+
+pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit> {
+    let Notify::Test { name, print } = command;
+    let hooks: Vec<(&str, &Hook)> = match name {
+        Some(name) => vec![(name, notify::find(&context.config, name)?)],
+        None => notify::hooks(&context.config, &context.name, context.environment.protected)
+            .map(|(name, hook)| (name.as_str(), hook))
+            .collect(),
+    };
+    if hooks.is_empty() {
+        return Err(Failure::usage("no-hook", format!("nobody is told of runs in {}", context.name))
+            .help("write a [notify.NAME] with `slack` or `url` into migrate.toml; docs/FORMATS.md shows it"));
+    }
+    let notice = notice(context);
+    let mut tried = Vec::new();
+    for (name, hook) in hooks {
+        let body = notify::body(hook, &notice);
+        if *print && !context.output.is_json() {
+            context.output.answer(&body);
+        }
+        tried.push(attempt(name, hook, (!print).then_some(body)).await);
+    }
+    let is_taken = tried.iter().all(|hook| hook.taken != Some(false));
+    if !print {
+        show(context, &tried);
+    }
+    context.output.document(&Document::new("notify", &context.name, NotifyJson { hooks: tried }));
+    Ok(if is_taken { Exit::Done } else { Exit::Failed })
+}
+
+fn notice(context: &Context<'_>) -> Notice {
+    let actor = Actor::from_environment("roundtrip");
+    let who = format!("{}@{}", actor.user.as_deref().unwrap_or("unknown"), actor.host.as_deref().unwrap_or("unknown"));
+    Notice::of_nothing(&context.name, &context.title(), &who)
+}
+
+/// Sends a message, if there is one.
+async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
+    let answer = match (Receiver::of(hook), body) {
+        (Ok(receiver), None) => Ok((None, receiver.host().to_owned())),
+        (Ok(receiver), Some(body)) => {
+            let host = receiver.host().to_owned();
+            let sent = tokio::task::spawn_blocking(move || post(&receiver, &body)).await;
+            sent.unwrap_or_else(|error| Err(error.to_string())).map(|()| (Some(true), host))
+        }
+        (Err(failure), _) => Err(failure.findings().first().map(|one| one.message.clone()).unwrap_or_default()),
+    };
+    let (taken, answer) = answer.unwrap_or_else(|why| (Some(false), why));
+    let form = match hook.form {
+        Form::Slack => "slack",
+        Form::Json => "json",
+    };
+    let on = hook.on.iter().map(|moment| moment.as_str()).collect();
+    HookJson { name: name.to_owned(), form, on, taken, answer }
+}
+
+fn show(context: &Context<'_>, tried: &[HookJson]) {
+    let mut table = Table::default();
+    for hook in tried {
+        let (style, sign) = if hook.taken == Some(true) { (GOOD, "taken by") } else { (BAD, "not taken") };
+        table.row([
+            (BOLD, hook.name.clone()),
+            (DIM, format!("{} on {}", hook.form, hook.on.join(", "))),
+            (style, sign.to_owned()),
+            (Style::new(), hook.answer.clone()),
+        ]);
+    }
+    table.lines().iter().for_each(|line| context.output.line(line));
+}

@@ -1,0 +1,145 @@
+//! What is told: plain data about a run, without rows, values or secrets, and never too long to be taken.
+
+use migrate_core::config::Moment;
+use serde::Serialize;
+
+use crate::record::{Record, RowsChange};
+
+/// The version of the form; it changes when a field is removed or changes its meaning.
+const FORMAT: u32 = 1;
+/// No list is longer; the rest is counted.
+const MOST: usize = 100;
+/// No text is longer, in characters.
+const LONGEST: usize = 500;
+
+/// A run at a moment. docs/FORMATS.md promises its form.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Notice {
+    format: u32,
+    /// `start`, `success` or `failure`.
+    pub(crate) event: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) environment: String,
+    pub(crate) database: String,
+    pub(crate) version_before: Option<String>,
+    pub(crate) version_after: Option<String>,
+    pub(crate) actor: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) milliseconds: Option<f64>,
+    /// What was committed; at the start, nothing.
+    pub(crate) done: Short<String>,
+    pub(crate) not_done: Short<String>,
+    /// Whether what it takes away is copied aside.
+    pub(crate) keeps_data: bool,
+    /// What is taken away by it, at the end by what was done of it, in sentences with numbers of rows.
+    pub(crate) losses: Short<String>,
+    /// What is different in the schema, in sentences.
+    pub(crate) difference: Short<String>,
+    pub(crate) rows: Short<RowsChange>,
+    pub(crate) error: Option<ErrorNotice>,
+    /// The folder of the audit record, on the machine of the run.
+    pub(crate) record: Option<String>,
+}
+
+/// A list, or the beginning of one.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Short<T> {
+    pub(crate) first: Vec<T>,
+    /// How many more there are.
+    pub(crate) more: usize,
+}
+
+/// What went wrong. The words of the server are not told, for they repeat values.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ErrorNotice {
+    pub(crate) code: &'static str,
+    pub(crate) place: Option<String>,
+}
+
+impl Notice {
+    /// What a record says at a moment.
+    pub(crate) fn of(record: &Record, moment: Moment, folder: Option<&std::path::Path>) -> Self {
+        let steps = &record.plan.steps;
+        let named = |version: &String| {
+            let name = steps.iter().find(|step| &step.version == version).map(|step| step.name.as_str());
+            clip(&format!("{version}_{}", name.unwrap_or_default()))
+        };
+        let who = record.actor.user.as_deref().unwrap_or("unknown");
+        let host = record.actor.host.as_deref().unwrap_or("an unknown host");
+        let is_taken = |version: &String| moment == Moment::Start || record.done.contains(version);
+        let losses = record.plan.losses.iter().filter(|loss| is_taken(&loss.version));
+        let error = record.error.as_ref().and_then(|findings| findings.first());
+        Self {
+            format: FORMAT,
+            event: moment.as_str(),
+            command: record.command,
+            environment: record.environment.clone(),
+            database: record.database.clone(),
+            version_before: record.version_before.clone(),
+            version_after: record.version_after.clone(),
+            actor: clip(&format!("{who}@{host}")),
+            reason: record.reason.as_deref().map(clip),
+            milliseconds: record.milliseconds,
+            done: Short::of(record.done.iter().map(named)),
+            not_done: Short::of(record.not_done.iter().map(named)),
+            keeps_data: record.keeps_data,
+            losses: Short::of(losses.map(|loss| clip(&loss.sentence()))),
+            difference: Short::of(record.difference.iter().map(|line| clip(line))),
+            rows: Short::of(record.rows.iter().cloned()),
+            error: error.map(|finding| ErrorNotice { code: finding.code(), place: finding.place() }),
+            record: folder.map(|folder| folder.display().to_string()),
+        }
+    }
+
+    /// One to try a hook with: nothing happened.
+    pub(crate) fn of_nothing(environment: &str, database: &str, actor: &str) -> Self {
+        let none = || Short { first: Vec::new(), more: 0 };
+        Self {
+            format: FORMAT,
+            event: Moment::Success.as_str(),
+            command: "notify test",
+            environment: environment.to_owned(),
+            database: database.to_owned(),
+            version_before: None,
+            version_after: None,
+            actor: actor.to_owned(),
+            reason: Some("to see whether messages arrive; nothing was changed".to_owned()),
+            milliseconds: None,
+            done: none(),
+            not_done: none(),
+            keeps_data: false,
+            losses: none(),
+            difference: none(),
+            rows: Short { first: Vec::new(), more: 0 },
+            error: None,
+            record: None,
+        }
+    }
+
+    /// As a document.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl<T> Short<T> {
+    fn of(all: impl Iterator<Item = T>) -> Self {
+        let mut first: Vec<T> = all.collect();
+        let more = first.len().saturating_sub(MOST);
+        first.truncate(MOST);
+        Self { first, more }
+    }
+
+    /// How many there are in all.
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.more
+    }
+}
+
+/// A text, or its beginning.
+pub(crate) fn clip(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

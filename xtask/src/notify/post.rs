@@ -1,0 +1,123 @@
+//! One message by HTTP: with a deadline, tried again, and without a word of the address in what is said about it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use migrate_core::config::Hook;
+use ureq::http::StatusCode;
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Error};
+
+use crate::exit::{Failure, Result};
+
+/// The pause before a message is sent again; it doubles each time.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Where messages go.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    agent: Agent,
+    url: String,
+    host: String,
+    authorization: Option<String>,
+    deadline: Duration,
+    tries: u32,
+}
+
+/// The address is as good as a password.
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receiver({})", self.host)
+    }
+}
+
+impl Receiver {
+    /// Looks up where a hook is.
+    pub(crate) fn of(hook: &Hook) -> Result<Self> {
+        let url = hook.address.text()?;
+        let authorization = hook.authorization.as_ref().map(migrate_core::config::Address::text).transpose()?;
+        let uri: ureq::http::Uri =
+            url.parse().map_err(|_| Failure::usage("hook-address", "the address of a hook is no URL"))?;
+        let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(Failure::usage("hook-address", "the address of a hook begins with https://"));
+        };
+        let is_near = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+        if scheme == "http" && authorization.is_some() && !is_near {
+            return Err(Failure::usage(
+                "hook-address",
+                format!("the authorization for {host} would be sent unencrypted"),
+            )
+            .help("use https://"));
+        }
+        let tries = hook.retries + 1;
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("roundtrip/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let host = host.to_owned();
+        Ok(Self { agent: agent.into(), url, host, authorization, deadline: hook.deadline, tries })
+    }
+
+    /// The name of the machine, which is no secret.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Sends it once: `Err` with the reason, and whether another try may help.
+    fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (String, bool)> {
+        let request = self.agent.post(&self.url).header("Content-Type", "application/json");
+        let request = match &self.authorization {
+            Some(value) => request.header("Authorization", value),
+            None => request,
+        };
+        match request.config().timeout_global(Some(patience)).build().send(body) {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err((format!("{} answers {}", self.host, answer.status()), is_passing(answer.status()))),
+            Err(error) => {
+                let is_passing =
+                    matches!(error, Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed);
+                Err((format!("{}: {}", self.host, reason(&error)), is_passing))
+            }
+        }
+    }
+}
+
+/// Sends a message, again where that may help, for as long as there is time for it.
+pub(crate) fn post(receiver: &Receiver, body: &str) -> std::result::Result<(), String> {
+    let begin = Instant::now();
+    // A receiver that hangs once does not use up the time of the next try.
+    let patience = receiver.deadline / receiver.tries;
+    let mut pause = PAUSE;
+    for tries in 1.. {
+        let left = receiver.deadline.saturating_sub(begin.elapsed());
+        let Err((why, is_passing)) = receiver.send(body, patience.min(left)) else { return Ok(()) };
+        let left = receiver.deadline.saturating_sub(begin.elapsed());
+        if !is_passing || tries >= receiver.tries || left <= pause {
+            return Err(if tries == 1 { why } else { format!("{why}, after {tries} tries") });
+        }
+        thread::sleep(pause);
+        pause *= 2;
+    }
+    Ok(())
+}
+
+/// Whether an answer can be another one a moment later.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// What went wrong. The texts of some errors repeat the address.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Timeout(_) => "no answer in time".to_owned(),
+        Error::HostNotFound => "there is no machine of this name".to_owned(),
+        Error::Io(error) => error.to_string(),
+        Error::Rustls(error) => format!("TLS: {error}"),
+        Error::BadUri(_) | Error::Http(_) => "the request cannot be made of its address and its headers".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,125 @@
+//! A notice as a message of Slack. See <https://docs.slack.dev/reference/block-kit/blocks>.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Notice;
+use super::notice::Short;
+use crate::output::style;
+
+/// What Slack takes, in characters: in a header, in a field, and in the text of a section.
+const HEADER: usize = 150;
+const FIELD: usize = 2000;
+const SECTION: usize = 3000;
+/// More lines than this nobody reads in a channel.
+const LINES: usize = 15;
+
+/// The message.
+pub(super) fn message(notice: &Notice) -> String {
+    let title = title(notice);
+    let header = json!({ "type": "header", "text": { "type": "plain_text", "text": clip(&title, HEADER) } });
+    let mut blocks = vec![header, json!({ "type": "section", "fields": fields(notice) })];
+    if let Some(error) = &notice.error {
+        let place = error.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
+        blocks.push(section(&format!("*Error* {}{}", error.code, escape(&place))));
+    }
+    let of_data = match (notice.keeps_data, notice.event) {
+        (true, _) => "Data copied aside",
+        (false, "start") => "Data that will be lost",
+        (false, _) => "Data lost",
+    };
+    blocks.extend(list(of_data, &notice.losses, String::clone));
+    blocks.extend(list("Difference", &notice.difference, String::clone));
+    blocks.extend(list("Rows", &notice.rows, |change| {
+        let shown =
+            |rows: Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
+        format!("{}: {} → {}", change.table, shown(change.before), shown(change.after))
+    }));
+    if let Some(record) = &notice.record {
+        let text = clip(&format!("record: {}", escape(record)), FIELD);
+        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] }));
+    }
+    json!({ "text": escape(&title), "blocks": blocks }).to_string()
+}
+
+/// `rollback of production: done`, for a header and for a notification on a telephone.
+fn title(notice: &Notice) -> String {
+    let sign = match notice.event {
+        "start" => "⏳",
+        "success" => "✅",
+        _ => "❌",
+    };
+    let what = match notice.event {
+        "start" => "begins",
+        "success" => "done",
+        _ => "failed",
+    };
+    format!("{sign} {} of {}: {what}", notice.command, notice.environment)
+}
+
+fn fields(notice: &Notice) -> Vec<Value> {
+    let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "empty".to_owned());
+    let versions = match notice.event {
+        "start" => version(&notice.version_before),
+        _ => format!("{} → {}", version(&notice.version_before), version(&notice.version_after)),
+    };
+    let count = match notice.event {
+        "start" => format!("{} to run", notice.not_done.len()),
+        _ => format!("{} done, {} not", notice.done.len(), notice.not_done.len()),
+    };
+    let took = notice.milliseconds.map(|ms| style::time(Duration::from_secs_f64((ms / 1000.0).max(0.0))));
+    let facts = [
+        ("Version", Some(versions)),
+        ("Migrations", Some(count)),
+        ("Database", Some(notice.database.clone())),
+        ("Who", Some(notice.actor.clone())),
+        ("Why", notice.reason.clone()),
+        ("Took", took),
+    ];
+    let field = |(name, value): (&str, Option<String>)| {
+        let text = clip(&format!("*{name}*\n{}", escape(&value?)), FIELD);
+        Some(json!({ "type": "mrkdwn", "text": text }))
+    };
+    facts.into_iter().filter_map(field).collect()
+}
+
+/// A list as a section, with what did not fit counted.
+fn list<T>(title: &str, items: &Short<T>, line: impl Fn(&T) -> String) -> Option<Value> {
+    if items.len() == 0 {
+        return None;
+    }
+    let mut text = format!("*{title}*");
+    let mut shown = 0;
+    for item in items.first.iter().take(LINES) {
+        let next = format!("\n• {}", escape(&line(item)));
+        // Room for what is counted.
+        if text.chars().count() + next.chars().count() + 40 > SECTION {
+            break;
+        }
+        text.push_str(&next);
+        shown += 1;
+    }
+    if shown < items.len() {
+        text.push_str(&format!("\n… and {} more", items.len() - shown));
+    }
+    Some(section(&text))
+}
+
+fn section(text: &str) -> Value {
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": clip(text, SECTION) } })
+}
+
+/// The three characters that mean something in every text: without them nobody is called and no link is made.
+/// See <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A text, or its beginning.
+fn clip(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
