@@ -1,12 +1,14 @@
 //! A protected environment: what a run costs is shown before it, what it did is on record after it, however it ended.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::support::{Project, Said, said};
 
@@ -247,5 +249,59 @@ fn a_role_with_too_few_rights_is_told_before_and_after() {
     assert_eq!(record["plan"]["losses"][0]["rows"]["exact"], false, "what may not be read is estimated: {record}");
     assert_eq!(project.query("SELECT count(*) FROM parcel"), ["2"]);
     project.query(&format!("DROP OWNED BY {role}; DROP ROLE {role};"));
+    project.end();
+}
+
+/// The file in which a running server of this folder says who it is.
+fn postmaster(folder: &std::path::Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    entries.into_iter().find_map(|path| match path.is_dir() {
+        true => postmaster(&path),
+        false => (path.file_name()? == "postmaster.pid").then_some(path),
+    })
+}
+
+#[test]
+fn a_restart_of_the_server_is_on_record_and_nothing_is_half_done() {
+    let project = Project::new();
+    // The account that runs the server enters it.
+    fs::set_permissions(project.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    project.migration(
+        1,
+        "orders",
+        "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1);",
+        "DROP TABLE orders;",
+    );
+    let up = "CREATE TABLE parcel (id int); INSERT INTO parcel VALUES (1), (2);";
+    project.migration(2, "parcels", up, "DROP TABLE parcel; SELECT pg_sleep(count(*) * 600) FROM orders;");
+    project.write("migrate.toml", "[environments.live]\ndatabase = \"local\"\nprotected = true\naudit = \"audit\"\n");
+    project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
+    let child = project.command(&ROLLBACK).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let url = project.run_bare(&["db", "url", "--env", "live"]).ok().out;
+    let options: PgConnectOptions = url.trim().parse().unwrap();
+    let asked = |sql: &str| project.query_on(&options, sql);
+    until("it sleeps", || !asked(SLEEPING).is_empty());
+
+    let file = postmaster(&project.path().join("home")).unwrap();
+    let pid: i32 = fs::read_to_string(&file).unwrap().lines().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    until("it is down", || !file.exists());
+    project.run_bare(&["db", "up", "--env", "live"]).ok();
+
+    let said = said(child.wait_with_output().unwrap());
+    assert_eq!(said.code, 1, "{said:?}");
+    let left = record(&project);
+    assert_eq!((&left["outcome"], &left["done"]), (&"failed".into(), &serde_json::json!([])), "{left}");
+    assert_eq!(
+        left["after"]["tables"]["public.parcel"]["rows"]["number"], 2,
+        "the server was looked for again: {left}"
+    );
+    assert_eq!(left["difference"], serde_json::json!([]));
+    asked("DELETE FROM orders");
+    project.run_bare(&ROLLBACK).ok();
+    assert_eq!(record(&project)["done"], serde_json::json!(["20250101000002"]));
+    let pid: i32 = fs::read_to_string(&file).unwrap().lines().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    until("it is down", || !file.exists());
     project.end();
 }

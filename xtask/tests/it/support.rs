@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use migrate_test::TestDatabase;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tempfile::TempDir;
 
@@ -83,8 +84,13 @@ impl Project {
 
     /// The first column of a query, as text.
     pub(crate) fn query(&self, sql: &str) -> Vec<String> {
+        self.query_on(&self.database.options(), sql)
+    }
+
+    /// The same on another database.
+    pub(crate) fn query_on(&self, options: &PgConnectOptions, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
-            let mut connection = PgConnection::connect_with(&self.database.options()).await.unwrap();
+            let mut connection = PgConnection::connect_with(options).await.unwrap();
             let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
             connection.close().await.unwrap();
             rows.iter()
