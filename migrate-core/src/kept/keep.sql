@@ -29,7 +29,9 @@ BEGIN
         PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
         wanted := (
             SELECT jsonb_agg(was || jsonb_build_object('gone', c.oid IS NULL, 'lost', now.lost,
-                       'touched', now.is_touched OR (c.oid IS NOT NULL AND (was ->> 'node') IS DISTINCT FROM pg_relation_filenode(c.oid)::text)))
+                       'touched', now.is_touched OR (c.oid IS NOT NULL AND (was ->> 'node') IS DISTINCT FROM pg_relation_filenode(c.oid)::text))
+                       -- The oldest first: two rollbacks that keep lock in the same order.
+                       ORDER BY (was ->> 'oid')::oid)
             FROM jsonb_array_elements(there) AS was
             LEFT JOIN pg_class c ON c.oid = (was ->> 'oid')::oid
             CROSS JOIN LATERAL (

@@ -44,7 +44,8 @@ pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kep
         |column: &str| format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
     let query = format!(
         "SELECT version, name, {}, relation, what, store, rows, \
-         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(pg_catalog.format('%I.%I', {}, store))), 0), \
+         CASE WHEN store IS NULL THEN 0 ELSE \
+         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(pg_catalog.format('%I.%I', {}, store))), 0) END, \
          {}, restored FROM {registry} ORDER BY id",
         moment("at"),
         literal(ledger.schema()),

@@ -147,10 +147,16 @@ impl Executor<'_> {
         steps: &[Step],
         progress: &mut Counter,
     ) -> std::result::Result<(), Broken> {
-        let (options, report) = (self.options, &mut self.report);
+        let (options, report, kept) = (self.options, &mut self.report, &self.kept);
         let mut hear = |reply| {
             if let Some((part, elapsed)) = progress.hear(reply) {
-                record_done(report, options, &steps[part], elapsed);
+                let step = &steps[part];
+                record_done(report, options, step, elapsed);
+                if step.direction == Direction::Up && options.restore_kept && kept.contains(&step.version) {
+                    let back =
+                        format!("what the rollback of {} kept is back; `cargo xtask kept` says how much", step.version);
+                    options.observer.hear(&Progress::Remark(&back));
+                }
             }
         };
         self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await

@@ -58,7 +58,7 @@ impl Advice {
             return Self { verdict: "decide by hand", reason };
         }
         let reason = format!(
-            "these migrations only added things: the version before runs with them in place, so deploying it again, or the next \
+            "these migrations only added things: the version before runs with them in place; deploying it again, or the next \
              migration, is usually safer than going back; {price}"
         );
         Self { verdict: "fix forward", reason }

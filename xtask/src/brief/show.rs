@@ -18,7 +18,8 @@ impl Brief {
         lines.extend(self.in_the_way());
         if let Some(advice) = &self.advice {
             let style = if advice.verdict == "roll back" { GOOD } else { WARN };
-            lines.push(format!("{BOLD}advice{BOLD:#}     {}: {}", style::paint(style, advice.verdict), advice.reason));
+            lines.push(format!("{BOLD}advice{BOLD:#}     {}", style::paint(style, advice.verdict)));
+            lines.extend(advice.reason.split("; ").map(|why| format!("           {why}")));
         }
         lines.push(String::new());
         lines
@@ -32,12 +33,14 @@ impl Brief {
                 true => "what the statements above take away is not in their text",
                 false => "nothing",
             };
-            return is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}")).into_iter().collect();
+            let line = is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}"));
+            return line.into_iter().chain(is_rollback.then(String::new)).collect();
         }
         let style = if keeps { WARN } else { BAD };
         let word = if keeps { "data taken away, and kept aside" } else { "data lost" };
         let mut lines = vec![style::paint(style, word)];
         lines.extend(self.losses.iter().map(|loss| format!("  {}", loss.sentence())));
+        lines.push(String::new());
         lines
     }
 

@@ -44,14 +44,17 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
     let mut migrator = context.migrator(code, Run::reading()).await?;
     let mut events = migrator.history().await?;
     migrator.close().await;
+    let output = context.output;
+    if !output.verbose && !output.is_json() {
+        events.retain(|event| event.event != "observed");
+    }
     if let Some(count) = options.count {
         events.drain(..events.len().saturating_sub(count));
     }
-    let output = context.output;
     if events.is_empty() {
         output.line(format!("nothing was ever recorded in {}", context.name));
     }
-    for line in table(&events, output.verbose).lines() {
+    for line in table(&events).lines() {
         output.line(line);
     }
     let events = events.into_iter().map(EventJson::from).collect();
@@ -59,11 +62,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
     Ok(Exit::Done)
 }
 
-/// A row for each event; observations of the schema only with `-v`.
-fn table(events: &[HistoryEntry], verbose: bool) -> Table {
+/// A row for each event.
+fn table(events: &[HistoryEntry]) -> Table {
     let mut table = Table::default();
     let plain = anstyle::Style::new();
-    for event in events.iter().filter(|event| verbose || event.event != "observed") {
+    for event in events {
         let style = match event.event.as_str() {
             "applied" | "baselined" => GOOD,
             "rolled_back" => WARN,

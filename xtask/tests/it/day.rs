@@ -1,0 +1,208 @@
+//! docs/A_DAY_IN_PRODUCTION.md is what happens: its files are written, its commands are run, their output is compared.
+//!
+//! With ROUNDTRIP_WRITE=1 the page is given the output of today.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Project, SECRET};
+
+/// What the page calls the database.
+const SHOWN: &str = "deploy@db.example.org/shop";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A piece of the page.
+enum Piece<'a> {
+    /// What is read by people alone.
+    Prose(&'a str),
+    /// A file to write, with its name in the first line.
+    File(&'a str),
+    /// Commands, each with what it says.
+    Console(&'a str),
+}
+
+/// Cuts the page at its fences.
+fn pieces(page: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut rest = page;
+    while let Some(at) = rest.find("\n```") {
+        let open = at + 1;
+        let body = open + rest[open..].find('\n').unwrap() + 1;
+        let end = body + rest[body..].find("```\n").unwrap();
+        found.push(Piece::Prose(&rest[..body]));
+        let text = &rest[body..end];
+        found.push(match &rest[open + 3..body - 1] {
+            "console" => Piece::Console(text),
+            "sql" | "toml" if text.starts_with("-- migrations/") || text.starts_with("# migrate.toml") => {
+                Piece::File(text)
+            }
+            _ => Piece::Prose(text),
+        });
+        rest = &rest[end..];
+    }
+    found.push(Piece::Prose(rest));
+    found
+}
+
+/// The project that the page is about: the shop, with everything but its last migrations in production.
+fn project() -> Project {
+    let project = Project::new();
+    for entry in fs::read_dir(root().join("migrations")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, project.path().join("migrations").join(path.file_name().unwrap())).unwrap();
+    }
+    project
+}
+
+/// Runs what stands behind a `$`, and returns what it says, with names in place of what differs from run to run.
+fn run(project: &Project, line: &str) -> String {
+    if let Some(sql) = line.strip_prefix("psql -c \"").and_then(|rest| rest.strip_suffix('"')) {
+        project.query(sql);
+        return String::new();
+    }
+    let words = words(line);
+    let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut command = match &arguments[..] {
+        ["cargo", "xtask", rest @ ..] => project.command(rest),
+        ["ls", rest @ ..] => {
+            let mut command = Command::new("ls");
+            command.args(rest).current_dir(project.path());
+            command
+        }
+        other => panic!("the page may not run {other:?}"),
+    };
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    command.env("PRODUCTION_DATABASE_URL", project.url()).env("USER", "ann").stdin(Stdio::null());
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    // It holds the other end of the pipe.
+    drop(command);
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    child.wait().unwrap();
+    assert!(!said.contains(SECRET) && !said.contains("panicked"), "{said}");
+    named(project, &said)
+}
+
+/// The words of a command line, as a shell would see them.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for char in line.chars() {
+        match (char, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => quote = Some(char),
+            (' ', None) => words.push(String::new()),
+            (c, _) => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Names in place of those of this machine.
+fn named(project: &Project, said: &str) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim();
+    let place = format!("{}/", project.path().display());
+    let database = project.database.options();
+    let socket = database.get_socket().unwrap().display().to_string();
+    let name = database.get_database().unwrap().to_owned();
+    let lines = said.lines().map(|line| {
+        let line = line.replace(&place, "").replace(&format!("postgres@{socket}/{name}"), SHOWN);
+        let line = line.replace(&name, "shop").replace("role postgres", "role deploy");
+        if host.is_empty() { line } else { line.replace(host, "laptop") }
+    });
+    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// A text without what differs from run to run: times, moments, versions of servers, the width of columns.
+fn same(text: &str) -> Vec<String> {
+    let plain = |line: &str| {
+        let line = match line.split_once("PostgreSQL 1") {
+            Some((before, after)) => {
+                format!("{before}PostgreSQL{}", after.split_once(',').map_or("", |(_, rest)| rest))
+            }
+            None => line.to_owned(),
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_unit = |at: usize| {
+            words.get(at).is_some_and(|word| ["ms", "s", "µs", "min"].contains(&word.trim_end_matches([',', '.', ':'])))
+        };
+        let word = |(at, word): (usize, &&str)| {
+            let is_number = word.starts_with(|c: char| c.is_ascii_digit());
+            let digits = word.chars().filter(char::is_ascii_digit).count();
+            let is_moment =
+                is_number && digits >= 4 && (word.contains(':') || word.contains('-') && !word.contains('_'));
+            let is_folder = word.contains("Z-production-");
+            match word {
+                _ if is_number && is_unit(at + 1) => "#".to_owned(),
+                _ if is_moment => "@".to_owned(),
+                _ if is_folder => {
+                    let plain: String = word.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+                    // The second run of a second has a number of its own.
+                    plain.replace("migrate-#", "migrate").replace("rollback-#", "rollback")
+                }
+                _ => (*word).to_owned(),
+            }
+        };
+        words.iter().enumerate().map(word).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(plain).collect()
+}
+
+/// The commands of a block with what the page says of each, behind a file: `(command, output)`.
+fn commands(block: &str) -> Vec<(&str, String)> {
+    let mut found: Vec<(&str, String)> = Vec::new();
+    for line in block.lines() {
+        match (line.strip_prefix("$ "), found.last_mut()) {
+            (Some(command), _) => found.push((command, String::new())),
+            (None, Some((_, output))) => output.push_str(&format!("{line}\n")),
+            (None, None) => panic!("a block begins with a command: {line}"),
+        }
+    }
+    found
+}
+
+#[test]
+fn the_page_of_a_day_in_production_is_what_happens() {
+    let path = root().join("docs/A_DAY_IN_PRODUCTION.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let project = project();
+    let mut written = String::new();
+    let mut wrong = Vec::new();
+    let mut ran = 0;
+    for piece in pieces(&page) {
+        match piece {
+            Piece::Prose(text) => written.push_str(text),
+            Piece::File(text) => {
+                let name = text.lines().next().unwrap().trim_start_matches("-- ").trim_start_matches("# ");
+                project.write(name, text.split_once('\n').unwrap().1);
+                written.push_str(text);
+            }
+            Piece::Console(text) => {
+                for (command, says) in commands(text) {
+                    let said = run(&project, command);
+                    let (today, on_page) = (same(&said), same(&says));
+                    if today != on_page {
+                        let differs = today.iter().zip(&on_page).find(|(today, on_page)| today != on_page);
+                        wrong.push(format!("$ {command}\n{said}\nfirst difference: {differs:#?}\n"));
+                    }
+                    ran += 1;
+                    written.push_str(&format!("$ {command}\n{said}"));
+                }
+            }
+        }
+    }
+    project.end();
+    if std::env::var_os("ROUNDTRIP_WRITE").is_some() {
+        fs::write(&path, written).unwrap();
+    } else {
+        assert!(wrong.is_empty(), "docs/A_DAY_IN_PRODUCTION.md says something else than:\n{}", wrong.join("\n"));
+    }
+    assert!(ran > 5, "the page runs nothing");
+}
