@@ -7,7 +7,7 @@ mod loss;
 
 use crate::db::{Answered, Reader};
 use crate::error::Result;
-use crate::ident::QualifiedName;
+use crate::ident::{QualifiedName, literal};
 use crate::kept;
 use crate::schema::{self, Schema};
 
@@ -61,8 +61,12 @@ pub struct Situation {
     pub lag: Option<u64>,
     /// Indexes that are not valid.
     pub invalid_indexes: Vec<String>,
-    /// Whether the role may make schemas in the database.
-    pub may_create: bool,
+    /// What the database takes on the disk, in bytes. How much is free, a server does not tell.
+    pub bytes: u64,
+    /// Whether the role may write into the ledger, where there is one.
+    pub may_record: bool,
+    /// The schema in which names without one are made, where the role may not make anything there.
+    pub closed_schema: Option<String>,
 }
 
 /// A transaction in the way.
@@ -122,7 +126,7 @@ impl std::fmt::Display for Count {
 ///
 /// [`crate::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
 pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
-    let server = reader.ask("look at the server", SERVER).await?;
+    let server = reader.ask("look at the server", &server(ledger)).await?;
     let rows = reader.ask("look at the tables", TABLES).await?;
     let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
     let countable = known.iter().enumerate().filter(|(_, known)| known.is_readable && known.likely() <= exact);
@@ -153,8 +157,8 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
 /// # Errors
 ///
 /// Those of [`take`].
-pub async fn situation(reader: &mut Reader) -> Result<Situation> {
-    let server = reader.ask("look at the server", SERVER).await?;
+pub async fn situation(reader: &mut Reader, ledger: &QualifiedName) -> Result<Situation> {
+    let server = reader.ask("look at the server", &server(ledger)).await?;
     let sessions = reader.ask("see who is connected", SESSIONS).await?;
     let long = reader.ask("see which transactions are open", LONG).await?;
     let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
@@ -172,13 +176,19 @@ pub async fn situation(reader: &mut Reader) -> Result<Situation> {
     let Some(first) = server.first() else { return Ok(Situation::default()) };
     Ok(Situation {
         version: text(first, 0).unwrap_or_default(),
-        read_only: yes(first, 1) || yes(first, 7),
+        read_only: yes(first, 1) || yes(first, 9),
         sessions: sessions.iter().filter_map(session).collect(),
         long: long.iter().filter_map(open).collect(),
         lag: number(first, 4),
         invalid_indexes: text(first, 5).map(|list| list.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
-        may_create: yes(first, 6),
+        bytes: number(first, 3).unwrap_or(0),
+        may_record: yes(first, 6),
+        closed_schema: text(first, 7).filter(|_| !yes(first, 8)),
     })
+}
+
+fn server(ledger: &QualifiedName) -> String {
+    SERVER.replace("{ledger}", &literal(&ledger.to_string()))
 }
 
 /// Whether a table is the ledger, or stands beside it.

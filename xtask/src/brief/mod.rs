@@ -87,6 +87,12 @@ pub(crate) struct SituationJson {
     pub(crate) long_transactions: Vec<LongJson>,
     pub(crate) replica_lag_seconds: Option<u64>,
     pub(crate) invalid_indexes: Vec<String>,
+    /// What the database takes on the disk.
+    pub(crate) bytes: u64,
+    /// Whether the role may write into the ledger.
+    pub(crate) may_record: bool,
+    /// The schema for names without one, where the role may not make anything in it.
+    pub(crate) closed_schema: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -109,19 +115,20 @@ pub(crate) struct LongJson {
 impl Brief {
     /// Gathers it. Nothing is written, and no lock is taken that anybody waits for.
     ///
-    /// `own` is what our other connection to the database calls itself: it is not in anybody's way. `keeps` is whether
+    /// `ledger` is that of the environment, `own` is what our other connection to the database calls itself: it is not in anybody's way. `keeps` is whether
     /// what is destroyed is copied aside.
     pub(crate) async fn gather(
         reader: &mut Reader,
         plan: &Plan,
         schema: &Schema,
+        ledger: &QualifiedName,
         exact: u64,
         own: &str,
         keeps: bool,
     ) -> Result<Self> {
         let steps: Vec<StepBrief> = plan.steps().iter().map(|step| step_brief(step, schema)).collect();
         let losses = losses(reader, plan, schema, exact).await?;
-        let mut situation = SituationJson::from(evidence::situation(reader).await?);
+        let mut situation = SituationJson::from(evidence::situation(reader, ledger).await?);
         situation.leave_out(own);
         let not_owned = not_owned(reader, &steps).await?;
         let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);
@@ -255,6 +262,9 @@ impl From<Situation> for SituationJson {
             long_transactions: situation.long.into_iter().map(long).collect(),
             replica_lag_seconds: situation.lag,
             invalid_indexes: situation.invalid_indexes,
+            bytes: situation.bytes,
+            may_record: situation.may_record,
+            closed_schema: situation.closed_schema,
         }
     }
 }

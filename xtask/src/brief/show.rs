@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indicatif::HumanBytes;
 use migrate_core::evidence::Count;
 
 use super::{Brief, Loss, StepBrief};
@@ -56,6 +57,7 @@ impl Brief {
                 situation.server,
                 if situation.read_only { "read-only" } else { "takes writes" }
             ),
+            format!("{BOLD}size{BOLD:#}       {}", HumanBytes(situation.bytes)),
             format!("{BOLD}connected{BOLD:#}  {connected}"),
         ];
         for long in &situation.long_transactions {
@@ -74,6 +76,16 @@ impl Brief {
                 "{}    the index {index} is not valid: it slows writes and serves nobody",
                 style::paint(WARN, "index")
             ));
+        }
+        if !situation.may_record {
+            lines.push(format!(
+                "{}     the role may not write into the ledger: grant it INSERT",
+                style::paint(BAD, "rights")
+            ));
+        }
+        if let Some(schema) = &situation.closed_schema {
+            let text = format!("the role may not make anything in the schema {schema}, where names without one go");
+            lines.push(format!("{}     {text}", style::paint(WARN, "rights")));
         }
         for table in &self.not_owned {
             lines.push(format!(

@@ -46,8 +46,8 @@ impl Runner<'_> {
         let environment = &self.context.environment;
         let schema = schema::read_with(&mut reader).await?.without(&environment.ledger);
         let own = &self.migrator.options().actor.application;
-        let exact = environment.exact_rows;
-        let brief = Brief::gather(&mut reader, plan, &schema, exact, own, self.wish.keep_data).await?;
+        let (ledger, exact) = (&environment.ledger, environment.exact_rows);
+        let brief = Brief::gather(&mut reader, plan, &schema, ledger, exact, own, self.wish.keep_data).await?;
         reader.close().await;
         if brief.situation.read_only {
             return Err(Failure::failed(

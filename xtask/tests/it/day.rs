@@ -131,7 +131,9 @@ fn same(text: &str) -> Vec<String> {
         };
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_unit = |at: usize| {
-            words.get(at).is_some_and(|word| ["ms", "s", "µs", "min"].contains(&word.trim_end_matches([',', '.', ':'])))
+            words.get(at).is_some_and(|word| {
+                ["ms", "s", "µs", "min", "KiB", "MiB", "GiB"].contains(&word.trim_end_matches([',', '.', ':']))
+            })
         };
         let word = |(at, word): (usize, &&str)| {
             let is_number = word.starts_with(|c: char| c.is_ascii_digit());
