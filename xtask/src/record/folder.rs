@@ -25,7 +25,11 @@ impl Folder {
         let made = fs::create_dir_all(parent).and_then(|()| new_folder(parent, &stem));
         let folder = Self { path: made.map_err(|error| refused(parent, &error))? };
         let written = folder.schema("before.json", &record.before.schema).and_then(|()| folder.write(record));
-        written.map_err(|error| refused(parent, &error))?;
+        written.map_err(|error| {
+            // Half a record of a run that never was helps nobody; where it cannot be removed, it is seen to be half.
+            let _ = fs::remove_dir_all(&folder.path);
+            refused(parent, &error)
+        })?;
         Ok(folder)
     }
 
