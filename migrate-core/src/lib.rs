@@ -44,6 +44,7 @@ pub mod ledger;
 pub mod runner;
 
 // What teams do with it.
+pub mod consumer;
 #[cfg(feature = "lint")]
 pub mod effect;
 pub mod evidence;
