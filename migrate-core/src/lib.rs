@@ -44,6 +44,8 @@ pub mod ledger;
 pub mod runner;
 
 // What teams do with it.
+pub mod audit;
+pub mod drift;
 #[cfg(feature = "lint")]
 pub mod effect;
 pub mod evidence;

@@ -3,6 +3,7 @@
 //! It reads the file and the process environment, and opens no connection. What `auto` and
 //! `docker:` mean is left to whoever provides servers.
 
+mod drift;
 mod environment;
 mod judgement;
 mod source;
@@ -18,6 +19,7 @@ use crate::finding::{Finding, Place};
 use crate::source::Layout;
 use crate::suggest;
 
+pub use drift::Drift;
 pub use environment::Environment;
 pub use judgement::{Lint, Policy, Weight};
 pub use source::{DatabaseSource, NotASource, redact};
@@ -42,6 +44,8 @@ pub struct Config {
     pub lint: Lint,
     /// What a migration may do to a database that is in use.
     pub policy: Policy,
+    /// What is no drift.
+    pub drift: Drift,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -56,6 +60,8 @@ struct File {
     lint: Lint,
     #[serde(default)]
     policy: Policy,
+    #[serde(default)]
+    drift: drift::Written,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -79,15 +85,16 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, mut environments } =
+        let File { migrations, layout, base, lint, policy, drift, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, environments })
+        Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, drift, environments })
     }
 
     /// The environment with this name; `development` and `shadow` are always there.
@@ -176,6 +183,12 @@ mod tests {
             message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
         );
         assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
+        assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");
+        let misspelt = "[drift]\nignore = [\n  \"schema a\",\n  \"tabel b.c\",\n]\n";
+        assert_eq!(
+            message(misspelt),
+            "4:3 `tabel` is no kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod came;
 mod data;
 mod derive;
 mod difference;
+mod origin;
 mod rename;
 
 use migrate_core::runner::Rehearsal;
@@ -21,6 +22,7 @@ pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
+pub use origin::{Origin, origins};
 pub use rename::renamed;
 
 /// A throw-away database with a session on it.
