@@ -34,6 +34,18 @@ pub struct Record {
     pub migration: Option<String>,
 }
 
+impl Record {
+    /// Who did it, and with what: `role ann as owner, psql, from 10.0.0.7`.
+    pub fn by(&self) -> String {
+        let set_role = self.set_role.as_deref().map(|role| format!(" as {role}")).unwrap_or_default();
+        let application = self.application.as_deref().filter(|name| !name.is_empty());
+        let application = application.map(|name| format!(", {name}")).unwrap_or_default();
+        let client =
+            self.client.as_deref().map_or_else(|| "on the server itself".to_owned(), |at| format!("from {at}"));
+        format!("role {}{set_role}{application}, {client}", self.session_role)
+    }
+}
+
 /// Which records are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -3,6 +3,7 @@
 //! All of it is pure: what should be there, what is there, what the ledger and the record of DDL say are values.
 
 mod blame;
+mod outside;
 mod rule;
 mod since;
 
@@ -12,7 +13,9 @@ use crate::schema::ddl::unowned;
 use crate::schema::{Change, Id, Object, Schema, Sides};
 
 pub use blame::who;
+pub(crate) use outside::{Fault, Named, culprit, made_by, may_make};
 pub use rule::{NotARule, Rule};
+pub(crate) use since::belongs;
 pub use since::{Bounds, Seen};
 
 /// What is wrong with an object.

@@ -64,10 +64,13 @@ impl Seen {
     }
 }
 
+/// Whether an object is another one, or belongs to it.
+pub(crate) fn belongs(id: &Id, to: &Id) -> bool {
+    *id == *to || (id.schema == to.schema && id.parent == to.name && !to.name.is_empty())
+}
+
 /// The schema as it would be without some of its differences.
 fn taken_back(expected: &Schema, there: &Schema, differences: &[Difference]) -> Schema {
-    let belongs =
-        |id: &Id, to: &Id| *id == *to || (id.schema == to.schema && id.parent == to.name && !to.name.is_empty());
     let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
     let (plain, now) = (unowned(expected), unowned(there));
     let owner = usual_owner(there);

@@ -16,6 +16,7 @@ mod layouts;
 mod ledger;
 mod managed;
 mod observe;
+mod outside;
 mod pooler;
 mod providers;
 mod rows;

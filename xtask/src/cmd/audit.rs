@@ -141,7 +141,7 @@ fn table(records: &[Record]) -> Table {
     for record in records {
         let (style, who) = match &record.migration {
             Some(migration) => (DIM, migration.clone()),
-            None => (WARN, who(record)),
+            None => (WARN, record.by()),
         };
         let object = record.object.clone().unwrap_or_default();
         table.row([
@@ -153,21 +153,6 @@ fn table(records: &[Record]) -> Table {
         ]);
     }
     table
-}
-
-/// Who did it, and with what: `role ann as owner, psql, from 10.0.0.7`.
-pub(crate) fn who(record: &Record) -> String {
-    let mut who = format!("role {}", record.session_role);
-    if let Some(role) = &record.set_role {
-        who += &format!(" as {role}");
-    }
-    if let Some(application) = record.application.as_deref().filter(|name| !name.is_empty()) {
-        who += &format!(", {application}");
-    }
-    who + &record
-        .client
-        .as_deref()
-        .map_or_else(|| ", on the server itself".to_owned(), |client| format!(", from {client}"))
 }
 
 impl From<Record> for RecordJson {

@@ -29,7 +29,7 @@ mod watched;
 
 use migrate_core::CodeMigrations;
 
-pub(crate) use audit::{RecordJson, who};
+pub(crate) use audit::RecordJson;
 pub(crate) use baseline::excused;
 pub(crate) use diff::SqlJson;
 pub(crate) use verify::blame;

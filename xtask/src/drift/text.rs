@@ -4,7 +4,6 @@ use migrate_core::Version;
 use migrate_core::drift::Bounds;
 
 use super::{Chain, Found, Look};
-use crate::cmd::who;
 use crate::output::style::{self, BOLD, DIM, WARN, paint};
 
 /// How much of a statement is shown.
@@ -69,5 +68,5 @@ fn by(found: &Found, look: &Look) -> Option<String> {
     let flat = statement.split_whitespace().collect::<Vec<_>>().join(" ");
     let short: String = flat.chars().take(WIDTH).collect();
     let more = if short.len() < flat.len() { " …" } else { "" };
-    Some(format!("{} at {}, {}: {short}{more}", paint(WARN, who(record)), style::moment(&record.at), record.command))
+    Some(format!("{} at {}, {}: {short}{more}", paint(WARN, record.by()), style::moment(&record.at), record.command))
 }
