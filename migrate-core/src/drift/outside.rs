@@ -134,12 +134,12 @@ pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records:
         });
         of_parent && comes(record) && record.statement.as_deref().is_some_and(|text| mentions(text, &named.name))
     };
-    let last = records.iter().rev().find(|one| makes(one) || removes(one) || alters(one))?;
-    let fits = match fault {
-        Fault::Exists => last.event != "sql_drop",
-        Fault::Missing => last.event == "sql_drop",
-    };
-    (fits && last.migration.is_none()).then_some(last)
+    // What exists was made after it was removed, and what is missing was removed after it was made.
+    let last = records.iter().rev().find(|one| match fault {
+        Fault::Exists => makes(one) || alters(one),
+        Fault::Missing => removes(one),
+    });
+    last.filter(|record| record.migration.is_none())
 }
 
 fn bare(name: &str) -> String {
