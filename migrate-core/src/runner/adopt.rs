@@ -45,7 +45,7 @@ impl Migrator {
         let pending = |version: &Version| match self.set.get(version) {
             None => Err(obstacle::no_such_version(&self.set, version)),
             Some(_) if state.get(version).is_some() => {
-                Err(Finding::error("already-applied", format!("migration {version} is applied already"))
+                Err(Finding::error("not-pending", format!("migration {version} is applied already"))
                     .help("`cargo xtask status` shows what is pending"))
             }
             Some(migration) => Ok(migration.clone()),
