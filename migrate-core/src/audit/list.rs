@@ -57,6 +57,13 @@ pub struct Filter {
     pub count: Option<usize>,
 }
 
+impl Filter {
+    /// As many of the newest as are looked through for who did something.
+    pub fn recent() -> Self {
+        Self { count: Some(20_000), ..Self::default() }
+    }
+}
+
 /// The records, the oldest first. There has to be a table that may be read, and a ledger.
 ///
 /// # Errors

@@ -25,31 +25,38 @@ const MOST: usize = 64;
 pub struct Seen {
     /// When, and the fingerprint; the oldest first.
     rows: Vec<(String, String)>,
+    /// As it is, and as it would be without the differences that do not count: those come and go, and are no sign of anything.
+    looks: [Prints; 2],
+}
+
+/// Fingerprints of a schema.
+#[derive(Debug)]
+struct Prints {
     now: String,
-    /// The fingerprint without any of the differences.
+    /// Without any of its differences.
     expected: String,
-    /// And without each of them alone.
+    /// Without each of them alone.
     without: Vec<String>,
 }
 
 impl Seen {
     /// Compares what is there with the fingerprints of the ledger, with the differences taken back one by one and
     /// all together. A fingerprint that is the same proves that the schema was; one that is not proves nothing.
-    pub fn new(history: &[HistoryEntry], expected: &Schema, there: &Schema, differences: &[Difference]) -> Self {
+    ///
+    /// `made` is what the migrations make; the differences are those that count.
+    pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
         let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?))).collect();
-        let back = |some: &[Difference]| taken_back(expected, there, some).fingerprint();
-        let without = differences.iter().take(MOST).map(|one| back(std::slice::from_ref(one))).collect();
-        Self { rows, now: there.fingerprint(), expected: back(differences), without }
+        let all = super::differences(made, there, "");
+        let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
+        let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();
+        let tidy = taken_back(made, there, &rest);
+        Self { rows, looks: [there, &tidy].map(|schema| Prints::of(made, schema, differences)) }
     }
 
     /// The bounds of a difference, by its number.
     pub fn bounds(&self, number: usize) -> Bounds {
-        let own = self.without.get(number);
-        let is_without = |print: &String| *print == self.expected || Some(print) == own;
-        let is_with = |print: &String| {
-            let others = self.without.iter().enumerate().any(|(n, other)| n != number && other == print);
-            *print == self.now || (others && self.without.len() > 1)
-        };
+        let is_without = |print: &String| self.looks.iter().any(|look| look.is_without(number, print));
+        let is_with = |print: &String| self.looks.iter().any(|look| look.is_with(number, print));
         let last = self.rows.iter().rposition(|(_, print)| is_without(print));
         let later = &self.rows[last.map_or(0, |at| at + 1)..];
         Bounds {
@@ -60,7 +67,26 @@ impl Seen {
 
     /// When the last run ended that left a fingerprint, if the schema is another one since.
     pub fn changed_since(&self) -> Option<&str> {
-        self.rows.last().filter(|(_, print)| *print != self.now).map(|(at, _)| at.as_str())
+        let is_now = |print: &String| self.looks.iter().any(|look| look.now == *print);
+        self.rows.last().filter(|(_, print)| !is_now(print)).map(|(at, _)| at.as_str())
+    }
+}
+
+impl Prints {
+    fn of(made: &Schema, schema: &Schema, differences: &[Difference]) -> Self {
+        let back = |some: &[Difference]| taken_back(made, schema, some).fingerprint();
+        let without = differences.iter().take(MOST).map(|one| back(std::slice::from_ref(one))).collect();
+        Self { now: schema.fingerprint(), expected: back(differences), without }
+    }
+
+    fn is_without(&self, number: usize, print: &String) -> bool {
+        *print == self.expected || self.without.get(number) == Some(print)
+    }
+
+    /// Whether it is the schema with the difference: all of it, or without another one.
+    fn is_with(&self, number: usize, print: &String) -> bool {
+        let mut others = self.without.iter().enumerate().filter(|(other, _)| *other != number);
+        *print == self.now || others.any(|(_, other)| other == print)
     }
 }
 

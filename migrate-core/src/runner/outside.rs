@@ -147,7 +147,7 @@ async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Res
     let mut reader = Reader::open(database).await?;
     let schema = schema::read_with(&mut reader).await?.without(ledger);
     let records = match recording.has_records && recording.readable {
-        true => audit::list(&mut reader, ledger, &Filter::default()).await?,
+        true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
         false => Vec::new(),
     };
     let rows = reader.ask("look who wrote a catalog", &written_by_us(ledger, named)).await?;

@@ -108,10 +108,11 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 /// Compares a database with what its chain makes.
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let there = shadow::database(&chain.database, context).await?;
+    let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, chain, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
-    let seen = Seen::new(&chain.history, &expected.schema, &there.schema, &differences);
+    let seen = Seen::new(&chain.history, &all, &there.schema, &differences);
     let (records, origins) = match differences.is_empty() {
         true => (Vec::new(), BTreeMap::new()),
         false => (records(context, chain, &recording).await?, shape::origins(&chain.applied, code).await?),
@@ -155,7 +156,7 @@ async fn records(context: &Context<'_>, chain: &Chain, recording: &Recording) ->
         return Ok(Vec::new());
     }
     let mut reader = Reader::open(&chain.database).await?;
-    let records = audit::list(&mut reader, &context.environment.ledger, &Filter::default()).await;
+    let records = audit::list(&mut reader, &context.environment.ledger, &Filter::recent()).await;
     reader.close().await;
     Ok(records?)
 }

@@ -14,7 +14,7 @@ pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
     let mut lines = Vec::new();
     for found in &look.found {
         lines.extend(found.difference.sentences.iter().map(|sentence| format!("  {BOLD}{sentence}{BOLD:#}")));
-        let story = [origin(found, chain), Some(since(found, look)), by(found, look)];
+        let story = [origin(found, chain), since(found, look), by(found, look)];
         lines.extend(story.into_iter().flatten().map(|line| format!("      {line}")));
     }
     lines
@@ -35,7 +35,8 @@ fn origin(found: &Found, chain: &Chain) -> Option<String> {
     (!parts.is_empty()).then(|| paint(DIM, parts.join(", ")))
 }
 
-fn since(found: &Found, look: &Look) -> String {
+/// When it came about; where the record tells, only what a run saw is worth a line.
+fn since(found: &Found, look: &Look) -> Option<String> {
     let Bounds { after, before } = &found.bounds;
     let moment = |at: &String| style::moment(at);
     let text = match (after, before, &look.changed_since) {
@@ -48,6 +49,7 @@ fn since(found: &Found, look: &Look) -> String {
         }
         (Some(after), None, _) => format!("after {}, when a run saw the schema without it", moment(after)),
         (None, Some(before), _) => format!("before {}, when a run saw the schema with it", moment(before)),
+        (None, None, _) if found.record.is_some() => return None,
         (None, None, Some(last)) => {
             format!(
                 "since when is not known; something in the schema changed after {}, when the last run ended",
@@ -56,7 +58,7 @@ fn since(found: &Found, look: &Look) -> String {
         }
         (None, None, None) => "since when is not known: no run left a fingerprint that tells".to_owned(),
     };
-    paint(DIM, text)
+    Some(paint(DIM, text))
 }
 
 fn by(found: &Found, look: &Look) -> Option<String> {

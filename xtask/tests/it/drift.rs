@@ -142,10 +142,10 @@ fn what_is_ignored_is_counted_and_left_alone() {
 
 #[test]
 fn fingerprints_bound_the_time() {
-    let project = project("");
+    let project = project("[drift]\nignore = [\"table public.tmp_*\"]\n");
     let last = "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') FROM roundtrip.ledger WHERE event = 'observed' ORDER BY id DESC LIMIT 1";
     let first = project.query(last).remove(0);
-    project.query("CREATE TABLE stray (id int PRIMARY KEY, note text DEFAULT 'x')");
+    project.query("CREATE TABLE stray (id int PRIMARY KEY, note text DEFAULT 'x'); CREATE TABLE tmp_a (id int)");
     let all = found(&drift(&project, &["--format", "json"]));
     let stray = about(&all, "table public.stray");
     assert!(stray["after"].as_str().unwrap().starts_with(&first) && stray["before"].is_null(), "{all:#}");
