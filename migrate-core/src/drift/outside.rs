@@ -155,7 +155,7 @@ mod tests {
         let read = |message| Named::read(message).map(|named| (named.name, named.parent));
         let both = |name: &str, parent: &str| Some((name.to_owned(), Some(parent.to_owned())));
         assert_eq!(read("relation \"orders\" already exists"), Some(("orders".to_owned(), None)));
-        assert_eq!(read("Relation »orders« existiert bereits"), None);
+        assert_eq!(read("Relation »orders« existiert bereits"), Some(("orders".to_owned(), None)));
         assert_eq!(read("la relation « orders » existe déjà"), Some(("orders".to_owned(), None)));
         assert_eq!(read("relation \"public.orders\" does not exist"), Some(("orders".to_owned(), None)));
         assert_eq!(read("column \"a\" of relation \"b\" already exists"), both("a", "b"));

@@ -7,7 +7,7 @@ use crate::suggest;
 
 /// Objects that do not count as drift: a kind, or any, and a name with its schema in which `*` stands for anything.
 ///
-/// A table goes with all that belongs to it, and a schema with all that is in it.
+/// A table goes with all that belongs to it; what is in a schema is named by `schema_name.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     kind: Option<Kind>,
@@ -30,7 +30,7 @@ impl FromStr for Rule {
         let pattern = kind.and_then(after).unwrap_or(text).trim();
         if pattern.is_empty() {
             return Err(NotARule(
-                "a rule names objects: \"table public.tmp_*\", \"schema audit\", \"*.tmp_*\"".to_owned(),
+                "a rule names objects: \"table public.tmp_*\", \"schema audit\", \"audit.*\"".to_owned(),
             ));
         }
         // A name in quotes may have a space; a word before it is a kind, or should be.
@@ -48,19 +48,12 @@ impl Rule {
     /// Whether it means this object, or what the object belongs to; `exists` knows which objects there are.
     pub fn matches(&self, object: &Object, exists: &dyn Fn(&Id) -> bool) -> bool {
         let id = &*object.id;
-        let named = |kind: Kind, schema: &str, name: &str| Id {
-            kind,
-            schema: schema.into(),
-            parent: "".into(),
-            name: name.into(),
-            signature: "".into(),
-        };
         let holder = |kind| {
-            let holder = named(kind, &id.schema, &id.parent);
+            let (schema, name) = (id.schema.clone(), id.parent.clone());
+            let holder = Id { kind, schema, parent: "".into(), name, signature: "".into() };
             !id.parent.is_empty() && self.fits(&holder) && exists(&holder)
         };
-        let schema = || self.kind == Some(Kind::Schema) && self.fits(&named(Kind::Schema, "", &id.schema));
-        self.fits(id) || HOLDERS.into_iter().any(holder) || schema() || self.fits_owner(object)
+        self.fits(id) || HOLDERS.into_iter().any(holder) || self.fits_owner(object)
     }
 
     fn fits(&self, id: &Id) -> bool {
@@ -116,8 +109,8 @@ mod tests {
         for one in [&table, &column] {
             check("table public.tmp_*", one, true);
             check("public.tmp_*", one, true);
-            check("schema public", one, true);
-            check("schema pub*", one, true);
+            check("public.*", one, true);
+            check("schema public", one, false);
             check("table public.tmp", one, false);
             check("view public.tmp_a", one, false);
         }

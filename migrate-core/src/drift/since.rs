@@ -49,7 +49,7 @@ impl Seen {
         let all = super::differences(made, there, "");
         let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
         let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();
-        let tidy = taken_back(made, there, &rest);
+        let tidy = Back::new(made, there).without(&rest);
         Self { rows, looks: [there, &tidy].map(|schema| Prints::of(made, schema, differences)) }
     }
 
@@ -74,7 +74,8 @@ impl Seen {
 
 impl Prints {
     fn of(made: &Schema, schema: &Schema, differences: &[Difference]) -> Self {
-        let back = |some: &[Difference]| taken_back(made, schema, some).fingerprint();
+        let back = Back::new(made, schema);
+        let back = |some: &[Difference]| back.without(some).fingerprint();
         let without = differences.iter().take(MOST).map(|one| back(std::slice::from_ref(one))).collect();
         Self { now: schema.fingerprint(), expected: back(differences), without }
     }
@@ -95,17 +96,30 @@ pub(crate) fn belongs(id: &Id, to: &Id) -> bool {
     *id == *to || (id.schema == to.schema && id.parent == to.name && !to.name.is_empty())
 }
 
-/// The schema as it would be without some of its differences.
-fn taken_back(expected: &Schema, there: &Schema, differences: &[Difference]) -> Schema {
-    let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
-    let (plain, now) = (unowned(expected), unowned(there));
-    let owner = usual_owner(there);
-    let restored = expected.objects().filter(|object| is_meant(object)).map(|object| {
-        let as_told = |schema: &Schema| schema.get(&object.id).cloned();
-        owned(object, there.get(&object.id), as_told(&plain) == as_told(&now), owner)
-    });
-    let restored: Vec<Arc<Object>> = restored.collect();
-    there.clone().as_in(&Schema::default(), is_meant).with(restored)
+/// A schema from which differences can be taken back.
+struct Back<'a> {
+    made: &'a Schema,
+    there: &'a Schema,
+    /// Both, whoever owns what.
+    plain: (Schema, Schema),
+    owner: Option<&'a str>,
+}
+
+impl<'a> Back<'a> {
+    fn new(made: &'a Schema, there: &'a Schema) -> Self {
+        Self { made, there, plain: (unowned(made), unowned(there)), owner: usual_owner(there) }
+    }
+
+    /// The schema as it would be without some of its differences.
+    fn without(&self, differences: &[Difference]) -> Schema {
+        let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
+        let restored = self.made.objects().filter(|object| is_meant(object)).map(|object| {
+            let is_same = self.plain.0.get(&object.id) == self.plain.1.get(&object.id);
+            owned(object, self.there.get(&object.id), is_same, self.owner)
+        });
+        let restored: Vec<Arc<Object>> = restored.collect();
+        self.there.clone().as_in(&Schema::default(), is_meant).with(restored)
+    }
 }
 
 /// An object as the database would have it: with the owner and privileges that it has there, or would have.

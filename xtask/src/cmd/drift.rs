@@ -183,8 +183,7 @@ async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration)
                 match watch.again(context, code).await {
                     Ok(Some((turn, chain, look))) => report(context, turn, &chain, &look),
                     Ok(None) => {}
-                    // A server that is away for a while ends no monitor.
-                    Err(failure) => context.output.failure(&failure),
+                    Err(failure) => watch.fail(context, &failure),
                 }
                 tokio::time::sleep(interval).await;
             } => {}
@@ -200,6 +199,8 @@ struct Watch {
     made: Option<(Vec<String>, Described)>,
     /// What was different at the last look, in sentences.
     last: Option<Vec<String>>,
+    /// Why there was no last look.
+    failed: Option<String>,
 }
 
 /// How a look differs from the one before.
@@ -232,8 +233,19 @@ impl Watch {
             Some(_) if now.is_empty() => Some(Turn::Gone),
             Some(_) => Some(Turn::Changed),
         };
-        self.last = Some(now);
+        (self.last, self.failed) = (Some(now), None);
         Ok(turn.map(|turn| (turn, chain, look)))
+    }
+}
+
+impl Watch {
+    /// A server that is away for a while ends no monitor; that it is away is told once.
+    fn fail(&mut self, context: &Context<'_>, failure: &Failure) {
+        let why: String = failure.findings().iter().map(ToString::to_string).collect();
+        if self.failed.as_ref() != Some(&why) {
+            context.output.failure(failure);
+            self.failed = Some(why);
+        }
     }
 }
 

@@ -121,7 +121,8 @@ fn where_there_is_no_ledger_it_says_so() {
 
 #[test]
 fn what_is_ignored_is_counted_and_left_alone() {
-    let project = project("[drift]\nignore = [\"table public.tmp_*\", \"schema scratch\", \"index *.hand\"]\n");
+    let project =
+        project("[drift]\nignore = [\"table public.tmp_*\", \"schema scratch\", \"scratch.*\", \"index *.hand\"]\n");
     project.query(
         "CREATE TABLE tmp_a (id serial PRIMARY KEY, t text UNIQUE); CREATE SCHEMA scratch; CREATE TABLE scratch.a (id int);
          CREATE INDEX hand ON orders (status)",
@@ -232,6 +233,50 @@ fn what_was_made_by_hand_becomes_a_migration_that_is_applied_where_it_is_there()
     project.run_bare(&["verify", &versions[0], &versions[1]]).ok();
     project.run_bare(&["rollback", "--env", "staging", "-n", "2"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM pg_class WHERE relname IN ('stray', 'hand')"), ["0"]);
+    project.end();
+}
+
+#[test]
+fn a_renamed_table_is_two_differences_and_one_statement() {
+    let project = project("");
+    project.run_bare(&["audit", "install", "--env", "staging"]).ok();
+    project.query("SET application_name = 'psql of Ann'; ALTER TABLE parcel RENAME TO packet");
+    let all = found(&drift(&project, &["--format", "json"]));
+    for object in ["table public.parcel", "table public.packet"] {
+        let record = &about(&all, object)["record"];
+        assert_eq!(record["application"], "psql of Ann", "{all:#}");
+        assert!(record["statement"].as_str().unwrap().contains("RENAME TO packet"), "{all:#}");
+    }
+    project.end();
+}
+
+/// What our own runs do is on record too, and is nobody's fault.
+#[test]
+fn a_run_of_ours_is_never_the_one_who_did_it() {
+    let project = project("");
+    project.run_bare(&["audit", "install", "--env", "staging"]).ok();
+    project.run_bare(&["redo", "-n", "2", "--env", "staging"]).ok();
+    project.query("SET session_replication_role = replica; DROP TABLE parcel");
+    let all = found(&drift(&project, &["--format", "json"]));
+    assert_eq!(about(&all, "table public.parcel")["record"], Value::Null, "{all:#}");
+    assert!(drift(&project, &[]).out.contains("nobody is on record"), "a superuser can go past it");
+    project.end();
+}
+
+#[test]
+fn a_watch_outlives_its_server() {
+    let project = project("");
+    let mut command = project.command(&["drift", "--env", "staging", "--watch", "50ms"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(out.any(|line| line.unwrap().contains("no drift")));
+    project.query("ALTER TABLE roundtrip.ledger RENAME TO away");
+    assert!(errors.any(|line| line.unwrap().contains("error[no-ledger]")));
+    project.query("ALTER TABLE roundtrip.away RENAME TO ledger; CREATE TABLE stray (id int)");
+    assert!(out.any(|line| line.unwrap().contains("drift appeared")));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
     project.end();
 }
 
