@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::Style;
+use migrate_core::schema::ddl::{Statement, Style, roles};
 use migrate_core::{CodeMigrations, Version};
 use migrate_test::shape;
 
@@ -53,6 +53,13 @@ async fn tell(context: &Context<'_>, chain: &Chain, look: Look, sql: bool) -> Re
 fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     let output = context.output;
     drift::lines(look, chain).iter().for_each(|line| output.line(line));
+    if let Some((there, here)) = look.versions {
+        let what = format!(
+            "{} is PostgreSQL {there}, the throw-away server {here}: its schema was made there to be compared",
+            context.title()
+        );
+        output.line(format!("{DIM}{what}{DIM:#}"));
+    }
     let version = look.version.as_ref().map_or("no migration".to_owned(), ToString::to_string);
     let ignored = match look.ignored {
         0 => String::new(),
@@ -101,7 +108,14 @@ async fn adopt(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look
             format!("{} is pending in {}, and comes before what is written here", first.version(), context.title());
         output.remark(format!("{} {what}: apply it there before this is marked", paint(WARN, "note")));
     }
-    let difference = shape::difference(look.expected, look.there, Style::Online).await?;
+    let known = roles(&look.expected.schema);
+    let new = roles(&look.there.schema).difference(&known).cloned().collect();
+    let mut difference = shape::difference(look.expected, look.there, Style::Online).await?;
+    // Privileges of a role that another server does not have would be a migration that fails there.
+    let guard = shape::role_guard(&new);
+    if !guard.is_empty() {
+        difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
+    }
     let proven = difference.is_proven();
     document.sql = Some(diff::sql_json(&difference));
     diff::show_sql(context, &difference, false);

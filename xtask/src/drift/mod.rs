@@ -15,7 +15,7 @@ use migrate_core::runner::Status;
 use migrate_core::schema::{Described, Id, Object};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_test::shape::{self, Origin};
+use migrate_test::shape::{self, Origin, Translated};
 
 use crate::cmd;
 use crate::context::{Context, Run};
@@ -47,6 +47,8 @@ pub(crate) struct Look {
     /// When the last run ended that left a fingerprint, if the schema is another one since.
     pub(crate) changed_since: Option<String>,
     pub(crate) recording: Recording,
+    /// The version of the database's server and that of the throw-away one, where they differ.
+    pub(crate) versions: Option<(u32, u32)>,
     pub(crate) expected: Described,
     pub(crate) there: Described,
 }
@@ -80,7 +82,14 @@ impl Chain {
 
     /// What the chain makes on a throw-away database.
     pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
-        shadow::chain(&self.applied, code).await
+        // A chain can need what a throw-away server does not have: a role, an extension.
+        shadow::chain(&self.applied, code).await.map_err(|failure| match failure {
+            Failure::Core(error) => {
+                let note = "this is the throw-away server on which the chain is made again; nothing was run in the environment";
+                Failure::Core(error.note(note))
+            }
+            other => other,
+        })
     }
 }
 
@@ -107,12 +116,13 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 
 /// Compares a database with what its chain makes.
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
-    let there = shadow::database(&chain.database, context).await?;
+    let seen_there = shadow::database(&chain.database, context).await?;
+    let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
     let all = made.schema.clone();
-    let (expected, ignored) = without_ignored(context, chain, made, &there);
+    let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
-    let seen = Seen::new(&chain.history, &all, &there.schema, &differences);
+    let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);
     let (records, origins) = match differences.is_empty() {
         true => (Vec::new(), BTreeMap::new()),
         false => (records(context, chain, &recording).await?, shape::origins(&chain.applied, code).await?),
@@ -130,18 +140,25 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         ignored,
         changed_since: seen.changed_since().map(str::to_owned),
         recording,
+        versions,
         expected,
         there,
     })
 }
 
 /// What should be there, where what a rule or a baseline leaves out is right as it is; and how much that was.
-fn without_ignored(context: &Context<'_>, chain: &Chain, mut made: Described, there: &Described) -> (Described, usize) {
+fn without_ignored(
+    context: &Context<'_>,
+    excused: &[String],
+    left_out: &[Arc<Id>],
+    mut made: Described,
+    there: &Described,
+) -> (Described, usize) {
     let rules = &context.config.drift.ignore;
     let exists = |id: &Id| made.schema.get(id).or(there.schema.get(id)).is_some();
     let is_left_out = |object: &Object| {
-        let is_excused = || chain.excused.contains(&object.id.to_string()) && made.schema.get(&object.id).is_none();
-        rules.iter().any(|rule| rule.matches(object, &exists)) || is_excused()
+        let is_excused = || excused.contains(&object.id.to_string()) && made.schema.get(&object.id).is_none();
+        left_out.contains(&object.id) || rules.iter().any(|rule| rule.matches(object, &exists)) || is_excused()
     };
     let all = drift::differences(&made.schema, &there.schema, "").len();
     let schema = drift::expected(made.schema.clone(), &there.schema, is_left_out);

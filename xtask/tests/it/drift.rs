@@ -263,6 +263,26 @@ fn a_run_of_ours_is_never_the_one_who_did_it() {
     project.end();
 }
 
+/// Where these tests run on chosen binaries, the throw-away server here is the machine's own, of another version.
+#[test]
+fn the_version_of_the_throw_away_server_does_not_matter() {
+    let project = project("");
+    project.query("CREATE VIEW shown AS SELECT o.id, p.id AS parcel FROM orders o JOIN parcel p ON p.id = o.id");
+    let looked = |more: &[&str]| {
+        let mut command = project.command(&[&["drift", "--env", "staging"], more].concat());
+        said(command.env_remove("ROUNDTRIP_TEST_BINDIR").output().unwrap())
+    };
+    let all = found(&looked(&["--format", "json"]));
+    assert_eq!(
+        (all.as_array().unwrap().len(), &about(&all, "view public.shown")["what"]),
+        (1, &"extra".into()),
+        "{all:#}"
+    );
+    project.query(&looked(&["--sql"]).out);
+    looked(&[]).ok();
+    project.end();
+}
+
 #[test]
 fn a_watch_outlives_its_server() {
     let project = project("");
