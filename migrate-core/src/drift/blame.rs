@@ -4,31 +4,46 @@ use super::{Difference, What};
 use crate::audit::Record;
 use crate::schema::{Id, Kind};
 
-/// The command that brought a difference about, as far as the record tells: the last one about the object itself that
-/// is no migration's, else the last one about what it belongs to, or whose text names it.
+/// The command that brought a difference about, as far as the record tells for certain: one about the object itself, one
+/// about what it belongs to whose text says so, or one that gave a name or privileges. What migrations did is no drift.
 pub fn who<'a>(difference: &Difference, records: &'a [Record]) -> Option<&'a Record> {
     let id = &*difference.object;
-    let foreign = || records.iter().rev().filter(|one| one.migration.is_none() && one.object_type.is_some());
-    let about = |name: &str| {
-        let name = bare(name);
-        move |one: &&Record| one.object.as_deref().is_some_and(|object| bare(object) == name)
+    let (itself, holder) = (bare(&identity(id)), holder(id).map(|name| bare(&name)));
+    let says = |one: &Record, word: &str| one.statement.as_deref().is_some_and(|text| mentions(text, word));
+    let is_about = |one: &Record, name: &String| one.object.as_deref().is_some_and(|object| bare(object) == *name);
+    let about_holder = |one: &Record| holder.as_ref().is_some_and(|holder| is_about(one, holder));
+    let is_drop = |one: &Record| one.event == "sql_drop";
+    let moves = |one: &Record| {
+        one.command.starts_with("ALTER") && says(one, &id.name) && (says(one, "rename") || says(one, "schema"))
     };
-    let is_cause = |one: &&Record| match difference.what {
-        What::Extra => one.event != "sql_drop" && one.command != "COMMENT",
-        What::Missing => one.event == "sql_drop",
-        What::Changed => one.event != "sql_drop",
+    let grants = |one: &Record| matches!(one.command.as_str(), "GRANT" | "REVOKE") && says(one, &id.name);
+    let adds = |one: &Record| one.statement.as_deref().is_some_and(|text| adds(text, &id.name));
+    let of_grants = difference.sentences.iter().any(|sentence| sentence.contains(": grants "));
+    let fits = |one: &Record| match difference.what {
+        What::Extra => {
+            let makes = is_about(one, &itself)
+                && !is_drop(one)
+                && !one.command.starts_with("ALTER")
+                && one.command != "COMMENT";
+            makes || (about_holder(one) && adds(one)) || moves(one)
+        }
+        What::Missing => (is_about(one, &itself) && is_drop(one)) || moves(one),
+        What::Changed if of_grants => grants(one),
+        What::Changed => {
+            !is_drop(one) && (is_about(one, &itself) || (about_holder(one) && says(one, &id.name)) || moves(one))
+        }
     };
-    let makes = |one: &&Record| difference.what != What::Extra || !one.command.starts_with("ALTER");
-    let itself = identity(id);
-    let own = || foreign().filter(about(&itself)).filter(is_cause);
-    let names_it = |one: &&Record| one.statement.as_deref().is_some_and(|text| mentions(text, &id.name));
-    let holder = holder(id);
-    let of_holder = || holder.iter().flat_map(|holder| foreign().filter(about(holder)));
-    own()
-        .find(makes)
-        .or_else(|| own().next())
-        .or_else(|| of_holder().find(names_it))
-        .or_else(|| records.iter().rev().find(|one| one.migration.is_none() && names_it(one)))
+    records.iter().rev().find(|one| one.migration.is_none() && fits(one))
+}
+
+/// Whether a text adds a column or constraint of this name: `ADD COLUMN IF NOT EXISTS name`.
+pub(crate) fn adds(text: &str, name: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    let between = |word: &String| matches!(word.as_str(), "column" | "constraint" | "if" | "not" | "exists");
+    let added = |at: usize| words[at + 1..].iter().find(|word| !between(word));
+    let name = name.to_lowercase();
+    (0..words.len()).any(|at| words[at] == "add" && added(at) == Some(&name))
 }
 
 /// An object as the server identifies it in the record.
@@ -63,4 +78,22 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
         && text
             .match_indices(&name)
             .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::adds;
+
+    #[test]
+    fn a_text_adds_what_stands_behind_the_word() {
+        assert!(
+            adds("ALTER TABLE a ADD note text", "note")
+                && adds("alter table a add column if not exists \"Note\" int", "Note")
+        );
+        assert!(adds("ALTER TABLE a ADD b int, ADD CONSTRAINT fine CHECK (b > 0)", "fine"));
+        assert!(
+            !adds("ALTER TABLE a ADD CONSTRAINT fine CHECK (note <> '')", "note")
+                && !adds("ALTER TABLE a ALTER note SET NOT NULL", "note")
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Whether an object that is in the way, or is missing, was made or removed by somebody else: only where that is certain.
 
-use super::blame::{identity, mentions};
+use super::blame::{adds, identity, mentions};
 use crate::audit::Record;
 use crate::schema::{Id, Kind};
 use crate::source::Migration;
@@ -132,7 +132,7 @@ pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records:
         let of_parent = named.parent.as_deref().is_some_and(|parent| {
             record.object.as_deref().is_some_and(|object| object.replace('"', "").rsplit('.').next() == Some(parent))
         });
-        of_parent && comes(record) && record.statement.as_deref().is_some_and(|text| mentions(text, &named.name))
+        of_parent && comes(record) && record.statement.as_deref().is_some_and(|text| adds(text, &named.name))
     };
     // What exists was made after it was removed, and what is missing was removed after it was made.
     let last = records.iter().rev().find(|one| match fault {

@@ -126,6 +126,8 @@ async fn what_the_chain_itself_did_is_blamed_on_nobody() {
         ("", "ALTER TABLE ordres ADD total int;"),
         ("CREATE SCHEMA other; ALTER TABLE orders SET SCHEMA other", "ALTER TABLE orders ADD total int;"),
         ("CREATE TABLE stray (id int)", "ALTER TABLE strya ADD total int;"),
+        ("ALTER TABLE orders ALTER note SET NOT NULL, ADD CHECK (note <> '')", "ALTER TABLE orders ADD note text;"),
+        ("ALTER TABLE orders ADD hand int; COMMENT ON TABLE orders IS 'by hand'", "CREATE TABLE orders (id int);"),
     ] {
         for recorded in [false, true] {
             let error = fails(recorded, by_hand, up).await;

@@ -169,11 +169,16 @@ fn the_record_says_who_and_how() {
     project.query("SET application_name = 'psql of Ann'; CREATE INDEX hand ON orders (status)");
     project.query("SET application_name = 'psql of Bob'; ALTER TABLE orders ALTER total SET DEFAULT 0");
     project.query("SET application_name = 'psql of Cid'; DROP TABLE parcel");
+    project.query("SET application_name = 'psql of Dee'; ALTER TABLE orders ADD late int");
+    project.query("SET application_name = 'psql of Eve'; GRANT SELECT ON orders TO PUBLIC");
+    project.query("SET application_name = 'psql of Fay'; CREATE TABLE other (late int, status text, total int)");
     let all = found(&drift(&project, &["--format", "json"]));
     let who = |object: &str| about(&all, object)["record"]["application"].clone();
     assert_eq!(who("index public.orders.hand"), "psql of Ann");
     assert_eq!(who("column public.orders.total"), "psql of Bob");
     assert_eq!(who("table public.parcel"), "psql of Cid");
+    assert_eq!(who("column public.orders.late"), "psql of Dee");
+    assert_eq!(who("table public.orders"), "psql of Eve");
     let text = drift(&project, &[]).out;
     assert!(text.contains("psql of Ann") && text.contains("CREATE INDEX hand ON orders (status)"), "{text}");
     project.end();
