@@ -44,7 +44,9 @@ pub mod ledger;
 pub mod runner;
 
 // What teams do with it.
+pub mod audit;
 pub mod consumer;
+pub mod drift;
 #[cfg(feature = "lint")]
 pub mod effect;
 pub mod evidence;

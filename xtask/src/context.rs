@@ -17,7 +17,7 @@ use crate::git;
 use crate::output::Output;
 
 /// The name under which our sessions appear in `pg_stat_activity` and in the ledger.
-const APPLICATION: &str = "roundtrip";
+pub(crate) const APPLICATION: &str = "roundtrip";
 
 /// One invocation: the environment that is meant, and how to speak.
 pub(crate) struct Context<'a> {

@@ -16,6 +16,7 @@ mod checks;
 mod cli;
 mod cmd;
 mod context;
+mod drift;
 mod exit;
 mod explain;
 mod files;

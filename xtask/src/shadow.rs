@@ -1,9 +1,11 @@
 //! The server for throw-away databases, and the schemas that are compared on it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use migrate_core::finding::{Finding, Place};
 use migrate_core::schema::{self, Described};
+use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_test::shape::Shadow;
 use migrate_test::{Managed, ServerError, Source};
@@ -56,8 +58,13 @@ pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Resu
 
 /// The schema to which migrations lead, all of them or those up to a version.
 pub(crate) async fn migrations(set: &MigrationSet, code: &CodeMigrations, upto: Option<&Version>) -> Result<Described> {
-    let chain: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
-    let database = migrate_test::migrated(&chain, code, true).await?;
+    let migrations: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
+    chain(&migrations, code).await
+}
+
+/// The schema to which a chain leads.
+pub(crate) async fn chain(migrations: &[Arc<Migration>], code: &CodeMigrations) -> Result<Described> {
+    let database = migrate_test::migrated(migrations, code, true).await?;
     let shadow = Shadow::on(database, code.clone()).await?;
     let described = shadow.describe().await?;
     shadow.end().await?;

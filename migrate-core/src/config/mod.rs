@@ -3,6 +3,7 @@
 //! It reads the file and the process environment, and opens no connection. What `auto` and
 //! `docker:` mean is left to whoever provides servers.
 
+mod drift;
 mod environment;
 mod judgement;
 mod notify;
@@ -20,6 +21,7 @@ use crate::finding::{Finding, Place};
 use crate::source::Layout;
 use crate::suggest;
 
+pub use drift::Drift;
 pub use environment::Environment;
 pub use judgement::{Lint, Policy, Weight};
 pub use notify::{Address, Form, Hook, Moment};
@@ -47,6 +49,8 @@ pub struct Config {
     pub policy: Policy,
     /// Who is told of runs, by their names.
     pub notify: BTreeMap<String, Hook>,
+    /// What is no drift.
+    pub drift: Drift,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -63,6 +67,7 @@ struct File {
     policy: Policy,
     #[serde(default)]
     notify: BTreeMap<String, Spanned<Hook>>,
+    drift: drift::Written,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -86,15 +91,16 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, notify, mut environments } =
+        let File { migrations, layout, base, lint, policy, notify, drift, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        let config = Self { project, migrations, layout, base, lint, policy, environments, ..Self::default() };
+        let config = Self { project, migrations, layout, base, lint, policy, drift, environments, ..Self::default() };
         let known = config.names();
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
@@ -200,6 +206,12 @@ mod tests {
         );
         let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
         assert!(nowhere.contains("there is no environment prod to be told of"), "{nowhere}");
+        assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");
+        let misspelt = "[drift]\nignore = [\n  \"schema a\",\n  \"tabel b.c\",\n]\n";
+        assert_eq!(
+            message(misspelt),
+            "4:3 `tabel` is no kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
+        );
     }
 
     #[test]

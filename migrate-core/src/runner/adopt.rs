@@ -1,10 +1,12 @@
 //! A database that has its schema already: the ledger begins with what is there, and nothing is run.
 
-use super::{Migrator, obstacle};
+use std::sync::Arc;
+
+use super::{Migrator, State, obstacle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ledger::{Direction, Event, Record};
-use crate::source::Version;
+use crate::source::{Migration, Version};
 
 impl Migrator {
     /// Records every migration up to this version as applied, under the lock, and runs nothing.
@@ -25,9 +27,38 @@ impl Migrator {
         if migrations.last().is_none_or(|last| last.version() != upto) {
             return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
         }
+        self.baselined(&state, &migrations, why).await
+    }
+
+    /// Records pending migrations as applied, under the lock, and runs nothing: the database has what they make.
+    /// Whether it really has is for the caller to know.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] when one of them is no pending migration, or something is unfinished;
+    /// [`ErrorKind::Ledger`] when it cannot be written.
+    pub async fn mark(&mut self, versions: &[Version], why: &str) -> Result<usize> {
+        let state = self.state().await?;
+        if let Some(unfinished) = state.unfinished() {
+            return Err(Error::new(ErrorKind::Plan, obstacle::unfinished(&self.set, unfinished)));
+        }
+        let pending = |version: &Version| match self.set.get(version) {
+            None => Err(obstacle::no_such_version(&self.set, version)),
+            Some(_) if state.get(version).is_some() => {
+                Err(Finding::error("not-pending", format!("migration {version} is applied already"))
+                    .help("`cargo xtask status` shows what is pending"))
+            }
+            Some(migration) => Ok(migration.clone()),
+        };
+        let migrations: std::result::Result<Vec<_>, Finding> = versions.iter().map(pending).collect();
+        let migrations = migrations.map_err(|finding| Error::new(ErrorKind::Plan, finding))?;
+        self.baselined(&state, &migrations, why).await
+    }
+
+    async fn baselined(&mut self, state: &State, migrations: &[Arc<Migration>], why: &str) -> Result<usize> {
         let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
         let mut sql = String::from("BEGIN;");
-        for migration in &migrations {
+        for migration in migrations {
             let record = Record::with_files(Event::Baselined, Direction::Up, migration);
             sql += &executor.writer.insert(&Record { note: Some(why), ..record });
         }

@@ -123,10 +123,10 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
             "the role that migrates has to own what it changes: log in as the owner, or let it become one (GRANT owner TO role)"
         }
         "42P07" | "42710" | "42701" | "42P06" | "42723" => {
-            "something outside of the migrations made this object; remove it, or write the migration for what is really there"
+            "an object of this name is there already: correct the migration, or remove what is in its way"
         }
         "42P01" | "42703" | "42704" | "42883" | "3F000" if step.direction == Direction::Up => {
-            "correct the name; if the object was there once, something outside of the migrations removed it"
+            "correct the name, or put what it stands on into an earlier migration"
         }
         "23502" if step.direction == Direction::Up => {
             "give the rows that are there a value before the column requires one: UPDATE … SET … WHERE … IS NULL"

@@ -12,6 +12,7 @@ mod explain;
 mod message;
 mod obstacle;
 mod options;
+mod outside;
 mod paced;
 mod plan;
 mod rehearse;
@@ -176,7 +177,7 @@ impl Migrator {
         report.elapsed = begin.elapsed();
         match outcome.and(released) {
             Ok(()) => Ok(report),
-            Err(error) => Err(error.with_report(report)),
+            Err(error) => Err(self.tell_of_others(error.with_report(report)).await),
         }
     }
 

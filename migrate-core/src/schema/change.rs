@@ -86,17 +86,20 @@ impl Change {
     ///
     /// What belongs to an object that is missing as a whole is not told apart.
     pub fn sentences(&self, sides: Sides<'_>) -> Vec<String> {
-        let mut sentences = Vec::new();
-        for (id, (before, after)) in &self.objects {
-            match (before, after) {
-                (Some(before), Some(after)) => sentences.extend(facts(before, after)),
-                _ if self.parent_too(id) => {}
-                (Some(_), None) => sentences.push(format!("{id}: only {}", sides.before)),
-                (None, Some(_)) => sentences.push(format!("{id}: only {}", sides.after)),
-                (None, None) => {}
-            }
-        }
-        sentences
+        self.by_object(sides).into_iter().flat_map(|(_, sentences)| sentences).collect()
+    }
+
+    /// The same by object; one without a sentence of its own is left out.
+    pub fn by_object(&self, sides: Sides<'_>) -> Vec<(Arc<Id>, Vec<String>)> {
+        let sentences = |id: &Arc<Id>, sided: &Sided| match sided {
+            (Some(before), Some(after)) => facts(before, after),
+            _ if self.parent_too(id) => Vec::new(),
+            (Some(_), None) => vec![format!("{id}: only {}", sides.before)],
+            (None, Some(_)) => vec![format!("{id}: only {}", sides.after)],
+            (None, None) => Vec::new(),
+        };
+        let all = self.objects.iter().map(|(id, sided)| (id.clone(), sentences(id, sided)));
+        all.filter(|(_, sentences)| !sentences.is_empty()).collect()
     }
 
     /// A sentence for each table whose columns stand in another order; a note, never a fault.

@@ -22,7 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ident::QualifiedName;
-use crate::kept;
+use crate::{audit, kept};
 
 pub use acl::array_items;
 pub use change::{Change, Sides};
@@ -66,6 +66,12 @@ impl Schema {
         self
     }
 
+    /// The schema as it would be with some objects as another one has them, or does not have them.
+    pub fn as_in(mut self, other: &Self, which: impl Fn(&Object) -> bool) -> Self {
+        self.objects.retain(|_, object| !which(object));
+        self.with(other.objects().filter(|object| which(object)).cloned())
+    }
+
     /// One digest of all facts, `v3:sha256:<hex>`; equal schemas have equal ones.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
@@ -88,14 +94,17 @@ impl Schema {
         format!("v3:sha256:{hex}")
     }
 
-    /// The same without the ledger: its table, what belongs to it, what was kept, and its schema where that holds nothing else.
+    /// The same without the ledger: its table, what belongs to it, what was kept, what records DDL, and its schema where
+    /// that holds nothing else.
     pub fn without(mut self, ledger: &QualifiedName) -> Self {
         let guard = format!("{}_append_only", ledger.name());
         self.objects.retain(|id, _| {
             let of_ledger = *id.schema == *ledger.schema()
                 && (*id.parent == *ledger.name() || *id.name == *ledger.name() || *id.name == *guard);
             let of_kept = [&id.parent, &id.name].into_iter().any(|name| kept::is_ours(ledger, &id.schema, name));
-            !of_ledger && !of_kept
+            let of_audit = [&id.parent, &id.name].into_iter().any(|name| audit::is_ours(ledger, &id.schema, name))
+                || (id.kind == Kind::EventTrigger && audit::is_our_trigger(ledger, &id.name));
+            !of_ledger && !of_kept && !of_audit
         });
         let used = self.objects.keys().any(|id| *id.schema == *ledger.schema());
         self.objects.retain(|id, _| used || id.kind != Kind::Schema || *id.name != *ledger.schema());

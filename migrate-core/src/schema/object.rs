@@ -103,6 +103,11 @@ impl Kind {
         WORDS.iter().find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
     }
 
+    /// The words for all of them.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        WORDS.iter().map(|(_, word)| *word)
+    }
+
     /// The kind that a word means.
     pub fn parse(word: &str) -> Option<Self> {
         WORDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)

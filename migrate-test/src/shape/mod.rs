@@ -6,7 +6,9 @@ mod came;
 mod data;
 mod derive;
 mod difference;
+mod origin;
 mod rename;
+mod translate;
 
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Statement};
@@ -21,7 +23,9 @@ pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
+pub use origin::{Origin, origins};
 pub use rename::renamed;
+pub use translate::{Translated, translated};
 
 /// A throw-away database with a session on it.
 pub struct Shadow {
@@ -81,6 +85,18 @@ impl Shadow {
         self.rehearsal.close().await;
         Ok(self.database.drop_now().await?)
     }
+}
+
+/// The server for throw-away databases.
+pub(crate) async fn here() -> Result<Database, ProofError> {
+    Ok(Database::from(crate::server().await?.options("postgres")))
+}
+
+/// The major version of a server.
+pub(crate) async fn server_version(database: &Database) -> Result<u32, ProofError> {
+    let rows = database.ask("ask for the version of the server", "SHOW server_version_num").await?;
+    let number = rows.first().and_then(|row| row.first()?.as_ref()?.parse::<u32>().ok());
+    Ok(number.unwrap_or_default() / 10_000)
 }
 
 /// What is different between the schema that is wanted and the one that was made, whoever owns what.

@@ -3,6 +3,7 @@
 //! Each test has a database of its own on a server that the process shares; nothing depends
 //! on order, on the clock or on what an earlier run left.
 
+mod audit;
 mod broken;
 mod code;
 mod concurrency;
@@ -15,6 +16,7 @@ mod layouts;
 mod ledger;
 mod managed;
 mod observe;
+mod outside;
 mod pooler;
 mod providers;
 mod rows;

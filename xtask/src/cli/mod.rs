@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod drift;
 mod operate;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
+pub(crate) use drift::{Audit, Drift};
 pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
@@ -114,6 +116,13 @@ pub(crate) enum Command {
     Notify {
         #[command(subcommand)]
         command: Notify,
+    },
+    /// Compare a database with what its migrations make of it: what differs, since when, and who did it
+    Drift(Drift),
+    /// Record every DDL command of a database, and show what was recorded
+    Audit {
+        #[command(subcommand)]
+        command: Option<Audit>,
     },
     /// Bring an unfinished migration to an end
     Resolve(Resolve),

@@ -211,7 +211,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
 }
 
 /// What baselines say is not part of them.
-fn excused(set: &MigrationSet, upto: &Version) -> Vec<String> {
+pub(crate) fn excused(set: &MigrationSet, upto: &Version) -> Vec<String> {
     let texts = set.iter().filter(|one| one.version() <= upto).filter_map(|one| one.up_script());
     let lines = texts.flat_map(|script| script.text().lines().map(str::to_owned).collect::<Vec<_>>());
     lines.filter_map(|line| line.strip_prefix(LEFT_OUT).map(str::to_owned)).collect()

@@ -28,7 +28,7 @@ struct DiffJson {
 }
 
 #[derive(Serialize)]
-struct SqlJson {
+pub(crate) struct SqlJson {
     proven: bool,
     statements: Vec<StatementJson>,
     uncovered: Vec<String>,
@@ -181,7 +181,7 @@ fn questions(change: &Change) -> Vec<String> {
 }
 
 /// Writes the stages as migrations, one behind the other, each with a down that is derived and proven.
-async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
+pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
     let name = files::snake_case(name)?;
     let mut ups = Vec::new();
     for (stage, ending, head) in [
@@ -206,7 +206,7 @@ fn stage(stage: Stage) -> &'static str {
     }
 }
 
-fn sql_json(difference: &Difference) -> SqlJson {
+pub(super) fn sql_json(difference: &Difference) -> SqlJson {
     let statements = difference.ddl.statements.iter().map(|one| StatementJson {
         stage: stage(one.stage),
         sql: one.text.clone(),
@@ -236,7 +236,7 @@ fn show(context: &Context<'_>, document: &DiffJson) {
     }
 }
 
-fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
+pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
     let output = context.output;
     for stage in [Stage::Main, Stage::Concurrent, Stage::Validate].into_iter().filter(|_| statements) {
         if !output.is_json() {

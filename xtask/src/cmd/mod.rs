@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments in, an exit code out.
 
+mod audit;
 mod baseline;
 mod check;
 mod ci;
@@ -8,6 +9,7 @@ mod db;
 mod derive;
 mod diff;
 mod doctor;
+mod drift;
 mod explain;
 mod history;
 mod kept;
@@ -28,6 +30,9 @@ mod watched;
 
 use migrate_core::CodeMigrations;
 
+pub(crate) use audit::RecordJson;
+pub(crate) use baseline::excused;
+pub(crate) use diff::SqlJson;
 pub(crate) use verify::blame;
 
 use crate::cli::{Cli, Command};
@@ -56,6 +61,8 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
         Command::Notify { command } => notify::run(&context, command).await,
+        Command::Drift(options) => drift::run(&context, code, options).await,
+        Command::Audit { command } => audit::run(&context, command.as_ref()).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Check(options) => check::run(&context, code, options).await,

@@ -1,8 +1,10 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
+mod audit;
 mod ci;
 mod commands;
 mod day;
+mod drift;
 mod explain;
 mod fixtures;
 mod interruption;

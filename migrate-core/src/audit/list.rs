@@ -1,0 +1,128 @@
+//! What was recorded, and which of it our own runs did.
+
+use super::table;
+use crate::db::Reader;
+use crate::error::Result;
+use crate::ident::{QualifiedName, literal};
+
+/// A DDL command, and one object of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When it had run, in UTC, as RFC 3339.
+    pub at: String,
+    /// The transaction.
+    pub transaction: u64,
+    /// The role that logged in.
+    pub session_role: String,
+    /// The role of `SET ROLE`, where there was one.
+    pub set_role: Option<String>,
+    /// What the session called itself.
+    pub application: Option<String>,
+    /// The address of the client; none for a local socket.
+    pub client: Option<String>,
+    /// `ddl_command_end`, `sql_drop`; `install` and `uninstall` for the recording itself.
+    pub event: String,
+    /// The command tag: `ALTER TABLE`.
+    pub command: String,
+    /// What kind of object.
+    pub object_type: Option<String>,
+    /// The object with its schema, quoted where it needs it; `GRANT` names none.
+    pub object: Option<String>,
+    /// The message of the client; none where it may hold a password.
+    pub statement: Option<String>,
+    /// The migration that did it: `20250224091500_add_tracking_number`.
+    pub migration: Option<String>,
+}
+
+impl Record {
+    /// Who did it, and with what: `role ann as owner, psql, from 10.0.0.7`.
+    pub fn by(&self) -> String {
+        let set_role = self.set_role.as_deref().map(|role| format!(" as {role}")).unwrap_or_default();
+        let application = self.application.as_deref().filter(|name| !name.is_empty());
+        let application = application.map(|name| format!(", {name}")).unwrap_or_default();
+        let client =
+            self.client.as_deref().map_or_else(|| "on the server itself".to_owned(), |at| format!("from {at}"));
+        format!("role {}{set_role}{application}, {client}", self.session_role)
+    }
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Those about an object of this name, with or without its schema, or about a part of it.
+    pub object: Option<String>,
+    /// Those since a moment, as RFC 3339.
+    pub since: Option<String>,
+    /// The last ones, so many.
+    pub count: Option<usize>,
+}
+
+impl Filter {
+    /// As many of the newest as are looked through for who did something.
+    pub fn recent() -> Self {
+        Self { count: Some(20_000), ..Self::default() }
+    }
+}
+
+/// The records, the oldest first. There has to be a table that may be read, and a ledger.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
+pub async fn list(reader: &mut Reader, ledger: &QualifiedName, filter: &Filter) -> Result<Vec<Record>> {
+    let rows = reader.ask("read the record of DDL", &query(ledger, filter)).await?;
+    Ok(rows.into_iter().filter_map(record).collect())
+}
+
+/// A run of ours is known by its row in the ledger, which the same transaction wrote; one without a transaction by its
+/// program and role, between its beginning and its end.
+fn query(ledger: &QualifiedName, filter: &Filter) -> String {
+    let mut conditions = vec!["true".to_owned()];
+    if let Some(object) = &filter.object {
+        let name = literal(object);
+        conditions.push(format!(
+            "(d.object = {name} OR pg_catalog.right(d.object, pg_catalog.length({name}) + 1) = '.' || {name} \
+             OR pg_catalog.strpos(d.object, {name} || '.') > 0 OR pg_catalog.strpos(d.object, 'on ' || {name}) > 0)"
+        ));
+    }
+    conditions.extend(filter.since.as_ref().map(|since| format!("d.at >= {}::timestamptz", literal(since))));
+    let limit = filter.count.map_or(String::new(), |count| format!("LIMIT {count}"));
+    format!(
+        "WITH ours AS MATERIALIZED (SELECT DISTINCT ON (l.xmin::text) l.xmin::text::bigint AS transaction, l.role, \
+             l.version || '_' || l.name AS migration FROM {ledger} l WHERE l.version IS NOT NULL ORDER BY l.xmin::text, l.id DESC), \
+         stepwise AS MATERIALIZED (SELECT s.role, s.application, s.at AS began, s.version || '_' || s.name AS migration, \
+             coalesce((SELECT pg_catalog.min(e.at) FROM {ledger} e WHERE e.id > s.id AND e.version = s.version \
+                 AND e.event IN ('applied', 'rolled_back', 'resolved')), 'infinity') AS ended FROM {ledger} s WHERE s.event = 'started') \
+         SELECT pg_catalog.to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), d.transaction, d.session_role, \
+             d.set_role, d.application, d.client, d.event, d.command, d.object_type, d.object, d.statement, \
+             coalesce(o.migration, (SELECT s.migration FROM stepwise s WHERE s.role = d.session_role \
+                 AND s.application = d.application AND d.at BETWEEN s.began AND s.ended LIMIT 1)) \
+         FROM (SELECT * FROM {} d WHERE {} ORDER BY d.id DESC {limit}) AS d \
+         LEFT JOIN ours o ON o.transaction = d.transaction % 4294967296 AND o.role = d.session_role ORDER BY d.id",
+        table(ledger),
+        conditions.join(" AND "),
+    )
+}
+
+fn record(row: Vec<Option<String>>) -> Option<Record> {
+    let mut cells = row.into_iter();
+    let mut next = move || cells.next().flatten();
+    let (at, transaction, session_role) = (next()?, next()?.parse().ok()?, next()?);
+    let (set_role, application, client) = (next(), next(), next());
+    let (event, command) = (next()?, next()?);
+    let (object_type, object, statement, migration) = (next(), next(), next(), next());
+    Some(Record {
+        at,
+        transaction,
+        session_role,
+        set_role,
+        application,
+        client,
+        event,
+        command,
+        object_type,
+        object,
+        statement,
+        migration,
+    })
+}

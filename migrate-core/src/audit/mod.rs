@@ -1,0 +1,184 @@
+//! Who changed a database, and how: event triggers that record every DDL command, also those that no migration ran.
+//!
+//! The record is a table beside the ledger. What is recorded must never notice: the recording waits for no lock, and
+//! whatever fails in it is taken back and forgotten. What the rows mean for a difference is left to [`crate::drift`].
+
+mod list;
+
+use crate::db::{Database, Failure, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+use crate::ident::{QualifiedName, ident, literal};
+
+pub use list::{Filter, Record, list};
+
+/// The longest name that a server keeps as it is written.
+const LONGEST: usize = 63;
+
+/// Whether a database records its DDL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Whether both event triggers are there and fire.
+    pub on: bool,
+    /// Whether the table with the records is there.
+    pub has_records: bool,
+    /// Whether this role may read it.
+    pub readable: bool,
+}
+
+/// The name of something that belongs to the record of a ledger, cut to what a server keeps.
+fn named(begin: &str, ending: &str) -> String {
+    let room = begin.floor_char_boundary(LONGEST.saturating_sub(ending.len()).min(begin.len()));
+    format!("{}{ending}", &begin[..room])
+}
+
+/// The table with the records of a ledger: it stands beside it.
+pub fn table(ledger: &QualifiedName) -> QualifiedName {
+    QualifiedName::new(ledger.schema(), named(ledger.name(), "_ddl"))
+}
+
+/// What belongs to the record beside the table: the sequence, the function that records, and the one that guards.
+const PARTS: [&str; 3] = ["_ddl_id_seq", "_ddl_record", "_ddl_append_only"];
+
+/// The event triggers. They are in no schema, so their names begin with that of the ledger's.
+const TRIGGERS: [&str; 2] = ["_ddl_command", "_ddl_drop"];
+
+fn trigger(ledger: &QualifiedName, ending: &str) -> String {
+    named(&format!("{}_{}", ledger.schema(), ledger.name()), ending)
+}
+
+/// Whether a table, function or sequence is a part of the record of a ledger.
+pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, name: &str) -> bool {
+    let is_part = || PARTS.iter().any(|ending| *name == named(ledger.name(), ending));
+    schema == ledger.schema() && (name == table(ledger).name() || is_part())
+}
+
+/// Whether an event trigger is one of ours.
+pub(crate) fn is_our_trigger(ledger: &QualifiedName, name: &str) -> bool {
+    TRIGGERS.iter().any(|ending| name == trigger(ledger, ending))
+}
+
+/// A script with the names of a ledger.
+fn fill(script: &str, ledger: &QualifiedName) -> String {
+    let beside = |ending: &str| QualifiedName::new(ledger.schema(), named(ledger.name(), ending)).to_string();
+    let [sequence, record, guard] = PARTS.map(beside);
+    let [on_command, on_drop] = TRIGGERS.map(|ending| ident(&trigger(ledger, ending)));
+    let table = table(ledger).to_string();
+    script
+        .replace("{table_name}", &literal(&table))
+        .replace("{ledger_name}", &literal(&ledger.to_string()))
+        .replace("{sequence}", &sequence)
+        .replace("{record}", &record)
+        .replace("{guard}", &guard)
+        .replace("{on_command}", &on_command)
+        .replace("{on_drop}", &on_drop)
+        .replace(
+            "'GRANT SELECT ON {table} TO %I'",
+            &literal(&format!("GRANT SELECT ON {} TO %I", table.replace('%', "%%"))),
+        )
+        .replace("{table}", &table)
+}
+
+/// Looks whether the DDL is recorded. Nothing is written.
+///
+/// # Errors
+///
+/// [`ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
+pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Recording> {
+    let names = TRIGGERS.map(|ending| literal(&trigger(ledger, ending))).join(", ");
+    let table = literal(&table(ledger).to_string());
+    let query = format!(
+        "SELECT (SELECT pg_catalog.count(*) = {} FROM pg_catalog.pg_event_trigger WHERE evtname IN ({names}) AND evtenabled IN ('O', 'A')), \
+         pg_catalog.to_regclass({table}) IS NOT NULL, coalesce(pg_catalog.has_schema_privilege({}, 'USAGE') \
+         AND pg_catalog.has_table_privilege(pg_catalog.to_regclass({table}), 'SELECT'), false)",
+        TRIGGERS.len(),
+        // The schema may not be there either: a privilege on nothing is no error by its number.
+        format_args!("pg_catalog.to_regnamespace({})", literal(&ident(ledger.schema()))),
+    );
+    let rows = database.ask("look whether DDL is recorded", &query).await?;
+    let is = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref()) == Some("t");
+    Ok(Recording { on: is(0), has_records: is(1), readable: is(2) })
+}
+
+/// Begins to record. Where it is recorded already, what records is written anew and the records stay.
+///
+/// # Errors
+///
+/// [`ErrorKind::Ledger`] where there is no ledger to stand beside, and where the role may not: event triggers are for
+/// superusers.
+pub async fn install(database: &Database, ledger: &QualifiedName, application: &str) -> Result<()> {
+    let exists = format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", literal(&ledger.to_string()));
+    let found = database.ask("look for the ledger", &exists).await?;
+    if found.first().and_then(|row| row.first()?.as_deref()) != Some("t") {
+        let finding = Finding::error(
+            "no-ledger",
+            format!("there is no ledger {ledger} yet, and the record stands beside it"),
+        )
+        .help("`cargo xtask migrate` makes it, or `cargo xtask baseline --mark` where the schema is there already");
+        return Err(Error::new(ErrorKind::Ledger, finding));
+    }
+    change(database, application, &fill(include_str!("install.sql"), ledger), "record DDL").await
+}
+
+/// Ends the recording; `purge` drops the records too.
+///
+/// # Errors
+///
+/// [`ErrorKind::Ledger`] where the role may not.
+pub async fn uninstall(database: &Database, ledger: &QualifiedName, application: &str, purge: bool) -> Result<()> {
+    let mut script = fill(include_str!("uninstall.sql"), ledger);
+    if purge {
+        script += &fill("DROP TABLE IF EXISTS {table}; DROP FUNCTION IF EXISTS {guard}();", ledger);
+    }
+    change(database, application, &script, "end the recording of DDL").await
+}
+
+async fn change(database: &Database, application: &str, script: &str, doing: &str) -> Result<()> {
+    let mut session = Session::connect(database, application).await?;
+    // A command that is being recorded holds the table for a moment; whoever holds it for longer is not waited for.
+    let message =
+        format!("BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL search_path = pg_catalog; {script}\nCOMMIT;");
+    let sent = session.send(&message).await;
+    session.close().await;
+    sent.map_err(|failure| refused(failure, doing))
+}
+
+fn refused(failure: Failure, doing: &str) -> Error {
+    let may_not = failure.is("42501");
+    let code = if may_not { "audit-refused" } else { "audit-failed" };
+    let error = failure.explain(ErrorKind::Ledger, code, doing);
+    if !may_not {
+        return error;
+    }
+    error
+        .note("event triggers belong to superusers; some hosting services let an administrator of theirs make them")
+        .note("without the record, drift is found all the same, and bounded in time by the fingerprints of the ledger: it is not known who made it, and how")
+        .help("run it once as a superuser, with --database; from then on every role's DDL is recorded, and no role needs more rights than before")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_is_told_from_what_is_not() {
+        let ledger = QualifiedName::new("ops", "ledger");
+        let ours = |name: &str| is_ours(&ledger, "ops", name);
+        assert!(ours("ledger_ddl") && ours("ledger_ddl_id_seq") && ours("ledger_ddl_record"));
+        assert!(!ours("ledger_ddl_x") && !ours("ledger") && !is_ours(&ledger, "public", "ledger_ddl"));
+        assert!(is_our_trigger(&ledger, "ops_ledger_ddl_drop") && !is_our_trigger(&ledger, "ledger_ddl_drop"));
+    }
+
+    #[test]
+    fn names_are_as_long_as_a_server_keeps_them() {
+        let ledger = QualifiedName::new("ü".repeat(31), "l".repeat(63));
+        assert_eq!(table(&ledger).name().len(), LONGEST);
+        assert!(trigger(&ledger, TRIGGERS[0]).len() <= LONGEST);
+        for script in [include_str!("install.sql"), include_str!("uninstall.sql")] {
+            let filled = fill(script, &QualifiedName::new("my \"ops\"", "led'ger"));
+            for name in ["table", "ledger_name", "sequence", "record", "guard", "on_command", "on_drop"] {
+                assert!(!filled.contains(&format!("{{{name}")), "{name}: {filled}");
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Which recorded command a difference comes from.
+
+use super::{Difference, What};
+use crate::audit::Record;
+use crate::schema::{Id, Kind};
+
+/// The command that brought a difference about, as far as the record tells for certain: one about the object itself, one
+/// about what it belongs to whose text says so, or one that gave a name or privileges. What migrations did is no drift.
+pub fn who<'a>(difference: &Difference, records: &'a [Record]) -> Option<&'a Record> {
+    let id = &*difference.object;
+    let (itself, holder) = (bare(&identity(id)), holder(id).map(|name| bare(&name)));
+    let says = |one: &Record, word: &str| one.statement.as_deref().is_some_and(|text| mentions(text, word));
+    let is_about = |one: &Record, name: &String| one.object.as_deref().is_some_and(|object| bare(object) == *name);
+    let about_holder = |one: &Record| holder.as_ref().is_some_and(|holder| is_about(one, holder));
+    let is_drop = |one: &Record| one.event == "sql_drop";
+    let moves = |one: &Record| {
+        one.command.starts_with("ALTER") && says(one, &id.name) && (says(one, "rename") || says(one, "schema"))
+    };
+    let grants = |one: &Record| matches!(one.command.as_str(), "GRANT" | "REVOKE") && says(one, &id.name);
+    let adds = |one: &Record| one.statement.as_deref().is_some_and(|text| adds(text, &id.name));
+    let of_grants = difference.sentences.iter().any(|sentence| sentence.contains(": grants "));
+    let fits = |one: &Record| match difference.what {
+        What::Extra => {
+            let makes = is_about(one, &itself)
+                && !is_drop(one)
+                && !one.command.starts_with("ALTER")
+                && one.command != "COMMENT";
+            makes || (about_holder(one) && adds(one)) || moves(one)
+        }
+        What::Missing => (is_about(one, &itself) && is_drop(one)) || moves(one),
+        What::Changed if of_grants => grants(one),
+        What::Changed => {
+            !is_drop(one) && (is_about(one, &itself) || (about_holder(one) && says(one, &id.name)) || moves(one))
+        }
+    };
+    records.iter().rev().find(|one| one.migration.is_none() && fits(one))
+}
+
+/// Whether a text adds a column or constraint of this name: `ADD COLUMN IF NOT EXISTS name`.
+pub(crate) fn adds(text: &str, name: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    let between = |word: &String| matches!(word.as_str(), "column" | "constraint" | "if" | "not" | "exists");
+    let added = |at: usize| words[at + 1..].iter().find(|word| !between(word));
+    let name = name.to_lowercase();
+    (0..words.len()).any(|at| words[at] == "add" && added(at) == Some(&name))
+}
+
+/// An object as the server identifies it in the record.
+pub(crate) fn identity(id: &Id) -> String {
+    let schema = |name: &str| if id.schema.is_empty() { name.to_owned() } else { format!("{}.{name}", id.schema) };
+    match id.kind {
+        Kind::Column | Kind::Attribute => schema(&format!("{}.{}", id.parent, id.name)),
+        Kind::Constraint | Kind::Trigger | Kind::Rule | Kind::Policy => {
+            format!("{} on {}", id.name, schema(&id.parent))
+        }
+        Kind::Function | Kind::Procedure | Kind::Aggregate => schema(&format!("{}({})", id.name, id.signature)),
+        _ => schema(&id.name),
+    }
+}
+
+/// What an object belongs to, likewise.
+fn holder(id: &Id) -> Option<String> {
+    let schema = if id.schema.is_empty() { String::new() } else { format!("{}.", id.schema) };
+    (!id.parent.is_empty()).then(|| format!("{schema}{}", id.parent))
+}
+
+/// A name without quotes and blanks, which the server sets in its own way.
+fn bare(name: &str) -> String {
+    name.chars().filter(|c| !c.is_whitespace() && *c != '"').collect()
+}
+
+/// Whether a text has a name as a word.
+pub(crate) fn mentions(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    !name.is_empty()
+        && text
+            .match_indices(&name)
+            .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::adds;
+
+    #[test]
+    fn a_text_adds_what_stands_behind_the_word() {
+        assert!(
+            adds("ALTER TABLE a ADD note text", "note")
+                && adds("alter table a add column if not exists \"Note\" int", "Note")
+        );
+        assert!(adds("ALTER TABLE a ADD b int, ADD CONSTRAINT fine CHECK (b > 0)", "fine"));
+        assert!(
+            !adds("ALTER TABLE a ADD CONSTRAINT fine CHECK (note <> '')", "note")
+                && !adds("ALTER TABLE a ALTER note SET NOT NULL", "note")
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! Whether an object that is in the way, or is missing, was made or removed by somebody else: only where that is certain.
+
+use super::blame::{adds, identity, mentions};
+use crate::audit::Record;
+use crate::schema::{Id, Kind};
+use crate::source::Migration;
+
+/// What a server misses, or has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It exists already.
+    Exists,
+    /// It does not exist.
+    Missing,
+}
+
+/// An object as a server's message names it: its name, and what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) parent: Option<String>,
+}
+
+impl Fault {
+    /// What an SQLSTATE says about an object.
+    pub(crate) fn of(sqlstate: &str) -> Option<Self> {
+        match sqlstate {
+            "42P07" | "42710" | "42701" | "42P06" | "42723" => Some(Self::Exists),
+            "42P01" | "42703" | "42704" | "42883" | "3F000" => Some(Self::Missing),
+            _ => None,
+        }
+    }
+}
+
+impl Named {
+    /// Reads the names out of a message, whatever its language; `None` where it quotes none.
+    pub(crate) fn read(message: &str) -> Option<Self> {
+        let mut parts = message.split(['"', '«', '»', '„', '“', '”']).skip(1).step_by(2).map(|part| part.trim());
+        let written = parts.next().filter(|name| !name.is_empty())?;
+        let parent = parts.next().map(str::to_owned);
+        // `relation "public.orders" does not exist` has the schema inside of its quotes.
+        let name = if parent.is_none() { written.rsplit('.').next().unwrap_or(written) } else { written };
+        Some(Self { name: name.to_owned(), parent })
+    }
+
+    /// Whether it may be this object.
+    pub(crate) fn fits(&self, id: &Id) -> bool {
+        use Kind::{Attribute, Column, Constraint, Policy, Rule, Trigger};
+        let is_part = matches!(id.kind, Attribute | Column | Constraint | Policy | Rule | Trigger);
+        *self.name == *id.name && self.parent.as_ref().map_or(!is_part, |parent| **parent == *id.parent)
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        mentions(text, &self.name) && self.parent.as_ref().is_none_or(|parent| mentions(text, parent))
+    }
+
+    /// Whether a record is about it.
+    fn is_about(&self, record: &Record) -> bool {
+        let Some(object) = record.object.as_deref() else { return false };
+        let object = object.replace('"', "");
+        let own = |name: &str| {
+            object == name || object.ends_with(&format!(".{name}")) || object.contains(&format!(".{name}("))
+        };
+        match &self.parent {
+            // A column is on record with its table; a trigger as `name on table`.
+            Some(parent) => {
+                own(&format!("{parent}.{}", self.name)) || object.starts_with(&format!("{} on ", self.name))
+            }
+            None => own(&self.name),
+        }
+    }
+}
+
+/// The endings of names that a server makes up.
+const MADE_UP: [&str; 7] = ["_pkey", "_key", "_seq", "_idx", "_fkey", "_check", "_excl"];
+
+/// Whether a migration may have made an object of this name. Too often is harmless: then nothing is said.
+pub(crate) fn may_make(migration: &Migration, named: &Named) -> bool {
+    let Some(script) = migration.up_script() else { return true };
+    let text = script.text();
+    let is_made_up = || {
+        let ends =
+            MADE_UP.iter().any(|ending| named.name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with(ending));
+        ends && named.name.match_indices('_').any(|(at, _)| mentions(text, &named.name[..at]))
+    };
+    mentions(text, &named.name) || is_made_up()
+}
+
+/// The migration that certainly made an object that none behind it removed, as far as texts can tell.
+pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option<&'a Migration> {
+    let mut maker = None;
+    for &migration in applied {
+        let script = migration.up_script()?;
+        for statement in script.statements() {
+            let text = &script.text()[statement.span.clone()];
+            let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
+            let has = |word: &str| mentions(text, word);
+            let is_opaque = first == "do" || first == "call" || (first == "select" && text.contains('('));
+            if is_opaque {
+                // What it does is not in its text: it may remove anything.
+                maker = None;
+            } else if named.is_in(text) || mentions(text, &named.name) {
+                let removes = has("drop")
+                    || has("rename")
+                    || has("temp")
+                    || has("temporary")
+                    || (first == "alter" && has("schema"));
+                let makes = named.is_in(text) && (first == "create" || (first == "alter" && has("add")));
+                maker = match (removes, makes) {
+                    (true, _) => None,
+                    (false, true) => maker.or(Some(migration)),
+                    (false, false) => maker,
+                };
+            } else if has("drop") && has("cascade") {
+                maker = None;
+            }
+        }
+    }
+    maker
+}
+
+/// The record of whoever made or removed an object, if that is the last thing that happened to it and no migration did it.
+pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records: &'a [Record]) -> Option<&'a Record> {
+    let same = |record: &Record| match id {
+        Some(id) => record.object.as_deref().is_some_and(|object| bare(object) == bare(&identity(id))),
+        None => named.is_about(record),
+    };
+    let comes = |record: &Record| record.event == "ddl_command_end" && !record.command.starts_with("COMMENT");
+    let makes = |record: &&Record| same(record) && comes(record) && !record.command.starts_with("ALTER");
+    let removes = |record: &&Record| record.event == "sql_drop" && same(record);
+    let alters = |record: &&Record| {
+        let of_parent = named.parent.as_deref().is_some_and(|parent| {
+            record.object.as_deref().is_some_and(|object| object.replace('"', "").rsplit('.').next() == Some(parent))
+        });
+        of_parent && comes(record) && record.statement.as_deref().is_some_and(|text| adds(text, &named.name))
+    };
+    // What exists was made after it was removed, and what is missing was removed after it was made.
+    let last = records.iter().rev().find(|one| match fault {
+        Fault::Exists => makes(one) || alters(one),
+        Fault::Missing => removes(one),
+    });
+    last.filter(|record| record.migration.is_none())
+}
+
+fn bare(name: &str) -> String {
+    name.chars().filter(|c| !c.is_whitespace() && *c != '"').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_out_of_messages() {
+        let read = |message| Named::read(message).map(|named| (named.name, named.parent));
+        let both = |name: &str, parent: &str| Some((name.to_owned(), Some(parent.to_owned())));
+        assert_eq!(read("relation \"orders\" already exists"), Some(("orders".to_owned(), None)));
+        assert_eq!(read("Relation »orders« existiert bereits"), Some(("orders".to_owned(), None)));
+        assert_eq!(read("la relation « orders » existe déjà"), Some(("orders".to_owned(), None)));
+        assert_eq!(read("relation \"public.orders\" does not exist"), Some(("orders".to_owned(), None)));
+        assert_eq!(read("column \"a\" of relation \"b\" already exists"), both("a", "b"));
+        assert_eq!(read("column t.x does not exist"), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! When a difference came about, as far as the fingerprints in a ledger tell.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Difference;
+use crate::ledger::HistoryEntry;
+use crate::schema::ddl::unowned;
+use crate::schema::{Fact, Id, Object, Schema};
+
+/// Between which moments something happened, in UTC, as RFC 3339.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The last time that the schema was seen without it.
+    pub after: Option<String>,
+    /// The first time behind that at which it was seen with it.
+    pub before: Option<String>,
+}
+
+/// How many differences are looked at one by one: each costs a digest of the whole schema.
+const MOST: usize = 64;
+
+/// What runs saw when they ended, and what a schema would look like without its differences.
+#[derive(Debug)]
+pub struct Seen {
+    /// When, and the fingerprint; the oldest first.
+    rows: Vec<(String, String)>,
+    /// As it is, and as it would be without the differences that do not count: those come and go, and are no sign of anything.
+    looks: [Prints; 2],
+}
+
+/// Fingerprints of a schema.
+#[derive(Debug)]
+struct Prints {
+    now: String,
+    /// Without any of its differences.
+    expected: String,
+    /// Without each of them alone.
+    without: Vec<String>,
+}
+
+impl Seen {
+    /// Compares what is there with the fingerprints of the ledger, with the differences taken back one by one and
+    /// all together. A fingerprint that is the same proves that the schema was; one that is not proves nothing.
+    ///
+    /// `made` is what the migrations make; the differences are those that count.
+    pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
+        let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?))).collect();
+        let all = super::differences(made, there, "");
+        let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
+        let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();
+        let tidy = Back::new(made, there).without(&rest);
+        Self { rows, looks: [there, &tidy].map(|schema| Prints::of(made, schema, differences)) }
+    }
+
+    /// The bounds of a difference, by its number.
+    pub fn bounds(&self, number: usize) -> Bounds {
+        let is_without = |print: &String| self.looks.iter().any(|look| look.is_without(number, print));
+        let is_with = |print: &String| self.looks.iter().any(|look| look.is_with(number, print));
+        let last = self.rows.iter().rposition(|(_, print)| is_without(print));
+        let later = &self.rows[last.map_or(0, |at| at + 1)..];
+        Bounds {
+            after: last.map(|at| self.rows[at].0.clone()),
+            before: later.iter().find(|(_, print)| is_with(print)).map(|(at, _)| at.clone()),
+        }
+    }
+
+    /// When the last run ended that left a fingerprint, if the schema is another one since.
+    pub fn changed_since(&self) -> Option<&str> {
+        let is_now = |print: &String| self.looks.iter().any(|look| look.now == *print);
+        self.rows.last().filter(|(_, print)| !is_now(print)).map(|(at, _)| at.as_str())
+    }
+}
+
+impl Prints {
+    fn of(made: &Schema, schema: &Schema, differences: &[Difference]) -> Self {
+        let back = Back::new(made, schema);
+        let back = |some: &[Difference]| back.without(some).fingerprint();
+        let without = differences.iter().take(MOST).map(|one| back(std::slice::from_ref(one))).collect();
+        Self { now: schema.fingerprint(), expected: back(differences), without }
+    }
+
+    fn is_without(&self, number: usize, print: &String) -> bool {
+        *print == self.expected || self.without.get(number) == Some(print)
+    }
+
+    /// Whether it is the schema with the difference: all of it, or without another one.
+    fn is_with(&self, number: usize, print: &String) -> bool {
+        let mut others = self.without.iter().enumerate().filter(|(other, _)| *other != number);
+        *print == self.now || others.any(|(_, other)| other == print)
+    }
+}
+
+/// Whether an object is another one, or belongs to it.
+pub(crate) fn belongs(id: &Id, to: &Id) -> bool {
+    *id == *to || (id.schema == to.schema && id.parent == to.name && !to.name.is_empty())
+}
+
+/// A schema from which differences can be taken back.
+struct Back<'a> {
+    made: &'a Schema,
+    there: &'a Schema,
+    /// Both, whoever owns what.
+    plain: (Schema, Schema),
+    owner: Option<&'a str>,
+}
+
+impl<'a> Back<'a> {
+    fn new(made: &'a Schema, there: &'a Schema) -> Self {
+        Self { made, there, plain: (unowned(made), unowned(there)), owner: usual_owner(there) }
+    }
+
+    /// The schema as it would be without some of its differences.
+    fn without(&self, differences: &[Difference]) -> Schema {
+        let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
+        let restored = self.made.objects().filter(|object| is_meant(object)).map(|object| {
+            let is_same = self.plain.0.get(&object.id) == self.plain.1.get(&object.id);
+            owned(object, self.there.get(&object.id), is_same, self.owner)
+        });
+        let restored: Vec<Arc<Object>> = restored.collect();
+        self.there.clone().as_in(&Schema::default(), is_meant).with(restored)
+    }
+}
+
+/// An object as the database would have it: with the owner and privileges that it has there, or would have.
+fn owned(object: &Arc<Object>, there: Option<&Arc<Object>>, is_same: bool, owner: Option<&str>) -> Arc<Object> {
+    if let Some(there) = there.filter(|_| is_same) {
+        return there.clone();
+    }
+    let facts = object.facts.iter().filter_map(|fact| {
+        let value = match (&*fact.name, there) {
+            ("owner" | "grants", Some(there)) => there.fact(&fact.name)?,
+            ("owner", None) => owner?,
+            _ => &fact.value,
+        };
+        Some(Fact { name: fact.name.clone(), value: value.into() })
+    });
+    Arc::new(Object { id: object.id.clone(), facts: facts.collect(), position: object.position })
+}
+
+/// Who owns most of it.
+fn usual_owner(schema: &Schema) -> Option<&str> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for owner in schema.objects().filter_map(|object| object.fact("owner")) {
+        *counts.entry(owner).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(owner, count)| (*count, *owner)).map(|(owner, _)| owner)
+}

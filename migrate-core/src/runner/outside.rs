@@ -1,0 +1,197 @@
+//! A run that failed because something exists already, or does not exist: whether somebody else made or removed it.
+//!
+//! It is looked into after the failure, on a connection of its own and for a bounded time, and only adds to the error:
+//! where anything is uncertain, or fails, the error stays as it is.
+
+use std::time::Duration;
+
+use super::{Migrator, State};
+use crate::audit::{self, Filter, Record};
+use crate::db::{Database, Reader};
+use crate::drift::{self, Bounds, Difference, Fault, Named, Seen, What};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ident::{QualifiedName, literal};
+use crate::ledger::HistoryEntry;
+use crate::schema::{self, Id, Schema};
+use crate::source::{Body, Migration};
+
+/// How long the story of a failure may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is found in a database after a failure.
+struct Scene {
+    schema: Schema,
+    records: Vec<Record>,
+    /// Whether a migration wrote a row of the catalogs that has the name.
+    is_ours: bool,
+}
+
+impl Migrator {
+    /// Adds to an error what is certain about the object that it names.
+    pub(super) async fn tell_of_others(&mut self, error: Error) -> Error {
+        let fault = error.sqlstate().and_then(Fault::of).filter(|_| error.kind() == ErrorKind::Statement);
+        let named = error.findings().first().and_then(|finding| Named::read(&finding.message));
+        let Some((fault, named)) = fault.zip(named) else { return error };
+        match tokio::time::timeout(PATIENCE, self.story(fault, &named)).await {
+            Ok(Ok(story)) => story.into_iter().fold(error, |error, told| match told {
+                Told::Note(note) => error.note(note),
+                Told::Help(help) => error.help(help),
+            }),
+            Ok(Err(_)) | Err(_) => error,
+        }
+    }
+
+    async fn story(&mut self, fault: Fault, named: &Named) -> Result<Vec<Told>> {
+        let state = self.state().await?;
+        let history = self.history().await?;
+        let ledger = &self.options.ledger;
+        let scene = look(&self.database, ledger, named).await?;
+        let applied: Option<Vec<&Migration>> =
+            state.applied().map(|one| self.set.get(&one.version).map(|migration| &**migration)).collect();
+        let candidates: Vec<&Id> = scene.schema.objects().map(|one| &*one.id).filter(|id| named.fits(id)).collect();
+        // What was made by the transaction that failed is gone with it, and what stands in two places may be either.
+        let (id, is_there) = match candidates.as_slice() {
+            [id] => (Some(*id), true),
+            several => (None, !several.is_empty()),
+        };
+        let told = match fault {
+            Fault::Exists if id.is_none() => return Ok(Vec::new()),
+            Fault::Missing if is_there => return Ok(Vec::new()),
+            fault => drift::culprit(fault, named, id, &scene.records),
+        };
+        let is_known = told.is_some()
+            || match (fault, &applied) {
+                (_, None) => false,
+                (Fault::Exists, Some(applied)) => is_strange(&state, applied, named) && !scene.is_ours,
+                (Fault::Missing, Some(applied)) => drift::made_by(applied, named).is_some(),
+            };
+        if !is_known {
+            return Ok(Vec::new());
+        }
+        let maker = applied.as_deref().and_then(|applied| drift::made_by(applied, named));
+        let what = id.map_or_else(|| shown(named), ToString::to_string);
+        Ok(tell(fault, &what, told, maker, &bounds(fault, id, &scene.schema, &history)))
+    }
+}
+
+enum Told {
+    Note(String),
+    Help(String),
+}
+
+fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migration>, bounds: &Bounds) -> Vec<Told> {
+    let made = match fault {
+        Fault::Exists => "made",
+        Fault::Missing => "removed",
+    };
+    let mut first = format!("{what} was {made} outside of the migrations");
+    if let Some(record) = record {
+        first += &format!(", at {} by {}", record.at, record.by());
+    } else if fault == Fault::Exists {
+        first += ": none that is applied here names it";
+    } else if let Some(maker) = maker {
+        first += &format!(": {}_{} made it, and none behind it removed it", maker.version(), maker.name());
+    }
+    let mut all = vec![Told::Note(first)];
+    all.extend(record.and_then(|one| one.statement.as_ref()).map(|text| {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Told::Note(format!("the statement was: {}", flat.chars().take(300).collect::<String>()))
+    }));
+    let when = match (&bounds.after, &bounds.before) {
+        _ if record.is_some() => None,
+        (Some(after), Some(before)) => {
+            Some(format!("that was after {after} and before {before}: runs saw the schema without it, then with it"))
+        }
+        (Some(after), None) => Some(format!("that was after {after}, when a run saw the schema without it")),
+        (None, Some(before)) => Some(format!("that was before {before}, when the last run ended")),
+        (None, None) => None,
+    };
+    all.extend(when.map(Told::Note));
+    let help = match fault {
+        Fault::Exists => {
+            "`cargo xtask drift` shows all that differs; where it is just what a pending migration makes, `cargo xtask drift --mark VERSION` records that one as applied; `--adopt NAME` writes a migration for what is there"
+        }
+        Fault::Missing => {
+            "`cargo xtask drift` shows all that differs, and with --sql the statements that bring it back"
+        }
+    };
+    all.push(Told::Help(help.to_owned()));
+    all
+}
+
+fn shown(named: &Named) -> String {
+    named.parent.as_ref().map_or_else(|| named.name.clone(), |parent| format!("{} of {parent}", named.name))
+}
+
+/// Whether no migration that is applied, or began, can have made it.
+fn is_strange(state: &State, applied: &[&Migration], named: &Named) -> bool {
+    let is_sql = |one: &&Migration| matches!(one.body(), Body::Sql { .. });
+    state.unfinished().is_none() && applied.iter().all(is_sql) && !applied.iter().any(|one| drift::may_make(one, named))
+}
+
+/// When it came, or went, by the fingerprints of the ledger.
+fn bounds(fault: Fault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntry]) -> Bounds {
+    let Some(id) = id.filter(|_| fault == Fault::Exists) else {
+        let now = schema.fingerprint();
+        let last = history.iter().rev().find_map(|row| Some((row.at.clone(), row.fingerprint.as_ref()?)));
+        return Bounds { after: None, before: last.filter(|(_, print)| **print == now).map(|(at, _)| at) };
+    };
+    let difference = Difference { object: id.clone().into(), what: What::Extra, sentences: Vec::new() };
+    let expected = schema.clone().as_in(&Schema::default(), |object| drift::belongs(&object.id, id));
+    Seen::new(history, &expected, schema, &[difference]).bounds(0)
+}
+
+/// Reads what there is, in read-only transactions.
+async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Result<Scene> {
+    let recording = audit::recording(database, ledger).await?;
+    let mut reader = Reader::open(database).await?;
+    let schema = schema::read_with(&mut reader).await?.without(ledger);
+    let records = match recording.has_records && recording.readable {
+        true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
+        false => Vec::new(),
+    };
+    let rows = reader.ask("look who wrote a catalog", &written_by_us(ledger, named)).await?;
+    reader.close().await;
+    let is_ours = rows.first().and_then(|row| row.first()?.as_deref()) != Some("f");
+    Ok(Scene { schema, records, is_ours })
+}
+
+/// Whether a row of the catalogs with this name was written by a transaction that wrote into the ledger too.
+fn written_by_us(ledger: &QualifiedName, named: &Named) -> String {
+    let name = literal(&named.name);
+    let rows = match &named.parent {
+        Some(parent) => {
+            let of = |column: &str| {
+                format!("{column} IN (SELECT oid FROM pg_catalog.pg_class WHERE relname = {})", literal(parent))
+            };
+            [
+                ("pg_attribute", "attname", "attrelid"),
+                ("pg_constraint", "conname", "conrelid"),
+                ("pg_trigger", "tgname", "tgrelid"),
+                ("pg_policy", "polname", "polrelid"),
+            ]
+            .map(|(catalog, column, relation)| {
+                format!("SELECT xmin FROM pg_catalog.{catalog} WHERE {column} = {name} AND {}", of(relation))
+            })
+            .join(" UNION ALL ")
+        }
+        None => {
+            let columns = format!(
+                "SELECT a.xmin FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relname = {name} AND a.attnum > 0"
+            );
+            [
+                ("pg_class", "relname"),
+                ("pg_type", "typname"),
+                ("pg_proc", "proname"),
+                ("pg_namespace", "nspname"),
+                ("pg_extension", "extname"),
+            ]
+            .map(|(catalog, column)| format!("SELECT xmin FROM pg_catalog.{catalog} WHERE {column} = {name}"))
+            .into_iter()
+            .chain([columns])
+            .collect::<Vec<_>>()
+            .join(" UNION ALL ")
+        }
+    };
+    format!("SELECT EXISTS (SELECT FROM ({rows}) AS written JOIN {ledger} l ON l.xmin = written.xmin)")
+}

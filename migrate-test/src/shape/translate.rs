@@ -1,0 +1,42 @@
+//! A schema that another version of PostgreSQL described, as this one would.
+
+use std::sync::Arc;
+
+use migrate_core::Database;
+use migrate_core::schema::{Described, Id};
+
+use super::baseline::{baseline, role_guard};
+use super::{Shadow, server_version};
+use crate::proof::ProofError;
+
+/// A schema as the server for throw-away databases has it.
+#[derive(Debug)]
+pub struct Translated {
+    /// What is there, in the words of that server.
+    pub there: Described,
+    /// What cannot be made on that server, and is left out.
+    pub left_out: Vec<Arc<Id>>,
+    /// The version that described it first, and that of the server, where they differ.
+    pub versions: Option<(u32, u32)>,
+}
+
+/// Versions put the same view into different words, and know other facts. Where `database` has another one than the
+/// server for throw-away databases, its schema is made there and described again; else it stays as it is.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, or the schema cannot be made on it.
+pub async fn translated(there: Described, database: &Database) -> Result<Translated, ProofError> {
+    let versions = (server_version(database).await?, server_version(&super::here().await?).await?);
+    if versions.0 == versions.1 {
+        return Ok(Translated { there, left_out: Vec::new(), versions: None });
+    }
+    let made = baseline(there).await?;
+    let mut shadow = Shadow::blank().await?;
+    shadow.rehearsal().query(&role_guard(&made.roles)).await?;
+    shadow.run(&made.up).await.map_err(|(_, error)| error)?;
+    let there = shadow.describe().await?;
+    shadow.end().await?;
+    let left_out = made.left_out.into_iter().flat_map(|one| one.with.into_iter().chain([one.object])).collect();
+    Ok(Translated { there, left_out, versions: Some(versions) })
+}

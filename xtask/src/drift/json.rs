@@ -1,0 +1,72 @@
+//! Drift for programs; docs/FORMATS.md promises the form.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Found, Look};
+use crate::cmd::{RecordJson, SqlJson};
+
+/// The document of `drift`.
+#[derive(Serialize)]
+pub(crate) struct DriftJson {
+    database: String,
+    version: Option<String>,
+    differences: Vec<FoundJson>,
+    ignored: usize,
+    recording: bool,
+    changed_since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sql: Option<SqlJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) marked: Vec<String>,
+}
+
+/// A difference with its story.
+#[derive(Serialize)]
+struct FoundJson {
+    object: String,
+    what: &'static str,
+    sentences: Vec<String>,
+    made_by: Option<String>,
+    altered_by: Option<String>,
+    dropped_by: Option<String>,
+    after: Option<String>,
+    before: Option<String>,
+    record: Option<RecordJson>,
+}
+
+impl From<&Look> for DriftJson {
+    fn from(look: &Look) -> Self {
+        Self {
+            database: look.database.clone(),
+            version: look.version.as_ref().map(ToString::to_string),
+            differences: look.found.iter().map(FoundJson::from).collect(),
+            ignored: look.ignored,
+            recording: look.recording.on && look.recording.has_records,
+            changed_since: look.changed_since.clone(),
+            sql: None,
+            files: Vec::new(),
+            marked: Vec::new(),
+        }
+    }
+}
+
+impl From<&Found> for FoundJson {
+    fn from(found: &Found) -> Self {
+        let version = |version: &Option<migrate_core::Version>| version.as_ref().map(ToString::to_string);
+        Self {
+            object: found.difference.object.to_string(),
+            what: found.difference.what.as_str(),
+            sentences: found.difference.sentences.clone(),
+            made_by: version(&found.origin.made),
+            altered_by: version(&found.origin.altered),
+            dropped_by: version(&found.origin.dropped),
+            after: found.bounds.after.clone(),
+            before: found.bounds.before.clone(),
+            record: found.record.clone().map(RecordJson::from),
+        }
+    }
+}

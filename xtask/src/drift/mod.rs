@@ -1,0 +1,179 @@
+//! An environment against what its ledger and the files say it should be: found, bounded in time, and attributed.
+
+mod json;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use migrate_core::audit::{self, Filter, Record, Recording};
+use migrate_core::db::Reader;
+use migrate_core::drift::{self, Bounds, Difference, Seen};
+use migrate_core::finding::Severity;
+use migrate_core::ledger::HistoryEntry;
+use migrate_core::runner::Status;
+use migrate_core::schema::{Described, Id, Object};
+use migrate_core::source::{Migration, Version};
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
+use migrate_test::shape::{self, Origin, Translated};
+
+use crate::cmd;
+use crate::context::{Context, Run};
+use crate::exit::{Failure, Result};
+use crate::shadow;
+
+pub(crate) use json::DriftJson;
+pub(crate) use text::lines;
+
+/// What the ledger and the files say.
+pub(crate) struct Chain {
+    pub(crate) database: Database,
+    /// The migrations that are applied, as the folder has them.
+    pub(crate) applied: Vec<Arc<Migration>>,
+    /// Those that are not.
+    pub(crate) pending: Vec<Arc<Migration>>,
+    history: Vec<HistoryEntry>,
+    /// The objects of which baselines say that they are not part of them.
+    excused: Vec<String>,
+}
+
+/// What was found, and everything that is needed to do something about it.
+pub(crate) struct Look {
+    pub(crate) database: String,
+    pub(crate) version: Option<Version>,
+    pub(crate) found: Vec<Found>,
+    /// How many differences the rules of `migrate.toml` leave out.
+    pub(crate) ignored: usize,
+    /// When the last run ended that left a fingerprint, if the schema is another one since.
+    pub(crate) changed_since: Option<String>,
+    pub(crate) recording: Recording,
+    /// The version of the database's server and that of the throw-away one, where they differ.
+    pub(crate) versions: Option<(u32, u32)>,
+    pub(crate) expected: Described,
+    pub(crate) there: Described,
+}
+
+/// A difference with its story.
+pub(crate) struct Found {
+    pub(crate) difference: Difference,
+    pub(crate) origin: Origin,
+    pub(crate) bounds: Bounds,
+    pub(crate) record: Option<Record>,
+}
+
+impl Chain {
+    /// Reads the ledger and the folder. Nothing is written.
+    pub(crate) async fn read(context: &Context<'_>, code: &CodeMigrations) -> Result<Self> {
+        let mut migrator = context.migrator(code.clone(), Run::reading()).await?;
+        let (status, history) = (migrator.status().await?, migrator.history().await?);
+        let (database, set) = (migrator.database().clone(), migrator.migrations().clone());
+        migrator.close().await;
+        refuse_unknown(context, &status)?;
+        let is_pending = |one: &Arc<Migration>| status.pending.iter().any(|pending| pending.version == *one.version());
+        let (pending, applied) = set.iter().cloned().partition(is_pending);
+        let excused = status.version.as_ref().map(|version| cmd::excused(&set, version)).unwrap_or_default();
+        Ok(Self { database, applied, pending, history, excused })
+    }
+
+    /// The version that the database is at.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.applied.last().map(|migration| migration.version())
+    }
+
+    /// What the chain makes on a throw-away database.
+    pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
+        // A chain can need what a throw-away server does not have: a role, an extension.
+        shadow::chain(&self.applied, code).await.map_err(|failure| match failure {
+            Failure::Core(error) => {
+                let note = "this is the throw-away server on which the chain is made again; nothing was run in the environment";
+                Failure::Core(error.note(note))
+            }
+            other => other,
+        })
+    }
+}
+
+/// Where files are missing or edited, nobody knows what should be there.
+fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
+    if !status.has_ledger {
+        let ledger = &context.environment.ledger;
+        let message = format!("{} has no ledger {ledger}: nothing says what its schema should be", context.title());
+        return Err(Failure::failed("no-ledger", message)
+            .help(format!("`cargo xtask baseline --mark {}` begins one with what is there", context.aim()))
+            .help("`cargo xtask diff migrations env:NAME` compares it with all migrations of the folder"));
+    }
+    let is_obstacle =
+        |code: &str| matches!(code, "modified" | "renamed" | "missing-file" | "half-squashed" | "unfinished");
+    let problems = status.problems.iter().filter(|one| one.severity == Severity::Error && is_obstacle(one.code));
+    let problems: Vec<_> = problems.cloned().collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let note =
+        "so it is not known what the schema should be: the ledger says what was applied, and the files no longer do";
+    Err(Failure::Core(Error::of(ErrorKind::Plan, problems).note(note)))
+}
+
+/// Compares a database with what its chain makes.
+pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
+    let seen_there = shadow::database(&chain.database, context).await?;
+    let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
+    let all = made.schema.clone();
+    let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
+    let differences = drift::differences(&expected.schema, &there.schema, &context.title());
+    let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
+    let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);
+    let (records, origins) = match differences.is_empty() {
+        true => (Vec::new(), BTreeMap::new()),
+        false => (records(context, chain, &recording).await?, shape::origins(&chain.applied, code).await?),
+    };
+    let story = |(n, difference): (usize, Difference)| Found {
+        origin: origins.get(&difference.object).cloned().unwrap_or_default(),
+        bounds: seen.bounds(n),
+        record: drift::who(&difference, &records).cloned(),
+        difference,
+    };
+    Ok(Look {
+        database: chain.database.to_string(),
+        version: chain.version().cloned(),
+        found: differences.into_iter().enumerate().map(story).collect(),
+        ignored,
+        changed_since: seen.changed_since().map(str::to_owned),
+        recording,
+        versions,
+        expected,
+        there,
+    })
+}
+
+/// What should be there, where what a rule or a baseline leaves out is right as it is; and how much that was.
+fn without_ignored(
+    context: &Context<'_>,
+    excused: &[String],
+    left_out: &[Arc<Id>],
+    mut made: Described,
+    there: &Described,
+) -> (Described, usize) {
+    let rules = &context.config.drift.ignore;
+    let exists = |id: &Id| made.schema.get(id).or(there.schema.get(id)).is_some();
+    let is_left_out = |object: &Object| {
+        let is_excused = || excused.contains(&object.id.to_string()) && made.schema.get(&object.id).is_none();
+        left_out.contains(&object.id) || rules.iter().any(|rule| rule.matches(object, &exists)) || is_excused()
+    };
+    let all = drift::differences(&made.schema, &there.schema, "").len();
+    let schema = drift::expected(made.schema.clone(), &there.schema, is_left_out);
+    let ignored = all.saturating_sub(drift::differences(&schema, &there.schema, "").len());
+    made.schema = schema;
+    (made, ignored)
+}
+
+/// What is on record, where there is a record that this role may read.
+async fn records(context: &Context<'_>, chain: &Chain, recording: &Recording) -> Result<Vec<Record>> {
+    if !(recording.has_records && recording.readable) {
+        return Ok(Vec::new());
+    }
+    let mut reader = Reader::open(&chain.database).await?;
+    let records = audit::list(&mut reader, &context.environment.ledger, &Filter::recent()).await;
+    reader.close().await;
+    Ok(records?)
+}
