@@ -67,6 +67,7 @@ struct File {
     policy: Policy,
     #[serde(default)]
     notify: BTreeMap<String, Spanned<Hook>>,
+    #[serde(default)]
     drift: drift::Written,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
