@@ -19,6 +19,7 @@ mod redo;
 mod resolve;
 mod rollback;
 mod run;
+mod runbook;
 mod seed;
 mod squash;
 mod status;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
+        Command::Runbook(options) => runbook::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Check(options) => check::run(&context, code, options).await,
         Command::Lint(options) => lint::run(&context, code, options).await,

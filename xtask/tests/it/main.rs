@@ -11,6 +11,7 @@ mod mistakes;
 mod production;
 mod reference;
 mod repository;
+mod runbook;
 mod servers;
 mod shapes;
 mod support;

@@ -1,0 +1,175 @@
+//! A runbook that is run with psql leaves what the command leaves, and refuses to run where it does not fit.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use migrate_core::schema::{self, Change, Schema, Sides};
+use migrate_core::{Database, ident};
+use rstest::rstest;
+
+use crate::support::{Project, Said, said};
+
+/// psql beside the server that the tests use, or the one of this machine.
+fn psql(project: &Project, arguments: &[&str]) -> Command {
+    let beside = std::env::var("ROUNDTRIP_TEST_BINDIR").map(|folder| Path::new(&folder).join("psql"));
+    let mut psql = Command::new(beside.ok().filter(|path| path.is_file()).unwrap_or("psql".into()));
+    psql.args(["-X", "-v", "actor=ann", "-d", &project.url()]).args(arguments);
+    psql.current_dir(project.path()).stdin(Stdio::null());
+    psql
+}
+
+fn with_psql(project: &Project, arguments: &[&str]) -> Said {
+    said(psql(project, arguments).output().unwrap())
+}
+
+/// Writes a script and runs it.
+fn by_hand(project: &Project, arguments: &[&str]) -> Said {
+    project.run(&[&["runbook", "-o", "script.sql"], arguments].concat()).ok();
+    with_psql(project, &["-f", "script.sql"])
+}
+
+fn schema(project: &Project, ledger: &str) -> Schema {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ledger = ident::QualifiedName::parse(ledger).unwrap();
+    let database = Database::from(project.database.options());
+    runtime.block_on(schema::read(&database)).unwrap().without(&ledger)
+}
+
+fn ledger(project: &Project, ledger: &str) -> Vec<String> {
+    project.query(&format!(
+        "SELECT concat_ws('|', id, event, direction, version, name, statement, up_checksum, down_checksum, md5(down_sql), \
+         batch, role) FROM {ledger} WHERE event <> 'observed' ORDER BY id"
+    ))
+}
+
+const LEDGER: &str = "roundtrip.ledger";
+
+/// Both databases are the same, as far as migrations are concerned, and the chain is clean.
+#[track_caller]
+fn same(command: &Project, hand: &Project, of: &str) {
+    let change = Change::between(&schema(command, of), &schema(hand, of));
+    let sentences = change.sentences(Sides { before: "by the command", after: "by hand" });
+    assert_eq!(sentences, Vec::<String>::new());
+    assert_eq!(ledger(hand, of), ledger(command, of));
+}
+
+/// Two projects with the same migrations.
+fn twins(make: impl Fn(&Project)) -> (Project, Project) {
+    let twins = (Project::new(), Project::new());
+    make(&twins.0);
+    make(&twins.1);
+    twins
+}
+
+/// Up and down, by the command here and by hand there, with a look after each.
+#[track_caller]
+fn there_and_back((command, hand): (Project, Project), migrations: u64) {
+    command.run(&["migrate", "--to", &version(1)]).ok();
+    by_hand(&hand, &["--for", "migrate", "--to", &version(1)]).ok();
+    same(&command, &hand, LEDGER);
+    for (way, arguments) in
+        [("migrate", vec![]), ("rollback", vec!["--to"]), ("migrate", vec!["-n"]), ("rollback", vec!["--all"])]
+    {
+        let (first, count) = (version(1), migrations.to_string());
+        let mut arguments = arguments;
+        match (way, arguments.first()) {
+            ("rollback", Some(&"--to")) => arguments.push(&first),
+            ("migrate", Some(&"-n")) => arguments.push(&count),
+            _ => {}
+        }
+        command.run(&[&[way], arguments.as_slice()].concat()).ok();
+        let said = by_hand(&hand, &[&["--for", way], arguments.as_slice()].concat()).ok();
+        assert!(said.out.contains("done: version"), "{said:?}");
+        same(&command, &hand, LEDGER);
+    }
+    hand.run(&["migrate"]).ok();
+    hand.run(&["status", "--exit-code"]).ok();
+    command.end();
+    hand.end();
+}
+
+fn version(number: u64) -> String {
+    (20_250_101_000_000 + number).to_string()
+}
+
+fn copy(from: &Path, project: &Project, without: &str) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.ends_with(without) {
+            fs::copy(&path, project.path().join("migrations").join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_reference_set_goes_up_and_down_by_hand() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (command, hand) = twins(|project| copy(&root.join("migrations"), project, ".rs"));
+    command.run(&["migrate"]).ok();
+    by_hand(&hand, &["--for", "migrate"]).ok();
+    same(&command, &hand, LEDGER);
+    command.run(&["rollback", "-n", "2"]).ok();
+    by_hand(&hand, &["-n", "2", "--reason", "it's broken"]).ok();
+    same(&command, &hand, LEDGER);
+    command.run(&["rollback", "--all"]).ok();
+    by_hand(&hand, &["--all"]).ok();
+    same(&command, &hand, LEDGER);
+    let row = "SELECT concat_ws('|', actor, host IS NOT NULL, application, tool, note) FROM roundtrip.ledger WHERE note LIKE '%broken' LIMIT 1";
+    let tool = concat!("psql runbook of roundtrip ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(hand.query(row), [format!("ann|t|roundtrip runbook|{tool}|runbook: it's broken")]);
+    command.end();
+    hand.end();
+}
+
+#[rstest]
+#[case::variables_of_psql(
+    "CREATE TABLE t AS SELECT ':HOST' AS a, (ARRAY[1,2,3])[1:2] AS b, 1::text AS c, ':''USER''' AS d; CREATE VIEW v AS SELECT (ARRAY[1,2])[1:part] FROM (SELECT 2 AS part) p;",
+    "DROP VIEW v; DROP TABLE t;"
+)]
+#[case::backslashes_and_quotes(
+    "CREATE TABLE \"a\\b'c:HOST\" (x text DEFAULT E'\\\\''\\n', y text DEFAULT 'C:\\dir\\'); COMMENT ON TABLE \"a\\b'c:HOST\" IS 'it''s \\q {who} $run$';",
+    "DROP TABLE \"a\\b'c:HOST\"; -- \\q at the end, without a line break"
+)]
+#[case::dollar_quotes(
+    "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $run$ BEGIN RETURN $$;\\echo :HOST$$; END $run$; CREATE FUNCTION g() RETURNS int LANGUAGE sql AS $run1$ SELECT 1; $run1$;",
+    "DROP FUNCTION f(); DROP FUNCTION g();"
+)]
+#[case::bodies_with_semicolons(
+    "CREATE TABLE t (a int); CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;
+     CREATE RULE r AS ON INSERT TO t DO ALSO (DELETE FROM t WHERE a = 1; DELETE FROM t WHERE a = 2);",
+    "DROP FUNCTION f(); DROP TABLE t;"
+)]
+#[case::strings_that_do_not_conform(
+    "SET standard_conforming_strings = off; SET escape_string_warning = off; CREATE TABLE t (a text DEFAULT 'a\\\\b');",
+    "DROP TABLE t;"
+)]
+#[case::settings_that_leak(
+    "CREATE SCHEMA s; SET search_path = s; SET ROLE pg_monitor; SET timezone = 'Asia/Tokyo'; RESET ROLE; CREATE TABLE t (a int); SET SESSION AUTHORIZATION pg_monitor;",
+    "SET search_path = s; DROP TABLE t; DROP SCHEMA s; SET lock_timeout = 1; SET client_encoding = latin1;"
+)]
+#[case::times_of_the_session(
+    "CREATE TABLE t AS SELECT '2024-03-01 00:00'::timestamptz::text AS at; ALTER TABLE t ADD b timestamptz DEFAULT '2024-01-02 03:04';",
+    "DROP TABLE t;"
+)]
+#[case::words_of_other_alphabets(
+    "CREATE TABLE \"größe\" (\"名前\" text DEFAULT 'ü𝄞'); /* /* ; */ \\q :HOST */",
+    "DROP TABLE \"größe\";"
+)]
+#[case::without_a_transaction(
+    "-- migrate: no-transaction\n-- migrate: lock-timeout 1s\nSET search_path = public, pg_catalog;\nCREATE TABLE t (a int);\nCREATE INDEX CONCURRENTLY t_a ON t (a);\nSET ROLE pg_read_all_data;\nRESET ROLE;\nVACUUM t;\nDO $$ BEGIN INSERT INTO t VALUES (1); COMMIT; INSERT INTO t VALUES (2); END $$;\nREINDEX INDEX CONCURRENTLY t_a;",
+    "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_a;\nSET timezone = 'Asia/Tokyo';\nDROP TABLE t;"
+)]
+#[case::what_new_sessions_begin_with(
+    "CREATE SCHEMA s; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = s, public', current_database()); END $$; SELECT set_config('app.user', 'x', false);",
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET search_path', current_database()); END $$; DROP SCHEMA s CASCADE;"
+)]
+fn what_is_written_by_hand_is_what_the_command_does(#[case] up: &str, #[case] down: &str) {
+    let twins = twins(|project| {
+        project.migration(1, "first", "CREATE TABLE first (id int PRIMARY KEY);", "DROP TABLE first;");
+        project.migration(2, "it", up, down);
+        project.migration(3, "third", "CREATE TABLE third (id int);", "DROP TABLE third;");
+    });
+    there_and_back(twins, 2);
+}
