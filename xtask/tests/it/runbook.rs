@@ -173,3 +173,189 @@ fn what_is_written_by_hand_is_what_the_command_does(#[case] up: &str, #[case] do
     });
     there_and_back(twins, 2);
 }
+
+/// Three migrations of a table each, applied.
+fn three() -> Project {
+    let project = Project::new();
+    for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        project.migration(number, name, &format!("CREATE TABLE {name} (id int);"), &format!("DROP TABLE {name};"));
+    }
+    project.run(&["migrate"]).ok();
+    project
+}
+
+fn tables(project: &Project) -> Vec<String> {
+    project
+        .query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1")
+}
+
+#[track_caller]
+fn refused(said: &Said, why: &str) {
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.contains(why) && said.err.contains("Nothing was run"), "{why}: {said:?}");
+}
+
+#[test]
+fn it_does_not_run_where_it_does_not_fit() {
+    let (project, other) = (three(), three());
+    project.run(&["runbook", "-n", "2", "-o", "script.sql"]).ok();
+    let script = project.path().join("script.sql");
+    let elsewhere = with_psql(&other, &["-f", script.to_str().unwrap()]);
+    refused(&elsewhere, "this is the database");
+    refused(&with_psql(&project, &["-v", "part=2", "-f", "script.sql"]), "nothing of this script has run yet");
+
+    project.run(&["rollback"]).ok();
+    refused(&with_psql(&project, &["-f", "script.sql"]), "part 1 to 1 of 2 are done already");
+    project.run(&["migrate"]).ok();
+    refused(&with_psql(&project, &["-f", "script.sql"]), "the ledger has changed since");
+    project.query("DROP SCHEMA roundtrip CASCADE");
+    refused(&with_psql(&project, &["-f", "script.sql"]), "the ledger has changed since");
+    assert_eq!(tables(&project), ["a", "b", "c"]);
+    assert_eq!(tables(&other), ["a", "b", "c"]);
+    project.end();
+    other.end();
+}
+
+#[test]
+fn it_does_not_run_beside_another_run() {
+    let project = three();
+    project.migration(4, "slow", "SELECT pg_sleep(600);", "SELECT 1;");
+    project.write("migrate.toml", "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nlock_wait = \"300ms\"\n");
+    project.run_bare(&["runbook", "--env", "live", "-n", "2", "-o", "script.sql"]).ok();
+    let mut runner =
+        project.command(&["migrate", "--env", "live"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let sleeping = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while project.query(sleeping).is_empty() {}
+    let said = with_psql(&project, &["-f", "script.sql"]);
+    refused(&said, "another run holds the migration lock: pid");
+    assert!(said.err.contains("roundtrip lock"), "{said:?}");
+    // And the other way round: a run waits for a script.
+    project.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'");
+    runner.wait().unwrap();
+    let text = fs::read_to_string(project.path().join("script.sql")).unwrap();
+    project.write("slow.sql", text.replacen("\n-- part 1 of 2", "\nSELECT pg_sleep(600);\n-- part 1 of 2", 1));
+    let mut slow = psql(&project, &["-f", "slow.sql"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while project.query(sleeping).is_empty() {}
+    let said = project.run_bare(&["rollback", "--env", "live"]);
+    assert!(said.code == 1 && said.err.contains("lock-held") && said.err.contains("roundtrip runbook"), "{said:?}");
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    assert_eq!(tables(&project), ["a", "b", "c"]);
+    project.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'");
+    project.run_bare(&["rollback", "--env", "live", "-n", "2"]).ok();
+    project.end();
+}
+
+#[test]
+fn what_was_done_before_a_failure_stays_and_the_rest_goes_on() {
+    let projects = [three(), three()];
+    for (at, project) in projects.iter().enumerate() {
+        project.query("CREATE VIEW in_the_way AS SELECT id FROM b");
+        let said = by_hand(project, &["--all"]);
+        assert!(said.code == 3 && said.err.contains("in_the_way"), "{said:?}");
+        assert_eq!(tables(project), ["a", "b"]);
+        assert_eq!(project.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"), ["0"]);
+        let status = project.run(&["status", "--format", "json"]).ok().json();
+        assert_eq!(status["version"], version(2), "{status}");
+        refused(&with_psql(project, &["-f", "script.sql"]), "part 1 to 1 of 3 are done already");
+        project.query("DROP VIEW in_the_way");
+        match at {
+            0 => drop(with_psql(project, &["-v", "part=2", "-f", "script.sql"]).ok()),
+            _ => drop(project.run(&["rollback", "--all"]).ok()),
+        }
+        refused(&with_psql(project, &["-f", "script.sql"]), "all parts of this script are done already");
+        assert_eq!(tables(project), Vec::<String>::new());
+    }
+    let [by_hand, by_command] = &projects;
+    let of_all = "SELECT concat_ws('|', id, event, version) FROM roundtrip.ledger ORDER BY id";
+    assert_eq!(by_hand.query(of_all), by_command.query(of_all));
+    projects.into_iter().for_each(Project::end);
+}
+
+#[test]
+fn a_half_applied_migration_goes_on_by_hand_or_by_the_command() {
+    for by_command in [false, true] {
+        let project = Project::new();
+        let up = "-- migrate: no-transaction\nSET search_path = public;\nCREATE TABLE t (a int);\nINSERT INTO t VALUES (1), (1);\n\
+                  CREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);\nCREATE INDEX CONCURRENTLY t_b ON t (a);";
+        project.migration(1, "it", up, "-- migrate: no-transaction\nDROP TABLE t;");
+        let said = by_hand(&project, &["--for", "migrate"]);
+        assert!(said.code == 3 && said.err.contains("could not create unique index"), "{said:?}");
+        let status = project.run(&["status", "--format", "json"]).json();
+        assert_eq!(status["unfinished"]["statements_done"], 3, "{status}");
+        project.query("DELETE FROM t");
+        if by_command {
+            project.run(&["migrate"]).ok();
+        } else {
+            let refused = project.run(&["runbook", "--for", "migrate"]);
+            assert!(refused.code == 3 && refused.err.contains("runbook-unfinished"), "{refused:?}");
+            project.query("DROP INDEX t_a");
+            refused_part(&project, "part 1 to 5 of 8");
+            with_psql(&project, &["-v", "part=6", "-f", "script.sql"]).ok();
+        }
+        assert_eq!(project.query("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid"), ["2"]);
+        assert_eq!(
+            project.query("SELECT string_agg(event, ' ' ORDER BY id) FROM roundtrip.ledger WHERE id > 1"),
+            ["progress progress progress progress progress applied"]
+        );
+        project.run(&["status", "--exit-code"]).ok();
+        project.run(&["rollback"]).ok();
+        project.end();
+    }
+}
+
+#[track_caller]
+fn refused_part(project: &Project, done: &str) {
+    refused(&with_psql(project, &["-f", "script.sql"]), done);
+}
+
+#[test]
+fn a_ledger_with_an_odd_name_is_the_same_by_hand() {
+    let name = "\"my \"\"ops:HOST\".\"led'ger\\x {lock}\"";
+    let (command, hand) = twins(|project| {
+        project.migration(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;");
+        project.migration(2, "b", "-- migrate: no-transaction\nCREATE TABLE b (id int);", "DROP TABLE b;");
+        let entry = "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nfingerprint = false\n";
+        project.write("migrate.toml", format!("{entry}ledger = '''{name}'''\n"));
+    });
+    for (way, arguments) in [("migrate", &[] as &[&str]), ("rollback", &["--all"]), ("migrate", &["-n", "1"])] {
+        command.run_bare(&[&[way, "--env", "live"], arguments].concat()).ok();
+        hand.run_bare(&[&["runbook", "--for", way, "--env", "live", "-o", "script.sql"], arguments].concat()).ok();
+        with_psql(&hand, &["-f", "script.sql"]).ok();
+        same(&command, &hand, name);
+    }
+    command.end();
+    hand.end();
+}
+
+#[test]
+fn data_are_kept_and_brought_back_by_hand() {
+    let project = three();
+    project.query("INSERT INTO c SELECT * FROM generate_series(1, 5)");
+    by_hand(&project, &["--keep-data"]).ok();
+    assert_eq!(tables(&project), ["a", "b"]);
+    by_hand(&project, &["--for", "migrate"]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM c"), ["5"]);
+    by_hand(&project, &["--keep-data"]).ok();
+    project.run(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM c"), ["5"]);
+    project.end();
+}
+
+#[test]
+fn what_cannot_be_written_down_is_said() {
+    let project = Project::new();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("migrations"), &project, "mod.rs");
+    project.run(&["migrate"]).ok();
+    let said = project.run(&["runbook", "-n", "4"]);
+    assert!(said.code == 3 && said.err.contains("runbook-code") && said.out.is_empty(), "{said:?}");
+    let said = project.run(&["runbook", "-n", "1", "--format", "json"]).ok().json();
+    assert_eq!(
+        (&said["for"], &said["parts"], &said["version_before"]),
+        (&"rollback".into(), &1.into(), &"20250407084500".into())
+    );
+    assert!(said["script"].as_str().unwrap().contains("part 1 of 1"), "{said}");
+    let said = project.run(&["runbook", "--for", "migrate"]);
+    assert!(said.code == 3 && said.err.contains("runbook-empty"), "{said:?}");
+    project.end();
+}

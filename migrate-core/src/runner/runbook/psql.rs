@@ -77,8 +77,7 @@ fn guards(book: &Runbook) -> String {
         ),
         refuse(&wrong, "'Nothing was run. Connect to the right database.'", &is_here),
         refuse("'this server is a standby'", "'Nothing was run. Connect to the primary.'", standby),
-        say(
-            "WARNING",
+        warn(
             &format!(
                 "pg_catalog.format('you are %s; the runs of this environment log in as %s, who owns what they make', SESSION_USER, {role})"
             ),
@@ -108,18 +107,20 @@ fn versions(book: &Runbook) -> String {
         .map(|row| format!("({}, {}, '{}', {})", row.part, row.id, row.event.as_str(), literal(&row.version)));
     let rows: Vec<String> = [none].into_iter().chain(rows).collect();
     let version = book.before.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
-    include_str!("versions.psql")
-        .replace("{rows}", &rows.join(",\n    "))
-        .replace("{ledger_name}", &literal(&ledger.to_string()))
-        .replace("{ledger}", &ledger.to_string())
-        .replace("{applied}", &ledger::newest_applied(ledger))
-        .replace("{version}", &version)
-        .replace("{expected}", &expected.to_string())
-        .replace("{first}", &first.to_string())
-        .replace("{made}", if newest.is_none() { "1" } else { "0" })
-        .replace("{count}", &parts.count.to_string())
-        .replace("{lock}", &book.keys.lock().to_string())
-        .replace("{work}", &book.keys.work().to_string())
+    let names = [
+        ("rows", rows.join(",\n    ")),
+        ("ledger_name", literal(&ledger.to_string())),
+        ("ledger", ledger.to_string()),
+        ("applied", ledger::newest_applied(ledger)),
+        ("version", version),
+        ("expected", expected.to_string()),
+        ("first", first.to_string()),
+        ("made", usize::from(newest.is_none()).to_string()),
+        ("count", parts.count.to_string()),
+        ("lock", book.keys.lock().to_string()),
+        ("work", book.keys.work().to_string()),
+    ];
+    fill(include_str!("versions.psql"), &names)
 }
 
 /// One item, skipped where the script begins further down.
@@ -163,27 +164,31 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
 /// What is looked at when all is done, and the end of the lock.
 fn end(book: &Runbook) -> String {
     let version = book.after.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
-    include_str!("end.psql")
-        .replace("{applied}", &ledger::newest_applied(&book.ledger))
-        .replace("{ledger}", &book.ledger.to_string())
-        .replace("{version}", &version)
-        .replace("{newest}", &book.parts.newest.to_string())
-        .replace("{batch}", &(book.newest.unwrap_or(0) + 1).to_string())
-        .replace("{lock}", &book.keys.lock().to_string())
-        .replace("{work}", &book.keys.work().to_string())
+    let names = [
+        ("applied", ledger::newest_applied(&book.ledger)),
+        ("ledger", book.ledger.to_string()),
+        ("version", version),
+        ("newest", book.parts.newest.to_string()),
+        ("batch", (book.newest.unwrap_or(0) + 1).to_string()),
+        ("lock", book.keys.lock().to_string()),
+        ("work", book.keys.work().to_string()),
+    ];
+    fill(include_str!("end.psql"), &names)
 }
 
 /// Stops the script where the query has a row; message and hint are SQL expressions.
 fn refuse(message: &str, hint: &str, rest: &str) -> String {
-    let block =
-        format!("pg_catalog.format('BEGIN RAISE EXCEPTION USING MESSAGE = %L, HINT = %L; END', {message}, {hint})");
-    format!("SELECT pg_catalog.format('DO %L', {block}) {rest} \\gexec\n")
+    raise("EXCEPTION", &format!("MESSAGE = %L, HINT = %L; END',\n    {message},\n    {hint}"), rest)
 }
 
 /// Says something where the query has a row, and goes on.
-fn say(level: &str, message: &str, rest: &str) -> String {
-    let block = format!("pg_catalog.format('BEGIN RAISE {level} USING MESSAGE = %L; END', {message})");
-    format!("SELECT pg_catalog.format('DO %L', {block}) {rest} \\gexec\n")
+fn warn(message: &str, rest: &str) -> String {
+    raise("WARNING", &format!("MESSAGE = %L; END',\n    {message}"), rest)
+}
+
+fn raise(level: &str, using: &str, rest: &str) -> String {
+    let block = format!("pg_catalog.format('BEGIN RAISE {level} USING {using}))");
+    format!("SELECT pg_catalog.format('DO %L', {block}\n{rest} \\gexec\n")
 }
 
 /// Sends a message as it is, with who runs it in the place that is kept for that.
@@ -195,11 +200,28 @@ fn send(message: &str, who: &str, tag: &str) -> String {
     }
 }
 
+/// A text with its names in braces replaced, once: a ledger may be called `{lock}`.
+pub(super) fn fill(template: &str, names: &[(&str, String)]) -> String {
+    let mut pieces = template.split('{');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let known = piece.split_once('}').and_then(|(name, rest)| {
+            let (_, value) = names.iter().find(|(known, _)| *known == name)?;
+            Some((value, rest))
+        });
+        match known {
+            Some((value, rest)) => text.extend([value, rest]),
+            None => text.extend(["{", piece]),
+        }
+    }
+    text
+}
+
 /// A word for a dollar quote that is in none of the messages.
 fn tag(book: &Runbook) -> String {
     let polling = book.keys.polling(book.patience);
     let messages = || book.parts.items.iter().flat_map(|item| &item.messages).chain([&polling]);
-    let is_free = |tag: &String| !messages().any(|message| message.contains(&**tag));
+    let is_free = |tag: &String| !messages().any(|message| message.contains(&format!("${tag}")));
     let candidates = (0u32..).map(|n| if n == 0 { "run".to_owned() } else { format!("run{n}") });
     candidates.into_iter().find(is_free).unwrap_or_default()
 }
