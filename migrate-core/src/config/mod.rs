@@ -3,6 +3,7 @@
 //! It reads the file and the process environment, and opens no connection. What `auto` and
 //! `docker:` mean is left to whoever provides servers.
 
+mod contacts;
 mod environment;
 mod judgement;
 mod source;
@@ -18,6 +19,7 @@ use crate::finding::{Finding, Place};
 use crate::source::Layout;
 use crate::suggest;
 
+pub use contacts::Contact;
 pub use environment::Environment;
 pub use judgement::{Lint, Policy, Weight};
 pub use source::{DatabaseSource, NotASource, redact};
@@ -42,6 +44,8 @@ pub struct Config {
     pub lint: Lint,
     /// What a migration may do to a database that is in use.
     pub policy: Policy,
+    /// Who to call, the first one first.
+    pub contacts: Vec<Contact>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -56,6 +60,8 @@ struct File {
     lint: Lint,
     #[serde(default)]
     policy: Policy,
+    #[serde(default)]
+    contacts: contacts::Contacts,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -79,7 +85,7 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, mut environments } =
+        let File { migrations, layout, base, lint, policy, contacts, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
@@ -87,7 +93,8 @@ impl Config {
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, environments })
+        let contacts = contacts.0;
+        Ok(Self { path: Some(path), project, migrations, layout, base, lint, policy, contacts, environments })
     }
 
     /// The environment with this name; `development` and `shadow` are always there.
@@ -175,7 +182,18 @@ mod tests {
         assert!(
             message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
         );
+        assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
+        assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
         assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
+    }
+
+    #[test]
+    fn contacts_stay_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[contacts]\n\"on call\" = \"112\"\nann = \"ann@example.org\"\n").unwrap();
+        let config = Config::load(Some(&path), folder.path()).unwrap();
+        assert_eq!(config.contacts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["on call", "ann"]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use paced::{Pace, Paced};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
 pub use rehearse::{Rehearsal, Rows, Touched};
 pub use resolve::{Reality, Resolution, Unresolved};
-pub use runbook::Runbook;
+pub use runbook::{Runbook, page};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
 

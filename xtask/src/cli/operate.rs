@@ -60,7 +60,7 @@ pub(crate) struct Rollback {
                         cargo xtask runbook --env production -n 2 --keep-data --reason 'INC-4711' -o rollback.sql\n  \
                         cargo xtask runbook --env production --for migrate -o migrate.sql\n  \
                         cargo xtask runbook --env production -n 2 --drill\n  \
-                        cargo xtask runbook --page -o docs/ROLLBACK_RUNBOOK.md")]
+                        cargo xtask runbook --page --env production -o docs/ROLLBACK_RUNBOOK.md")]
 pub(crate) struct Runbook {
     /// The command that the script stands for
     #[arg(long = "for", value_name = "COMMAND", default_value = "rollback")]

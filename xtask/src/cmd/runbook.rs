@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use migrate_core::finding::Finding;
-use migrate_core::runner::{Runbook, Step};
+use migrate_core::runner::{self, Runbook, Step};
 use migrate_core::{CodeMigrations, Policy, Target};
 use serde::Serialize;
 
@@ -31,6 +31,14 @@ struct RunbookJson {
 }
 
 #[derive(Serialize)]
+struct PageJson {
+    /// Where it was written.
+    file: Option<PathBuf>,
+    /// The page, where it was not written to a file.
+    page: Option<String>,
+}
+
+#[derive(Serialize)]
 struct MigrationJson {
     direction: &'static str,
     version: String,
@@ -39,6 +47,9 @@ struct MigrationJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &cli::Runbook) -> Result<Exit> {
+    if options.page {
+        return page(context, options);
+    }
     let reading = Run {
         keep_data: options.keep_data,
         leave_kept: options.leave_kept,
@@ -58,6 +69,24 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     let book = migrator.runbook(&plan).await?;
     migrator.close().await;
     write(context, options, plan.steps(), &book)?;
+    Ok(Exit::Done)
+}
+
+/// Writes the page of an environment, for the team.
+fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
+    let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
+    let output = context.output;
+    match &options.output {
+        Some(path) => {
+            save(path, &text)?;
+            output.line(format!("{BOLD}{}{BOLD:#}  the page for {}", path.display(), context.name));
+            output.next("read it before you need it; `cargo xtask runbook --drill` practises it");
+        }
+        None if !output.is_json() => output.answer(text.trim_end()),
+        None => {}
+    }
+    let document = PageJson { file: options.output.clone(), page: options.output.is_none().then_some(text) };
+    output.document(&Document::new("runbook-page", &context.name, document));
     Ok(Exit::Done)
 }
 

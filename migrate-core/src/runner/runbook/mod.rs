@@ -3,6 +3,7 @@
 //! The messages are those of the runner, made by the same functions; [`parts`] puts them in a row, [`psql`] writes them
 //! down with the guards and the lock that a run has. Nothing is written to the database that is asked.
 
+mod page;
 mod parts;
 mod psql;
 
@@ -21,6 +22,7 @@ use crate::kept;
 use crate::ledger::{Actor, Direction};
 use crate::source::Version;
 
+pub use page::page;
 use parts::Parts;
 
 /// A script for `psql` that does exactly what one plan says.
