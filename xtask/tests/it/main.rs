@@ -12,6 +12,7 @@ mod production;
 mod reference;
 mod repository;
 mod runbook;
+mod runbook_page;
 mod servers;
 mod shapes;
 mod support;

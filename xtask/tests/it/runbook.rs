@@ -11,7 +11,7 @@ use rstest::rstest;
 use crate::support::{Project, Said, said};
 
 /// psql beside the server that the tests use, or the one of this machine.
-fn psql(project: &Project, arguments: &[&str]) -> Command {
+pub(crate) fn psql(project: &Project, arguments: &[&str]) -> Command {
     let beside = std::env::var("ROUNDTRIP_TEST_BINDIR").map(|folder| Path::new(&folder).join("psql"));
     let mut psql = Command::new(beside.ok().filter(|path| path.is_file()).unwrap_or("psql".into()));
     psql.args(["-X", "-v", "actor=ann", "-d", &project.url()]).args(arguments);
@@ -89,7 +89,7 @@ fn there_and_back((command, hand): (Project, Project), migrations: u64) {
     hand.end();
 }
 
-fn version(number: u64) -> String {
+pub(crate) fn version(number: u64) -> String {
     (20_250_101_000_000 + number).to_string()
 }
 
@@ -175,7 +175,7 @@ fn what_is_written_by_hand_is_what_the_command_does(#[case] up: &str, #[case] do
 }
 
 /// Three migrations of a table each, applied.
-fn three() -> Project {
+pub(crate) fn three() -> Project {
     let project = Project::new();
     for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
         project.migration(number, name, &format!("CREATE TABLE {name} (id int);"), &format!("DROP TABLE {name};"));
@@ -184,7 +184,7 @@ fn three() -> Project {
     project
 }
 
-fn tables(project: &Project) -> Vec<String> {
+pub(crate) fn tables(project: &Project) -> Vec<String> {
     project
         .query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1")
 }
