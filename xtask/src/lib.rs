@@ -16,6 +16,7 @@ mod checks;
 mod cli;
 mod cmd;
 mod context;
+mod drill;
 mod exit;
 mod explain;
 mod files;

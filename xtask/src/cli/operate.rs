@@ -109,6 +109,16 @@ pub(crate) enum Way {
     Migrate,
 }
 
+impl Way {
+    /// The name of the command.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Migrate => "migrate",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DownFrom {
     /// The one that was stored when the migration was applied

@@ -28,6 +28,7 @@ mod watched;
 
 use migrate_core::CodeMigrations;
 
+pub(crate) use db::without_password;
 pub(crate) use verify::blame;
 
 use crate::cli::{Cli, Command};

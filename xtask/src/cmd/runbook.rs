@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use migrate_core::finding::Finding;
 use migrate_core::runner::{self, Runbook, Step};
-use migrate_core::{CodeMigrations, Policy, Target};
+use migrate_core::{CodeMigrations, Migrator, Policy, Target};
 use serde::Serialize;
 
 use crate::cli::{self, Way};
 use crate::context::{Context, Run};
+use crate::drill::Exercise;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
 use crate::output::Document;
-use crate::output::style::{self, BOLD};
+use crate::output::style::{self, BAD, BOLD, GOOD, paint};
+use crate::shadow;
 
 #[derive(Serialize)]
 struct RunbookJson {
@@ -28,6 +30,19 @@ struct RunbookJson {
     file: Option<PathBuf>,
     /// The script, where it was not written to a file.
     script: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DrillJson {
+    #[serde(rename = "for")]
+    way: &'static str,
+    /// The version of the environment, from which it was practised.
+    version: Option<String>,
+    parts: usize,
+    holds: bool,
+    differences: Vec<String>,
+    milliseconds_by_hand: f64,
+    milliseconds_by_command: f64,
 }
 
 #[derive(Serialize)]
@@ -50,14 +65,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     if options.page {
         return page(context, options);
     }
-    let reading = Run {
-        keep_data: options.keep_data,
-        leave_kept: options.leave_kept,
-        reason: options.reason.clone(),
-        changes: true,
-        ..Run::reading()
-    };
-    let mut migrator = context.migrator(code, reading).await?;
+    let mut migrator = context.migrator(code.clone(), looking(options)).await?;
     let plan = migrator.plan(&target(options), policy(options)).await?;
     context.output.findings(plan.warnings());
     if plan.is_empty() {
@@ -67,9 +75,66 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
         return Err(Failure::Here(Exit::Found, Box::new(finding)));
     }
     let book = migrator.runbook(&plan).await?;
+    if options.drill {
+        return drill(context, code, options, migrator).await;
+    }
     migrator.close().await;
     write(context, options, plan.steps(), &book)?;
     Ok(Exit::Done)
+}
+
+/// What the migrator is for: it only looks, and knows who and from what commit.
+fn looking(options: &cli::Runbook) -> Run {
+    let (keep_data, leave_kept, reason) = (options.keep_data, options.leave_kept, options.reason.clone());
+    Run { keep_data, leave_kept, reason, changes: true, ..Run::reading() }
+}
+
+/// Practises the script on throw-away databases.
+async fn drill(
+    context: &Context<'_>,
+    code: CodeMigrations,
+    options: &cli::Runbook,
+    mut migrator: Migrator,
+) -> Result<Exit> {
+    let from = migrator.state().await?.version().cloned();
+    let (set, run) = (migrator.migrations().clone(), migrator.options().clone());
+    migrator.close().await;
+    shadow::server(context, false, false).await?;
+    let exercise =
+        Exercise { set, code, options: run, from: from.clone(), target: target(options), policy: policy(options) };
+    let drill = exercise.drill().await?;
+    let output = context.output;
+    let (parts, holds) = (style::count(drill.parts, "part"), drill.differences.is_empty());
+    let version = from.map(|version| version.to_string());
+    let at = version.clone().unwrap_or_else(|| "nothing".to_owned());
+    output.line(format!("the script of {} from {at}: {parts}, on a throw-away database", options.way.as_str()));
+    output.line(format!("by hand     {:>9}  with psql", style::time(drill.by_hand)));
+    output.line(format!("by command  {:>9}", style::time(drill.by_command)));
+    for difference in &drill.differences {
+        output.line(format!("{} {difference}", paint(BAD, "different")));
+    }
+    if holds {
+        output
+            .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
+        output.next(format!(
+            "`cargo xtask runbook {} -o FILE` writes the script for {}",
+            context.aim(),
+            context.title()
+        ));
+    } else {
+        output.next("do not use the script; report the differences with the migration");
+    }
+    let document = DrillJson {
+        way: options.way.as_str(),
+        version,
+        parts: drill.parts,
+        holds,
+        differences: drill.differences,
+        milliseconds_by_hand: style::milliseconds(drill.by_hand),
+        milliseconds_by_command: style::milliseconds(drill.by_command),
+    };
+    output.document(&Document::new("runbook-drill", &context.name, document));
+    Ok(if holds { Exit::Done } else { Exit::Found })
 }
 
 /// Writes the page of an environment, for the team.
@@ -123,10 +188,7 @@ fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &R
     let version = |version: Option<&migrate_core::Version>| version.map(ToString::to_string);
     let document = RunbookJson {
         database: book.database().to_owned(),
-        way: match options.way {
-            Way::Rollback => "rollback",
-            Way::Migrate => "migrate",
-        },
+        way: options.way.as_str(),
         version_before: version(book.before()),
         version_after: version(book.after()),
         migrations: steps.iter().map(MigrationJson::from).collect(),

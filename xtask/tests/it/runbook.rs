@@ -359,3 +359,20 @@ fn what_cannot_be_written_down_is_said() {
     assert!(said.code == 3 && said.err.contains("runbook-empty"), "{said:?}");
     project.end();
 }
+
+#[test]
+fn a_drill_practises_on_throw_away_databases() {
+    let project = three();
+    let before = ledger(&project, LEDGER);
+    let drill = project.run(&["runbook", "-n", "2", "--drill", "--format", "json"]).ok().json();
+    assert_eq!((&drill["holds"], &drill["parts"], &drill["version"]), (&true.into(), &2.into(), &version(3).into()));
+    project.migration(4, "odd", "CREATE TABLE d (id int);", "DROP TABLE nothing;");
+    let up = project.run(&["runbook", "--for", "migrate", "--drill"]).ok();
+    assert!(up.out.contains("holds") && up.out.contains("next"), "{up:?}");
+    project.run(&["migrate"]).ok();
+    let odd = project.run(&["runbook", "--drill"]);
+    assert!(odd.code == 1 && odd.err.contains("runbook-drill") && odd.err.contains("nothing"), "{odd:?}");
+    assert_eq!(ledger(&project, LEDGER)[..3], before[..], "the environment was only read");
+    assert_eq!(tables(&project), ["a", "b", "c", "d"]);
+    project.end();
+}
