@@ -147,7 +147,7 @@ fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
             output.line(format!("{BOLD}{}{BOLD:#}  the page for {}", path.display(), context.name));
             output.next("read it before you need it; `cargo xtask runbook --drill` practises it");
         }
-        None if !output.is_json() => output.answer(text.trim_end()),
+        None if !output.is_json() => output.verbatim(&text),
         None => {}
     }
     let document = PageJson { file: options.output.clone(), page: options.output.is_none().then_some(text) };
@@ -182,7 +182,7 @@ fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &R
             output.line(format!("{BOLD}{}{BOLD:#}  {count} in {parts}, for {}", path.display(), book.database()));
             output.next(format!("`psql -X -f {}` with the address of {}", path.display(), book.database()));
         }
-        None if !output.is_json() => output.answer(script.trim_end()),
+        None if !output.is_json() => output.verbatim(&script),
         None => {}
     }
     let version = |version: Option<&migrate_core::Version>| version.map(ToString::to_string);

@@ -154,7 +154,7 @@ fn the_reference_set_goes_up_and_down_by_hand() {
     "DROP TABLE t;"
 )]
 #[case::words_of_other_alphabets(
-    "CREATE TABLE \"größe\" (\"名前\" text DEFAULT 'ü𝄞'); /* /* ; */ \\q :HOST */",
+    "CREATE TABLE \"größe\" (\"名前\" text DEFAULT 'ü𝄞'); /* /* ; */ \\q :HOST */ COMMENT ON TABLE \"größe\" IS 'a\u{d}b \u{1b}[31m :{?HOST} \u{1}';",
     "DROP TABLE \"größe\";"
 )]
 #[case::without_a_transaction(
@@ -361,6 +361,30 @@ fn what_cannot_be_written_down_is_said() {
     assert!(said["script"].as_str().unwrap().contains("part 1 of 1"), "{said}");
     let said = project.run(&["runbook", "--for", "migrate"]);
     assert!(said.code == 3 && said.err.contains("runbook-empty"), "{said:?}");
+    project.end();
+}
+
+#[test]
+fn it_gives_way_to_the_traffic_and_writes_the_same_to_a_pipe() {
+    let project = three();
+    project.migration(
+        4,
+        "odd",
+        "SELECT '\u{1b}[31m';",
+        "SELECT '\u{1b}[31m'; DROP TABLE b CASCADE; CREATE TABLE b (id int);",
+    );
+    project.run(&["migrate"]).ok();
+    project
+        .write("migrate.toml", "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nlock_timeout = \"200ms\"\n");
+    project.run_bare(&["runbook", "--env", "live", "-n", "2", "-o", "script.sql"]).ok();
+    let piped = project.run_bare(&["runbook", "--env", "live", "-n", "2"]).ok().out;
+    assert_eq!(piped, fs::read_to_string(project.path().join("script.sql")).unwrap());
+    let holder = project.hold("BEGIN; LOCK TABLE b");
+    let said = with_psql(&project, &["-f", "script.sql"]);
+    assert!(said.code == 3 && said.err.contains("lock timeout"), "{said:?}");
+    drop(holder);
+    with_psql(&project, &["-f", "script.sql"]).ok();
+    assert_eq!(tables(&project), ["a", "b"]);
     project.end();
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Parts {
     pub(super) newest: i64,
     /// Stands in every row where actor and host come, which only whoever runs the script knows.
     pub(super) who: String,
+    /// What a session of a run begins with.
+    pub(super) settings: String,
 }
 
 /// A row that a part writes.
@@ -60,7 +62,7 @@ impl Parts {
     pub(super) fn of(plan: &Plan, options: &Options, settings: &Settings, there: &There) -> Self {
         let who = unused("who", plan, options);
         let writer = Writer::with_who(options.ledger.clone(), plan.newest(), &who, &options.actor);
-        let parts = Self { who, ..Self::default() };
+        let parts = Self { who, settings: settings.sql(), ..Self::default() };
         let mut builder = Builder { parts, writer, options, settings, there };
         if !plan.has_ledger() {
             builder.create();

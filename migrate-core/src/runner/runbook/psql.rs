@@ -87,12 +87,29 @@ fn guards(book: &Runbook) -> String {
     texts.concat()
 }
 
-/// Both locks of a run, for this session.
+/// Both locks of a run and its settings, for this session.
 fn lock(book: &Runbook, tag: &str) -> String {
     let body = book.keys.polling(book.patience);
     format!(
         "\n-- The migration lock: the same as that of `cargo xtask`. It goes with the session, however that ends.\n\
-         \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n"
+         \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\
+         \n-- How long a statement waits and runs; nothing is tried again by itself, as the command does after a lock timeout.\n{}\n",
+        book.parts.settings
+    )
+}
+
+/// A new session, in which nothing has happened meanwhile.
+fn reconnect(book: &Runbook, tag: &str) -> String {
+    let newest = format!("SELECT pg_catalog.max(id) FROM {}", book.ledger);
+    let guard = refuse(
+        "'somebody else has written to the ledger'",
+        "'What ran so far is committed and recorded. Look at the ledger, then write a new script.'",
+        &format!("WHERE ({newest}) <> :newest"),
+    );
+    format!(
+        "\n-- What ran may have changed what new sessions begin with: go on in a new one.\n\
+         SELECT ({newest}) AS newest \\gset\n\\connect\n{}{guard}",
+        lock(book, tag)
     )
 }
 
@@ -126,8 +143,7 @@ fn versions(book: &Runbook) -> String {
 /// One item, skipped where the script begins further down.
 fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     if item.reconnects {
-        let anew = "\n-- What ran may have changed what new sessions begin with: go on in a new one.\n\\connect\n";
-        return format!("{anew}{}", lock(book, tag));
+        return reconnect(book, tag);
     }
     let mut text = String::from("\n");
     if item.title.is_empty() {
