@@ -79,7 +79,7 @@ fn guards(book: &Runbook) -> String {
         refuse("'this server is a standby'", "'Nothing was run. Connect to the primary.'", standby),
         warn(
             &format!(
-                "pg_catalog.format('you are %s; the runs of this environment log in as %s, who owns what they make', SESSION_USER, {role})"
+                "pg_catalog.format('you are %s, and this was written as %s: what it makes belongs to you', SESSION_USER, {role})"
             ),
             &other,
         ),
