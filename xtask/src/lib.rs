@@ -17,6 +17,7 @@ mod cli;
 mod cmd;
 mod context;
 mod drift;
+mod drill;
 mod exit;
 mod explain;
 mod files;

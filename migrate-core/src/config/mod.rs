@@ -3,6 +3,7 @@
 //! It reads the file and the process environment, and opens no connection. What `auto` and
 //! `docker:` mean is left to whoever provides servers.
 
+mod contacts;
 mod drift;
 mod environment;
 mod judgement;
@@ -21,6 +22,7 @@ use crate::finding::{Finding, Place};
 use crate::source::Layout;
 use crate::suggest;
 
+pub use contacts::Contact;
 pub use drift::Drift;
 pub use environment::Environment;
 pub use judgement::{Lint, Policy, Weight};
@@ -51,6 +53,8 @@ pub struct Config {
     pub notify: BTreeMap<String, Hook>,
     /// What is no drift.
     pub drift: Drift,
+    /// Who to call, the first one first.
+    pub contacts: Vec<Contact>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -69,6 +73,8 @@ struct File {
     notify: BTreeMap<String, Spanned<Hook>>,
     #[serde(default)]
     drift: drift::Written,
+    #[serde(default)]
+    contacts: contacts::Contacts,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -92,7 +98,7 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, notify, drift, mut environments } =
+        let File { migrations, layout, base, lint, policy, notify, drift, contacts, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -101,7 +107,9 @@ impl Config {
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
-        let config = Self { project, migrations, layout, base, lint, policy, drift, environments, ..Self::default() };
+        let contacts = contacts.0;
+        let config =
+            Self { project, migrations, layout, base, lint, policy, drift, contacts, environments, ..Self::default() };
         let known = config.names();
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
@@ -201,6 +209,8 @@ mod tests {
         assert!(
             message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
         );
+        assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
+        assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
         assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
         assert!(
             message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
@@ -213,6 +223,15 @@ mod tests {
             message(misspelt),
             "4:3 `tabel` is no kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
         );
+    }
+
+    #[test]
+    fn contacts_stay_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[contacts]\n\"on call\" = \"112\"\nann = \"ann@example.org\"\n").unwrap();
+        let config = Config::load(Some(&path), folder.path()).unwrap();
+        assert_eq!(config.contacts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["on call", "ann"]);
     }
 
     #[test]

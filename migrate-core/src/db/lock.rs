@@ -45,6 +45,28 @@ impl LockKeys {
     }
 }
 
+impl LockKeys {
+    /// The lock, which a run takes first.
+    pub(crate) fn lock(self) -> i64 {
+        self.lock
+    }
+
+    /// The fence, which its working session takes second.
+    pub(crate) fn work(self) -> i64 {
+        self.work
+    }
+
+    /// The body of an anonymous block that takes both for its session, for scripts.
+    ///
+    /// It polls, as a run does, and ends its transaction before it waits, so that it holds no snapshot.
+    pub(crate) fn polling(self, patience: Duration) -> String {
+        include_str!("polling.sql")
+            .replace("{lock}", &self.lock.to_string())
+            .replace("{work}", &self.work.to_string())
+            .replace("{patience}", &patience.as_millis().to_string())
+    }
+}
+
 /// Who holds a lock that we wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

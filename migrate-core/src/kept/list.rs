@@ -3,7 +3,7 @@
 use super::registry;
 use crate::db::Database;
 use crate::error::Result;
-use crate::ident::{QualifiedName, literal};
+use crate::ident::{QualifiedName, ident, literal};
 
 /// What a rollback copied aside of one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +44,10 @@ pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kep
         |column: &str| format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
     let query = format!(
         "SELECT version, name, {}, relation, what, store, rows, \
-         CASE WHEN store IS NULL THEN 0 ELSE \
-         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(pg_catalog.format('%I.%I', {}, store))), 0) END, \
+         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass({} || '.' || pg_catalog.quote_ident(store))), 0), \
          {}, restored FROM {registry} ORDER BY id",
         moment("at"),
-        literal(ledger.schema()),
+        literal(&ident(ledger.schema())),
         moment("restored_at"),
     );
     let rows = database.ask("list kept data", &query).await?;

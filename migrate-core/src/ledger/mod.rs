@@ -9,13 +9,13 @@ mod read;
 mod record;
 
 pub use entry::{Direction, Event, HistoryEntry, LedgerEntry};
-pub(crate) use read::{down_scripts, entries, history, newest};
+pub(crate) use read::{down_scripts, entries, history, newest, newest_applied};
 pub(crate) use record::{Record, Since, Writer};
 
 use std::env;
 
 /// Who somebody is, by variables: a CI system's user before the login name.
-const USERS: [&str; 7] =
+pub(crate) const USERS: [&str; 7] =
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "SUDO_USER", "USER", "LOGNAME", "USERNAME"];
 
 /// Who this process runs as, by the system's accounts; for containers, which set no variable.

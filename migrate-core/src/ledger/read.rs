@@ -30,6 +30,16 @@ pub(crate) async fn newest(session: &mut Session, ledger: &QualifiedName) -> Res
     Ok(Some(newest.unwrap_or(0)))
 }
 
+/// The query for the newest version that is applied, for scripts; one row or none.
+pub(crate) fn newest_applied(ledger: &QualifiedName) -> String {
+    format!(
+        "SELECT l.version FROM {ledger} l WHERE l.direction = 'up' AND l.event IN ('applied', 'baselined', 'resolved') \
+         AND NOT EXISTS (SELECT FROM {ledger} d WHERE d.version = l.version AND d.id > l.id AND d.direction = 'down' \
+         AND d.event IN ('rolled_back', 'resolved')) \
+         ORDER BY pg_catalog.string_to_array(l.version, '.')::pg_catalog.numeric[] DESC LIMIT 1"
+    )
+}
+
 /// Everything the ledger knows, oldest first; empty where there is none.
 pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName) -> Result<Vec<HistoryEntry>> {
     let columns = "id, event, direction, version, name, statement, batch, at, \

@@ -91,6 +91,13 @@ impl Writer {
         Self { ledger, next: newest + 1, who, batch: newest + 1 }
     }
 
+    /// A writer for a script that somebody else runs: `who` stands where actor and host come.
+    pub(crate) fn with_who(ledger: QualifiedName, newest: i64, who: &str, actor: &Actor) -> Self {
+        let from = nullable(actor.commit.as_deref());
+        let who = format!("{who}, {}, {from}, {}", literal(&actor.application), literal(&actor.tool));
+        Self { ledger, next: newest + 1, who, batch: newest + 1 }
+    }
+
     /// The number that the next row will have.
     pub(crate) fn next_id(&self) -> i64 {
         self.next

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::execute::Executor;
 use super::plan::{Plan, Step, Work};
-use super::{Migrator, explain};
+use super::{Migrator, Options, explain};
 use crate::db::{Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -14,22 +14,22 @@ use crate::ledger::Direction;
 use crate::source::{Script, Version};
 
 impl Executor<'_> {
-    /// What goes around the script of a step.
-    pub(super) fn aside(&self, step: &Step, script: &Script) -> Aside {
-        let ledger = &self.options.ledger;
-        match step.direction {
-            Direction::Down if self.options.keep_data => kept::keep(ledger, &step.version, &step.name, script.text()),
-            Direction::Up if self.kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
-            _ => Aside::default(),
-        }
-    }
-
     /// Sends what changes kept data, and ends the run.
     async fn finish_kept(mut self, sql: &str, what: &str) -> Result<()> {
         let sent = self.lines.worker.send(&format!("BEGIN; {sql} COMMIT;")).await;
         let (_, released) = self.finish(false).await;
         sent.map_err(|failure| refused(failure, what))?;
         released
+    }
+}
+
+/// What goes around the script of a step; `kept` are the versions for which data are kept that are not back yet.
+pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step, script: &Script) -> Aside {
+    let ledger = &options.ledger;
+    match step.direction {
+        Direction::Down if options.keep_data => kept::keep(ledger, &step.version, &step.name, script.text()),
+        Direction::Up if kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
+        _ => Aside::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::explain::{self, At};
 use super::message::{Message, Settings};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
-use super::{CodeMigrations, code, obstacle, stepwise};
+use super::{CodeMigrations, aside, code, obstacle, stepwise};
 use crate::db::{Database, Failure, Marker, Reply, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
@@ -135,7 +135,8 @@ impl Executor<'_> {
         for step in steps {
             if let Work::Sql(script) = &step.work {
                 let record = self.writer.insert(&outcome(step, script, self.options));
-                message.push(script, &self.aside(step, script), &isolate, &record);
+                let aside = aside::around(self.options, &self.kept, step, script);
+                message.push(script, &aside, &isolate, &record);
             }
         }
         message

@@ -17,7 +17,9 @@ mod paced;
 mod plan;
 mod rehearse;
 mod resolve;
+mod runbook;
 pub mod seed;
+mod singly;
 mod state;
 mod status;
 mod stepwise;
@@ -29,7 +31,7 @@ use std::time::Instant;
 use crate::db::{Database, Guard, LockKeys, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::ident::{ident, literal};
+use crate::ident::{QualifiedName, ident, literal};
 use crate::kept;
 use crate::ledger::{self, HistoryEntry, Writer};
 use crate::schema;
@@ -47,6 +49,7 @@ pub use paced::{Pace, Paced};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
 pub use rehearse::{Rehearsal, Rows, Touched};
 pub use resolve::{Reality, Resolution, Unresolved};
+pub use runbook::{Runbook, page};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
 
@@ -343,8 +346,19 @@ async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer,
             .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
             .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
-    let question = format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}", literal(ledger.schema()));
+    let question = format!("SELECT {}", schema_exists(ledger));
     let found = worker.rows(&question).await.map_err(cannot)?;
-    let schema = if found.is_empty() { format!("CREATE SCHEMA {schema};") } else { String::new() };
-    worker.send(&format!("BEGIN; {schema} {} COMMIT;", writer.create())).await.map_err(cannot)
+    let has_schema = found.first().and_then(|row| row.first()?.as_deref()) == Some("t");
+    worker.send(&creation(ledger, writer, has_schema)).await.map_err(cannot)
+}
+
+/// The condition that holds where the ledger's schema is there.
+fn schema_exists(ledger: &QualifiedName) -> String {
+    format!("EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {})", literal(ledger.schema()))
+}
+
+/// The message that makes the ledger.
+fn creation(ledger: &QualifiedName, writer: &Writer, has_schema: bool) -> String {
+    let schema = if has_schema { String::new() } else { format!("CREATE SCHEMA {};", ident(ledger.schema())) };
+    format!("BEGIN; {schema} {} COMMIT;", writer.create())
 }

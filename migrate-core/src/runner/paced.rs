@@ -12,7 +12,7 @@ use super::explain::{self, At};
 use super::message::own_timeouts;
 use super::plan::{Step, Work};
 use super::rehearse::{Rehearsal, Rows, broken, rows, step};
-use super::stepwise::OURSELVES;
+use super::singly::OURSELVES;
 use crate::db::{Answer, Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Direction;

@@ -7,20 +7,17 @@
 use std::time::Instant;
 
 use super::drive::Broken;
-use super::execute::{Executor, outcome, record_done};
+use super::execute::{Executor, record_done};
 use super::explain::{self, At};
-use super::message::own_timeouts;
 use super::options::Progress;
 use super::plan::Step;
+use super::singly::{self, OURSELVES, PATIENTLY};
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
-use crate::ledger::{Event, Record, Since};
+use crate::ledger::{Event, Record};
 use crate::source::Script;
 use crate::sql::{Class, IndexName, Statement};
-
-/// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
-pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
 
 /// Runs a script statement by statement, from where it was left.
 pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<()> {
@@ -43,9 +40,8 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
         run_statement(run, step, script, at).await?;
         at += 1;
     }
-    let record = run.writer.insert(&Record { since: Since::Row(started), ..outcome(step, script, run.options) });
-    let finish = format!("BEGIN; {} {record} COMMIT;", run.settings.isolate());
-    run.record(step, &finish).await?;
+    let ended = singly::ended(&mut run.writer, step, script, run.options, &run.settings, started);
+    run.record(step, &ended).await?;
     record_done(&mut run.report, run.options, step, begin.elapsed());
     Ok(())
 }
@@ -53,38 +49,26 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
 /// Writes the row `started` and returns its number.
 async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i64> {
     let id = run.writer.next_id();
-    let record = run.writer.insert(&Record { event: Event::Started, ..outcome(step, script, run.options) });
+    let record = singly::started(&mut run.writer, step, script, run.options);
     run.record(step, &record).await?;
     Ok(id)
 }
 
 /// Sets the script's own timeouts, and repeats what its first statements set for the session.
 async fn prepare_session(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<()> {
-    let mut settings = own_timeouts(script, "");
-    let before = script.statements().iter().take(done).filter(|statement| statement.class == Class::Session);
-    settings.extend(before.map(|statement| format!("{};", &script.text()[statement.span.clone()])));
-    if settings.is_empty() { Ok(()) } else { run.record(step, &settings.join(" ")).await }
+    let settings = singly::prepare(script, done);
+    if settings.is_empty() { Ok(()) } else { run.record(step, &settings).await }
 }
 
 /// Runs one statement and records it; tries again where a lock was in the way.
 async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
     let statement = &script.statements()[at];
-    let text = &script.text()[statement.span.clone()];
     for tries in 1.. {
-        // An index that is built or dropped concurrently waits for old transactions on purpose,
-        // and nobody has to wait behind it: the lock timeout is for the others.
-        let patient = matches!(statement.class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently)
-            && script.directives().lock_timeout.is_none();
+        let patient = singly::is_patient(script, at);
         if patient {
-            run.record(step, "SET lock_timeout TO 0;").await?;
+            run.record(step, PATIENTLY).await?;
         }
-        let (message, head) = match statement.class {
-            Class::Plain => {
-                let record = progress_record(run, step, at);
-                (format!("BEGIN; {text}\n; {OURSELVES} {record} COMMIT;"), "BEGIN; ")
-            }
-            _ => (text.to_owned(), ""),
-        };
+        let (message, head) = singly::statement(&mut run.writer, step, script, at);
         let outcome = run.lines.drive(message.clone(), step, run.options, &mut |_| {}).await;
         if patient && outcome.is_ok() {
             let back = run.settings.sql();
@@ -145,13 +129,8 @@ async fn finish_statement(run: &mut Executor<'_>, step: &Step, script: &Script, 
 
 /// Records that a statement is done, in a transaction of its own.
 async fn progress(run: &mut Executor<'_>, step: &Step, at: usize) -> Result<()> {
-    let record = progress_record(run, step, at);
-    run.record(step, &format!("BEGIN; {OURSELVES} {record} COMMIT;")).await
-}
-
-fn progress_record(run: &mut Executor<'_>, step: &Step, at: usize) -> String {
-    let record = Record::of(Event::Progress, step.direction, step.version.as_str(), &step.name);
-    run.writer.insert(&Record { statement: Some(at + 1), ..record })
+    let record = singly::progress(&mut run.writer, step, at);
+    run.record(step, &record).await
 }
 
 fn failed_record(run: &mut Executor<'_>, step: &Step, at: usize, why: &str) -> String {
@@ -171,7 +150,7 @@ async fn is_done_already(run: &mut Executor<'_>, step: &Step, script: &Script, a
             Some((true, _)) => Ok(true),
             Some((false, index)) => {
                 run.options.observer.hear(&Progress::Remark(&format!("removing the half-built index {index}")));
-                run.record(step, "SET lock_timeout TO 0;").await?;
+                run.record(step, PATIENTLY).await?;
                 run.record(step, &format!("DROP INDEX CONCURRENTLY {index}")).await?;
                 let back = run.settings.sql();
                 run.record(step, &back).await.map(|()| false)

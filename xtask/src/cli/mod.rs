@@ -15,7 +15,9 @@ use migrate_core::source::Layout;
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
 pub(crate) use drift::{Audit, Drift};
-pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Seed, Status};
+pub(crate) use operate::{
+    Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -126,6 +128,8 @@ pub(crate) enum Command {
     },
     /// Bring an unfinished migration to an end
     Resolve(Resolve),
+    /// Write what a rollback or a migrate would run as a script for psql, to run it by hand
+    Runbook(Runbook),
     /// Write the down of a migration from what its up does, and prove it
     Derive(Derive),
     /// Show the difference of two schemas, in words, as SQL or as a migration

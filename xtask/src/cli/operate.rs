@@ -55,6 +55,70 @@ pub(crate) struct Rollback {
     pub(crate) change: Change,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask runbook --env production -o rollback.sql\n  \
+                        cargo xtask runbook --env production -n 2 --keep-data --reason 'INC-4711' -o rollback.sql\n  \
+                        cargo xtask runbook --env production --for migrate -o migrate.sql\n  \
+                        cargo xtask runbook --env production -n 2 --drill\n  \
+                        cargo xtask runbook --page --env production -o docs/ROLLBACK_RUNBOOK.md")]
+pub(crate) struct Runbook {
+    /// The command that the script stands for
+    #[arg(long = "for", value_name = "COMMAND", default_value = "rollback")]
+    pub(crate) way: Way,
+    /// Stop at this version, as the command does
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
+    pub(crate) to: Option<Version>,
+    /// Only the last N, or the next N [default: 1 for rollback, all for migrate]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    pub(crate) count: Option<usize>,
+    /// Everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Which down to write where the file and the ledger differ
+    #[arg(long, value_name = "SOURCE", default_value = "ledger")]
+    pub(crate) down_from: DownFrom,
+    /// Copy aside what a rollback destroys
+    #[arg(long)]
+    pub(crate) keep_data: bool,
+    /// Leave what a rollback kept where it is, also when its migration is applied again
+    #[arg(long)]
+    pub(crate) leave_kept: bool,
+    /// Apply migrations that are older than the newest applied one
+    #[arg(long)]
+    pub(crate) allow_out_of_order: bool,
+    /// Why this is done: for the ledger
+    #[arg(long, value_name = "WHY")]
+    pub(crate) reason: Option<String>,
+    /// Practise on a throw-away database: run the script with psql, and compare with what the command does
+    #[arg(long, conflicts_with = "page")]
+    pub(crate) drill: bool,
+    /// The page for the team of this project, instead of a script; it needs no database
+    #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order", "reason"])]
+    pub(crate) page: bool,
+    /// The file to write, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The command that a script stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// What `rollback` would run
+    Rollback,
+    /// What `migrate` would run
+    Migrate,
+}
+
+impl Way {
+    /// The name of the command.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Migrate => "migrate",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DownFrom {
     /// The one that was stored when the migration was applied

@@ -152,7 +152,7 @@ fn with_program(command: Command, program: std::path::PathBuf) -> Command {
 }
 
 /// Splits a URL into one without its password, and the password.
-fn without_password(url: &str) -> (String, Option<String>) {
+pub(crate) fn without_password(url: &str) -> (String, Option<String>) {
     let hidden = migrate_core::config::redact(url);
     // Redaction keeps the length: what differs is the password.
     let differs: Vec<usize> = (0..url.len()).filter(|at| url.as_bytes()[*at] != hidden.as_bytes()[*at]).collect();

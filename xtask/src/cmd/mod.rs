@@ -22,6 +22,7 @@ mod redo;
 mod resolve;
 mod rollback;
 mod run;
+mod runbook;
 mod seed;
 mod squash;
 mod status;
@@ -32,6 +33,7 @@ use migrate_core::CodeMigrations;
 
 pub(crate) use audit::RecordJson;
 pub(crate) use baseline::excused;
+pub(crate) use db::without_password;
 pub(crate) use diff::SqlJson;
 pub(crate) use verify::blame;
 
@@ -64,6 +66,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Drift(options) => drift::run(&context, code, options).await,
         Command::Audit { command } => audit::run(&context, command.as_ref()).await,
         Command::Resolve(options) => resolve::run(&context, code, options).await,
+        Command::Runbook(options) => runbook::run(&context, code, options).await,
         Command::Verify(options) => verify::run(&context, code, options).await,
         Command::Check(options) => check::run(&context, code, options).await,
         Command::Lint(options) => lint::run(&context, code, options).await,

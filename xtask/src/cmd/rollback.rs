@@ -8,17 +8,22 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Document;
 
+impl From<DownFrom> for runner::DownFrom {
+    fn from(typed: DownFrom) -> Self {
+        match typed {
+            DownFrom::Ledger => Self::Ledger,
+            DownFrom::Files => Self::Files,
+        }
+    }
+}
+
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
     let target = match &options.to {
         Some(version) => Target::DownTo(version.clone()),
         None if options.all => Target::Zero,
         None => Target::Down(options.count.unwrap_or(1)),
     };
-    let down_from = match options.down_from {
-        DownFrom::Ledger => runner::DownFrom::Ledger,
-        DownFrom::Files => runner::DownFrom::Files,
-    };
-    let policy = Policy { down_from, ..Policy::default() };
+    let policy = Policy { down_from: options.down_from.into(), ..Policy::default() };
     let change = &options.change;
     if context.environment.protected && change.reason.is_none() && !change.dry_run {
         let name = &context.name;

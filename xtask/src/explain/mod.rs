@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 }
 
 /// The themes, in the order of a document, each with its texts.
-const THEMES: [(&str, &str); 9] = [
+const THEMES: [(&str, &str); 10] = [
     ("Files and directives", include_str!("files.md")),
     ("Released and edited", include_str!("released.md")),
     ("The proof", include_str!("proof.md")),
@@ -31,6 +31,7 @@ const THEMES: [(&str, &str); 9] = [
     ("Runs and the ledger", include_str!("runs.md")),
     ("Production", include_str!("production.md")),
     ("Drift, and the record of DDL", include_str!("drift.md")),
+    ("Runbooks", include_str!("runbook.md")),
     ("Connections and servers", include_str!("servers.md")),
     ("Commands and configuration", include_str!("commands.md")),
 ];

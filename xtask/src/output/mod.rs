@@ -58,6 +58,12 @@ impl Output {
         print(text.as_ref());
     }
 
+    /// A text that is the answer itself and goes into a file, so that nothing of it may be changed, not even a control character.
+    pub(crate) fn verbatim(&self, text: &str) {
+        // A reader that went away is no error.
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+
     /// A remark beside the result.
     pub(crate) fn remark(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {

@@ -15,6 +15,8 @@ mod notify;
 mod production;
 mod reference;
 mod repository;
+mod runbook;
+mod runbook_page;
 mod servers;
 mod shapes;
 mod support;

@@ -1,0 +1,192 @@
+//! The runbook: what a run would send, as a script for `psql`, for when somebody has to do it by hand.
+//!
+//! The messages are those of the runner, made by the same functions; [`parts`] puts them in a row, [`psql`] writes them
+//! down with the guards and the lock that a run has. Nothing is written to the database that is asked.
+
+mod page;
+mod parts;
+mod psql;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::message::Settings;
+use super::plan::{Plan, Step, Work};
+use super::state::State;
+use super::{Migrator, aside, explain, schema_exists};
+use crate::db::{Failure, LockKeys};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::ident::QualifiedName;
+use crate::kept;
+use crate::ledger::{Actor, Direction};
+use crate::source::Version;
+
+pub use page::page;
+use parts::Parts;
+
+/// A script for `psql` that does exactly what one plan says.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    database: String,
+    role: String,
+    ledger: QualifiedName,
+    keys: LockKeys,
+    patience: Duration,
+    /// The newest row that the plan was made for; `None` where there is no ledger.
+    newest: Option<i64>,
+    before: Option<Version>,
+    after: Option<Version>,
+    steps: Vec<String>,
+    losses: Vec<String>,
+    reason: Option<String>,
+    tool: String,
+    parts: Parts,
+}
+
+/// What only the database knows.
+struct There {
+    database: String,
+    role: String,
+    on_linux: bool,
+    has_schema: bool,
+    kept: BTreeSet<Version>,
+}
+
+impl Runbook {
+    /// The database that it is for.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The newest version that is applied when it begins.
+    pub fn before(&self) -> Option<&Version> {
+        self.before.as_ref()
+    }
+
+    /// The newest version that is applied when it has ended.
+    pub fn after(&self) -> Option<&Version> {
+        self.after.as_ref()
+    }
+
+    /// How many parts it has; each is committed with a row in the ledger, and the next run of it can begin behind it.
+    pub fn parts(&self) -> usize {
+        self.parts.count
+    }
+
+    /// The script.
+    pub fn psql(&self) -> String {
+        psql::write(self)
+    }
+}
+
+impl Migrator {
+    /// Writes down what [`Migrator::apply`] would do with a plan. Nothing is written to the database.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] with a finding for each step that cannot be in a script; [`ErrorKind::Connection`] when the
+    /// server cannot be asked.
+    pub async fn runbook(&mut self, plan: &Plan) -> Result<Runbook> {
+        let mut refused: Vec<Finding> = plan.steps().iter().filter_map(cannot_write).collect();
+        if self.options.keep_data {
+            refused.extend(aside::cannot_keep(plan));
+        }
+        if !refused.is_empty() {
+            return Err(Error::of(ErrorKind::Plan, refused));
+        }
+        let state = self.state().await?;
+        let there = self.look_there().await?;
+        let options = &self.options;
+        let settings = Settings {
+            lock_timeout: options.lock_timeout,
+            statement_timeout: options.statement_timeout,
+            notices_lost_client: there.on_linux,
+        };
+        let actor = Actor {
+            application: "roundtrip runbook".to_owned(),
+            tool: format!("psql runbook of {}", options.actor.tool),
+            ..options.actor.clone()
+        };
+        let note = options.reason.as_ref().map_or("runbook".to_owned(), |why| format!("runbook: {why}"));
+        let noted = super::Options { reason: Some(note), actor, ..options.clone() };
+        let parts = Parts::of(plan, &noted, &settings, &there);
+        Ok(Runbook {
+            database: there.database,
+            role: there.role,
+            ledger: options.ledger.clone(),
+            keys: LockKeys::of(&options.ledger),
+            patience: options.lock_wait,
+            newest: plan.has_ledger().then_some(plan.newest()),
+            before: state.version().cloned(),
+            after: version_after(&state, plan),
+            steps: plan.steps().iter().map(|step| format!("{}: {}", step.direction, explain::title(step))).collect(),
+            losses: plan.steps().iter().filter_map(loss).collect(),
+            reason: options.reason.clone(),
+            tool: noted.actor.tool,
+            parts,
+        })
+    }
+
+    /// Asks what only the database knows, in a read-only transaction.
+    async fn look_there(&mut self) -> Result<There> {
+        let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
+        let registry = kept::registry(&ledger).to_string();
+        let question = format!(
+            "BEGIN READ ONLY; SELECT pg_catalog.current_database(), SESSION_USER, \
+             pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, {}",
+            schema_exists(&ledger),
+            aside::registry_exists(&registry)
+        );
+        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "look at the database");
+        let session = self.session().await?;
+        let row = session.rows(&question).await.map_err(cannot)?.into_iter().next().unwrap_or_default();
+        let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let kept = match restores && cell(4) == "t" {
+            true => aside::kept_versions(session, &registry).await?,
+            false => BTreeSet::new(),
+        };
+        session.send("COMMIT").await.map_err(cannot)?;
+        let (on_linux, has_schema) = (cell(2) == "t", cell(3) == "t");
+        Ok(There { database: cell(0), role: cell(1), on_linux, has_schema, kept })
+    }
+}
+
+/// Why a step cannot be in a script, if it cannot.
+fn cannot_write(step: &Step) -> Option<Finding> {
+    let title = explain::title(step);
+    if step.resume.is_some() {
+        let finding = Finding::error("runbook-unfinished", format!("{title} began and did not end"))
+            .note("what is left of it depends on what the catalogs say at that moment, which a script cannot ask")
+            .help(format!("`cargo xtask resolve {}` brings it to an end", step.version))
+            .help("by hand: docs/ROLLBACK_RUNBOOK.md, the part on half-applied migrations");
+        return Some(finding);
+    }
+    match &step.work {
+        Work::Sql(_) => None,
+        Work::Code => Some(
+            Finding::error("runbook-code", format!("{title} is written in Rust, and psql cannot run it"))
+                .at(step.migration.as_ref().map(|migration| Place::file(migration.path())))
+                .help("run it with the command: `cargo xtask rollback` or `cargo xtask migrate`")
+                .help("or make the script end before it, with -n or --to"),
+        ),
+    }
+}
+
+/// What a step takes away for good, where that was declared.
+fn loss(step: &Step) -> Option<String> {
+    let migration = step.migration.as_ref().filter(|_| step.direction == Direction::Down)?;
+    Some(format!("{}: {}", explain::title(step), migration.lossy()?))
+}
+
+/// The newest version that is applied when a plan has run.
+fn version_after(state: &State, plan: &Plan) -> Option<Version> {
+    let mut applied: BTreeSet<Version> = state.applied().map(|one| one.version.clone()).collect();
+    for step in plan.steps() {
+        match step.direction {
+            Direction::Up => drop(applied.insert(step.version.clone())),
+            Direction::Down => drop(applied.remove(&step.version)),
+        }
+    }
+    applied.pop_last()
+}

@@ -1,0 +1,35 @@
+//! The page for the team: what to do at night, with the names and numbers of one environment.
+
+use super::psql::fill;
+use crate::config::Contact;
+use crate::db::LockKeys;
+use crate::ident::{QualifiedName, literal, plain};
+use crate::kept;
+
+/// The page of an environment, in Markdown. Its SQL is what psql takes, as it stands.
+pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> String {
+    let keys = LockKeys::of(ledger);
+    let registry = kept::registry(ledger);
+    let shown = |name: &QualifiedName| format!("{}.{}", plain(name.schema()), plain(name.name()));
+    let names = [
+        ("environment", environment.to_owned()),
+        ("ledger", shown(ledger)),
+        ("ledger_plain", shown(ledger)),
+        ("registry", shown(&registry)),
+        ("registry_plain", shown(&registry)),
+        ("schema", literal(ledger.schema())),
+        ("contacts", table(contacts)),
+        ("lock", keys.lock().to_string()),
+        ("work", keys.work().to_string()),
+    ];
+    fill(include_str!("page.md"), &names)
+}
+
+fn table(contacts: &[Contact]) -> String {
+    if contacts.is_empty() {
+        return "Nobody is named: write `[contacts]` into migrate.toml (docs/FORMATS.md).".to_owned();
+    }
+    let cell = |text: &str| text.replace('|', "\\|");
+    let rows = contacts.iter().map(|one| format!("\n| {} | {} |", cell(&one.name), cell(&one.reach)));
+    format!("| who | how |\n|---|---|{}", rows.collect::<String>())
+}

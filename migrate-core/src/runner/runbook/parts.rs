@@ -1,0 +1,208 @@
+//! The messages of a plan in a row, each with the row of the ledger that it commits; pure.
+
+use super::There;
+use crate::ident::QualifiedName;
+use crate::ledger::{Actor, Direction, Event, Writer};
+use crate::runner::execute::{needs_fresh_session, outcome};
+use crate::runner::message::{Message, Settings};
+use crate::runner::options::Options;
+use crate::runner::plan::{Plan, Step, Work};
+use crate::runner::{aside, creation, singly};
+use crate::source::Script;
+use crate::sql::{Class, IndexName};
+
+/// Everything that is sent, in order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    pub(super) items: Vec<Item>,
+    /// The rows that are written, the first part's first.
+    pub(super) rows: Vec<Row>,
+    pub(super) count: usize,
+    /// The number of the newest row at the end.
+    pub(super) newest: i64,
+    /// Stands in every row where actor and host come, which only whoever runs the script knows.
+    pub(super) who: String,
+    /// What a session of a run begins with.
+    pub(super) settings: String,
+}
+
+/// A row that a part writes.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) part: usize,
+    pub(super) id: i64,
+    pub(super) event: Event,
+    pub(super) version: String,
+}
+
+/// Messages that run while no part behind `until` was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) until: usize,
+    /// What it does; empty for what only prepares the session.
+    pub(super) title: String,
+    pub(super) advice: Vec<String>,
+    pub(super) messages: Vec<String>,
+    /// An index that has to be valid after it.
+    pub(super) index: Option<IndexName>,
+    /// Whether it takes a new session, with the settings that new sessions have by now.
+    pub(super) reconnects: bool,
+}
+
+struct Builder<'a> {
+    parts: Parts,
+    writer: Writer,
+    options: &'a Options,
+    settings: &'a Settings,
+    there: &'a There,
+}
+
+impl Parts {
+    /// The parts of a plan whose steps are all SQL.
+    pub(super) fn of(plan: &Plan, options: &Options, settings: &Settings, there: &There) -> Self {
+        let who = unused("who", plan, options);
+        let writer = Writer::with_who(options.ledger.clone(), plan.newest(), &who, &options.actor);
+        let parts = Self { who, settings: settings.sql(), ..Self::default() };
+        let mut builder = Builder { parts, writer, options, settings, there };
+        if !plan.has_ledger() {
+            builder.create();
+        }
+        for (at, step) in plan.steps().iter().enumerate() {
+            let Work::Sql(script) = &step.work else { continue };
+            match step.no_transaction() {
+                true => builder.singly(step, script),
+                false => builder.together(step, script),
+            }
+            if needs_fresh_session(step) && at + 1 < plan.steps().len() {
+                builder.parts.items.push(Item { reconnects: true, ..Item::of(usize::MAX, "", Vec::new()) });
+            }
+        }
+        builder.parts.newest = builder.writer.next_id() - 1;
+        builder.parts
+    }
+}
+
+impl Item {
+    fn of(until: usize, title: impl Into<String>, messages: Vec<String>) -> Self {
+        Self { until, title: title.into(), advice: Vec::new(), messages, index: None, reconnects: false }
+    }
+
+    fn advice(mut self, advice: &[&str]) -> Self {
+        self.advice = advice.iter().map(|line| (*line).to_owned()).collect();
+        self
+    }
+}
+
+const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing has to be cleaned up."];
+
+impl Builder<'_> {
+    /// A part that makes the ledger.
+    fn create(&mut self) {
+        let ledger: &QualifiedName = &self.options.ledger;
+        let message = creation(ledger, &self.writer, self.there.has_schema);
+        self.parts.count += 1;
+        self.parts.items.push(Item::of(self.parts.count, "make the ledger", vec![message]).advice(&WHOLE));
+    }
+
+    /// A part for a migration with its row in one transaction.
+    fn together(&mut self, step: &Step, script: &Script) {
+        let record = outcome(step, script, self.options);
+        let event = record.event;
+        let record = self.writer.insert(&record);
+        let around = aside::around(self.options, &self.there.kept, step, script);
+        let mut message = Message::default();
+        message.push(script, &around, &self.settings.isolate(), &record);
+        self.row(step, event);
+        self.parts.items.push(Item::of(self.parts.count, title(step), vec![message.sql]).advice(&WHOLE));
+    }
+
+    /// Parts for a migration whose statements commit one by one.
+    fn singly(&mut self, step: &Step, script: &Script) {
+        let statements = script.statements().len();
+        let last = self.parts.count + statements + 2;
+        let started = self.writer.next_id();
+        let record = singly::started(&mut self.writer, step, script, self.options);
+        self.row(step, Event::Started);
+        let begin = Item::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
+        self.parts.items.push(begin.advice(&["It does not run in a transaction: its statements commit one by one."]));
+        let prepare = singly::prepare(script, 0);
+        if !prepare.is_empty() {
+            self.parts.items.push(Item::of(last, "", vec![prepare]));
+        }
+        for at in 0..statements {
+            self.statement(step, script, at, last);
+        }
+        let ended = singly::ended(&mut self.writer, step, script, self.options, self.settings, started);
+        self.row(step, outcome(step, script, self.options).event);
+        self.parts.items.push(Item::of(self.parts.count, format!("{}: end", title(step)), vec![ended]));
+    }
+
+    fn statement(&mut self, step: &Step, script: &Script, at: usize, last: usize) {
+        let class = script.statements()[at].class;
+        let (message, _) = singly::statement(&mut self.writer, step, script, at);
+        let title = format!("{}: statement {} of {}", title(step), at + 1, script.statements().len());
+        if class == Class::Plain {
+            self.row(step, Event::Progress);
+            self.parts.items.push(Item::of(self.parts.count, title, vec![message]).advice(&WHOLE));
+            return;
+        }
+        let record = singly::progress(&mut self.writer, step, at);
+        self.row(step, Event::Progress);
+        if class == Class::Session {
+            // It does not outlive the session, so a script that begins further down needs it as well.
+            self.parts.items.push(Item::of(last, "", vec![message]));
+            return self.parts.items.push(Item::of(self.parts.count, title, vec![record]));
+        }
+        let mut messages = vec![message];
+        if singly::is_patient(script, at) {
+            messages.insert(0, singly::PATIENTLY.to_owned());
+            messages.push(self.settings.sql());
+        }
+        let index = IndexName::of(&script.text()[script.statements()[at].span.clone()])
+            .filter(|_| class == Class::CreateIndexConcurrently);
+        messages.push(record);
+        let advice: &[&str] = match class {
+            Class::CreateIndexConcurrently => &[
+                "If it fails, the index may be there and not be valid: DROP INDEX CONCURRENTLY it before this part runs again.",
+            ],
+            Class::DropIndexConcurrently => {
+                &["If it fails, the index may be there and not be valid: this part can run again."]
+            }
+            _ => &["If it fails, look what it has done before this part runs again: it did not run in a transaction."],
+        };
+        self.parts.items.push(Item { index, ..Item::of(self.parts.count, title, messages).advice(advice) });
+    }
+
+    /// Counts a part, with the row that was written last.
+    fn row(&mut self, step: &Step, event: Event) {
+        self.parts.count += 1;
+        let (part, id, version) = (self.parts.count, self.writer.next_id() - 1, step.version.to_string());
+        self.parts.rows.push(Row { part, id, event, version });
+    }
+}
+
+fn title(step: &Step) -> String {
+    let verb = if step.direction == Direction::Up { "apply" } else { "roll back" };
+    format!("{verb} {}_{}", step.version, step.name)
+}
+
+/// A word in braces that is in no text of the plan.
+fn unused(word: &str, plan: &Plan, options: &Options) -> String {
+    let Actor { commit, tool, .. } = &options.actor;
+    let mut texts: Vec<&str> =
+        [commit.as_deref(), options.reason.as_deref(), Some(tool), Some(options.ledger.schema())]
+            .into_iter()
+            .flatten()
+            .collect();
+    texts.push(options.ledger.name());
+    for step in plan.steps() {
+        texts.push(&step.name);
+        if let Work::Sql(script) = &step.work {
+            texts.push(script.text());
+        }
+        texts.extend(step.migration.as_ref().and_then(|one| one.down_script()).map(|down| &**down.text()));
+    }
+    let is_free = |candidate: &String| !texts.iter().any(|text| text.contains(&**candidate));
+    let candidates = (0u32..).map(|n| format!("{{{word}{}}}", if n == 0 { String::new() } else { n.to_string() }));
+    candidates.into_iter().find(is_free).unwrap_or_default()
+}

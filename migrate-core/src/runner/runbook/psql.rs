@@ -1,0 +1,249 @@
+//! A runbook as the text that `psql` reads.
+//!
+//! Each message stands in a dollar quote, and `\gexec` sends it to the server as it is, in one piece, as the runner does.
+//! psql changes nothing in such a quote: no `:name`, no backslash, no semicolon means anything to it.
+
+use std::fmt::Write as _;
+
+use super::Runbook;
+use super::parts::Item;
+use crate::ident::literal;
+use crate::ledger::{self, USERS};
+
+/// The script of a runbook.
+pub(super) fn write(book: &Runbook) -> String {
+    let tag = tag(book);
+    let mut script = head(book);
+    script += include_str!("begin.psql");
+    script += &who();
+    script += &guards(book);
+    script += &lock(book, &tag);
+    script += &versions(book);
+    for item in &book.parts.items {
+        script += &step(book, item, &tag);
+    }
+    script + &end(book)
+}
+
+/// What it is for, in comments.
+fn head(book: &Runbook) -> String {
+    let at = |version: &Option<crate::Version>| version.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+    let mut lines = vec![
+        format!("Runbook for the database {}, written by {}.", book.database, book.tool),
+        format!("It leads from version {} to version {}:", at(&book.before), at(&book.after)),
+    ];
+    lines.extend(book.steps.iter().map(|step| format!("  {step}")));
+    lines.extend(book.losses.iter().map(|loss| format!("DATA ARE LOST by {loss}")));
+    lines.extend(book.reason.iter().map(|reason| format!("Why: {reason}")));
+    let mut text = String::new();
+    for line in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "-- {}", line.replace(['\n', '\r'], " "));
+    }
+    text + "--\n"
+}
+
+/// Who runs it: the first of the usual variables that is set, unless `-v actor=…` says so.
+fn who() -> String {
+    let mut text = String::from("\\if :{?actor}\n\\else\n");
+    for variable in USERS.iter().rev() {
+        let _ = writeln!(text, "\\getenv actor {variable}");
+    }
+    text + include_str!("who.psql")
+}
+
+/// The right program, session and database.
+fn guards(book: &Runbook) -> String {
+    let (database, role) = (literal(&book.database), literal(&book.role));
+    let is_here = format!("WHERE pg_catalog.current_database() <> {database}");
+    let wrong = format!(
+        "pg_catalog.format('this is the database %s, and the runbook is for %s', pg_catalog.current_database(), {database})"
+    );
+    let standby = "WHERE pg_catalog.pg_is_in_recovery()";
+    let other = format!("WHERE SESSION_USER <> {role}");
+    let settings = "FROM pg_catalog.pg_settings WHERE (name, reset_val) IN (('client_encoding', 'UTF8'), ('TimeZone', 'UTC'), \
+                    ('DateStyle', 'ISO, MDY')) HAVING pg_catalog.count(*) < 3";
+    let texts = [
+        "\n-- Guards: the right program, database and server.\n".to_owned(),
+        refuse(
+            "'psql is older than this script'",
+            "'Use psql 15 or newer.'",
+            &format!("WHERE {} < 150000", ":VERSION_NUM"),
+        ),
+        refuse(
+            "'the session has other settings than a run'",
+            "'Connect to the server itself, not to a pooler.'",
+            settings,
+        ),
+        refuse(&wrong, "'Nothing was run. Connect to the right database.'", &is_here),
+        refuse("'this server is a standby'", "'Nothing was run. Connect to the primary.'", standby),
+        warn(
+            &format!(
+                "pg_catalog.format('you are %s, and this was written as %s: what it makes belongs to you', SESSION_USER, {role})"
+            ),
+            &other,
+        ),
+    ];
+    texts.concat()
+}
+
+/// Both locks of a run and its settings, for this session.
+fn lock(book: &Runbook, tag: &str) -> String {
+    let body = book.keys.polling(book.patience);
+    format!(
+        "\n-- The migration lock: the same as that of `cargo xtask`. It goes with the session, however that ends.\n\
+         \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\
+         \n-- How long a statement waits and runs; nothing is tried again by itself, as the command does after a lock timeout.\n{}\n",
+        book.parts.settings
+    )
+}
+
+/// A new session, in which nothing has happened meanwhile.
+fn reconnect(book: &Runbook, tag: &str) -> String {
+    let newest = format!("SELECT pg_catalog.max(id) FROM {}", book.ledger);
+    let guard = refuse(
+        "'somebody else has written to the ledger'",
+        "'What ran so far is committed and recorded. Look at the ledger, then write a new script.'",
+        &format!("WHERE ({newest}) <> :newest"),
+    );
+    format!(
+        "\n-- What ran may have changed what new sessions begin with: go on in a new one.\n\
+         SELECT ({newest}) AS newest \\gset\n\\connect\n{}{guard}",
+        lock(book, tag)
+    )
+}
+
+/// The ledger is the one that the script was written for, or that of a run of it that stopped.
+fn versions(book: &Runbook) -> String {
+    let Runbook { ledger, newest, parts, .. } = book;
+    let (expected, first) = (newest.unwrap_or(-1), newest.unwrap_or(0));
+    let none = "(NULL::int, NULL::bigint, NULL::text, NULL::text)".to_owned();
+    let rows = parts
+        .rows
+        .iter()
+        .map(|row| format!("({}, {}, '{}', {})", row.part, row.id, row.event.as_str(), literal(&row.version)));
+    let rows: Vec<String> = [none].into_iter().chain(rows).collect();
+    let version = book.before.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
+    let names = [
+        ("rows", rows.join(",\n    ")),
+        ("ledger_name", literal(&ledger.to_string())),
+        ("ledger", ledger.to_string()),
+        ("applied", ledger::newest_applied(ledger)),
+        ("version", version),
+        ("expected", expected.to_string()),
+        ("first", first.to_string()),
+        ("made", usize::from(newest.is_none()).to_string()),
+        ("count", parts.count.to_string()),
+        ("lock", book.keys.lock().to_string()),
+        ("work", book.keys.work().to_string()),
+    ];
+    fill(include_str!("versions.psql"), &names)
+}
+
+/// One item, skipped where the script begins further down.
+fn step(book: &Runbook, item: &Item, tag: &str) -> String {
+    if item.reconnects {
+        return reconnect(book, tag);
+    }
+    let mut text = String::from("\n");
+    if item.title.is_empty() {
+        text += "-- What the parts below need in their session.\n";
+    } else {
+        let title = format!("part {} of {}: {}", item.until, book.parts.count, item.title);
+        let _ = writeln!(text, "-- {title}");
+        for line in &item.advice {
+            let _ = writeln!(text, "-- {line}");
+        }
+        let _ = writeln!(text, "-- When the cause is gone, go on here: psql … -v part={}", item.until);
+    }
+    if item.until < usize::MAX {
+        let _ = writeln!(text, "SELECT :part <= {} AS is_due \\gset\n\\if :is_due", item.until);
+    }
+    if !item.title.is_empty() {
+        let _ = writeln!(text, "\\echo 'part {} of {}:' {}", item.until, book.parts.count, word(&item.title));
+    }
+    // The last message is the record; the index has to be good before it is written.
+    let check = item.index.as_ref().map(|index| {
+        let from = format!("FROM ({}) AS i (is_valid, name) WHERE NOT i.is_valid", index.query);
+        let message = "pg_catalog.format('the index %s is not valid', i.name)";
+        refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then let this part run again.', i.name)", &from)
+    });
+    for (at, message) in item.messages.iter().enumerate() {
+        if at + 1 == item.messages.len() {
+            text += check.as_deref().unwrap_or_default();
+        }
+        text += &send(message, &book.parts.who, tag);
+    }
+    text + if item.until < usize::MAX { "\\endif\n" } else { "" }
+}
+
+/// What is looked at when all is done, and the end of the lock.
+fn end(book: &Runbook) -> String {
+    let version = book.after.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
+    let names = [
+        ("applied", ledger::newest_applied(&book.ledger)),
+        ("ledger", book.ledger.to_string()),
+        ("version", version),
+        ("newest", book.parts.newest.to_string()),
+        ("batch", (book.newest.unwrap_or(0) + 1).to_string()),
+        ("lock", book.keys.lock().to_string()),
+        ("work", book.keys.work().to_string()),
+    ];
+    fill(include_str!("end.psql"), &names)
+}
+
+/// Stops the script where the query has a row; message and hint are SQL expressions.
+fn refuse(message: &str, hint: &str, rest: &str) -> String {
+    raise("EXCEPTION", &format!("MESSAGE = %L, HINT = %L; END',\n    {message},\n    {hint}"), rest)
+}
+
+/// Says something where the query has a row, and goes on.
+fn warn(message: &str, rest: &str) -> String {
+    raise("WARNING", &format!("MESSAGE = %L; END',\n    {message}"), rest)
+}
+
+fn raise(level: &str, using: &str, rest: &str) -> String {
+    let block = format!("pg_catalog.format('BEGIN RAISE {level} USING {using}))");
+    format!("SELECT pg_catalog.format('DO %L', {block}\n{rest} \\gexec\n")
+}
+
+/// Sends a message as it is, with who runs it in the place that is kept for that.
+fn send(message: &str, who: &str, tag: &str) -> String {
+    let quoted: Vec<String> = message.split(who).map(|piece| format!("${tag}${piece}${tag}$")).collect();
+    match quoted.as_slice() {
+        [one] => format!("SELECT {one} \\gexec\n"),
+        several => format!("SELECT pg_catalog.concat({}) \\gexec\n", several.join(", :'who', ")),
+    }
+}
+
+/// A text with its names in braces replaced, once: a ledger may be called `{lock}`.
+pub(super) fn fill(template: &str, names: &[(&str, String)]) -> String {
+    let mut pieces = template.split('{');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let known = piece.split_once('}').and_then(|(name, rest)| {
+            let (_, value) = names.iter().find(|(known, _)| *known == name)?;
+            Some((value, rest))
+        });
+        match known {
+            Some((value, rest)) => text.extend([value, rest]),
+            None => text.extend(["{", piece]),
+        }
+    }
+    text
+}
+
+/// A word for a dollar quote that is in none of the messages.
+fn tag(book: &Runbook) -> String {
+    let polling = book.keys.polling(book.patience);
+    let messages = || book.parts.items.iter().flat_map(|item| &item.messages).chain([&polling]);
+    let is_free = |tag: &String| !messages().any(|message| message.contains(&format!("${tag}")));
+    let candidates = (0u32..).map(|n| if n == 0 { "run".to_owned() } else { format!("run{n}") });
+    candidates.into_iter().find(is_free).unwrap_or_default()
+}
+
+/// An argument of a psql command.
+fn word(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ").replace('\\', "\\\\");
+    format!("'{}'", text.replace('\'', "''"))
+}

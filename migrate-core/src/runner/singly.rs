@@ -1,0 +1,74 @@
+//! The messages of a migration without a transaction, pure: a run sends them, and a runbook writes them down.
+
+use super::execute::outcome;
+use super::message::{Settings, own_timeouts};
+use super::options::Options;
+use super::plan::Step;
+use crate::ledger::{Event, Record, Since, Writer};
+use crate::source::Script;
+use crate::sql::Class;
+
+/// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
+pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
+
+/// Waits for a lock as long as it takes.
+pub(super) const PATIENTLY: &str = "SET lock_timeout TO 0;";
+
+/// The row `started`.
+pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options: &Options) -> String {
+    writer.insert(&Record { event: Event::Started, ..outcome(step, script, options) })
+}
+
+/// The script's own timeouts, and again what its first statements set for the session; may be empty.
+pub(super) fn prepare(script: &Script, done: usize) -> String {
+    let mut settings = own_timeouts(script, "");
+    let before = script.statements().iter().take(done).filter(|statement| statement.class == Class::Session);
+    settings.extend(before.map(|statement| format!("{};", &script.text()[statement.span.clone()])));
+    settings.join(" ")
+}
+
+/// Whether a statement waits for locks without a limit.
+///
+/// An index that is built or dropped concurrently waits for old transactions on purpose, and
+/// nobody has to wait behind it: the lock timeout is for the others.
+pub(super) fn is_patient(script: &Script, at: usize) -> bool {
+    matches!(script.statements()[at].class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently)
+        && script.directives().lock_timeout.is_none()
+}
+
+/// One statement, with the row that records it where the two can share a transaction; and what stands before its text.
+pub(super) fn statement(writer: &mut Writer, step: &Step, script: &Script, at: usize) -> (String, &'static str) {
+    let statement = &script.statements()[at];
+    let text = &script.text()[statement.span.clone()];
+    match statement.class {
+        Class::Plain => {
+            let record = progress_record(writer, step, at);
+            (format!("BEGIN; {text}\n; {OURSELVES} {record} COMMIT;"), "BEGIN; ")
+        }
+        _ => (text.to_owned(), ""),
+    }
+}
+
+/// The row that says that a statement is done, in a transaction of its own.
+pub(super) fn progress(writer: &mut Writer, step: &Step, at: usize) -> String {
+    let record = progress_record(writer, step, at);
+    format!("BEGIN; {OURSELVES} {record} COMMIT;")
+}
+
+fn progress_record(writer: &mut Writer, step: &Step, at: usize) -> String {
+    let record = Record::of(Event::Progress, step.direction, step.version.as_str(), &step.name);
+    writer.insert(&Record { statement: Some(at + 1), ..record })
+}
+
+/// The row that says that all of it is done, and the session as it was before.
+pub(super) fn ended(
+    writer: &mut Writer,
+    step: &Step,
+    script: &Script,
+    options: &Options,
+    settings: &Settings,
+    started: i64,
+) -> String {
+    let record = writer.insert(&Record { since: Since::Row(started), ..outcome(step, script, options) });
+    format!("BEGIN; {} {record} COMMIT;", settings.isolate())
+}

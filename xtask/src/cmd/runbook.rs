@@ -1,0 +1,216 @@
+//! `runbook`: what a run would do as a script for psql, the page for the team, and a drill.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use migrate_core::finding::Finding;
+use migrate_core::runner::{self, Runbook, Step};
+use migrate_core::{CodeMigrations, Migrator, Policy, Target};
+use serde::Serialize;
+
+use crate::cli::{self, Way};
+use crate::context::{Context, Run};
+use crate::drill::Exercise;
+use crate::exit::{Exit, Failure, Result};
+use crate::files;
+use crate::output::Document;
+use crate::output::style::{self, BAD, BOLD, GOOD, paint};
+use crate::shadow;
+
+#[derive(Serialize)]
+struct RunbookJson {
+    database: String,
+    #[serde(rename = "for")]
+    way: &'static str,
+    version_before: Option<String>,
+    version_after: Option<String>,
+    migrations: Vec<MigrationJson>,
+    parts: usize,
+    /// Where it was written.
+    file: Option<PathBuf>,
+    /// The script, where it was not written to a file.
+    script: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DrillJson {
+    #[serde(rename = "for")]
+    way: &'static str,
+    /// The version of the environment, from which it was practised.
+    version: Option<String>,
+    parts: usize,
+    holds: bool,
+    differences: Vec<String>,
+    milliseconds_by_hand: f64,
+    milliseconds_by_command: f64,
+}
+
+#[derive(Serialize)]
+struct PageJson {
+    /// Where it was written.
+    file: Option<PathBuf>,
+    /// The page, where it was not written to a file.
+    page: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MigrationJson {
+    direction: &'static str,
+    version: String,
+    name: String,
+    no_transaction: bool,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &cli::Runbook) -> Result<Exit> {
+    if options.page {
+        return page(context, options);
+    }
+    let mut migrator = context.migrator(code.clone(), looking(options)).await?;
+    let plan = migrator.plan(&target(options), policy(options)).await?;
+    context.output.findings(plan.warnings());
+    if plan.is_empty() {
+        let finding =
+            Finding::error("runbook-empty", format!("there is nothing to write down for {}", context.title()))
+                .help("`cargo xtask status` shows what is applied and what is pending");
+        return Err(Failure::Here(Exit::Found, Box::new(finding)));
+    }
+    let book = migrator.runbook(&plan).await?;
+    if options.drill {
+        return drill(context, code, options, migrator).await;
+    }
+    migrator.close().await;
+    write(context, options, plan.steps(), &book)?;
+    Ok(Exit::Done)
+}
+
+/// What the migrator is for: it only looks, and knows who and from what commit.
+fn looking(options: &cli::Runbook) -> Run {
+    let (keep_data, leave_kept, reason) = (options.keep_data, options.leave_kept, options.reason.clone());
+    Run { keep_data, leave_kept, reason, changes: true, ..Run::reading() }
+}
+
+/// Practises the script on throw-away databases.
+async fn drill(
+    context: &Context<'_>,
+    code: CodeMigrations,
+    options: &cli::Runbook,
+    mut migrator: Migrator,
+) -> Result<Exit> {
+    let from = migrator.state().await?.version().cloned();
+    let (set, run) = (migrator.migrations().clone(), migrator.options().clone());
+    migrator.close().await;
+    shadow::server(context, false, false).await?;
+    let exercise =
+        Exercise { set, code, options: run, from: from.clone(), target: target(options), policy: policy(options) };
+    let drill = exercise.drill().await?;
+    let output = context.output;
+    let (parts, holds) = (style::count(drill.parts, "part"), drill.differences.is_empty());
+    let version = from.map(|version| version.to_string());
+    let at = version.clone().unwrap_or_else(|| "nothing".to_owned());
+    output.line(format!("the script of {} from {at}: {parts}, on a throw-away database", options.way.as_str()));
+    output.line(format!("by hand     {:>9}  with psql", style::time(drill.by_hand)));
+    output.line(format!("by command  {:>9}", style::time(drill.by_command)));
+    for difference in &drill.differences {
+        output.line(format!("{} {difference}", paint(BAD, "different")));
+    }
+    if holds {
+        output
+            .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
+        output.next(format!(
+            "`cargo xtask runbook {} -o FILE` writes the script for {}",
+            context.aim(),
+            context.title()
+        ));
+    } else {
+        output.next("do not use the script; report the differences with the migration");
+    }
+    let document = DrillJson {
+        way: options.way.as_str(),
+        version,
+        parts: drill.parts,
+        holds,
+        differences: drill.differences,
+        milliseconds_by_hand: style::milliseconds(drill.by_hand),
+        milliseconds_by_command: style::milliseconds(drill.by_command),
+    };
+    output.document(&Document::new("runbook-drill", &context.name, document));
+    Ok(if holds { Exit::Done } else { Exit::Found })
+}
+
+/// Writes the page of an environment, for the team.
+fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
+    let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
+    let output = context.output;
+    match &options.output {
+        Some(path) => {
+            save(path, &text)?;
+            output.line(format!("{BOLD}{}{BOLD:#}  the page for {}", path.display(), context.name));
+            output.next("read it before you need it; `cargo xtask runbook --drill` practises it");
+        }
+        None if !output.is_json() => output.verbatim(&text),
+        None => {}
+    }
+    let document = PageJson { file: options.output.clone(), page: options.output.is_none().then_some(text) };
+    output.document(&Document::new("runbook-page", &context.name, document));
+    Ok(Exit::Done)
+}
+
+/// The target of the command that the script stands for.
+fn target(options: &cli::Runbook) -> Target {
+    match (options.way, &options.to, options.count) {
+        (Way::Rollback, Some(version), _) => Target::DownTo(version.clone()),
+        (Way::Rollback, None, _) if options.all => Target::Zero,
+        (Way::Rollback, None, count) => Target::Down(count.unwrap_or(1)),
+        (Way::Migrate, Some(version), _) => Target::UpTo(version.clone()),
+        (Way::Migrate, None, Some(count)) => Target::Up(count),
+        (Way::Migrate, None, None) => Target::Latest,
+    }
+}
+
+fn policy(options: &cli::Runbook) -> Policy {
+    Policy { allow_out_of_order: options.allow_out_of_order, down_from: options.down_from.into() }
+}
+
+/// Writes the script to its file, or to standard output.
+fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &Runbook) -> Result<()> {
+    let output = context.output;
+    let script = book.psql();
+    match &options.output {
+        Some(path) => {
+            save(path, &script)?;
+            let (count, parts) = (style::count(steps.len(), "migration"), style::count(book.parts(), "part"));
+            output.line(format!("{BOLD}{}{BOLD:#}  {count} in {parts}, for {}", path.display(), book.database()));
+            output.next(format!("`psql -X -f {}` with the address of {}", path.display(), book.database()));
+        }
+        None if !output.is_json() => output.verbatim(&script),
+        None => {}
+    }
+    let version = |version: Option<&migrate_core::Version>| version.map(ToString::to_string);
+    let document = RunbookJson {
+        database: book.database().to_owned(),
+        way: options.way.as_str(),
+        version_before: version(book.before()),
+        version_after: version(book.after()),
+        migrations: steps.iter().map(MigrationJson::from).collect(),
+        parts: book.parts(),
+        file: options.output.clone(),
+        script: options.output.is_none().then_some(script),
+    };
+    output.document(&Document::new("runbook", &context.name, document));
+    Ok(())
+}
+
+fn save(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| files::cannot(path, &error))
+}
+
+impl From<&Step> for MigrationJson {
+    fn from(step: &Step) -> Self {
+        Self {
+            direction: step.direction.as_str(),
+            version: step.version.to_string(),
+            name: step.name.clone(),
+            no_transaction: step.no_transaction(),
+        }
+    }
+}

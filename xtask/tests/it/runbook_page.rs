@@ -1,0 +1,200 @@
+//! docs/ROLLBACK_RUNBOOK.md is true: each of its SQL blocks is run with psql, in the situation that it is for.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::runbook::{psql, tables, three, version};
+use crate::support::{Project, Said, said};
+
+/// The blocks of the page by their names, and which of them were run.
+struct Page {
+    blocks: BTreeMap<String, String>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl Page {
+    fn read() -> Self {
+        let text = fs::read_to_string(root().join("docs/ROLLBACK_RUNBOOK.md")).unwrap();
+        let mut blocks = BTreeMap::new();
+        for block in text.split("\n```sql ").skip(1) {
+            let (name, rest) = block.split_once('\n').unwrap();
+            let sql = rest.split_once("\n```").unwrap().0;
+            assert_eq!(blocks.insert(name.to_owned(), format!("{sql}\n")), None, "{name} is there twice");
+        }
+        Self { blocks, used: RefCell::default() }
+    }
+
+    /// Runs blocks in one session; what is no name of a block is typed as it stands.
+    fn run(&self, project: &Project, names: &[&str]) -> Said {
+        let block = |name: &&str| {
+            self.used.borrow_mut().insert((*name).to_owned());
+            self.blocks.get(*name).cloned().unwrap_or_else(|| format!("{name}\n"))
+        };
+        project.write("page.sql", names.iter().map(block).collect::<String>());
+        said(psql(project, &["-At", "-v", "ON_ERROR_STOP=1", "-f", "page.sql"]).output().unwrap())
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn set(number: u64) -> String {
+    format!("\\set version {}", version(number))
+}
+
+#[test]
+fn the_page_is_what_the_command_writes() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let said =
+        said(command.args(["runbook", "--page", "--env", "production"]).current_dir(root()).output().unwrap()).ok();
+    let page = fs::read_to_string(root().join("docs/ROLLBACK_RUNBOOK.md")).unwrap();
+    assert!(
+        said.out == page,
+        "write it again: cargo xtask runbook --page --env production -o docs/ROLLBACK_RUNBOOK.md"
+    );
+}
+
+#[test]
+fn every_block_of_the_page_is_true() {
+    let page = Page::read();
+    by_hand(&page);
+    stuck(&page);
+    blocked(&page);
+    half_applied(&page);
+    without_a_transaction(&page);
+    kept(&page);
+    let used = page.used.borrow();
+    let unused: Vec<&String> = page.blocks.keys().filter(|name| !used.contains(*name)).collect();
+    assert!(unused.is_empty(), "no test runs {unused:?}");
+}
+
+/// Section 4, from the first block to the last.
+fn by_hand(page: &Page) {
+    let project = three();
+    let wrong = page.run(&project, &["lock", &set(1), "rollback"]);
+    assert!(wrong.code == 3 && wrong.err.contains("division by zero"), "{wrong:?}");
+    let said = page.run(&project, &["where", "state", "lock", &set(3), "look", "rollback", "verify", "release"]).ok();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines.contains(&"t|t") && lines.contains(&"DROP TABLE c;") && lines.contains(&&*version(2)), "{said:?}");
+    assert!(lines.iter().any(|line| line.contains("rolled_back") && line.contains("INC-NUMBER")), "{said:?}");
+    assert_eq!(tables(&project), ["a", "b"]);
+    let undone = project.run(&["status", "--format", "json"]).ok().json();
+    assert_eq!((&undone["version"], undone["problems"].as_array().unwrap().len()), (&version(2).into(), 0), "{undone}");
+    project.run(&["migrate"]).ok();
+    project.run(&["rollback", "--all"]).ok();
+    let none = page.run(&project, &["lock", &set(3), "rollback"]);
+    assert!(none.code == 3 && none.err.contains("division by zero"), "{none:?}");
+    project.run(&["migrate"]).ok();
+    project.query("CREATE VIEW in_the_way AS SELECT id FROM c");
+    let failed = page.run(&project, &["lock", &set(3), "rollback"]);
+    assert!(failed.code == 3 && failed.err.contains("in_the_way"), "{failed:?}");
+    assert_eq!(project.run(&["status", "--format", "json"]).ok().json()["version"], version(3));
+    project.end();
+}
+
+/// Section 6: a run that nobody knows of holds the lock.
+fn stuck(page: &Page) {
+    let project = three();
+    let holder = project.hold(&page.blocks["lock"]);
+    let said = page.run(&project, &["lock", "holder"]).ok();
+    assert!(said.out.starts_with("f|f\n") && said.out.contains("|lock|") && said.out.contains("|fence|"), "{said:?}");
+    page.run(&project, &["terminate"]).ok();
+    while !page.run(&project, &["holder"]).ok().out.is_empty() {}
+    assert!(page.run(&project, &["lock"]).ok().out.starts_with("t|t"));
+    drop(holder);
+    project.end();
+}
+
+/// Section 6: a statement waits for a table.
+fn blocked(page: &Page) {
+    let project = three();
+    let holder = project.hold("BEGIN; LOCK TABLE a");
+    let mut waiting = psql(&project, &["-c", "DROP TABLE a"]).spawn().unwrap();
+    let shown = loop {
+        let said = page.run(&project, &["blockers"]).ok();
+        if !said.out.is_empty() {
+            break said.out;
+        }
+    };
+    assert!(shown.contains("DROP TABLE a") && shown.contains("LOCK TABLE a"), "{shown}");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    drop(holder);
+    project.end();
+}
+
+/// Section 5: an index could not be built.
+fn half_applied(page: &Page) {
+    let project = Project::new();
+    let up = "-- migrate: no-transaction\nCREATE TABLE t (a int);\nINSERT INTO t VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);";
+    project.migration(1, "it", up, "DROP TABLE t;");
+    assert_eq!(project.run(&["migrate"]).code, 1);
+    let said = page.run(&project, &["lock", "unfinished", "invalid", "drop-invalid", "invalid"]).ok();
+    assert!(said.out.contains(&format!("{}|it|up|2|", version(1))), "{said:?}");
+    assert_eq!(said.out.matches("t_a|t\n").count(), 1, "{said:?}");
+    page.run(&project, &["lock", &set(1), "\\set counts_as down", "DROP TABLE t;", "resolve", "release"]).ok();
+    assert_eq!(page.run(&project, &["unfinished"]).ok().out, "");
+    let status = project.run(&["status", "--format", "json"]).ok().json();
+    assert_eq!((&status["unfinished"], &status["pending"][0]["name"]), (&serde_json::Value::Null, &"it".into()));
+    // The other way: what is missing is done by hand, and it counts as applied, with its way back.
+    assert_eq!(project.run(&["migrate"]).code, 1);
+    let mend = "DELETE FROM t; CREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);";
+    page.run(&project, &["lock", "drop-invalid", mend, &set(1), "\\set counts_as up", "resolve", "release"]).ok();
+    project.run(&["status", "--exit-code"]).ok();
+    project.run(&["rollback"]).ok();
+    assert_eq!(tables(&project), Vec::<String>::new());
+    project.end();
+}
+
+/// Section 5: the way back commits statement by statement.
+fn without_a_transaction(page: &Page) {
+    let project = Project::new();
+    let down = "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_a;\nDROP TABLE t;";
+    project.migration(1, "it", "CREATE TABLE t (a int); CREATE INDEX t_a ON t (a);", down);
+    project.run(&["migrate"]).ok();
+    let statements = ["DROP INDEX CONCURRENTLY t_a;", "DROP TABLE t;"];
+    let said = page.run(
+        &project,
+        &["lock", &set(1), "look", "begin-singly", statements[0], statements[1], "end-singly", "release"],
+    );
+    assert!(said.ok().out.contains("migrate: no-transaction"));
+    assert_eq!(
+        project.query("SELECT concat_ws(' ', event, batch) FROM roundtrip.ledger WHERE direction = 'down' ORDER BY id"),
+        ["started 2", "rolled_back 2"]
+    );
+    assert!(project.run(&["status"]).ok().out.contains("pending"));
+    project.run(&["migrate"]).ok();
+    project.end();
+}
+
+/// Section 7: kept rows and values are brought back.
+fn kept(page: &Page) {
+    let project = three();
+    project.migration(
+        4,
+        "note",
+        "ALTER TABLE a ADD PRIMARY KEY (id), ADD note text;",
+        "ALTER TABLE a DROP CONSTRAINT a_pkey, DROP note;",
+    );
+    project.migration(5, "words", "ALTER TABLE a ADD word text;", "ALTER TABLE a DROP word;");
+    project.migration(6, "d", "CREATE TABLE d (id int GENERATED ALWAYS AS IDENTITY, at date);", "DROP TABLE d;");
+    project.run(&["migrate"]).ok();
+    project.query("INSERT INTO a VALUES (1, 'x', 'it''s'), (2, 'y', NULL)");
+    project.query("INSERT INTO d (at) VALUES ('2024-02-29'), (NULL)");
+    project.run(&["rollback", "-n", "2", "--keep-data"]).ok();
+    assert_eq!(page.run(&project, &["kept"]).ok().out.lines().count(), 3);
+    project.run(&["migrate", "--leave-kept"]).ok();
+    page.run(&project, &["lock", &set(5), "kept-restore", &set(6), "kept-restore", "release"]).ok();
+    assert_eq!(project.query("SELECT concat_ws('|', id, note, word) FROM a ORDER BY id"), ["1|x|it's", "2|y"]);
+    assert_eq!(project.query("SELECT concat_ws('|', id, at) FROM d ORDER BY id"), ["1|2024-02-29", "2"]);
+    let listed = project.run(&["kept", "--format", "json"]).ok().json();
+    let restored = listed["kept"].as_array().unwrap().iter().filter(|copy| !copy["restored_at"].is_null());
+    assert_eq!(restored.count(), 3, "{listed}");
+    project.query("INSERT INTO d DEFAULT VALUES");
+    assert_eq!(project.query("SELECT max(id) FROM d"), ["3"]);
+    project.end();
+}
