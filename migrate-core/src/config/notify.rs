@@ -56,6 +56,8 @@ pub enum Moment {
     Success,
     /// It failed, or was interrupted.
     Failure,
+    /// No run at all: the schema is not what its migrations make of it, or is so again.
+    Drift,
 }
 
 impl Moment {
@@ -65,6 +67,7 @@ impl Moment {
             Self::Start => "start",
             Self::Success => "success",
             Self::Failure => "failure",
+            Self::Drift => "drift",
         }
     }
 }
@@ -150,7 +153,7 @@ impl TryFrom<Written> for Hook {
             address,
             form,
             authorization: authorization.transpose()?,
-            on: written.on.unwrap_or_else(|| vec![Moment::Success, Moment::Failure]),
+            on: written.on.unwrap_or_else(|| vec![Moment::Success, Moment::Failure, Moment::Drift]),
             environments: written.environments,
             deadline: written.deadline.unwrap_or(DEADLINE),
             retries: written.retries.unwrap_or(RETRIES),
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn a_hook_has_one_address_and_its_secrets_are_in_variables() {
         let hook_ = hook("slack = \"env:SLACK\"").unwrap();
-        assert_eq!((hook_.form, hook_.on), (Form::Slack, vec![Moment::Success, Moment::Failure]));
+        assert_eq!((hook_.form, hook_.on), (Form::Slack, vec![Moment::Success, Moment::Failure, Moment::Drift]));
         assert!(hook("url = \"https://x/y\"\nauthorization = \"env:TOKEN\"\non = [\"start\"]").is_ok());
         for (text, why) in [
             ("", "either"),

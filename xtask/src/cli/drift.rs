@@ -28,6 +28,9 @@ pub(crate) struct Drift {
     /// Go on looking, and report each time the difference appears, changes or is gone
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5min", value_parser = time)]
     pub(crate) watch: Option<Duration>,
+    /// Tell the webhooks that hear of drift, where there is some; a watch tells them of each turn
+    #[arg(long, conflicts_with_all = ["mark", "watch"])]
+    pub(crate) notify: bool,
     /// Write the difference as a migration of this name, so that the chain has what the database has
     #[arg(long, value_name = "NAME", conflicts_with = "watch")]
     pub(crate) adopt: Option<String>,

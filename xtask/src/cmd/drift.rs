@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use migrate_core::config::Moment;
 use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Statement, Style, roles};
 use migrate_core::{CodeMigrations, Version};
@@ -11,8 +12,9 @@ use super::diff;
 use super::run::{Runner, Wish, asked_to_stop};
 use crate::cli::Drift;
 use crate::context::{Context, confirm};
-use crate::drift::{self, Chain, DriftJson, Look};
+use crate::drift::{self, Chain, DriftJson, Found, Look};
 use crate::exit::{Exit, Failure, Result};
+use crate::notify::{Notice, Team};
 use crate::output::Document;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
@@ -28,6 +30,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     shadow::server(context, false, false).await?;
     let made = chain.make(&code).await?;
     let look = drift::look(context, &code, &chain, made).await?;
+    if options.notify && !look.found.is_empty() {
+        tell_team(context, &look).await;
+    }
     match &options.adopt {
         Some(name) => adopt(context, &code, &chain, look, name).await,
         None => tell(context, &chain, look, options.sql).await,
@@ -195,7 +200,12 @@ async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration)
             () = &mut stop => break,
             () = async {
                 match watch.again(context, code).await {
-                    Ok(Some((turn, chain, look))) => report(context, turn, &chain, &look),
+                    Ok(Some((turn, chain, look))) => {
+                        report(context, turn, &chain, &look);
+                        if turn != Turn::Begun || !look.found.is_empty() {
+                            tell_team(context, &look).await;
+                        }
+                    }
                     Ok(None) => {}
                     Err(failure) => watch.fail(context, &failure),
                 }
@@ -263,7 +273,23 @@ impl Watch {
     }
 }
 
-/// Reports a turn of a watch. This is the place from which anybody else is told of it.
+/// Tells those who want to hear of drift; what goes wrong is a remark.
+async fn tell_team(context: &Context<'_>, look: &Look) {
+    let team = Team::of(&context.config, &context.name, context.environment.protected);
+    let sentence = |found: &Found| {
+        let who =
+            found.record.as_ref().map(|record| format!(", by {} at {}", record.by(), record.at)).unwrap_or_default();
+        format!("{}{who}", found.difference.sentences.join("; "))
+    };
+    let found: Vec<String> = look.found.iter().map(sentence).collect();
+    let version = look.version.as_ref().map(ToString::to_string);
+    team.tell(Moment::Drift, &Notice::of_drift(&context.name, &look.database, version, &found));
+    for untold in team.end().await {
+        context.output.remark(paint(WARN, untold));
+    }
+}
+
+/// Reports a turn of a watch.
 fn report(context: &Context<'_>, turn: Turn, chain: &Chain, look: &Look) {
     let word = match turn {
         Turn::Begun => "watching",

@@ -2,7 +2,6 @@
 
 use anstyle::Style;
 use migrate_core::config::{Form, Hook};
-use migrate_core::ledger::Actor;
 use serde::Serialize;
 
 use crate::cli::Notify;
@@ -40,7 +39,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
         return Err(Failure::usage("no-hook", format!("nobody is told of runs in {}", context.name))
             .help("write a [notify.NAME] with `slack` or `url` into migrate.toml; docs/FORMATS.md shows it"));
     }
-    let notice = notice(context);
+    let notice = Notice::of_nothing(&context.name, &context.title());
     let mut tried = Vec::new();
     for (name, hook) in hooks {
         let body = notify::body(hook, &notice);
@@ -55,12 +54,6 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
     }
     context.output.document(&Document::new("notify", &context.name, NotifyJson { hooks: tried }));
     Ok(if is_taken { Exit::Done } else { Exit::Failed })
-}
-
-fn notice(context: &Context<'_>) -> Notice {
-    let actor = Actor::from_environment("roundtrip");
-    let who = format!("{}@{}", actor.user.as_deref().unwrap_or("unknown"), actor.host.as_deref().unwrap_or("unknown"));
-    Notice::of_nothing(&context.name, &context.title(), &who)
 }
 
 /// Sends a message, if there is one.

@@ -1,6 +1,7 @@
 //! What is told: plain data about a run, without rows, values or secrets, and never too long to be taken.
 
 use migrate_core::config::Moment;
+use migrate_core::ledger::Actor;
 use serde::Serialize;
 
 use crate::record::{Record, RowsChange};
@@ -16,7 +17,7 @@ const LONGEST: usize = 500;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Notice {
     format: u32,
-    /// `start`, `success` or `failure`.
+    /// `start`, `success`, `failure` or `drift`.
     pub(crate) event: &'static str,
     pub(crate) command: &'static str,
     pub(crate) environment: String,
@@ -92,25 +93,41 @@ impl Notice {
     }
 
     /// One to try a hook with: nothing happened.
-    pub(crate) fn of_nothing(environment: &str, database: &str, actor: &str) -> Self {
-        let none = || Short { first: Vec::new(), more: 0 };
+    pub(crate) fn of_nothing(environment: &str, database: &str) -> Self {
+        let reason = Some("to see whether messages arrive; nothing was changed".to_owned());
+        Self { reason, ..Self::blank(Moment::Success, "notify test", environment, database) }
+    }
+
+    /// What is not as the migrations make it, in sentences; none where all is well again.
+    pub(crate) fn of_drift(environment: &str, database: &str, version: Option<String>, found: &[String]) -> Self {
+        Self {
+            version_before: version.clone(),
+            version_after: version,
+            difference: Short::of(found.iter().map(|line| clip(line))),
+            ..Self::blank(Moment::Drift, "drift", environment, database)
+        }
+    }
+
+    fn blank(moment: Moment, command: &'static str, environment: &str, database: &str) -> Self {
+        let actor = Actor::from_environment("roundtrip");
+        let (who, host) = (actor.user.as_deref(), actor.host.as_deref());
         Self {
             format: FORMAT,
-            event: Moment::Success.as_str(),
-            command: "notify test",
+            event: moment.as_str(),
+            command,
             environment: environment.to_owned(),
             database: database.to_owned(),
             version_before: None,
             version_after: None,
-            actor: actor.to_owned(),
-            reason: Some("to see whether messages arrive; nothing was changed".to_owned()),
+            actor: clip(&format!("{}@{}", who.unwrap_or("unknown"), host.unwrap_or("an unknown host"))),
+            reason: None,
             milliseconds: None,
-            done: none(),
-            not_done: none(),
+            done: Short::default(),
+            not_done: Short::default(),
             keeps_data: false,
-            losses: none(),
-            difference: none(),
-            rows: Short { first: Vec::new(), more: 0 },
+            losses: Short::default(),
+            difference: Short::default(),
+            rows: Short::default(),
             error: None,
             record: None,
         }
@@ -119,6 +136,12 @@ impl Notice {
     /// As a document.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl<T> Default for Short<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), more: 0 }
     }
 }
 

@@ -43,35 +43,34 @@ pub(super) fn message(notice: &Notice) -> String {
     json!({ "text": escape(&title), "blocks": blocks }).to_string()
 }
 
-/// `rollback of production: done`, for a header and for a notification on a telephone.
+/// `✅ rollback of production: done`, for a header and for a notification on a telephone.
 fn title(notice: &Notice) -> String {
-    let sign = match notice.event {
-        "start" => "⏳",
-        "success" => "✅",
-        _ => "❌",
+    let (environment, found) = (&notice.environment, notice.difference.len());
+    let (sign, what) = match notice.event {
+        "start" => ("⏳", "begins".to_owned()),
+        "success" => ("✅", "done".to_owned()),
+        "drift" if found == 0 => ("✅", "none any more".to_owned()),
+        "drift" => ("⚠️", style::count(found, "difference")),
+        _ => ("❌", "failed".to_owned()),
     };
-    let what = match notice.event {
-        "start" => "begins",
-        "success" => "done",
-        _ => "failed",
-    };
-    format!("{sign} {} of {}: {what}", notice.command, notice.environment)
+    format!("{sign} {} of {environment}: {what}", notice.command)
 }
 
 fn fields(notice: &Notice) -> Vec<Value> {
     let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "empty".to_owned());
     let versions = match notice.event {
-        "start" => version(&notice.version_before),
+        "start" | "drift" => version(&notice.version_before),
         _ => format!("{} → {}", version(&notice.version_before), version(&notice.version_after)),
     };
     let count = match notice.event {
-        "start" => format!("{} to run", notice.not_done.len()),
-        _ => format!("{} done, {} not", notice.done.len(), notice.not_done.len()),
+        "start" => Some(format!("{} to run", notice.not_done.len())),
+        "drift" => None,
+        _ => Some(format!("{} done, {} not", notice.done.len(), notice.not_done.len())),
     };
     let took = notice.milliseconds.map(|ms| style::time(Duration::from_secs_f64((ms / 1000.0).max(0.0))));
     let facts = [
         ("Version", Some(versions)),
-        ("Migrations", Some(count)),
+        ("Migrations", count),
         ("Database", Some(notice.database.clone())),
         ("Who", Some(notice.actor.clone())),
         ("Why", notice.reason.clone()),

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -270,13 +271,54 @@ fn a_run_does_not_wait_for_those_who_are_told_that_it_begins() {
     let mut child = project
         .command(&[&ROLLBACK[..], &["--env", "live"]].concat())
         .env("HOOK", receiver.url())
-        .stdout(std::process::Stdio::null())
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let gone = || project.query("SELECT count(*) FROM pg_class WHERE relname = 'orders'") == ["0"];
     while !gone() {
         assert!(child.try_wait().unwrap().is_none(), "it waits for its receiver until the deadline");
         std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.end();
+}
+
+#[test]
+fn drift_is_told_where_it_is_looked_for() {
+    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let project = project("[notify.team]\nurl = \"env:HOOK\"\n[notify.chat]\nslack = \"env:HOOK\"\n");
+    run(&project, &receiver.url(), &["drift", "--notify"]).ok();
+    assert!(receiver.heard().is_empty(), "there is none");
+    project.query("ALTER TABLE orders ADD hotfix int");
+    assert_eq!(run(&project, &receiver.url(), &["drift"]).code, 3);
+    assert!(receiver.heard().is_empty(), "nobody was to be told");
+    assert_eq!(run(&project, &receiver.url(), &["drift", "--notify"]).code, 3);
+    let heard = receiver.heard();
+    let told = heard.iter().find(|one| one.body["event"] == "drift").unwrap();
+    assert!(told.body["difference"]["first"][0].as_str().unwrap().contains("orders.hotfix"), "{told:?}");
+    let chat = heard.iter().find(|one| one.body["blocks"].is_array()).unwrap();
+    assert!(chat.body["text"].as_str().unwrap().contains("drift of live: 1 difference"), "{chat:?}");
+    project.end();
+}
+
+#[test]
+fn a_watch_tells_of_its_turns() {
+    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let project = project("[notify.team]\nurl = \"env:HOOK\"\non = [\"drift\"]\n");
+    let mut command = project.command(&["drift", "--env", "live", "--watch", "50ms"]);
+    let mut child = command.env("HOOK", receiver.url()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("no drift")), "it has looked once");
+    for (sql, differences) in [("ALTER TABLE orders ADD hotfix int", 1), ("ALTER TABLE orders DROP hotfix", 0)] {
+        project.query(sql);
+        let before = receiver.heard().len();
+        while receiver.heard().len() == before {
+            assert!(child.try_wait().unwrap().is_none(), "it ended");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let told = receiver.heard().pop().unwrap().body;
+        assert_eq!(told["difference"]["first"].as_array().unwrap().len(), differences, "{told}");
     }
     child.kill().unwrap();
     child.wait().unwrap();
