@@ -141,7 +141,11 @@ fn same(text: &str) -> Vec<String> {
             let is_moment =
                 is_number && digits >= 4 && (word.contains(':') || word.contains('-') && !word.contains('_'));
             let is_folder = word.contains("Z-production-");
+            // The version of a migration that is made today.
+            let is_new =
+                digits >= 14 && word.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 14 && run > "2026");
             match word {
+                _ if is_new => word.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect(),
                 _ if is_number && is_unit(at + 1) => "#".to_owned(),
                 _ if is_moment => "@".to_owned(),
                 _ if is_folder => {
