@@ -57,8 +57,9 @@ async fn line_seven_of_twelve_is_named_also_where_the_server_has_no_position() {
 
 #[tokio::test]
 async fn an_object_that_is_there_already_is_explained() {
-    let (text, _, help) = failure("SELECT 1;\nCREATE TABLE good ();\n").await;
+    let (text, notes, help) = failure("SELECT 1;\nCREATE TABLE good ();\n").await;
     assert_eq!(text, "2:1 relation \"good\" already exists");
+    assert!(!notes.iter().any(|note| note.contains("outside of the migrations")), "the chain made it: {notes:?}");
     assert!(help.iter().any(|help| help.contains("is there already")), "{help:?}");
 }
 
