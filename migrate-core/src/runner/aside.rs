@@ -12,6 +12,7 @@ use crate::ident::literal;
 use crate::kept::{self, Aside, Purge};
 use crate::ledger::Direction;
 use crate::source::{Script, Version};
+use crate::sql::Class;
 
 impl Executor<'_> {
     /// Sends what changes kept data, and ends the run.
@@ -70,12 +71,19 @@ impl Migrator {
     }
 }
 
+/// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin.
+fn is_upkeep(script: &Script) -> bool {
+    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Session};
+    let harmless = [CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Session];
+    script.statements().iter().all(|statement| harmless.contains(&statement.class))
+}
+
 /// Every step whose losses cannot be kept: those that are not one script in one transaction.
 pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let steps = plan.steps().iter().filter(|step| step.direction == Direction::Down);
     let why = |step: &Step| match &step.work {
         Work::Code => Some("it is written in Rust"),
-        Work::Sql(_) if step.no_transaction() => Some("it does not run in a transaction"),
+        Work::Sql(script) if step.no_transaction() && !is_upkeep(script) => Some("it does not run in a transaction"),
         Work::Sql(_) => None,
     };
     let refused = steps.filter_map(|step| {

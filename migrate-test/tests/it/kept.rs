@@ -46,6 +46,12 @@ async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatab
 }
 
 #[rstest]
+#[case::an_index_outside_of_a_transaction(
+    "CREATE TABLE t (a int);",
+    "CREATE INDEX t_a ON t (a);",
+    "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_a;",
+    "INSERT INTO t VALUES (1);"
+)]
 #[case::a_table(
     "SELECT 1;",
     "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text, twice text GENERATED ALWAYS AS (note || note) STORED);",
