@@ -71,11 +71,19 @@ impl Migrator {
     }
 }
 
-/// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin.
+/// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin. What is not
+/// seen to be one of them could be anything.
 fn is_upkeep(script: &Script) -> bool {
-    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Session};
-    let harmless = [CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Session];
-    script.statements().iter().all(|statement| harmless.contains(&statement.class))
+    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, Session};
+    let is_of_index = |text: &str| {
+        let words: Vec<String> = text.split_whitespace().take(2).map(str::to_ascii_lowercase).collect();
+        matches!(&words.join(" ")[..], "create index" | "create unique" | "drop index")
+    };
+    script.statements().iter().all(|statement| match statement.class {
+        CreateIndexConcurrently | DropIndexConcurrently | Maintenance | Session => true,
+        Plain => is_of_index(&script.text()[statement.span.clone()]),
+        _ => false,
+    })
 }
 
 /// Every step whose losses cannot be kept: those that are not one script in one transaction.
