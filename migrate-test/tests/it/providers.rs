@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use migrate_core::config::DatabaseSource;
 use migrate_core::{CodeMigrations, Policy, Target};
-use migrate_test::provider::docker;
 use migrate_test::{EphemeralServer, TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Chain, column, connect, migrator, quick};
+use crate::support::{Chain, column, connect, migrator, no_container, quick};
 
 async fn version_of(server: &EphemeralServer) -> String {
     let mut db = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
@@ -17,7 +16,7 @@ async fn version_of(server: &EphemeralServer) -> String {
 
 #[tokio::test]
 async fn a_container_serves_where_an_engine_answers() {
-    if let Err(why) = docker::available() {
+    if let Some(why) = no_container("postgres:15") {
         eprintln!("NOT TESTED: {why}");
         return;
     }

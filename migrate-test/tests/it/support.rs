@@ -114,3 +114,16 @@ pub(crate) fn listening() -> (Arc<Ear>, Options) {
     let options = Options { observer: ear.clone(), ..quick() };
     (ear, options)
 }
+
+/// Why no container of this image can be had here, if so: there is no engine, or it has no such image and can pull none.
+pub(crate) fn no_container(image: &str) -> Option<String> {
+    if let Err(why) = migrate_test::provider::docker::available() {
+        return Some(why.to_string());
+    }
+    let docker = |words: &[&str]| std::process::Command::new("docker").args(words).output().unwrap();
+    if docker(&["image", "inspect", image]).status.success() {
+        return None;
+    }
+    let pulled = docker(&["pull", "--quiet", image]);
+    (!pulled.status.success()).then(|| String::from_utf8_lossy(&pulled.stderr).into_owned())
+}
