@@ -1,12 +1,13 @@
 //! A consumer in one file: what another repository hands over, and what was read from a server. docs/FORMATS.md
 //! describes it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Consumer, Found, Origin, Query, Use, json_error, json_text};
+use super::{Consumer, Found, Origin, Query, Use, files, json_error, json_text};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
 
@@ -66,6 +67,17 @@ pub struct ExportedUse {
     column: Option<String>,
     #[serde(default)]
     writes: bool,
+}
+
+/// What is different between two documents of a consumer: queries by their names and texts, each in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Names of queries that only the later one has.
+    pub new: Vec<String>,
+    /// Names of queries that only the earlier one has.
+    pub gone: Vec<String>,
+    /// How many queries both have.
+    pub same: usize,
 }
 
 /// What has to be right before the rest is looked at.
@@ -136,6 +148,29 @@ impl Exported {
         }
     }
 
+    /// Opens a file and reads the document in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::read`], and a finding for a file that cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, Box<Finding>> {
+        Self::read(path, &files::read(path)?)
+    }
+
+    /// What is different from an earlier document.
+    pub fn changes(&self, before: &Self) -> Changes {
+        let identities = |one: &Self| -> BTreeSet<(String, String)> {
+            one.queries.iter().map(|query| (query.name.clone(), query.text.clone())).collect()
+        };
+        let (earlier, later) = (identities(before), identities(self));
+        let names = |a: &BTreeSet<(String, String)>, b| a.difference(b).map(|(name, _)| name.clone()).collect();
+        Changes {
+            new: names(&later, &earlier),
+            gone: names(&earlier, &later),
+            same: later.intersection(&earlier).count(),
+        }
+    }
+
     /// The text of the file.
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
@@ -195,6 +230,27 @@ mod tests {
         );
         let outside = "{\"format\": 1, \"kind\": \"consumer\", \"name\": \"../a\", \"taken\": \"\", \"queries\": []}";
         assert!(refused(outside).contains("cannot be the name"));
+    }
+
+    #[test]
+    fn changes_are_told_by_name_and_text() {
+        let with = |queries: &[(&str, &str)]| {
+            let queries = queries.iter().map(|(name, text)| ExportedQuery {
+                name: (*name).to_owned(),
+                text: (*text).to_owned(),
+                file: None,
+                line: None,
+                calls: None,
+            });
+            let queries = queries.collect();
+            Exported { queries, ..Exported::of(&Consumer::default(), String::new(), None, String::new()) }
+        };
+        let before = with(&[("a", "SELECT 1"), ("b", "SELECT 2"), ("c", "SELECT 3")]);
+        let changes = with(&[("a", "SELECT 1"), ("b", "SELECT 4"), ("d", "SELECT 3")]).changes(&before);
+        assert_eq!(
+            (changes.new, changes.gone, changes.same),
+            (vec!["b".to_owned(), "d".to_owned()], vec!["b".to_owned(), "c".to_owned()], 1)
+        );
     }
 
     proptest::proptest! {

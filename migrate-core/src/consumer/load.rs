@@ -244,8 +244,8 @@ impl Gather {
             let help = "name its queries with `sql` or `sqlx`, or its tables with `reads` and `writes`";
             self.problems.push(finding.help(help));
         }
-        self.consumer.problems = self.problems.len();
-        problems.append(&mut self.problems);
+        problems.extend_from_slice(&self.problems);
+        self.consumer.problems = self.problems;
         self.consumer
     }
 }

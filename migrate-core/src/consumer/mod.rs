@@ -20,7 +20,7 @@ use crate::finding::{Finding, Place, Severity};
 use crate::ident::QualifiedName;
 
 pub use capture::{Captured, capture};
-pub use exported::{Exported, ExportedQuery, ExportedUse};
+pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
 pub use load::{Consumers, FOLDER, load, read};
 
 /// A service that shares the database.
@@ -38,8 +38,8 @@ pub struct Consumer {
     pub taken: Option<String>,
     /// What was read of it, in order.
     pub sources: Vec<Source>,
-    /// How many problems were found in what was read of it.
-    pub problems: usize,
+    /// What could not be read of it; [`Consumers::problems`] has these as well.
+    pub problems: Vec<Finding>,
 }
 
 /// A place that was read for a consumer.

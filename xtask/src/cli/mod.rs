@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod consumers;
 mod operate;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
+pub(crate) use consumers::{Capture, Consumers, Export};
 pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
@@ -109,6 +111,11 @@ pub(crate) enum Command {
     Kept {
         #[command(subcommand)]
         command: Option<Kept>,
+    },
+    /// Keep the queries of services that share the database, and know which of them a change breaks
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
     },
     /// Try the webhooks that tell the team of runs
     Notify {
