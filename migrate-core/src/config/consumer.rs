@@ -25,6 +25,8 @@ pub struct Declared {
     pub writes: Vec<Said>,
     /// How its queries write a parameter, where that cannot be seen.
     pub style: Option<Style>,
+    /// Where all of that is said, where that is a file.
+    pub place: Option<Place>,
 }
 
 /// A text, and where it is written, where that is a file.
@@ -76,7 +78,7 @@ impl Declared {
     /// [`crate::ErrorKind::Configuration`] with line and column for a file that cannot be understood.
     pub fn read(path: &Path, text: &str) -> Result<Self> {
         let written: Written = toml::from_str(text).map_err(|error| wrong(path, text, &error))?;
-        Ok(written.at(path, &redact(text).into()))
+        Ok(written.at(Place::file(path), &redact(text).into()))
     }
 }
 
@@ -95,9 +97,9 @@ pub(super) struct Written {
 
 impl Written {
     /// The same with the places in the file that says it.
-    pub(super) fn at(self, path: &Path, text: &Arc<str>) -> Declared {
+    pub(super) fn at(self, place: Place, text: &Arc<str>) -> Declared {
         let said = |one: Spanned<String>| {
-            let place = Place::within(path, text.clone(), one.span());
+            let place = Place::within(place.path(), text.clone(), one.span());
             Said { text: one.into_inner(), place: Some(place) }
         };
         let all = |list: Vec<Spanned<String>>| list.into_iter().map(said).collect();
@@ -108,6 +110,7 @@ impl Written {
             reads: all(self.reads),
             writes: all(self.writes),
             style: self.style,
+            place: Some(place.clone()),
         }
     }
 }

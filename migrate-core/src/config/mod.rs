@@ -161,11 +161,12 @@ fn named(
     text: &str,
 ) -> Result<BTreeMap<String, Declared>> {
     let shown: std::sync::Arc<str> = redact(text).into();
-    let declared = consumers.into_iter().map(|(name, written)| match is_name(name.get_ref()) {
-        true => Ok((name.get_ref().clone(), written.at(path, &shown))),
-        false => {
-            let finding = misnamed(name.get_ref()).at(Place::within(path, shown.clone(), name.span()));
-            Err(Error::new(ErrorKind::Configuration, finding))
+    let declared = consumers.into_iter().map(|(name, written)| {
+        let place = Place::within(path, shown.clone(), name.span());
+        let name = name.into_inner();
+        match is_name(&name) {
+            true => Ok((name, written.at(place, &shown))),
+            false => Err(Error::new(ErrorKind::Configuration, misnamed(&name).at(place))),
         }
     });
     declared.collect()

@@ -95,16 +95,19 @@ struct Gather {
     /// A file that two places name is read once.
     seen: BTreeSet<PathBuf>,
     role: Option<Said>,
+    /// Where it is said that there is such a consumer.
+    place: Option<Place>,
 }
 
 impl Gather {
     fn new(name: &str) -> Self {
         let consumer = Consumer { name: name.to_owned(), ..Consumer::default() };
-        Self { consumer, problems: Vec::new(), seen: BTreeSet::new(), role: None }
+        Self { consumer, problems: Vec::new(), seen: BTreeSet::new(), role: None, place: None }
     }
 
     /// Reads what `migrate.toml`, a `consumer.toml` or a command line says.
     fn declared(&mut self, base: &Path, declared: &Declared) {
+        self.place = self.place.take().or_else(|| declared.place.clone());
         for said in &declared.sql {
             let files = files::meant(base, said, is_sql, &mut self.problems);
             self.source(SourceKind::Sql, &said.text, files, declared.style);
@@ -128,6 +131,7 @@ impl Gather {
 
     /// Reads the folder of a consumer.
     fn folder(&mut self, folder: &Path) {
+        self.place.get_or_insert_with(|| Place::file(folder));
         let mut all = BTreeSet::new();
         files::below(folder, fits, &mut all, &mut self.problems);
         let (mut sql, mut sqlx, mut exported) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -242,7 +246,7 @@ impl Gather {
                 format!("{} has no queries, and says no table that it uses", self.consumer.name),
             );
             let help = "name its queries with `sql` or `sqlx`, or its tables with `reads` and `writes`";
-            self.problems.push(finding.help(help));
+            self.problems.push(finding.at(self.place).help(help));
         }
         problems.extend_from_slice(&self.problems);
         self.consumer.problems = self.problems;

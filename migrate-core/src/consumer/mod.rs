@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
 
 pub use capture::{Captured, capture};
@@ -156,10 +156,6 @@ pub fn is_name(text: &str) -> bool {
 pub(crate) fn misnamed(text: &str) -> Finding {
     Finding::error("consumer-name", format!("`{text}` cannot be the name of a consumer"))
         .help("use letters, digits, `-` and `_`, at most 63 of them: billing")
-}
-
-fn note(code: &'static str, message: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Note, ..Finding::error(code, message) }
 }
 
 /// What is said of a JSON document that cannot be read, with its place.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use squawk_lexer::{TokenKind, tokenize};
 
 use super::placeholder::{self, Rewritten};
-use super::{Found, Origin, Query, note};
+use super::{Found, Origin, Query};
 use crate::config::Style;
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Place, Severity};
 use crate::sql::{Flaw, FlawKind, split};
 
 /// Reads the queries of a file; a query without a name is called by its place.
@@ -138,6 +138,10 @@ fn annotated(comment: &str) -> Option<&str> {
     let more = more.trim();
     let is_annotation = more.is_empty() || more.starts_with([':', '(', '^', '!', '$', '*', '#']);
     (is_annotation && !name.is_empty()).then_some(name)
+}
+
+fn note(code: &'static str, message: impl Into<String>) -> Finding {
+    Finding { severity: Severity::Note, ..Finding::error(code, message) }
 }
 
 fn describe(kind: FlawKind) -> Finding {

@@ -2,6 +2,7 @@
 
 mod ci;
 mod commands;
+mod consumers;
 mod day;
 mod explain;
 mod fixtures;
