@@ -147,7 +147,7 @@ fn name(text: &str) -> String {
 /// Writes `interval $1` as `$1::interval`. The first is what is left of a literal with its type when the value is taken
 /// out, and the server does not understand what it shows.
 fn typed(text: &str) -> String {
-    let words = placeholder::words(text);
+    let words: Vec<_> = placeholder::words(text).collect();
     let word = |at: usize| &text[words[at].1.clone()];
     let (mut out, mut from) = (String::with_capacity(text.len()), 0);
     for at in 1..words.len() {

@@ -78,16 +78,16 @@ pub(super) fn rewrite(text: &str, style: Option<Style>) -> Rewritten {
 }
 
 /// The tokens of a text, without space and comments.
-pub(super) fn words(text: &str) -> Vec<Word> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
     let mut at = 0;
-    let tokens = tokenize(text).map_while(|token| {
+    let tokens = tokenize(text).map_while(move |token| {
         let span = at..at + token.len as usize;
         at = span.end;
         (token.kind != TokenKind::Eof).then_some((token.kind, span))
     });
     let is_space =
         |kind| matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. });
-    tokens.filter(|(kind, _)| !is_space(*kind)).collect()
+    tokens.filter(move |(kind, _)| !is_space(*kind))
 }
 
 struct Reader<'a> {
@@ -100,7 +100,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, style: Option<Style>) -> Self {
-        let words = words(text);
+        let words: Vec<Word> = words(text).collect();
         let number = |word: &Word| match word.0 {
             TokenKind::PositionalParam { .. } => text[word.1.start + 1..word.1.end].parse::<u16>().ok(),
             _ => None,
@@ -112,11 +112,13 @@ impl<'a> Reader<'a> {
     /// Everything that has to be written another way, in order.
     fn all(&self) -> Vec<Found> {
         let (mut all, mut at, mut brackets) = (Vec::new(), 0, 0_usize);
-        let mut behind_value = false;
+        // The end of the last one, where a value may end that no token shows.
+        let mut last = 0;
         while at < self.words.len() {
+            let behind_value = || at > 0 && (self.is_value(at - 1) || last == at);
             if let Some(found) = self.found(at, behind_value, brackets > 0) {
                 at += found.words;
-                behind_value = !matches!(found.means, Means::Doubled(_));
+                last = if matches!(found.means, Means::Doubled(_)) { 0 } else { at };
                 all.push(found);
                 continue;
             }
@@ -125,21 +127,20 @@ impl<'a> Reader<'a> {
                 Some(TokenKind::CloseBracket) => brackets = brackets.saturating_sub(1),
                 _ => {}
             }
-            behind_value = self.is_value(at);
             at += 1;
         }
         all
     }
 
     /// What begins at this token, if it has to be written another way.
-    fn found(&self, at: usize, behind_value: bool, in_brackets: bool) -> Option<Found> {
+    fn found(&self, at: usize, behind_value: impl Fn() -> bool, in_brackets: bool) -> Option<Found> {
         let allowed = |style: Style| self.style.is_none_or(|only| only == style);
         match self.kind(at)? {
             TokenKind::Ident => self.sqlc(at),
-            TokenKind::Question if allowed(Style::Question) => self.question(at, behind_value),
-            TokenKind::Percent if allowed(Style::Percent) => self.percent(at, behind_value),
+            TokenKind::Question if allowed(Style::Question) => self.question(at, behind_value()),
+            TokenKind::Percent if allowed(Style::Percent) => self.percent(at, behind_value()),
             TokenKind::At if allowed(Style::At) => self.at_sign(at),
-            TokenKind::Colon if allowed(Style::Colon) => self.colon(at, behind_value, in_brackets),
+            TokenKind::Colon if allowed(Style::Colon) => self.colon(at, behind_value(), in_brackets),
             _ => None,
         }
     }

@@ -31,8 +31,8 @@ pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Q
 
 /// Whether a statement is something that a server can describe without running it.
 pub(super) fn is_query(statement: &str) -> bool {
-    let words = placeholder::words(statement);
-    let first = words.iter().map(|(_, span)| &statement[span.clone()]).find(|word| *word != "(");
+    let mut words = placeholder::words(statement).map(|(_, span)| &statement[span]);
+    let first = words.find(|word| *word != "(");
     let kinds = ["select", "insert", "update", "delete", "merge", "with", "values", "table", "call"];
     first.is_some_and(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }

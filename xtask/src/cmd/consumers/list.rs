@@ -114,19 +114,19 @@ fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
         }
         let (age, is_stale) = fresh.as_ref().map_or((String::new(), false), Fresh::told);
         let worst = consumer.problems.iter().map(|problem| problem.severity).max();
-        let problems = match consumer.problems.len() {
-            0 => String::new(),
-            some => style::count(some, "problem"),
-        };
-        table.row([
+        let mut cells = vec![
             (BOLD, consumer.name.clone()),
             (DIM, consumer.role.clone().map(|role| format!("as {role}")).unwrap_or_default()),
             (plain, sources.join(", ")),
             (plain, queries(consumer.queries.len())),
             (plain, format!("{} declared", consumer.uses.len())),
             (if is_stale { WARN } else { DIM }, age),
-            (if worst == Some(Severity::Error) { BAD } else { WARN }, problems),
-        ]);
+        ];
+        if let Some(worst) = worst {
+            let problems = style::count(consumer.problems.len(), "problem");
+            cells.push((if worst == Severity::Error { BAD } else { WARN }, problems));
+        }
+        table.row(cells);
     }
     table
 }

@@ -49,7 +49,7 @@ fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
             None if known.is_empty() => failure,
             None => failure.help(format!("the consumers are {}", known.join(", "))),
         };
-        failure.help(format!("write [consumers.{name}] into migrate.toml, or make the folder {FOLDER}/{name}"))
+        failure.help(format!("write [consumers.{name}] into migrate.toml, or make the folder {FOLDER}/{name}; `export` takes --sql and --sqlx as well"))
     })
 }
 
