@@ -29,9 +29,9 @@ pub(super) fn meant(
     if path.is_dir() {
         below(&path, fits, &mut files, problems);
     } else if said.text.contains(['*', '?', '[']) {
-        let pattern = match base.to_str() {
-            Some("") | None => said.text.clone(),
-            Some(base) => format!("{}/{}", glob::Pattern::escape(base), said.text),
+        let Some(pattern) = pattern(base, &said.text) else {
+            problems.push(wrong(format!("`{}` begins at a folder whose name is not UTF-8", said.text)));
+            return files;
         };
         match glob::glob(&pattern) {
             Ok(found) => {
@@ -56,6 +56,14 @@ pub(super) fn meant(
         problems.push(wrong(format!("`{}` matches no file with queries", said.text)).help(RELATIVE));
     }
     files
+}
+
+/// The pattern from the present folder; only what was written is a pattern, and not the folder that it begins at.
+fn pattern(base: &Path, text: &str) -> Option<String> {
+    if base.as_os_str().is_empty() || Path::new(text).is_absolute() {
+        return Some(text.to_owned());
+    }
+    Some(format!("{}/{text}", glob::Pattern::escape(base.to_str()?)))
 }
 
 const RELATIVE: &str =

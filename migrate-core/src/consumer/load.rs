@@ -176,7 +176,10 @@ impl Gather {
 
     /// Reads the files of a place.
     fn source(&mut self, kind: SourceKind, name: &str, files: BTreeSet<PathBuf>, style: Option<Style>) {
-        let files: Vec<PathBuf> = files.into_iter().filter(|path| self.seen.insert(path.clone())).collect();
+        let files: Vec<PathBuf> = files
+            .into_iter()
+            .filter(|path| self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())))
+            .collect();
         if files.is_empty() {
             return;
         }
@@ -251,5 +254,58 @@ impl Gather {
         problems.extend_from_slice(&self.problems);
         self.consumer.problems = self.problems;
         self.consumer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and numbers of queries of the one consumer, and the codes of problems.
+    fn read_in(folder: &Path, sql: &[&str]) -> (Vec<String>, Vec<&'static str>) {
+        let sql = sql.iter().map(|text| Said::from(*text)).collect();
+        let loaded = read("billing", folder, &Declared { sql, ..Declared::default() });
+        let names = loaded.consumers[0]
+            .queries
+            .iter()
+            .map(|query| query.name.rsplit('/').next().unwrap_or_default().to_owned());
+        (names.collect(), loaded.problems.iter().map(|problem| problem.code).collect())
+    }
+
+    #[test]
+    fn files_folders_and_patterns_are_found_and_each_file_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        // Signs of a pattern in the folder itself are no pattern.
+        let base = folder.path().join("a[b]*");
+        fs::create_dir_all(base.join("queries/deep")).unwrap();
+        fs::write(base.join("queries/one.sql"), "SELECT 1").unwrap();
+        fs::write(base.join("queries/deep/two.sql"), "SELECT 2").unwrap();
+        fs::write(base.join("queries/notes.md"), "no query").unwrap();
+        let both = vec!["two.sql:1".to_owned(), "one.sql:1".to_owned()];
+        for sql in ["queries", "queries/**/*.sql", "./queries/../queries/**/*.sql"] {
+            let (mut names, problems) = read_in(&base, &[sql]);
+            names.sort_by_key(|name| std::cmp::Reverse(name.clone()));
+            assert_eq!((names, problems), (both.clone(), vec![]), "{sql}");
+        }
+        let absolute = format!("{}/queries/*.sql", glob::Pattern::escape(base.to_str().unwrap()));
+        assert_eq!(read_in(&base, &[&absolute]).0, ["one.sql:1"]);
+        assert_eq!(read_in(&base, &["queries/one.sql", "./queries", "queries/**/*.sql"]).0.len(), 2);
+        assert_eq!(read_in(&base, &["queries/*.pgsql", "none"]), (vec![], vec!["consumer-source", "consumer-source"]));
+    }
+
+    #[test]
+    fn the_first_role_is_taken_and_another_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("consumers/billing");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join(DECLARED), "role = \"b\"\nreads = [\"orders\"]\nstyle = \"colon\"\n").unwrap();
+        fs::write(own.join("q.sql"), "SELECT @a, :b").unwrap();
+        let declared = Declared { role: Some("a".into()), ..Declared::default() };
+        let mut config = Config::default();
+        config.consumers.insert("billing".to_owned(), declared);
+        let loaded = load(folder.path(), &config);
+        let billing = &loaded.consumers[0];
+        assert_eq!((billing.role.as_deref(), &*billing.queries[0].text), (Some("a"), "SELECT @a, $1"));
+        assert_eq!((billing.uses.len(), loaded.problems[0].code), (1, "consumer-role"));
     }
 }
