@@ -5,6 +5,7 @@
 mod capture;
 mod exported;
 mod files;
+mod gather;
 mod json_text;
 mod load;
 mod offline;
