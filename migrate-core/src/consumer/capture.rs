@@ -144,24 +144,30 @@ fn name(text: &str) -> String {
     format!("{}-{digits}", if word.is_empty() { "query".to_owned() } else { word.to_ascii_lowercase() })
 }
 
-/// Writes `interval $1` as `$1::interval`. The first is what is left of a literal with its type when the value is taken
-/// out, and the server does not understand what it shows.
+/// Writes `interval $1` as `$1::interval`, and `extract($1 FROM a)` as `date_part($1, a)`. The first are what is left of
+/// literals when the values are taken out, and the server does not understand what it shows.
 fn typed(text: &str) -> String {
     let words: Vec<_> = placeholder::words(text).collect();
-    let word = |at: usize| &text[words[at].1.clone()];
+    let word = |at: usize| words.get(at).map_or("", |(_, span)| &text[span.clone()]);
+    let is = |at: usize, other: &str| word(at).eq_ignore_ascii_case(other);
     let (mut out, mut from) = (String::with_capacity(text.len()), 0);
     for at in 1..words.len() {
         let is_parameter = matches!(words[at].0, TokenKind::PositionalParam { .. });
-        if !is_parameter || !matches!(words[at - 1].0, TokenKind::Ident) || !is_type(word(at - 1)) {
-            continue;
+        if is_parameter && at >= 2 && is(at - 2, "extract") && is(at - 1, "(") && is(at + 1, "from") {
+            out.push_str(&text[from..words[at - 2].1.start]);
+            out.push_str(&format!("date_part({},", word(at)));
+            from = words[at + 1].1.end;
+        } else if is_parameter && words[at - 1].0 == TokenKind::Ident && is_type(word(at - 1)) {
+            let mut first = at - 1;
+            // A schema before it belongs to it, unless it was taken already.
+            let is_schema = |at: usize| words[at].0 == TokenKind::Ident && words[at].1.start >= from;
+            while first >= 2 && words[first - 1].0 == TokenKind::Dot && is_schema(first - 2) {
+                first -= 2;
+            }
+            out.push_str(&text[from..words[first].1.start]);
+            out.push_str(&format!("{}::{}", word(at), &text[words[first].1.start..words[at - 1].1.end]));
+            from = words[at].1.end;
         }
-        let mut first = at - 1;
-        while first >= 2 && words[first - 1].0 == TokenKind::Dot {
-            first -= 2;
-        }
-        out.push_str(&text[from..words[first].1.start]);
-        out.push_str(&format!("{}::{}", word(at), &text[words[first].1.start..words[at - 1].1.end]));
-        from = words[at].1.end;
     }
     out + &text[from..]
 }
@@ -201,6 +207,7 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(typed(text), expected);
         check("SELECT now() - interval $1, date $2", "SELECT now() - $1::interval, $2::date");
         check("SELECT public.email $1", "SELECT $1::public.email");
+        check("SELECT EXTRACT ($1 FROM a), extract(epoch from b)", "SELECT date_part($1, a), extract(epoch from b)");
         let same = "SELECT a FROM t WHERE b IN ($1, $2) AND c LIKE $3 ORDER BY $4 LIMIT $5 OFFSET $6";
         check(same, same);
         let same = "SELECT a AT TIME ZONE $1 FROM t WHERE NOT $2 AND b BETWEEN $3 AND $4 FETCH FIRST $5 ROWS ONLY";
@@ -222,5 +229,19 @@ mod tests {
         assert_eq!((captured.left_out, codes), (2, vec!["statements-hidden", "statement-cut"]));
         assert_eq!((captured.queries.len(), captured.queries[0].calls), (1, Some(3)));
         assert!(captured.queries[0].name.starts_with("select-"), "{}", captured.queries[0].name);
+    }
+
+    #[test]
+    fn nothing_is_written_twice() {
+        for text in ["interval $1.b $2", "extract($1 from . b $2)", "a . $1 . b $2"] {
+            typed(text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken(text in "((interval|extract|from|a|by|\\(|\\.|,|\\$[1-3]|'|ü) ?){0,12}") {
+            let _ = sorted([(Some(format!("SELECT {text}")), 1)].into_iter(), "ops");
+        }
     }
 }

@@ -254,6 +254,22 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// A document that was cut off or changed anywhere is refused or read, and nothing panics.
+        #[test]
+        fn a_damaged_document_is_no_accident(cut in 0..200_usize, at in 0..200_usize, sign in "[\"{}\\\\,:a0ü]") {
+            let text = "{\"format\":1,\"kind\":\"consumer\",\"name\":\"a\",\"taken\":\"x\",\"queries\":[{\"name\":\"ü\",\"text\":\"SELECT \\\"a\\\"\"}],\"uses\":[{\"schema\":\"p\",\"table\":\"t\"}]}";
+            let (cut, at) = (text.floor_char_boundary(cut), text.floor_char_boundary(at));
+            for damaged in [text[..cut].to_owned(), format!("{}{sign}{}", &text[..at], &text[at..]), format!("{}{}", &text[..at], &text[cut.max(at)..])] {
+                let damaged: Arc<str> = damaged.into();
+                if let Ok(exported) = Exported::read(Path::new("a"), &damaged) {
+                    for query in exported.queries(Path::new("a"), &damaged) {
+                        let _ = query.part(0..query.text.len());
+                    }
+                    let _ = exported.uses(Path::new("a"), &damaged);
+                }
+            }
+        }
+
         /// What was written is read again, and each query is found in the document.
         #[test]
         fn a_document_reads_back(texts in proptest::collection::vec("[a-z\"\\\\\nü ]{0,12}", 0..4)) {

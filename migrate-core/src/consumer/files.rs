@@ -89,7 +89,7 @@ pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<
         } else if kind.is_symlink() && path.is_dir() {
             let finding = Finding::warning("consumer-source", "a link to a folder is not followed");
             problems.push(finding.at(Place::file(&path)).help("name the folder that it leads to"));
-        } else if fits(&name) {
+        } else if fits(&name) && !name.starts_with('.') {
             files.insert(path);
         }
     }

@@ -7,11 +7,14 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Consumers {
     /// Show all consumers: what was read of them, and how fresh that is
+    #[command(after_help = "Examples:\n  cargo xtask consumers list\n  cargo xtask consumers list --format json\n\n\
+                            Exit code 3: something of a consumer cannot be read.")]
     List,
     /// Write the queries of a service into one file, in its own repository
     Export(Export),
     /// Put such a file into the folder of its consumer, or refresh the one that is there
-    #[command(after_help = "Examples:\n  cargo xtask consumers add ../billing/billing.consumer.json")]
+    #[command(after_help = "Examples:\n  cargo xtask consumers add ../billing/billing.consumer.json\n\n\
+                            Exit code 3: the file is damaged, of another kind or newer; nothing was written.")]
     Add {
         /// What `consumers export` wrote
         file: PathBuf,
