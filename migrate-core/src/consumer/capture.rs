@@ -3,7 +3,7 @@
 //! See <https://www.postgresql.org/docs/current/pgstatstatements.html>.
 
 use sha2::{Digest, Sha256};
-use squawk_lexer::TokenKind;
+use squawk_lexer::{LiteralKind, TokenKind};
 
 use super::{ExportedQuery, placeholder, script};
 use crate::db::Reader;
@@ -87,7 +87,7 @@ fn not_loaded() -> Error {
 /// Tells queries from what is none, and from what cannot be read.
 fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -> Captured {
     let mut captured = Captured::default();
-    let (mut hidden, mut cut, mut first_cut) = (0, 0, None);
+    let (mut hidden, mut valued, mut cut) = (0, 0, 0);
     for (text, calls) in statements {
         let Some(text) = text else {
             cut += 1;
@@ -99,7 +99,8 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
             captured.left_out += 1;
         } else if is_cut(&text) {
             cut += 1;
-            first_cut.get_or_insert(text);
+        } else if has_values(&text) {
+            valued += 1;
         } else {
             let text = typed(&text);
             captured.queries.push(ExportedQuery {
@@ -117,15 +118,18 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
             .help(format!("as a superuser: GRANT pg_read_all_stats TO {}", ident::plain(ours)));
         captured.problems.push(finding);
     }
+    if valued > 0 {
+        let message = format!("the server kept the values of {valued} statements, and they are left out");
+        let finding = Finding::warning("statement-values", message)
+            .note("values may be personal, and this file is one that git keeps")
+            .help("capture again later, or export the queries from the repository of the service");
+        captured.problems.push(finding);
+    }
     if cut > 0 {
         let finding = Finding::warning(
             "statement-cut",
             format!("the server has lost the text of {cut} statements, or a part of it"),
         );
-        let finding = match first_cut {
-            Some(text) => finding.note(format!("the first begins `{}`", text.chars().take(60).collect::<String>())),
-            None => finding,
-        };
         captured.problems.push(finding.help("capture again when they have been asked anew"));
     }
     captured
@@ -134,6 +138,19 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
 /// Whether a text ends before its quotes and parentheses do.
 fn is_cut(text: &str) -> bool {
     split(text).1.iter().any(|flaw| flaw.kind != FlawKind::UnterminatedStatement)
+}
+
+/// Whether a text has values: strings, and of a `CALL` numbers as well. Numbers of other queries are places, as in `ORDER BY 1`,
+/// and parts of types. A server of version 15 takes no values out of utility statements, and each one leaves them in where it
+/// forgot a statement while it ran.
+fn has_values(text: &str) -> bool {
+    let mut words = placeholder::words(text).peekable();
+    let is_call = words.peek().is_some_and(|(_, span)| text[span.clone()].eq_ignore_ascii_case("call"));
+    words.any(|(kind, _)| match kind {
+        TokenKind::Literal { kind: LiteralKind::Int { .. } | LiteralKind::Numeric { .. } } => is_call,
+        TokenKind::Literal { .. } => true,
+        _ => false,
+    })
 }
 
 /// A name that stays the same as long as the text does.
@@ -221,13 +238,16 @@ mod tests {
             (Some("SELECT 1 FROM pg_stat_statements"), 1),
             (Some(HIDDEN), 5),
             (None, 1),
+            (Some("SELECT a FROM t WHERE email = 'ada@example.org'"), 1),
+            (Some("CALL pay(7)"), 1),
             (Some("SELECT (a FROM"), 1),
+            (Some("SELECT a::numeric(12,2) FROM t ORDER BY 1"), 3),
             (Some("SELECT a FROM t WHERE b = $1"), 3),
         ];
         let captured = sorted(statements.into_iter().map(|(text, calls)| (text.map(str::to_owned), calls)), "ops");
         let codes: Vec<&str> = captured.problems.iter().map(|problem| problem.code).collect();
-        assert_eq!((captured.left_out, codes), (2, vec!["statements-hidden", "statement-cut"]));
-        assert_eq!((captured.queries.len(), captured.queries[0].calls), (1, Some(3)));
+        assert_eq!((captured.left_out, codes), (2, vec!["statements-hidden", "statement-values", "statement-cut"]));
+        assert_eq!((captured.queries.len(), captured.queries[0].calls), (2, Some(3)));
         assert!(captured.queries[0].name.starts_with("select-"), "{}", captured.queries[0].name);
     }
 
