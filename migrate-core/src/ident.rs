@@ -98,12 +98,17 @@ const KEYWORDS: &str = "\
     xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize \
     xmltable";
 
+/// Whether a word in lower case is no name unless it is quoted.
+pub(crate) fn is_keyword(word: &str) -> bool {
+    KEYWORDS.split_ascii_whitespace().any(|keyword| keyword == word)
+}
+
 /// Writes a name as an SQL identifier for people to read: in double quotes only where it needs them.
 pub fn plain(name: &str) -> String {
     let mut chars = name.chars();
     let begins = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
     let goes_on = chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let is_plain = begins && goes_on && !KEYWORDS.split_ascii_whitespace().any(|word| word == name);
+    let is_plain = begins && goes_on && !is_keyword(name);
     if is_plain { name.to_owned() } else { ident(name) }
 }
 

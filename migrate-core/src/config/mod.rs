@@ -3,6 +3,7 @@
 //! It reads the file and the process environment, and opens no connection. What `auto` and
 //! `docker:` mean is left to whoever provides servers.
 
+mod consumer;
 mod contacts;
 mod drift;
 mod environment;
@@ -17,11 +18,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+use crate::consumer::{is_name, misnamed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::source::Layout;
 use crate::suggest;
 
+pub use consumer::{Declared, Said, Style};
 pub use contacts::Contact;
 pub use drift::Drift;
 pub use environment::Environment;
@@ -55,6 +58,8 @@ pub struct Config {
     pub drift: Drift,
     /// Who to call, the first one first.
     pub contacts: Vec<Contact>,
+    /// Who shares the database, by their names.
+    pub consumers: BTreeMap<String, Declared>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -75,6 +80,8 @@ struct File {
     drift: drift::Written,
     #[serde(default)]
     contacts: contacts::Contacts,
+    #[serde(default)]
+    consumers: BTreeMap<Spanned<String>, consumer::Written>,
     #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
@@ -98,7 +105,7 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, notify, drift, contacts, mut environments } =
+        let File { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, mut environments } =
             toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -121,7 +128,8 @@ impl Config {
             }
         }
         let notify = notify.into_iter().map(|(name, hook)| (name, hook.into_inner())).collect();
-        Ok(Self { path: Some(path), notify, ..config })
+        let consumers = named(consumers, &path, &text)?;
+        Ok(Self { path: Some(path), notify, consumers, ..config })
     }
 
     /// The environment with this name; `development` and `shadow` are always there.
@@ -160,6 +168,24 @@ impl Config {
 }
 
 const BUILT_IN: [&str; 2] = ["development", "shadow"];
+
+/// The consumers with the places of what is said of them; a name has to be one that a folder can have.
+fn named(
+    consumers: BTreeMap<Spanned<String>, consumer::Written>,
+    path: &Path,
+    text: &str,
+) -> Result<BTreeMap<String, Declared>> {
+    let shown: std::sync::Arc<str> = redact(text).into();
+    let declared = consumers.into_iter().map(|(name, written)| {
+        let place = Place::within(path, shown.clone(), name.span());
+        let name = name.into_inner();
+        match is_name(&name) {
+            true => Ok((name, written.at(place, &shown))),
+            false => Err(Error::new(ErrorKind::Configuration, misnamed(&name).at(place))),
+        }
+    });
+    declared.collect()
+}
 
 /// A file that cannot be understood, with the place and, for a misspelt key, the right one.
 fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
@@ -215,6 +241,11 @@ mod tests {
         assert!(
             message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
         );
+        assert_eq!(message("[consumers.a]\nread = [\"orders\"]\n"), "2:1 unknown key `read` (did you mean `reads`?)");
+        let misnamed = message("base = \"main\"\n[consumers.\"a/b\"]\n");
+        assert!(misnamed.starts_with("2:12 `a/b` cannot be the name of a consumer"), "{misnamed}");
+        let style = message("[consumers.a]\nstyle = \"colons\"\n");
+        assert!(style.starts_with("2:9 the styles of a parameter are dollar"), "{style}");
         let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
         assert!(nowhere.contains("there is no environment prod to be told of"), "{nowhere}");
         assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");

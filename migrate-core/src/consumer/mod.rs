@@ -1,13 +1,28 @@
 //! Services that share the database, and what they ask of it: plain data, read from files that git keeps.
 //!
-//! Nothing here asks a server. What a change does to a consumer is found by whoever has the schemas before and after.
+//! What a change does to a consumer is found by whoever has the schemas before and after. Only `capture` asks a server.
+
+mod capture;
+mod exported;
+mod files;
+mod gather;
+mod json_text;
+mod load;
+mod offline;
+mod placeholder;
+mod script;
+mod uses;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::finding::Place;
+use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
+
+pub use capture::{Captured, capture};
+pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
+pub use load::{Consumers, FOLDER, load, read};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +37,45 @@ pub struct Consumer {
     pub uses: Vec<Use>,
     /// When what it asks was last read from it, as RFC 3339, where that is known.
     pub taken: Option<String>,
+    /// What was read of it, in order.
+    pub sources: Vec<Source>,
+    /// What could not be read of it; [`Consumers::problems`] has these as well.
+    pub problems: Vec<Finding>,
+}
+
+/// A place that was read for a consumer.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As what it was read.
+    pub kind: SourceKind,
+    /// As it was named: a file, a folder or a pattern.
+    pub name: String,
+    /// The files there.
+    pub files: Vec<PathBuf>,
+    /// How many queries they have.
+    pub queries: usize,
+}
+
+/// What the queries of a place are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Files of SQL.
+    Sql,
+    /// The data that sqlx keeps.
+    Sqlx,
+    /// An exported or captured consumer.
+    Exported,
+}
+
+impl SourceKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Sqlx => "sqlx",
+            Self::Exported => "exported",
+        }
+    }
 }
 
 /// A query of a consumer.
@@ -35,6 +89,17 @@ pub struct Query {
     pub origin: Origin,
     /// How often it was run, where somebody counted.
     pub calls: Option<u64>,
+    /// Where the service itself has it, which may be in another repository.
+    pub found: Option<Found>,
+}
+
+/// A place in the repository of a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The file.
+    pub file: String,
+    /// The line on which the query begins.
+    pub line: Option<usize>,
 }
 
 /// A part of a file, and how a text that was made of it goes back to it.
@@ -79,5 +144,34 @@ impl Query {
             piece.map_or(span.start, |(own, file)| (file + (byte - own)).min(span.end))
         };
         Place::within(path, text.clone(), back(bytes.start)..back(bytes.end))
+    }
+}
+
+/// Whether a text can be the name of a consumer: of a folder and of a table in `migrate.toml`.
+pub fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_part) && text.len() <= 63
+}
+
+/// What is said of a name that is none.
+pub(crate) fn misnamed(text: &str) -> Finding {
+    Finding::error("consumer-name", format!("`{text}` cannot be the name of a consumer"))
+        .help("use letters, digits, `-` and `_`, at most 63 of them: billing")
+}
+
+/// What is said of a JSON document that cannot be read, with its place.
+fn json_error(code: &'static str, what: &str, path: &Path, text: &Arc<str>, error: &serde_json::Error) -> Finding {
+    let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    let at = line + error.column().saturating_sub(1);
+    let message = error.to_string();
+    let why = message.split(" at line ").next().unwrap_or_default();
+    Finding::error(code, format!("{what}: {why}")).at(Place::within(path, text.clone(), at..at + 1))
+}
+
+/// `queries/orders.sql:12`.
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }

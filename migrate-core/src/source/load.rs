@@ -171,7 +171,7 @@ fn take<'n>(folder: &Path, name: &'n str, content: &Content<'_>) -> std::result:
 }
 
 /// The text of a file, normalised; bytes that cannot be sent to a server are pointed at.
-pub(super) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
     let wrong = |at: usize, what: &str, help: &str| {
         let text: Arc<str> = String::from_utf8_lossy(bytes).into();
         let before = String::from_utf8_lossy(&bytes[..at]).len();

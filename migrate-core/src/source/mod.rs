@@ -19,6 +19,7 @@ pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
 pub use layout::{Layout, NotALayout};
 pub use load::EmbeddedFile;
+pub(crate) use load::decode;
 pub use version::{NotAVersion, Version};
 
 /// The migrations of a folder, in the order of their versions.

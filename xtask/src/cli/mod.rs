@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod consumers;
 mod drift;
 mod operate;
 
@@ -14,6 +15,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
+pub(crate) use consumers::{Capture, Consumers, Export};
 pub(crate) use drift::{Audit, Drift};
 pub(crate) use operate::{
     Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
@@ -113,6 +115,11 @@ pub(crate) enum Command {
     Kept {
         #[command(subcommand)]
         command: Option<Kept>,
+    },
+    /// Keep the queries of services that share the database, and know which of them a change breaks
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
     },
     /// Try the webhooks that tell the team of runs
     Notify {

@@ -5,6 +5,7 @@ mod baseline;
 mod check;
 mod ci;
 mod completions;
+mod consumers;
 mod db;
 mod derive;
 mod diff;
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Status(options) => status::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
+        Command::Consumers { command } => consumers::run(&context, command).await,
         Command::Notify { command } => notify::run(&context, command).await,
         Command::Drift(options) => drift::run(&context, code, options).await,
         Command::Audit { command } => audit::run(&context, command.as_ref()).await,

@@ -59,6 +59,13 @@ pub(crate) fn last_touch(folder: &Path, range: &str, file: &str) -> Option<Commi
     Some(Commit { id: parts.next().filter(|id| !id.is_empty())?, author: parts.next()?, day: parts.next()? })
 }
 
+/// When the newest commit was made that touched one of these paths, in seconds since 1970; `None` where git keeps none of them.
+pub(crate) fn touched(folder: &Path, paths: &[PathBuf]) -> Option<u64> {
+    let paths: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let arguments = ["log", "-1", "--format=%ct", "--"].into_iter().chain(paths.iter().map(String::as_str));
+    ask(folder, &arguments.collect::<Vec<_>>())?.trim().parse().ok()
+}
+
 /// What git answers, where it can.
 fn ask(folder: &Path, arguments: &[&str]) -> Option<String> {
     let mut git = Command::new("git");

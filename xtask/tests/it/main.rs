@@ -3,6 +3,7 @@
 mod audit;
 mod ci;
 mod commands;
+mod consumers;
 mod day;
 mod drift;
 mod explain;

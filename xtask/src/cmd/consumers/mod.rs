@@ -1,0 +1,104 @@
+//! `consumers`: the services that share the database, and their queries.
+
+mod add;
+mod capture;
+mod export;
+mod list;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_seconds;
+use migrate_core::consumer::{Changes, Consumer, Consumers, FOLDER};
+use migrate_core::finding::Finding;
+use migrate_core::{Error, ErrorKind, suggest};
+use serde::Serialize;
+
+use crate::cli;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::files;
+
+/// What wrote a file, for whoever reads it later.
+const TOOL: &str = concat!("roundtrip ", env!("CARGO_PKG_VERSION"));
+
+pub(crate) async fn run(context: &Context<'_>, command: &cli::Consumers) -> Result<Exit> {
+    match command {
+        cli::Consumers::List => list::run(context),
+        cli::Consumers::Export(options) => export::run(context, options),
+        cli::Consumers::Add { file } => add::run(context, file),
+        cli::Consumers::Capture(options) => capture::run(context, options).await,
+    }
+}
+
+/// The folder of the project as people would type it.
+fn project(context: &Context<'_>) -> PathBuf {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let project = &context.config.project;
+    project.strip_prefix(&folder).map(Path::to_owned).unwrap_or_else(|_| project.clone())
+}
+
+/// The consumer with this name.
+fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
+    let known: Vec<String> = consumers.consumers.iter().map(|one| one.name.clone()).collect();
+    consumers.consumers.into_iter().find(|one| one.name == name).ok_or_else(|| {
+        let failure = Failure::usage("no-consumer", format!("there is no consumer {name}"));
+        let failure = match suggest::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None if known.is_empty() => failure,
+            None => failure.help(format!("the consumers are {}", known.join(", "))),
+        };
+        failure.help(format!("write [consumers.{name}] into migrate.toml, or make the folder {FOLDER}/{name}; `export` takes --sql and --sqlx as well"))
+    })
+}
+
+/// Findings as a failure: something was found.
+fn found(findings: Vec<Finding>) -> Failure {
+    Failure::Core(Error::of(ErrorKind::Files, findings))
+}
+
+fn now() -> String {
+    format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// Writes a file that is complete at every moment.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let cannot = |error| files::cannot(path, &error);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(cannot)
+}
+
+/// What became different in a file, for programs.
+#[derive(Serialize)]
+struct ChangesJson {
+    new: Vec<String>,
+    gone: Vec<String>,
+    same: usize,
+}
+
+impl From<Changes> for ChangesJson {
+    fn from(Changes { new, gone, same }: Changes) -> Self {
+        Self { new, gone, same }
+    }
+}
+
+/// How many names are shown of each.
+const SHOWN: usize = 10;
+
+/// What became different in a file, for people.
+fn show(context: &Context<'_>, changes: &Changes) {
+    context.output.line(format!("{} new, {} gone, {} same", changes.new.len(), changes.gone.len(), changes.same));
+    for (sign, names) in [('+', &changes.new), ('-', &changes.gone)] {
+        for name in names.iter().take(SHOWN) {
+            context.output.line(format!("  {sign} {name}"));
+        }
+        if names.len() > SHOWN {
+            context.output.line(format!("  {sign} … and {} more", names.len() - SHOWN));
+        }
+    }
+}
