@@ -2,12 +2,22 @@
 //!
 //! Nothing here asks a server. What a change does to a consumer is found by whoever has the schemas before and after.
 
+mod answer;
+mod compare;
+mod load;
+mod order;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::finding::Place;
 use crate::ident::QualifiedName;
+
+pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch};
+pub use compare::{Difference, Weight, differences, meaning};
+pub use load::{Consumers, load};
+pub use order::{Order, Way, way};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,91 @@
+//! Which queries a change of the schema can touch: pure, and rather one too many than one too few.
+//!
+//! A name in a query means something else only when something of that name came, went or changed; and
+//! the text of the query has the name. What a query uses without its name (a cast, an operator, a type of a column) makes
+//! every query one that can be touched.
+
+use std::collections::BTreeSet;
+
+use migrate_core::schema::{Change, Id, Kind};
+
+/// The queries that a change can touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// All of them.
+    All,
+    /// Those with one of these names, each as its words in lower case.
+    Names(BTreeSet<Vec<String>>),
+}
+
+impl Touched {
+    /// What a change can touch. `rows` are the names of the tables whose rows are a type that something else stands on: a
+    /// function that returns them is not called by the name of the table.
+    pub(super) fn by(change: &Change, rows: &BTreeSet<String>) -> Self {
+        let mut names = BTreeSet::new();
+        for (id, before, _) in change.objects() {
+            match scope(id, before.is_some()) {
+                Scope::Name(name) if rows.contains(name) => return Self::All,
+                Scope::Name(name) => drop(names.insert(words(name).collect())),
+                Scope::Everything => return Self::All,
+                Scope::Nothing => {}
+            }
+        }
+        Self::Names(names)
+    }
+
+    /// Whether a query with this text is one of them.
+    pub(super) fn has(&self, text: &str) -> bool {
+        let Self::Names(names) = self else { return true };
+        if names.is_empty() {
+            return false;
+        }
+        let own: BTreeSet<String> = words(text).collect();
+        // A name that is written in escapes is not looked for.
+        own.contains("u") && text.to_lowercase().contains("u&")
+            || names.iter().any(|name| name.iter().all(|word| own.contains(word)))
+    }
+}
+
+enum Scope<'a> {
+    Name(&'a str),
+    Everything,
+    Nothing,
+}
+
+fn scope(id: &Id, was_there: bool) -> Scope<'_> {
+    match id.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => Scope::Name(&id.name),
+        Kind::Function | Kind::Procedure | Kind::Aggregate => Scope::Name(&id.name),
+        Kind::Column | Kind::Constraint | Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy => {
+            Scope::Name(&id.parent)
+        }
+        // Nobody can have used a type that is new without naming it.
+        Kind::Type | Kind::Domain if !was_there => Scope::Name(&id.name),
+        Kind::Statistics | Kind::EventTrigger | Kind::Publication | Kind::Subscription | Kind::DefaultPrivileges => {
+            Scope::Nothing
+        }
+        _ => Scope::Everything,
+    }
+}
+
+/// The words of a text in lower case, whatever stands between them.
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_however_it_is_spelt() {
+        let names = |all: &[&str]| Touched::Names(all.iter().map(|name| words(name).collect()).collect());
+        let touched = names(&["shipments", "Odd \"name"]);
+        for text in ["SELECT 1 FROM Public.\"shipments\"", "select 'shipments'::regclass", "TABLE \"Odd \"\"name\""] {
+            assert!(touched.has(text), "{text}");
+        }
+        assert!(touched.has("SELECT 1 FROM U&\"sh\\0069pments\""));
+        assert!(!touched.has("SELECT 1 FROM shipments_old, u") && !names(&[]).has("SELECT u & 1"));
+        assert!(Touched::All.has(""));
+    }
+}
