@@ -100,7 +100,8 @@ pub fn meaning(before: &Reach, after: &Reach) -> Vec<Difference> {
     let mut all = Vec::new();
     for (was, is) in [(&before.routines, &after.routines), (&before.operators, &after.operators)] {
         for (name, old, old_is_own) in was.difference(is) {
-            let taken = is.difference(was).find(|(other, _, new_is_own)| other == name && !(*old_is_own && *new_is_own));
+            let taken =
+                is.difference(was).find(|(other, _, new_is_own)| other == name && !(*old_is_own && *new_is_own));
             all.extend(taken.map(|(_, new, _)| Difference::Meaning(old.clone(), new.clone())));
         }
     }

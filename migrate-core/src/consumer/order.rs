@@ -47,11 +47,11 @@ pub struct Way {
     pub steps: Vec<String>,
 }
 
-/// The ways to split a change, one for each thing that it takes away from those who use it.
-pub fn way(change: &Change) -> Vec<Way> {
+/// The ways to split a change, one for each thing that it takes away from those who use it; only for what is `meant`.
+pub fn way(change: &Change, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
     let mut ways = Vec::new();
     let mut used: Vec<&Id> = Vec::new();
-    for (id, before, after) in change.objects() {
+    for (id, before, after) in change.objects().filter(|(id, ..)| meant(id)) {
         match (id.kind, before, after) {
             (Kind::Column, Some(old), None) if !whole(change, id) => match successor(change, old, &used) {
                 Some(new) => {
@@ -60,13 +60,19 @@ pub fn way(change: &Change) -> Vec<Way> {
                 }
                 None => ways.push(dropped(id)),
             },
-            (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => ways.push(retyped(old, new)),
+            (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => {
+                ways.push(retyped(old, new))
+            }
             (Kind::Column, Some(old), Some(new))
-                if old.fact("not null").is_none() && new.fact("not null").is_some() && new.fact("default").is_none() =>
+                if old.fact("not null").is_none()
+                    && new.fact("not null").is_some()
+                    && new.fact("default").is_none() =>
             {
                 ways.push(required(id));
             }
-            (Kind::Column, None, Some(new)) if new.fact("not null").is_some() && unfilled(new) && !whole(change, id) => {
+            (Kind::Column, None, Some(new))
+                if new.fact("not null").is_some() && unfilled(new) && !whole(change, id) =>
+            {
                 ways.push(required(id));
             }
             (Kind::Table | Kind::View | Kind::MaterializedView, Some(_), None) => ways.push(removed(id)),
@@ -101,7 +107,10 @@ fn successor<'a>(change: &'a Change, old: &Object, used: &[&Id]) -> Option<&'a I
             && new.position == old.position
             && !used.contains(&id)
     };
-    change.objects().find(|(id, before, after)| before.is_none() && after.is_some_and(|new| same(id, new))).map(|(id, ..)| id)
+    change
+        .objects()
+        .find(|(id, before, after)| before.is_none() && after.is_some_and(|new| same(id, new)))
+        .map(|(id, ..)| id)
 }
 
 /// The table of a column as people write it.
@@ -127,8 +136,12 @@ fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
     let words = table.replace('.', "_").replace('"', "");
     let steps = vec![
         format!("expand: `cargo xtask new add_{new}_to_{words} --add-column '{table}.{new_name}:{}:null'`", typed(of)),
-        format!("deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"),
-        format!("backfill, in parts: `UPDATE {table} SET {new_name} = {old_name} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"),
+        format!(
+            "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
+        ),
+        format!(
+            "backfill, in parts: `UPDATE {table} SET {new_name} = {old_name} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
+        ),
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
         format!("contract: `cargo xtask new drop_{old}_of_{words} --drop-column '{table}.{old_name}'`"),
     ];
@@ -155,7 +168,10 @@ fn dropped(id: &Id) -> Way {
         change: format!("{table}.{column} goes"),
         steps: vec![
             format!("switch: deploy code of every consumer that neither reads nor writes {table}.{column}"),
-            format!("contract, in a later merge: `cargo xtask new drop_{}_of_{words} --drop-column '{table}.{column}'`", id.name),
+            format!(
+                "contract, in a later merge: `cargo xtask new drop_{}_of_{words} --drop-column '{table}.{column}'`",
+                id.name
+            ),
         ],
     }
 }
@@ -165,7 +181,9 @@ fn required(id: &Id) -> Way {
     Way {
         change: format!("every new row of {table} needs {column}"),
         steps: vec![
-            format!("expand: let {column} be null, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"),
+            format!(
+                "expand: let {column} be null, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+            ),
             format!("switch: deploy code of every consumer that gives {column} a value"),
             format!("backfill, in parts, the rows of {table} that have none"),
             format!("contract, in a later merge: `ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL`"),
@@ -179,7 +197,9 @@ fn removed(id: &Id) -> Way {
     Way {
         change: format!("{} {name} goes, or gets another name", id.kind.as_str()),
         steps: vec![
-            format!("expand: keep {name}; where it only gets another name, leave a view of the old name: `CREATE VIEW {name} AS SELECT …`"),
+            format!(
+                "expand: keep {name}; where it only gets another name, leave a view of the old name: `CREATE VIEW {name} AS SELECT …`"
+            ),
             format!("switch: deploy code of every consumer that no longer uses {name}"),
             format!("contract, in a later merge: `DROP {word} {name}`"),
         ],

@@ -96,7 +96,10 @@ impl Asker {
             tables.extend(statement.columns().iter().filter_map(|column| Some(column.relation_id()?.0)));
         }
         let mut names = Names::default();
-        for row in self.rows(&format!("SELECT oid, format_type(oid, NULL) FROM pg_type WHERE oid IN ({})", list(&types))).await? {
+        for row in self
+            .rows(&format!("SELECT oid, format_type(oid, NULL) FROM pg_type WHERE oid IN ({})", list(&types)))
+            .await?
+        {
             names.types.insert(number(&row, 0)?, text(&row, 1)?);
         }
         let query = format!(

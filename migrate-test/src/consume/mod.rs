@@ -149,7 +149,11 @@ impl Climb {
             unplanned: BTreeMap::new(),
             reach: BTreeMap::new(),
             indexes: BTreeMap::new(),
-            lost: rights.difference(&rights_after).filter(|right| is_there(self.watcher.schema(), right)).cloned().collect(),
+            lost: rights
+                .difference(&rights_after)
+                .filter(|right| is_there(self.watcher.schema(), right))
+                .cloned()
+                .collect(),
             answers,
         };
         for at in &numbers {
@@ -183,12 +187,21 @@ impl Step {
         old: &Schema,
     ) -> Result<(), ProofError> {
         let tightens = self.change.objects().any(|(id, before, after)| match id.kind {
-            Kind::Column => after.is_some_and(|new| new.fact("not null").is_some()) && before.is_none_or(|old| old.fact("not null").is_none() || old.fact("default").is_some()),
+            Kind::Column => {
+                after.is_some_and(|new| new.fact("not null").is_some())
+                    && before.is_none_or(|old| old.fact("not null").is_none() || old.fact("default").is_some())
+            }
             Kind::Constraint => after.is_some() && before != after,
             _ => false,
         });
         let calls = self.change.objects().any(|(id, before, after)| match id.kind {
-            Kind::Function | Kind::Aggregate | Kind::Operator | Kind::Cast | Kind::Extension | Kind::Type | Kind::Domain => true,
+            Kind::Function
+            | Kind::Aggregate
+            | Kind::Operator
+            | Kind::Cast
+            | Kind::Extension
+            | Kind::Type
+            | Kind::Domain => true,
             Kind::Column => before.zip(after).is_some_and(|(old, new)| old.fact("type") != new.fact("type")),
             _ => false,
         });
@@ -226,7 +239,9 @@ impl Step {
         if gone.is_empty() {
             return Ok(());
         }
-        let names_one = |at: &&usize| gone.iter().any(|(table, ..)| asked.texts[**at].to_lowercase().contains(&table.to_lowercase()));
+        let names_one = |at: &&usize| {
+            gone.iter().any(|(table, ..)| asked.texts[**at].to_lowercase().contains(&table.to_lowercase()))
+        };
         let chosen: Vec<usize> = whole.iter().filter(names_one).copied().collect();
         let texts: Vec<_> = chosen.iter().map(|at| (asked.texts[*at].clone(), self.answers[*at].clone())).collect();
         let after = plans::plans(address, &texts).await?;
@@ -237,8 +252,11 @@ impl Step {
                 self.unplanned.insert(at, refusal);
                 continue;
             }
-            let used: BTreeSet<String> =
-                gone.iter().filter(|(_, name, gone)| *gone && used.contains(name)).map(|(_, name, _)| name.clone()).collect();
+            let used: BTreeSet<String> = gone
+                .iter()
+                .filter(|(_, name, gone)| *gone && used.contains(name))
+                .map(|(_, name, _)| name.clone())
+                .collect();
             if !used.is_empty() {
                 self.indexes.insert(at, used);
             }

@@ -48,7 +48,9 @@ impl Asker {
             query.trim().trim_end_matches(';')
         );
         match sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut self.connection).await {
-            Ok(rows) => Ok(Ok(rows.first().map(|row| text(row, 0)).transpose()?.map(|plan| indexes(&plan)).unwrap_or_default())),
+            Ok(rows) => {
+                Ok(Ok(rows.first().map(|row| text(row, 0)).transpose()?.map(|plan| indexes(&plan)).unwrap_or_default()))
+            }
             Err(error) => {
                 let refusal = refusal(error, query)?;
                 self.send("DEALLOCATE ALL").await?;

@@ -51,7 +51,9 @@ pub(super) async fn reach(
     }
     let mut asker = Asker::open(database).await?;
     // The schema of temporary objects is made once, and goes at the end.
-    asker.send("BEGIN; CREATE FUNCTION pg_temp.roundtrip() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT 1; END").await?;
+    asker
+        .send("BEGIN; CREATE FUNCTION pg_temp.roundtrip() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT 1; END")
+        .await?;
     let mut trees = Vec::with_capacity(texts.len());
     for (text, answer) in texts {
         trees.push(match &**answer {
@@ -125,9 +127,8 @@ struct Meaning {
 impl Meaning {
     fn reach(&self, tree: &Tree) -> Reach {
         let named = |all: &BTreeSet<u32>, names: &HashMap<u32, (String, String)>| {
-            let name = |oid: &u32| {
-                names.get(oid).map(|(name, full)| (name.clone(), full.clone(), *oid < FIRST_OF_USERS))
-            };
+            let name =
+                |oid: &u32| names.get(oid).map(|(name, full)| (name.clone(), full.clone(), *oid < FIRST_OF_USERS));
             all.iter().filter_map(name).collect()
         };
         Reach {

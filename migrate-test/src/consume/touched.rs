@@ -54,7 +54,9 @@ enum Scope<'a> {
 
 fn scope(id: &Id, was_there: bool) -> Scope<'_> {
     match id.kind {
-        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => Scope::Name(&id.name),
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => {
+            Scope::Name(&id.name)
+        }
         Kind::Function | Kind::Procedure | Kind::Aggregate => Scope::Name(&id.name),
         Kind::Column | Kind::Constraint | Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy => {
             Scope::Name(&id.parent)

@@ -102,3 +102,10 @@ fn escaped(name: &str) -> String {
     let special = |c: char| if c.is_alphanumeric() || c == '_' { c.to_string() } else { format!("\\{c}") };
     name.chars().map(special).collect()
 }
+
+/// Writes it as people do: `view public.open_shipments`.
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}.{}", self.kind, self.name.schema(), self.name.name())
+    }
+}

@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod consumers;
 mod operate;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
+pub(crate) use consumers::{Consumers, ConsumersCheck, ConsumersUses};
 pub(crate) use operate::{Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Seed, Status};
 
 const EXIT_CODES: &str = "\
@@ -101,6 +103,11 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Make every check that a change has to pass before it is merged
     Ci(Ci),
+    /// Know the services that share the database, and which of their queries a change breaks
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
+    },
     /// Say what a finding means, why it matters, and how it is mended
     Explain(Explain),
     /// Give new migrations versions behind those of the base branch

@@ -2,8 +2,9 @@
 
 mod baseline;
 mod check;
-mod ci;
+pub(crate) mod ci;
 mod completions;
+mod consumers;
 mod db;
 mod derive;
 mod diff;
@@ -61,6 +62,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Check(options) => check::run(&context, code, options).await,
         Command::Lint(options) => lint::run(&context, code, options).await,
         Command::Ci(options) => ci::run(&context, code, options).await,
+        Command::Consumers { command } => consumers::run(&context, code, command).await,
         Command::Rebase(options) => rebase::run(&context, code, options),
         Command::Derive(options) => derive::run(&context, code, options).await,
         Command::Diff(options) => diff::run(&context, code, options).await,

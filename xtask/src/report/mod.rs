@@ -43,7 +43,7 @@ pub(crate) struct Report {
 /// One thing that was looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
-    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`.
+    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
     pub(crate) name: &'static str,
     /// What was seen, in a few words: `9 migrations`.
     pub(crate) summary: String,

@@ -1,0 +1,244 @@
+//! `consumers`: whose query a new migration breaks, where, why, and in which order to deploy.
+
+mod culprit;
+mod fault;
+mod order;
+mod sides;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::ErrorKind;
+use migrate_core::consumer::{Answer, Order, Query, differences};
+use migrate_core::finding::{Finding, Place, Severity};
+use migrate_core::source::Migration;
+use migrate_core::suggest;
+use migrate_test::consume::{Course, Step, follow};
+use migrate_test::proof::ProofError;
+
+use super::{Clock, Ground};
+use crate::exit::Result;
+use crate::output::style;
+use crate::report::Check;
+use culprit::Culprit;
+use fault::Fault;
+use sides::Sides;
+
+pub(crate) use sides::{here, told};
+
+/// How the allowance of a consumer begins: `-- migrate: allow consumer:billing reason`.
+const ALLOW: &str = "consumer:";
+
+/// Describes the queries of all consumers before and behind each new migration.
+///
+/// # Errors
+///
+/// The server is gone.
+pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<Check> {
+    let clock = Clock::start("consumers");
+    let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
+    let sides = Sides::find(ground);
+    if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
+        return Ok(clock.skipped("there are no consumers"));
+    }
+    // Without a base branch nothing is released, and nothing can have run before.
+    let is_new = |migration: &&Arc<Migration>| ground.released.is_ok() && ground.new.contains(migration.version());
+    let (new, released): (Vec<_>, Vec<_>) = set.iter().partition(is_new);
+    let chain = |all: Vec<&Arc<Migration>>| all.into_iter().cloned().collect::<Vec<_>>();
+    let asked = sides.asked();
+    let course = match follow(&chain(released), &chain(new), &ground.code, &asked).await {
+        Ok(course) => course,
+        Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
+            return Ok(clock.skipped("the migrations do not apply"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let judge = Judge { ground, sides: &sides, texts: &asked.texts, course: &course };
+    let mut findings = sides.here.problems.clone();
+    findings.extend(judge.base());
+    let mut verdict = Order::Any;
+    for at in 0..course.steps.len() {
+        let (found, order) = judge.step(at);
+        findings.extend(found);
+        verdict = verdict.max(order);
+    }
+    let queries = sides.here.consumers.iter().map(|one| one.queries.len()).sum();
+    let (queries, consumers) = (count(queries, "query"), style::count(sides.here.consumers.len(), "consumer"));
+    let what = match course.steps.len() {
+        0 => "nothing is new".to_owned(),
+        _ => verdict.as_str().to_owned(),
+    };
+    Ok(clock.done(format!("{queries} of {consumers}, {what}"), findings))
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if noun == "query" && number != 1 { format!("{number} queries") } else { style::count(number, noun) }
+}
+
+struct Judge<'a> {
+    ground: &'a Ground<'a>,
+    sides: &'a Sides,
+    texts: &'a [Arc<str>],
+    course: &'a Course,
+}
+
+/// A query of this branch, and what a step does to it.
+struct Hit<'a> {
+    consumer: &'a str,
+    query: &'a Query,
+    fault: Fault,
+    /// Why the migration may do that, where it says so.
+    allowed: Option<&'a str>,
+}
+
+impl<'a> Judge<'a> {
+    /// The queries of this branch, each with its consumer, the role of that, and the number of its text.
+    fn queries(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Query, usize)> {
+        let sides = self.sides;
+        sides.here.consumers.iter().flat_map(move |one| {
+            let of = move |query: &'a Query| (one.name.as_str(), one.role.as_deref(), query, sides.number(&query.text));
+            one.queries.iter().map(of)
+        })
+    }
+
+    /// What the server says of a text before a step.
+    fn before(&self, at: usize, number: usize) -> &'a Answer {
+        match at.checked_sub(1).and_then(|at| self.course.steps.get(at)) {
+            Some(step) => &step.answers[number],
+            None => &self.course.base[number],
+        }
+    }
+
+    /// What the server says of a text behind the last step.
+    fn last(&self, number: usize) -> &'a Answer {
+        self.before(self.course.steps.len(), number)
+    }
+
+    /// Queries that could not be prepared before this branch either: no migration of it is to blame.
+    fn base(&self) -> Vec<Finding> {
+        let base = self.ground.base().unwrap_or_else(|| "the migrations".to_owned());
+        let finding = |(consumer, _, query, number): (&str, Option<&str>, &Query, usize)| {
+            let Answer::Refused(why) = self.before(0, number) else { return None };
+            let works_now = matches!(self.last(number), Answer::Described(_));
+            if works_now && !self.sides.is_old(consumer, &query.text) {
+                return None;
+            }
+            let message =
+                format!("{consumer}: `{}` does not prepare on the schema of {base}: {}", query.name, why.message);
+            let finding = Finding::warning("consumer-base", message).at(part(query, why.at));
+            let finding = finding.note(format!("SQLSTATE {}", why.sqlstate));
+            Some(match works_now {
+                true => finding.note("it does behind the new migrations"),
+                false => finding.note("so nobody can say what a migration does to it"),
+            })
+        };
+        self.queries().filter_map(finding).collect()
+    }
+
+    /// What a step does, and in which order to deploy it.
+    fn step(&self, at: usize) -> (Vec<Finding>, Order) {
+        let step = &self.course.steps[at];
+        let hits = self.hits(step);
+        let mut findings: Vec<Finding> = hits.iter().map(|hit| self.finding(step, hit)).collect();
+        let (verdict, order) = self.order(at, &hits);
+        findings.extend(verdict);
+        findings.extend(self.unknown(&step.migration));
+        (findings, order)
+    }
+
+    fn hits(&self, step: &'a Step) -> Vec<Hit<'a>> {
+        let mut hits = Vec::new();
+        for (consumer, role, query, number) in self.queries() {
+            let mut all = fault::faults(step, number, &query.text);
+            all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
+            let allowed = allowance(&step.migration, consumer);
+            hits.extend(all.into_iter().map(|fault| Hit {
+                consumer,
+                query,
+                fault: self.mended(fault, number),
+                allowed,
+            }));
+        }
+        hits
+    }
+
+    /// What a later new migration mends is a warning: until it is applied, the query fails.
+    fn mended(&self, fault: Fault, number: usize) -> Fault {
+        let left = differences(self.before(0, number), self.last(number));
+        if !fault.is_mendable || left.iter().any(migrate_core::consumer::Difference::is_breaking) {
+            return fault;
+        }
+        match fault.severity {
+            Severity::Error => {
+                let mut fault = Fault { severity: Severity::Warning, ..fault };
+                fault.notes.push("a later new migration mends it; between the two it fails".to_owned());
+                fault
+            }
+            _ => fault,
+        }
+    }
+
+    fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
+        let Hit { consumer, query, fault, allowed, .. } = hit;
+        let culprit = self.culprit(step, hit);
+        let message = format!("{consumer}: `{}` {}", query.name, fault.message);
+        let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
+        let finding = finding.at(part(query, fault.at)).note(format!("since {}", culprit.told));
+        let finding = fault.notes.iter().fold(finding, Finding::note);
+        let finding =
+            query.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
+        match allowed {
+            Some(reason) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
+            None => fault.help.iter().fold(finding, Finding::help),
+        }
+    }
+
+    fn culprit(&self, step: &Step, hit: &Hit<'_>) -> Culprit {
+        let about = |id: &migrate_core::schema::Id| {
+            hit.fault
+                .about
+                .as_ref()
+                .is_none_or(|(parent, name)| *id.name == **name && (parent.is_empty() || *id.parent == **parent))
+        };
+        Culprit::find(&step.migration, &step.change, &hit.query.text, &about)
+    }
+
+    /// Allowances for consumers that there are not.
+    fn unknown(&self, migration: &Migration) -> Vec<Finding> {
+        let Some(script) = migration.up_script() else { return Vec::new() };
+        let known: BTreeSet<&str> = self.sides.here.consumers.iter().map(|one| one.name.as_str()).collect();
+        let named = script.directives().allow.iter().filter_map(|(rule, _)| rule.strip_prefix(ALLOW));
+        let finding =
+            |name: &str| {
+                let word = format!("{ALLOW}{name}");
+                let at = script.text().find(&word).unwrap_or(0);
+                let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}"))
+                    .at(Place::within(script.path(), script.text().clone(), at..at + word.len()));
+                match suggest::nearest(name, known.iter().copied()) {
+                    Some(near) => finding.help(format!("did you mean {ALLOW}{near}?")),
+                    None => finding
+                        .help(format!("the consumers are {}", known.iter().copied().collect::<Vec<_>>().join(", "))),
+                }
+            };
+        named.filter(|name| !known.contains(name)).map(finding).collect()
+    }
+}
+
+/// Why a migration may break a consumer, where its head says so.
+fn allowance<'a>(migration: &'a Migration, consumer: &str) -> Option<&'a str> {
+    let allow = &migration.up_script()?.directives().allow;
+    let of = |(rule, _): &&(String, String)| rule.strip_prefix(ALLOW) == Some(consumer);
+    allow.iter().find(of).map(|(_, reason)| reason.as_str())
+}
+
+/// The word of a query that is meant, or its first line.
+fn part(query: &Query, at: Option<usize>) -> Place {
+    let text = &query.text;
+    let Some(at) = at.filter(|at| *at < text.len()) else {
+        return query.part(0..text.find('\n').unwrap_or(text.len()));
+    };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let end = text[at..].find(|c| !is_word(c)).filter(|end| *end > 0);
+    let end = end.unwrap_or(if text[at..].chars().next().is_some_and(is_word) { text.len() - at } else { 1 });
+    query.part(at..at + end)
+}

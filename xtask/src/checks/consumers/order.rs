@@ -1,0 +1,158 @@
+//! In which order to deploy a step, and how to split it where no order is safe.
+
+use std::collections::BTreeSet;
+
+use migrate_core::consumer::{Answer, Order, way};
+use migrate_core::finding::{Finding, Severity};
+use migrate_core::schema::Id;
+
+use super::culprit::Culprit;
+use super::{Hit, Judge, allowance, fault, told};
+
+/// A query that does not run on one of the two schemas: its consumer, what it is called, why, and its text.
+struct Broken<'a> {
+    consumer: &'a str,
+    told: String,
+    why: String,
+    text: &'a str,
+}
+
+impl Judge<'_> {
+    /// The verdict on a step, at the statement that it is about; none where any order is safe.
+    pub(super) fn order(&self, at: usize, hits: &[Hit<'_>]) -> (Option<Finding>, Order) {
+        let step = &self.course.steps[at];
+        let unchanged = self.unchanged(hits);
+        let replaced = self.replaced(at);
+        let early = self.early(at);
+        let order = match unchanged.is_empty() {
+            // Code that stays as it is cannot be deployed before, either.
+            false => Order::None,
+            true => Order::of(replaced.is_empty(), early.is_empty()),
+        };
+        if order == Order::Any {
+            return (None, order);
+        }
+        let all: Vec<&Broken<'_>> = unchanged.iter().chain(&replaced).chain(&early).collect();
+        let texts = all.iter().map(|one| one.text).collect::<Vec<_>>().join("\n");
+        let culprit = Culprit::find(&step.migration, &step.change, &texts, &|_| true);
+        let finding = Finding {
+            severity: severity(order),
+            ..Finding::error("consumer-order", message(order, &unchanged, &replaced, &early))
+        };
+        let finding = finding.at(culprit.place);
+        let note = |one: &&Broken<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
+        let finding = all.iter().take(8).map(note).fold(finding, Finding::note);
+        let finding = if all.len() > 8 { finding.note(format!("and {} more", all.len() - 8)) } else { finding };
+        (Some(self.helped(finding, order, at, &texts)), order)
+    }
+
+    /// Queries that this branch leaves as they are, and that break.
+    fn unchanged<'a>(&self, hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
+        let breaks = hits.iter().filter(|hit| hit.fault.severity == Severity::Error && hit.allowed.is_none());
+        let old = breaks.filter(|hit| self.sides.is_old(hit.consumer, &hit.query.text));
+        old.map(|hit| Broken {
+            consumer: hit.consumer,
+            told: told(hit.query),
+            why: hit.fault.message.clone(),
+            text: &hit.query.text,
+        })
+        .collect()
+    }
+
+    /// Queries of the base branch that this one no longer has, and that break: they run until the new code is deployed.
+    fn replaced(&self, at: usize) -> Vec<Broken<'_>> {
+        let step = &self.course.steps[at];
+        let gone =
+            self.sides.gone().into_iter().filter(|(consumer, ..)| allowance(&step.migration, consumer).is_none());
+        let broken = gone.filter_map(|(consumer, number, told)| {
+            let text = &self.texts[number];
+            let faults = fault::faults(step, number, text).into_iter().map(|fault| self.mended(fault, number));
+            let worst = faults.into_iter().find(|fault| fault.severity == Severity::Error)?;
+            Some(Broken { consumer, told: format!("{told}, as released,"), why: worst.message, text })
+        });
+        broken.collect()
+    }
+
+    /// Queries of this branch that do not run before the step: not on the old schema, and not after a rollback.
+    fn early(&self, at: usize) -> Vec<Broken<'_>> {
+        let step = &self.course.steps[at];
+        let new = self.queries().filter(|(consumer, _, query, _)| {
+            !self.sides.is_old(consumer, &query.text) && allowance(&step.migration, consumer).is_none()
+        });
+        let broken = new.filter_map(|(consumer, _, query, number)| {
+            let Answer::Refused(why) = self.before(at, number) else { return None };
+            matches!(&*step.answers[number], Answer::Described(_)).then(|| Broken {
+                consumer,
+                told: told(query),
+                why: format!("needs the new schema: before it, {}", why.message),
+                text: &query.text,
+            })
+        });
+        broken.collect()
+    }
+
+    fn helped(&self, finding: Finding, order: Order, at: usize, texts: &str) -> Finding {
+        let step = &self.course.steps[at];
+        let title = format!("{}_{}", step.migration.version(), step.migration.name());
+        match order {
+            Order::MigrateFirst => {
+                return finding.help(format!("apply {title}, then deploy; on the way back, roll back the code first"));
+            }
+            Order::DeployFirst => {
+                let help = format!("deploy, and apply {title} when no server runs the old code any more");
+                return finding.help(help).help("or make the migration in a later merge, when the code is everywhere");
+            }
+            _ => {}
+        }
+        let words: BTreeSet<String> =
+            texts.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_lowercase).collect();
+        let meant = |id: &Id| {
+            words.contains(&id.parent.to_lowercase()) || id.parent.is_empty() && words.contains(&id.name.to_lowercase())
+        };
+        let mut finding = finding;
+        for way in way(&step.change, &meant) {
+            let steps: Vec<String> =
+                way.steps.iter().enumerate().map(|(n, step)| format!("{}. {step}", n + 1)).collect();
+            finding = finding.help(format!("split it: {}\n{}", way.change, steps.join("\n")));
+        }
+        let allow = self
+            .sides
+            .here
+            .consumers
+            .iter()
+            .map(|one| one.name.as_str())
+            .find(|name| finding.notes.iter().any(|note| note.starts_with(&format!("{name}: "))));
+        match allow {
+            Some(name) => finding.help(format!("`-- migrate: allow consumer:{name} REASON` says why it is safe here")),
+            None => finding,
+        }
+    }
+}
+
+fn severity(order: Order) -> Severity {
+    match order {
+        Order::None => Severity::Error,
+        Order::DeployFirst => Severity::Warning,
+        Order::MigrateFirst | Order::Any => Severity::Note,
+    }
+}
+
+fn message(order: Order, unchanged: &[Broken<'_>], replaced: &[Broken<'_>], early: &[Broken<'_>]) -> String {
+    let names = |all: &[Broken<'_>]| {
+        let all: BTreeSet<&str> = all.iter().map(|one| one.consumer).collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let why = match order {
+        Order::None if !unchanged.is_empty() => {
+            format!("this breaks {}, which stays as it is", names(unchanged))
+        }
+        Order::None => format!(
+            "the released code of {} does not run on the new schema, and the new code of {} does not run on the old one",
+            names(replaced),
+            names(early)
+        ),
+        Order::DeployFirst => format!("the released code of {} does not run on the new schema", names(replaced)),
+        Order::MigrateFirst | Order::Any => format!("the new code of {} does not run on the old schema", names(early)),
+    };
+    format!("{}: {why}", order.as_str())
+}
