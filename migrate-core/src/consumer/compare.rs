@@ -7,8 +7,8 @@ use super::{Answer, Reach, Refusal, Shape};
 pub enum Difference {
     /// The server refuses it.
     Refused(Refusal),
-    /// The result is another one; a sentence says how.
-    Result(Weight, String),
+    /// The result is another one: a column of it, and a sentence that says how.
+    Result(Weight, String, String),
     /// A parameter has another type: its number, the type before, and the type after.
     Parameter(usize, String, String),
     /// What it calls is another function or operator: before, and after.
@@ -27,7 +27,7 @@ pub enum Weight {
 impl Difference {
     /// Whether code that runs already stops working, or works on something else.
     pub fn is_breaking(&self) -> bool {
-        !matches!(self, Self::Result(Weight::Bearable, _))
+        !matches!(self, Self::Result(Weight::Bearable, ..))
     }
 }
 
@@ -52,46 +52,56 @@ fn parameters(before: &Shape, after: &Shape) -> Vec<Difference> {
 fn result(before: &Shape, after: &Shape) -> Vec<Difference> {
     let names = |shape: &Shape| shape.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
     let (old, new) = (names(before), names(after));
-    let mut all = Vec::new();
-    let breaking = |text: String| Difference::Result(Weight::Breaking, text);
-    let bearable = |text: String| Difference::Result(Weight::Bearable, text);
-    if new.len() > old.len() && new[..old.len()] == old[..] {
-        let came = new[old.len()..].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        all.push(bearable(format!("{came} came behind the columns that were there")));
-    } else if new.len() == old.len() {
-        let renamed = old.iter().zip(&new).enumerate().filter(|(_, (was, is))| was != is);
-        all.extend(renamed.map(|(at, (was, is))| breaking(format!("column {} was `{was}` and is `{is}`", at + 1))));
-    } else {
-        all.extend(rearranged(&old, &new).into_iter().map(breaking));
-    }
+    let mut all = columns(&old, &new);
     for (at, was) in before.columns.iter().enumerate() {
         // The same column, wherever it stands now.
         let same_place = after.columns.get(at).filter(|is| is.name == was.name);
         let Some(is) = same_place.or_else(|| after.columns.iter().find(|is| is.name == was.name)) else { continue };
         if was.of != is.of {
-            all.push(breaking(format!("`{}` was {} and is {}", was.name, was.of, is.of)));
+            all.push(breaking(&was.name, format!("`{}` was {} and is {}", was.name, was.of, is.of)));
         } else if was.is_filled && !is.is_filled && is.origin.is_some() {
-            all.push(bearable(format!("`{}` was never null and may be null now", was.name)));
+            all.push(bearable(&was.name, format!("`{}` was never null and may be null now", was.name)));
         }
     }
     all
 }
 
+fn breaking(column: &str, text: String) -> Difference {
+    Difference::Result(Weight::Breaking, column.to_owned(), text)
+}
+
+fn bearable(column: &str, text: String) -> Difference {
+    Difference::Result(Weight::Bearable, column.to_owned(), text)
+}
+
+/// What became of the names and places of columns.
+fn columns(old: &[String], new: &[String]) -> Vec<Difference> {
+    let is_moved = new.len() < old.len() || old.iter().all(|name| new.contains(name)) && !new.starts_with(old);
+    if is_moved {
+        return rearranged(old, new);
+    }
+    let renamed = old.iter().zip(new).enumerate().filter(|(_, (was, is))| was != is);
+    let mut all: Vec<Difference> =
+        renamed.map(|(at, (was, is))| breaking(was, format!("column {} was `{was}` and is `{is}`", at + 1))).collect();
+    if let [first, ..] = &new[old.len()..] {
+        let came = new[old.len()..].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        all.push(bearable(first, format!("{came} came behind the columns that were there")));
+    }
+    all
+}
+
 /// What became of columns of which some went, or came between others.
-fn rearranged(old: &[String], new: &[String]) -> Vec<String> {
-    let mut all = Vec::new();
-    for (at, name) in old.iter().enumerate().filter(|(_, name)| !new.contains(name)) {
-        all.push(format!("column {} `{name}` is gone", at + 1));
-    }
-    for (at, name) in new.iter().enumerate().filter(|(_, name)| !old.contains(name)) {
-        all.push(format!("`{name}` came as column {}", at + 1));
-    }
+fn rearranged(old: &[String], new: &[String]) -> Vec<Difference> {
+    let gone = old.iter().enumerate().filter(|(_, name)| !new.contains(name));
+    let came = new.iter().enumerate().filter(|(_, name)| !old.contains(name));
     let moved = old.iter().enumerate().find_map(|(at, name)| {
         let now = new.iter().position(|other| other == name)?;
-        (now != at).then(|| format!("`{name}` was column {} and is column {}", at + 1, now + 1))
+        (now != at).then(|| breaking(name, format!("`{name}` was column {} and is column {}", at + 1, now + 1)))
     });
-    all.extend(moved);
-    all
+    let gone = gone.map(|(at, name)| breaking(name, format!("column {} `{name}` is gone", at + 1)));
+    gone.chain(came.map(|(at, name)| breaking(name, format!("`{name}` came as column {}", at + 1))))
+        .chain(moved)
+        .collect()
 }
 
 /// What a query calls that is another function or operator than before, although it is spelt as it was. That PostgreSQL
@@ -127,9 +137,12 @@ mod tests {
 
     #[track_caller]
     fn check(before: &[(&str, &str)], after: &[(&str, &str)], expected: &[(Weight, &str)]) {
-        let found = differences(&shape(before, &[]), &shape(after, &[]));
-        let expected: Vec<Difference> =
-            expected.iter().map(|(weight, text)| Difference::Result(*weight, (*text).to_owned())).collect();
+        let text = |difference: Difference| match difference {
+            Difference::Result(weight, _, text) => (weight, text),
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = differences(&shape(before, &[]), &shape(after, &[])).into_iter().map(text).collect();
+        let expected: Vec<_> = expected.iter().map(|(weight, text)| (*weight, (*text).to_owned())).collect();
         assert_eq!(found, expected);
     }
 

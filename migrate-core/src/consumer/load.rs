@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Consumer, Origin, Query};
 use crate::config::Config;
-use crate::finding::{Finding, Place};
+use crate::finding::Finding;
 use crate::sql;
 
 /// The consumers of a project, and what could not be read of them.
@@ -24,12 +24,8 @@ pub fn load(project: &Path, _config: &Config) -> Consumers {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut consumer = Consumer { name, ..Consumer::default() };
         for file in entries(&folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "sql")) {
-            match std::fs::read_to_string(&file) {
-                Ok(text) => consumer.queries.extend(queries(&file, &text.into())),
-                Err(error) => found.problems.push(
-                    Finding::warning("consumer-unread", format!("this file cannot be read: {error}"))
-                        .at(Place::file(&file)),
-                ),
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                consumer.queries.extend(queries(&file, &text.into()));
             }
         }
         found.consumers.push(consumer);

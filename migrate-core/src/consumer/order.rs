@@ -63,18 +63,13 @@ pub fn way(change: &Change, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
             (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => {
                 ways.push(retyped(old, new))
             }
-            (Kind::Column, Some(old), Some(new))
-                if old.fact("not null").is_none()
-                    && new.fact("not null").is_some()
-                    && new.fact("default").is_none() =>
-            {
+            (Kind::Column, old, Some(new)) if needs(new) && !old.is_some_and(needs) && !whole(change, id) => {
                 ways.push(required(id));
             }
-            (Kind::Column, None, Some(new))
-                if new.fact("not null").is_some() && unfilled(new) && !whole(change, id) =>
-            {
-                ways.push(required(id));
+            (Kind::Index | Kind::Constraint, Some(old), None) if is_unique(old) && !whole(change, id) => {
+                ways.push(unguarded(id));
             }
+            (Kind::Function | Kind::Procedure | Kind::Aggregate, Some(_), None) => ways.push(removed(id)),
             (Kind::Table | Kind::View | Kind::MaterializedView, Some(_), None) => ways.push(removed(id)),
             _ => {}
         }
@@ -94,8 +89,15 @@ fn whole(change: &Change, column: &Id) -> bool {
     })
 }
 
-fn unfilled(column: &Object) -> bool {
-    ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
+/// Whether every new row has to be given a value for a column.
+fn needs(column: &Object) -> bool {
+    column.fact("not null").is_some()
+        && ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
+}
+
+fn is_unique(object: &Object) -> bool {
+    let definition = object.fact("definition").unwrap_or_default();
+    ["CREATE UNIQUE INDEX", "UNIQUE", "PRIMARY KEY"].iter().any(|word| definition.starts_with(word))
 }
 
 /// The column that a column became: at the same place of the same table, with the same type.
@@ -191,9 +193,33 @@ fn required(id: &Id) -> Way {
     }
 }
 
+fn unguarded(id: &Id) -> Way {
+    let (table, name) = (table(id), plain(&id.name));
+    Way {
+        change: format!("{name} of {table} goes, and with it what ON CONFLICT stands on"),
+        steps: vec![
+            format!(
+                "expand: make the unique index that comes in its place: `cargo xtask new NAME --add-index '{table}.COLUMNS' --unique`"
+            ),
+            "switch: deploy code of every consumer whose ON CONFLICT names the columns of the new one".to_owned(),
+            format!("contract, in a later merge: drop {name}"),
+        ],
+    }
+}
+
 fn removed(id: &Id) -> Way {
     let name = qualified(&id.schema, &id.name);
     let word = id.kind.as_str().to_uppercase();
+    if !matches!(id.kind, Kind::Table | Kind::View | Kind::MaterializedView) {
+        let name = format!("{name}({})", id.signature);
+        return Way {
+            change: format!("{} {name} goes", id.kind.as_str()),
+            steps: vec![
+                format!("switch: deploy code of every consumer that no longer calls {name}"),
+                format!("contract, in a later merge: `DROP {word} {name}`"),
+            ],
+        };
+    }
     Way {
         change: format!("{} {name} goes, or gets another name", id.kind.as_str()),
         steps: vec![

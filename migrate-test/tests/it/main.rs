@@ -6,6 +6,7 @@
 mod broken;
 mod code;
 mod concurrency;
+mod consume;
 mod ddl;
 mod engine;
 mod failures;

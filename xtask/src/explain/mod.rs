@@ -23,11 +23,12 @@ pub(crate) struct Entry {
 }
 
 /// The themes, in the order of a document, each with its texts.
-const THEMES: [(&str, &str); 8] = [
+const THEMES: [(&str, &str); 9] = [
     ("Files and directives", include_str!("files.md")),
     ("Released and edited", include_str!("released.md")),
     ("The proof", include_str!("proof.md")),
     ("Locks on a throw-away database", include_str!("locks.md")),
+    ("Queries of other services", include_str!("consumer_checks.md")),
     ("Runs and the ledger", include_str!("runs.md")),
     ("Production", include_str!("production.md")),
     ("Connections and servers", include_str!("servers.md")),

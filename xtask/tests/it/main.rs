@@ -2,6 +2,7 @@
 
 mod ci;
 mod commands;
+mod consume;
 mod day;
 mod explain;
 mod fixtures;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use migrate_core::finding::Place;
-use migrate_core::schema::{Change, Id};
+use migrate_core::schema::{Change, Id, Kind};
 use migrate_core::source::Migration;
 
 /// A migration, and the statement of it that is meant.
@@ -16,10 +16,17 @@ pub(super) struct Culprit {
 }
 
 impl Culprit {
-    /// The first statement that names most of what changed and the query has. `about` narrows it to some objects.
+    /// The first statement that names most of what changed and the query has; where it can be told, of what is `about`.
     pub(super) fn find(migration: &Migration, change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Self {
-        let file = || Self { place: Place::file(migration.path()), told: migration.path().display().to_string() };
-        let Some(script) = migration.up_script() else { return file() };
+        let found = Self::among(migration, change, query, about);
+        found.or_else(|| Self::among(migration, change, query, &|_| true)).unwrap_or_else(|| Self {
+            place: Place::file(migration.path()),
+            told: migration.path().display().to_string(),
+        })
+    }
+
+    fn among(migration: &Migration, change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<Self> {
+        let script = migration.up_script()?;
         let query = words(query);
         let named: Vec<(&Id, u32)> = change
             .objects()
@@ -36,6 +43,8 @@ impl Culprit {
                 match (name, parent) {
                     (true, true) => 4 + 2 * shared,
                     (_, true) => 1 + shared,
+                    // An index or a trigger has a name of its own, and is dropped without that of its table.
+                    (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
                     _ => 0,
                 }
             };
@@ -44,11 +53,11 @@ impl Culprit {
         let statements =
             script.statements().iter().map(|one| (one.span.clone(), weight(&script.text()[one.span.clone()])));
         let best = statements.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
-        let Some((span, _)) = best else { return file() };
+        let (span, _) = best?;
         let place = Place::within(script.path(), script.text().clone(), span.clone());
         let line = place.line_column().map_or(1, |(line, _)| line);
         let told = format!("{}:{line}: {}", script.path().display(), in_a_line(&script.text()[span]));
-        Self { place, told }
+        Some(Self { place, told })
     }
 }
 

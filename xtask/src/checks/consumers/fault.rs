@@ -88,17 +88,19 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
 
 fn refused(why: &Refusal, text: &str) -> Fault {
     let of_constraint = || text.to_lowercase().contains("on constraint") && why.message.contains("constraint");
-    let (code, message) = match why.sqlstate.as_str() {
+    let error = Severity::Error;
+    let fault = match why.sqlstate.as_str() {
         "22P02" if why.message.contains("enum") => {
-            ("consumer-label", format!("has a word that is no label of the enum any more: {}", why.message))
+            let message = format!("has a word that is no label of the enum any more: {}", why.message);
+            Fault::new("consumer-label", error, message)
         }
         "42704" if of_constraint() => {
-            ("consumer-conflict", format!("names a constraint in ON CONFLICT that is gone: {}", why.message))
+            let message = format!("names a constraint in ON CONFLICT that is gone: {}", why.message);
+            Fault::new("consumer-conflict", error, message)
         }
-        _ => ("consumer-broken", format!("no longer prepares: {}", why.message)),
+        _ => Fault::new("consumer-broken", error, format!("no longer prepares: {}", why.message)),
     };
-    let fault = Fault { at: why.at, is_mendable: true, ..Fault::new(code, Severity::Error, message) };
-    told(fault, why)
+    told(Fault { at: why.at, is_mendable: true, ..fault }, why)
 }
 
 fn told(fault: Fault, why: &Refusal) -> Fault {
@@ -110,16 +112,16 @@ fn told(fault: Fault, why: &Refusal) -> Fault {
 /// All that is different in a result is one fault, as heavy as the heaviest of it.
 fn result(differences: &[Difference]) -> Option<Fault> {
     let of = |difference: &Difference| match difference {
-        Difference::Result(weight, text) => Some((*weight, text.clone())),
+        Difference::Result(weight, column, text) => Some((*weight, column.clone(), text.clone())),
         _ => None,
     };
-    let mut all: Vec<(Weight, String)> = differences.iter().filter_map(of).collect();
-    all.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let (weight, first) = all.first()?;
+    let mut all: Vec<(Weight, String, String)> = differences.iter().filter_map(of).collect();
+    all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+    let (weight, column, first) = all.first()?;
     let severity = if *weight == Weight::Breaking { Severity::Error } else { Severity::Warning };
     let fault = Fault::new("consumer-result", severity, format!("returns something else: {first}"));
-    let fault = all[1..].iter().fold(fault, |fault, (_, text)| fault.note(text));
-    Some(Fault { is_mendable: true, ..fault })
+    let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
+    Some(Fault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
 }
 
 fn parameter(at: usize, was: &str, is: &str) -> Fault {

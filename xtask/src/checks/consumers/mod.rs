@@ -116,7 +116,7 @@ impl<'a> Judge<'a> {
 
     /// Queries that could not be prepared before this branch either: no migration of it is to blame.
     fn base(&self) -> Vec<Finding> {
-        let base = self.ground.base().unwrap_or_else(|| "the migrations".to_owned());
+        let base = self.ground.released.as_ref().map_or("the migrations", |released| &released.base.name);
         let finding = |(consumer, _, query, number): (&str, Option<&str>, &Query, usize)| {
             let Answer::Refused(why) = self.before(0, number) else { return None };
             let works_now = matches!(self.last(number), Answer::Described(_));

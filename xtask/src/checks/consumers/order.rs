@@ -110,7 +110,12 @@ impl Judge<'_> {
             words.contains(&id.parent.to_lowercase()) || id.parent.is_empty() && words.contains(&id.name.to_lowercase())
         };
         let mut finding = finding;
-        for way in way(&step.change, &meant) {
+        let ways = way(&step.change, &meant);
+        if ways.is_empty() {
+            finding =
+                finding.help("deploy queries first that run on both schemas, and make the migration in a later merge");
+        }
+        for way in ways {
             let steps: Vec<String> =
                 way.steps.iter().enumerate().map(|(n, step)| format!("{}. {step}", n + 1)).collect();
             finding = finding.help(format!("split it: {}\n{}", way.change, steps.join("\n")));
