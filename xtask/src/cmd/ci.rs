@@ -40,8 +40,9 @@ async fn all(ground: &Ground<'_>, report: &mut Report) -> Result<()> {
         checks::role(ground),
         checks::consumers(ground)
     );
-    let ((locks, observed), (proof, proven), released) = (locks?, proof?, released?);
-    report.checks.extend([edited, lint?, locks, proof, released.check, role?, consumers?]);
+    let ((locks, observed), (proof, proven), released, (consumers, orders)) = (locks?, proof?, released?, consumers?);
+    report.checks.extend([edited, lint?, locks, proof, released.check, role?, consumers]);
+    report.orders = orders;
     report.migrations = proven.migrations.iter().map(judged).collect();
     checks::fill(ground, &mut report.migrations, &observed).await?;
     if let (Some(before), Some(after)) = (&released.before, &released.after) {

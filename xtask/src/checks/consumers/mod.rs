@@ -19,7 +19,7 @@ use migrate_test::proof::ProofError;
 use super::{Clock, Ground};
 use crate::exit::Result;
 use crate::output::style;
-use crate::report::Check;
+use crate::report::{Check, Ordered};
 use culprit::Culprit;
 use fault::Fault;
 use sides::Sides;
@@ -29,17 +29,17 @@ pub(crate) use sides::{here, told};
 /// How the allowance of a consumer begins: `-- migrate: allow consumer:billing reason`.
 const ALLOW: &str = "consumer:";
 
-/// Describes the queries of all consumers before and behind each new migration.
+/// Describes the queries of all consumers before and behind each new migration; tells in which order to deploy each.
 ///
 /// # Errors
 ///
 /// The server is gone.
-pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<Check> {
+pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered>)> {
     let clock = Clock::start("consumers");
-    let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
+    let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
     let sides = Sides::find(ground);
     if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
-        return Ok(clock.skipped("there are no consumers"));
+        return Ok((clock.skipped("there are no consumers"), Vec::new()));
     }
     // Without a base branch nothing is released, and nothing can have run before.
     let is_new = |migration: &&Arc<Migration>| ground.released.is_ok() && ground.new.contains(migration.version());
@@ -49,26 +49,24 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<Check> {
     let course = match follow(&chain(released), &chain(new), &ground.code, &asked).await {
         Ok(course) => course,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-            return Ok(clock.skipped("the migrations do not apply"));
+            return Ok((clock.skipped("the migrations do not apply"), Vec::new()));
         }
         Err(error) => return Err(error.into()),
     };
     let judge = Judge { ground, sides: &sides, texts: &asked.texts, course: &course };
     let mut findings = sides.here.problems.clone();
     findings.extend(judge.base());
-    let mut verdict = Order::Any;
-    for at in 0..course.steps.len() {
+    let mut orders = Vec::new();
+    for (at, step) in course.steps.iter().enumerate() {
         let (found, order) = judge.step(at);
         findings.extend(found);
-        verdict = verdict.max(order);
+        let (version, name) = (step.migration.version().clone(), step.migration.name().to_owned());
+        orders.push(Ordered { version, name, order });
     }
     let queries = sides.here.consumers.iter().map(|one| one.queries.len()).sum();
     let (queries, consumers) = (count(queries, "query"), style::count(sides.here.consumers.len(), "consumer"));
-    let what = match course.steps.len() {
-        0 => "nothing is new".to_owned(),
-        _ => verdict.as_str().to_owned(),
-    };
-    Ok(clock.done(format!("{queries} of {consumers}, {what}"), findings))
+    let what = orders.iter().map(|one| one.order).max().map_or("nothing is new", Order::as_str);
+    Ok((clock.done(format!("{queries} of {consumers}, {what}"), findings), orders))
 }
 
 fn count(number: usize, noun: &str) -> String {

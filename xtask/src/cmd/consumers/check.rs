@@ -19,7 +19,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
     shadow::server(context, true, false).await?;
-    let checks = vec![checks::consumers(&ground).await?];
-    let report = Report { base: ground.base(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    let (check, orders) = checks::consumers(&ground).await?;
+    let report =
+        Report { base: ground.base(), checks: vec![check], orders, elapsed: begin.elapsed(), ..Report::default() };
     Ok(ci::conclude(context, "consumers check", &report))
 }
