@@ -17,7 +17,7 @@ use crate::ident::QualifiedName;
 pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch};
 pub use compare::{Difference, Weight, differences, meaning};
 pub use load::{Consumers, load};
-pub use order::{Order, Way, way};
+pub use order::{Order, Way, needs_value, way};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]

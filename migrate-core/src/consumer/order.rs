@@ -63,7 +63,9 @@ pub fn way(change: &Change, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
             (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => {
                 ways.push(retyped(old, new))
             }
-            (Kind::Column, old, Some(new)) if needs(new) && !old.is_some_and(needs) && !whole(change, id) => {
+            (Kind::Column, old, Some(new))
+                if needs_value(new) && !old.is_some_and(needs_value) && !whole(change, id) =>
+            {
                 ways.push(required(id));
             }
             (Kind::Index | Kind::Constraint, Some(old), None) if is_unique(old) && !whole(change, id) => {
@@ -90,7 +92,7 @@ fn whole(change: &Change, column: &Id) -> bool {
 }
 
 /// Whether every new row has to be given a value for a column.
-fn needs(column: &Object) -> bool {
+pub fn needs_value(column: &Object) -> bool {
     column.fact("not null").is_some()
         && ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
 }

@@ -33,6 +33,11 @@ impl Touched {
         Self::Names(names)
     }
 
+    /// The queries with one of these names.
+    pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Names(names.into_iter().map(|name| words(name).collect()).collect())
+    }
+
     /// Whether a query with this text is one of them.
     pub(super) fn has(&self, text: &str) -> bool {
         let Self::Names(names) = self else { return true };
@@ -81,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_however_it_is_spelt() {
-        let names = |all: &[&str]| Touched::Names(all.iter().map(|name| words(name).collect()).collect());
+        let names = |all: &[&'static str]| Touched::of(all.iter().copied());
         let touched = names(&["shipments", "Odd \"name"]);
         for text in ["SELECT 1 FROM Public.\"shipments\"", "select 'shipments'::regclass", "TABLE \"Odd \"\"name\""] {
             assert!(touched.has(text), "{text}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Difference, Refusal, Touch, Weight};
+use migrate_core::consumer::{Difference, Refusal, Touch, Weight, needs_value};
 use migrate_core::finding::Severity;
 use migrate_core::schema::{Id, Kind, Object};
 use migrate_test::consume::Step;
@@ -155,14 +155,10 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
     if !touch.adds() {
         return Vec::new();
     }
-    let needs = |column: &Object| {
-        column.fact("not null").is_some()
-            && ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
-    };
     let came = step.change.objects().filter_map(|(id, before, after)| {
-        let after = after.filter(|after| id.kind == Kind::Column && needs(after))?;
+        let after = after.filter(|after| id.kind == Kind::Column && needs_value(after))?;
         let ours = *id.schema == *touch.table.schema() && *id.parent == *touch.table.name();
-        let is_news = ours && before.is_none_or(|before| !needs(before)) && !touch.inserts.contains(&*id.name);
+        let is_news = ours && before.is_none_or(|before| !needs_value(before)) && !touch.inserts.contains(&*id.name);
         is_news.then_some((id, after))
     });
     let fault = |(id, _): (&Id, &Object)| {
