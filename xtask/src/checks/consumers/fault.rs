@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Difference, Refusal, Touch, Weight, needs_value};
+use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, needs_value};
 use migrate_core::finding::Severity;
-use migrate_core::schema::{Id, Kind, Object};
+use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_test::consume::Step;
 
 /// Something that is wrong with a query behind a step.
@@ -84,6 +84,40 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
             .help(format!("grant it again in the same migration: `GRANT {right} ON {table} TO {role}`"))
     };
     lost.map(fault).collect()
+}
+
+/// What a step does to a table or column that a consumer says it uses.
+pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
+    let is_table = |id: &Id| {
+        matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
+            && (&*id.schema, &*id.name) == (used.table.schema(), used.table.name())
+    };
+    let is_column = |id: &Id| {
+        id.kind == Kind::Column
+            && (&*id.schema, &*id.parent) == (used.table.schema(), used.table.name())
+            && used.column.as_deref() == Some(&*id.name)
+    };
+    let error = Severity::Error;
+    let of = |(id, before, after): (&Id, Option<&Object>, Option<&Object>)| match (before, after) {
+        (Some(_), None) if is_table(id) || is_column(id) => {
+            Some(Fault::new("consumer-broken", error, "is used, and is gone or has another name".to_owned()).about(id))
+        }
+        (Some(old), Some(new)) if is_column(id) && old.fact("type") != new.fact("type") => {
+            let [was, is] = [old, new].map(|one| one.fact("type").unwrap_or_default());
+            Some(Fault::new("consumer-result", error, format!("is used, was {was} and is {is}")).about(id))
+        }
+        _ => None,
+    };
+    change.objects().find_map(of)
+}
+
+/// What a consumer says it uses, as people write it.
+pub(super) fn named(used: &Use) -> String {
+    let table = match used.table.schema() {
+        "public" => used.table.name().to_owned(),
+        schema => format!("{schema}.{}", used.table.name()),
+    };
+    used.column.as_ref().map_or_else(|| table.clone(), |column| format!("{table}.{column}"))
 }
 
 fn refused(why: &Refusal, text: &str) -> Fault {
@@ -214,4 +248,39 @@ fn without(index: &str, step: &Step) -> Fault {
     let fault =
         Fault::new("consumer-index", Severity::Note, format!("had a plan with the index {index}, which is gone"));
     id.map_or(fault.clone(), |id| fault.about(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use migrate_core::finding::Place;
+    use migrate_core::ident::QualifiedName;
+    use migrate_core::schema::{Fact, Schema};
+
+    use super::*;
+
+    fn object(kind: Kind, parent: &str, name: &str, of: &str) -> Arc<Object> {
+        let (parent, name) = (parent.into(), name.into());
+        let id = Arc::new(Id { kind, schema: "public".into(), parent, name, signature: "".into() });
+        let facts = vec![Fact { name: "type".into(), value: of.into() }];
+        Arc::new(Object { id, facts, position: None })
+    }
+
+    #[test]
+    fn what_is_declared_is_followed_by_its_name() {
+        let table = object(Kind::Table, "", "t", "");
+        let before = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "integer")]);
+        let told = |after: Schema, column: Option<&str>| {
+            let table = QualifiedName::new("public", "t");
+            let used = Use { table, column: column.map(str::to_owned), writes: false, place: Place::file("a") };
+            declared(&Change::between(&before, &after), &used).map(|fault| format!("{} {}", fault.code, fault.message))
+        };
+        let wider = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "bigint")]);
+        let broken = Some("consumer-broken is used, and is gone or has another name".to_owned());
+        let retyped = Some("consumer-result is used, was integer and is bigint".to_owned());
+        assert_eq!(told(wider.clone(), Some("a")), retyped);
+        assert_eq!((told(wider, None), told(Schema::default().with([table]), Some("a"))), (None, broken.clone()));
+        assert_eq!((told(Schema::default(), None), told(before.clone(), Some("a"))), (broken, None));
+    }
 }

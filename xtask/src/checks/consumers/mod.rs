@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::ErrorKind;
-use migrate_core::consumer::{Answer, Order, Query, differences};
+use migrate_core::consumer::{Answer, Order, Query, Use, differences};
 use migrate_core::finding::{Finding, Place, Severity};
+use migrate_core::schema::{Kind, Object, Schema};
 use migrate_core::source::Migration;
 use migrate_core::suggest;
 use migrate_test::consume::{Course, Step, follow};
@@ -56,6 +57,11 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
     let judge = Judge { ground, sides: &sides, texts: &asked.texts, course: &course };
     let mut findings = sides.here.problems.clone();
     findings.extend(judge.base());
+    if sides.here.consumers.iter().any(|one| !one.uses.is_empty())
+        && let Some(released) = ground.released_schema().await?
+    {
+        findings.extend(judge.missing(&released.schema));
+    }
     let mut orders = Vec::new();
     for (at, step) in course.steps.iter().enumerate() {
         let (found, order) = judge.step(at);
@@ -80,10 +86,17 @@ struct Judge<'a> {
     course: &'a Course,
 }
 
-/// A query of this branch, and what a step does to it.
+/// A query of this branch, or what it declares to use, and what a step does to it.
 struct Hit<'a> {
     consumer: &'a str,
-    query: &'a Query,
+    /// What it is called: `monthly`.
+    name: String,
+    place: Place,
+    /// What of it can be found in the statements of a migration.
+    text: &'a str,
+    calls: Option<u64>,
+    /// Whether the base branch has it.
+    is_old: bool,
     fault: Fault,
     /// Why the migration may do that, where it says so.
     allowed: Option<&'a str>,
@@ -133,6 +146,27 @@ impl<'a> Judge<'a> {
         self.queries().filter_map(finding).collect()
     }
 
+    /// What consumers say they use, and is not there on the base branch.
+    fn missing(&self, schema: &Schema) -> Vec<Finding> {
+        let is_meant = |one: &Object, used: &Use| {
+            let (of, table) = (used.table.schema(), used.table.name());
+            match &used.column {
+                Some(column) => {
+                    (one.id.kind, &*one.id.schema, &*one.id.parent, &*one.id.name) == (Kind::Column, of, table, column)
+                }
+                None => one.id.parent.is_empty() && (&*one.id.schema, &*one.id.name) == (of, table),
+            }
+        };
+        let consumers = self.sides.here.consumers.iter();
+        let uses = consumers.flat_map(|one| one.uses.iter().map(|used| (one.name.as_str(), used)));
+        let missing = uses.filter(|(_, used)| !schema.objects().any(|one| is_meant(one, used)));
+        let finding = |(consumer, used): (&str, &Use)| {
+            let message = format!("{consumer}: `{}` is used, and is not there on the base branch", fault::named(used));
+            Finding::warning("consumer-base", message).at(used.place.clone())
+        };
+        missing.map(finding).collect()
+    }
+
     /// What a step does, and in which order to deploy it.
     fn step(&self, at: usize) -> (Vec<Finding>, Order) {
         let step = &self.course.steps[at];
@@ -149,12 +183,28 @@ impl<'a> Judge<'a> {
         for (consumer, role, query, number) in self.queries() {
             let mut all = fault::faults(step, number, &query.text);
             all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
-            let allowed = allowance(&step.migration, consumer);
             hits.extend(all.into_iter().map(|fault| Hit {
                 consumer,
-                query,
+                name: query.name.clone(),
+                place: part(query, fault.at),
+                text: &query.text,
+                calls: query.calls,
+                is_old: self.sides.is_old(consumer, &query.text),
                 fault: self.mended(fault, number),
-                allowed,
+                allowed: allowance(&step.migration, consumer),
+            }));
+        }
+        for consumer in &self.sides.here.consumers {
+            let faults = consumer.uses.iter().flat_map(|used| Some((used, fault::declared(&step.change, used)?)));
+            hits.extend(faults.map(|(used, fault)| Hit {
+                consumer: &consumer.name,
+                name: fault::named(used),
+                place: used.place.clone(),
+                text: used.table.name(),
+                calls: None,
+                is_old: true,
+                fault,
+                allowed: allowance(&step.migration, &consumer.name),
             }));
         }
         hits
@@ -177,28 +227,18 @@ impl<'a> Judge<'a> {
     }
 
     fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
-        let Hit { consumer, query, fault, allowed, .. } = hit;
-        let culprit = self.culprit(step, hit);
-        let message = format!("{consumer}: `{}` {}", query.name, fault.message);
+        let Hit { consumer, name, fault, allowed, .. } = hit;
+        let culprit = culprit(step, hit);
+        let message = format!("{consumer}: `{name}` {}", fault.message);
         let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
-        let finding = finding.at(part(query, fault.at)).note(format!("since {}", culprit.told));
+        let finding = finding.at(hit.place.clone()).note(format!("since {}", culprit.told));
         let finding = fault.notes.iter().fold(finding, Finding::note);
         let finding =
-            query.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
+            hit.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
         match allowed {
             Some(reason) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
             None => fault.help.iter().fold(finding, Finding::help),
         }
-    }
-
-    fn culprit(&self, step: &Step, hit: &Hit<'_>) -> Culprit {
-        let about = |id: &migrate_core::schema::Id| {
-            hit.fault
-                .about
-                .as_ref()
-                .is_none_or(|(parent, name)| *id.name == **name && (parent.is_empty() || *id.parent == **parent))
-        };
-        Culprit::find(&step.migration, &step.change, &hit.query.text, &about)
     }
 
     /// Allowances for consumers that there are not.
@@ -220,6 +260,16 @@ impl<'a> Judge<'a> {
             };
         named.filter(|name| !known.contains(name)).map(finding).collect()
     }
+}
+
+/// The statement that a hit comes from.
+fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
+    let about = |id: &migrate_core::schema::Id| {
+        let meant =
+            |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
+        hit.fault.about.as_ref().is_none_or(meant)
+    };
+    Culprit::find(&step.migration, &step.change, hit.text, &about)
 }
 
 /// Why a migration may break a consumer, where its head says so.

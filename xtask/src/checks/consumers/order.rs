@@ -7,6 +7,7 @@ use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::Id;
 
 use super::culprit::Culprit;
+use super::sides::placed;
 use super::{Hit, Judge, allowance, fault, told};
 
 /// A query that does not run on one of the two schemas: its consumer, what it is called, why, and its text.
@@ -21,7 +22,7 @@ impl Judge<'_> {
     /// The verdict on a step, at the statement that it is about; none where any order is safe.
     pub(super) fn order(&self, at: usize, hits: &[Hit<'_>]) -> (Option<Finding>, Order) {
         let step = &self.course.steps[at];
-        let unchanged = self.unchanged(hits);
+        let unchanged = unchanged(hits);
         let replaced = self.replaced(at);
         let early = self.early(at);
         let order = match unchanged.is_empty() {
@@ -44,19 +45,6 @@ impl Judge<'_> {
         let finding = all.iter().take(8).map(note).fold(finding, Finding::note);
         let finding = if all.len() > 8 { finding.note(format!("and {} more", all.len() - 8)) } else { finding };
         (Some(self.helped(finding, order, at, &texts)), order)
-    }
-
-    /// Queries that this branch leaves as they are, and that break.
-    fn unchanged<'a>(&self, hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
-        let breaks = hits.iter().filter(|hit| hit.fault.severity == Severity::Error && hit.allowed.is_none());
-        let old = breaks.filter(|hit| self.sides.is_old(hit.consumer, &hit.query.text));
-        old.map(|hit| Broken {
-            consumer: hit.consumer,
-            told: told(hit.query),
-            why: hit.fault.message.clone(),
-            text: &hit.query.text,
-        })
-        .collect()
     }
 
     /// Queries of the base branch that this one no longer has, and that break: they run until the new code is deployed.
@@ -132,6 +120,18 @@ impl Judge<'_> {
             None => finding,
         }
     }
+}
+
+/// Queries that this branch leaves as they are, and that break.
+fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
+    let breaks = |hit: &&Hit<'_>| hit.fault.severity == Severity::Error && hit.allowed.is_none() && hit.is_old;
+    let broken = |hit: &'a Hit<'_>| Broken {
+        consumer: hit.consumer,
+        told: placed(&hit.name, &hit.place),
+        why: hit.fault.message.clone(),
+        text: hit.text,
+    };
+    hits.iter().filter(breaks).map(broken).collect()
 }
 
 fn severity(order: Order) -> Severity {

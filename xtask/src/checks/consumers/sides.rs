@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use migrate_core::config::{Config, FILE_NAME};
 use migrate_core::consumer::{self, Consumer, Consumers, Query};
+use migrate_core::finding::Place;
 use migrate_test::consume::Asked;
 
 use crate::checks::Ground;
@@ -85,9 +86,13 @@ impl Sides {
 
 /// What a query is called, with its place.
 pub(crate) fn told(query: &Query) -> String {
-    let place = query.place();
+    placed(&query.name, &query.place())
+}
+
+/// A name with the line where it stands.
+pub(super) fn placed(name: &str, place: &Place) -> String {
     let line = place.line_column().map_or(1, |(line, _)| line);
-    format!("`{}` ({}:{line})", query.name, place.path().display())
+    format!("`{name}` ({}:{line})", place.path().display())
 }
 
 /// The consumers of the commit where this branch began. Their files are looked for where those of this branch are.
