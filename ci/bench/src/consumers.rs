@@ -67,7 +67,7 @@ fn project(queries: usize, up: &str) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
     let shell = Shell::new()?;
-    cmd!(shell, "cp -r migrations {path}/migrations").run()?;
+    cmd!(shell, "cp -r migrations {path}/migrations").quiet().run()?;
     shell.change_dir(path);
     let mut text = String::new();
     for n in 0..queries {
@@ -77,10 +77,12 @@ fn project(queries: usize, up: &str) -> Result<tempfile::TempDir> {
     if queries > 0 {
         shell.write_file("consumers/billing/queries.sql", text)?;
     }
-    cmd!(shell, "git init --quiet --initial-branch main").run()?;
-    cmd!(shell, "git add --all").run()?;
-    cmd!(shell, "git -c user.name=bench -c user.email=bench@example.org commit --quiet --message base").run()?;
-    cmd!(shell, "git checkout --quiet -b topic").run()?;
+    cmd!(shell, "git init --quiet --initial-branch main").quiet().run()?;
+    cmd!(shell, "git add --all").quiet().run()?;
+    cmd!(shell, "git -c user.name=bench -c user.email=bench@example.org commit --quiet --message base")
+        .quiet()
+        .run()?;
+    cmd!(shell, "git checkout --quiet -b topic").quiet().run()?;
     let head = "-- migrate: irreversible a benchmark\n";
     shell.write_file("migrations/20990101000000_change.up.sql", format!("{head}{up}"))?;
     Ok(folder)

@@ -12,7 +12,7 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
 use super::describe::{Asker, describe, text};
-use super::touched::Touched;
+use super::touched::{OfType, Touched, UNNAMED};
 use super::{Asked, Step, plans, reach};
 use crate::ephemeral::{TestDatabase, migrated};
 use crate::proof::ProofError;
@@ -29,6 +29,16 @@ pub(super) struct Climb<'a> {
     asked: &'a Asked,
     /// The migrations that are applied.
     chain: Vec<Arc<Migration>>,
+}
+
+/// What is asked of a schema before and after a step, beside the queries.
+struct Around {
+    /// What roles may do.
+    rights: BTreeSet<Right>,
+    /// What is of which type.
+    types: OfType,
+    /// Where names without a schema are looked for.
+    path: String,
 }
 
 /// The same schema a step behind, for what is only asked when the step turned out to need it.
@@ -64,15 +74,22 @@ impl<'a> Climb<'a> {
         before: &[Arc<Answer>],
     ) -> Result<Step, ProofError> {
         let address = Database::from(self.database.options());
-        let (rights, rows) = around(&address, &self.asked.roles).await?;
+        let mut around = Around::ask(&address, &self.asked.roles).await?;
         self.rehearsal.run(migration, Direction::Up).await?;
         let change = self.watcher.look().await?;
-        let (rights_after, rows_after) = around(&address, &self.asked.roles).await?;
-        let touched = Touched::by(&change, &rows.union(&rows_after).cloned().collect());
+        let after = Around::ask(&address, &self.asked.roles).await?;
+        for (name, of) in after.types {
+            around.types.entry(name).or_default().extend(of);
+        }
+        let touched = match around.path == after.path {
+            true => Touched::by(&change, &around.types),
+            false => Touched::All,
+        };
         let texts = &self.asked.texts;
         let numbers: Vec<usize> = (0..texts.len()).filter(|at| touched.has(&texts[*at])).collect();
         let again: Vec<Arc<str>> = numbers.iter().map(|at| texts[*at].clone()).collect();
-        let lost = rights.difference(&rights_after).filter(|right| is_there(self.watcher.schema(), right)).cloned();
+        let lost =
+            around.rights.difference(&after.rights).filter(|right| is_there(self.watcher.schema(), right)).cloned();
         let mut step = Step::new(migration, change, before, lost.collect());
         for (at, answer) in numbers.iter().zip(describe(&address, &again).await?) {
             let found = differences(&before[*at], &answer);
@@ -233,32 +250,41 @@ fn is_there(schema: &Schema, [_, of, table, _]: &Right) -> bool {
     schema.objects().any(|one| *one.id.schema == **of && *one.id.name == **table && one.id.parent.is_empty())
 }
 
-/// The rights of roles on tables, and the names of tables whose rows are a type that something stands on.
-async fn around(
-    database: &Database,
-    roles: &BTreeSet<String>,
-) -> Result<(BTreeSet<Right>, BTreeSet<String>), ProofError> {
-    let mut asker = Asker::open(database).await?;
-    let names: Vec<String> = roles.iter().map(|role| literal(role)).chain(["''".to_owned()]).collect();
-    let query = format!(
-        "SELECT '', '', c.relname, '' FROM pg_class c JOIN pg_type t ON t.oid = c.reltype \
-         JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n' \
-         UNION ALL SELECT r.rolname, n.nspname, c.relname, p.name FROM pg_roles r \
+impl Around {
+    async fn ask(database: &Database, roles: &BTreeSet<String>) -> Result<Self, ProofError> {
+        let mut asker = Asker::open(database).await?;
+        let path =
+            asker.rows("SHOW search_path").await?.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default();
+        let names: Vec<String> = roles.iter().map(|role| literal(role)).chain(["''".to_owned()]).collect();
+        let query = format!(
+            "SELECT r.rolname, n.nspname, c.relname, p.name FROM pg_roles r \
          JOIN pg_class c ON c.relkind IN ('r', 'v', 'm', 'p', 'f') AND c.oid >= 16384 JOIN pg_namespace n ON n.oid = c.relnamespace \
          CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) p (name) \
          WHERE r.rolname IN ({}) AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND (has_table_privilege(r.oid, c.oid, p.name) \
          OR CASE WHEN p.name <> 'DELETE' THEN has_any_column_privilege(r.oid, c.oid, p.name) END)",
-        names.join(", ")
-    );
-    let (mut rights, mut rows) = (BTreeSet::new(), BTreeSet::new());
-    for row in asker.rows(&query).await? {
-        let right = [text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?];
-        if right[3].is_empty() {
-            rows.insert(right[2].clone());
-        } else {
-            rights.insert(right);
+            names.join(", ")
+        );
+        let mut rights = BTreeSet::new();
+        for row in asker.rows(&query).await? {
+            rights.insert([text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?]);
         }
+        // From a type to its array, to what is of it, and from a table to the type of its rows.
+        let query = format!(
+            "WITH RECURSIVE uses (root, class, oid) AS ( \
+           SELECT t.oid, t.tableoid, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.typelem = 0 \
+           UNION SELECT u.root, d.classid, d.objid FROM uses u JOIN pg_depend d ON d.refclassid = u.class AND d.refobjid = u.oid \
+             AND (u.class = 'pg_type'::regclass OR u.class = 'pg_class'::regclass AND d.classid = 'pg_type'::regclass)) \
+         SELECT DISTINCT t.typname, coalesce(c.relname, p.proname, o.typname, '{UNNAMED}') FROM uses u JOIN pg_type t ON t.oid = u.root \
+         LEFT JOIN pg_class c ON u.class = 'pg_class'::regclass AND c.oid = u.oid \
+         LEFT JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.oid \
+         LEFT JOIN pg_type o ON u.class = 'pg_type'::regclass AND o.oid = u.oid \
+         WHERE u.class IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass)"
+        );
+        let mut types = OfType::new();
+        for row in asker.rows(&query).await? {
+            types.entry(text(&row, 0)?).or_default().insert(text(&row, 1)?);
+        }
+        asker.close().await;
+        Ok(Self { rights, types, path })
     }
-    asker.close().await;
-    Ok((rights, rows))
 }

@@ -172,7 +172,7 @@ fn tree(body: &str) -> Tree {
             ":selectedCols" | ":insertedCols" | ":updatedCols" => {
                 let at = [":selectedCols", ":insertedCols", ":updatedCols"].iter().position(|name| *name == word);
                 let mut set = BTreeSet::new();
-                while let Some(member) = words.next() {
+                for member in words.by_ref() {
                     set.extend(member.trim_end_matches(['}', ')']).parse::<i32>().ok().map(|n| n + BEFORE_FIRST));
                     if member.ends_with(')') {
                         break;

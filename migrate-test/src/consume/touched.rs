@@ -1,10 +1,10 @@
 //! Which queries a change of the schema can touch: pure, and rather one too many than one too few.
 //!
 //! A name in a query means something else only when something of that name came, went or changed; and
-//! the text of the query has the name. What a query uses without its name (a cast, an operator, a type of a column) makes
-//! every query one that can be touched.
+//! the text of the query has the name, or that of something that is of the type. What a query uses without any name, such as
+//! a cast or an operator, makes every query one that can be touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::schema::{Change, Id, Kind};
 
@@ -17,15 +17,28 @@ pub(super) enum Touched {
     Names(BTreeSet<Vec<String>>),
 }
 
+/// What is of a type, or has it among its parameters: the names of tables and functions, by the name of the type. The rows
+/// of a table are a type of its name.
+pub(super) type OfType = BTreeMap<String, BTreeSet<String>>;
+
+/// Stands for casts and operators, which a query uses without a name.
+pub(super) const UNNAMED: &str = "*";
+
 impl Touched {
-    /// What a change can touch. `rows` are the names of the tables whose rows are a type that something else stands on: a
-    /// function that returns them is not called by the name of the table.
-    pub(super) fn by(change: &Change, rows: &BTreeSet<String>) -> Self {
+    /// What a change can touch.
+    pub(super) fn by(change: &Change, types: &OfType) -> Self {
         let mut names = BTreeSet::new();
-        for (id, before, _) in change.objects() {
-            match scope(id, before.is_some()) {
-                Scope::Name(name) if rows.contains(name) => return Self::All,
-                Scope::Name(name) => drop(names.insert(words(name).collect())),
+        for (id, ..) in change.objects() {
+            match scope(id) {
+                Scope::Name(name) => {
+                    let others = types.get(name).into_iter().flatten().map(String::as_str);
+                    for name in others.chain([name]) {
+                        if name == UNNAMED {
+                            return Self::All;
+                        }
+                        names.insert(words(name).collect());
+                    }
+                }
                 Scope::Everything => return Self::All,
                 Scope::Nothing => {}
             }
@@ -57,20 +70,13 @@ enum Scope<'a> {
     Nothing,
 }
 
-fn scope(id: &Id, was_there: bool) -> Scope<'_> {
+fn scope(id: &Id) -> Scope<'_> {
+    use Kind::*;
     match id.kind {
-        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => {
-            Scope::Name(&id.name)
-        }
-        Kind::Function | Kind::Procedure | Kind::Aggregate => Scope::Name(&id.name),
-        Kind::Column | Kind::Constraint | Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy => {
-            Scope::Name(&id.parent)
-        }
-        // Nobody can have used a type that is new without naming it.
-        Kind::Type | Kind::Domain if !was_there => Scope::Name(&id.name),
-        Kind::Statistics | Kind::EventTrigger | Kind::Publication | Kind::Subscription | Kind::DefaultPrivileges => {
-            Scope::Nothing
-        }
+        Table | ForeignTable | View | MaterializedView | Sequence | Function | Procedure | Aggregate | Type
+        | Domain => Scope::Name(&id.name),
+        Column | Attribute | Constraint | Index | Trigger | Rule | Policy => Scope::Name(&id.parent),
+        Statistics | EventTrigger | Publication | Subscription | DefaultPrivileges => Scope::Nothing,
         _ => Scope::Everything,
     }
 }

@@ -56,3 +56,16 @@ async fn what_a_step_cannot_touch_is_what_it_was() {
     assert!(matches!(&**answers(2).0, Answer::Refused(why) if why.sqlstate == "42P01" && why.at == Some(14)));
     assert_eq!(course.steps[0].differences.keys().collect::<Vec<_>>(), [&0, &3]);
 }
+
+#[tokio::test]
+async fn what_is_of_a_type_that_changes_is_asked_about_again() {
+    let texts =
+        ["SELECT a FROM t", "SELECT f()", "SELECT g FROM g()", "SELECT b FROM u", "SELECT x FROM v", "SELECT 'b'::d"];
+    let make = "CREATE TYPE s AS ENUM ('a', 'b'); CREATE DOMAIN d AS s; CREATE TABLE t (a s[]); CREATE TABLE u (b integer); \
+                CREATE FUNCTION f() RETURNS d LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE VIEW v AS SELECT a AS x FROM t; \
+                CREATE FUNCTION g() RETURNS SETOF t LANGUAGE plpgsql AS 'BEGIN RETURN; END';";
+    let course = along(&[make, "ALTER TYPE s RENAME VALUE 'b' TO 'c';"], &texts, &[]).await;
+    let asked = |at: &usize| !Arc::ptr_eq(&course.base[*at], &course.steps[0].answers[*at]);
+    assert_eq!((0..texts.len()).filter(asked).collect::<Vec<_>>(), [0, 1, 2, 4, 5]);
+    assert_eq!(course.steps[0].differences.keys().collect::<Vec<_>>(), [&5]);
+}
