@@ -75,9 +75,9 @@ fn what_is_dangerous_unproven_or_for_superusers_alone_stops_a_merge() {
     says(
         &text,
         &[
-            "failed  lint",
-            "failed  proof",
-            "passed  released",
+            "failed   lint",
+            "failed   proof",
+            "passed   released",
             "only a superuser may do this: permission denied for language internal",
         ],
     );
