@@ -172,9 +172,10 @@ impl<'a> Judge<'a> {
         let step = &self.course.steps[at];
         let hits = self.hits(step);
         let mut findings: Vec<Finding> = hits.iter().map(|hit| self.finding(step, hit)).collect();
-        let (verdict, order) = self.order(at, &hits);
+        let (verdict, order, mut used) = self.order(at, &hits);
         findings.extend(verdict);
-        findings.extend(self.unknown(&step.migration));
+        used.extend(hits.iter().map(|hit| hit.consumer.to_owned()));
+        findings.extend(self.useless(&step.migration, &used));
         (findings, order)
     }
 
@@ -241,24 +242,27 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Allowances for consumers that there are not.
-    fn unknown(&self, migration: &Migration) -> Vec<Finding> {
+    /// Allowances for consumers that there are not, or to whom the migration does nothing.
+    fn useless(&self, migration: &Migration, used: &BTreeSet<String>) -> Vec<Finding> {
         let Some(script) = migration.up_script() else { return Vec::new() };
-        let known: BTreeSet<&str> = self.sides.here.consumers.iter().map(|one| one.name.as_str()).collect();
+        let known: Vec<&str> = self.sides.here.consumers.iter().map(|one| one.name.as_str()).collect();
         let named = script.directives().allow.iter().filter_map(|(rule, _)| rule.strip_prefix(ALLOW));
-        let finding =
-            |name: &str| {
-                let word = format!("{ALLOW}{name}");
-                let at = script.text().find(&word).unwrap_or(0);
-                let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}"))
-                    .at(Place::within(script.path(), script.text().clone(), at..at + word.len()));
-                match suggest::nearest(name, known.iter().copied()) {
-                    Some(near) => finding.help(format!("did you mean {ALLOW}{near}?")),
-                    None => finding
-                        .help(format!("the consumers are {}", known.iter().copied().collect::<Vec<_>>().join(", "))),
-                }
-            };
-        named.filter(|name| !known.contains(name)).map(finding).collect()
+        let finding = |name: &str| {
+            let word = format!("{ALLOW}{name}");
+            let at = script.text().find(&word).unwrap_or(0);
+            let place = Place::within(script.path(), script.text().clone(), at..at + word.len());
+            if known.contains(&name) {
+                return Finding::warning("allow-unused", format!("nothing here breaks a query of {name}"))
+                    .at(place)
+                    .help("remove the line, or it will hide what comes later");
+            }
+            let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}")).at(place);
+            match suggest::nearest(name, known.iter().copied()) {
+                Some(near) => finding.help(format!("did you mean {ALLOW}{near}?")),
+                None => finding.help(format!("the consumers are {}", known.join(", "))),
+            }
+        };
+        named.filter(|name| !used.contains(*name)).map(finding).collect()
     }
 }
 

@@ -102,6 +102,36 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
 }
 
 #[test]
+fn what_a_migration_allows_is_let_through_and_told() {
+    let repository = repository(
+        SHIPMENTS,
+        &[("billing", "SELECT carrier FROM shipments;\n"), ("shop", "SELECT id FROM shipments;\n")],
+    );
+    let check = |name: &str| {
+        let up = format!(
+            "-- migrate: allow consumer:{name} it is switched off\nALTER TABLE shipments DROP COLUMN carrier;\n"
+        );
+        repository.0.migration(4, "drop", &up, "ALTER TABLE shipments ADD COLUMN carrier text NOT NULL DEFAULT '';\n");
+        repository.0.run_bare(&["consumers", "check", "--format", "json"])
+    };
+    let allowed = findings(&check("billing").ok());
+    says(
+        &allowed,
+        &[
+            "note[consumer-broken]",
+            "note[consumer-order]",
+            "no order is safe: this breaks billing",
+            "note: allowed: it is switched off",
+        ],
+    );
+    let unknown = check("biling");
+    assert_eq!(unknown.code, 3, "{unknown:?}");
+    says(&findings(&unknown), &["error[consumer-unknown]", "did you mean consumer:billing?", "error[consumer-broken]"]);
+    says(&findings(&check("shop")), &["warning[allow-unused]", "nothing here breaks a query of shop"]);
+    repository.0.end();
+}
+
+#[test]
 fn who_uses_a_column_is_told_also_through_views_and_functions() {
     let before = format!(
         "{SHIPMENTS}CREATE VIEW heavy AS SELECT id, weight FROM shipments;\nCREATE VIEW heaviest AS SELECT id FROM heavy;\n\

@@ -1,1 +1,0 @@
-CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text NOT NULL, weight integer NOT NULL DEFAULT 0, note text);

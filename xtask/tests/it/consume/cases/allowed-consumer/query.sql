@@ -1,1 +1,0 @@
-SELECT note FROM shipments;

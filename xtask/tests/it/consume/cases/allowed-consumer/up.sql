@@ -1,2 +1,0 @@
--- migrate: allow consumer:app it is switched off
-ALTER TABLE shipments DROP COLUMN note;
