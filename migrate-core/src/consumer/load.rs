@@ -44,9 +44,8 @@ fn queries(path: &Path, text: &Arc<str>) -> Vec<Query> {
     let query = |statement: sql::Statement| {
         let span = statement.span;
         let line = crate::finding::line_column(text, span.start).0;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Query {
-            name: format!("{stem}:{line}"),
+            name: format!("{}:{line}", path.display()),
             text: text[span.clone()].into(),
             origin: Origin { path: path.into(), text: text.clone(), span: span.clone(), pieces: vec![(0, span.start)] },
             calls: None,

@@ -92,7 +92,10 @@ pub(crate) fn told(query: &Query) -> String {
 /// A name with the line where it stands.
 pub(super) fn placed(name: &str, place: &Place) -> String {
     let line = place.line_column().map_or(1, |(line, _)| line);
-    format!("`{name}` ({}:{line})", place.path().display())
+    match format!("{}:{line}", place.path().display()) {
+        place if place == name => format!("`{name}`"),
+        place => format!("`{name}` ({place})"),
+    }
 }
 
 /// The consumers of the commit where this branch began. Their files are looked for where those of this branch are.
@@ -126,9 +129,11 @@ fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
     config.project = folder.path().to_owned();
     let mut found = consumer::load(folder.path(), &config);
     for query in found.consumers.iter_mut().flat_map(|one| &mut one.queries) {
-        if let Ok(path) = query.origin.path.strip_prefix(folder.path()) {
-            query.origin.path = project.join(path);
-        }
+        let Ok(path) = query.origin.path.strip_prefix(folder.path()) else { continue };
+        let path = project.join(path);
+        // A query without a name has that of its place.
+        query.name = query.name.replace(&query.origin.path.display().to_string(), &path.display().to_string());
+        query.origin.path = path;
     }
     Some(found)
 }

@@ -30,7 +30,7 @@ fn a_column_is_dropped_that_another_service_reads() {
         &said.out,
         &[
             "failed  consumers  1 query of 1 consumer, no order is safe",
-            "error[consumer-broken]: billing: `queries:1` no longer prepares: column \"carrier\" does not exist",
+            "error[consumer-broken]: billing: `consumers/billing/queries.sql:1` no longer prepares: column \"carrier\" does not exist",
             "1 | SELECT id, carrier FROM shipments;\n  |            ^^^^^^^",
             "since migrations/20250101000004_drop.up.sql:3: ALTER TABLE shipments DROP COLUMN carrier",
             "error[consumer-order]: no order is safe: this breaks billing, which stays as it is",
@@ -62,8 +62,8 @@ fn a_column_gets_another_name_while_old_servers_run() {
     let expected = "\
 error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
   no order is safe: the released code of shop does not run on the new schema, and the new code of shop does not run on the old one
-  note: shop: `queries:1` (consumers/shop/queries.sql:1), as released, no longer prepares: column \"carrier\" does not exist
-  note: shop: `queries:1` (consumers/shop/queries.sql:1) needs the new schema: before it, column \"carrier_code\" does not exist
+  note: shop: `consumers/shop/queries.sql:1`, as released, no longer prepares: column \"carrier\" does not exist
+  note: shop: `consumers/shop/queries.sql:1` needs the new schema: before it, column \"carrier_code\" does not exist
   help: split it: shipments.carrier gets the name carrier_code
     1. expand: `cargo xtask new add_carrier_code_to_shipments --add-column 'shipments.carrier_code:text:null'`
     2. deploy code that writes carrier and carrier_code (or a trigger that copies), and still reads carrier
@@ -152,7 +152,12 @@ fn who_uses_a_column_is_told_also_through_views_and_functions() {
     assert_eq!(uses, expected, "{said:?}");
     assert_eq!(json["unread"].as_array().unwrap().len(), 1, "{said:?}");
     let text = repository.0.run_bare(&["consumers", "uses", "heavy"]).ok();
-    says(&text.out, &["billing  reads  queries:4  consumers/billing/queries.sql:4  through view public.heaviest"]);
+    says(
+        &text.out,
+        &[
+            "billing  reads  consumers/billing/queries.sql:4  consumers/billing/queries.sql:4  through view public.heaviest",
+        ],
+    );
     for (name, near) in
         [("shipmnts", "did you mean `shipments`?"), ("shipments.wieght", "did you mean `shipments.weight`?")]
     {
