@@ -103,7 +103,9 @@ impl<'a> Climb<'a> {
         let whole = (0..texts.len()).filter(|at| described(&before[*at]) && described(&step.answers[*at]));
         let whole: Vec<usize> = whole.collect();
         let mut behind = Behind { chain: &self.chain, code: self.code, database: None };
-        step.written(&address, &whole, texts).await?;
+        // What a query could do before is no matter where it writes what the schema refuses.
+        let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
+        step.written(&address, &after, texts).await?;
         step.called(&address, &mut behind, &whole, texts).await?;
         step.planned(&address, &mut behind, &whole, texts).await?;
         behind.end().await?;

@@ -5,6 +5,7 @@ mod fault;
 mod order;
 mod sides;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ struct Hit<'a> {
     name: String,
     place: Place,
     /// What of it can be found in the statements of a migration.
-    text: &'a str,
+    text: Cow<'a, str>,
     calls: Option<u64>,
     /// Whether the base branch has it.
     is_old: bool,
@@ -188,7 +189,7 @@ impl<'a> Judge<'a> {
                 consumer,
                 name: query.name.clone(),
                 place: part(query, fault.at),
-                text: &query.text,
+                text: Cow::Borrowed(&query.text),
                 calls: query.calls,
                 is_old: self.sides.is_old(consumer, &query.text),
                 fault: self.mended(fault, number),
@@ -201,7 +202,7 @@ impl<'a> Judge<'a> {
                 consumer: &consumer.name,
                 name: fault::named(used),
                 place: used.place.clone(),
-                text: used.table.name(),
+                text: Cow::Owned(fault::named(used)),
                 calls: None,
                 is_old: true,
                 fault,
@@ -273,7 +274,7 @@ fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
         hit.fault.about.as_ref().is_none_or(meant)
     };
-    Culprit::find(&step.migration, &step.change, hit.text, &about)
+    Culprit::find(&step.migration, &step.change, &hit.text, &about)
 }
 
 /// Why a migration may break a consumer, where its head says so.

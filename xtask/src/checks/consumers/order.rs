@@ -160,7 +160,7 @@ fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
         consumer: hit.consumer,
         told: placed(&hit.name, &hit.place),
         why: hit.fault.message.clone(),
-        text: hit.text,
+        text: &hit.text,
     };
     hits.iter().filter(breaks).map(broken).collect()
 }

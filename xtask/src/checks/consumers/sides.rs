@@ -106,10 +106,8 @@ fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
     let queries = here.consumers.iter().flat_map(|one| &one.queries);
     let folders: BTreeSet<String> = queries.filter_map(|query| folder(&query.origin.path, &project)).collect();
     let wanted = |path: &str| {
-        let of = |folder: &String| {
-            path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/') && !rest[1..].contains('/'))
-        };
-        path == FILE_NAME || path.starts_with(FOLDER) || folders.iter().any(of)
+        let of = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        path == FILE_NAME || path.starts_with(FOLDER) || folders.contains(of)
     };
     let files = git::files_like(root, &base.fork, &wanted)?;
     let same = |(name, bytes): (&String, &Vec<u8>)| std::fs::read(root.join(name)).is_ok_and(|here| here == *bytes);
@@ -143,7 +141,8 @@ fn inside(path: &Path, project: &Path) -> String {
     path.strip_prefix(project).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
+/// The folder of a file in the project, with `/`; that of the project itself is empty.
 fn folder(path: &Path, project: &Path) -> Option<String> {
     let inside = inside(path, project);
-    (!inside.starts_with('/')).then(|| inside.rsplit_once('/').map(|(folder, _)| folder.to_owned())).flatten()
+    (!inside.starts_with('/')).then(|| inside.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned())
 }
