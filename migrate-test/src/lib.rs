@@ -19,6 +19,7 @@ mod managed;
 mod generate;
 mod rows;
 
+pub mod consume;
 pub mod observe;
 pub mod owner;
 pub mod proof;

@@ -13,6 +13,10 @@ mod placeholder;
 mod script;
 mod uses;
 
+mod answer;
+mod compare;
+mod order;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +24,12 @@ use std::sync::Arc;
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
 
+pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch};
 pub use capture::{Captured, capture};
+pub use compare::{Difference, Weight, differences, meaning};
 pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
 pub use load::{Consumers, FOLDER, load, read};
+pub use order::{Order, Way, needs_value, way};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]

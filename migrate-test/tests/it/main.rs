@@ -7,6 +7,7 @@ mod audit;
 mod broken;
 mod code;
 mod concurrency;
+mod consume;
 mod ddl;
 mod engine;
 mod failures;

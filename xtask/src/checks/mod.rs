@@ -1,6 +1,7 @@
 //! What a change has to pass, one file for each check. `check`, `lint` and `ci` put them together.
 
 pub(crate) mod changed;
+pub(crate) mod consumers;
 mod edited;
 mod files;
 mod lint;
@@ -25,6 +26,7 @@ use crate::released::Released;
 use crate::report::Check;
 use crate::shadow;
 
+pub(crate) use consumers::consumers;
 pub(crate) use edited::edited;
 pub(crate) use files::files;
 pub(crate) use lint::lint;

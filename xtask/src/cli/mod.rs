@@ -15,7 +15,7 @@ use migrate_core::source::Layout;
 
 pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
 pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
-pub(crate) use consumers::{Capture, Consumers, Export};
+pub(crate) use consumers::{Capture, Consumers, ConsumersCheck, ConsumersUses, Export};
 pub(crate) use drift::{Audit, Drift};
 pub(crate) use operate::{
     Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
@@ -107,6 +107,11 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Make every check that a change has to pass before it is merged
     Ci(Ci),
+    /// Know the services that share the database, and which of their queries a change breaks
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
+    },
     /// Say what a finding means, why it matters, and how it is mended
     Explain(Explain),
     /// Give new migrations versions behind those of the base branch
@@ -115,11 +120,6 @@ pub(crate) enum Command {
     Kept {
         #[command(subcommand)]
         command: Option<Kept>,
-    },
-    /// Keep the queries of services that share the database, and know which of them a change breaks
-    Consumers {
-        #[command(subcommand)]
-        command: Consumers,
     },
     /// Try the webhooks that tell the team of runs
     Notify {

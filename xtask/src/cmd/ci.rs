@@ -31,16 +31,18 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
 
 /// All checks but that of the files, side by side: each has databases of its own, and mostly waits for the server.
 async fn all(ground: &Ground<'_>, report: &mut Report) -> Result<()> {
-    let (edited, lint, locks, proof, released, role) = tokio::join!(
+    let (edited, lint, locks, proof, released, role, consumers) = tokio::join!(
         checks::edited(ground),
         checks::lint(ground, true),
         checks::locks(ground),
         checks::proof(ground),
         checks::released(ground),
-        checks::role(ground)
+        checks::role(ground),
+        checks::consumers(ground)
     );
-    let ((locks, observed), (proof, proven), released) = (locks?, proof?, released?);
-    report.checks.extend([edited, lint?, locks, proof, released.check, role?]);
+    let ((locks, observed), (proof, proven), released, (consumers, orders)) = (locks?, proof?, released?, consumers?);
+    report.checks.extend([edited, lint?, locks, proof, released.check, role?, consumers]);
+    report.orders = orders;
     report.migrations = proven.migrations.iter().map(judged).collect();
     checks::fill(ground, &mut report.migrations, &observed).await?;
     if let (Some(before), Some(after)) = (&released.before, &released.after) {

@@ -3,7 +3,7 @@
 mod audit;
 mod baseline;
 mod check;
-mod ci;
+pub(crate) mod ci;
 mod completions;
 mod consumers;
 mod db;
@@ -63,7 +63,6 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Status(options) => status::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
-        Command::Consumers { command } => consumers::run(&context, command).await,
         Command::Notify { command } => notify::run(&context, command).await,
         Command::Drift(options) => drift::run(&context, code, options).await,
         Command::Audit { command } => audit::run(&context, command.as_ref()).await,
@@ -73,6 +72,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Check(options) => check::run(&context, code, options).await,
         Command::Lint(options) => lint::run(&context, code, options).await,
         Command::Ci(options) => ci::run(&context, code, options).await,
+        Command::Consumers { command } => consumers::run(&context, code, command).await,
         Command::Rebase(options) => rebase::run(&context, code, options),
         Command::Derive(options) => derive::run(&context, code, options).await,
         Command::Diff(options) => diff::run(&context, code, options).await,

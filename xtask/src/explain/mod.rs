@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 }
 
 /// The themes, in the order of a document, each with its texts.
-const THEMES: [(&str, &str); 11] = [
+const THEMES: [(&str, &str); 12] = [
     ("Files and directives", include_str!("files.md")),
     ("Released and edited", include_str!("released.md")),
     ("The proof", include_str!("proof.md")),
@@ -33,6 +33,7 @@ const THEMES: [(&str, &str); 11] = [
     ("Drift, and the record of DDL", include_str!("drift.md")),
     ("Runbooks", include_str!("runbook.md")),
     ("Consumers", include_str!("consumers.md")),
+    ("What breaks a consumer", include_str!("consumer_checks.md")),
     ("Connections and servers", include_str!("servers.md")),
     ("Commands and configuration", include_str!("commands.md")),
 ];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub(crate) use base::{Base, Found, find};
-pub(crate) use tree::{Files, files, files_here};
+pub(crate) use tree::{Files, files, files_here, files_like};
 
 /// The commit of the checkout that holds `folder`, with `-dirty` where files in it differ
 /// from the commit; `None` without git or outside of a checkout.

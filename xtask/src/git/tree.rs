@@ -12,6 +12,11 @@ pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// The files of the folder at a commit; `None` where git cannot tell. A folder that was not there yet had none.
 pub(crate) fn files(folder: &Path, commit: &str) -> Option<Files> {
+    files_like(folder, commit, &|_| true)
+}
+
+/// Those of the files whose path in the folder is wanted.
+pub(crate) fn files_like(folder: &Path, commit: &str, wanted: &dyn Fn(&str) -> bool) -> Option<Files> {
     let listed = ask(folder, &["ls-tree", "-r", "-z", commit, "."])?;
     let entry = |line: &str| {
         let (head, path) = line.split_once('\t')?;
@@ -19,7 +24,8 @@ pub(crate) fn files(folder: &Path, commit: &str) -> Option<Files> {
         (words.next() == Some("blob")).then_some(())?;
         Some((words.next()?.to_owned(), path.to_owned()))
     };
-    let entries: Vec<(String, String)> = listed.split('\0').filter_map(entry).collect();
+    let entries = listed.split('\0').filter_map(entry);
+    let entries: Vec<(String, String)> = entries.filter(|(_, path)| wanted(path)).collect();
     let contents = contents(folder, entries.iter().map(|(id, _)| id.clone()).collect())?;
     Some(entries.into_iter().map(|(_, path)| path).zip(contents).collect())
 }

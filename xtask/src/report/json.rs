@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Check, Column, Held, Judged, Report, Table};
+use super::{Check, Column, Held, Judged, Ordered, Report, Table};
 use crate::output::FindingJson;
 use crate::output::style::milliseconds;
 
@@ -13,6 +13,7 @@ pub(crate) struct CiJson {
     failed: bool,
     checks: Vec<CheckJson>,
     migrations: Vec<JudgedJson>,
+    orders: Vec<OrderedJson>,
     difference: Vec<String>,
     tables: Vec<TableJson>,
     milliseconds: f64,
@@ -40,6 +41,13 @@ struct JudgedJson {
     lock_down: Option<HeldJson>,
     rewritten: Vec<String>,
     milliseconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct OrderedJson {
+    version: String,
+    name: String,
+    verdict: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +79,13 @@ struct ReferenceJson {
     columns: String,
 }
 
+impl From<&Ordered> for OrderedJson {
+    fn from(ordered: &Ordered) -> Self {
+        let Ordered { version, name, order } = ordered;
+        Self { version: version.to_string(), name: name.clone(), verdict: order.as_str() }
+    }
+}
+
 impl From<&Report> for CiJson {
     fn from(report: &Report) -> Self {
         Self {
@@ -78,6 +93,7 @@ impl From<&Report> for CiJson {
             failed: report.failed(),
             checks: report.checks.iter().map(CheckJson::from).collect(),
             migrations: report.migrations.iter().map(JudgedJson::from).collect(),
+            orders: report.orders.iter().map(OrderedJson::from).collect(),
             difference: report.difference.clone(),
             tables: report.tables.iter().map(TableJson::from).collect(),
             milliseconds: milliseconds(report.elapsed),

@@ -18,6 +18,7 @@ pub(crate) mod text;
 use std::time::Duration;
 
 use migrate_core::Version;
+use migrate_core::consumer::Order;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::lock_mode::LockMode;
 
@@ -32,6 +33,8 @@ pub(crate) struct Report {
     pub(crate) checks: Vec<Check>,
     /// The migrations that are new here, the oldest first.
     pub(crate) migrations: Vec<Judged>,
+    /// In which order each of them and the code of consumers can be deployed, where there are consumers.
+    pub(crate) orders: Vec<Ordered>,
     /// What they change in the schema, a sentence each.
     pub(crate) difference: Vec<String>,
     /// The tables that they change.
@@ -43,7 +46,7 @@ pub(crate) struct Report {
 /// One thing that was looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
-    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`.
+    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
     pub(crate) name: &'static str,
     /// What was seen, in a few words: `9 migrations`.
     pub(crate) summary: String,
@@ -78,6 +81,17 @@ pub(crate) struct Judged {
     pub(crate) rewritten: Vec<String>,
     /// How long its up took on the throw-away database.
     pub(crate) elapsed: Duration,
+}
+
+/// In which order a new migration and the code of consumers can be deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ordered {
+    /// Its version.
+    pub(crate) version: Version,
+    /// Its name.
+    pub(crate) name: String,
+    /// The verdict.
+    pub(crate) order: Order,
 }
 
 /// How something ended.

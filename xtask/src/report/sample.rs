@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use migrate_core::consumer::Order;
 use migrate_core::finding::{Finding, Place};
 use migrate_core::lock_mode::LockMode;
 
-use super::{Check, Column, Fate, Held, Judged, Mark, Report, Table};
+use super::{Check, Column, Fate, Held, Judged, Mark, Ordered, Report, Table};
 
 const UP: &str = "\
 ALTER TABLE orders DROP COLUMN fax;
@@ -47,6 +48,7 @@ pub(super) fn report() -> Report {
             looked("role", "roundtrip may do everything", 21, vec![note()]),
         ],
         migrations: migrations(),
+        orders: migrations().into_iter().take(1).map(ordered).collect(),
         difference: vec![
             "column public.orders.fax: only before".to_owned(),
             "column public.orders.weird | name: only after".to_owned(),
@@ -119,6 +121,10 @@ fn migrations() -> Vec<Judged> {
             elapsed: Duration::from_micros(3_100),
         },
     ]
+}
+
+fn ordered(judged: Judged) -> Ordered {
+    Ordered { version: judged.version, name: judged.name, order: Order::DeployFirst }
 }
 
 fn column(name: &str, kind: &str, is_key: bool, fate: Fate) -> Column {

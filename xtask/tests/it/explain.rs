@@ -21,7 +21,7 @@ const CALLS: [(&[&str], usize); 6] = [
 ];
 
 /// How a code can be given that is no literal: the literals are found where these are made.
-const INDIRECT: [&str; 3] = ["code", "code(", "rule.code"];
+const INDIRECT: [&str; 4] = ["code", "code(", "rule.code", "fault.code"];
 
 /// Entries whose code is in no source, each with its reason. There is none so far.
 const WITHOUT_SOURCE: [&str; 0] = [];

@@ -3,6 +3,7 @@
 mod audit;
 mod ci;
 mod commands;
+mod consume;
 mod consumers;
 mod day;
 mod drift;

@@ -2,8 +2,10 @@
 
 mod add;
 mod capture;
+mod check;
 mod export;
 mod list;
+mod uses;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use std::time::SystemTime;
 use humantime::format_rfc3339_seconds;
 use migrate_core::consumer::{Changes, Consumer, Consumers, FOLDER};
 use migrate_core::finding::Finding;
-use migrate_core::{Error, ErrorKind, suggest};
+use migrate_core::{CodeMigrations, Error, ErrorKind, suggest};
 use serde::Serialize;
 
 use crate::cli;
@@ -23,12 +25,14 @@ use crate::files;
 /// What wrote a file, for whoever reads it later.
 const TOOL: &str = concat!("roundtrip ", env!("CARGO_PKG_VERSION"));
 
-pub(crate) async fn run(context: &Context<'_>, command: &cli::Consumers) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: &cli::Consumers) -> Result<Exit> {
     match command {
         cli::Consumers::List => list::run(context),
         cli::Consumers::Export(options) => export::run(context, options),
         cli::Consumers::Add { file } => add::run(context, file),
         cli::Consumers::Capture(options) => capture::run(context, options).await,
+        cli::Consumers::Check(options) => check::run(context, code, options).await,
+        cli::Consumers::Uses(options) => uses::run(context, code, options).await,
     }
 }
 

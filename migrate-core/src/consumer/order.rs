@@ -1,0 +1,235 @@
+//! In which order a migration and the code of consumers can be deployed, and how a change is split where there is none.
+
+use crate::ident::plain;
+use crate::schema::{Change, Id, Kind, Object};
+
+/// In which order a migration and the code that is merged with it can be deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// The old code runs on the new schema, and the new code on the old one.
+    Any,
+    /// The new code does not run on the old schema.
+    MigrateFirst,
+    /// The old code does not run on the new schema.
+    DeployFirst,
+    /// Neither does.
+    None,
+}
+
+impl Order {
+    /// From what runs: the old code on the new schema, and the new code on the old one.
+    pub fn of(old_runs_on_new: bool, new_runs_on_old: bool) -> Self {
+        match (old_runs_on_new, new_runs_on_old) {
+            (true, true) => Self::Any,
+            (true, false) => Self::MigrateFirst,
+            (false, true) => Self::DeployFirst,
+            (false, false) => Self::None,
+        }
+    }
+
+    /// The verdict, in words that never change.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any order is safe",
+            Self::MigrateFirst => "migrate, then deploy",
+            Self::DeployFirst => "deploy, then migrate",
+            Self::None => "no order is safe",
+        }
+    }
+}
+
+/// How a change is split into steps, each of which runs with the code before it and with the code behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// What is changed: `column carrier of shipments gets the name carrier_code`.
+    pub change: String,
+    /// The steps, in order.
+    pub steps: Vec<String>,
+}
+
+/// The ways to split a change, one for each thing that it takes away from those who use it; only for what is `meant`.
+pub fn way(change: &Change, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
+    let mut ways = Vec::new();
+    let mut used: Vec<&Id> = Vec::new();
+    for (id, before, after) in change.objects().filter(|(id, ..)| meant(id)) {
+        match (id.kind, before, after) {
+            (Kind::Column, Some(old), None) if !whole(change, id) => match successor(change, old, &used) {
+                Some(new) => {
+                    used.push(new);
+                    ways.push(renamed(old, new));
+                }
+                None => ways.push(dropped(id)),
+            },
+            (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => {
+                ways.push(retyped(old, new))
+            }
+            (Kind::Column, old, Some(new))
+                if needs_value(new) && !old.is_some_and(needs_value) && !whole(change, id) =>
+            {
+                ways.push(required(id));
+            }
+            (Kind::Index | Kind::Constraint, Some(old), None) if is_unique(old) && !whole(change, id) => {
+                ways.push(unguarded(id));
+            }
+            (Kind::Function | Kind::Procedure | Kind::Aggregate, Some(_), None) => ways.push(removed(id)),
+            (Kind::Table | Kind::View | Kind::MaterializedView, Some(_), None) => ways.push(removed(id)),
+            _ => {}
+        }
+    }
+    // The new name of a column was told with the old one.
+    let is_told = |way: &Way| used.iter().any(|id| *way == required(id));
+    ways.retain(|way| !is_told(way));
+    ways
+}
+
+/// Whether the table comes or goes as a whole.
+fn whole(change: &Change, column: &Id) -> bool {
+    change.objects().any(|(id, before, after)| {
+        matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
+            && (&id.schema, &id.name) == (&column.schema, &column.parent)
+            && (before.is_none() || after.is_none())
+    })
+}
+
+/// Whether every new row has to be given a value for a column.
+pub fn needs_value(column: &Object) -> bool {
+    column.fact("not null").is_some()
+        && ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
+}
+
+fn is_unique(object: &Object) -> bool {
+    let definition = object.fact("definition").unwrap_or_default();
+    ["CREATE UNIQUE INDEX", "UNIQUE", "PRIMARY KEY"].iter().any(|word| definition.starts_with(word))
+}
+
+/// The column that a column became: at the same place of the same table, with the same type.
+fn successor<'a>(change: &'a Change, old: &Object, used: &[&Id]) -> Option<&'a Id> {
+    let same = |id: &Id, new: &Object| {
+        id.kind == Kind::Column
+            && (&id.schema, &id.parent) == (&old.id.schema, &old.id.parent)
+            && new.fact("type") == old.fact("type")
+            && new.position == old.position
+            && !used.contains(&id)
+    };
+    change
+        .objects()
+        .find(|(id, before, after)| before.is_none() && after.is_some_and(|new| same(id, new)))
+        .map(|(id, ..)| id)
+}
+
+/// The table of a column as people write it.
+fn table(id: &Id) -> String {
+    qualified(&id.schema, &id.parent)
+}
+
+fn qualified(schema: &str, name: &str) -> String {
+    if schema == "public" { plain(name) } else { format!("{}.{}", plain(schema), plain(name)) }
+}
+
+/// A type as `cargo xtask new` takes it, which has a colon where SQL has parentheses.
+fn typed(of: &str) -> String {
+    let of = of.replace("character varying", "varchar").replace("timestamp with time zone", "timestamptz");
+    match of.split_once('(') {
+        Some((name, rest)) => format!("{name}:{}", rest.replace(')', "").replace(", ", ",")),
+        None => of,
+    }
+}
+
+fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
+    let (old_name, new_name) = (plain(old), plain(new));
+    let words = table.replace('.', "_").replace('"', "");
+    let steps = vec![
+        format!("expand: `cargo xtask new add_{new}_to_{words} --add-column '{table}.{new_name}:{}:null'`", typed(of)),
+        format!(
+            "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
+        ),
+        format!(
+            "backfill, in parts: `UPDATE {table} SET {new_name} = {old_name} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
+        ),
+        format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
+        format!("contract: `cargo xtask new drop_{old}_of_{words} --drop-column '{table}.{old_name}'`"),
+    ];
+    Way { change, steps }
+}
+
+fn renamed(old: &Object, new: &Id) -> Way {
+    let (table, of) = (table(new), old.fact("type").unwrap_or("text"));
+    let change = format!("{table}.{} gets the name {}", plain(&old.id.name), plain(&new.name));
+    beside(&table, &old.id.name, &new.name, of, change)
+}
+
+fn retyped(old: &Object, new: &Object) -> Way {
+    let (table, name) = (table(&new.id), &*new.id.name);
+    let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
+    let change = format!("{table}.{} becomes {is} instead of {was}", plain(name));
+    beside(&table, name, &format!("{name}_new"), is, change)
+}
+
+fn dropped(id: &Id) -> Way {
+    let (table, column) = (table(id), plain(&id.name));
+    let words = table.replace('.', "_").replace('"', "");
+    Way {
+        change: format!("{table}.{column} goes"),
+        steps: vec![
+            format!("switch: deploy code of every consumer that neither reads nor writes {table}.{column}"),
+            format!(
+                "contract, in a later merge: `cargo xtask new drop_{}_of_{words} --drop-column '{table}.{column}'`",
+                id.name
+            ),
+        ],
+    }
+}
+
+fn required(id: &Id) -> Way {
+    let (table, column) = (table(id), plain(&id.name));
+    Way {
+        change: format!("every new row of {table} needs {column}"),
+        steps: vec![
+            format!(
+                "expand: let {column} be null, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+            ),
+            format!("switch: deploy code of every consumer that gives {column} a value"),
+            format!("backfill, in parts, the rows of {table} that have none"),
+            format!("contract, in a later merge: `ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL`"),
+        ],
+    }
+}
+
+fn unguarded(id: &Id) -> Way {
+    let (table, name) = (table(id), plain(&id.name));
+    Way {
+        change: format!("{name} of {table} goes, and with it what ON CONFLICT stands on"),
+        steps: vec![
+            format!(
+                "expand: make the unique index that comes in its place: `cargo xtask new NAME --add-index '{table}.COLUMNS' --unique`"
+            ),
+            "switch: deploy code of every consumer whose ON CONFLICT names the columns of the new one".to_owned(),
+            format!("contract, in a later merge: drop {name}"),
+        ],
+    }
+}
+
+fn removed(id: &Id) -> Way {
+    let name = qualified(&id.schema, &id.name);
+    let word = id.kind.as_str().to_uppercase();
+    if !matches!(id.kind, Kind::Table | Kind::View | Kind::MaterializedView) {
+        let name = format!("{name}({})", id.signature);
+        return Way {
+            change: format!("{} {name} goes", id.kind.as_str()),
+            steps: vec![
+                format!("switch: deploy code of every consumer that no longer calls {name}"),
+                format!("contract, in a later merge: `DROP {word} {name}`"),
+            ],
+        };
+    }
+    Way {
+        change: format!("{} {name} goes, or gets another name", id.kind.as_str()),
+        steps: vec![
+            format!(
+                "expand: keep {name}; where it only gets another name, leave a view of the old name: `CREATE VIEW {name} AS SELECT …`"
+            ),
+            format!("switch: deploy code of every consumer that no longer uses {name}"),
+            format!("contract, in a later merge: `DROP {word} {name}`"),
+        ],
+    }
+}

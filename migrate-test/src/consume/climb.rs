@@ -1,0 +1,292 @@
+//! One new migration: what is asked before it, and what behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use migrate_core::consumer::{Answer, differences, meaning, needs_value};
+use migrate_core::ident::literal;
+use migrate_core::ledger::Direction;
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::{Change, Kind, Schema, Watcher};
+use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Database};
+
+use super::describe::{Asker, describe, text};
+use super::touched::{OfType, Touched, UNNAMED};
+use super::{Asked, Step, plans, reach};
+use crate::ephemeral::{TestDatabase, migrated};
+use crate::proof::ProofError;
+
+/// A right of a role: the role, the schema, the table, and the right.
+type Right = [String; 4];
+
+/// A database on the way up, with an eye on its schema.
+pub(super) struct Climb<'a> {
+    database: TestDatabase,
+    rehearsal: Rehearsal,
+    watcher: Watcher,
+    code: &'a CodeMigrations,
+    asked: &'a Asked,
+    /// The migrations that are applied.
+    chain: Vec<Arc<Migration>>,
+}
+
+/// What is asked of a schema before and after a step, beside the queries.
+struct Around {
+    /// What roles may do.
+    rights: BTreeSet<Right>,
+    /// What is of which type.
+    types: OfType,
+    /// Where names without a schema are looked for.
+    path: String,
+}
+
+/// The same schema a step behind, for what is only asked when the step turned out to need it.
+struct Behind<'a> {
+    chain: &'a [Arc<Migration>],
+    code: &'a CodeMigrations,
+    database: Option<TestDatabase>,
+}
+
+impl<'a> Climb<'a> {
+    pub(super) async fn begin(
+        database: TestDatabase,
+        chain: &[Arc<Migration>],
+        code: &'a CodeMigrations,
+        asked: &'a Asked,
+    ) -> Result<Self, ProofError> {
+        let address = Database::from(database.options());
+        let rehearsal = Rehearsal::open(address.clone(), code.clone()).await?;
+        let watcher = Watcher::open(&address).await?;
+        Ok(Self { database, rehearsal, watcher, code, asked, chain: chain.to_vec() })
+    }
+
+    pub(super) async fn end(self) -> Result<(), ProofError> {
+        self.watcher.close().await;
+        self.rehearsal.close().await;
+        Ok(self.database.drop_now().await?)
+    }
+
+    /// Applies one more migration; `before` is what the server says of each text before it.
+    pub(super) async fn step(
+        &mut self,
+        migration: &Arc<Migration>,
+        before: &[Arc<Answer>],
+    ) -> Result<Step, ProofError> {
+        let address = Database::from(self.database.options());
+        let mut around = Around::ask(&address, &self.asked.roles).await?;
+        self.rehearsal.run(migration, Direction::Up).await?;
+        let change = self.watcher.look().await?;
+        let after = Around::ask(&address, &self.asked.roles).await?;
+        for (name, of) in after.types {
+            around.types.entry(name).or_default().extend(of);
+        }
+        let touched = match around.path == after.path {
+            true => Touched::by(&change, &around.types),
+            false => Touched::All,
+        };
+        let texts = &self.asked.texts;
+        let numbers: Vec<usize> = (0..texts.len()).filter(|at| touched.has(&texts[*at])).collect();
+        let again: Vec<Arc<str>> = numbers.iter().map(|at| texts[*at].clone()).collect();
+        let lost =
+            around.rights.difference(&after.rights).filter(|right| is_there(self.watcher.schema(), right)).cloned();
+        let mut step = Step::new(migration, change, before, lost.collect());
+        for (at, answer) in numbers.iter().zip(describe(&address, &again).await?) {
+            let found = differences(&before[*at], &answer);
+            if !found.is_empty() {
+                step.differences.insert(*at, found);
+            }
+            step.answers[*at] = Arc::new(answer);
+        }
+        let described = |answer: &Arc<Answer>| matches!(&**answer, Answer::Described(_));
+        // A right can be lost, and a function come, without a table of the query being touched.
+        let whole = (0..texts.len()).filter(|at| described(&before[*at]) && described(&step.answers[*at]));
+        let whole: Vec<usize> = whole.collect();
+        let mut behind = Behind { chain: &self.chain, code: self.code, database: None };
+        // What a query could do before is no matter where it writes what the schema refuses.
+        let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
+        step.written(&address, &after, texts).await?;
+        step.called(&address, &mut behind, &whole, texts).await?;
+        step.planned(&address, &mut behind, &whole, texts).await?;
+        behind.end().await?;
+        self.chain.push(migration.clone());
+        Ok(step)
+    }
+}
+
+impl Step {
+    fn new(migration: &Arc<Migration>, change: Change, before: &[Arc<Answer>], lost: BTreeSet<Right>) -> Self {
+        Self {
+            migration: migration.clone(),
+            change,
+            answers: before.to_vec(),
+            differences: BTreeMap::new(),
+            unplanned: BTreeMap::new(),
+            reach: BTreeMap::new(),
+            indexes: BTreeMap::new(),
+            lost,
+        }
+    }
+
+    /// What texts use of tables that ask for more than before, or on which a role lost a right.
+    async fn written(&mut self, address: &Database, whole: &[usize], texts: &[Arc<str>]) -> Result<(), ProofError> {
+        let strict = self.change.objects().filter(|(id, before, after)| match id.kind {
+            Kind::Column => after.is_some_and(needs_value) && !before.is_some_and(needs_value),
+            Kind::Constraint => after.is_some() && before != after,
+            _ => false,
+        });
+        let tables = strict.map(|(id, ..)| &*id.parent).chain(self.lost.iter().map(|right| right[2].as_str()));
+        let chosen = chosen(whole, texts, &Touched::of(tables));
+        let found = reach::reach(address, &self.with(&chosen, texts)).await?;
+        self.reach.extend(chosen.into_iter().zip(found).filter_map(|(at, reach)| Some((at, reach?))));
+        Ok(())
+    }
+
+    /// Whether texts call another function or operator than before.
+    async fn called(
+        &mut self,
+        address: &Database,
+        behind: &mut Behind<'_>,
+        whole: &[usize],
+        texts: &[Arc<str>],
+    ) -> Result<(), ProofError> {
+        let chosen = chosen(whole, texts, &may_call_others(&self.change));
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let with = self.with(&chosen, texts);
+        let before = reach::reach(&behind.address().await?, &with).await?;
+        let after = reach::reach(address, &with).await?;
+        for ((at, before), after) in chosen.into_iter().zip(before).zip(after) {
+            let changed = before.zip(after).map(|(before, after)| meaning(&before, &after)).unwrap_or_default();
+            if !changed.is_empty() {
+                self.differences.entry(at).or_default().extend(changed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether texts have no plan any more, or one without an index that it had.
+    async fn planned(
+        &mut self,
+        address: &Database,
+        behind: &mut Behind<'_>,
+        whole: &[usize],
+        texts: &[Arc<str>],
+    ) -> Result<(), ProofError> {
+        let gone = self.change.objects().filter(|(id, before, after)| {
+            matches!(id.kind, Kind::Index | Kind::Constraint) && before.is_some() && before != after
+        });
+        let gone = gone.map(|(id, _, after)| (id.parent.to_string(), id.name.to_string(), after.is_none()));
+        let gone: Vec<(String, String, bool)> = gone.collect();
+        let chosen = chosen(whole, texts, &Touched::of(gone.iter().map(|(table, ..)| table.as_str())));
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let with = self.with(&chosen, texts);
+        let before = plans::plans(&behind.address().await?, &with).await?;
+        let after = plans::plans(address, &with).await?;
+        for ((at, before), after) in chosen.into_iter().zip(before).zip(after) {
+            let Some(Ok(used)) = before else { continue };
+            if let Some(Err(refusal)) = after {
+                self.unplanned.insert(at, refusal);
+                continue;
+            }
+            let lost = gone.iter().filter(|(_, name, is_gone)| *is_gone && used.contains(name));
+            let lost: BTreeSet<String> = lost.map(|(_, name, _)| name.clone()).collect();
+            if !lost.is_empty() {
+                self.indexes.insert(at, lost);
+            }
+        }
+        Ok(())
+    }
+
+    /// These texts with what the server says of them.
+    fn with(&self, numbers: &[usize], texts: &[Arc<str>]) -> Vec<(Arc<str>, Arc<Answer>)> {
+        numbers.iter().map(|at| (texts[*at].clone(), self.answers[*at].clone())).collect()
+    }
+}
+
+fn chosen(whole: &[usize], texts: &[Arc<str>], touched: &Touched) -> Vec<usize> {
+    whole.iter().copied().filter(|at| touched.has(&texts[*at])).collect()
+}
+
+/// The texts that may call another function or operator: those with the name of one that came or went, or of a table
+/// with a column of another type; where casts and operators are others, all of them.
+fn may_call_others(change: &Change) -> Touched {
+    let mut names = Vec::new();
+    for (id, before, after) in change.objects() {
+        match id.kind {
+            Kind::Function | Kind::Aggregate if before.is_none() || after.is_none() => names.push(&*id.name),
+            Kind::Column if before.zip(after).is_some_and(|(old, new)| old.fact("type") != new.fact("type")) => {
+                names.push(&*id.parent);
+            }
+            Kind::Operator | Kind::Cast | Kind::Extension => return Touched::All,
+            _ => {}
+        }
+    }
+    Touched::of(names)
+}
+
+impl Behind<'_> {
+    /// A database with the schema before the step, made when somebody asks for it first.
+    async fn address(&mut self) -> Result<Database, ProofError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => migrated(self.chain, self.code, true).await?,
+        };
+        let address = Database::from(database.options());
+        self.database = Some(database);
+        Ok(address)
+    }
+
+    async fn end(self) -> Result<(), ProofError> {
+        match self.database {
+            Some(database) => Ok(database.drop_now().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_there(schema: &Schema, [_, of, table, _]: &Right) -> bool {
+    schema.objects().any(|one| *one.id.schema == **of && *one.id.name == **table && one.id.parent.is_empty())
+}
+
+impl Around {
+    async fn ask(database: &Database, roles: &BTreeSet<String>) -> Result<Self, ProofError> {
+        let mut asker = Asker::open(database).await?;
+        let path =
+            asker.rows("SHOW search_path").await?.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default();
+        let names: Vec<String> = roles.iter().map(|role| literal(role)).chain(["''".to_owned()]).collect();
+        let query = format!(
+            "SELECT r.rolname, n.nspname, c.relname, p.name FROM pg_roles r \
+         JOIN pg_class c ON c.relkind IN ('r', 'v', 'm', 'p', 'f') AND c.oid >= 16384 JOIN pg_namespace n ON n.oid = c.relnamespace \
+         CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) p (name) \
+         WHERE r.rolname IN ({}) AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND (has_table_privilege(r.oid, c.oid, p.name) \
+         OR CASE WHEN p.name <> 'DELETE' THEN has_any_column_privilege(r.oid, c.oid, p.name) END)",
+            names.join(", ")
+        );
+        let mut rights = BTreeSet::new();
+        for row in asker.rows(&query).await? {
+            rights.insert([text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?]);
+        }
+        // From a type to its array, to what is of it, and from a table to the type of its rows.
+        let query = format!(
+            "WITH RECURSIVE uses (root, class, oid) AS ( \
+           SELECT t.oid, t.tableoid, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.typelem = 0 \
+           UNION SELECT u.root, d.classid, d.objid FROM uses u JOIN pg_depend d ON d.refclassid = u.class AND d.refobjid = u.oid \
+             AND (u.class = 'pg_type'::regclass OR u.class = 'pg_class'::regclass AND d.classid = 'pg_type'::regclass)) \
+         SELECT DISTINCT t.typname, coalesce(c.relname, p.proname, o.typname, '{UNNAMED}') FROM uses u JOIN pg_type t ON t.oid = u.root \
+         LEFT JOIN pg_class c ON u.class = 'pg_class'::regclass AND c.oid = u.oid \
+         LEFT JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.oid \
+         LEFT JOIN pg_type o ON u.class = 'pg_type'::regclass AND o.oid = u.oid \
+         WHERE u.class IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass)"
+        );
+        let mut types = OfType::new();
+        for row in asker.rows(&query).await? {
+            types.entry(text(&row, 0)?).or_default().insert(text(&row, 1)?);
+        }
+        asker.close().await;
+        Ok(Self { rights, types, path })
+    }
+}

@@ -1,0 +1,212 @@
+//! What a query uses, from the tree that the server's own parser makes of it.
+//!
+//! A function in the style of the SQL standard is stored as it was parsed, whatever it does. The tree names
+//! the rights that each table needs with the columns that are read and written, and every function and operator by its
+//! number. The function is never called, and goes with its transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use migrate_core::Database;
+use migrate_core::consumer::{Answer, Reach, Touch};
+use migrate_core::ident::QualifiedName;
+use sqlx::AssertSqlSafe;
+
+use super::describe::{Asker, list, refusal, text};
+use crate::proof::ProofError;
+
+/// Objects from here on are not PostgreSQL's own.
+const FIRST_OF_USERS: u32 = 16384;
+/// What the numbers of columns are counted from in a set: there are columns with negative numbers.
+const BEFORE_FIRST: i32 = -7;
+const RIGHTS: [(u32, &str); 4] = [(1, "INSERT"), (2, "SELECT"), (4, "UPDATE"), (8, "DELETE")];
+
+/// The tree of a query, as far as it is needed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tree {
+    tables: Vec<Entry>,
+    routines: BTreeSet<u32>,
+    operators: BTreeSet<u32>,
+}
+
+/// A table with the rights that it takes, and the columns that are read, inserted and updated.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entry {
+    table: u32,
+    rights: u32,
+    columns: [BTreeSet<i32>; 3],
+}
+
+/// What each of these queries uses; nothing is known of what is no query: `CALL`, `SET`, `LISTEN`.
+///
+/// # Errors
+///
+/// [`ProofError`] when the server is gone.
+pub(super) async fn reach(
+    database: &Database,
+    texts: &[(Arc<str>, Arc<Answer>)],
+) -> Result<Vec<Option<Reach>>, ProofError> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut asker = Asker::open(database).await?;
+    // The schema of temporary objects is made once, and goes at the end.
+    asker
+        .send("BEGIN; CREATE FUNCTION pg_temp.roundtrip() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT 1; END")
+        .await?;
+    let mut trees = Vec::with_capacity(texts.len());
+    for (text, answer) in texts {
+        trees.push(match &**answer {
+            Answer::Described(shape) => asker.tree(text, &shape.parameters).await?,
+            Answer::Refused(_) => None,
+        });
+    }
+    let names = asker.meaning(&trees).await?;
+    asker.send("ROLLBACK").await?;
+    asker.close().await;
+    Ok(trees.iter().map(|tree| tree.as_ref().map(|tree| names.reach(tree))).collect())
+}
+
+impl Asker {
+    async fn tree(&mut self, query: &str, parameters: &[String]) -> Result<Option<Tree>, ProofError> {
+        let query = query.trim().trim_end_matches(';');
+        // A comment at the end must not hide what follows.
+        let message = format!(
+            "SAVEPOINT query; CREATE FUNCTION pg_temp.roundtrip_query({}) RETURNS void LANGUAGE sql BEGIN ATOMIC {query}\n; END; \
+             SELECT p.prosqlbody::text FROM pg_proc p WHERE p.proname = 'roundtrip_query' AND p.pronamespace = pg_my_temp_schema(); \
+             ROLLBACK TO query",
+            parameters.join(", ")
+        );
+        match sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut self.connection).await {
+            Ok(rows) => Ok(rows.first().map(|row| text(row, 0)).transpose()?.map(|body| tree(&body))),
+            Err(error) => {
+                refusal(error, query)?;
+                self.send("ROLLBACK TO query").await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the numbers in trees mean.
+    async fn meaning(&mut self, trees: &[Option<Tree>]) -> Result<Meaning, ProofError> {
+        let all = |of: fn(&Tree) -> BTreeSet<u32>| list(&trees.iter().flatten().flat_map(of).collect());
+        let (tables, routines, operators) = (
+            all(|tree| tree.tables.iter().map(|entry| entry.table).collect()),
+            all(|tree| tree.routines.clone()),
+            all(|tree| tree.operators.clone()),
+        );
+        let query = format!(
+            "SELECT 't', c.oid, n.nspname, c.relname, '', '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({tables}) \
+             UNION ALL SELECT 'c', a.attrelid, a.attname, a.attnum::text, '', '' FROM pg_attribute a WHERE a.attrelid IN ({tables}) AND NOT a.attisdropped \
+             UNION ALL SELECT 'f', p.oid, p.proname, p.oid::regprocedure::text, '', '' FROM pg_proc p WHERE p.oid IN ({routines}) \
+             UNION ALL SELECT 'o', o.oid, o.oprname, o.oid::regoperator::text, '', '' FROM pg_operator o WHERE o.oid IN ({operators})"
+        );
+        let mut meaning = Meaning::default();
+        for row in self.rows(&query).await? {
+            let (kind, oid, first, second) = (text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?);
+            let oid: u32 = oid.parse().unwrap_or_default();
+            match kind.as_str() {
+                "t" => drop(meaning.tables.insert(oid, QualifiedName::new(first, second))),
+                "c" => drop(meaning.columns.entry(oid).or_default().insert(second.parse().unwrap_or(0), first)),
+                "f" => drop(meaning.routines.insert(oid, (first, second))),
+                _ => drop(meaning.operators.insert(oid, (first, second))),
+            }
+        }
+        Ok(meaning)
+    }
+}
+
+#[derive(Default)]
+struct Meaning {
+    tables: HashMap<u32, QualifiedName>,
+    columns: HashMap<u32, BTreeMap<i32, String>>,
+    routines: HashMap<u32, (String, String)>,
+    operators: HashMap<u32, (String, String)>,
+}
+
+impl Meaning {
+    fn reach(&self, tree: &Tree) -> Reach {
+        let named = |all: &BTreeSet<u32>, names: &HashMap<u32, (String, String)>| {
+            let name =
+                |oid: &u32| names.get(oid).map(|(name, full)| (name.clone(), full.clone(), *oid < FIRST_OF_USERS));
+            all.iter().filter_map(name).collect()
+        };
+        Reach {
+            tables: tree.tables.iter().filter_map(|entry| self.touch(entry)).collect(),
+            routines: named(&tree.routines, &self.routines),
+            operators: named(&tree.operators, &self.operators),
+        }
+    }
+
+    fn touch(&self, entry: &Entry) -> Option<Touch> {
+        let table = self.tables.get(&entry.table)?.clone();
+        let known = self.columns.get(&entry.table);
+        let names = |set: &BTreeSet<i32>| {
+            let all = known.into_iter().flatten().filter(|(number, _)| **number > 0);
+            // Number 0 is the row as a whole.
+            let meant = all.filter(|(number, _)| set.contains(number) || set.contains(&0));
+            meant.map(|(_, name)| name.clone()).collect()
+        };
+        let rights = RIGHTS.iter().filter(|(bit, _)| entry.rights & bit != 0).map(|(_, right)| *right).collect();
+        let [reads, inserts, updates] = entry.columns.each_ref().map(names);
+        Some(Touch { table, reads, inserts, updates, rights })
+    }
+}
+
+/// Reads the text form of a tree. The fields of an entry of the range table, and since PostgreSQL 16 those of
+/// its rights, come in the same order: the table, the rights, three sets of columns.
+fn tree(body: &str) -> Tree {
+    let mut tree = Tree::default();
+    let mut table = 0;
+    let mut words = body.split_ascii_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let mut number = || words.peek().and_then(|word| word.trim_end_matches(['}', ')']).parse::<u32>().ok());
+        match word {
+            ":relid" => table = number().unwrap_or(0),
+            ":requiredPerms" => {
+                let rights = number().unwrap_or(0);
+                tree.tables.extend((rights != 0 && table != 0).then(|| Entry { table, rights, ..Entry::default() }));
+                // A subquery takes no rights, and neither do the columns that follow belong to a table then.
+                table = if rights == 0 { 0 } else { table };
+            }
+            ":selectedCols" | ":insertedCols" | ":updatedCols" => {
+                let at = [":selectedCols", ":insertedCols", ":updatedCols"].iter().position(|name| *name == word);
+                let mut set = BTreeSet::new();
+                for member in words.by_ref() {
+                    set.extend(member.trim_end_matches(['}', ')']).parse::<i32>().ok().map(|n| n + BEFORE_FIRST));
+                    if member.ends_with(')') {
+                        break;
+                    }
+                }
+                let entry = tree.tables.last_mut().filter(|entry| entry.table == table);
+                if let (Some(entry), Some(at)) = (entry, at) {
+                    entry.columns[at] = set;
+                }
+            }
+            ":funcid" | ":aggfnoid" | ":winfnoid" => tree.routines.extend(number()),
+            ":opno" => tree.operators.extend(number()),
+            _ => {}
+        }
+    }
+    tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_read_as_both_generations_write_it() {
+        let fifteen = "({QUERY :rtable ({RTE :rtekind 0 :relid 20 :relkind r :requiredPerms 3 :checkAsUser 0 \
+                       :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) :x {OPEXPR :opno 96 :opfuncid 65} \
+                       {FUNCEXPR :funcid 870}})";
+        let eighteen = "({QUERY :rtable ({RTE :relid 20 :inh true}) :rteperminfos ({RTEPERMISSIONINFO :relid 20 :inh true \
+                        :requiredPerms 3 :checkAsUser 0 :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) \
+                        :x {OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870}})";
+        let columns = [[1].into(), [1, 2].into(), [].into()];
+        let tables = vec![Entry { table: 20, rights: 3, columns }];
+        let expected = Tree { tables, routines: [870].into(), operators: [96].into() };
+        assert_eq!(tree(fifteen), expected);
+        assert_eq!(tree(eighteen), expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! Which queries a change of the schema can touch: pure, and rather one too many than one too few.
+//!
+//! A name in a query means something else only when something of that name came, went or changed; and
+//! the text of the query has the name, or that of something that is of the type. What a query uses without any name, such as
+//! a cast or an operator, makes every query one that can be touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use migrate_core::schema::{Change, Id, Kind};
+
+/// The queries that a change can touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// All of them.
+    All,
+    /// Those with one of these names, each as its words in lower case.
+    Names(BTreeSet<Vec<String>>),
+}
+
+/// What is of a type, or has it among its parameters: the names of tables and functions, by the name of the type. The rows
+/// of a table are a type of its name.
+pub(super) type OfType = BTreeMap<String, BTreeSet<String>>;
+
+/// Stands for casts and operators, which a query uses without a name.
+pub(super) const UNNAMED: &str = "*";
+
+impl Touched {
+    /// What a change can touch.
+    pub(super) fn by(change: &Change, types: &OfType) -> Self {
+        let mut names = BTreeSet::new();
+        for (id, ..) in change.objects() {
+            match scope(id) {
+                Scope::Name(name) => {
+                    let others = types.get(name).into_iter().flatten().map(String::as_str);
+                    for name in others.chain([name]) {
+                        if name == UNNAMED {
+                            return Self::All;
+                        }
+                        names.insert(words(name).collect());
+                    }
+                }
+                Scope::Everything => return Self::All,
+                Scope::Nothing => {}
+            }
+        }
+        Self::Names(names)
+    }
+
+    /// The queries with one of these names.
+    pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Names(names.into_iter().map(|name| words(name).collect()).collect())
+    }
+
+    /// Whether a query with this text is one of them.
+    pub(super) fn has(&self, text: &str) -> bool {
+        let Self::Names(names) = self else { return true };
+        if names.is_empty() {
+            return false;
+        }
+        let own: BTreeSet<String> = words(text).collect();
+        // A name that is written in escapes is not looked for.
+        own.contains("u") && text.to_lowercase().contains("u&")
+            || names.iter().any(|name| name.iter().all(|word| own.contains(word)))
+    }
+}
+
+enum Scope<'a> {
+    Name(&'a str),
+    Everything,
+    Nothing,
+}
+
+fn scope(id: &Id) -> Scope<'_> {
+    use Kind::*;
+    match id.kind {
+        Table | ForeignTable | View | MaterializedView | Sequence | Function | Procedure | Aggregate | Type
+        | Domain => Scope::Name(&id.name),
+        Column | Attribute | Constraint | Index | Trigger | Rule | Policy => Scope::Name(&id.parent),
+        Statistics | EventTrigger | Publication | Subscription | DefaultPrivileges => Scope::Nothing,
+        _ => Scope::Everything,
+    }
+}
+
+/// The words of a text in lower case, whatever stands between them.
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_however_it_is_spelt() {
+        let names = |all: &[&'static str]| Touched::of(all.iter().copied());
+        let touched = names(&["shipments", "Odd \"name"]);
+        for text in ["SELECT 1 FROM Public.\"shipments\"", "select 'shipments'::regclass", "TABLE \"Odd \"\"name\""] {
+            assert!(touched.has(text), "{text}");
+        }
+        assert!(touched.has("SELECT 1 FROM U&\"sh\\0069pments\""));
+        assert!(!touched.has("SELECT 1 FROM shipments_old, u") && !names(&[]).has("SELECT u & 1"));
+        assert!(Touched::All.has(""));
+    }
+}

@@ -1,0 +1,286 @@
+//! What a step does to one query, whoever sends it: pure.
+
+use std::collections::BTreeSet;
+
+use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, needs_value};
+use migrate_core::finding::Severity;
+use migrate_core::schema::{Change, Id, Kind, Object};
+use migrate_test::consume::Step;
+
+/// Something that is wrong with a query behind a step.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) code: &'static str,
+    pub(super) severity: Severity,
+    /// What is wrong, after the name of the query: `no longer prepares: …`.
+    pub(super) message: String,
+    /// The byte of the query's text that is meant.
+    pub(super) at: Option<usize>,
+    pub(super) notes: Vec<String>,
+    pub(super) help: Vec<String>,
+    /// The table, and the part of it, that made it so, where that is known: its parent and its name.
+    pub(super) about: Option<(String, String)>,
+    /// Whether only preparing shows it, so that a later step can mend it.
+    pub(super) is_mendable: bool,
+}
+
+impl Fault {
+    fn new(code: &'static str, severity: Severity, message: String) -> Self {
+        let (notes, help) = (Vec::new(), Vec::new());
+        Self { code, severity, message, at: None, notes, help, about: None, is_mendable: false }
+    }
+
+    fn about(self, id: &Id) -> Self {
+        Self { about: Some((id.parent.to_string(), id.name.to_string())), ..self }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// Everything that a step does to the text of this number.
+pub(super) fn faults(step: &Step, number: usize, text: &str) -> Vec<Fault> {
+    let mut all = Vec::new();
+    let differences = step.differences.get(&number).map(Vec::as_slice).unwrap_or_default();
+    for difference in differences {
+        match difference {
+            Difference::Refused(why) => all.push(refused(why, text)),
+            Difference::Parameter(at, was, is) => all.push(parameter(*at, was, is)),
+            Difference::Meaning(was, is) => all.push(meaning(was, is)),
+            Difference::Result(..) => {}
+        }
+    }
+    all.extend(result(differences));
+    all.extend(step.unplanned.get(&number).map(|why| unplanned(why, step)));
+    for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
+        all.extend(unfilled(step, touch));
+        all.extend(stricter(step, touch));
+    }
+    all.extend(step.indexes.get(&number).into_iter().flatten().map(|index| without(index, step)));
+    all
+}
+
+/// A right that a role lost and that a query needs.
+pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
+    let touches = step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables);
+    let lost = touches.flat_map(|touch| {
+        let of = |right: &&&str| {
+            let (schema, table) = (touch.table.schema().to_owned(), touch.table.name().to_owned());
+            step.lost.contains(&[role.to_owned(), schema, table, (**right).to_owned()])
+        };
+        touch.rights.iter().filter(of).map(move |right| (right, touch.table.name()))
+    });
+    let fault = |(right, table): (&&str, &str)| {
+        let message = format!("needs {right} on {table}, which the role {role} no longer has");
+        let fault = Fault::new("consumer-right", Severity::Error, message);
+        Fault { about: Some((String::new(), table.to_owned())), ..fault }
+            .help(format!("grant it again in the same migration: `GRANT {right} ON {table} TO {role}`"))
+    };
+    lost.map(fault).collect()
+}
+
+/// What a step does to a table or column that a consumer says it uses.
+pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
+    let is_table = |id: &Id| {
+        matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
+            && (&*id.schema, &*id.name) == (used.table.schema(), used.table.name())
+    };
+    let is_column = |id: &Id| {
+        id.kind == Kind::Column
+            && (&*id.schema, &*id.parent) == (used.table.schema(), used.table.name())
+            && used.column.as_deref() == Some(&*id.name)
+    };
+    let error = Severity::Error;
+    let of = |(id, before, after): (&Id, Option<&Object>, Option<&Object>)| match (before, after) {
+        (Some(_), None) if is_table(id) || is_column(id) => {
+            Some(Fault::new("consumer-broken", error, "is used, and is gone or has another name".to_owned()).about(id))
+        }
+        (Some(old), Some(new)) if is_column(id) && old.fact("type") != new.fact("type") => {
+            let [was, is] = [old, new].map(|one| one.fact("type").unwrap_or_default());
+            Some(Fault::new("consumer-result", error, format!("is used, was {was} and is {is}")).about(id))
+        }
+        _ => None,
+    };
+    change.objects().find_map(of)
+}
+
+/// What a consumer says it uses, as people write it.
+pub(super) fn named(used: &Use) -> String {
+    let table = match used.table.schema() {
+        "public" => used.table.name().to_owned(),
+        schema => format!("{schema}.{}", used.table.name()),
+    };
+    used.column.as_ref().map_or_else(|| table.clone(), |column| format!("{table}.{column}"))
+}
+
+fn refused(why: &Refusal, text: &str) -> Fault {
+    let of_constraint = || text.to_lowercase().contains("on constraint") && why.message.contains("constraint");
+    let error = Severity::Error;
+    let fault = match why.sqlstate.as_str() {
+        "22P02" if why.message.contains("enum") => {
+            let message = format!("has a word that is no label of the enum any more: {}", why.message);
+            Fault::new("consumer-label", error, message)
+        }
+        "42704" if of_constraint() => {
+            let message = format!("names a constraint in ON CONFLICT that is gone: {}", why.message);
+            Fault::new("consumer-conflict", error, message)
+        }
+        _ => Fault::new("consumer-broken", error, format!("no longer prepares: {}", why.message)),
+    };
+    told(Fault { at: why.at, is_mendable: true, ..fault }, why)
+}
+
+fn told(fault: Fault, why: &Refusal) -> Fault {
+    let fault = why.detail.iter().fold(fault, |fault, detail| fault.note(detail));
+    let fault = fault.note(format!("SQLSTATE {}", why.sqlstate));
+    why.hint.iter().fold(fault, |fault, hint| fault.help(hint))
+}
+
+/// All that is different in a result is one fault, as heavy as the heaviest of it.
+fn result(differences: &[Difference]) -> Option<Fault> {
+    let of = |difference: &Difference| match difference {
+        Difference::Result(weight, column, text) => Some((*weight, column.clone(), text.clone())),
+        _ => None,
+    };
+    let mut all: Vec<(Weight, String, String)> = differences.iter().filter_map(of).collect();
+    all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+    let (weight, column, first) = all.first()?;
+    let severity = if *weight == Weight::Breaking { Severity::Error } else { Severity::Warning };
+    let fault = Fault::new("consumer-result", severity, format!("returns something else: {first}"));
+    let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
+    Some(Fault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
+}
+
+fn parameter(at: usize, was: &str, is: &str) -> Fault {
+    let message = format!("takes something else: ${at} was {was} and is {is}");
+    let fault = Fault::new("consumer-parameter", Severity::Error, message);
+    Fault { is_mendable: true, ..fault }.note("a driver that sends values in binary form sends those of the old type")
+}
+
+fn meaning(was: &str, is: &str) -> Fault {
+    Fault::new("consumer-overload", Severity::Error, format!("means something else: it calls {is}, and called {was}"))
+        .help("a cast in the query, such as `$1::text`, says which one is meant")
+}
+
+fn unplanned(why: &Refusal, step: &Step) -> Fault {
+    let fault = match why.sqlstate.as_str() {
+        "42P10" => {
+            let message = "has an ON CONFLICT for which there is no unique index any more".to_owned();
+            let gone = |kind: Kind| matches!(kind, Kind::Index | Kind::Constraint);
+            let index =
+                step.change.objects().find(|(id, before, after)| gone(id.kind) && before.is_some() && after.is_none());
+            let fault = Fault::new("consumer-conflict", Severity::Error, message);
+            index.map_or(fault.clone(), |(id, ..)| fault.about(id))
+        }
+        _ => Fault::new("consumer-broken", Severity::Error, format!("cannot be planned any more: {}", why.message)),
+    };
+    told(fault, why).note("preparing does not show it; running does")
+}
+
+/// Columns that every new row needs now, and that rows of this query do not have.
+fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
+    if !touch.adds() {
+        return Vec::new();
+    }
+    let came = step.change.objects().filter_map(|(id, before, after)| {
+        let after = after.filter(|after| id.kind == Kind::Column && needs_value(after))?;
+        let ours = *id.schema == *touch.table.schema() && *id.parent == *touch.table.name();
+        let is_news = ours && before.is_none_or(|before| !needs_value(before)) && !touch.inserts.contains(&*id.name);
+        is_news.then_some((id, after))
+    });
+    let fault = |(id, _): (&Id, &Object)| {
+        let message = format!("gives no value to {} of {}, which every new row needs now", id.name, id.parent);
+        Fault::new("consumer-insert", Severity::Error, message)
+            .about(id)
+            .note("preparing does not show it; running does, unless a trigger fills the column")
+            .help(format!(
+                "give the column a default: `ALTER TABLE {} ALTER COLUMN {} SET DEFAULT …`",
+                id.parent, id.name
+            ))
+    };
+    came.map(fault).collect()
+}
+
+/// Checks and foreign keys that are new, or ask for something else, and that what is written has to keep.
+fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
+    let written: BTreeSet<&String> = touch.inserts.iter().chain(&touch.updates).collect();
+    if written.is_empty() && !touch.adds() {
+        return Vec::new();
+    }
+    let plain = |object: Option<&Object>| {
+        object.and_then(|one| one.fact("definition")).map(|text| text.trim_end_matches(" NOT VALID").to_owned())
+    };
+    let ours = |id: &Id| {
+        id.kind == Kind::Constraint && *id.schema == *touch.table.schema() && *id.parent == *touch.table.name()
+    };
+    let gone: BTreeSet<String> = step
+        .change
+        .objects()
+        .filter(|(id, _, after)| ours(id) && after.is_none())
+        .filter_map(|(_, old, _)| plain(old))
+        .collect();
+    let came = step.change.objects().filter(|(id, ..)| ours(id)).filter_map(|(id, before, after)| {
+        let definition = plain(after).filter(|text| text.starts_with("CHECK") || text.starts_with("FOREIGN KEY"))?;
+        let is_news = Some(&definition) != plain(before).as_ref() && !gone.contains(&definition);
+        let own = definition.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
+        let meant = touch.adds() || written.iter().any(|column| own.contains(column.as_str()));
+        (is_news && meant).then_some((id, definition))
+    });
+    let fault = |(id, definition): (&Id, String)| {
+        let message = format!("writes to {}, where {} is stricter now", id.parent, id.name);
+        Fault::new("consumer-stricter", Severity::Warning, message)
+            .about(id)
+            .note(format!("{} {definition}", id.name))
+            .help("see that every value that it writes keeps it")
+    };
+    came.map(fault).collect()
+}
+
+fn without(index: &str, step: &Step) -> Fault {
+    let id = step.change.objects().map(|(id, ..)| id).find(|id| *id.name == *index);
+    let fault =
+        Fault::new("consumer-index", Severity::Note, format!("had a plan with the index {index}, which is gone"));
+    id.map_or(fault.clone(), |id| fault.about(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use migrate_core::finding::Place;
+    use migrate_core::ident::QualifiedName;
+    use migrate_core::schema::{Fact, Schema};
+
+    use super::*;
+
+    fn object(kind: Kind, parent: &str, name: &str, of: &str) -> Arc<Object> {
+        let (parent, name) = (parent.into(), name.into());
+        let id = Arc::new(Id { kind, schema: "public".into(), parent, name, signature: "".into() });
+        let facts = vec![Fact { name: "type".into(), value: of.into() }];
+        Arc::new(Object { id, facts, position: None })
+    }
+
+    #[test]
+    fn what_is_declared_is_followed_by_its_name() {
+        let table = object(Kind::Table, "", "t", "");
+        let before = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "integer")]);
+        let told = |after: Schema, column: Option<&str>| {
+            let table = QualifiedName::new("public", "t");
+            let used = Use { table, column: column.map(str::to_owned), writes: false, place: Place::file("a") };
+            declared(&Change::between(&before, &after), &used).map(|fault| format!("{} {}", fault.code, fault.message))
+        };
+        let wider = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "bigint")]);
+        let broken = Some("consumer-broken is used, and is gone or has another name".to_owned());
+        let retyped = Some("consumer-result is used, was integer and is bigint".to_owned());
+        assert_eq!(told(wider.clone(), Some("a")), retyped);
+        assert_eq!((told(wider, None), told(Schema::default().with([table]), Some("a"))), (None, broken.clone()));
+        assert_eq!((told(Schema::default(), None), told(before.clone(), Some("a"))), (broken, None));
+    }
+}

@@ -1,0 +1,297 @@
+//! `consumers`: whose query a new migration breaks, where, why, and in which order to deploy.
+
+mod culprit;
+mod fault;
+mod order;
+mod sides;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::ErrorKind;
+use migrate_core::consumer::{Answer, Order, Query, Use, differences};
+use migrate_core::finding::{Finding, Place, Severity};
+use migrate_core::schema::{Kind, Object, Schema};
+use migrate_core::source::Migration;
+use migrate_core::suggest;
+use migrate_test::consume::{Course, Step, follow};
+use migrate_test::proof::ProofError;
+
+use super::{Clock, Ground};
+use crate::exit::Result;
+use crate::output::style;
+use crate::report::{Check, Ordered};
+use culprit::Culprit;
+use fault::Fault;
+use sides::Sides;
+
+pub(crate) use sides::{here, told};
+
+/// How the allowance of a consumer begins: `-- migrate: allow consumer:billing reason`.
+const ALLOW: &str = "consumer:";
+
+/// Describes the queries of all consumers before and behind each new migration; tells in which order to deploy each.
+///
+/// # Errors
+///
+/// The server is gone.
+pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered>)> {
+    let clock = Clock::start("consumers");
+    let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
+    let sides = Sides::find(ground);
+    if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
+        return Ok((clock.skipped("there are no consumers"), Vec::new()));
+    }
+    // Without a base branch nothing is released, and nothing can have run before.
+    let is_new = |migration: &&Arc<Migration>| ground.released.is_ok() && ground.new.contains(migration.version());
+    let (new, released): (Vec<_>, Vec<_>) = set.iter().partition(is_new);
+    let chain = |all: Vec<&Arc<Migration>>| all.into_iter().cloned().collect::<Vec<_>>();
+    let asked = sides.asked();
+    let course = match follow(&chain(released), &chain(new), &ground.code, &asked).await {
+        Ok(course) => course,
+        Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
+            return Ok((clock.skipped("the migrations do not apply"), Vec::new()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let judge = Judge { ground, sides: &sides, texts: &asked.texts, course: &course };
+    let mut findings = sides.here.problems.clone();
+    findings.extend(judge.base());
+    if sides.here.consumers.iter().any(|one| !one.uses.is_empty())
+        && let Some(released) = ground.released_schema().await?
+    {
+        findings.extend(judge.missing(&released.schema));
+    }
+    let mut orders = Vec::new();
+    for (at, step) in course.steps.iter().enumerate() {
+        let (found, order) = judge.step(at);
+        findings.extend(found);
+        let (version, name) = (step.migration.version().clone(), step.migration.name().to_owned());
+        orders.push(Ordered { version, name, order });
+    }
+    let queries = sides.here.consumers.iter().map(|one| one.queries.len()).sum();
+    let (queries, consumers) = (count(queries, "query"), style::count(sides.here.consumers.len(), "consumer"));
+    let what = orders.iter().map(|one| one.order).max().map_or("nothing is new", Order::as_str);
+    Ok((clock.done(format!("{queries} of {consumers}, {what}"), findings), orders))
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if noun == "query" && number != 1 { format!("{number} queries") } else { style::count(number, noun) }
+}
+
+struct Judge<'a> {
+    ground: &'a Ground<'a>,
+    sides: &'a Sides,
+    texts: &'a [Arc<str>],
+    course: &'a Course,
+}
+
+/// A query of this branch, or what it declares to use, and what a step does to it.
+struct Hit<'a> {
+    consumer: &'a str,
+    /// What it is called: `monthly`.
+    name: String,
+    place: Place,
+    /// What of it can be found in the statements of a migration.
+    text: Cow<'a, str>,
+    calls: Option<u64>,
+    /// Whether the base branch has it.
+    is_old: bool,
+    fault: Fault,
+    /// Why the migration may do that, where it says so.
+    allowed: Option<&'a str>,
+}
+
+impl<'a> Judge<'a> {
+    /// The queries of this branch, each with its consumer, the role of that, and the number of its text.
+    fn queries(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Query, usize)> {
+        let sides = self.sides;
+        sides.here.consumers.iter().flat_map(move |one| {
+            let of = move |query: &'a Query| (one.name.as_str(), one.role.as_deref(), query, sides.number(&query.text));
+            one.queries.iter().map(of)
+        })
+    }
+
+    /// What the server says of a text before a step.
+    fn before(&self, at: usize, number: usize) -> &'a Answer {
+        match at.checked_sub(1).and_then(|at| self.course.steps.get(at)) {
+            Some(step) => &step.answers[number],
+            None => &self.course.base[number],
+        }
+    }
+
+    /// What the server says of a text behind the last step.
+    fn last(&self, number: usize) -> &'a Answer {
+        self.before(self.course.steps.len(), number)
+    }
+
+    /// Queries that could not be prepared before this branch either: no migration of it is to blame.
+    fn base(&self) -> Vec<Finding> {
+        let base = self.ground.released.as_ref().map_or("the migrations", |released| &released.base.name);
+        let finding = |(consumer, _, query, number): (&str, Option<&str>, &Query, usize)| {
+            let Answer::Refused(why) = self.before(0, number) else { return None };
+            let works_now = matches!(self.last(number), Answer::Described(_));
+            if works_now && !self.sides.is_old(consumer, &query.text) {
+                return None;
+            }
+            let message =
+                format!("{consumer}: `{}` does not prepare on the schema of {base}: {}", query.name, why.message);
+            let finding = Finding::warning("consumer-base", message).at(part(query, why.at));
+            let finding = finding.note(format!("SQLSTATE {}", why.sqlstate));
+            Some(match works_now {
+                true => finding.note("it does behind the new migrations"),
+                false => finding.note("so nobody can say what a migration does to it"),
+            })
+        };
+        self.queries().filter_map(finding).collect()
+    }
+
+    /// What consumers say they use, and is not there on the base branch.
+    fn missing(&self, schema: &Schema) -> Vec<Finding> {
+        let is_meant = |one: &Object, used: &Use| {
+            let (of, table) = (used.table.schema(), used.table.name());
+            match &used.column {
+                Some(column) => {
+                    (one.id.kind, &*one.id.schema, &*one.id.parent, &*one.id.name) == (Kind::Column, of, table, column)
+                }
+                None => one.id.parent.is_empty() && (&*one.id.schema, &*one.id.name) == (of, table),
+            }
+        };
+        let consumers = self.sides.here.consumers.iter();
+        let uses = consumers.flat_map(|one| one.uses.iter().map(|used| (one.name.as_str(), used)));
+        let missing = uses.filter(|(_, used)| !schema.objects().any(|one| is_meant(one, used)));
+        let finding = |(consumer, used): (&str, &Use)| {
+            let message = format!("{consumer}: `{}` is used, and is not there on the base branch", fault::named(used));
+            Finding::warning("consumer-base", message).at(used.place.clone())
+        };
+        missing.map(finding).collect()
+    }
+
+    /// What a step does, and in which order to deploy it.
+    fn step(&self, at: usize) -> (Vec<Finding>, Order) {
+        let step = &self.course.steps[at];
+        let hits = self.hits(step);
+        let mut findings: Vec<Finding> = hits.iter().map(|hit| self.finding(step, hit)).collect();
+        let (verdict, order, mut used) = self.order(at, &hits);
+        findings.extend(verdict);
+        used.extend(hits.iter().map(|hit| hit.consumer.to_owned()));
+        findings.extend(self.useless(&step.migration, &used));
+        (findings, order)
+    }
+
+    fn hits(&self, step: &'a Step) -> Vec<Hit<'a>> {
+        let mut hits = Vec::new();
+        for (consumer, role, query, number) in self.queries() {
+            let mut all = fault::faults(step, number, &query.text);
+            all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
+            hits.extend(all.into_iter().map(|fault| Hit {
+                consumer,
+                name: query.name.clone(),
+                place: part(query, fault.at),
+                text: Cow::Borrowed(&query.text),
+                calls: query.calls,
+                is_old: self.sides.is_old(consumer, &query.text),
+                fault: self.mended(fault, number),
+                allowed: allowance(&step.migration, consumer),
+            }));
+        }
+        for consumer in &self.sides.here.consumers {
+            let faults = consumer.uses.iter().flat_map(|used| Some((used, fault::declared(&step.change, used)?)));
+            hits.extend(faults.map(|(used, fault)| Hit {
+                consumer: &consumer.name,
+                name: fault::named(used),
+                place: used.place.clone(),
+                text: Cow::Owned(fault::named(used)),
+                calls: None,
+                is_old: true,
+                fault,
+                allowed: allowance(&step.migration, &consumer.name),
+            }));
+        }
+        hits
+    }
+
+    /// What a later new migration mends is a warning: until it is applied, the query fails.
+    fn mended(&self, fault: Fault, number: usize) -> Fault {
+        let left = differences(self.before(0, number), self.last(number));
+        if !fault.is_mendable || left.iter().any(migrate_core::consumer::Difference::is_breaking) {
+            return fault;
+        }
+        match fault.severity {
+            Severity::Error => {
+                let mut fault = Fault { severity: Severity::Warning, ..fault };
+                fault.notes.push("a later new migration mends it; between the two it fails".to_owned());
+                fault
+            }
+            _ => fault,
+        }
+    }
+
+    fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
+        let Hit { consumer, name, fault, allowed, .. } = hit;
+        let culprit = culprit(step, hit);
+        let message = format!("{consumer}: `{name}` {}", fault.message);
+        let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
+        let finding = finding.at(hit.place.clone()).note(format!("since {}", culprit.told));
+        let finding = fault.notes.iter().fold(finding, Finding::note);
+        let finding =
+            hit.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
+        match allowed {
+            Some(reason) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
+            None => fault.help.iter().fold(finding, Finding::help),
+        }
+    }
+
+    /// Allowances for consumers that there are not, or to whom the migration does nothing.
+    fn useless(&self, migration: &Migration, used: &BTreeSet<String>) -> Vec<Finding> {
+        let Some(script) = migration.up_script() else { return Vec::new() };
+        let known: Vec<&str> = self.sides.here.consumers.iter().map(|one| one.name.as_str()).collect();
+        let named = script.directives().allow.iter().filter_map(|(rule, _)| rule.strip_prefix(ALLOW));
+        let finding = |name: &str| {
+            let word = format!("{ALLOW}{name}");
+            let at = script.text().find(&word).unwrap_or(0);
+            let place = Place::within(script.path(), script.text().clone(), at..at + word.len());
+            if known.contains(&name) {
+                return Finding::warning("allow-unused", format!("nothing here breaks a query of {name}"))
+                    .at(place)
+                    .help("remove the line, or it will hide what comes later");
+            }
+            let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}")).at(place);
+            match suggest::nearest(name, known.iter().copied()) {
+                Some(near) => finding.help(format!("did you mean {ALLOW}{near}?")),
+                None => finding.help(format!("the consumers are {}", known.join(", "))),
+            }
+        };
+        named.filter(|name| !used.contains(*name)).map(finding).collect()
+    }
+}
+
+/// The statement that a hit comes from.
+fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
+    let about = |id: &migrate_core::schema::Id| {
+        let meant =
+            |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
+        hit.fault.about.as_ref().is_none_or(meant)
+    };
+    Culprit::find(&step.migration, &step.change, &hit.text, &about)
+}
+
+/// Why a migration may break a consumer, where its head says so.
+fn allowance<'a>(migration: &'a Migration, consumer: &str) -> Option<&'a str> {
+    let allow = &migration.up_script()?.directives().allow;
+    let of = |(rule, _): &&(String, String)| rule.strip_prefix(ALLOW) == Some(consumer);
+    allow.iter().find(of).map(|(_, reason)| reason.as_str())
+}
+
+/// The word of a query that is meant, or its first line.
+fn part(query: &Query, at: Option<usize>) -> Place {
+    let text = &query.text;
+    let Some(at) = at.filter(|at| *at < text.len()) else {
+        return query.part(0..text.find('\n').unwrap_or(text.len()));
+    };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let end = text[at..].find(|c| !is_word(c)).filter(|end| *end > 0);
+    let end = end.unwrap_or(if text[at..].chars().next().is_some_and(is_word) { text.len() - at } else { 1 });
+    query.part(at..at + end)
+}

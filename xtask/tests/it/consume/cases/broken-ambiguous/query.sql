@@ -1,0 +1,1 @@
+SELECT note FROM shipments JOIN carriers ON carrier = name;

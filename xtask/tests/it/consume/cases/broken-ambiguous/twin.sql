@@ -1,0 +1,1 @@
+SELECT s.note FROM shipments s JOIN carriers ON carrier = name;

@@ -1,0 +1,4 @@
+SELECT id,
+       carrier
+FROM shipments
+WHERE id = $1;

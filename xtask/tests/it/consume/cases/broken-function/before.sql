@@ -1,0 +1,2 @@
+CREATE FUNCTION rate(integer) RETURNS integer LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION fee(integer) RETURNS integer LANGUAGE sql AS 'SELECT $1';

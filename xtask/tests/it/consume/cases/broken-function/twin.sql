@@ -1,0 +1,1 @@
+SELECT fee(5) AS fee;

@@ -1,0 +1,1 @@
+SELECT 'shipments' AS name;

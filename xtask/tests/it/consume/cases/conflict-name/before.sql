@@ -1,0 +1,2 @@
+CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text NOT NULL, weight integer NOT NULL DEFAULT 0, note text);
+ALTER TABLE shipments ADD CONSTRAINT one_note UNIQUE (note);

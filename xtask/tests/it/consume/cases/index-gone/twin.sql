@@ -1,0 +1,1 @@
+SELECT carrier FROM shipments WHERE id = $1;

@@ -1,0 +1,1 @@
+UPDATE shipments SET carrier = $2 WHERE id = $1;

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, carrier, weight) VALUES ($1, $2, 5);

@@ -1,0 +1,1 @@
+CREATE FUNCTION label(text) RETURNS text LANGUAGE sql AS 'SELECT $1';

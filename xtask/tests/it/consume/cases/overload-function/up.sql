@@ -1,0 +1,1 @@
+CREATE FUNCTION label(varchar) RETURNS text LANGUAGE sql AS 'SELECT lower($1)';

@@ -1,0 +1,1 @@
+SELECT id FROM shipments WHERE weight > $1::integer;

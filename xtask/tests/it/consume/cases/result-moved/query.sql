@@ -1,0 +1,1 @@
+SELECT s.*, c.* FROM shipments s JOIN carriers c ON carrier = name;

@@ -1,0 +1,1 @@
+SELECT s.id, c.* FROM shipments s JOIN carriers c ON carrier = name;

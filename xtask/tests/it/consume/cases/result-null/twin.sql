@@ -1,0 +1,1 @@
+SELECT id, coalesce(carrier, '') AS carrier FROM shipments;

@@ -1,0 +1,1 @@
+ALTER TABLE shipments RENAME COLUMN carrier TO carrier_code;

@@ -1,0 +1,1 @@
+SELECT id, weight::text AS weight FROM shipments;
