@@ -255,7 +255,7 @@ impl Report {
         let skipped = self.checks.iter().filter(|check| check.outcome() == Outcome::Skipped).count();
         let checks = style::count(self.checks.len() - skipped, "check");
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-        let migrations = style::count(self.migrations.len(), "new migration");
+        let migrations = style::count(self.migrations.len().max(self.orders.len()), "new migration");
         match found.is_empty() {
             true => format!("{checks} passed{skipped}, {migrations}"),
             false => format!("{} in {checks}{skipped}, {migrations}", found.join(" and ")),

@@ -229,8 +229,12 @@ fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     let came = step.change.objects().filter(|(id, ..)| ours(id)).filter_map(|(id, before, after)| {
         let definition = plain(after).filter(|text| text.starts_with("CHECK") || text.starts_with("FOREIGN KEY"))?;
         let is_news = Some(&definition) != plain(before).as_ref() && !gone.contains(&definition);
-        let own = definition.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
-        let meant = touch.adds() || written.iter().any(|column| own.contains(column.as_str()));
+        // What a foreign key refers to is not written here.
+        let local = definition.split(" REFERENCES ").next().unwrap_or_default();
+        let own = local.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
+        // A column that is not named is NULL or has its default; NULL keeps every key and every check but one that asks for it.
+        let asks = touch.adds() && definition.starts_with("CHECK") && definition.contains("IS NOT NULL");
+        let meant = asks || written.iter().any(|column| own.contains(column.as_str()));
         (is_news && meant).then_some((id, definition))
     });
     let fault = |(id, definition): (&Id, String)| {

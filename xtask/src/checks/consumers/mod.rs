@@ -171,7 +171,7 @@ impl<'a> Judge<'a> {
     /// What a step does, and in which order to deploy it.
     fn step(&self, at: usize) -> (Vec<Finding>, Order) {
         let step = &self.course.steps[at];
-        let hits = self.hits(step);
+        let hits = self.hits(at);
         let mut findings: Vec<Finding> = hits.iter().map(|hit| self.finding(step, hit)).collect();
         let (verdict, order, mut used) = self.order(at, &hits);
         findings.extend(verdict);
@@ -180,9 +180,14 @@ impl<'a> Judge<'a> {
         (findings, order)
     }
 
-    fn hits(&self, step: &'a Step) -> Vec<Hit<'a>> {
+    fn hits(&self, at: usize) -> Vec<Hit<'a>> {
+        let step = &self.course.steps[at];
         let mut hits = Vec::new();
         for (consumer, role, query, number) in self.queries() {
+            // What could not run before loses nothing.
+            if matches!(self.before(at, number), Answer::Refused(_)) {
+                continue;
+            }
             let mut all = fault::faults(step, number, &query.text);
             all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
             hits.extend(all.into_iter().map(|fault| Hit {

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, carrier, returned_by) VALUES ($1, $2, $3);

@@ -1,0 +1,1 @@
+ALTER TABLE shipments ADD COLUMN returned_by text REFERENCES carriers (name);
