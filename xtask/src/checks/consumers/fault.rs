@@ -215,7 +215,11 @@ fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
         return Vec::new();
     }
     let plain = |object: Option<&Object>| {
-        object.and_then(|one| one.fact("definition")).map(|text| text.trim_end_matches(" NOT VALID").to_owned())
+        let text = object.and_then(|one| one.fact("definition"))?.trim_end_matches(" NOT VALID");
+        // What becomes of a row when the one that it refers to goes is nothing that a writer has to keep.
+        let actions = [" ON UPDATE ", " ON DELETE "].iter().filter_map(|word| text.find(word)).min();
+        let is_key = text.starts_with("FOREIGN KEY");
+        Some(text[..actions.filter(|_| is_key).unwrap_or(text.len())].to_owned())
     };
     let ours = |id: &Id| {
         id.kind == Kind::Constraint && *id.schema == *touch.table.schema() && *id.parent == *touch.table.name()

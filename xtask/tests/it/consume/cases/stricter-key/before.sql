@@ -1,2 +1,2 @@
-CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text NOT NULL, weight integer NOT NULL DEFAULT 0, note text);
 CREATE TABLE carriers (name text PRIMARY KEY);
+CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text NOT NULL, packer text CONSTRAINT packer_known REFERENCES carriers (name));

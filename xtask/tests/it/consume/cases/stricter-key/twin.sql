@@ -1,1 +1,1 @@
-DELETE FROM shipments WHERE id = $1;
+UPDATE shipments SET packer = $1 WHERE id = $2;
