@@ -10,6 +10,9 @@ use super::{findings, migration, repository};
 fn check(case: &Path, query: &str) -> String {
     let read = |name: &str| fs::read_to_string(case.join(name)).unwrap();
     let repository = repository(&read("before.sql"), &[("app", &read(query))]);
+    if let Ok(declared) = fs::read(case.join("consumer.toml")) {
+        repository.0.write("consumers/app/consumer.toml", declared);
+    }
     migration(&repository, 4, "change", &read("up.sql"));
     let found = findings(&repository.0.run_bare(&["consumers", "check", "--format", "json"]));
     repository.0.end();
