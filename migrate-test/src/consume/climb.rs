@@ -12,7 +12,7 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
 use super::describe::{Asker, describe, text};
-use super::touched::{OfType, Touched, UNNAMED};
+use super::touched::{OfType, Touched, UNNAMED, referred};
 use super::{Asked, Step, plans, reach};
 use crate::ephemeral::{TestDatabase, migrated};
 use crate::proof::ProofError;
@@ -135,7 +135,8 @@ impl Step {
             Kind::Constraint => after.is_some() && before != after,
             _ => false,
         });
-        let tables = strict.map(|(id, ..)| &*id.parent).chain(self.lost.iter().map(|right| right[2].as_str()));
+        let tables = strict.flat_map(|(id, _, after)| [Some(&*id.parent), after.and_then(referred)]).flatten();
+        let tables = tables.chain(self.lost.iter().map(|right| right[2].as_str()));
         let chosen = chosen(whole, texts, &Touched::of(tables));
         let found = reach::reach(address, &self.with(&chosen, texts)).await?;
         self.reach.extend(chosen.into_iter().zip(found).filter_map(|(at, reach)| Some((at, reach?))));

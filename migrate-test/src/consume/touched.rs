@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::schema::{Change, Id, Kind};
+use migrate_core::schema::{Change, Id, Kind, Object};
 
 /// The queries that a change can touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,17 @@ impl Touched {
         own.contains("u") && text.to_lowercase().contains("u&")
             || names.iter().any(|name| name.iter().all(|word| own.contains(word)))
     }
+}
+
+/// The table that a foreign key refers to, without its schema.
+pub(super) fn referred(key: &Object) -> Option<&str> {
+    let definition = key.fact("definition").filter(|text| text.starts_with("FOREIGN KEY"))?;
+    let target = definition.split_once(" REFERENCES ")?.1;
+    let target = target.split_once('(').map_or(target, |(table, _)| table);
+    Some(match target.strip_suffix('"') {
+        Some(quoted) => quoted.rsplit_once(".\"").map_or(quoted, |(_, table)| table),
+        None => target.rsplit('.').next().unwrap_or(target),
+    })
 }
 
 enum Scope<'a> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, needs_value};
 use migrate_core::finding::Severity;
+use migrate_core::ident::plain;
 use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_test::consume::Step;
 
@@ -62,6 +63,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str) -> Vec<Fault> {
     for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
         all.extend(unfilled(step, touch));
         all.extend(stricter(step, touch));
+        all.extend(referred(step, touch));
     }
     all.extend(step.indexes.get(&number).into_iter().flatten().map(|index| without(index, step)));
     all
@@ -214,7 +216,7 @@ fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     if written.is_empty() && !touch.adds() {
         return Vec::new();
     }
-    let plain = |object: Option<&Object>| {
+    let rule = |object: Option<&Object>| {
         let text = object.and_then(|one| one.fact("definition"))?.trim_end_matches(" NOT VALID");
         // What becomes of a row when the one that it refers to goes is nothing that a writer has to keep.
         let actions = [" ON UPDATE ", " ON DELETE "].iter().filter_map(|word| text.find(word)).min();
@@ -228,11 +230,11 @@ fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
         .change
         .objects()
         .filter(|(id, _, after)| ours(id) && after.is_none())
-        .filter_map(|(_, old, _)| plain(old))
+        .filter_map(|(_, old, _)| rule(old))
         .collect();
     let came = step.change.objects().filter(|(id, ..)| ours(id)).filter_map(|(id, before, after)| {
-        let definition = plain(after).filter(|text| text.starts_with("CHECK") || text.starts_with("FOREIGN KEY"))?;
-        let is_news = Some(&definition) != plain(before).as_ref() && !gone.contains(&definition);
+        let definition = rule(after).filter(|text| text.starts_with("CHECK") || text.starts_with("FOREIGN KEY"))?;
+        let is_news = Some(&definition) != rule(before).as_ref() && !gone.contains(&definition);
         // What a foreign key refers to is not written here.
         let local = definition.split(" REFERENCES ").next().unwrap_or_default();
         let own = local.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
@@ -247,6 +249,29 @@ fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
             .about(id)
             .note(format!("{} {definition}", id.name))
             .help("see that every value that it writes keeps it")
+    };
+    came.map(fault).collect()
+}
+
+/// Foreign keys that are new and that rows which are deleted may not be missing for.
+fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
+    if !touch.rights.contains(&"DELETE") {
+        return Vec::new();
+    }
+    let target = format!(" REFERENCES {}.{}(", plain(touch.table.schema()), plain(touch.table.name()));
+    let came = step.change.objects().filter_map(|(id, before, after)| {
+        let text = (id.kind == Kind::Constraint).then(|| after?.fact("definition"))??;
+        let lets_go =
+            ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|way| text.contains(&format!(" ON DELETE {way}")));
+        (before.is_none() && text.starts_with("FOREIGN KEY") && text.contains(&target) && !lets_go)
+            .then_some((id, text))
+    });
+    let fault = |(id, definition): (&Id, &str)| {
+        let message = format!("deletes from {}, to which {} refers now", touch.table.name(), id.parent);
+        Fault::new("consumer-stricter", Severity::Warning, message)
+            .about(id)
+            .note(format!("{} {definition}", id.name))
+            .help(format!("delete from {} first, or say in the key what becomes of its rows: ON DELETE …", id.parent))
     };
     came.map(fault).collect()
 }

@@ -1,0 +1,2 @@
+CREATE TABLE shipments (id bigint PRIMARY KEY, note text);
+CREATE TABLE notes (id bigint PRIMARY KEY);
