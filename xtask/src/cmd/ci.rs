@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use migrate_core::CodeMigrations;
+use migrate_core::finding::Severity;
 use migrate_test::proof::{Law, Proven, Verdict};
 
 use crate::checks::{self, Ground, changed};
@@ -112,7 +113,9 @@ fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
 pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) -> Exit {
     let output = context.output;
     report::text::render(report).lines().for_each(|line| output.line(line));
-    let found = report.findings().next().map(|finding| finding.code);
+    // An error makes it fail, wherever it stands.
+    let worst = report.findings().find(|finding| finding.severity == Severity::Error);
+    let found = worst.or_else(|| report.findings().next()).map(|finding| finding.code);
     match (report.failed(), found) {
         (true, Some(code)) => {
             output.next(format!("mend what is above; `cargo xtask explain {code}` tells more about the first one"))
