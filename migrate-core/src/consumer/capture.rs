@@ -109,6 +109,7 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
                 file: None,
                 line: None,
                 calls: Some(calls),
+                expands: false,
             });
         }
     }

@@ -9,6 +9,8 @@ pub enum Difference {
     Refused(Refusal),
     /// The result is another one: a column of it, and a sentence that says how.
     Result(Weight, String, String),
+    /// Columns came, or stand elsewhere because some came, as they do in the result of a `*`: as above.
+    Came(Weight, String, String),
     /// A parameter has another type: its number, the type before, and the type after.
     Parameter(usize, String, String),
     /// What it calls is another function or operator: before, and after.
@@ -27,7 +29,7 @@ pub enum Weight {
 impl Difference {
     /// Whether code that runs already stops working, or works on something else.
     pub fn is_breaking(&self) -> bool {
-        !matches!(self, Self::Result(Weight::Bearable, ..))
+        !matches!(self, Self::Result(Weight::Bearable, ..) | Self::Came(Weight::Bearable, ..))
     }
 }
 
@@ -70,6 +72,10 @@ fn breaking(column: &str, text: String) -> Difference {
     Difference::Result(Weight::Breaking, column.to_owned(), text)
 }
 
+fn arrived(column: &str, text: String) -> Difference {
+    Difference::Came(Weight::Breaking, column.to_owned(), text)
+}
+
 fn bearable(column: &str, text: String) -> Difference {
     Difference::Result(Weight::Bearable, column.to_owned(), text)
 }
@@ -85,7 +91,8 @@ fn columns(old: &[String], new: &[String]) -> Vec<Difference> {
         renamed.map(|(at, (was, is))| breaking(was, format!("column {} was `{was}` and is `{is}`", at + 1))).collect();
     if let [first, ..] = &new[old.len()..] {
         let came = new[old.len()..].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        all.push(bearable(first, format!("{came} came behind the columns that were there")));
+        let text = format!("{came} came behind the columns that were there");
+        all.push(Difference::Came(Weight::Bearable, first.clone(), text));
     }
     all
 }
@@ -96,10 +103,10 @@ fn rearranged(old: &[String], new: &[String]) -> Vec<Difference> {
     let came = new.iter().enumerate().filter(|(_, name)| !old.contains(name));
     let moved = old.iter().enumerate().find_map(|(at, name)| {
         let now = new.iter().position(|other| other == name)?;
-        (now != at).then(|| breaking(name, format!("`{name}` was column {} and is column {}", at + 1, now + 1)))
+        (now != at).then(|| arrived(name, format!("`{name}` was column {} and is column {}", at + 1, now + 1)))
     });
     let gone = gone.map(|(at, name)| breaking(name, format!("column {} `{name}` is gone", at + 1)));
-    gone.chain(came.map(|(at, name)| breaking(name, format!("`{name}` came as column {}", at + 1))))
+    gone.chain(came.map(|(at, name)| arrived(name, format!("`{name}` came as column {}", at + 1))))
         .chain(moved)
         .collect()
 }
@@ -138,7 +145,7 @@ mod tests {
     #[track_caller]
     fn check(before: &[(&str, &str)], after: &[(&str, &str)], expected: &[(Weight, &str)]) {
         let text = |difference: Difference| match difference {
-            Difference::Result(weight, _, text) => (weight, text),
+            Difference::Result(weight, _, text) | Difference::Came(weight, _, text) => (weight, text),
             other => panic!("{other:?}"),
         };
         let found: Vec<_> = differences(&shape(before, &[]), &shape(after, &[])).into_iter().map(text).collect();

@@ -56,6 +56,9 @@ pub struct ExportedQuery {
     /// How often it was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
+    /// Whether its `*` is written out when the service is built.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expands: bool,
 }
 
 /// A table or a column in it.
@@ -96,6 +99,7 @@ impl Exported {
             file: query.found.as_ref().map(|found| found.file.clone()),
             line: query.found.as_ref().and_then(|found| found.line),
             calls: query.calls,
+            expands: query.expands,
         };
         let used = |used: &Use| ExportedUse {
             schema: used.table.schema().to_owned(),
@@ -189,6 +193,7 @@ impl Exported {
                 origin: Origin { path: path.to_owned(), text: text.clone(), span, pieces },
                 calls: query.calls,
                 found: query.file.clone().map(|file| Found { file, line: query.line }),
+                expands: query.expands,
             }
         };
         self.queries.iter().map(query).collect()
@@ -241,6 +246,7 @@ mod tests {
                 file: None,
                 line: None,
                 calls: None,
+                expands: false,
             });
             let queries = queries.collect();
             Exported { queries, ..Exported::of(&Consumer::default(), String::new(), None, String::new()) }
@@ -279,6 +285,7 @@ mod tests {
                 origin: Origin { path: "q.sql".into(), text: "".into(), span: 0..0, pieces: vec![(0, 0)] },
                 calls: Some(7),
                 found: None,
+                expands: true,
             });
             let consumer = Consumer { name: "billing".to_owned(), queries: queries.collect(), ..Consumer::default() };
             let exported = Exported::of(&consumer, "2026-01-01T00:00:00Z".to_owned(), None, "x".to_owned());

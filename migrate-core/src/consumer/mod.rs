@@ -98,6 +98,9 @@ pub struct Query {
     pub calls: Option<u64>,
     /// Where the service itself has it, which may be in another repository.
     pub found: Option<Found>,
+    /// Whether its `*` is written out when the service is built, as sqlc does: a column that comes is not in its result before
+    /// it is built again.
+    pub expands: bool,
 }
 
 /// A place in the repository of a consumer.

@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
     let found = Some(Found { file: path.display().to_string(), line: None });
     // A digest of 64 digits is a name that nobody reads to its end.
     let name: String = stem.chars().take("query-".len() + 12).collect();
-    Ok(Query { name, text: offline.query.into(), origin, calls: None, found })
+    Ok(Query { name, text: offline.query.into(), origin, calls: None, found, expands: false })
 }
 
 #[cfg(test)]

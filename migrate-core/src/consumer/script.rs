@@ -14,12 +14,14 @@ use crate::sql::{Flaw, FlawKind, split};
 
 /// Reads the queries of a file; a query without a name is called by its place.
 pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Query>, Vec<Finding>) {
-    let mut script = Script { path, text, style, line: (0, 1), queries: Vec::new(), problems: Vec::new() };
+    let mut script =
+        Script { path, text, style, line: (0, 1), expands: false, queries: Vec::new(), problems: Vec::new() };
     let names = annotations(text);
-    let first = names.first().map_or(text.len(), |(span, _)| span.start);
+    let first = names.first().map_or(text.len(), |(span, ..)| span.start);
     script.part(0..first, None);
-    for (at, (span, name)) in names.iter().enumerate() {
-        let end = names.get(at + 1).map_or(text.len(), |(next, _)| next.start);
+    for (at, (span, name, expands)) in names.iter().enumerate() {
+        let end = names.get(at + 1).map_or(text.len(), |(next, ..)| next.start);
+        script.expands = *expands;
         if script.part(span.end..end, Some(name)) == 0 {
             let place = Place::within(path, text.clone(), span.clone());
             let finding = Finding::warning("query-empty", format!("there is no query named {name} behind its name"));
@@ -43,6 +45,8 @@ struct Script<'a> {
     style: Option<Style>,
     /// A byte of the file, and its line: lines are counted once.
     line: (usize, usize),
+    /// Whether the queries that are read now are named as sqlc names them.
+    expands: bool,
     queries: Vec<Query>,
     problems: Vec<Finding>,
 }
@@ -87,7 +91,7 @@ impl Script<'_> {
         let line = self.line_of(span.start);
         let origin = Origin { path: self.path.to_owned(), text: self.text.clone(), span, pieces };
         let found = Some(Found { file: self.path.display().to_string(), line: Some(line) });
-        self.queries.push(Query { name, text: text.into(), origin, calls: None, found });
+        self.queries.push(Query { name, text: text.into(), origin, calls: None, found, expands: self.expands });
     }
 
     fn line_of(&mut self, byte: usize) -> usize {
@@ -107,8 +111,8 @@ fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     span.start..span.start + length
 }
 
-/// The comments that give a name to the query behind them.
-fn annotations(text: &str) -> Vec<(Range<usize>, &str)> {
+/// The comments that give a name to the query behind them, and whether they are sqlc's.
+fn annotations(text: &str) -> Vec<(Range<usize>, &str, bool)> {
     let mut at = 0;
     let mut all = Vec::new();
     for token in tokenize(text) {
@@ -119,25 +123,26 @@ fn annotations(text: &str) -> Vec<(Range<usize>, &str)> {
         }
         let line = text[..span.start].rfind('\n').map_or(0, |line| line + 1);
         if text[line..span.start].trim().is_empty()
-            && let Some(name) = annotated(&text[span.clone()])
+            && let Some((name, is_sqlc)) = annotated(&text[span.clone()])
         {
-            all.push((span, name));
+            all.push((span, name, is_sqlc));
         }
     }
     all
 }
 
 /// The name that a comment gives: `-- name: GetOrder :one`, `-- name: get-order^`, `-- :name get-order :? :1`, `/* @name GetOrder */`.
-fn annotated(comment: &str) -> Option<&str> {
+fn annotated(comment: &str) -> Option<(&str, bool)> {
     let inner = comment.trim_start_matches("/*").trim_end_matches("*/").trim_start_matches('-');
     let line = inner.lines().map(|line| line.trim().trim_start_matches('*').trim()).find(|line| !line.is_empty())?;
-    let rest = [":name ", "@name ", "name:"].iter().find_map(|head| line.strip_prefix(head))?.trim();
+    let heads = [":name ", "@name ", "name:"];
+    let (head, rest) = heads.iter().find_map(|head| Some((*head, line.strip_prefix(head)?.trim())))?;
     let end = rest.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(rest.len());
     let (name, more) = rest.split_at(end);
     let name = name.trim_end_matches(['^', '!', '$', '*', '#', '<', ':']);
     let more = more.trim();
     let is_annotation = more.is_empty() || more.starts_with([':', '(', '^', '!', '$', '*', '#']);
-    (is_annotation && !name.is_empty()).then_some(name)
+    (is_annotation && !name.is_empty()).then_some((name, head == "name:" && more.starts_with(':')))
 }
 
 fn note(code: &'static str, message: impl Into<String>) -> Finding {

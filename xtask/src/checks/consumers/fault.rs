@@ -46,8 +46,8 @@ impl Fault {
     }
 }
 
-/// Everything that a step does to the text of this number.
-pub(super) fn faults(step: &Step, number: usize, text: &str) -> Vec<Fault> {
+/// Everything that a step does to the text of this number; `expands` is whether its `*` was written out before.
+pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> Vec<Fault> {
     let mut all = Vec::new();
     let differences = step.differences.get(&number).map(Vec::as_slice).unwrap_or_default();
     for difference in differences {
@@ -55,10 +55,10 @@ pub(super) fn faults(step: &Step, number: usize, text: &str) -> Vec<Fault> {
             Difference::Refused(why) => all.push(refused(why, text)),
             Difference::Parameter(at, was, is) => all.push(parameter(*at, was, is)),
             Difference::Meaning(was, is) => all.push(meaning(was, is)),
-            Difference::Result(..) => {}
+            Difference::Result(..) | Difference::Came(..) => {}
         }
     }
-    all.extend(result(differences));
+    all.extend(result(differences, expands));
     all.extend(step.unplanned.get(&number).map(|why| unplanned(why, step)));
     for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
         all.extend(unfilled(step, touch));
@@ -146,9 +146,12 @@ fn told(fault: Fault, why: &Refusal) -> Fault {
 }
 
 /// All that is different in a result is one fault, as heavy as the heaviest of it.
-fn result(differences: &[Difference]) -> Option<Fault> {
+fn result(differences: &[Difference], expands: bool) -> Option<Fault> {
     let of = |difference: &Difference| match difference {
-        Difference::Result(weight, column, text) => Some((*weight, column.clone(), text.clone())),
+        Difference::Came(..) if expands => None,
+        Difference::Result(weight, column, text) | Difference::Came(weight, column, text) => {
+            Some((*weight, column.clone(), text.clone()))
+        }
         _ => None,
     };
     let mut all: Vec<(Weight, String, String)> = differences.iter().filter_map(of).collect();

@@ -188,7 +188,7 @@ impl<'a> Judge<'a> {
             if matches!(self.before(at, number), Answer::Refused(_)) {
                 continue;
             }
-            let mut all = fault::faults(step, number, &query.text);
+            let mut all = fault::faults(step, number, &query.text, query.expands);
             all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
             hits.extend(all.into_iter().map(|fault| Hit {
                 consumer,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Answer, Order, way};
+use migrate_core::consumer::{Answer, Difference, Order, way};
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::Id;
 use migrate_core::source::Migration;
@@ -85,9 +85,10 @@ impl Judge<'_> {
     /// Queries of the base branch that this one no longer has, and that break: they run until the new code is deployed.
     fn replaced(&self, at: usize) -> Vec<Broken<'_>> {
         let step = &self.course.steps[at];
-        let broken = self.sides.gone().into_iter().filter_map(|(consumer, number, told)| {
+        let broken = self.sides.gone().into_iter().filter_map(|(consumer, number, (told, expands))| {
             let text = &self.texts[number];
-            let faults = fault::faults(step, number, text).into_iter().map(|fault| self.mended(fault, number));
+            let faults =
+                fault::faults(step, number, text, *expands).into_iter().map(|fault| self.mended(fault, number));
             let worst = faults.into_iter().find(|fault| fault.severity == Severity::Error)?;
             Some(Broken { consumer, told: format!("{told}, as released,"), why: worst.message, text })
         });
@@ -97,6 +98,15 @@ impl Judge<'_> {
     /// Queries of this branch that do not run before the step: not on the old schema, and not after a rollback.
     fn early(&self, at: usize) -> Vec<Broken<'_>> {
         let step = &self.course.steps[at];
+        let wants =
+            self.queries().filter(|(_, _, query, _)| query.expands).filter_map(|(consumer, _, query, number)| {
+                let came = step.differences.get(&number)?.iter().find_map(|difference| match difference {
+                    Difference::Came(_, column, _) => Some(column),
+                    _ => None,
+                })?;
+                let why = format!("has `{came}` in its `*` when it is built now, and that is not there before");
+                Some(Broken { consumer, told: told(query), why, text: &query.text })
+            });
         let new = self.queries().filter(|(consumer, _, query, _)| !self.sides.is_old(consumer, &query.text));
         let broken = new.filter_map(|(consumer, _, query, number)| {
             let Answer::Refused(why) = self.before(at, number) else { return None };
@@ -107,7 +117,7 @@ impl Judge<'_> {
                 text: &query.text,
             })
         });
-        broken.collect()
+        broken.chain(wants).collect()
     }
 
     fn helped(&self, finding: Finding, order: Order, at: usize, texts: &str) -> Finding {

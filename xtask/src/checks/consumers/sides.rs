@@ -21,7 +21,7 @@ pub(crate) struct Sides {
     /// As this branch has them.
     pub(crate) here: Consumers,
     /// The texts that the base branch has, by consumer; `None` where there is no base branch, or it has the same files.
-    there: Option<BTreeMap<String, BTreeMap<Arc<str>, String>>>,
+    there: Option<BTreeMap<String, BTreeMap<Arc<str>, (String, bool)>>>,
     /// The number of each text.
     numbers: BTreeMap<Arc<str>, usize>,
 }
@@ -43,7 +43,10 @@ impl Sides {
         let here = here(ground.context);
         let there = there(ground, &here).map(|there| {
             let texts = |one: Consumer| {
-                (one.name, one.queries.into_iter().map(|query| (query.text.clone(), told(&query))).collect())
+                (
+                    one.name,
+                    one.queries.into_iter().map(|query| (query.text.clone(), (told(&query), query.expands))).collect(),
+                )
             };
             there.consumers.into_iter().map(texts).collect()
         });
@@ -72,13 +75,13 @@ impl Sides {
     }
 
     /// The queries that the base branch has and this one has not: the consumer, the number of the text, and what it is called.
-    pub(crate) fn gone(&self) -> Vec<(&str, usize, &str)> {
+    pub(crate) fn gone(&self) -> Vec<(&str, usize, &(String, bool))> {
         let mut gone = Vec::new();
         for (name, texts) in self.there.iter().flatten() {
             let own = self.here.consumers.iter().find(|one| one.name == *name);
             let stays = |text: &Arc<str>| own.is_some_and(|own| own.queries.iter().any(|query| query.text == *text));
             let left = texts.iter().filter(|(text, _)| !stays(text));
-            gone.extend(left.map(|(text, told)| (name.as_str(), self.number(text), told.as_str())));
+            gone.extend(left.map(|(text, told)| (name.as_str(), self.number(text), told)));
         }
         gone
     }

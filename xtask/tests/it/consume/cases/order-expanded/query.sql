@@ -1,0 +1,2 @@
+-- name: ListShipments :many
+SELECT * FROM shipments;
