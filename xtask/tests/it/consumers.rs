@@ -85,7 +85,7 @@ fn what_is_exported_elsewhere_is_added_here() {
     assert_eq!(
         exported["queries"],
         json!([
-            { "name": "GetOrder", "text": "SELECT id FROM orders WHERE id = $1 AND tags ? 'new'", "file": "billing/queries/deep/orders.sql", "line": 2 },
+            { "name": "GetOrder", "text": "SELECT id FROM orders WHERE id = $1 AND tags ? 'new'", "file": "billing/queries/deep/orders.sql", "line": 2, "expands": true },
             { "name": "billing/queries/pay.sql:1", "text": "UPDATE orders SET status = $1 WHERE id = $2", "file": "billing/queries/pay.sql", "line": 1 },
             { "name": "query-0a1b", "text": "SELECT \"id\" FROM orders WHERE id = $1", "file": "billing/.sqlx/query-0a1b.json" },
         ])

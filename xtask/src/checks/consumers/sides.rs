@@ -16,12 +16,15 @@ use crate::git;
 /// Where consumers are kept, unless `migrate.toml` names other places.
 const FOLDER: &str = "consumers/";
 
+/// What a query is called, and whether its `*` is written out when the service is built.
+type Told = (String, bool);
+
 /// The consumers of both branches, and all texts that they send.
 pub(crate) struct Sides {
     /// As this branch has them.
     pub(crate) here: Consumers,
     /// The texts that the base branch has, by consumer; `None` where there is no base branch, or it has the same files.
-    there: Option<BTreeMap<String, BTreeMap<Arc<str>, (String, bool)>>>,
+    there: Option<BTreeMap<String, BTreeMap<Arc<str>, Told>>>,
     /// The number of each text.
     numbers: BTreeMap<Arc<str>, usize>,
 }
@@ -75,7 +78,7 @@ impl Sides {
     }
 
     /// The queries that the base branch has and this one has not: the consumer, the number of the text, and what it is called.
-    pub(crate) fn gone(&self) -> Vec<(&str, usize, &(String, bool))> {
+    pub(crate) fn gone(&self) -> Vec<(&str, usize, &Told)> {
         let mut gone = Vec::new();
         for (name, texts) in self.there.iter().flatten() {
             let own = self.here.consumers.iter().find(|one| one.name == *name);
