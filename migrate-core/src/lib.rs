@@ -27,6 +27,7 @@ pub mod finding;
 pub mod ident;
 pub mod lock_mode;
 pub mod suggest;
+mod template;
 
 // Text: pure.
 pub mod source;

@@ -80,7 +80,7 @@ REVOKE ALL ON FUNCTION {record}() FROM PUBLIC;
 -- Whoever migrates is told by it who was in the way.
 DO $grant$
 BEGIN
-    EXECUTE (SELECT format('GRANT SELECT ON {table} TO %I', pg_get_userbyid(relowner)) FROM pg_class WHERE oid = {ledger_name}::regclass);
+    EXECUTE (SELECT format({grant}, pg_get_userbyid(relowner)) FROM pg_class WHERE oid = {ledger_name}::regclass);
 END
 $grant$;
 INSERT INTO {table} (application, client, event, command)

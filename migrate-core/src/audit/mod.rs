@@ -9,6 +9,7 @@ use crate::db::{Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::{QualifiedName, ident, literal};
+use crate::template::fill;
 
 pub use list::{Filter, Record, list};
 
@@ -59,24 +60,23 @@ pub(crate) fn is_our_trigger(ledger: &QualifiedName, name: &str) -> bool {
 }
 
 /// A script with the names of a ledger.
-fn fill(script: &str, ledger: &QualifiedName) -> String {
+fn script(text: &str, ledger: &QualifiedName) -> String {
     let beside = |ending: &str| QualifiedName::new(ledger.schema(), named(ledger.name(), ending)).to_string();
     let [sequence, record, guard] = PARTS.map(beside);
     let [on_command, on_drop] = TRIGGERS.map(|ending| ident(&trigger(ledger, ending)));
     let table = table(ledger).to_string();
-    script
-        .replace("{table_name}", &literal(&table))
-        .replace("{ledger_name}", &literal(&ledger.to_string()))
-        .replace("{sequence}", &sequence)
-        .replace("{record}", &record)
-        .replace("{guard}", &guard)
-        .replace("{on_command}", &on_command)
-        .replace("{on_drop}", &on_drop)
-        .replace(
-            "'GRANT SELECT ON {table} TO %I'",
-            &literal(&format!("GRANT SELECT ON {} TO %I", table.replace('%', "%%"))),
-        )
-        .replace("{table}", &table)
+    let names = [
+        ("table_name", literal(&table)),
+        ("ledger_name", literal(&ledger.to_string())),
+        ("sequence", sequence),
+        ("record", record),
+        ("guard", guard),
+        ("on_command", on_command),
+        ("on_drop", on_drop),
+        ("grant", literal(&format!("GRANT SELECT ON {} TO %I", table.replace('%', "%%")))),
+        ("table", table),
+    ];
+    fill(text, &names)
 }
 
 /// Looks whether the DDL is recorded. Nothing is written.
@@ -117,7 +117,7 @@ pub async fn install(database: &Database, ledger: &QualifiedName, application: &
         .help("`cargo xtask migrate` makes it, or `cargo xtask baseline --mark` where the schema is there already");
         return Err(Error::new(ErrorKind::Ledger, finding));
     }
-    change(database, application, &fill(include_str!("install.sql"), ledger), "record DDL").await
+    change(database, application, &script(include_str!("install.sql"), ledger), "record DDL").await
 }
 
 /// Ends the recording; `purge` drops the records too.
@@ -126,11 +126,11 @@ pub async fn install(database: &Database, ledger: &QualifiedName, application: &
 ///
 /// [`ErrorKind::Ledger`] where the role may not.
 pub async fn uninstall(database: &Database, ledger: &QualifiedName, application: &str, purge: bool) -> Result<()> {
-    let mut script = fill(include_str!("uninstall.sql"), ledger);
+    let mut sql = script(include_str!("uninstall.sql"), ledger);
     if purge {
-        script += &fill("DROP TABLE IF EXISTS {table}; DROP FUNCTION IF EXISTS {guard}();", ledger);
+        sql += &script("DROP TABLE IF EXISTS {table}; DROP FUNCTION IF EXISTS {guard}();", ledger);
     }
-    change(database, application, &script, "end the recording of DDL").await
+    change(database, application, &sql, "end the recording of DDL").await
 }
 
 async fn change(database: &Database, application: &str, script: &str, doing: &str) -> Result<()> {
@@ -174,9 +174,9 @@ mod tests {
         let ledger = QualifiedName::new("ü".repeat(31), "l".repeat(63));
         assert_eq!(table(&ledger).name().len(), LONGEST);
         assert!(trigger(&ledger, TRIGGERS[0]).len() <= LONGEST);
-        for script in [include_str!("install.sql"), include_str!("uninstall.sql")] {
-            let filled = fill(script, &QualifiedName::new("my \"ops\"", "led'ger"));
-            for name in ["table", "ledger_name", "sequence", "record", "guard", "on_command", "on_drop"] {
+        for text in [include_str!("install.sql"), include_str!("uninstall.sql")] {
+            let filled = script(text, &QualifiedName::new("my \"ops\"", "led'ger"));
+            for name in ["table", "ledger_name", "sequence", "record", "guard", "on_command", "on_drop", "grant"] {
                 assert!(!filled.contains(&format!("{{{name}")), "{name}: {filled}");
             }
         }

@@ -20,6 +20,7 @@ use super::{Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
+use crate::template::fill;
 
 /// The two advisory lock numbers of a ledger.
 ///
@@ -60,10 +61,12 @@ impl LockKeys {
     ///
     /// It polls, as a run does, and ends its transaction before it waits, so that it holds no snapshot.
     pub(crate) fn polling(self, patience: Duration) -> String {
-        include_str!("polling.sql")
-            .replace("{lock}", &self.lock.to_string())
-            .replace("{work}", &self.work.to_string())
-            .replace("{patience}", &patience.as_millis().to_string())
+        let names = [
+            ("lock", self.lock.to_string()),
+            ("work", self.work.to_string()),
+            ("patience", patience.as_millis().to_string()),
+        ];
+        fill(include_str!("polling.sql"), &names)
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Count, number};
 use crate::db::Reader;
 use crate::error::Result;
 use crate::ident::{QualifiedName, ident, literal};
+use crate::template::fill;
 
 const ESTIMATE: &str = include_str!("estimate.sql");
 
@@ -78,8 +79,6 @@ fn estimate(table: &QualifiedName, columns: &[String]) -> String {
         )
     };
     let values: String = columns.iter().map(of_column).collect();
-    ESTIMATE
-        .replace("{values}", &values)
-        .replace("{schema}", &literal(table.schema()))
-        .replace("{table}", &literal(table.name()))
+    let (schema, name) = (literal(table.schema()), literal(table.name()));
+    fill(ESTIMATE, &[("values", values), ("schema", schema), ("table", name)])
 }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::ident::{QualifiedName, literal};
 use crate::kept;
 use crate::schema::{self, Schema};
+use crate::template::fill;
 
 pub use loss::{ColumnLoss, Counted, losses};
 
@@ -188,7 +189,7 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName) -> Result<Si
 }
 
 fn server(ledger: &QualifiedName) -> String {
-    SERVER.replace("{ledger}", &literal(&ledger.to_string()))
+    fill(SERVER, &[("ledger", literal(&ledger.to_string()))])
 }
 
 /// Whether a table is the ledger, or stands beside it.

@@ -8,6 +8,7 @@ mod list;
 
 use crate::ident::{QualifiedName, literal};
 use crate::source::Version;
+use crate::template::fill;
 
 pub use list::{Kept, list};
 
@@ -38,21 +39,21 @@ pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool
 
 /// What goes around a down whose losses are to be kept.
 pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str) -> Aside {
-    let create = include_str!("registry.sql").replace("{registry}", &registry(ledger).to_string());
-    let fill = |body: &str| {
-        block(ledger, body)
-            .replace("{version}", &literal(version.as_str()))
-            .replace("{name}", &literal(name))
-            .replace("{create}", &literal(&create))
-            .replace("{script}", &literal(script))
-    };
-    Aside { before: whole(&fill(include_str!("keep.sql"))), after: whole(&fill(include_str!("judge.sql"))) }
+    let create = fill(include_str!("registry.sql"), &[("registry", registry(ledger).to_string())]);
+    let names = [
+        ("version", literal(version.as_str())),
+        ("name", literal(name)),
+        ("create", literal(&create)),
+        ("script", literal(script)),
+    ];
+    let block = |body: &str| block(ledger, body, &names);
+    Aside { before: block(include_str!("keep.sql")), after: block(include_str!("judge.sql")) }
 }
 
 /// What goes around an up whose rollback kept something.
 pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> Aside {
-    let fill = |body: &str| whole(&block(ledger, body).replace("{chosen}", &chosen(ledger, version)));
-    Aside { before: fill(include_str!("mark.sql")), after: fill(include_str!("restore.sql")) }
+    let block = |body: &str| block(ledger, body, &[("chosen", chosen(ledger, version))]);
+    Aside { before: block(include_str!("mark.sql")), after: block(include_str!("restore.sql")) }
 }
 
 /// The statement that brings back what was kept for a version that is applied already.
@@ -78,7 +79,7 @@ pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
         Purge::Version(version) => format!("version = {}", literal(version.as_str())),
         Purge::All => "true".to_owned(),
     };
-    whole(&block(ledger, include_str!("purge.sql")).replace("{which}", &which))
+    block(ledger, include_str!("purge.sql"), &[("which", which)])
 }
 
 /// The condition for what the last rollback of a version kept, as far as it is not back.
@@ -90,22 +91,21 @@ fn chosen(ledger: &QualifiedName, version: &Version) -> String {
     )
 }
 
-/// A block with the names of a ledger.
-fn block(ledger: &QualifiedName, body: &str) -> String {
+/// An anonymous block as a statement, with the names of a ledger and some more.
+fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) -> String {
     let registry = registry(ledger);
-    let ours = format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name()));
-    body.replace("{live}", include_str!("live.sql"))
-        .replace("{settings}", &literal(SETTINGS))
-        .replace("{registry}", &registry.to_string())
-        .replace("{registry_name}", &literal(&registry.to_string()))
-        .replace("{schema}", &literal(ledger.schema()))
-        .replace("{prefix}", &literal(&format!("{}_", registry.name())))
-        .replace("{ours}", &literal(&ours))
-}
-
-/// An anonymous block as a statement.
-fn whole(body: &str) -> String {
-    format!("DO {};", literal(body))
+    let mut names = vec![
+        ("settings", literal(SETTINGS)),
+        ("registry", registry.to_string()),
+        ("registry_name", literal(&registry.to_string())),
+        ("schema", literal(ledger.schema())),
+        ("prefix", literal(&format!("{}_", registry.name()))),
+        ("ours", literal(&format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name())))),
+    ];
+    names.extend_from_slice(more);
+    // A part of several blocks, with names of its own.
+    let body = body.replace("{live}", include_str!("live.sql"));
+    format!("DO {};", literal(&fill(&body, &names)))
 }
 
 /// A text as a regular expression that matches it and nothing else.

@@ -6,6 +6,7 @@ use super::{Actor, Direction, Event};
 use crate::db::MARKER;
 use crate::ident::{QualifiedName, literal, nullable};
 use crate::source::Migration;
+use crate::template::fill;
 
 /// What one new row says; who and from where is the same for a whole run.
 #[derive(Debug, Clone, Copy)]
@@ -162,8 +163,6 @@ impl Writer {
     /// The statements that make the ledger.
     pub(crate) fn create(&self) -> String {
         let refuse = QualifiedName::new(self.ledger.schema(), format!("{}_append_only", self.ledger.name()));
-        include_str!("create.sql")
-            .replace("{ledger}", &self.ledger.to_string())
-            .replace("{refuse}", &refuse.to_string())
+        fill(include_str!("create.sql"), &[("ledger", self.ledger.to_string()), ("refuse", refuse.to_string())])
     }
 }

@@ -1,10 +1,10 @@
 //! The page for the team: what to do at night, with the names and numbers of one environment.
 
-use super::psql::fill;
 use crate::config::Contact;
 use crate::db::LockKeys;
 use crate::ident::{QualifiedName, literal, plain};
 use crate::kept;
+use crate::template::fill;
 
 /// The page of an environment, in Markdown. Its SQL is what psql takes, as it stands.
 pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> String {

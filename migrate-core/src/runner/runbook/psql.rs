@@ -9,6 +9,7 @@ use super::Runbook;
 use super::parts::Item;
 use crate::ident::literal;
 use crate::ledger::{self, USERS};
+use crate::template::fill;
 
 /// The script of a runbook.
 pub(super) fn write(book: &Runbook) -> String {
@@ -214,23 +215,6 @@ fn send(message: &str, who: &str, tag: &str) -> String {
         [one] => format!("SELECT {one} \\gexec\n"),
         several => format!("SELECT pg_catalog.concat({}) \\gexec\n", several.join(", :'who', ")),
     }
-}
-
-/// A text with its names in braces replaced, once: a ledger may be called `{lock}`.
-pub(super) fn fill(template: &str, names: &[(&str, String)]) -> String {
-    let mut pieces = template.split('{');
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let known = piece.split_once('}').and_then(|(name, rest)| {
-            let (_, value) = names.iter().find(|(known, _)| *known == name)?;
-            Some((value, rest))
-        });
-        match known {
-            Some((value, rest)) => text.extend([value, rest]),
-            None => text.extend(["{", piece]),
-        }
-    }
-    text
 }
 
 /// A word for a dollar quote that is in none of the messages.
