@@ -1,6 +1,6 @@
 //! `migrate`: apply what is pending.
 
-use migrate_core::{CodeMigrations, Policy, Target};
+use migrate_core::{CodeMigrations, Policy, Target, Version};
 
 use super::run::{Runner, What, Wish};
 use crate::cli::Migrate;
@@ -8,12 +8,17 @@ use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::output::Document;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Migrate) -> Result<Exit> {
-    let target = match (&options.to, options.count) {
+/// How far up.
+pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
+    match (to, count) {
         (Some(version), _) => Target::UpTo(version.clone()),
         (None, Some(count)) => Target::Up(count),
         (None, None) => Target::Latest,
-    };
+    }
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Migrate) -> Result<Exit> {
+    let target = target(options.to.as_ref(), options.count);
     let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..Policy::default() };
     let wish = Wish { leave_kept: options.leave_kept, ..(&options.change).into() };
     let mut runner = Runner::new(context, code, wish).await?;

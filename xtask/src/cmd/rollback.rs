@@ -1,6 +1,6 @@
 //! `rollback`: undo what was applied last.
 
-use migrate_core::{CodeMigrations, Policy, Target, runner};
+use migrate_core::{CodeMigrations, Policy, Target, Version, runner};
 
 use super::run::{Runner, What, Wish};
 use crate::cli::{DownFrom, Rollback};
@@ -17,12 +17,17 @@ impl From<DownFrom> for runner::DownFrom {
     }
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
-    let target = match &options.to {
+/// How far back.
+pub(super) fn target(to: Option<&Version>, count: Option<usize>, all: bool) -> Target {
+    match to {
         Some(version) => Target::DownTo(version.clone()),
-        None if options.all => Target::Zero,
-        None => Target::Down(options.count.unwrap_or(1)),
-    };
+        None if all => Target::Zero,
+        None => Target::Down(count.unwrap_or(1)),
+    }
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
+    let target = target(options.to.as_ref(), options.count, options.all);
     let policy = Policy { down_from: options.down_from.into(), ..Policy::default() };
     let change = &options.change;
     if context.environment.protected && change.reason.is_none() && !change.dry_run {

@@ -8,6 +8,7 @@ use migrate_core::runner::{self, Runbook, Step};
 use migrate_core::{CodeMigrations, Migrator, Policy, Target};
 use serde::Serialize;
 
+use super::{migrate, rollback};
 use crate::cli::{self, Way};
 use crate::context::{Context, Run};
 use crate::drill::Exercise;
@@ -157,13 +158,9 @@ fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
 
 /// The target of the command that the script stands for.
 fn target(options: &cli::Runbook) -> Target {
-    match (options.way, &options.to, options.count) {
-        (Way::Rollback, Some(version), _) => Target::DownTo(version.clone()),
-        (Way::Rollback, None, _) if options.all => Target::Zero,
-        (Way::Rollback, None, count) => Target::Down(count.unwrap_or(1)),
-        (Way::Migrate, Some(version), _) => Target::UpTo(version.clone()),
-        (Way::Migrate, None, Some(count)) => Target::Up(count),
-        (Way::Migrate, None, None) => Target::Latest,
+    match options.way {
+        Way::Rollback => rollback::target(options.to.as_ref(), options.count, options.all),
+        Way::Migrate => migrate::target(options.to.as_ref(), options.count),
     }
 }
 
