@@ -5,5 +5,5 @@ SELECT a.pid, coalesce(a.usename, '?'), coalesce(nullif(a.application_name, ''),
        coalesce(pg_catalog.upper(pg_catalog.substring(a.query, '^\s*([[:alpha:]]+)')), '')
 FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
-  AND a.xact_start < pg_catalog.clock_timestamp() - interval '30 seconds'
+  AND a.xact_start < pg_catalog.clock_timestamp() - {long} * interval '1 second'
 ORDER BY a.xact_start

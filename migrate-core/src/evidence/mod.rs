@@ -5,6 +5,8 @@
 
 mod loss;
 
+use std::time::Duration;
+
 use crate::db::{Answered, Reader};
 use crate::error::Result;
 use crate::ident::{QualifiedName, literal};
@@ -56,7 +58,7 @@ pub struct Situation {
     pub read_only: bool,
     /// Who else is connected: application, role, how many sessions.
     pub sessions: Vec<(String, String, u64)>,
-    /// Transactions that have been open for half a minute or more, the oldest first.
+    /// Transactions that have been open for long, the oldest first.
     pub long: Vec<LongTransaction>,
     /// How many seconds the slowest replica is behind; `None` where there is none, or the role may not see them.
     pub lag: Option<u64>,
@@ -153,15 +155,16 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
     })
 }
 
-/// Looks at what a run would meet.
+/// Looks at what a run would meet. A transaction that has been open for `long` may be in the way.
 ///
 /// # Errors
 ///
 /// Those of [`take`].
-pub async fn situation(reader: &mut Reader, ledger: &QualifiedName) -> Result<Situation> {
+pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Duration) -> Result<Situation> {
     let server = reader.ask("look at the server", &server(ledger)).await?;
     let sessions = reader.ask("see who is connected", SESSIONS).await?;
-    let long = reader.ask("see which transactions are open", LONG).await?;
+    let long =
+        reader.ask("see which transactions are open", &fill(LONG, &[("long", long.as_secs().to_string())])).await?;
     let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
     let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
     let open = |row: &Answered| {
@@ -189,7 +192,7 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName) -> Result<Si
 }
 
 fn server(ledger: &QualifiedName) -> String {
-    fill(SERVER, &[("ledger", literal(&ledger.to_string()))])
+    fill(SERVER, &[("schema", literal(ledger.schema())), ("table", literal(ledger.name()))])
 }
 
 /// Whether a table is the ledger, or stands beside it.

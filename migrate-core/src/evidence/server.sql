@@ -8,7 +8,9 @@ SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recover
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i'),
        -- Where there is no ledger yet, it will be made, and whether that may be is found out then.
-       coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass({ledger}), 'INSERT'), true),
+       coalesce((SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = {schema} AND c.relname = {table}), true),
        pg_catalog.current_schema(),
        coalesce(pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE'), true),
        pg_catalog.current_setting('transaction_read_only') = 'on' AND pg_catalog.current_setting('default_transaction_read_only') = 'on'

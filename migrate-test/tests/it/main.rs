@@ -10,6 +10,7 @@ mod concurrency;
 mod consume;
 mod ddl;
 mod engine;
+mod evidence;
 mod failures;
 mod isolation;
 mod kept;

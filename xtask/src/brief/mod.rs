@@ -4,6 +4,8 @@
 mod advice;
 mod show;
 
+use std::time::Duration;
+
 use migrate_core::Plan;
 use migrate_core::db::Reader;
 use migrate_core::effect::{self, Effects};
@@ -17,6 +19,9 @@ use serde::{Serialize, Serializer};
 use crate::exit::Result;
 
 pub(crate) use advice::Advice;
+
+/// A transaction that has been open for as long is no passing one.
+const LONG: Duration = Duration::from_secs(30);
 
 /// What a run would do.
 #[derive(Debug, Clone, Serialize)]
@@ -128,7 +133,7 @@ impl Brief {
     ) -> Result<Self> {
         let steps: Vec<StepBrief> = plan.steps().iter().map(|step| step_brief(step, schema)).collect();
         let losses = losses(reader, plan, schema, exact).await?;
-        let mut situation = SituationJson::from(evidence::situation(reader, ledger).await?);
+        let mut situation = SituationJson::from(evidence::situation(reader, ledger, LONG).await?);
         situation.leave_out(own);
         let not_owned = not_owned(reader, &steps).await?;
         let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);

@@ -115,6 +115,33 @@ fn the_price_is_shown_before_and_the_effect_after() {
 }
 
 #[test]
+fn what_is_in_the_way_is_shown_before() {
+    let project = project(BACK);
+    project.query("CREATE INDEX half ON orders (status)");
+    project.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'half'::regclass");
+    let shop = project.hold("SET application_name TO shop");
+    let said = project.run_bare(&["rollback", "--env", "live", "--dry-run"]).ok();
+    for part in ["connected  1 × shop", "the index public.half is not valid", "takes writes", "size       "] {
+        assert!(said.out.contains(part), "{part}: {said:?}");
+    }
+    drop(shop);
+    project.migration(3, "more", "CREATE TABLE more ();", "DROP TABLE more;");
+    let said = project.run_bare(&["migrate", "--env", "live", "--dry-run"]).ok();
+    assert!(said.out.contains("the index public.half is not valid"), "a migrate has the same evidence: {said:?}");
+    project.end();
+}
+
+#[test]
+fn a_server_that_takes_no_writes_is_told_before_anything_is_asked() {
+    let project = project(BACK);
+    project.query(&format!("ALTER DATABASE {} SET default_transaction_read_only TO on", project.database.name()));
+    let said = rollback(&project, &[]);
+    assert!((said.code, said.err.contains("error[read-only]")) == (1, true), "{said:?}");
+    assert_eq!((records(&project), project.query("SELECT count(*) FROM parcel")), (vec![], vec!["2".to_owned()]));
+    project.end();
+}
+
+#[test]
 fn data_that_are_kept_come_back() {
     let project = project(BACK);
     rollback(&project, &["--keep-data"]).ok();

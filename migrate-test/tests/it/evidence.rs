@@ -1,0 +1,76 @@
+//! Looking at a database that is in use: counted where that is honest and quick, estimated where not, waiting for nobody.
+
+use std::time::Duration;
+
+use migrate_core::Database;
+use migrate_core::db::Reader;
+use migrate_core::evidence::{self, Count};
+use migrate_core::ident::QualifiedName;
+use migrate_test::TestDatabase;
+
+use crate::support::{column, connect, execute};
+
+fn ledger() -> QualifiedName {
+    QualifiedName::new("roundtrip", "ledger")
+}
+
+/// The rows of each table, by name, with whether they were counted.
+async fn counted(database: &Database, exact: u64) -> Vec<(String, u64, bool)> {
+    let mut reader = Reader::open(database).await.unwrap();
+    let seen = evidence::take(&mut reader, &ledger(), exact).await.unwrap();
+    let one = |one: &evidence::TableRows| (one.table.name().to_owned(), one.rows.number(), one.rows.is_exact());
+    seen.tables.iter().map(one).collect()
+}
+
+#[tokio::test]
+async fn rows_are_counted_up_to_a_limit_and_never_where_some_are_hidden_or_locked() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut own = connect(&database).await;
+    let role = format!("reader_of_{}", database.name());
+    let tables = "CREATE TABLE few AS SELECT n FROM generate_series(1, 3) n; CREATE TABLE many AS SELECT n FROM generate_series(1, 5000) n;
+        CREATE TABLE \"{table}\" AS SELECT 1 AS \"{schema}\"; CREATE TABLE hidden AS SELECT 1; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
+        CREATE SCHEMA roundtrip; CREATE TABLE roundtrip.ledger_kept_1 (); ANALYZE;";
+    execute(&mut own, tables).await;
+    execute(&mut own, &format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
+        .await;
+    let theirs = Database::from(database.options().username(&role));
+    let names = |all: &[(&str, u64, bool)]| -> Vec<(String, u64, bool)> {
+        all.iter().map(|(name, rows, exact)| ((*name).to_owned(), *rows, *exact)).collect()
+    };
+    let expected = names(&[("few", 3, true), ("hidden", 1, false), ("many", 5000, false), ("{table}", 1, true)]);
+    assert_eq!(counted(&theirs, 1000).await, expected);
+
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "BEGIN; LOCK TABLE few").await;
+    assert_eq!(counted(&theirs, 1000).await[0], ("few".to_owned(), 3, false), "nobody is waited for");
+    let wanted = ["few", "{table}"].map(|name| (QualifiedName::new("public", name), Vec::new()));
+    let with_column = (QualifiedName::new("public", "{table}"), vec!["{schema}".to_owned()]);
+    let mut reader = Reader::open(&theirs).await.unwrap();
+    let losses = evidence::losses(&mut reader, &[&wanted[..], &[with_column]].concat(), 1000).await.unwrap();
+    let rows: Vec<Count> = losses.iter().map(|loss| loss.rows).collect();
+    assert_eq!(rows, [Count::Estimated(3), Count::Exact(1), Count::Exact(1)]);
+    assert_eq!(losses[2].columns[0].values, Count::Exact(1), "a name in braces is a name");
+    drop((reader, holder));
+    execute(&mut own, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_open_for_long_is_told_without_its_values() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "SET application_name TO shop; BEGIN; SELECT 'a-secret'").await;
+    let pid: u32 = column(&mut holder, "SELECT pg_backend_pid()").await[0].parse().unwrap();
+    let mut reader = Reader::open(&Database::from(database.options())).await.unwrap();
+    let seen = evidence::situation(&mut reader, &ledger(), Duration::ZERO).await.unwrap();
+    let [long] = &seen.long[..] else { panic!("{seen:?}") };
+    assert_eq!(
+        (long.pid, &*long.application, &*long.state, &*long.word),
+        (pid, "shop", "idle in transaction", "SELECT")
+    );
+    assert!(!format!("{seen:?}").contains("a-secret"));
+    let seen = evidence::situation(&mut reader, &ledger(), Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(seen.long, []);
+    drop((reader, holder));
+    database.drop_now().await.unwrap();
+}
