@@ -132,15 +132,21 @@ impl Session {
         Box::pin(replies)
     }
 
-    /// Runs `work` in a transaction that the driver knows of, so that a `begin` inside it is a
-    /// savepoint; where it ends well, `finish` is sent and all of it is committed. Returns what
-    /// the statements of `finish` answered.
+    /// Sends `before` and runs `work` in a transaction that the driver knows of, so that a `begin`
+    /// inside it is a savepoint; where it ends well, `finish` is sent and all of it is committed.
+    /// Returns what the statements of `finish` answered.
     pub(crate) async fn in_transaction<T>(
         &mut self,
+        before: &str,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<(), T>,
         finish: &str,
     ) -> std::result::Result<std::result::Result<Vec<Answer>, T>, Failure> {
         let mut transaction = self.connection.begin().await?;
+        if !before.is_empty()
+            && let Some(failure) = attempt(&mut transaction, before).await.1
+        {
+            return Err(failure);
+        }
         if let Err(why) = work(&mut transaction).await {
             transaction.rollback().await?;
             return Ok(Err(why));

@@ -4,7 +4,6 @@ DECLARE
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
     one      record;
     table_   text;
-    left_    jsonb;
     live     text;
     number   bigint;
 BEGIN
@@ -14,18 +13,23 @@ BEGIN
             IF one.what = 'nothing' THEN
                 RAISE EXCEPTION USING ERRCODE = 'RT002', MESSAGE = 'what this rollback takes away could not be found out: ' || (one.shape ->> 'why');
             END IF;
-            CONTINUE WHEN one.store IS NULL OR NOT (one.shape ->> 'whole')::boolean OR (one.shape ->> 'gone')::boolean;
+            CONTINUE WHEN one.store IS NULL OR (one.shape ->> 'gone')::boolean OR NOT (one.shape ->> 'whole')::boolean AND one.shape -> 'over' = '[]';
             table_ := format('%I.%I', {schema}, one.store);
-            -- The columns that stayed, with the names that they have now.
-            left_ := (
-                SELECT jsonb_agg(jsonb_build_object('n', a.attnum, 'was', c -> 'name', 'name', a.attname) ORDER BY a.attnum)
-                FROM jsonb_array_elements(one.shape -> 'columns') AS c
-                JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped);
+            -- The table, its key and the columns that stayed, with the names that they have now.
+            one.shape := one.shape || (
+                SELECT jsonb_build_object('left', jsonb_build_object('table', (one.shape ->> 'oid')::oid::regclass::text,
+                    'key', (SELECT coalesce(jsonb_agg(a.attname ORDER BY e.position), '[]')
+                        FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position)
+                        JOIN jsonb_array_elements(one.shape -> 'all') AS c ON c ->> 'name' = e.name
+                        JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2),
+                    'columns', (SELECT jsonb_agg(jsonb_build_object('n', a.attnum, 'was', c -> 'name', 'name', a.attname) ORDER BY a.attnum)
+                        FROM jsonb_array_elements(one.shape -> 'columns') AS c
+                        JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped))));
             live := {live};
             EXECUTE format('UPDATE %s AS s SET roundtrip_left = l.image FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
-            IF one.shape -> 'lost' = '[]' THEN
+            IF one.shape -> 'lost' = '[]' AND one.shape -> 'over' = '[]' THEN
                 EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ARRAY[%s]::text)', table_,
-                            string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(left_) AS c);
+                            string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c);
             END IF;
             -- Rows that no key tells apart: were some removed, or were they changed? The numbers tell.
             IF NOT (one.shape ->> 'unique')::boolean THEN
@@ -35,7 +39,7 @@ BEGIN
                 END IF;
             END IF;
             EXECUTE format('SELECT count(*) FROM %s', table_) INTO number;
-            UPDATE {registry} SET rows = number, shape = shape || jsonb_build_object('left', left_) WHERE id = one.id;
+            UPDATE {registry} SET rows = number, shape = one.shape WHERE id = one.id;
             IF number = 0 THEN
                 EXECUTE format('DROP TABLE %s', table_);
                 DELETE FROM {registry} WHERE id = one.id;

@@ -1,24 +1,29 @@
--- Before an up is applied again: which rows that a rollback changed are still as it left them. Others have been changed since
--- by somebody who meant it, and keep what they have (no mark); and so does a row that was removed and is there again (!).
+-- Before an up is applied again: which rows are still as the rollback left them. Others have been changed since by somebody
+-- who meant it, and get what the up makes of them (no mark); and so does a row that was removed and is there again (!).
 DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
     one      record;
-    left_    jsonb;
+    table_   text;
     live     text;
+    is_exact boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     FOR one IN SELECT * FROM {registry} WHERE {chosen} AND shape ? 'left' ORDER BY id LOOP
-        left_ := (
-            SELECT jsonb_agg(jsonb_build_object('n', a.attnum, 'name', a.attname) ORDER BY a.attnum)
-            FROM jsonb_array_elements(one.shape -> 'left') AS c
-            JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped);
-        CONTINUE WHEN jsonb_array_length(left_) IS DISTINCT FROM jsonb_array_length(one.shape -> 'left');
+        table_ := format('%I.%I', {schema}, one.store);
+        EXECUTE format('UPDATE %s SET roundtrip_mark = NULL WHERE roundtrip_mark IS NOT NULL', table_);
+        CONTINUE WHEN EXISTS (
+            SELECT FROM jsonb_array_elements_text(one.shape #> '{left,key}' || (SELECT jsonb_agg(c -> 'name') FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c)) AS e (name)
+            WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(one.shape #>> '{left,table}') AND a.attname = e.name AND NOT a.attisdropped));
         live := {live};
-        EXECUTE format('UPDATE %I.%I AS s SET roundtrip_left = ''='' FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image',
-            {schema}, one.store, live);
-        EXECUTE format('UPDATE %I.%I AS s SET roundtrip_left = ''!'' FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left IS NULL',
-            {schema}, one.store, live);
+        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = CASE WHEN s.roundtrip_left IS NULL THEN ''!'' ELSE ''='' END FROM (%s) AS l '
+            'WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND (s.roundtrip_left = l.image OR s.roundtrip_left IS NULL)', table_, live);
+        IF NOT (one.shape ->> 'unique')::boolean THEN
+            -- Is every row still there as it was, and no other?
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %1$s WHERE roundtrip_left IS NOT NULL AND roundtrip_mark IS DISTINCT FROM ''='') '
+                'AND (SELECT count(*) FROM (%2$s) AS l) = (SELECT count(*) FROM %1$s WHERE roundtrip_mark = ''='')', table_, live) INTO is_exact;
+            UPDATE {registry} SET shape = shape || jsonb_build_object('exact', is_exact) WHERE id = one.id;
+        END IF;
     END LOOP;
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(saved) AS s (k, v);
 END

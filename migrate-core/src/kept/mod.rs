@@ -4,12 +4,16 @@
 //! up. What a down takes away is not guessed from its text: it is tried in a subtransaction and taken back, so that a `DO`
 //! block or a `CASCADE` hides nothing. When it is done is decided by the runner.
 
+mod again;
 mod list;
 
-use crate::ident::{QualifiedName, literal};
+use std::collections::BTreeSet;
+
+use crate::ident::{QualifiedName, literal, nullable};
 use crate::source::Version;
 use crate::template::fill;
 
+pub(crate) use again::Again;
 pub use list::{Kept, list};
 
 /// The statements around a script: each is a whole statement, with its semicolon.
@@ -37,10 +41,15 @@ pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool
     schema == ledger.schema() && rest.is_some_and(|rest| rest.is_empty() || is_number(rest))
 }
 
-/// What goes around a down whose losses are to be kept.
-pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str) -> Aside {
+/// What goes around a down whose losses are to be kept, and with them what its up writes over when it is applied again.
+pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str, again: &Again<'_>) -> Aside {
     let create = fill(include_str!("registry.sql"), &[("registry", registry(ledger).to_string())]);
     let names = [
+        ("up", nullable(again.script)),
+        ("untried", nullable(again.untried)),
+        ("tables", texts(&again.tables)),
+        ("columns", again.columns.as_ref().map_or("NULL".to_owned(), texts)),
+        ("rows", again.removes.to_string()),
         ("version", literal(version.as_str())),
         ("name", literal(name)),
         ("create", literal(&create)),
@@ -103,9 +112,21 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("ours", literal(&format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name())))),
     ];
     names.extend_from_slice(more);
-    // A part of several blocks, with names of its own.
-    let body = body.replace("{live}", include_str!("live.sql"));
+    // Parts of blocks, with names of their own.
+    let parts = [
+        ("live", include_str!("live.sql")),
+        ("again", include_str!("again.sql")),
+        ("over", include_str!("over.sql")),
+        ("copy", include_str!("copy.sql")),
+    ];
+    let body = fill(body, &parts.map(|(name, part)| (name, part.to_owned())));
     format!("DO {};", literal(&fill(&body, &names)))
+}
+
+/// Texts as an array.
+fn texts(texts: &BTreeSet<String>) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("ARRAY[{}]::text[]", texts.join(", "))
 }
 
 /// A text as a regular expression that matches it and nothing else.
@@ -129,11 +150,12 @@ mod tests {
     fn no_placeholder_is_left() {
         let ledger = QualifiedName::new("my \"ops\"", "led'ger");
         let version: Version = "1".parse().unwrap();
-        let around = [keep(&ledger, &version, "it's", "SELECT '$x$'"), bring_back(&ledger, &version)];
+        let around =
+            [keep(&ledger, &version, "it's", "SELECT '$x$'", &Again::default()), bring_back(&ledger, &version)];
         for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
             for name in [
                 "registry", "schema", "prefix", "ours", "live", "settings", "version", "name", "create", "script",
-                "chosen",
+                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

@@ -9,7 +9,7 @@ use crate::db::{Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::literal;
-use crate::kept::{self, Aside, Purge};
+use crate::kept::{self, Again, Aside, Purge};
 use crate::ledger::Direction;
 use crate::source::{Script, Version};
 use crate::sql::Class;
@@ -25,12 +25,25 @@ impl Executor<'_> {
 }
 
 /// What goes around the script of a step; `kept` are the versions for which data are kept that are not back yet.
-pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step, script: &Script) -> Aside {
+pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step) -> Aside {
     let ledger = &options.ledger;
-    match step.direction {
-        Direction::Down if options.keep_data => kept::keep(ledger, &step.version, &step.name, script.text()),
-        Direction::Up if kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
+    match (step.direction, &step.work) {
+        (Direction::Down, Work::Sql(script)) if options.keep_data => {
+            // What runs outside of a transaction takes nothing away, or it is refused: there is nothing to try.
+            let script = if step.no_transaction() { "" } else { script.text() };
+            kept::keep(ledger, &step.version, &step.name, script, &again(step))
+        }
+        (Direction::Up, _) if kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
         _ => Aside::default(),
+    }
+}
+
+/// What is known of the up that would be applied again after a down.
+fn again(step: &Step) -> Again<'_> {
+    match step.migration.as_ref().map(|migration| migration.up_script()) {
+        Some(Some(script)) => Again::of(script),
+        Some(None) => Again::unknown("it is written in Rust"),
+        None => Again::unknown("its file is not here"),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::aside;
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
 use super::explain;
@@ -77,15 +78,16 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
             ..Record::with_files(event, step.direction, files)
         };
         let record = run.writer.insert(&record);
-        let finish = format!("{} {record}", run.settings.isolate());
+        let aside = aside::around(run.options, &run.kept, step);
+        let finish = format!("{} {} {record}", run.settings.isolate(), aside.after);
         let (options, direction, code) = (run.options, step.direction, code.clone());
         let outcome = run.lines.accompany(step, options, async |worker| {
             let work = async |connection: &mut PgConnection| call(&*code, direction, connection).await;
-            worker.in_transaction(work, &finish).await
+            worker.in_transaction(&aside.before, work, &finish).await
         });
         match outcome.await {
             Ok(Ok(_)) => {
-                record_done(&mut run.report, run.options, step, begin.elapsed());
+                record_done(&mut run.report, run.options, &run.kept, step, begin.elapsed());
                 return Ok(());
             }
             Ok(Err(why)) => {

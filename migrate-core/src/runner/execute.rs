@@ -135,7 +135,7 @@ impl Executor<'_> {
         for step in steps {
             if let Work::Sql(script) = &step.work {
                 let record = self.writer.insert(&outcome(step, script, self.options));
-                let aside = aside::around(self.options, &self.kept, step, script);
+                let aside = aside::around(self.options, &self.kept, step);
                 message.push(script, &aside, &isolate, &record);
             }
         }
@@ -151,13 +151,7 @@ impl Executor<'_> {
         let (options, report, kept) = (self.options, &mut self.report, &self.kept);
         let mut hear = |reply| {
             if let Some((part, elapsed)) = progress.hear(reply) {
-                let step = &steps[part];
-                record_done(report, options, step, elapsed);
-                if step.direction == Direction::Up && options.restore_kept && kept.contains(&step.version) {
-                    let back =
-                        format!("what the rollback of {} kept is back; `cargo xtask kept` says how much", step.version);
-                    options.observer.hear(&Progress::Remark(&back));
-                }
+                record_done(report, options, kept, &steps[part], elapsed);
             }
         };
         self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await
@@ -228,9 +222,19 @@ impl Executor<'_> {
     }
 }
 
-/// Adds a committed step to the report and tells the observer.
-pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step, elapsed: Duration) {
+/// Adds a committed step to the report and tells the observer; `kept` are the versions whose data were to come back with it.
+pub(super) fn record_done(
+    report: &mut RunReport,
+    options: &Options,
+    kept: &BTreeSet<Version>,
+    step: &Step,
+    elapsed: Duration,
+) {
     options.observer.hear(&Progress::Done(step, elapsed));
+    if step.direction == Direction::Up && kept.contains(&step.version) {
+        let back = format!("what the rollback of {} kept is back; `cargo xtask kept` says how much", step.version);
+        options.observer.hear(&Progress::Remark(&back));
+    }
     let (version, name) = (step.version.to_string(), step.name.clone());
     report.done.push(Done { direction: step.direction, version, name, elapsed });
 }

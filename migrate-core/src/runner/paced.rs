@@ -216,7 +216,7 @@ impl<'a> Paced<'a> {
         };
         let asked = if look.is_empty() { String::new() } else { around(INSIDE, look) };
         let finish = format!("{asked} {}", rehearsal.settings.isolate());
-        match rehearsal.session.in_transaction(work, &finish).await {
+        match rehearsal.session.in_transaction("", work, &finish).await {
             Ok(Ok(_)) if look.is_empty() => Ok(Pace { elapsed, seen: Vec::new() }),
             Ok(Ok(mut answers)) => {
                 let ours = rehearsal.settings.isolate().matches(';').count();

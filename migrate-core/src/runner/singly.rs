@@ -4,7 +4,8 @@ use super::execute::outcome;
 use super::message::{Settings, own_timeouts};
 use super::options::Options;
 use super::plan::Step;
-use crate::ledger::{Event, Record, Since, Writer};
+use crate::kept::Aside;
+use crate::ledger::{Direction, Event, Record, Since, Writer};
 use crate::source::Script;
 use crate::sql::Class;
 
@@ -14,9 +15,11 @@ pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET
 /// Waits for a lock as long as it takes.
 pub(super) const PATIENTLY: &str = "SET lock_timeout TO 0;";
 
-/// The row `started`.
-pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options: &Options) -> String {
-    writer.insert(&Record { event: Event::Started, ..outcome(step, script, options) })
+/// The row `started`, with what comes before an up; a down takes nothing away, so what belongs around it is done here.
+pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options: &Options, aside: &Aside) -> String {
+    let record = writer.insert(&Record { event: Event::Started, ..outcome(step, script, options) });
+    let after = if step.direction == Direction::Down { &aside.after[..] } else { "" };
+    format!("BEGIN; {} {after} {record} COMMIT;", aside.before)
 }
 
 /// The script's own timeouts, and again what its first statements set for the session; may be empty.
@@ -68,7 +71,9 @@ pub(super) fn ended(
     options: &Options,
     settings: &Settings,
     started: i64,
+    aside: &Aside,
 ) -> String {
     let record = writer.insert(&Record { since: Since::Row(started), ..outcome(step, script, options) });
-    format!("BEGIN; {} {record} COMMIT;", settings.isolate())
+    let after = if step.direction == Direction::Up { &aside.after[..] } else { "" };
+    format!("BEGIN; {} {after} {record} COMMIT;", settings.isolate())
 }

@@ -12,6 +12,7 @@ use super::explain::{self, At};
 use super::options::Progress;
 use super::plan::Step;
 use super::singly::{self, OURSELVES, PATIENTLY};
+use super::{aside, obstacle};
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -40,18 +41,37 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
         run_statement(run, step, script, at).await?;
         at += 1;
     }
-    let ended = singly::ended(&mut run.writer, step, script, run.options, &run.settings, started);
-    run.record(step, &ended).await?;
-    record_done(&mut run.report, run.options, step, begin.elapsed());
+    let aside = aside::around(run.options, &run.kept, step);
+    let ended = singly::ended(&mut run.writer, step, script, run.options, &run.settings, started, &aside);
+    send(run, step, &ended).await?;
+    record_done(&mut run.report, run.options, &run.kept, step, begin.elapsed());
     Ok(())
 }
 
 /// Writes the row `started` and returns its number.
 async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i64> {
     let id = run.writer.next_id();
-    let record = singly::started(&mut run.writer, step, script, run.options);
-    run.record(step, &record).await?;
+    let aside = aside::around(run.options, &run.kept, step);
+    let record = singly::started(&mut run.writer, step, script, run.options, &aside);
+    send(run, step, &record).await?;
     Ok(id)
+}
+
+/// Sends a row with what goes around the script, again where a lock was in the way.
+async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
+    for tries in 1.. {
+        let Err(broken) = run.lines.drive(sql.to_owned(), step, run.options, &mut |_| {}).await else { break };
+        if broken.failure.is("23505") {
+            return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+        }
+        if !broken.failure.is_lost() {
+            run.record(step, "ROLLBACK;").await?;
+        }
+        if !run.try_again(step, &broken, tries).await {
+            return Err(explain::refused(step, At { statement: explain::BEFORE, byte: None }, broken));
+        }
+    }
+    Ok(())
 }
 
 /// Sets the script's own timeouts, and repeats what its first statements set for the session.

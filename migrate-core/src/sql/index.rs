@@ -1,7 +1,6 @@
 //! Which index a `CREATE` or `DROP INDEX CONCURRENTLY` is about.
 
-use squawk_lexer::{TokenKind, tokenize};
-
+use super::words::tokens;
 use crate::ident::{catalog_name, literal};
 
 /// The index of a concurrent statement, so that the catalogs can be asked about it.
@@ -16,7 +15,7 @@ pub(crate) struct IndexName {
 impl IndexName {
     /// Reads it out of a statement; `None` where the server chooses the name, or drops several.
     pub(crate) fn of(statement: &str) -> Option<Self> {
-        let words = words(statement);
+        let words = tokens(statement);
         let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
         let mut at = words.iter().position(|word| word.eq_ignore_ascii_case("concurrently"))? + 1;
         if is(at, "if") {
@@ -51,18 +50,6 @@ fn query(condition: &str) -> String {
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {condition}"
     )
-}
-
-/// The tokens of a statement without space and comments.
-fn words(statement: &str) -> Vec<&str> {
-    let mut at = 0;
-    let tokens = tokenize(statement).map_while(|token| {
-        let span = at..at + token.len as usize;
-        at = span.end;
-        (token.kind != TokenKind::Eof).then(|| (token.kind, &statement[span]))
-    });
-    let space = |kind| matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. });
-    tokens.filter(|(kind, _)| !space(*kind)).map(|(_, word)| word).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::ops::Range;
 pub(crate) use index::IndexName;
 pub(crate) use refuse::refused;
 pub use split::{Flaw, FlawKind, split};
+pub(crate) use words::tokens;
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]

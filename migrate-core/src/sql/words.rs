@@ -1,5 +1,7 @@
 //! The words of a statement, and what they make of it.
 
+use squawk_lexer::{TokenKind, tokenize};
+
 use super::Class;
 
 /// Decides the class of a statement by its words (tokens without space and comments, as written).
@@ -45,6 +47,18 @@ fn copies_with_client(words: &[&str]) -> bool {
         (pair[0].eq_ignore_ascii_case("from") && pair[1].eq_ignore_ascii_case("stdin"))
             || (pair[0].eq_ignore_ascii_case("to") && pair[1].eq_ignore_ascii_case("stdout"))
     })
+}
+
+/// The tokens of a statement without space and comments.
+pub(crate) fn tokens(statement: &str) -> Vec<&str> {
+    let mut at = 0;
+    let tokens = tokenize(statement).map_while(|token| {
+        let span = at..at + token.len as usize;
+        at = span.end;
+        (token.kind != TokenKind::Eof).then(|| (token.kind, &statement[span]))
+    });
+    let space = |kind| matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. });
+    tokens.filter(|(kind, _)| !space(*kind)).map(|(_, word)| word).collect()
 }
 
 #[cfg(test)]

@@ -159,6 +159,105 @@ async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatab
     "DROP SEQUENCE numbers;",
     "SELECT nextval('numbers') FROM generate_series(1, 42);"
 )]
+#[case::values_that_only_the_up_changes(
+    "CREATE TABLE site (id int PRIMARY KEY, name text, signed bool NOT NULL DEFAULT false);",
+    "ALTER TABLE site ADD extra text; UPDATE site SET signed = true;",
+    "ALTER TABLE site DROP extra;",
+    "INSERT INTO site VALUES (1, 'a', false, 'x'), (2, 'b', true, NULL);"
+)]
+#[case::values_that_both_change(
+    "CREATE TABLE t (id int PRIMARY KEY, name text);",
+    "UPDATE t SET name = upper(name);",
+    "UPDATE t SET name = lower(name);",
+    "INSERT INTO t VALUES (1, 'McX'), (2, 'abc'), (3, 'ABC');"
+)]
+#[case::values_that_a_do_block_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, name text, at point);",
+    "DO $$ BEGIN EXECUTE 'UPDATE t SET na' || 'me = 1'; END $$;",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'a', '(1,2)'), (2, NULL, NULL);"
+)]
+#[case::values_that_a_function_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, name text); CREATE FUNCTION fill() RETURNS void LANGUAGE sql AS 'UPDATE t SET name = ''filled''';",
+    "SELECT fill();",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'a'), (2, NULL);"
+)]
+#[case::values_that_a_trigger_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, name text, at text); CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := 'stamped'; RETURN NEW; END $$;
+     CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();",
+    "UPDATE t SET name = 'x';",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'a', 'first'), (2, NULL, NULL);"
+)]
+#[case::values_that_a_rewrite_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, name text);",
+    "ALTER TABLE t ALTER name TYPE text USING upper(name);",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'a'), (2, NULL);"
+)]
+#[case::values_of_rows_without_a_key(
+    "CREATE TABLE t (a int, b text, c text);",
+    "UPDATE t SET b = 'over' WHERE a = 1; ALTER TABLE t ADD d int;",
+    "ALTER TABLE t DROP d;",
+    "INSERT INTO t VALUES (1, 'x', 'one', 1), (1, 'y', 'one', 2), (1, 'y', 'one', 2), (NULL, NULL, NULL, 3), (2, 'z', 'two', NULL);"
+)]
+#[case::all_of_rows_without_a_key(
+    "CREATE TABLE t (a int, b text);",
+    "DO $$ BEGIN UPDATE t SET b = 'over'; DELETE FROM t WHERE a = 2; END $$;",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'x'), (1, 'y'), (1, 'y'), (NULL, NULL), (2, 'z');"
+)]
+#[case::a_key_that_the_up_changes(
+    "CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL UNIQUE);",
+    "UPDATE t SET id = id + 100 WHERE id < 100;",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (300, 'z');"
+)]
+#[case::rows_that_only_the_up_deletes(
+    "CREATE TABLE t (id int PRIMARY KEY, kind text); CREATE TABLE part (id int PRIMARY KEY, t int NOT NULL REFERENCES t ON DELETE CASCADE);",
+    "DELETE FROM t WHERE kind = 'old'; ALTER TABLE t ADD since int NOT NULL DEFAULT 0;",
+    "ALTER TABLE t DROP since;",
+    "INSERT INTO t VALUES (1, 'old', 5), (2, 'new', 6); INSERT INTO part VALUES (1, 1), (2, 2);"
+)]
+#[case::rows_that_only_the_up_truncates(
+    "CREATE TABLE t (id int PRIMARY KEY, kind text);",
+    "TRUNCATE t;",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'old'), (2, 'new');"
+)]
+#[case::rows_that_conflict(
+    "CREATE TABLE setting (name text PRIMARY KEY, value text);",
+    "INSERT INTO setting VALUES ('mode', 'default'), ('new', '1') ON CONFLICT (name) DO UPDATE SET value = excluded.value;",
+    "DELETE FROM setting WHERE name = 'new';",
+    "UPDATE setting SET value = 'mine'; INSERT INTO setting VALUES ('other', 'x');"
+)]
+#[case::values_in_partitions(
+    "CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+     CREATE TABLE p_2 PARTITION OF p DEFAULT;",
+    "UPDATE p SET v = 'over';",
+    "SELECT 1;",
+    "INSERT INTO p SELECT n, n::text FROM generate_series(5, 15) AS n;"
+)]
+#[case::an_up_that_sets_a_sequence(
+    "CREATE TABLE t (id serial PRIMARY KEY, v text); CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+     CREATE TABLE parts_1 PARTITION OF parts DEFAULT;",
+    "UPDATE t SET v = 'over'; UPDATE parts SET v = 'over'; SELECT setval('t_id_seq', greatest((SELECT last_value FROM t_id_seq), 5));",
+    "SELECT 1;",
+    "INSERT INTO t (v) SELECT n::text FROM generate_series(1, 9) AS n; INSERT INTO parts VALUES (1, 'x');"
+)]
+#[case::an_up_without_a_transaction(
+    "CREATE TABLE t (id int PRIMARY KEY, v text);",
+    "-- migrate: no-transaction\nALTER TABLE t ADD w text; UPDATE t SET v = 'over'; CREATE INDEX CONCURRENTLY t_w ON t (w);",
+    "DROP INDEX t_w; ALTER TABLE t DROP w;",
+    "INSERT INTO t VALUES (1, 'a', 'b'), (2, NULL, NULL);"
+)]
+#[case::both_without_a_transaction(
+    "CREATE TABLE t (id int PRIMARY KEY, v text);",
+    "-- migrate: no-transaction\nUPDATE t SET v = 'over'; CREATE INDEX CONCURRENTLY t_v ON t (v);",
+    "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_v;",
+    "INSERT INTO t VALUES (1, 'a'), (2, NULL);"
+)]
 #[tokio::test]
 async fn nothing_is_lost_there_and_back(
     #[case] schema: &str,
@@ -196,6 +295,108 @@ async fn what_was_changed_in_the_meantime_stays_changed() {
     .await;
     let rows = column(&mut connection, "SELECT concat_ws(' ', id, name, extra) FROM t ORDER BY id").await;
     assert_eq!(rows, ["1 McX a", "2 NEW b", "4 D"]);
+}
+
+#[tokio::test]
+async fn what_was_changed_in_the_meantime_gets_what_the_up_makes_of_it() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY, name text); CREATE TABLE loose (name text);",
+        "UPDATE t SET name = upper(name); DELETE FROM t WHERE name = 'GONE'; UPDATE loose SET name = upper(name);",
+        "SELECT 1;",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'gone'); INSERT INTO loose VALUES ('a'), ('b');",
+    )
+    .await;
+    let meanwhile = "UPDATE t SET name = 'new' WHERE id = 2; INSERT INTO t VALUES (4, 'd'), (5, 'gone');
+        UPDATE loose SET name = 'c' WHERE name = 'b';";
+    there_and_back(&database, &chain, meanwhile).await;
+    let rows = column(&mut connection, "SELECT concat_ws(' ', id, name) FROM t ORDER BY id").await;
+    assert_eq!(rows, ["1 a", "2 NEW", "3 gone", "4 D"]);
+    let loose = column(&mut connection, "SELECT name FROM loose ORDER BY 1").await;
+    assert_eq!(loose, ["A", "C"], "no key tells which row is which");
+    let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
+    let open: Vec<_> = kept.iter().filter(|one| one.restored.is_none()).map(|one| (&*one.relation, one.rows)).collect();
+    assert_eq!(open, [("public.loose", 2)], "and so the copy stays");
+}
+
+#[tokio::test]
+async fn only_what_an_up_writes_over_is_copied() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE big (id int PRIMARY KEY, a text, b text); CREATE TABLE done (id int PRIMARY KEY, v text);",
+        "ALTER TABLE big ADD c text; UPDATE big SET c = a || b; UPDATE done SET v = 'default' WHERE v IS NULL;",
+        "ALTER TABLE big DROP c;",
+        "INSERT INTO big SELECT n, 'a', 'b', 'c' FROM generate_series(1, 9) AS n; INSERT INTO done VALUES (1, 'x');",
+    )
+    .await;
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
+    let what: Vec<_> = kept.iter().map(|one| (&*one.relation, &*one.what)).collect();
+    assert_eq!(what, [("public.big", "values of c")]);
+    let columns = "SELECT attname FROM pg_attribute WHERE attrelid = 'roundtrip.ledger_kept_1'::regclass AND attnum > 0
+        AND attname !~ '^roundtrip_'";
+    assert_eq!(column(&mut connection, columns).await, ["c"]);
+}
+
+#[tokio::test]
+async fn several_migrations_lose_nothing_there_and_back() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[
+        (1, "schema", "CREATE TABLE t (id int PRIMARY KEY, v text);", "DROP TABLE t;"),
+        (
+            2,
+            "lower",
+            "UPDATE t SET v = lower(v); ALTER TABLE t ADD a int;",
+            "UPDATE t SET v = upper(v); ALTER TABLE t DROP a;",
+        ),
+        (
+            3,
+            "rename",
+            "ALTER TABLE t RENAME TO u; ALTER TABLE u ADD b int; UPDATE u SET v = v || '!';",
+            "ALTER TABLE u DROP b; ALTER TABLE u RENAME TO t;",
+        ),
+        (
+            4,
+            "delete",
+            "DELETE FROM u WHERE v = 'x!'; ALTER TABLE u RENAME v TO w;",
+            "ALTER TABLE u RENAME w TO v; UPDATE u SET v = 'back';",
+        ),
+    ]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+    let mut connection = connect(&database).await;
+    let rows = "INSERT INTO u (id, w, a, b) VALUES (1, 'Aa', 1, 2), (2, NULL, NULL, 3), (3, 'x!', 5, NULL);";
+    execute(&mut connection, rows).await;
+    let before = contents(&mut connection).await;
+    for steps in 1..=4 {
+        migrator(&database, &chain, keeping()).await.run(&Target::Down(steps), NOW).await.unwrap();
+        migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+        assert_eq!(contents(&mut connection).await, before, "{steps} down and up again");
+    }
+}
+
+#[rstest]
+#[case::without_a_file(None, "its file is not here")]
+#[case::that_fails(Some("DO $$ BEGIN PERFORM 1 / count(*) FROM t WHERE v IS NULL; END $$;"), "division by zero")]
+#[case::that_commits(
+    Some("-- migrate: no-transaction\nDO $$ BEGIN UPDATE t SET v = 'x'; COMMIT; END $$;"),
+    "it does not run in a transaction"
+)]
+#[tokio::test]
+async fn an_up_that_is_not_understood_is_told(#[case] up: Option<&str>, #[case] why: &str) {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY, v text);",
+        "ALTER TABLE t ADD w text;",
+        "ALTER TABLE t DROP w;",
+        "INSERT INTO t VALUES (1, 'a', 'b');",
+    )
+    .await;
+    match up {
+        Some(up) => chain.write(2, "change", up, "ALTER TABLE t DROP w;"),
+        None => chain.remove(2, "change"),
+    }
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
+    let what: Vec<_> = kept.iter().map(|one| &*one.what).collect();
+    assert_eq!(what, [&*format!("not known is what its up writes over: {why}"), "values of w"]);
+    assert_eq!(column(&mut connection, "SELECT v FROM t").await, ["a"]);
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ impl Builder<'_> {
         let record = outcome(step, script, self.options);
         let event = record.event;
         let record = self.writer.insert(&record);
-        let around = aside::around(self.options, &self.there.kept, step, script);
+        let around = aside::around(self.options, &self.there.kept, step);
         let mut message = Message::default();
         message.push(script, &around, &self.settings.isolate(), &record);
         self.row(step, event);
@@ -121,7 +121,8 @@ impl Builder<'_> {
         let statements = script.statements().len();
         let last = self.parts.count + statements + 2;
         let started = self.writer.next_id();
-        let record = singly::started(&mut self.writer, step, script, self.options);
+        let around = aside::around(self.options, &self.there.kept, step);
+        let record = singly::started(&mut self.writer, step, script, self.options, &around);
         self.row(step, Event::Started);
         let begin = Item::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
         self.parts.items.push(begin.advice(&["It does not run in a transaction: its statements commit one by one."]));
@@ -132,7 +133,7 @@ impl Builder<'_> {
         for at in 0..statements {
             self.statement(step, script, at, last);
         }
-        let ended = singly::ended(&mut self.writer, step, script, self.options, self.settings, started);
+        let ended = singly::ended(&mut self.writer, step, script, self.options, self.settings, started, &around);
         self.row(step, outcome(step, script, self.options).event);
         self.parts.items.push(Item::of(self.parts.count, format!("{}: end", title(step)), vec![ended]));
     }

@@ -1,0 +1,213 @@
+//! What an up writes over when it is applied again, as far as its words tell: the tables that it names and the columns that
+//! it sets. What it really writes over is seen where it can be tried, see `again.sql`.
+
+use std::collections::BTreeSet;
+
+use crate::ident::catalog_name;
+use crate::source::Script;
+use crate::sql::{Class, tokens};
+
+/// What is known of an up before it is tried.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Again<'a> {
+    /// The script, where it has anything to try.
+    pub(crate) script: Option<&'a str>,
+    /// Why it cannot be tried.
+    pub(crate) untried: Option<&'static str>,
+    /// The tables whose rows it writes over or removes, as written.
+    pub(crate) tables: BTreeSet<String>,
+    /// The columns that it sets in any table; `None` where words do not tell all of them.
+    pub(crate) columns: Option<BTreeSet<String>>,
+    /// Whether it removes rows.
+    pub(crate) removes: bool,
+}
+
+impl<'a> Again<'a> {
+    /// Nothing is known, for this reason.
+    pub(crate) fn unknown(why: &'static str) -> Self {
+        Self { untried: Some(why), ..Self::default() }
+    }
+
+    /// Reads the words of a script.
+    pub(crate) fn of(script: &'a Script) -> Self {
+        let mut again = Self { columns: Some(BTreeSet::new()), ..Self::default() };
+        let mut writes = false;
+        for statement in script.statements() {
+            writes |= again.read(&tokens(&script.text()[statement.span.clone()]));
+        }
+        if !writes {
+            return again;
+        }
+        again.untried = untried(script);
+        again.script = again.untried.is_none().then(|| &**script.text());
+        again
+    }
+
+    /// Reads one statement, and says whether it may write over rows.
+    fn read(&mut self, words: &[&str]) -> bool {
+        let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+        let is = |at: usize, word: &str| lower.get(at).is_some_and(|w| w == word);
+        match lower.first().map(String::as_str) {
+            Some("insert" | "update" | "delete" | "merge" | "with" | "values") => self.read_rows(words, &lower),
+            Some("alter") if lower.iter().any(|word| word == "using") => {
+                let at = 2 + if is(2, "if") { 2 } else { 0 };
+                self.name(words, at + usize::from(is(at, "only")));
+                let typed = lower.iter().enumerate().filter(|(_, word)| *word == "type").map(|(at, _)| at);
+                let named =
+                    typed.filter_map(|at| if is(at - 1, "data") { at.checked_sub(3) } else { at.checked_sub(1) });
+                self.add_columns(named.filter_map(|at| catalog_name(words[at])));
+            }
+            Some("truncate") => {
+                self.removes = true;
+                let first = 1 + usize::from(is(1, "table"));
+                for at in (first..words.len()).filter(|at| *at == first || words[at - 1] == ",") {
+                    self.name(words, at + usize::from(is(at, "only")));
+                }
+            }
+            Some("select") if !lower.iter().any(|word| word == "(") => return false,
+            Some("select" | "do" | "call" | "execute" | "explain") => self.columns = None,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads a statement that changes rows, with all that it has inside.
+    fn read_rows(&mut self, words: &[&str], lower: &[String]) {
+        let is = |at: usize, word: &str| lower.get(at).is_some_and(|w| w == word);
+        let mut into = 0;
+        for at in 0..words.len() {
+            let before = at.checked_sub(1).map_or("", |at| &lower[at]);
+            match (before, lower[at].as_str()) {
+                ("insert", "into") => into = at + 1,
+                ("merge", "into") => self.name(words, at + 1 + usize::from(is(at + 1, "only"))),
+                ("delete", "from") => {
+                    self.removes = true;
+                    self.name(words, at + 1 + usize::from(is(at + 1, "only")));
+                }
+                ("then", "delete") => self.removes = true,
+                ("do", "update") => self.name(words, into),
+                ("for" | "key" | "then" | "on", "update") => {}
+                (_, "update") => self.name(words, at + 1 + usize::from(is(at + 1, "only"))),
+                (_, "set") => self.assignments(&words[at + 1..]),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds the table whose name begins at a word.
+    fn name(&mut self, words: &[&str], at: usize) {
+        let mut end = at + 1;
+        while words.get(end) == Some(&".") {
+            end += 2;
+        }
+        if let Some(parts) = words.get(at..end.min(words.len()))
+            && parts.iter().step_by(2).all(|part| catalog_name(part).is_some())
+        {
+            self.tables.insert(parts.concat());
+        }
+    }
+
+    /// Adds the columns of `a = 1, (b, c) = (2, 3), …`; what follows after the last one may be taken for more.
+    fn assignments(&mut self, words: &[&str]) {
+        let mut depth = 0_i32;
+        let mut is_target = true;
+        let mut found = Vec::new();
+        for word in words {
+            match *word {
+                "(" => depth += 1,
+                ")" => depth -= 1,
+                "," if depth == 0 => is_target = true,
+                "=" if depth == 0 => is_target = false,
+                _ if is_target => found.extend(catalog_name(word)),
+                _ => {}
+            }
+            if depth < 0 {
+                break;
+            }
+        }
+        self.add_columns(found.into_iter());
+    }
+
+    fn add_columns(&mut self, found: impl Iterator<Item = String>) {
+        if let Some(columns) = &mut self.columns {
+            columns.extend(found);
+        }
+    }
+}
+
+/// Why a script cannot be tried in the middle of a rollback, if it cannot.
+fn untried(script: &Script) -> Option<&'static str> {
+    if script.directives().no_transaction {
+        return Some("it does not run in a transaction");
+    }
+    if script.statements().iter().any(|statement| !matches!(statement.class, Class::Plain | Class::Session)) {
+        return Some("it cannot run inside of another statement");
+    }
+    // What a sequence is set to stays, also when the transaction does not.
+    script.text().to_ascii_lowercase().contains("setval").then_some("it sets a sequence, which is not undone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(set: &BTreeSet<String>) -> Vec<&str> {
+        set.iter().map(String::as_str).collect()
+    }
+
+    #[track_caller]
+    fn check(sql: &str, tables: &[&str], columns: Option<&[&str]>, removes: bool) {
+        let script = Script::recorded("1_a.up.sql".into(), sql.into());
+        let again = Again::of(&script);
+        assert!(again.script.is_some(), "{sql}");
+        assert_eq!(texts(&again.tables), tables, "{sql}");
+        assert_eq!(again.columns.as_ref().map(texts).as_deref(), columns, "{sql}");
+        assert_eq!(again.removes, removes, "{sql}");
+    }
+
+    #[test]
+    fn the_words_tell_tables_and_columns() {
+        check(
+            "UPDATE a SET b = 1, \"C d\" = x IS DISTINCT FROM y, (e, f) = (2, 3) WHERE g = 1;",
+            &["a"],
+            Some(&["C d", "b", "e", "f"]),
+            false,
+        );
+        check("UPDATE ONLY \"S\".\"T\" AS t SET a.b = 1, c[1] = 2;", &["\"S\".\"T\""], Some(&["a", "b", "c"]), false);
+        check(
+            "INSERT INTO a (b) VALUES (1) ON CONFLICT (b) DO UPDATE SET c = excluded.c;",
+            &["a"],
+            Some(&["c"]),
+            false,
+        );
+        check(
+            "WITH gone AS (DELETE FROM a.b RETURNING *) UPDATE c SET d = (SELECT 1 FROM e FOR UPDATE);",
+            &["a.b", "c"],
+            Some(&["d"]),
+            true,
+        );
+        check(
+            "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN UPDATE SET d = 1 WHEN NOT MATCHED THEN DO NOTHING;",
+            &["a"],
+            Some(&["d"]),
+            false,
+        );
+        check("TRUNCATE TABLE a, ONLY b.c;", &["a", "b.c"], Some(&[]), true);
+        check(
+            "ALTER TABLE IF EXISTS ONLY a ALTER b SET DATA TYPE text USING upper(b), ALTER COLUMN c TYPE text USING 'x';",
+            &["a"],
+            Some(&["b", "c"]),
+            false,
+        );
+        check("DO $$ BEGIN UPDATE a SET b = 1; END $$; UPDATE c SET d = 1;", &["c"], None, false);
+        check("SELECT backfill();", &[], None, false);
+    }
+
+    #[test]
+    fn what_only_makes_things_is_not_tried() {
+        let ddl = "CREATE TABLE a (b int REFERENCES c ON UPDATE CASCADE ON DELETE SET NULL); COMMENT ON TABLE a IS 'x'; SELECT 1;
+            CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE a SET b = 1'; ALTER TABLE a ADD d int;";
+        let script = Script::recorded("1_a.up.sql".into(), ddl.into());
+        assert_eq!(Again::of(&script), Again { columns: Some(BTreeSet::new()), ..Again::default() });
+    }
+}

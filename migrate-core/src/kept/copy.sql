@@ -1,0 +1,51 @@
+-- Copies one table aside, or notes where one sequence stands.
+IF one ->> 'kind' = 'S' THEN
+    EXECUTE format('SELECT to_jsonb(s) FROM (SELECT last_value, is_called FROM %I.%I) AS s', one ->> 'schema', one ->> 'name') INTO cols;
+    INSERT INTO {registry} (id, version, name, relation, what, shape)
+    VALUES (number, {version}, {name}, format('%I.%I', one ->> 'schema', one ->> 'name'), 'sequence', cols);
+    CONTINUE;
+END IF;
+is_whole := (one ->> 'gone')::boolean OR (one ->> 'touched')::boolean OR (one ->> 'thinned')::boolean;
+cols := (SELECT jsonb_agg(c ORDER BY c -> 'n') FROM jsonb_array_elements(one -> 'columns') AS c
+            WHERE NOT (c ->> 'generated')::boolean AND (is_whole OR one -> 'lost' @> (c -> 'n') OR one -> 'over' @> (c -> 'n')));
+CONTINUE WHEN cols IS NULL;
+-- From here on nobody writes into the table any more; reading goes on.
+EXECUTE format('LOCK TABLE ONLY %I.%I IN SHARE ROW EXCLUSIVE MODE', one ->> 'schema', one ->> 'name');
+-- What a row is known by: the best unique index without NULLs whose columns stay what they are, or everything that does.
+keys := (
+    SELECT jsonb_agg(to_jsonb(a.attname) ORDER BY k.position)
+    FROM (SELECT i.* FROM pg_index i WHERE i.indrelid = (one ->> 'oid')::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+            AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (n, position)
+                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n
+                WHERE u.position <= i.indnkeyatts
+                  AND (NOT a.attnotnull OR (one -> 'lost' @> to_jsonb(u.n) AND NOT (one ->> 'gone')::boolean)
+                       OR (one -> 'over' <> '[]' AND coalesce(a.attname = ANY (sets), false))))
+          ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) AS i,
+         unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
+    JOIN pg_attribute a ON a.attrelid = (one ->> 'oid')::oid AND a.attnum = k.n
+    WHERE k.position <= i.indnkeyatts);
+one := one || jsonb_build_object('whole', is_whole, 'unique', keys IS NOT NULL, 'columns', cols, 'all', one -> 'columns',
+    'root', pg_partition_root((one ->> 'oid')::oid)::text, 'key', coalesce(keys, (
+        SELECT jsonb_agg(c -> 'name' ORDER BY c -> 'n') FROM jsonb_array_elements(one -> 'columns') AS c
+        WHERE NOT (c ->> 'generated')::boolean AND NOT one -> 'over' @> (c -> 'n')
+          AND ((one ->> 'gone')::boolean OR NOT one -> 'lost' @> (c -> 'n'))), '[]'));
+INSERT INTO {registry} (id, version, name, relation, what, store, shape)
+VALUES (number, {version}, {name}, format('%I.%I', one ->> 'schema', one ->> 'name'), CASE
+           WHEN (one ->> 'gone')::boolean THEN 'rows'
+           WHEN one -> 'lost' <> '[]' THEN 'values of ' || (SELECT string_agg(quote_ident(c ->> 'name'), ', ' ORDER BY c -> 'n')
+               FROM jsonb_array_elements(cols) AS c WHERE one -> 'lost' @> (c -> 'n'))
+           WHEN (one ->> 'touched')::boolean THEN 'rows and values'
+           ELSE 'what its up writes over' END, {prefix} || number, one);
+EXECUTE (
+    SELECT format('CREATE TABLE %I.%I AS SELECT ROW(%s)::text AS roundtrip_key, %s AS roundtrip_nth, %s::text AS roundtrip_left, '
+            'NULL::text AS roundtrip_mark, %s FROM ONLY %I.%I AS t',
+        {schema}, {prefix} || number, k.list,
+        CASE WHEN (one ->> 'unique')::boolean THEN '1::bigint' ELSE format('row_number() OVER (PARTITION BY ROW(%s)::text)', k.list) END,
+        CASE WHEN is_whole OR one -> 'over' <> '[]' THEN 'NULL' ELSE '''there''' END,
+        (SELECT string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END AS %1$I', c ->> 'name'), ', ' ORDER BY c -> 'n')
+         FROM jsonb_array_elements(cols) AS c),
+        one ->> 'schema', one ->> 'name')
+    FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list
+          FROM jsonb_array_elements_text(one -> 'key') WITH ORDINALITY AS e (name, position)) AS k);
+EXECUTE format('UPDATE %s SET rows = (SELECT count(*) FROM %I.%I) WHERE id = %s', {registry_name}, {schema}, {prefix} || number, number);
