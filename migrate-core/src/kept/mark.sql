@@ -7,6 +7,7 @@ DECLARE
     table_   text;
     live     text;
     is_exact boolean;
+    same     text;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     FOR one IN SELECT * FROM {registry} WHERE {chosen} AND shape ? 'left' ORDER BY id LOOP
@@ -18,6 +19,22 @@ BEGIN
         live := {live};
         EXECUTE format('UPDATE %s AS s SET roundtrip_mark = CASE WHEN s.roundtrip_left IS NULL THEN ''!'' ELSE ''='' END FROM (%s) AS l '
             'WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND (s.roundtrip_left = l.image OR s.roundtrip_left IS NULL)', table_, live);
+        IF (one.shape ->> 'whole')::boolean THEN
+            -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
+            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', one.shape #>> '{left,table}');
+            FOR same IN
+                SELECT string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END = s.%2$I', c ->> 'name', c ->> 'was'), ' AND ')
+                FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
+                LEFT JOIN jsonb_array_elements(one.shape #> '{left,columns}') AS c ON (c ->> 'n')::int2 = k.n
+                WHERE i.indrelid = to_regclass(one.shape #>> '{left,table}') AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
+                GROUP BY i.indexrelid HAVING bool_and(c IS NOT NULL)
+            LOOP
+                EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, one.shape #>> '{left,table}', same);
+            END LOOP;
+            UPDATE {registry} SET shape = shape || jsonb_build_object('marked', CASE WHEN current_setting('track_counts') = 'on' THEN
+                jsonb_build_array(pg_current_xact_id()::text, to_regclass(shape #>> '{left,table}')::oid::bigint,
+                    pg_stat_get_xact_tuples_updated(to_regclass(shape #>> '{left,table}'))) END) WHERE id = one.id;
+        END IF;
         IF NOT (one.shape ->> 'unique')::boolean THEN
             -- Is every row still there as it was, and no other?
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM %1$s WHERE roundtrip_left IS NOT NULL AND roundtrip_mark IS DISTINCT FROM ''='') '

@@ -118,6 +118,7 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("again", include_str!("again.sql")),
         ("over", include_str!("over.sql")),
         ("copy", include_str!("copy.sql")),
+        ("seeds", include_str!("seeds.sql")),
     ];
     let body = fill(body, &parts.map(|(name, part)| (name, part.to_owned())));
     format!("DO {};", literal(&fill(&body, &names)))
@@ -155,7 +156,7 @@ mod tests {
         for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
             for name in [
                 "registry", "schema", "prefix", "ours", "live", "settings", "version", "name", "create", "script",
-                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy",
+                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

@@ -11,6 +11,7 @@ DECLARE
     always   jsonb := '[]';
     one      record;
     target   regclass;
+    key_     text;
     live     text;
     rows_    text;
     inserted bigint;
@@ -22,8 +23,19 @@ DECLARE
     thinned  bigint[] := '{}';
     is_on    boolean;
     is_exact boolean;
+    -- Where every row that was not there before is the up's: the table is new, or nobody could write into it and nothing was changed.
+    ours     bigint[];
+    twin     record;
+    others   text;
+    drawn    name;
+    belongs  boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
+    ours := ARRAY(
+        SELECT id FROM {registry} CROSS JOIN LATERAL (SELECT to_regclass(nullif(relation, ''))::oid AS now) AS n WHERE {chosen} AND (shape ->> 'whole')::boolean
+        AND CASE WHEN (shape ->> 'gone')::boolean
+                 THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = now AND attnum = -1 AND xmin = pg_current_xact_id()::xid)
+                 ELSE shape -> 'marked' = jsonb_build_array(pg_current_xact_id()::text, now::bigint, pg_stat_get_xact_tuples_updated(now)) END);
     -- Triggers of the application and identity columns would change what comes back.
     FOR one IN SELECT DISTINCT r.oid::regclass AS relation, t.tgname, t.tgenabled FROM {registry} k
                JOIN pg_class r ON r.oid = coalesce(to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
@@ -44,7 +56,7 @@ BEGIN
     WHILE cardinality(open_) > 0 LOOP
         waiting := '{}';
         is_on := false;
-        FOR one IN SELECT * FROM {registry} WHERE id = ANY (open_) ORDER BY id LOOP
+        FOR one IN SELECT * FROM {registry} WHERE id = ANY (open_) ORDER BY store IS NOT NULL, id LOOP
             IF one.shape ? 'unsure' THEN
                 UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0 WHERE id = one.id;
                 CONTINUE;
@@ -54,16 +66,19 @@ BEGIN
             CONTINUE WHEN target IS NULL;
             IF one.store IS NULL THEN
                 is_on := true;
-                PERFORM setval(target, (one.shape ->> 'last_value')::bigint, (one.shape ->> 'is_called')::boolean);
+                -- Numbers that the up has drawn already are not drawn again.
+                EXECUTE format('SELECT setval(%L, k.last_value, k.is_called) FROM (SELECT last_value, is_called FROM %s UNION ALL SELECT %s, %L) AS k '
+                    'ORDER BY k.last_value * (SELECT sign(seqincrement) FROM pg_sequence WHERE seqrelid = %L::regclass) DESC, k.is_called DESC LIMIT 1',
+                    target, target, one.shape -> 'last_value', (one.shape ->> 'is_called')::boolean, target);
                 UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0 WHERE id = one.id;
                 CONTINUE;
             END IF;
             CONTINUE WHEN EXISTS (SELECT FROM jsonb_array_elements_text(one.shape -> 'key') AS e (name)
                 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
-            live := (SELECT format('SELECT k.*, %s AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, ROW(%s)::text AS key FROM %s AS t) AS k',
-                        CASE WHEN (one.shape ->> 'unique')::boolean THEN '1::bigint' ELSE 'row_number() OVER (PARTITION BY k.key)' END,
-                        coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''), target)
+            key_ := (SELECT format('ROW(%s)::text', coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''))
                      FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position));
+            live := format('SELECT k.*, %s AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
+                        CASE WHEN (one.shape ->> 'unique')::boolean THEN '1::bigint' ELSE 'row_number() OVER (PARTITION BY k.key)' END, key_, target);
             -- Rows that the up wrote over and that no key tells apart come back all together or not at all.
             is_exact := one.shape -> 'over' <> '[]' AND NOT (one.shape ->> 'unique')::boolean;
             IF is_exact THEN
@@ -74,6 +89,9 @@ BEGIN
                           WHEN (one.shape ->> 'thinned')::boolean THEN left_
                           ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
             BEGIN
+                IF one.id = ANY (ours) THEN
+                    {seeds}
+                END IF;
                 updated := 0;
                 inserted := 0;
                 SELECT string_agg(format(CASE WHEN (one.shape ->> 'gone')::boolean OR one.shape -> 'lost' @> (c -> 'n') THEN '%1$I = s.%1$I::%2$s'

@@ -258,6 +258,21 @@ async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatab
     "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_v;",
     "INSERT INTO t VALUES (1, 'a'), (2, NULL);"
 )]
+#[case::rows_that_the_up_makes_under_other_numbers(
+    "CREATE TABLE c (id int PRIMARY KEY); INSERT INTO c VALUES (1), (2), (3);",
+    "CREATE TABLE counts (id serial PRIMARY KEY, c int NOT NULL UNIQUE REFERENCES c ON DELETE CASCADE, n int NOT NULL DEFAULT 0, self int REFERENCES counts);
+     INSERT INTO counts (c) SELECT id FROM c ORDER BY id;",
+    "DROP TABLE counts;",
+    "DELETE FROM counts; INSERT INTO c VALUES (5); INSERT INTO counts VALUES (1, 3, 10, NULL), (2, 2, 20, NULL), (3, 1, 30, NULL), (4, 5, 40, 3); UPDATE counts SET self = 4 WHERE id = 1;
+     SELECT setval('counts_id_seq', 7);"
+)]
+#[case::rows_that_the_up_makes_and_others_point_at(
+    "CREATE TABLE post (id int PRIMARY KEY, word text); INSERT INTO post VALUES (1, 'a'), (2, 'b');",
+    "CREATE TABLE tag (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, word text UNIQUE); INSERT INTO tag (word) SELECT word FROM post ORDER BY id;
+     ALTER TABLE post ADD tag int REFERENCES tag ON DELETE CASCADE; UPDATE post SET tag = (SELECT t.id FROM tag AS t WHERE t.word = post.word);",
+    "ALTER TABLE post DROP tag; DROP TABLE tag;",
+    "UPDATE tag SET word = 'c' WHERE id = 1; INSERT INTO tag (word) VALUES ('d'); UPDATE post SET tag = 3 WHERE id = 2;"
+)]
 #[tokio::test]
 async fn nothing_is_lost_there_and_back(
     #[case] schema: &str,
@@ -316,6 +331,94 @@ async fn what_was_changed_in_the_meantime_gets_what_the_up_makes_of_it() {
     let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
     let open: Vec<_> = kept.iter().filter(|one| one.restored.is_none()).map(|one| (&*one.relation, one.rows)).collect();
     assert_eq!(open, [("public.loose", 2)], "and so the copy stays");
+}
+
+/// All rows of the tables, without the sequences.
+async fn rows_of(connection: &mut PgConnection, tables: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in tables {
+        all.extend(column(connection, &format!("SELECT t::text FROM {table} AS t ORDER BY 1")).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_the_up_makes_anew_for_new_rows_stays_beside_what_comes_back() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE c (id int PRIMARY KEY); INSERT INTO c SELECT generate_series(1, 3);",
+        "CREATE TABLE counts (id serial PRIMARY KEY, c int NOT NULL UNIQUE REFERENCES c, n int NOT NULL DEFAULT 0);
+         INSERT INTO counts (c) SELECT id FROM c ORDER BY id DESC;",
+        "DROP TABLE counts;",
+        "UPDATE counts SET n = 10 * c;",
+    )
+    .await;
+    there_and_back(&database, &chain, "INSERT INTO c VALUES (8), (9);").await;
+    let counts = column(&mut connection, "SELECT concat_ws(' ', c, n, id = 4 - c) FROM counts ORDER BY c").await;
+    assert_eq!(counts, ["1 10 t", "2 20 t", "3 30 t", "8 0 f", "9 0 f"]);
+    execute(&mut connection, "INSERT INTO c VALUES (10); INSERT INTO counts (c) VALUES (10);").await;
+}
+
+const ROLES: &str = "CREATE TABLE role (id serial PRIMARY KEY, name text UNIQUE, note text);
+    CREATE TABLE holder (who text, role int REFERENCES role ON DELETE CASCADE); INSERT INTO role (name) VALUES ('base');";
+
+#[tokio::test]
+async fn rows_that_the_up_makes_again_in_a_table_that_stayed_are_the_old_ones() {
+    let (database, chain, mut connection) = with_rows(
+        ROLES,
+        "INSERT INTO role (name) VALUES ('read'), ('write');",
+        "DELETE FROM role WHERE name IN ('read', 'write');",
+        "UPDATE role SET note = 'mine' WHERE name = 'read'; INSERT INTO holder SELECT 'ann', id FROM role;",
+    )
+    .await;
+    let before = rows_of(&mut connection, &["role", "holder"]).await;
+    for _ in 0..2 {
+        there_and_back(&database, &chain, "SELECT 1;").await;
+        assert_eq!(rows_of(&mut connection, &["role", "holder"]).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_somebody_is_not_taken_for_the_ups() {
+    let (database, chain, mut connection) = with_rows(
+        ROLES,
+        "INSERT INTO role (name) VALUES ('read'), ('write'), ('admin') ON CONFLICT (name) DO NOTHING;",
+        "DELETE FROM role WHERE name IN ('read', 'write', 'admin');",
+        "UPDATE role SET note = 'old';",
+    )
+    .await;
+    there_and_back(&database, &chain, "INSERT INTO role (name, note) VALUES ('read', 'theirs');").await;
+    let roles = column(&mut connection, "SELECT concat_ws(' ', name, note) FROM role ORDER BY name").await;
+    assert_eq!(roles, ["admin old", "base old", "read theirs", "write old"]);
+}
+
+#[tokio::test]
+async fn a_row_that_the_up_only_changes_is_not_taken_for_the_ups() {
+    let (database, chain, mut connection) = with_rows(
+        ROLES,
+        "UPDATE role SET name = 'write' WHERE name = 'edit'; INSERT INTO role (name) VALUES ('write') ON CONFLICT (name) DO NOTHING;",
+        "DELETE FROM role WHERE name = 'write';",
+        "UPDATE role SET note = 'old';",
+    )
+    .await;
+    there_and_back(&database, &chain, "INSERT INTO role (name, note) VALUES ('edit', 'theirs');").await;
+    let roles = column(&mut connection, "SELECT concat_ws(' ', name, note) FROM role ORDER BY name").await;
+    assert_eq!(roles, ["base old", "write theirs"]);
+}
+
+#[tokio::test]
+async fn nothing_goes_with_a_row_that_gives_way() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE post (id int PRIMARY KEY, word text); INSERT INTO post VALUES (1, 'a'), (2, 'b');",
+        "CREATE TABLE tag (id serial PRIMARY KEY, word text UNIQUE); INSERT INTO tag (word) SELECT word FROM post ORDER BY id;
+         ALTER TABLE post ADD tag int REFERENCES tag ON DELETE CASCADE; UPDATE post SET tag = (SELECT t.id FROM tag AS t WHERE t.word = post.word);",
+        "ALTER TABLE post DROP tag; DROP TABLE tag;",
+        "UPDATE post SET tag = NULL; DELETE FROM tag; INSERT INTO tag VALUES (1, 'b'), (2, 'a'); UPDATE post SET tag = 3 - id;",
+    )
+    .await;
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let error = migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap_err();
+    assert_eq!(error.findings()[0].code, "kept-data", "{error}");
+    assert_eq!(column(&mut connection, "SELECT id::text FROM post ORDER BY id").await, ["1", "2"]);
 }
 
 #[tokio::test]

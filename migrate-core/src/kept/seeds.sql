@@ -1,0 +1,37 @@
+-- Rows that the up made itself just now, in the way of those that come back. The same thing under another number gives way, as
+-- long as nothing would go with it. Something else, which belongs to another row and only drew the same number, draws again.
+others := NULL;
+drawn := NULL;
+belongs := false;
+FOR twin IN
+    SELECT string_agg(same, ' AND ') AS same, bool_or(is_drawn) AS is_drawn, jsonb_agg(attname ORDER BY position) = one.shape -> 'key' AS is_key,
+           EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = target AND f.contype = 'f' AND f.conkey && array_agg(attnum)) AS belongs, min(attname) AS first
+    FROM (SELECT i.indexrelid, a.attname, a.attnum, k.position,
+              format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END = s.%1$I', a.attname) AS same,
+              a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false) AS is_drawn,
+              EXISTS (SELECT FROM jsonb_array_elements(one.shape -> 'columns') AS c WHERE c ->> 'name' = a.attname) AS is_kept
+          FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
+          JOIN pg_attribute a ON a.attrelid = target AND a.attnum = k.n
+          LEFT JOIN pg_attrdef d ON d.adrelid = target AND d.adnum = k.n
+          WHERE i.indrelid = target AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts) AS u
+    GROUP BY indexrelid HAVING bool_and(is_kept)
+LOOP
+    EXECUTE format('DELETE FROM %s AS t USING %I.%I AS s WHERE %s AND %s AND s.roundtrip_key <> %s', target, {schema}, one.store, rows_, twin.same, key_)
+        || (SELECT coalesce(string_agg(format(' AND NOT EXISTS (SELECT FROM %s AS o WHERE %s)', f.conrelid::regclass, (
+                SELECT string_agg(format('pg_catalog.format(''%%s'', o.%I) = pg_catalog.format(''%%s'', t.%I)', o.attname, t.attname), ' AND ')
+                FROM unnest(f.conkey, f.confkey) AS k (theirs, ours)
+                JOIN pg_attribute o ON o.attrelid = f.conrelid AND o.attnum = k.theirs
+                JOIN pg_attribute t ON t.attrelid = f.confrelid AND t.attnum = k.ours)), ''), '')
+            FROM pg_constraint f WHERE f.confrelid = target AND f.contype = 'f' AND f.confdeltype IN ('c', 'n', 'd'));
+    IF twin.is_key THEN
+        drawn := CASE WHEN twin.is_drawn AND jsonb_array_length(one.shape -> 'key') = 1 THEN twin.first END;
+    ELSE
+        others := concat_ws(' AND ', others, format('NOT (%s)', twin.same));
+        belongs := belongs OR twin.belongs;
+    END IF;
+END LOOP;
+WHILE (one.shape ->> 'gone')::boolean AND drawn IS NOT NULL AND belongs LOOP
+    EXECUTE format('UPDATE %s AS t SET %I = DEFAULT FROM %I.%I AS s WHERE s.roundtrip_key = %s AND %s', target, drawn, {schema}, one.store, key_, others);
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    EXIT WHEN updated = 0;
+END LOOP;
