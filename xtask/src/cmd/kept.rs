@@ -63,7 +63,7 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
         context.output.line("nothing to do: no such copy is kept");
         return list_json(context, Vec::new());
     }
-    let open = copies.iter().filter(|copy| copy.restored.is_none()).count();
+    let open = copies.iter().filter(|copy| is_open(copy)).count();
     let warning = if open > 0 { format!(" {open} of them were never brought back.") } else { String::new() };
     confirm(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
     let mut runner = Runner::new(context, code, Wish::default()).await?;
@@ -83,7 +83,7 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
     for line in table(&copies).lines() {
         output.line(line);
     }
-    if copies.iter().any(|copy| copy.restored.is_none()) {
+    if copies.iter().any(is_open) {
         output.next(
             "`cargo xtask migrate` brings it back when it applies the migration again; `cargo xtask kept restore VERSION` when it is applied",
         );
@@ -91,6 +91,11 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
         output.next("`cargo xtask kept purge` drops the copies that were brought back");
     }
     list_json(context, copies)
+}
+
+/// Whether there is something that can be brought back.
+fn is_open(copy: &Kept) -> bool {
+    copy.restored.is_none() && !copy.relation.is_empty()
 }
 
 fn list_json(context: &Context<'_>, copies: Vec<Kept>) -> Result<Exit> {
@@ -104,6 +109,8 @@ fn table(copies: &[Kept]) -> Table {
     let mut table = Table::default();
     for copy in copies {
         let (style, state) = match &copy.restored {
+            // A remark in place of a copy.
+            _ if copy.relation.is_empty() => (WARN, "not kept".to_owned()),
             Some((_, rows)) if *rows == copy.rows => (GOOD, "brought back".to_owned()),
             Some((_, rows)) => (WARN, format!("{rows} brought back")),
             None => (WARN, "kept".to_owned()),

@@ -158,6 +158,19 @@ fn data_that_are_kept_come_back() {
 }
 
 #[test]
+fn what_is_not_known_to_be_kept_is_listed_as_not_kept() {
+    let project = project(BACK);
+    let up = "-- migrate: no-transaction\nDO $$ BEGIN UPDATE orders SET status = 'old'; COMMIT; END $$;";
+    project.migration(3, "old", up, "SELECT 1;");
+    project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
+    rollback(&project, &["--keep-data"]).ok();
+    let shown = project.run_bare(&["kept", "--env", "live"]).ok().out;
+    assert!(shown.contains("it does not run in a transaction") && shown.contains("not kept"), "{shown}");
+    assert!(!shown.contains("brings it back"), "{shown}");
+    project.end();
+}
+
+#[test]
 fn a_failure_in_the_middle_leaves_a_complete_record() {
     let project = project(BACK);
     project.query("CREATE VIEW in_the_way AS SELECT id FROM orders");
