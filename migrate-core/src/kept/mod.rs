@@ -119,6 +119,8 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("over", include_str!("over.sql")),
         ("copy", include_str!("copy.sql")),
         ("seeds", include_str!("seeds.sql")),
+        ("update", include_str!("update.sql")),
+        ("insert", include_str!("insert.sql")),
     ];
     let body = fill(body, &parts.map(|(name, part)| (name, part.to_owned())));
     format!("DO {};", literal(&fill(&body, &names)))
@@ -156,7 +158,8 @@ mod tests {
         for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
             for name in [
                 "registry", "schema", "prefix", "ours", "live", "settings", "version", "name", "create", "script",
-                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
+                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds", "update",
+                "insert",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

@@ -406,6 +406,23 @@ async fn a_row_that_the_up_only_changes_is_not_taken_for_the_ups() {
 }
 
 #[tokio::test]
+async fn what_points_at_rows_that_somebody_removed_since_stays_in_the_copy() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE c (a int, b text, PRIMARY KEY (a, b)); INSERT INTO c VALUES (1, 'x'), (2, 'x'), (3, 'x');",
+        "CREATE TABLE z (id int PRIMARY KEY, a int, b text NOT NULL, up int REFERENCES z, FOREIGN KEY (a, b) REFERENCES c);
+         CREATE TABLE a (id int PRIMARY KEY, z int NOT NULL REFERENCES z); ALTER TABLE z ADD first int REFERENCES a;",
+        "DROP TABLE a, z CASCADE;",
+        "INSERT INTO z VALUES (1, 1, 'x', NULL), (2, 2, 'x', 1), (3, NULL, 'y', NULL); INSERT INTO a VALUES (1, 1), (2, 2), (3, 3); UPDATE z SET first = id;",
+    )
+    .await;
+    there_and_back(&database, &chain, "DELETE FROM c WHERE a = 2; DELETE FROM c WHERE a = 3;").await;
+    assert_eq!(rows_of(&mut connection, &["z", "a"]).await, ["(1,1,x,,1)", "(3,,y,,3)", "(1,1)", "(3,3)"]);
+    let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
+    let back: Vec<_> = kept.iter().map(|one| (one.rows, one.restored.clone().unwrap().1)).collect();
+    assert_eq!(back, [(3, 2), (3, 2)]);
+}
+
+#[tokio::test]
 async fn nothing_goes_with_a_row_that_gives_way() {
     let (database, chain, mut connection) = with_rows(
         "CREATE TABLE post (id int PRIMARY KEY, word text); INSERT INTO post VALUES (1, 'a'), (2, 'b');",
