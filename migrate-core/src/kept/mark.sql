@@ -8,6 +8,7 @@ DECLARE
     live     text;
     is_exact boolean;
     same     text;
+    top      jsonb;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     FOR one IN SELECT * FROM {registry} WHERE {chosen} AND shape ? 'left' ORDER BY id LOOP
@@ -31,7 +32,15 @@ BEGIN
             LOOP
                 EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, one.shape #>> '{left,table}', same);
             END LOOP;
-            UPDATE {registry} SET shape = shape || jsonb_build_object('marked', CASE WHEN current_setting('track_counts') = 'on' THEN
+            -- Above the highest number there will be the up's rows, and no others.
+            top := NULL;
+            FOR same IN
+                SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass(one.shape #>> '{left,table}') AND a.atttypid IN (20, 21, 23)
+                AND (one.shape ->> 'unique')::boolean AND one.shape #> '{left,key}' = jsonb_build_array(a.attname)
+            LOOP
+                EXECUTE format('SELECT coalesce(to_jsonb(max(%I)), ''null'') FROM ONLY %s', same, one.shape #>> '{left,table}') INTO top;
+            END LOOP;
+            UPDATE {registry} SET shape = shape || jsonb_build_object('top', top, 'marked', CASE WHEN current_setting('track_counts') = 'on' THEN
                 jsonb_build_array(pg_current_xact_id()::text, to_regclass(shape #>> '{left,table}')::oid::bigint,
                     pg_stat_get_xact_tuples_updated(to_regclass(shape #>> '{left,table}'))) END) WHERE id = one.id;
         END IF;

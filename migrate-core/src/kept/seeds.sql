@@ -35,3 +35,17 @@ WHILE (one.shape ->> 'gone')::boolean AND drawn IS NOT NULL AND belongs LOOP
     GET DIAGNOSTICS updated = ROW_COUNT;
     EXIT WHEN updated = 0;
 END LOOP;
+-- Where only a drawn number tells rows apart, the same thing is what is equal in all else, one row for one row.
+IF drawn IS NOT NULL AND others IS NULL AND ((one.shape ->> 'gone')::boolean OR one.shape -> 'top' <> 'null') THEN
+    EXECUTE (
+        SELECT format('DELETE FROM %1$s AS t USING (SELECT t.ctid AS at, t.tableoid AS part, ROW(%2$s)::text AS image, row_number() OVER (PARTITION BY ROW(%2$s)::text) AS nth '
+                'FROM %1$s AS t WHERE %3$s AND NOT EXISTS (SELECT FROM %4$I.%5$I AS s WHERE s.roundtrip_key = %6$s)) AS made '
+                'JOIN (SELECT ROW(%7$s)::text AS image, row_number() OVER (PARTITION BY ROW(%7$s)::text) AS nth FROM %4$I.%5$I AS s WHERE %8$s '
+                'AND NOT EXISTS (SELECT FROM (%9$s) AS l WHERE l.key = s.roundtrip_key)) AS back USING (image, nth) WHERE t.ctid = made.at AND t.tableoid = made.part',
+            target, string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END', c ->> 'name'), ', '),
+            CASE WHEN (one.shape ->> 'gone')::boolean THEN 'true' ELSE format('t.%I > %s', drawn, one.shape -> 'top') END,
+            {schema}, one.store, key_, string_agg(format('s.%I', c ->> 'name'), ', '), rows_, live)
+        FROM jsonb_array_elements(one.shape -> 'columns') AS c
+        JOIN pg_attribute a ON a.attrelid = target AND a.attname = c ->> 'name' AND NOT a.attisdropped
+        WHERE c ->> 'name' <> drawn);
+END IF;

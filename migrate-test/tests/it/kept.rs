@@ -378,6 +378,22 @@ async fn rows_that_the_up_makes_again_in_a_table_that_stayed_are_the_old_ones() 
 }
 
 #[tokio::test]
+async fn rows_that_only_a_number_tells_apart_come_back_once() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE word (id serial PRIMARY KEY, word text, note text); INSERT INTO word (word) VALUES ('a'), ('b');",
+        "INSERT INTO word (word, note) VALUES ('a', 'given'), ('a', 'given'), ('b', 'given'), ('c', 'given');",
+        "DELETE FROM word WHERE note IN ('given', 'taken');",
+        "UPDATE word SET note = 'taken' WHERE word = 'c'; INSERT INTO word (word) VALUES ('z'); DELETE FROM word WHERE id = 3;",
+    )
+    .await;
+    let words = "SELECT concat_ws(' ', word, note, id < 8) FROM word ORDER BY word, note, id";
+    there_and_back(&database, &chain, "INSERT INTO word (word, note) VALUES ('b', 'mine'), ('a', 'given');").await;
+    let expected =
+        ["a given t", "a given f", "a given f", "a t", "b given t", "b mine f", "b t", "c given f", "c taken t", "z t"];
+    assert_eq!(column(&mut connection, words).await, expected);
+}
+
+#[tokio::test]
 async fn a_row_of_somebody_is_not_taken_for_the_ups() {
     let (database, chain, mut connection) = with_rows(
         ROLES,
