@@ -65,7 +65,16 @@ impl<'a> Again<'a> {
                 }
             }
             Some("select") if !lower.iter().any(|word| word == "(") => return false,
-            Some("select" | "do" | "call" | "execute" | "explain") => self.columns = None,
+            Some("do") => {
+                // Its body may put statements together, but most of what it writes stands there.
+                for body in words.iter().filter(|word| word.starts_with('$') || word.starts_with('\'')) {
+                    let words = tokens(body.trim_start_matches(is_of_quote).trim_end_matches(is_of_quote));
+                    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+                    self.read_rows(&words, &lower);
+                }
+                self.columns = None;
+            }
+            Some("select" | "call" | "execute" | "explain") => self.columns = None,
             _ => return false,
         }
         true
@@ -135,6 +144,11 @@ impl<'a> Again<'a> {
     }
 }
 
+/// Whether a letter may be part of what opens or closes a quoted body.
+fn is_of_quote(letter: char) -> bool {
+    matches!(letter, '$' | '\'' | '_') || letter.is_alphanumeric()
+}
+
 /// Why a script cannot be tried in the middle of a rollback, if it cannot.
 fn untried(script: &Script) -> Option<&'static str> {
     if script.directives().no_transaction {
@@ -199,7 +213,8 @@ mod tests {
             Some(&["b", "c"]),
             false,
         );
-        check("DO $$ BEGIN UPDATE a SET b = 1; END $$; UPDATE c SET d = 1;", &["c"], None, false);
+        check("DO $$ BEGIN UPDATE a SET b = 1; END $$; UPDATE c SET d = 1;", &["a", "c"], None, false);
+        check("DO 'BEGIN DELETE FROM a.b; END' LANGUAGE plpgsql;", &["a.b"], None, true);
         check("SELECT backfill();", &[], None, false);
     }
 

@@ -252,6 +252,12 @@ async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatab
     "DROP INDEX t_w; ALTER TABLE t DROP w;",
     "INSERT INTO t VALUES (1, 'a', 'b'), (2, NULL, NULL);"
 )]
+#[case::an_up_that_commits_as_it_goes(
+    "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (v text);",
+    "-- migrate: no-transaction\nDO $x$BEGIN UPDATE t SET v = 'over'; COMMIT; DELETE FROM u; COMMIT; END$x$;",
+    "SELECT 1;",
+    "INSERT INTO t VALUES (1, 'a'), (2, NULL); INSERT INTO u VALUES ('a'), ('a'), (NULL);"
+)]
 #[case::both_without_a_transaction(
     "CREATE TABLE t (id int PRIMARY KEY, v text);",
     "-- migrate: no-transaction\nUPDATE t SET v = 'over'; CREATE INDEX CONCURRENTLY t_v ON t (v);",
