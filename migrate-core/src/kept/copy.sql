@@ -25,7 +25,11 @@ keys := (
          unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
     JOIN pg_attribute a ON a.attrelid = (one ->> 'oid')::oid AND a.attnum = k.n
     WHERE k.position <= i.indnkeyatts);
-one := one || jsonb_build_object('whole', is_whole, 'unique', keys IS NOT NULL, 'columns', cols, 'all', one -> 'columns',
+-- What is left of a row is known before the down, where that changes none of the table's.
+one := one || jsonb_build_object('still', CASE WHEN keys IS NOT NULL AND NOT (one ->> 'gone')::boolean AND NOT (one ->> 'touched')::boolean THEN
+    jsonb_build_array(pg_relation_filenode((one ->> 'oid')::oid),
+        pg_stat_get_xact_tuples_updated((one ->> 'oid')::oid) + pg_stat_get_xact_tuples_deleted((one ->> 'oid')::oid)) END,
+    'whole', is_whole, 'unique', keys IS NOT NULL, 'columns', cols, 'all', one -> 'columns',
     'root', pg_partition_root((one ->> 'oid')::oid)::text, 'key', coalesce(keys, (
         SELECT jsonb_agg(c -> 'name' ORDER BY c -> 'n') FROM jsonb_array_elements(one -> 'columns') AS c
         WHERE NOT (c ->> 'generated')::boolean AND NOT one -> 'over' @> (c -> 'n')
@@ -42,10 +46,15 @@ EXECUTE (
             'NULL::text AS roundtrip_mark, %s FROM ONLY %I.%I AS t',
         {schema}, {prefix} || number, k.list,
         CASE WHEN (one ->> 'unique')::boolean THEN '1::bigint' ELSE format('row_number() OVER (PARTITION BY ROW(%s)::text)', k.list) END,
-        CASE WHEN is_whole OR one -> 'over' <> '[]' THEN 'NULL' ELSE '''there''' END,
+        CASE WHEN NOT is_whole AND one -> 'over' = '[]' THEN '''there'''
+             WHEN one -> 'still' = 'null' THEN 'NULL'
+             ELSE (SELECT format('md5(ARRAY[%s]::text[]::text)', string_agg(
+                       format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END', c ->> 'name'), ', ' ORDER BY c -> 'n'))
+                   FROM jsonb_array_elements(cols) AS c WHERE NOT one -> 'lost' @> (c -> 'n')) END,
         (SELECT string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END AS %1$I', c ->> 'name'), ', ' ORDER BY c -> 'n')
          FROM jsonb_array_elements(cols) AS c),
         one ->> 'schema', one ->> 'name')
     FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list
           FROM jsonb_array_elements_text(one -> 'key') WITH ORDINALITY AS e (name, position)) AS k);
+EXECUTE format('ANALYZE %I.%I', {schema}, {prefix} || number);
 EXECUTE format('UPDATE %s SET rows = (SELECT count(*) FROM %I.%I) WHERE id = %s', {registry_name}, {schema}, {prefix} || number, number);

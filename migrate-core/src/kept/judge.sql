@@ -26,7 +26,11 @@ BEGIN
                         FROM jsonb_array_elements(one.shape -> 'columns') AS c
                         JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped))));
             live := {live};
-            EXECUTE format('UPDATE %s AS s SET roundtrip_left = l.image FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+            IF one.shape -> 'still' IS DISTINCT FROM jsonb_build_array(pg_relation_filenode((one.shape ->> 'oid')::oid),
+                    pg_stat_get_xact_tuples_updated((one.shape ->> 'oid')::oid) + pg_stat_get_xact_tuples_deleted((one.shape ->> 'oid')::oid)) THEN
+                EXECUTE format('UPDATE %s SET roundtrip_left = NULL WHERE roundtrip_left IS NOT NULL', table_);
+                EXECUTE format('UPDATE %s AS s SET roundtrip_left = l.image FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+            END IF;
             IF one.shape -> 'lost' = '[]' AND one.shape -> 'over' = '[]' THEN
                 EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ARRAY[%s]::text)', table_,
                             string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c);

@@ -1,5 +1,5 @@
--- Before an up is applied again: which rows are still as the rollback left them. Others have been changed since by somebody
--- who meant it, and get what the up makes of them (no mark); and so does a row that was removed and is there again (!).
+-- Before an up is applied again: which rows are not as the rollback left them. Somebody who meant it has changed or removed
+-- them since (~), and they get what the up makes of them; or has written a row that the rollback removed again (!).
 DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
@@ -14,12 +14,16 @@ BEGIN
     FOR one IN SELECT * FROM {registry} WHERE {chosen} AND shape ? 'left' ORDER BY id LOOP
         table_ := format('%I.%I', {schema}, one.store);
         EXECUTE format('UPDATE %s SET roundtrip_mark = NULL WHERE roundtrip_mark IS NOT NULL', table_);
+        UPDATE {registry} SET shape = shape - 'looked' WHERE id = one.id;
         CONTINUE WHEN EXISTS (
             SELECT FROM jsonb_array_elements_text(one.shape #> '{left,key}' || (SELECT jsonb_agg(c -> 'name') FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c)) AS e (name)
             WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(one.shape #>> '{left,table}') AND a.attname = e.name AND NOT a.attisdropped));
         live := {live};
-        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = CASE WHEN s.roundtrip_left IS NULL THEN ''!'' ELSE ''='' END FROM (%s) AS l '
-            'WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND (s.roundtrip_left = l.image OR s.roundtrip_left IS NULL)', table_, live);
+        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
+            'SELECT FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image)', table_, live);
+        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM (%s) AS l '
+            'WHERE s.roundtrip_left IS NULL AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+        UPDATE {registry} SET shape = shape || '{"looked": true}' WHERE id = one.id;
         IF (one.shape ->> 'whole')::boolean THEN
             -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', one.shape #>> '{left,table}');
@@ -46,8 +50,8 @@ BEGIN
         END IF;
         IF NOT (one.shape ->> 'unique')::boolean THEN
             -- Is every row still there as it was, and no other?
-            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %1$s WHERE roundtrip_left IS NOT NULL AND roundtrip_mark IS DISTINCT FROM ''='') '
-                'AND (SELECT count(*) FROM (%2$s) AS l) = (SELECT count(*) FROM %1$s WHERE roundtrip_mark = ''='')', table_, live) INTO is_exact;
+            EXECUTE format('SELECT (SELECT count(*) FROM (%2$s) AS l) = count(*) AND coalesce(bool_and(roundtrip_mark IS NULL), true) FROM %1$s '
+                'WHERE roundtrip_left IS NOT NULL', table_, live) INTO is_exact;
             UPDATE {registry} SET shape = shape || jsonb_build_object('exact', is_exact) WHERE id = one.id;
         END IF;
     END LOOP;

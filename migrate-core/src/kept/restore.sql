@@ -4,7 +4,7 @@ DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
     -- The rows that a rollback removed, and those that it changed or the up writes over; as far as nobody touched them since.
-    left_    CONSTANT text := '(s.roundtrip_mark = ''='' OR (s.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL))';
+    left_    text;
     open_    bigint[] := ARRAY(SELECT id FROM {registry} WHERE {chosen} ORDER BY id);
     waiting  bigint[];
     triggers jsonb := '[]';
@@ -80,6 +80,7 @@ BEGIN
                      FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position));
             live := format('SELECT k.*, %s AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
                         CASE WHEN (one.shape ->> 'unique')::boolean THEN '1::bigint' ELSE 'row_number() OVER (PARTITION BY k.key)' END, key_, target);
+            left_ := CASE WHEN one.shape ? 'looked' THEN 's.roundtrip_mark IS NULL' ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
             -- Rows that the up wrote over and that no key tells apart come back all together or not at all.
             is_exact := one.shape -> 'over' <> '[]' AND NOT (one.shape ->> 'unique')::boolean;
             IF is_exact THEN

@@ -6,8 +6,10 @@ INTO set_, differs
 FROM jsonb_array_elements(one.shape -> 'columns') AS c
 JOIN pg_attribute a ON a.attrelid = target AND a.attname = c ->> 'name' AND NOT a.attisdropped AND a.attgenerated = '';
 IF set_ IS NOT NULL AND one.id IS DISTINCT FROM thin THEN
-    EXECUTE format('UPDATE %s AS t SET %s FROM (%s) AS l, %I.%I AS s WHERE t.ctid = l.at AND t.tableoid = l.part '
-        'AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND %s', target, set_, live, {schema}, one.store,
+    EXECUTE format('UPDATE %s AS t SET %s FROM %s %I.%I AS s WHERE %s AND %s', target, set_,
+        CASE WHEN (one.shape ->> 'unique')::boolean THEN '' ELSE format('(%s) AS l,', live) END, {schema}, one.store,
+        CASE WHEN (one.shape ->> 'unique')::boolean THEN 's.roundtrip_key = ' || key_
+             ELSE 't.ctid = l.at AND t.tableoid = l.part AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth' END,
         CASE WHEN (one.shape ->> 'gone')::boolean THEN 'true'
              WHEN one.shape -> 'lost' <> '[]' THEN 's.roundtrip_mark IS DISTINCT FROM ''!'''
              WHEN one.shape -> 'over' <> '[]' THEN left_ || ' AND (' || differs || ')'
