@@ -61,6 +61,9 @@ pub enum Moment {
 }
 
 impl Moment {
+    /// Those that a run has.
+    pub const OF_A_RUN: [Self; 3] = [Self::Start, Self::Success, Self::Failure];
+
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {

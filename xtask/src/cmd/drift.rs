@@ -275,7 +275,7 @@ impl Watch {
 
 /// Tells those who want to hear of drift; what goes wrong is a remark.
 async fn tell_team(context: &Context<'_>, look: &Look) {
-    let team = Team::of(&context.config, &context.name, context.environment.protected);
+    let team = Team::of(&context.config, &context.name, context.environment.protected, &[Moment::Drift]);
     let sentence = |found: &Found| {
         let who =
             found.record.as_ref().map(|record| format!(", by {} at {}", record.by(), record.at)).unwrap_or_default();

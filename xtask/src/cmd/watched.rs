@@ -75,7 +75,7 @@ impl Runner<'_> {
         let record = Record::begin(begin, brief, before);
         let folder = self.audit_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
         let Context { config, name, environment, .. } = self.context;
-        let team = Team::of(config, name, environment.protected);
+        let team = Team::of(config, name, environment.protected, &Moment::OF_A_RUN);
         team.tell(Moment::Start, &Notice::of(&record, Moment::Start, folder.as_ref().map(Folder::path)));
         self.team = Some(team);
         self.keeper.keep(record, folder);

@@ -56,12 +56,13 @@ pub(crate) fn body(hook: &Hook, notice: &Notice) -> String {
 }
 
 impl Team {
-    /// Makes ready to tell them.
-    pub(crate) fn of(config: &Config, environment: &str, is_protected: bool) -> Self {
+    /// Makes ready to tell those who want to hear of one of these moments.
+    pub(crate) fn of(config: &Config, environment: &str, is_protected: bool, moments: &[Moment]) -> Self {
         let (answer, answers) = unbounded_channel();
         let mut untold = Vec::new();
         let mut listeners = Vec::new();
-        for (name, hook) in hooks(config, environment, is_protected) {
+        let hooks = hooks(config, environment, is_protected);
+        for (name, hook) in hooks.filter(|(_, hook)| hook.on.iter().any(|moment| moments.contains(moment))) {
             match Receiver::of(hook) {
                 Ok(receiver) => listeners.push(listen(name, hook, receiver, answer.clone())),
                 Err(failure) => untold.push(sentence(name, &why(&failure))),

@@ -4,7 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use migrate_core::config::Hook;
-use ureq::http::StatusCode;
+use ureq::http::header::RETRY_AFTER;
+use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
@@ -67,8 +68,8 @@ impl Receiver {
         &self.host
     }
 
-    /// Sends it once: `Err` with the reason, and whether another try may help.
-    fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (String, bool)> {
+    /// Sends it once: `Err` with the reason, and after what pause another try may help, if it may.
+    fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (String, Option<Duration>)> {
         let request = self.agent.post(&self.url).header("Content-Type", "application/json");
         let request = match &self.authorization {
             Some(value) => request.header("Authorization", value),
@@ -76,11 +77,14 @@ impl Receiver {
         };
         match request.config().timeout_global(Some(patience)).build().send(body) {
             Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err((format!("{} answers {}", self.host, answer.status()), is_passing(answer.status()))),
+            Ok(answer) => {
+                let pause = is_passing(answer.status()).then(|| asked_pause(answer.headers()));
+                Err((format!("{} answers {}", self.host, answer.status()), pause))
+            }
             Err(error) => {
                 let is_passing =
                     matches!(error, Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed);
-                Err((format!("{}: {}", self.host, reason(&error)), is_passing))
+                Err((format!("{}: {}", self.host, reason(&error)), is_passing.then_some(Duration::ZERO)))
             }
         }
     }
@@ -94,15 +98,21 @@ pub(crate) fn post(receiver: &Receiver, body: &str) -> std::result::Result<(), S
     let mut pause = PAUSE;
     for tries in 1.. {
         let left = receiver.deadline.saturating_sub(begin.elapsed());
-        let Err((why, is_passing)) = receiver.send(body, patience.min(left)) else { return Ok(()) };
+        let Err((why, asked)) = receiver.send(body, patience.min(left)) else { return Ok(()) };
         let left = receiver.deadline.saturating_sub(begin.elapsed());
-        if !is_passing || tries >= receiver.tries || left <= pause {
-            return Err(if tries == 1 { why } else { format!("{why}, after {tries} tries") });
+        match asked.map(|asked| asked.max(pause)) {
+            Some(pause) if tries < receiver.tries && left > pause => thread::sleep(pause),
+            _ => return Err(if tries == 1 { why } else { format!("{why}, after {tries} tries") }),
         }
-        thread::sleep(pause);
         pause *= 2;
     }
     Ok(())
+}
+
+/// The pause that a receiver asks for (`Retry-After` in seconds, RFC 9110, section 10.2.3).
+fn asked_pause(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(Duration::ZERO, Duration::from_secs)
 }
 
 /// Whether an answer can be another one a moment later.

@@ -30,6 +30,8 @@ struct Heard {
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Status(u16),
+    /// Asks for a pause that is longer than anybody waits.
+    Tomorrow,
     /// Takes the request and says nothing.
     Silence,
 }
@@ -49,6 +51,13 @@ impl Receiver {
                     Answer::Status(status) => {
                         let head = format!("HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:{port}/other\r\n");
                         write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+                    }
+                    Answer::Tomorrow => {
+                        write!(
+                            stream,
+                            "HTTP/1.1 429 X\r\nRetry-After: 86400\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        )
+                        .unwrap();
                     }
                     Answer::Silence => silent.push(stream),
                 }
@@ -192,10 +201,27 @@ fn a_receiver_that_fails_once_is_told_again() {
 }
 
 #[test]
+fn a_receiver_that_asks_for_a_pause_is_left_alone() {
+    let receiver = Receiver::new(&[Answer::Tomorrow, Answer::Status(200)]);
+    let project = project("[notify.team]\nurl = \"env:HOOK\"\n");
+    let said = run(&project, &receiver.url(), &ROLLBACK).ok();
+    assert!(remarks(&said).contains("answers 429"), "{said:?}");
+    assert_eq!(receiver.events(), ["success"]);
+    project.end();
+}
+
+#[test]
 fn an_address_that_is_not_set_is_a_remark() {
     let project = project("[notify.team]\nslack = \"env:NOT_SET_ANYWHERE\"\n");
     let said = run(&project, "", &ROLLBACK).ok();
     assert!(remarks(&said).contains("the environment variable NOT_SET_ANYWHERE is not set"), "{said:?}");
+    project.end();
+}
+
+#[test]
+fn who_hears_of_drift_alone_is_not_looked_for_in_a_run() {
+    let project = project("[notify.team]\nslack = \"env:NOT_SET_ANYWHERE\"\non = [\"drift\"]\n");
+    assert_eq!(remarks(&run(&project, "", &ROLLBACK).ok()), "");
     project.end();
 }
 
