@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// A pgbouncer of the test's own, in front of the test's database.
 pub(crate) struct Pooler {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
     _folder: TempDir,
 }
 

@@ -1,5 +1,6 @@
 //! A pooler between us and the server: one that keeps sessions is fine, one that does not is refused.
 
+use migrate_core::db::Reader;
 use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
 use sqlx::{Connection, PgConnection};
@@ -24,7 +25,16 @@ async fn run_through(mode: &str, idle: usize, database: &TestDatabase) -> Option
     let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let address = Database::from(pooler.options(database));
     let mut migrator = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
+    let mut reader = Reader::open(migrator.database()).await.unwrap();
+    let looked = migrator.refuse_pooler(&mut reader).await;
+    reader.close().await;
     let outcome = migrator.run(&Target::Latest, Policy::default()).await.map(|report| report.done.len());
+    let code = |error: &migrate_core::Error| error.findings()[0].code;
+    assert_eq!(
+        looked.as_ref().err().map(code),
+        outcome.as_ref().err().map(code),
+        "{mode}: a look tells what a run would"
+    );
     // A pooler that keeps sessions resets them when a client leaves; one that does not lends them on as they are.
     let mut next = PgConnection::connect_with(&pooler.options(database)).await.unwrap();
     let left = "SELECT name || ' ' || setting FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout') AND setting <> '0'";
