@@ -16,7 +16,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use super::{Database, Failure, Session};
+use super::{Database, Failure, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -108,9 +108,6 @@ pub(crate) struct Guard {
     pid: i32,
 }
 
-/// The query for the server process of a session.
-pub(crate) const OWN_PID: &str = "SELECT pg_catalog.pg_backend_pid()";
-
 /// The columns that describe a session of `pg_stat_activity`, in the order of [`holder`].
 const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
                    to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), left(a.query, 200)";
@@ -118,9 +115,8 @@ const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
 impl Guard {
     /// Takes the lock, waiting at most `patience`; `waiting` hears who holds it.
     ///
-    /// `worker` is the server process that has just answered the session that will do the work.
-    /// A pooler in transaction mode shows itself here: it serves both of our connections with
-    /// one server process, and then no lock and no setting of a session means anything.
+    /// `worker` is the server process that has just answered the session that will do the work. A pooler in transaction mode shows
+    /// itself when both sessions are served by one process, or one of them by two, and is refused before it can keep a lock.
     pub(crate) async fn take(
         database: &Database,
         application: &str,
@@ -131,25 +127,22 @@ impl Guard {
     ) -> Result<Self> {
         let mut session = Session::connect(database, &format!("{application} lock")).await?;
         // This is asked before any lock is taken: the pooler would keep the lock for whoever comes next.
-        let rows = session
-            .rows(OWN_PID)
-            .await
-            .map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "prepare the lock"))?;
-        if rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()) == Some(worker) {
-            return Err(pooler());
-        }
-        let pid = poll(&mut session, keys.lock, patience, waiting).await?;
+        let pid = pooler::process(&mut session).await?;
+        pooler::refuse(&[&[worker], &[pid]])?;
+        poll(&mut session, keys.lock, pid, patience, waiting).await?;
         Ok(Self { session, keys, pid })
     }
 
-    /// Raises the fence on the session that will do the work.
+    /// Raises the fence on the session that will do the work, and that the process `pid` answered before.
     pub(crate) async fn fence(
         &self,
         worker: &mut Session,
+        pid: i32,
         patience: Duration,
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Fence> {
-        Ok(Fence { pid: poll(worker, self.keys.work, patience, waiting).await? })
+        poll(worker, self.keys.work, pid, patience, waiting).await?;
+        Ok(Fence { pid })
     }
 
     /// Whether the lock is still ours, and who keeps our worker waiting.
@@ -203,15 +196,17 @@ pub(crate) struct Fence {
     pid: i32,
 }
 
-/// Polls for an advisory lock and returns the server process that has it now.
+/// Polls for an advisory lock, for the server process that answered the session before and for no other.
 async fn poll(
     session: &mut Session,
     key: i64,
+    process: i32,
     patience: Duration,
     waiting: &mut (dyn FnMut(&Holder) + Send),
-) -> Result<i32> {
+) -> Result<()> {
     let attempt = format!(
-        "SELECT pg_catalog.pg_try_advisory_lock({key}), pg_catalog.pg_backend_pid(); \
+        "SELECT CASE pg_catalog.pg_backend_pid() WHEN {process} THEN pg_catalog.pg_try_advisory_lock({key}) END, \
+                pg_catalog.pg_backend_pid(); \
          SELECT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND {};",
         matches_key(key)
@@ -225,9 +220,10 @@ async fn poll(
             .map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "take the migration lock"))?;
         let mut rows = rows.into_iter();
         let first = rows.next().unwrap_or_default();
+        let pid = first.get(1).and_then(|pid| pid.as_deref()?.parse().ok()).unwrap_or_default();
+        pooler::refuse(&[&[process, pid]])?;
         if first.first() == Some(&Some("t".to_owned())) {
-            let pid = first.get(1).and_then(|pid| pid.as_deref()?.parse().ok());
-            return pid.ok_or_else(lost);
+            return Ok(());
         }
         let holder = rows.find_map(holder);
         if let Some(holder) = &holder {
@@ -291,15 +287,6 @@ fn lost() -> Error {
             .note("each migration is still recorded together with its changes, so none can have run twice")
             .note("a pooler in transaction mode, or somebody who ended our session, takes a session's locks away")
             .help("connect to the server directly, not through a pooler; `cargo xtask status` shows where the chain stands"),
-    )
-}
-
-fn pooler() -> Error {
-    Error::new(
-        ErrorKind::Lock,
-        Finding::error("pooler", "this address leads through a connection pooler in transaction mode")
-            .note("two of our connections were served by one server process, so locks and settings of a session mean nothing")
-            .help("give the address of the server itself, or of a pool in session mode, for migrations"),
     )
 }
 

@@ -8,6 +8,7 @@ mod ask;
 mod database;
 mod failure;
 mod lock;
+pub(crate) mod pooler;
 mod session;
 
 pub use ask::{Answered, Reader};

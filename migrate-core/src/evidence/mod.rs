@@ -60,8 +60,10 @@ pub struct Situation {
     pub sessions: Vec<(String, String, u64)>,
     /// Transactions that have been open for long, the oldest first.
     pub long: Vec<LongTransaction>,
-    /// How many seconds the slowest replica is behind; `None` where there is none, or the role may not see them.
-    pub lag: Option<u64>,
+    /// The servers and subscribers that are connected to replay what this one writes.
+    pub replicas: Replicas,
+    /// Replication slots that nobody reads from, with the bytes of WAL that the server keeps for each.
+    pub idle_slots: Vec<(String, u64)>,
     /// Indexes that are not valid.
     pub invalid_indexes: Vec<String>,
     /// What the database takes on the disk, in bytes. How much is free, a server does not tell.
@@ -70,6 +72,17 @@ pub struct Situation {
     pub may_record: bool,
     /// The schema in which names without one are made, where the role may not make anything there.
     pub closed_schema: Option<String>,
+}
+
+/// Who replays what a server writes, and how far the slowest of them is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// How many are connected.
+    pub count: u64,
+    /// How many bytes of WAL the slowest one has still to replay; `None` where there is none, or the role may not see it.
+    pub bytes: Option<u64>,
+    /// For how many seconds at least it is behind, as was measured last; `None` where nothing true can be said.
+    pub seconds: Option<u64>,
 }
 
 /// A transaction in the way.
@@ -93,6 +106,12 @@ const TABLES: &str = include_str!("tables.sql");
 const SESSIONS: &str = include_str!("sessions.sql");
 const LONG: &str = include_str!("long.sql");
 const SERVER: &str = include_str!("server.sql");
+const REPLICAS: &str = include_str!("replicas.sql");
+const SLOTS: &str = include_str!("slots.sql");
+/// The end of the WAL that a server has, also where it only receives it.
+const END: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() \
+                   THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) \
+                   ELSE pg_catalog.pg_current_wal_lsn() END";
 
 /// How many tables are counted in one message.
 const TOGETHER: usize = 200;
@@ -165,6 +184,9 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Durati
     let sessions = reader.ask("see who is connected", SESSIONS).await?;
     let long =
         reader.ask("see which transactions are open", &fill(LONG, &[("long", long.as_secs().to_string())])).await?;
+    let end = [("end", END.to_owned())];
+    let replicas = reader.ask("see how far replicas are", &fill(REPLICAS, &end)).await?;
+    let slots = reader.ask("see what replication slots keep", &fill(SLOTS, &end)).await?;
     let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
     let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
     let open = |row: &Answered| {
@@ -177,17 +199,23 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Durati
             word: text(row, 5)?,
         })
     };
+    let counted = |row: &Answered| Replicas {
+        count: number(row, 0).unwrap_or(0),
+        bytes: number(row, 1),
+        seconds: number(row, 2),
+    };
     let Some(first) = server.first() else { return Ok(Situation::default()) };
     Ok(Situation {
         version: text(first, 0).unwrap_or_default(),
-        read_only: yes(first, 1) || yes(first, 9),
+        read_only: yes(first, 1) || yes(first, 8),
         sessions: sessions.iter().filter_map(session).collect(),
         long: long.iter().filter_map(open).collect(),
-        lag: number(first, 4),
-        invalid_indexes: text(first, 5).map(|list| list.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
+        replicas: replicas.first().map(counted).unwrap_or_default(),
+        idle_slots: slots.iter().filter_map(|row| Some((text(row, 0)?, number(row, 1)?))).collect(),
+        invalid_indexes: text(first, 4).map(|list| list.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
         bytes: number(first, 3).unwrap_or(0),
-        may_record: yes(first, 6),
-        closed_schema: text(first, 7).filter(|_| !yes(first, 8)),
+        may_record: yes(first, 5),
+        closed_schema: text(first, 6).filter(|_| !yes(first, 7)),
     })
 }
 

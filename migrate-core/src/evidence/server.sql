@@ -1,9 +1,7 @@
--- The server itself: its version, whether it only replays, its clock, how large the database is, how far behind its
--- slowest replica is, and the indexes that no query uses.
+-- The server itself: its version, whether it only replays, its clock, how large the database is, and the indexes that no query uses.
 SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(),
        pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        pg_catalog.pg_database_size(pg_catalog.current_database()),
-       (SELECT max(extract(epoch FROM r.replay_lag))::bigint FROM pg_catalog.pg_stat_replication r),
        (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), ', ' ORDER BY n.nspname, c.relname)
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i'),

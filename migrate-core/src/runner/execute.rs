@@ -11,7 +11,7 @@ use super::message::{Message, Settings};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Database, Failure, Marker, Reply, Session};
+use crate::db::{Database, Failure, Marker, Reply, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
@@ -211,7 +211,8 @@ impl Executor<'_> {
         let fresh = Session::connect(self.database, &self.options.actor.application).await?;
         std::mem::replace(&mut self.lines.worker, fresh).close().await;
         let Lines { worker, guard, fence, .. } = &mut self.lines;
-        *fence = guard.fence(worker, self.options.lock_wait, &mut |_| {}).await?;
+        let pid = pooler::process(worker).await?;
+        *fence = guard.fence(worker, pid, self.options.lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
         let sent = self.lines.worker.send(&settings).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::db::{Database, Guard, LockKeys, Session};
+use crate::db::{Database, Guard, LockKeys, Reader, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::{QualifiedName, ident, literal};
@@ -221,6 +221,16 @@ impl Migrator {
         ))
     }
 
+    /// Fails where nothing can be run, because the address leads through a connection pooler in transaction mode; `reader` is
+    /// another open connection to the same database. A run looks again. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Lock`] with what to do instead; [`ErrorKind::Connection`] when a connection is lost.
+    pub async fn refuse_pooler(&mut self, reader: &mut Reader) -> Result<()> {
+        pooler::look(self.session().await?, &mut reader.session).await
+    }
+
     /// Says goodbye to the server.
     pub async fn close(mut self) {
         if let Some(session) = self.session.take() {
@@ -264,7 +274,16 @@ impl Migrator {
         let application = &options.actor.application;
         let (settings, pid, has_kept) = settings(&mut worker, options).await?;
         let guard = Guard::take(database, application, keys, pid, options.lock_wait, &mut waiting).await?;
-        let fence = guard.fence(&mut worker, options.lock_wait, &mut waiting).await?;
+        let fence = match guard.fence(&mut worker, pid, options.lock_wait, &mut waiting).await {
+            Ok(fence) => fence,
+            Err(error) => {
+                // A pooler would keep the lock when its connection is closed; what cannot be released goes with its session.
+                let _ = guard.release().await;
+                return Err(error);
+            }
+        };
+        // Only now, for a pooler in transaction mode would give the settings to whoever comes next.
+        worker.send(&settings.sql()).await.map_err(unprepared)?;
         let now = ledger::newest(&mut worker, &options.ledger).await?;
         if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
             guard.release().await?;
@@ -311,15 +330,14 @@ impl Executor<'_> {
     }
 }
 
-/// Sends the settings of a run to its session, and says which server process it has, and whether data were ever kept.
+/// The settings of a run on this server, which server process its session has, and whether data were ever kept.
 async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32, bool)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
         "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}",
         aside::registry_exists(&kept::registry(&options.ledger).to_string())
     );
-    let cannot = |failure: crate::db::Failure| failure.explain(ErrorKind::Connection, "session", "prepare a session");
-    let rows = worker.rows(&question).await.map_err(cannot)?;
+    let rows = worker.rows(&question).await.map_err(unprepared)?;
     let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
     let settings = Settings {
         lock_timeout: options.lock_timeout,
@@ -327,8 +345,11 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
         notices_lost_client: cell(0) == Some("t"),
     };
     let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    worker.send(&settings.sql()).await.map_err(cannot)?;
     Ok((settings, pid, cell(2) == Some("t")))
+}
+
+fn unprepared(failure: crate::db::Failure) -> Error {
+    failure.explain(ErrorKind::Connection, "session", "prepare a session")
 }
 
 /// Makes the ledger and, where it is missing, its schema.

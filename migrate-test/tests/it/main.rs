@@ -19,6 +19,7 @@ mod ledger;
 mod managed;
 mod observe;
 mod outside;
+mod pgbouncer;
 mod pooler;
 mod providers;
 mod rows;

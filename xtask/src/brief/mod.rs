@@ -90,7 +90,10 @@ pub(crate) struct SituationJson {
     pub(crate) read_only: bool,
     pub(crate) sessions: Vec<SessionJson>,
     pub(crate) long_transactions: Vec<LongJson>,
+    pub(crate) replicas: u64,
+    pub(crate) replica_lag_bytes: Option<u64>,
     pub(crate) replica_lag_seconds: Option<u64>,
+    pub(crate) idle_slots: Vec<SlotJson>,
     pub(crate) invalid_indexes: Vec<String>,
     /// What the database takes on the disk.
     pub(crate) bytes: u64,
@@ -105,6 +108,13 @@ pub(crate) struct SessionJson {
     pub(crate) application: String,
     pub(crate) role: String,
     pub(crate) count: u64,
+}
+
+/// A replication slot that nobody reads from, and what the server keeps for it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SlotJson {
+    pub(crate) slot: String,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -265,7 +275,10 @@ impl From<Situation> for SituationJson {
             read_only: situation.read_only,
             sessions: situation.sessions.into_iter().map(session).collect(),
             long_transactions: situation.long.into_iter().map(long).collect(),
-            replica_lag_seconds: situation.lag,
+            replicas: situation.replicas.count,
+            replica_lag_bytes: situation.replicas.bytes,
+            replica_lag_seconds: situation.replicas.seconds,
+            idle_slots: situation.idle_slots.into_iter().map(|(slot, bytes)| SlotJson { slot, bytes }).collect(),
             invalid_indexes: situation.invalid_indexes,
             bytes: situation.bytes,
             may_record: situation.may_record,

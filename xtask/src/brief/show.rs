@@ -5,8 +5,11 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use migrate_core::evidence::Count;
 
-use super::{Brief, Loss, StepBrief};
+use super::{Brief, Loss, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
+
+/// From how many bytes, or seconds, a replica is so far behind that what a run writes makes it worse.
+const FAR: (u64, u64) = (16 * 1024 * 1024, 10);
 
 impl Brief {
     /// The lines of the plan, of what it costs and of what is in its way.
@@ -55,7 +58,11 @@ impl Brief {
             format!(
                 "{BOLD}server{BOLD:#}     PostgreSQL {}, {}",
                 situation.server,
-                if situation.read_only { "read-only" } else { "takes writes" }
+                if situation.read_only {
+                    style::paint(BAD, "read-only: nothing can be run on it")
+                } else {
+                    "takes writes".to_owned()
+                }
             ),
             format!("{BOLD}size{BOLD:#}       {}", HumanBytes(situation.bytes)),
             format!("{BOLD}connected{BOLD:#}  {connected}"),
@@ -68,8 +75,14 @@ impl Brief {
             );
             lines.push(format!("{}  {text}", style::paint(WARN, "in the way")));
         }
-        if let Some(lag) = situation.replica_lag_seconds.filter(|lag| *lag >= 10) {
-            lines.push(format!("{}    the slowest one is {lag} s behind", style::paint(WARN, "replicas")));
+        lines.extend(situation.replicated());
+        for slot in &situation.idle_slots {
+            lines.push(format!(
+                "{}       nobody reads from the replication slot {}, and the disk holds {} of WAL for it: bring its reader back, or drop it",
+                style::paint(WARN, "slot"),
+                slot.slot,
+                HumanBytes(slot.bytes)
+            ));
         }
         for index in &situation.invalid_indexes {
             lines.push(format!(
@@ -94,6 +107,27 @@ impl Brief {
             ));
         }
         lines
+    }
+}
+
+impl SituationJson {
+    /// Who replays what a run writes, and how far the slowest one is.
+    fn replicated(&self) -> Option<String> {
+        let count = match self.replicas {
+            0 => return None,
+            1 => "1 connected".to_owned(),
+            many => format!("{many} connected"),
+        };
+        let (bytes, seconds) = (self.replica_lag_bytes, self.replica_lag_seconds.filter(|seconds| *seconds > 0));
+        let is_far = bytes.is_some_and(|bytes| bytes >= FAR.0) || seconds.is_some_and(|seconds| seconds >= FAR.1);
+        let label = if is_far { style::paint(WARN, "replicas") } else { format!("{BOLD}replicas{BOLD:#}") };
+        let time = seconds.map(|seconds| format!(", for {} or longer", style::time(Duration::from_secs(seconds))));
+        let text = match bytes {
+            None => "how far behind is hidden: grant the role pg_monitor to see it".to_owned(),
+            Some(0) => "none is behind".to_owned(),
+            Some(bytes) => format!("the slowest is {} of WAL behind{}", HumanBytes(bytes), time.unwrap_or_default()),
+        };
+        Some(format!("{label}   {count}, {text}"))
     }
 }
 

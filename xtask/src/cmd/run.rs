@@ -117,7 +117,7 @@ impl<'a> Runner<'a> {
             let plan = self.migrator.plan(target, policy).await?;
             self.context.output.findings(plan.warnings());
             let is_watched = self.is_watched() && !plan.is_empty();
-            let brief = if is_watched { Some(self.brief(&plan).await?) } else { None };
+            let brief = if is_watched { Some(self.brief(&plan, change.dry_run).await?) } else { None };
             if plan.is_empty() || change.dry_run {
                 self.show(&plan, change.dry_run, brief);
                 return Ok(RunReport::default());

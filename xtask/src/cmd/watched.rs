@@ -40,16 +40,18 @@ impl Runner<'_> {
         self.wish.audit.as_ref().or(self.context.environment.audit.as_ref())
     }
 
-    /// What the plan would do, for whoever decides.
-    pub(super) async fn brief(&self, plan: &Plan) -> Result<Brief> {
+    /// What the plan would do, for whoever decides. Where nothing could be run in the end, there is nothing to decide; on a server
+    /// that takes no writes one may still look.
+    pub(super) async fn brief(&mut self, plan: &Plan, looks_only: bool) -> Result<Brief> {
         let mut reader = Reader::open(self.migrator.database()).await?;
+        self.migrator.refuse_pooler(&mut reader).await?;
         let environment = &self.context.environment;
         let schema = schema::read_with(&mut reader).await?.without(&environment.ledger);
         let own = &self.migrator.options().actor.application;
         let (ledger, exact) = (&environment.ledger, environment.exact_rows);
         let brief = Brief::gather(&mut reader, plan, &schema, ledger, exact, own, self.wish.keep_data).await?;
         reader.close().await;
-        if brief.situation.read_only {
+        if brief.situation.read_only && !looks_only {
             return Err(Failure::failed(
                 "read-only",
                 format!("{} takes no writes: it is a standby, or read-only", self.context.title()),

@@ -14,6 +14,9 @@ mod lint;
 mod merging;
 mod mistakes;
 mod notify;
+#[path = "../../../migrate-test/tests/it/pgbouncer.rs"]
+mod pgbouncer;
+mod pooler;
 mod production;
 mod reference;
 mod repository;
@@ -21,6 +24,7 @@ mod runbook;
 mod runbook_page;
 mod servers;
 mod shapes;
+mod standby;
 mod support;
 mod tls;
 mod verify;

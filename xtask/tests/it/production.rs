@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::support::{Project, Said, said};
 
 /// Two migrations with rows in what they made; the environment is protected and keeps records.
-fn project(second_down: &str) -> Project {
+pub(crate) fn project(second_down: &str) -> Project {
     let project = Project::new();
     project.migration(1, "orders", "CREATE TABLE orders (id int PRIMARY KEY, status text);", "DROP TABLE orders;");
     let up = "ALTER TABLE orders ADD note text; CREATE TABLE parcel (id int);";
@@ -28,15 +28,15 @@ fn project(second_down: &str) -> Project {
     project
 }
 
-const BACK: &str = "DROP TABLE parcel; ALTER TABLE orders DROP note;";
-const ROLLBACK: [&str; 6] = ["rollback", "--env", "live", "--yes", "--reason", "INC-1: it is broken"];
+pub(crate) const BACK: &str = "DROP TABLE parcel; ALTER TABLE orders DROP note;";
+pub(crate) const ROLLBACK: [&str; 6] = ["rollback", "--env", "live", "--yes", "--reason", "INC-1: it is broken"];
 
-fn rollback(project: &Project, more: &[&str]) -> Said {
+pub(crate) fn rollback(project: &Project, more: &[&str]) -> Said {
     project.run_bare(&[&ROLLBACK, more].concat())
 }
 
 /// The folders of the records of rollbacks, the oldest first.
-fn records(project: &Project) -> Vec<PathBuf> {
+pub(crate) fn records(project: &Project) -> Vec<PathBuf> {
     let entries = fs::read_dir(project.path().join("audit")).unwrap();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     folders.retain(|path| path.to_string_lossy().contains("-live-rollback"));
@@ -49,7 +49,7 @@ fn record(project: &Project) -> Value {
     serde_json::from_slice(&fs::read(folder.join("record.json")).unwrap()).unwrap()
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{what}: still not so");
@@ -138,6 +138,8 @@ fn a_server_that_takes_no_writes_is_told_before_anything_is_asked() {
     let said = rollback(&project, &[]);
     assert!((said.code, said.err.contains("error[read-only]")) == (1, true), "{said:?}");
     assert_eq!((records(&project), project.query("SELECT count(*) FROM parcel")), (vec![], vec!["2".to_owned()]));
+    let dry = project.run_bare(&["rollback", "--env", "live", "--dry-run"]).ok();
+    assert!(dry.out.contains("read-only"), "one may look: {dry:?}");
     project.end();
 }
 

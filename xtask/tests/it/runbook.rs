@@ -12,9 +12,14 @@ use crate::support::{Project, Said, said};
 
 /// psql beside the server that the tests use, or the one of this machine.
 pub(crate) fn psql(project: &Project, arguments: &[&str]) -> Command {
+    psql_on(project, &project.url(), arguments)
+}
+
+/// The same on another server.
+pub(crate) fn psql_on(project: &Project, url: &str, arguments: &[&str]) -> Command {
     let beside = std::env::var("ROUNDTRIP_TEST_BINDIR").map(|folder| Path::new(&folder).join("psql"));
     let mut psql = Command::new(beside.ok().filter(|path| path.is_file()).unwrap_or("psql".into()));
-    psql.args(["-X", "-v", "actor=ann", "-d", &project.url()]).args(arguments);
+    psql.args(["-X", "-v", "actor=ann", "-d", url]).args(arguments);
     psql.current_dir(project.path()).stdin(Stdio::null());
     psql
 }
@@ -190,7 +195,7 @@ pub(crate) fn tables(project: &Project) -> Vec<String> {
 }
 
 #[track_caller]
-fn refused(said: &Said, why: &str) {
+pub(crate) fn refused(said: &Said, why: &str) {
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.contains(why) && said.err.contains("Nothing was run"), "{why}: {said:?}");
 }

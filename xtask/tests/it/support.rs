@@ -99,6 +99,11 @@ impl Project {
         })
     }
 
+    /// Waits for something that a test needs from a server.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
     /// A connection that has run these statements, and stays open until it is let go.
     pub(crate) fn hold(&self, sql: &str) -> PgConnection {
         self.runtime.block_on(async {
