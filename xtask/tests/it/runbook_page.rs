@@ -180,7 +180,9 @@ fn kept(page: &Page) {
         "ALTER TABLE a ADD PRIMARY KEY (id), ADD note text;",
         "ALTER TABLE a DROP CONSTRAINT a_pkey, DROP note;",
     );
-    project.migration(5, "words", "ALTER TABLE a ADD word text;", "ALTER TABLE a DROP word;");
+    // What its up writes over is in the copy as well, and left to a person.
+    let up = "ALTER TABLE a ADD word text; UPDATE a SET note = upper(note);";
+    project.migration(5, "words", up, "ALTER TABLE a DROP word;");
     project.migration(6, "d", "CREATE TABLE d (id int GENERATED ALWAYS AS IDENTITY, at date);", "DROP TABLE d;");
     project.run(&["migrate"]).ok();
     project.query("INSERT INTO a VALUES (1, 'x', 'it''s'), (2, 'y', NULL)");
@@ -189,7 +191,7 @@ fn kept(page: &Page) {
     assert_eq!(page.run(&project, &["kept"]).ok().out.lines().count(), 3);
     project.run(&["migrate", "--leave-kept"]).ok();
     page.run(&project, &["lock", &set(5), "kept-restore", &set(6), "kept-restore", "release"]).ok();
-    assert_eq!(project.query("SELECT concat_ws('|', id, note, word) FROM a ORDER BY id"), ["1|x|it's", "2|y"]);
+    assert_eq!(project.query("SELECT concat_ws('|', id, note, word) FROM a ORDER BY id"), ["1|X|it's", "2|Y"]);
     assert_eq!(project.query("SELECT concat_ws('|', id, at) FROM d ORDER BY id"), ["1|2024-02-29", "2"]);
     let listed = project.run(&["kept", "--format", "json"]).ok().json();
     let restored = listed["kept"].as_array().unwrap().iter().filter(|copy| !copy["restored_at"].is_null());
