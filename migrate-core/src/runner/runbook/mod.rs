@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use super::message::Settings;
 use super::plan::{Plan, Step, Work};
+use super::prepare::schema_exists;
 use super::state::State;
-use super::{Migrator, aside, explain, schema_exists};
+use super::{Migrator, aside, explain};
 use crate::db::{Failure, LockKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};

@@ -7,7 +7,8 @@ use crate::runner::execute::{needs_fresh_session, outcome};
 use crate::runner::message::{Message, Settings};
 use crate::runner::options::Options;
 use crate::runner::plan::{Plan, Step, Work};
-use crate::runner::{aside, creation, singly};
+use crate::runner::prepare::creation;
+use crate::runner::{aside, singly};
 use crate::source::Script;
 use crate::sql::{Class, IndexName};
 

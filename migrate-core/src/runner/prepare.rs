@@ -1,0 +1,134 @@
+//! Between a plan and its steps: the lock, the fence, the settings and the ledger of a run; and its end.
+
+use std::collections::BTreeSet;
+
+use super::drive::Lines;
+use super::execute::Executor;
+use super::message::Settings;
+use super::options::{Options, Progress, RunReport};
+use super::{Migrator, aside, obstacle};
+use crate::db::{Database, Failure, Guard, LockKeys, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ident::{QualifiedName, ident, literal};
+use crate::ledger::{self, Writer};
+use crate::{kept, schema};
+
+impl Migrator {
+    /// Takes the lock, raises the fence, looks at the ledger again, and makes it where there is none.
+    pub(super) async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
+        self.session().await?;
+        let Self { database, code, options, session, .. } = self;
+        let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
+        let keys = LockKeys::of(&options.ledger);
+        let observer = options.observer.clone();
+        let mut waiting = |holder: &_| observer.hear(&Progress::Waiting(holder));
+        let application = &options.actor.application;
+        let (settings, pid, has_kept) = settings(&mut worker, options).await?;
+        let guard = Guard::take(database, application, keys, pid, options.lock_wait, &mut waiting).await?;
+        let fence = match guard.fence(&mut worker, pid, options.lock_wait, &mut waiting).await {
+            Ok(fence) => fence,
+            Err(error) => {
+                // A pooler would keep the lock when its connection is closed; what cannot be released goes with its session.
+                let _ = guard.release().await;
+                return Err(error);
+            }
+        };
+        // Only now, for a pooler in transaction mode would give the settings to whoever comes next.
+        worker.send(&settings.sql()).await.map_err(unprepared)?;
+        let now = ledger::newest(&mut worker, &options.ledger).await?;
+        if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
+            guard.release().await?;
+            *session = Some(worker);
+            return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+        }
+        let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
+        if now.is_none() {
+            create_ledger(&mut worker, options, &writer, database).await?;
+        }
+        let kept = match has_kept && options.restore_kept {
+            true => aside::kept_versions(&mut worker, &kept::registry(&options.ledger).to_string()).await?,
+            false => BTreeSet::new(),
+        };
+        let lines = Lines { worker, guard, fence, lock_lost: false };
+        Ok(Executor { lines, writer, settings, options, database, code, kept, report: RunReport::default() })
+    }
+}
+
+impl Executor<'_> {
+    /// Records the schema's fingerprint after a run that went well, and releases the lock.
+    ///
+    /// The session of the run is closed: nobody knows what a migration left behind in it.
+    pub(super) async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
+        let asked = well && self.options.fingerprint && !self.report.done.is_empty();
+        if asked && self.observe().await.is_err() {
+            let remark = "the schema's fingerprint could not be recorded";
+            self.options.observer.hear(&Progress::Remark(remark));
+        }
+        let Lines { worker, guard, .. } = self.lines;
+        // The worker goes first: while it lives its fence stands.
+        worker.close().await;
+        let released = guard.release().await;
+        (self.report, released)
+    }
+
+    /// Records the fingerprint of the schema as it is now.
+    async fn observe(&mut self) -> std::result::Result<(), Failure> {
+        let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
+        let observe = self.writer.observe(&schema.fingerprint());
+        self.lines.worker.send(&observe).await
+    }
+}
+
+/// The settings of a run on this server, which server process its session has, and whether data were ever kept.
+async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32, bool)> {
+    // Only a server on Linux can watch a socket while it works, and others refuse the setting.
+    let question = format!(
+        "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}",
+        aside::registry_exists(&kept::registry(&options.ledger).to_string())
+    );
+    let rows = worker.rows(&question).await.map_err(unprepared)?;
+    let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
+    let settings = Settings {
+        lock_timeout: options.lock_timeout,
+        statement_timeout: options.statement_timeout,
+        notices_lost_client: cell(0) == Some("t"),
+    };
+    let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    Ok((settings, pid, cell(2) == Some("t")))
+}
+
+fn unprepared(failure: Failure) -> Error {
+    failure.explain(ErrorKind::Connection, "session", "prepare a session")
+}
+
+/// Makes the ledger and, where it is missing, its schema.
+async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
+    let ledger = &options.ledger;
+    let schema = ident(ledger.schema());
+    let cannot = |failure: Failure| {
+        let refused = failure.is("42501");
+        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
+        if !refused {
+            return error;
+        }
+        let (name, user) = (ident(database.name()), ident(database.user()));
+        error
+            .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
+            .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
+    };
+    let question = format!("SELECT {}", schema_exists(ledger));
+    let found = worker.rows(&question).await.map_err(cannot)?;
+    let has_schema = found.first().and_then(|row| row.first()?.as_deref()) == Some("t");
+    worker.send(&creation(ledger, writer, has_schema)).await.map_err(cannot)
+}
+
+/// The condition that holds where the ledger's schema is there.
+pub(super) fn schema_exists(ledger: &QualifiedName) -> String {
+    format!("EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {})", literal(ledger.schema()))
+}
+
+/// The message that makes the ledger.
+pub(super) fn creation(ledger: &QualifiedName, writer: &Writer, has_schema: bool) -> String {
+    let schema = if has_schema { String::new() } else { format!("CREATE SCHEMA {};", ident(ledger.schema())) };
+    format!("BEGIN; {schema} {} COMMIT;", writer.create())
+}
