@@ -5,6 +5,7 @@
 //! block or a `CASCADE` hides nothing. When it is done is decided by the runner.
 
 mod again;
+pub(crate) mod back;
 mod list;
 
 use std::collections::BTreeSet;
@@ -75,7 +76,7 @@ pub(crate) fn restore(ledger: &QualifiedName, version: &Version) -> String {
 /// Which copies are dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
-    /// Those that were brought back.
+    /// Those that were brought back whole.
     Restored,
     /// Those of a version.
     Version(Version),
@@ -86,7 +87,7 @@ pub enum Purge {
 /// The statement that drops copies. There has to be a registry.
 pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
     let which = match which {
-        Purge::Restored => "restored_at IS NOT NULL".to_owned(),
+        Purge::Restored => "restored_at IS NOT NULL AND restored >= rows".to_owned(),
         Purge::Version(version) => format!("version = {}", literal(version.as_str())),
         Purge::All => "true".to_owned(),
     };

@@ -87,7 +87,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
         });
         match outcome.await {
             Ok(Ok(_)) => {
-                record_done(&mut run.report, run.options, &run.kept, step, begin.elapsed());
+                record_done(&mut run.report, run.options, step, begin.elapsed());
                 return Ok(());
             }
             Ok(Err(why)) => {

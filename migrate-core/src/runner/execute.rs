@@ -148,10 +148,10 @@ impl Executor<'_> {
         steps: &[Step],
         progress: &mut Counter,
     ) -> std::result::Result<(), Broken> {
-        let (options, report, kept) = (self.options, &mut self.report, &self.kept);
+        let (options, report) = (self.options, &mut self.report);
         let mut hear = |reply| {
             if let Some((part, elapsed)) = progress.hear(reply) {
-                record_done(report, options, kept, &steps[part], elapsed);
+                record_done(report, options, &steps[part], elapsed);
             }
         };
         self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await
@@ -223,19 +223,9 @@ impl Executor<'_> {
     }
 }
 
-/// Adds a committed step to the report and tells the observer; `kept` are the versions whose data were to come back with it.
-pub(super) fn record_done(
-    report: &mut RunReport,
-    options: &Options,
-    kept: &BTreeSet<Version>,
-    step: &Step,
-    elapsed: Duration,
-) {
+/// Adds a committed step to the report and tells the observer.
+pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step, elapsed: Duration) {
     options.observer.hear(&Progress::Done(step, elapsed));
-    if step.direction == Direction::Up && kept.contains(&step.version) {
-        let back = format!("what the rollback of {} kept is back; `cargo xtask kept` says how much", step.version);
-        options.observer.hear(&Progress::Remark(&back));
-    }
     let (version, name) = (step.version.to_string(), step.name.clone());
     report.done.push(Done { direction: step.direction, version, name, elapsed });
 }

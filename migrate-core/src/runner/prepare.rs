@@ -10,7 +10,7 @@ use super::{Migrator, aside, obstacle};
 use crate::db::{Database, Failure, Guard, LockKeys, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::{QualifiedName, ident, literal};
-use crate::ledger::{self, Writer};
+use crate::ledger::{self, Direction, Writer};
 use crate::{kept, schema};
 
 impl Migrator {
@@ -64,11 +64,30 @@ impl Executor<'_> {
             let remark = "the schema's fingerprint could not be recorded";
             self.options.observer.hear(&Progress::Remark(remark));
         }
+        self.tell_what_is_back().await;
         let Lines { worker, guard, .. } = self.lines;
         // The worker goes first: while it lives its fence stands.
         worker.close().await;
         let released = guard.release().await;
         (self.report, released)
+    }
+
+    /// Tells how much came back of what was kept for the migrations that were applied again.
+    async fn tell_what_is_back(&mut self) {
+        let done = self.report.done.iter().filter(|done| done.direction == Direction::Up);
+        let is_kept = |version: &str| self.kept.iter().any(|kept| kept.as_str() == version);
+        let versions: Vec<&str> = done.map(|done| &*done.version).filter(|version| is_kept(version)).collect();
+        if versions.is_empty() {
+            return;
+        }
+        let ledger = &self.options.ledger;
+        let told = match self.lines.worker.rows(&kept::back::question(ledger, &versions)).await {
+            Ok(rows) => kept::back::sentences(ledger, rows),
+            Err(_) => {
+                vec!["how much came back of what was kept could not be read: `cargo xtask kept` shows it".to_owned()]
+            }
+        };
+        told.iter().for_each(|sentence| self.options.observer.hear(&Progress::Remark(sentence)));
     }
 
     /// Records the fingerprint of the schema as it is now.

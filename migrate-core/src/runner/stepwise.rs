@@ -44,7 +44,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
     let aside = aside::around(run.options, &run.kept, step);
     let ended = singly::ended(&mut run.writer, step, script, run.options, &run.settings, started, &aside);
     send(run, step, &ended).await?;
-    record_done(&mut run.report, run.options, &run.kept, step, begin.elapsed());
+    record_done(&mut run.report, run.options, step, begin.elapsed());
     Ok(())
 }
 

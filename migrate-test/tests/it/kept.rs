@@ -442,6 +442,8 @@ async fn what_points_at_rows_that_somebody_removed_since_stays_in_the_copy() {
     let kept = kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap();
     let back: Vec<_> = kept.iter().map(|one| (one.rows, one.restored.clone().unwrap().1)).collect();
     assert_eq!(back, [(3, 2), (3, 2)]);
+    migrator(&database, &chain, quick()).await.purge_kept(&Purge::Restored).await.unwrap();
+    assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap(), kept);
 }
 
 #[tokio::test]

@@ -251,12 +251,12 @@ pub(crate) enum Kept {
         #[arg(short, long)]
         yes: bool,
     },
-    /// Drop the copies that were brought back, or those of a migration, or all of them
+    /// Drop the copies that came back whole, or those of a migration, or all of them
     Purge {
         /// The migration
         #[arg(value_parser = version)]
         version: Option<Version>,
-        /// Also what was never brought back
+        /// Also what did not come back, or not all of it
         #[arg(long, conflicts_with = "version")]
         all: bool,
         /// Do not ask, also in a protected environment

@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Op
 async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: bool) -> Result<Exit> {
     let ledger = &context.environment.ledger;
     let is_meant = |one: &Kept| match which {
-        Purge::Restored => one.restored.is_some(),
+        Purge::Restored => is_whole(one),
         Purge::Version(version) => one.version == version.as_str(),
         Purge::All => true,
     };
@@ -63,8 +63,8 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
         context.output.line("nothing to do: no such copy is kept");
         return list_json(context, Vec::new());
     }
-    let open = copies.iter().filter(|copy| is_open(copy)).count();
-    let warning = if open > 0 { format!(" {open} of them were never brought back.") } else { String::new() };
+    let open = copies.iter().filter(|copy| !is_whole(copy) && !copy.relation.is_empty()).count();
+    let warning = if open > 0 { format!(" {open} of them did not come back whole.") } else { String::new() };
     confirm(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     runner.migrator.purge_kept(which).await?;
@@ -88,9 +88,14 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
             "`cargo xtask migrate` brings it back when it applies the migration again; `cargo xtask kept restore VERSION` when it is applied",
         );
     } else if !copies.is_empty() {
-        output.next("`cargo xtask kept purge` drops the copies that were brought back");
+        output.next("`cargo xtask kept purge` drops the copies that came back whole");
     }
     list_json(context, copies)
+}
+
+/// Whether nothing is left that did not come back.
+fn is_whole(copy: &Kept) -> bool {
+    copy.restored.as_ref().is_some_and(|(_, rows)| *rows >= copy.rows)
 }
 
 /// Whether there is something that can be brought back.

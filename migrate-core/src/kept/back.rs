@@ -1,0 +1,86 @@
+//! What came back of the data that rollbacks kept, in sentences for whoever applied their migrations again.
+
+use super::registry;
+use crate::ident::{QualifiedName, literal, plain};
+
+/// One copy: how much of it is back.
+#[derive(Debug)]
+struct Copy {
+    version: String,
+    relation: String,
+    store: String,
+    rows: u64,
+    back: u64,
+}
+
+/// The query for the copies of the last rollbacks of some versions, for [`sentences`].
+pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
+    let registry = registry(ledger);
+    let versions: Vec<String> = versions.iter().map(|version| literal(version)).collect();
+    format!(
+        "SELECT k.version, k.relation, coalesce(k.store, ''), k.rows, coalesce(k.restored, 0) FROM {registry} AS k \
+         WHERE k.relation <> '' AND k.version IN ({}) AND k.transaction = (SELECT last.transaction FROM {registry} AS last \
+         WHERE last.version = k.version ORDER BY last.id DESC LIMIT 1) ORDER BY k.id",
+        versions.join(", ")
+    )
+}
+
+/// A sentence for each version of which all is back, and for each table of which some is not.
+pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) -> Vec<String> {
+    let copies: Vec<Copy> = rows.into_iter().filter_map(copy).collect();
+    let mut sentences = Vec::new();
+    for of_version in copies.chunk_by(|one, next| one.version == next.version) {
+        let (whole, part): (Vec<&Copy>, Vec<&Copy>) = of_version.iter().partition(|copy| copy.back >= copy.rows);
+        let version = of_version.first().map(|copy| &*copy.version).unwrap_or_default();
+        if part.is_empty() {
+            let rows: u64 = whole.iter().map(|copy| copy.rows).sum();
+            sentences.push(format!("what the rollback of {version} kept is back: {}", counted(rows)));
+        }
+        sentences.extend(part.iter().map(|copy| {
+            format!(
+                "of {} that the rollback of {version} kept of {}, {} came back; the copy is {}: `cargo xtask kept`",
+                counted(copy.rows),
+                copy.relation,
+                copy.back,
+                [ledger.schema(), &copy.store].map(plain).join(".")
+            )
+        }));
+    }
+    sentences
+}
+
+fn copy(row: Vec<Option<String>>) -> Option<Copy> {
+    let mut cells = row.into_iter().flatten();
+    let (version, relation, store) = (cells.next()?, cells.next()?, cells.next()?);
+    Some(Copy { version, relation, store, rows: cells.next()?.parse().ok()?, back: cells.next()?.parse().ok()? })
+}
+
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_back_is_told_for_each_table() {
+        let row = |cells: [&str; 5]| cells.iter().map(|cell| Some((*cell).to_owned())).collect::<Vec<_>>();
+        let rows = vec![
+            row(["1", "public.a", "ledger_kept_1", "1", "1"]),
+            row(["2", "public.b", "ledger_kept_2", "3", "3"]),
+            row(["2", "public.b_id_seq", "", "0", "0"]),
+            row(["3", "public.c", "ledger_kept_3", "5", "5"]),
+            row(["3", "public.d", "ledger_kept_4", "2", "0"]),
+        ];
+        let told = sentences(&QualifiedName::new("roundtrip", "ledger"), rows);
+        assert_eq!(
+            told,
+            [
+                "what the rollback of 1 kept is back: 1 row",
+                "what the rollback of 2 kept is back: 3 rows",
+                "of 2 rows that the rollback of 3 kept of public.d, 0 came back; the copy is roundtrip.ledger_kept_4: `cargo xtask kept`",
+            ]
+        );
+    }
+}
