@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
 /// The query for the server process of a session.
-pub(crate) const OWN_PID: &str = "SELECT pg_catalog.pg_backend_pid()";
+const OWN_PID: &str = "SELECT pg_catalog.pg_backend_pid()";
 
 /// Fails where the answers of open sessions can only come from a pooler in transaction mode.
 ///

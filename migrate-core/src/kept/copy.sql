@@ -49,9 +49,9 @@ EXECUTE (
         CASE WHEN NOT is_whole AND one -> 'over' = '[]' THEN '''there'''
              WHEN one -> 'still' = 'null' THEN 'NULL'
              ELSE (SELECT format('md5(ARRAY[%s]::text[]::text)', string_agg(
-                       format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END', c ->> 'name'), ', ' ORDER BY c -> 'n'))
+                       format('{text}', c ->> 'name'), ', ' ORDER BY c -> 'n'))
                    FROM jsonb_array_elements(cols) AS c WHERE NOT one -> 'lost' @> (c -> 'n')) END,
-        (SELECT string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END AS %1$I', c ->> 'name'), ', ' ORDER BY c -> 'n')
+        (SELECT string_agg(format('{text} AS %1$I', c ->> 'name'), ', ' ORDER BY c -> 'n')
          FROM jsonb_array_elements(cols) AS c),
         one ->> 'schema', one ->> 'name')
     FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list

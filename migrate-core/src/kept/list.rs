@@ -28,6 +28,13 @@ pub struct Kept {
     pub restored: Option<(String, u64)>,
 }
 
+impl Kept {
+    /// Whether nothing is left that did not come back.
+    pub fn is_whole(&self) -> bool {
+        self.restored.as_ref().is_some_and(|(_, rows)| *rows >= self.rows)
+    }
+}
+
 /// Everything that was kept, the oldest first. Nothing is written.
 ///
 /// # Errors

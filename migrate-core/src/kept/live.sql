@@ -5,7 +5,7 @@
                CASE WHEN (one.shape ->> 'unique')::boolean THEN '1::bigint' ELSE 'row_number() OVER (PARTITION BY k.key ORDER BY k.image)' END,
                (SELECT coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), '')
                 FROM jsonb_array_elements_text(one.shape #> '{left,key}') WITH ORDINALITY AS e (name, position)),
-               (SELECT coalesce(string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END', c ->> 'name'), ', ' ORDER BY c -> 'n'), '')
+               (SELECT coalesce(string_agg(format('{text}', c ->> 'name'), ', ' ORDER BY c -> 'n'), '')
                 FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c),
                one.shape #>> '{left,table}')
 )

@@ -5,6 +5,7 @@ DECLARE
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
     one      record;
     table_   text;
+    target   regclass;
     live     text;
     is_exact boolean;
     same     text;
@@ -13,11 +14,12 @@ BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     FOR one IN SELECT * FROM {registry} WHERE {chosen} AND shape ? 'left' ORDER BY id LOOP
         table_ := format('%I.%I', {schema}, one.store);
+        target := to_regclass(one.shape #>> '{left,table}');
         EXECUTE format('UPDATE %s SET roundtrip_mark = NULL WHERE roundtrip_mark IS NOT NULL', table_);
         UPDATE {registry} SET shape = shape - 'looked' WHERE id = one.id;
         CONTINUE WHEN EXISTS (
             SELECT FROM jsonb_array_elements_text(one.shape #> '{left,key}' || (SELECT jsonb_agg(c -> 'name') FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c)) AS e (name)
-            WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(one.shape #>> '{left,table}') AND a.attname = e.name AND NOT a.attisdropped));
+            WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
         live := {live};
         EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
             'SELECT FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image)', table_, live);
@@ -26,27 +28,26 @@ BEGIN
         UPDATE {registry} SET shape = shape || '{"looked": true}' WHERE id = one.id;
         IF (one.shape ->> 'whole')::boolean THEN
             -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', one.shape #>> '{left,table}');
+            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', target);
             FOR same IN
-                SELECT string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END = s.%2$I', c ->> 'name', c ->> 'was'), ' AND ')
+                SELECT string_agg(format('{text} = s.%2$I', c ->> 'name', c ->> 'was'), ' AND ')
                 FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
                 LEFT JOIN jsonb_array_elements(one.shape #> '{left,columns}') AS c ON (c ->> 'n')::int2 = k.n
-                WHERE i.indrelid = to_regclass(one.shape #>> '{left,table}') AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
+                WHERE i.indrelid = target AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
                 GROUP BY i.indexrelid HAVING bool_and(c IS NOT NULL)
             LOOP
-                EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, one.shape #>> '{left,table}', same);
+                EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, target, same);
             END LOOP;
             -- Above the highest number there will be the up's rows, and no others.
             top := NULL;
-            FOR same IN
-                SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass(one.shape #>> '{left,table}') AND a.atttypid IN (20, 21, 23)
-                AND (one.shape ->> 'unique')::boolean AND one.shape #> '{left,key}' = jsonb_build_array(a.attname)
-            LOOP
-                EXECUTE format('SELECT coalesce(to_jsonb(max(%I)), ''null'') FROM ONLY %s', same, one.shape #>> '{left,table}') INTO top;
-            END LOOP;
+            same := (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = target AND a.atttypid IN (20, 21, 23)
+                     AND (one.shape ->> 'unique')::boolean AND one.shape #> '{left,key}' = jsonb_build_array(a.attname));
+            IF same IS NOT NULL THEN
+                EXECUTE format('SELECT coalesce(to_jsonb(max(%I)), ''null'') FROM ONLY %s', same, target) INTO top;
+            END IF;
             UPDATE {registry} SET shape = shape || jsonb_build_object('top', top, 'marked', CASE WHEN current_setting('track_counts') = 'on' THEN
-                jsonb_build_array(pg_current_xact_id()::text, to_regclass(shape #>> '{left,table}')::oid::bigint,
-                    pg_stat_get_xact_tuples_updated(to_regclass(shape #>> '{left,table}'))) END) WHERE id = one.id;
+                jsonb_build_array(pg_current_xact_id()::text, target::oid::bigint,
+                    pg_stat_get_xact_tuples_updated(target)) END) WHERE id = one.id;
         END IF;
         IF NOT (one.shape ->> 'unique')::boolean THEN
             -- Is every row still there as it was, and no other?

@@ -32,6 +32,9 @@ const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres",
     "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog", "work_mem": "64MB",
     "enable_mergejoin": "off"}"#;
 
+/// A value of the row `t` as text, in a format inside of a literal; the first argument is its column.
+const TEXT: &str = "CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END";
+
 /// The table that says what was kept, for a ledger: it stands beside it.
 pub(crate) fn registry(ledger: &QualifiedName) -> QualifiedName {
     QualifiedName::new(ledger.schema(), format!("{}_kept", ledger.name()))
@@ -111,6 +114,7 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("registry", registry.to_string()),
         ("registry_name", literal(&registry.to_string())),
         ("schema", literal(ledger.schema())),
+        ("text", TEXT.to_owned()),
         ("prefix", literal(&format!("{}_", registry.name()))),
         ("ours", literal(&format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name())))),
     ];
@@ -160,9 +164,9 @@ mod tests {
             [keep(&ledger, &version, "it's", "SELECT '$x$'", &Again::default()), bring_back(&ledger, &version)];
         for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
             for name in [
-                "registry", "schema", "prefix", "ours", "live", "settings", "version", "name", "create", "script",
-                "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds", "update",
-                "insert",
+                "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",
+                "script", "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
+                "update", "insert",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

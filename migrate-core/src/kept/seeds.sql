@@ -7,7 +7,7 @@ FOR twin IN
     SELECT string_agg(same, ' AND ') AS same, bool_or(is_drawn) AS is_drawn, jsonb_agg(attname ORDER BY position) = one.shape -> 'key' AS is_key,
            EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = target AND f.contype = 'f' AND f.conkey && array_agg(attnum)) AS belongs, min(attname) AS first
     FROM (SELECT i.indexrelid, a.attname, a.attnum, k.position,
-              format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END = s.%1$I', a.attname) AS same,
+              format('{text} = s.%1$I', a.attname) AS same,
               a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false) AS is_drawn,
               EXISTS (SELECT FROM jsonb_array_elements(one.shape -> 'columns') AS c WHERE c ->> 'name' = a.attname) AS is_kept
           FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
@@ -42,7 +42,7 @@ IF drawn IS NOT NULL AND others IS NULL AND ((one.shape ->> 'gone')::boolean OR 
                 'FROM %1$s AS t WHERE %3$s AND NOT EXISTS (SELECT FROM %4$I.%5$I AS s WHERE s.roundtrip_key = %6$s)) AS made '
                 'JOIN (SELECT ROW(%7$s)::text AS image, row_number() OVER (PARTITION BY ROW(%7$s)::text) AS nth FROM %4$I.%5$I AS s WHERE %8$s '
                 'AND NOT EXISTS (SELECT FROM (%9$s) AS l WHERE l.key = s.roundtrip_key)) AS back USING (image, nth) WHERE t.ctid = made.at AND t.tableoid = made.part',
-            target, string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END', c ->> 'name'), ', '),
+            target, string_agg(format('{text}', c ->> 'name'), ', '),
             CASE WHEN (one.shape ->> 'gone')::boolean THEN 'true' ELSE format('t.%I > %s', drawn, one.shape -> 'top') END,
             {schema}, one.store, key_, string_agg(format('s.%I', c ->> 'name'), ', '), rows_, live)
         FROM jsonb_array_elements(one.shape -> 'columns') AS c

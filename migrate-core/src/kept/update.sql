@@ -1,7 +1,7 @@
 -- Brings back values into the rows that are there.
 SELECT string_agg(format(CASE WHEN (one.shape ->> 'gone')::boolean OR one.shape -> 'lost' @> (c -> 'n') THEN '%1$I = s.%1$I::%2$s'
                ELSE '%1$I = CASE WHEN %3$s THEN s.%1$I::%2$s ELSE t.%1$I END' END, a.attname, format_type(a.atttypid, -1), left_), ', '),
-    string_agg(format('CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END IS DISTINCT FROM s.%1$I', a.attname), ' OR ')
+    string_agg(format('{text} IS DISTINCT FROM s.%1$I', a.attname), ' OR ')
 INTO set_, differs
 FROM jsonb_array_elements(one.shape -> 'columns') AS c
 JOIN pg_attribute a ON a.attrelid = target AND a.attname = c ->> 'name' AND NOT a.attisdropped AND a.attgenerated = '';

@@ -399,32 +399,30 @@ async fn rows_that_only_a_number_tells_apart_come_back_once() {
     assert_eq!(column(&mut connection, words).await, expected);
 }
 
+#[rstest]
+#[case::that_the_up_leaves_alone(
+    "INSERT INTO role (name) VALUES ('read'), ('write'), ('admin') ON CONFLICT (name) DO NOTHING;",
+    "DELETE FROM role WHERE name IN ('read', 'write', 'admin');",
+    "INSERT INTO role (name, note) VALUES ('read', 'theirs');",
+    &["admin old", "base old", "read theirs", "write old"]
+)]
+#[case::that_the_up_changes(
+    "UPDATE role SET name = 'write' WHERE name = 'edit'; INSERT INTO role (name) VALUES ('write') ON CONFLICT (name) DO NOTHING;",
+    "DELETE FROM role WHERE name = 'write';",
+    "INSERT INTO role (name, note) VALUES ('edit', 'theirs');",
+    &["base old", "write theirs"]
+)]
 #[tokio::test]
-async fn a_row_of_somebody_is_not_taken_for_the_ups() {
-    let (database, chain, mut connection) = with_rows(
-        ROLES,
-        "INSERT INTO role (name) VALUES ('read'), ('write'), ('admin') ON CONFLICT (name) DO NOTHING;",
-        "DELETE FROM role WHERE name IN ('read', 'write', 'admin');",
-        "UPDATE role SET note = 'old';",
-    )
-    .await;
-    there_and_back(&database, &chain, "INSERT INTO role (name, note) VALUES ('read', 'theirs');").await;
+async fn a_row_of_somebody_is_not_taken_for_the_ups(
+    #[case] up: &str,
+    #[case] down: &str,
+    #[case] meanwhile: &str,
+    #[case] expected: &[&str],
+) {
+    let (database, chain, mut connection) = with_rows(ROLES, up, down, "UPDATE role SET note = 'old';").await;
+    there_and_back(&database, &chain, meanwhile).await;
     let roles = column(&mut connection, "SELECT concat_ws(' ', name, note) FROM role ORDER BY name").await;
-    assert_eq!(roles, ["admin old", "base old", "read theirs", "write old"]);
-}
-
-#[tokio::test]
-async fn a_row_that_the_up_only_changes_is_not_taken_for_the_ups() {
-    let (database, chain, mut connection) = with_rows(
-        ROLES,
-        "UPDATE role SET name = 'write' WHERE name = 'edit'; INSERT INTO role (name) VALUES ('write') ON CONFLICT (name) DO NOTHING;",
-        "DELETE FROM role WHERE name = 'write';",
-        "UPDATE role SET note = 'old';",
-    )
-    .await;
-    there_and_back(&database, &chain, "INSERT INTO role (name, note) VALUES ('edit', 'theirs');").await;
-    let roles = column(&mut connection, "SELECT concat_ws(' ', name, note) FROM role ORDER BY name").await;
-    assert_eq!(roles, ["base old", "write theirs"]);
+    assert_eq!(roles, expected);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Op
 async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: bool) -> Result<Exit> {
     let ledger = &context.environment.ledger;
     let is_meant = |one: &Kept| match which {
-        Purge::Restored => is_whole(one),
+        Purge::Restored => one.is_whole(),
         Purge::Version(version) => one.version == version.as_str(),
         Purge::All => true,
     };
@@ -63,7 +63,7 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
         context.output.line("nothing to do: no such copy is kept");
         return list_json(context, Vec::new());
     }
-    let open = copies.iter().filter(|copy| !is_whole(copy) && !copy.relation.is_empty()).count();
+    let open = copies.iter().filter(|copy| !copy.is_whole() && !copy.relation.is_empty()).count();
     let warning = if open > 0 { format!(" {open} of them did not come back whole.") } else { String::new() };
     confirm(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
     let mut runner = Runner::new(context, code, Wish::default()).await?;
@@ -93,11 +93,6 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
     list_json(context, copies)
 }
 
-/// Whether nothing is left that did not come back.
-fn is_whole(copy: &Kept) -> bool {
-    copy.restored.as_ref().is_some_and(|(_, rows)| *rows >= copy.rows)
-}
-
 /// Whether there is something that can be brought back.
 fn is_open(copy: &Kept) -> bool {
     copy.restored.is_none() && !copy.relation.is_empty()
@@ -116,7 +111,7 @@ fn table(copies: &[Kept]) -> Table {
         let (style, state) = match &copy.restored {
             // A remark in place of a copy.
             _ if copy.relation.is_empty() => (WARN, "not kept".to_owned()),
-            Some((_, rows)) if *rows == copy.rows => (GOOD, "brought back".to_owned()),
+            Some(_) if copy.is_whole() => (GOOD, "brought back".to_owned()),
             Some((_, rows)) => (WARN, format!("{rows} brought back")),
             None => (WARN, "kept".to_owned()),
         };
