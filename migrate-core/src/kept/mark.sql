@@ -20,6 +20,10 @@ BEGIN
         CONTINUE WHEN EXISTS (
             SELECT FROM jsonb_array_elements_text(one.shape #> '{left,key}' || (SELECT jsonb_agg(c -> 'name') FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c)) AS e (name)
             WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
+        IF (one.shape ->> 'whole')::boolean THEN
+            -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
+            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', target);
+        END IF;
         live := {live};
         EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
             'SELECT FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image)', table_, live);
@@ -27,8 +31,6 @@ BEGIN
             'WHERE s.roundtrip_left IS NULL AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
         UPDATE {registry} SET shape = shape || '{"looked": true}' WHERE id = one.id;
         IF (one.shape ->> 'whole')::boolean THEN
-            -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', target);
             FOR same IN
                 SELECT string_agg(format('{text} = s.%2$I', c ->> 'name', c ->> 'was'), ' AND ')
                 FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
@@ -43,7 +45,7 @@ BEGIN
             same := (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = target AND a.atttypid IN (20, 21, 23)
                      AND (one.shape ->> 'unique')::boolean AND one.shape #> '{left,key}' = jsonb_build_array(a.attname));
             IF same IS NOT NULL THEN
-                EXECUTE format('SELECT coalesce(to_jsonb(max(%I)), ''null'') FROM ONLY %s', same, target) INTO top;
+                EXECUTE format('SELECT to_jsonb(coalesce(max(%I), -9223372036854775808)) FROM ONLY %s', same, target) INTO top;
             END IF;
             UPDATE {registry} SET shape = shape || jsonb_build_object('top', top, 'marked', CASE WHEN current_setting('track_counts') = 'on' THEN
                 jsonb_build_array(pg_current_xact_id()::text, target::oid::bigint,

@@ -399,6 +399,20 @@ async fn rows_that_only_a_number_tells_apart_come_back_once() {
     assert_eq!(column(&mut connection, words).await, expected);
 }
 
+#[tokio::test]
+async fn rows_that_were_all_of_a_table_that_stayed_come_back_once() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE word (id serial PRIMARY KEY, word text);",
+        "INSERT INTO word (word) VALUES ('a'), ('a'), ('b');",
+        "DELETE FROM word;",
+        "SELECT 1;",
+    )
+    .await;
+    let before = rows_of(&mut connection, &["word"]).await;
+    there_and_back(&database, &chain, "SELECT 1;").await;
+    assert_eq!(rows_of(&mut connection, &["word"]).await, before);
+}
+
 #[rstest]
 #[case::that_the_up_leaves_alone(
     "INSERT INTO role (name) VALUES ('read'), ('write'), ('admin') ON CONFLICT (name) DO NOTHING;",
