@@ -33,6 +33,16 @@ pub(crate) struct Refusal {
     pub(crate) context: Option<String>,
     /// Characters from 1, over the text that was sent.
     pub(crate) position: Option<usize>,
+    /// The same over a query that the server ran on its own: one inside of a function.
+    pub(crate) inner: Option<InnerPosition>,
+}
+
+/// A place in a query that a function sent.
+#[derive(Debug)]
+pub(crate) struct InnerPosition {
+    /// Characters from 1.
+    pub(crate) at: usize,
+    pub(crate) query: String,
 }
 
 impl From<sqlx::Error> for Failure {
@@ -53,9 +63,12 @@ impl From<sqlx::Error> for Failure {
 impl From<&PgDatabaseError> for Refusal {
     fn from(error: &PgDatabaseError) -> Self {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let position = match error.position() {
-            Some(PgErrorPosition::Original(at)) => Some(at),
-            _ => None,
+        let (position, inner) = match error.position() {
+            Some(PgErrorPosition::Original(at)) => (Some(at), None),
+            Some(PgErrorPosition::Internal { position: at, query }) => {
+                (None, Some(InnerPosition { at, query: query.to_owned() }))
+            }
+            None => (None, None),
         };
         Self {
             sqlstate: error.code().to_owned(),
@@ -64,6 +77,7 @@ impl From<&PgDatabaseError> for Refusal {
             hint: own(error.hint()),
             context: own(error.r#where()),
             position,
+            inner,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::aside;
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
 use super::explain;
+use super::locate::Where;
 use super::plan::Step;
 use crate::db::{Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -157,5 +158,5 @@ pub(super) fn missing(step: &Step) -> Error {
 }
 
 fn refused(step: &Step, broken: Broken) -> Error {
-    explain::refused(step, explain::At { statement: usize::MAX, byte: None }, broken)
+    explain::refused(step, Where::End.into(), broken)
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::drive::{Broken, Lines};
-use super::explain::{self, At};
+use super::explain;
+use super::locate::{self, At, Where};
 use super::message::{Message, Settings};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Database, Failure, Marker, Reply, Session, pooler};
+use crate::db::{Database, Marker, Reply, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
@@ -102,8 +103,10 @@ impl Executor<'_> {
             let mut progress = Counter::new(&message);
             let outcome = self.send(&message, left, &mut progress).await;
             let Err(broken) = outcome else { return Ok(()) };
-            let failed = self.failed_at(&message, &progress, &broken);
-            let Some(step) = left.get(failed.0) else { return Err(self.lost_place(broken)) };
+            let Some(failed) = failed_at(&message, left, &progress, &broken) else {
+                return Err(self.lost_place(broken));
+            };
+            let step = &left[failed.0];
             self.writer.resume_after(before - 1 + i64::try_from(progress.part).unwrap_or(0));
             if !broken.failure.is_lost() {
                 self.roll_back(step).await?;
@@ -114,7 +117,14 @@ impl Executor<'_> {
                 Box::pin(self.run_chunk(&left[..failed.0])).await?;
                 return Err(explain::refused(step, failed.1, broken));
             }
-            if broken.failure.is("23505") && failed.1.statement >= statements(step) {
+            if failed.1.part == Where::Unknown && left.len() > 1 {
+                // Something in the message cannot be read, and nothing of it was run: one by one shows where.
+                for step in left {
+                    Box::pin(self.run_chunk(std::slice::from_ref(step))).await?;
+                }
+                return Ok(());
+            }
+            if broken.failure.is("23505") && failed.1.part == Where::End {
                 return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
             }
             if progress.part > 0 {
@@ -155,22 +165,6 @@ impl Executor<'_> {
             }
         };
         self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await
-    }
-
-    /// Which step failed, and which statement of it.
-    fn failed_at(&self, message: &Message, progress: &Counter, broken: &Broken) -> (usize, At) {
-        let position = match &broken.failure {
-            Failure::Server(refusal) => refusal.position.and_then(|position| message.locate(position)),
-            Failure::Lost(_) => None,
-        };
-        let head = message.parts.get(progress.part).map_or(0, |part| part.head);
-        let counted = progress.statements.checked_sub(head).unwrap_or(explain::BEFORE);
-        match position {
-            Some((part, byte)) if part >= progress.part => {
-                (part, At { statement: if part == progress.part { counted } else { 0 }, byte: Some(byte) })
-            }
-            _ => (progress.part, At { statement: counted, byte: None }),
-        }
     }
 
     /// Waits a while, if the failure is one that another try can mend.
@@ -249,11 +243,10 @@ pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Optio
     Record { note: options.reason.as_deref(), ..record }
 }
 
-fn statements(step: &Step) -> usize {
-    match &step.work {
-        Work::Sql(script) => script.statements().len(),
-        Work::Code => 0,
-    }
+/// Which step failed, and where in it.
+fn failed_at(message: &Message, steps: &[Step], progress: &Counter, broken: &Broken) -> Option<(usize, At)> {
+    let scripts: Vec<&Script> = steps.iter().filter_map(|step| step.script()).collect();
+    locate::in_message(&broken.failure, message, &scripts, progress.part, progress.statements)
 }
 
 /// Whether what comes after a script needs a new session, because no statement can bring the

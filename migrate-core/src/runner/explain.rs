@@ -1,23 +1,13 @@
 //! A statement that the server refused, as a story: file, line, caret, why, what now.
 
 use super::drive::Broken;
+use super::locate::{At, Where};
 use super::plan::{Step, Work};
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Place};
 use crate::ledger::Direction;
 use crate::source::Script;
-
-/// Which statement of a script, from 0; past the last one is what we add after the script.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At {
-    pub(super) statement: usize,
-    /// The byte of the script, where the server named one.
-    pub(super) byte: Option<usize>,
-}
-
-/// The number of a statement that is ours, and runs before the script: its data are copied aside, or looked at.
-pub(super) const BEFORE: usize = usize::MAX;
 
 /// Makes the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
@@ -53,7 +43,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
     }
     finding.help.extend(refusal.hint.clone());
-    finding.help.extend(advice(&refusal.sqlstate, step));
+    finding.help.extend(advice(&refusal.sqlstate, step).or_else(|| syntax(&refusal.sqlstate, &refusal.message)));
     Error::new(ErrorKind::Statement, finding).with_sqlstate(refusal.sqlstate)
 }
 
@@ -77,27 +67,32 @@ pub(super) fn title(step: &Step) -> String {
 }
 
 fn count(step: &Step, script: &Script, at: At) -> String {
-    let all = script.statements().len();
-    match at.statement {
-        BEFORE => format!("before {}, while kept data are looked after", title(step)),
-        n if n < all => format!("statement {} of {all} of {}", n + 1, title(step)),
-        _ => format!("at the end of {}, where deferred constraints are checked and the ledger is written", title(step)),
+    let (all, title) = (script.statements().len(), title(step));
+    match at.part {
+        Where::Before => format!("before the first statement of {title}, while its transaction is prepared"),
+        Where::Kept => format!("before {title}, while kept data are looked after"),
+        Where::Statement(n) => format!("statement {} of {all} of {title}", n + 1),
+        Where::End => {
+            format!("at the end of {title}, where deferred constraints are checked and the ledger is written")
+        }
+        Where::Unknown => format!("in {title}; the server does not say where"),
     }
 }
 
 fn place(script: &Script, at: At) -> Place {
-    let text = script.text();
-    if at.statement == BEFORE {
-        return Place::file(script.path());
-    }
-    let statement = script.statements().get(at.statement).or(script.statements().last());
+    let (text, statements) = (script.text(), script.statements());
+    let statement = match at.part {
+        Where::Statement(n) => statements.get(n),
+        Where::End => statements.last(),
+        Where::Before | Where::Kept | Where::Unknown => None,
+    };
     let span = match (at.byte, statement) {
         (Some(byte), _) => byte..word_end(text, byte),
         (None, Some(statement)) => {
             let first_line = text[statement.span.clone()].lines().next().map_or(0, str::len);
             statement.span.start..statement.span.start + first_line
         }
-        (None, None) => 0..0,
+        (None, None) => return Place::file(script.path()),
     };
     Place::within(script.path(), text.clone(), span)
 }
@@ -107,6 +102,18 @@ fn word_end(text: &str, byte: usize) -> usize {
     let rest = text.get(byte..).unwrap_or_default();
     let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     byte + word.max(1).min(rest.len().max(1))
+}
+
+/// What to do about a text that is not SQL.
+fn syntax(sqlstate: &str, message: &str) -> Option<String> {
+    let is_placeholder = ["\"$\"", "\"{\"", "\":\"", "\"%\"", "\"@\""].iter().any(|sign| message.ends_with(sign));
+    match sqlstate {
+        "42601" if is_placeholder => Some(
+            "write the value itself: the text goes to the server as it is, and placeholders of other tools are not replaced".to_owned(),
+        ),
+        "42601" => Some("correct the statement and run the command again".to_owned()),
+        _ => None,
+    }
 }
 
 fn advice(sqlstate: &str, step: &Step) -> Option<String> {

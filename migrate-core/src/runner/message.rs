@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use super::locate::Where;
 use crate::kept::Aside;
 use crate::source::Script;
 
@@ -76,18 +77,23 @@ pub(super) struct Message {
 /// Where one script stands in a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
+    /// The byte of the message at which its transaction begins.
+    begin: usize,
     /// The byte of the message at which the script's text begins.
     start: usize,
     /// The length of the script's text in bytes.
     length: usize,
     /// How many statements of ours stand before it.
     pub(super) head: usize,
+    /// Whether the last of those looks after kept data.
+    keeps: bool,
 }
 
 impl Message {
     /// Adds a script in a transaction of its own, with what goes around it and the statement that records it.
     pub(super) fn push(&mut self, script: &Script, aside: &Aside, isolate: &str, record: &str) {
         let timeouts = own_timeouts(script, "LOCAL ");
+        let begin = self.sql.len();
         self.sql.push_str("BEGIN; ");
         self.sql.push_str(&timeouts.concat());
         self.sql.push_str(&aside.before);
@@ -97,20 +103,32 @@ impl Message {
         for tail in ["\n;", isolate, &aside.after, record, "COMMIT;\n"] {
             self.sql.push_str(tail);
         }
-        self.parts.push(Part {
-            start,
-            length: script.text().len(),
-            head: 1 + timeouts.len() + usize::from(!aside.before.is_empty()),
-        });
+        let keeps = !aside.before.is_empty();
+        let (length, head) = (script.text().len(), 1 + timeouts.len() + usize::from(keeps));
+        self.parts.push(Part { begin, start, length, head, keeps });
     }
 
-    /// Which part, and which byte of its script, the server means with a position.
-    ///
-    /// The server counts characters from 1, over the whole message.
-    pub(super) fn locate(&self, position: usize) -> Option<(usize, usize)> {
-        let byte = self.sql.char_indices().nth(position.checked_sub(1)?)?.0;
-        let inside = |part: &Part| byte >= part.start && byte <= part.start + part.length;
-        let at = self.parts.iter().position(inside)?;
-        Some((at, byte - self.parts[at].start))
+    /// In which script a byte of the message lies, and at which byte of it, or on which side of it.
+    pub(super) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, Where>)> {
+        let at = self.parts.partition_point(|part| part.begin <= byte).checked_sub(1)?;
+        let part = &self.parts[at];
+        let inside = match byte.checked_sub(part.start) {
+            None => Err(Where::Before),
+            Some(byte) if byte <= part.length => Ok(byte),
+            Some(_) => Err(Where::End),
+        };
+        Some((at, inside))
+    }
+}
+
+impl Part {
+    /// What runs when so many statements of the part are done, of a script with so many.
+    pub(super) fn at(&self, answers: usize, statements: usize) -> Where {
+        match answers.checked_sub(self.head) {
+            None if self.keeps && answers + 1 == self.head => Where::Kept,
+            None => Where::Before,
+            Some(n) if n < statements => Where::Statement(n),
+            Some(_) => Where::End,
+        }
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::code;
 use super::execute::needs_fresh_session;
-use super::explain::{self, At};
+use super::explain;
+use super::locate::{At, Where};
 use super::message::own_timeouts;
 use super::plan::{Step, Work};
 use super::rehearse::{Rehearsal, Rows, broken, rows, step};
@@ -180,14 +181,12 @@ impl<'a> Paced<'a> {
         let own = self.stage == Stage::Outside && statement.class == Class::Plain;
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
-        let sent = self.rehearsal.session.send(&format!("{head}{}", &script.text()[statement.span.clone()])).await;
+        let message = format!("{head}{}", &script.text()[statement.span.clone()]);
+        let sent = self.rehearsal.session.send(&message).await;
         let mut elapsed = begin.elapsed();
         if let Err(failure) = sent {
-            let text = &script.text()[statement.span.clone()];
-            let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
-            let behind = position.and_then(|at| at.checked_sub(head.len() + 1));
-            let byte = behind.and_then(|at| text.char_indices().nth(at)).map(|(byte, _)| byte + statement.span.start);
-            return Err(self.refused(At { statement: self.at, byte }, failure));
+            let at = At::apart(&failure, &message, head.len(), script, self.at);
+            return Err(self.refused(at, failure));
         }
         let seen = match own || self.stage == Stage::Inside {
             true if !look.is_empty() => self.inside(look).await?,
@@ -197,7 +196,7 @@ impl<'a> Paced<'a> {
         if !tail.is_empty()
             && let Err(failure) = self.rehearsal.session.send(tail).await
         {
-            return Err(self.refused(At { statement: self.at, byte: None }, failure));
+            return Err(self.refused(Where::Statement(self.at).into(), failure));
         }
         elapsed += begin.elapsed();
         Ok(Pace { elapsed, seen })
@@ -227,7 +226,7 @@ impl<'a> Paced<'a> {
                 let path = step.migration.as_ref().map(|migration| migration.path().to_owned()).unwrap_or_default();
                 Err(code::wrong(step, &path, why))
             }
-            Err(failure) => Err(self.refused(At { statement: usize::MAX, byte: None }, failure)),
+            Err(failure) => Err(self.refused(Where::End.into(), failure)),
         }
     }
 
@@ -246,7 +245,7 @@ impl<'a> Paced<'a> {
             }
             let begin = Instant::now();
             if let Err(failure) = self.rehearsal.session.send(message).await {
-                return Err(self.refused(At { statement: usize::MAX, byte: None }, failure));
+                return Err(self.refused(Where::End.into(), failure));
             }
             pace.elapsed += begin.elapsed();
             if message == first && !look.is_empty() {

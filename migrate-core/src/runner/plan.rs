@@ -122,6 +122,14 @@ impl Step {
     pub fn no_transaction(&self) -> bool {
         matches!(&self.work, Work::Sql(script) if script.directives().no_transaction)
     }
+
+    /// The script that it runs, where it is SQL.
+    pub(super) fn script(&self) -> Option<&Script> {
+        match &self.work {
+            Work::Sql(script) => Some(script),
+            Work::Code => None,
+        }
+    }
 }
 
 /// Makes the plan, or says everything that is in the way.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::code::CodeMigrations;
 use super::drive::Broken;
 use super::execute::needs_fresh_session;
-use super::explain::{self, At};
+use super::locate::Where;
 use super::message::{Message, Settings};
 use super::paced::Paced;
 use super::plan::{Step, Work};
+use super::{explain, locate};
 use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -187,8 +188,7 @@ impl Rehearsal {
         let Some(failure) = failure else {
             return Ok(rows(answers.pop().unwrap_or_default()));
         };
-        let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
-        let byte = position.and_then(|at| script.text().char_indices().nth(at.checked_sub(1)?)).map_or(0, |(at, _)| at);
+        let byte = locate::byte(&failure, script.text()).unwrap_or(0);
         let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
         Err(error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1)))
     }
@@ -214,13 +214,11 @@ impl Rehearsal {
         }
         let (answers, failure) = self.session.attempt(&message.sql).await;
         let Some(failure) = failure else { return Ok(answers) };
-        let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
-        let located = position.and_then(|at| message.locate(at));
         let running = ends.iter().position(|end| answers.len() < *end).unwrap_or(steps.len() - 1);
-        let part = located.map_or(running, |(part, _)| part);
-        let before = if part == 0 { 0 } else { ends[part - 1] };
-        let statement = answers.len().saturating_sub(before + message.parts[part].head);
-        let at = At { statement, byte: located.map(|(_, byte)| byte) };
+        let before = if running == 0 { 0 } else { ends[running - 1] };
+        let scripts: Vec<&Script> = steps.iter().map(|(_, script)| &***script).collect();
+        let located = locate::in_message(&failure, &message, &scripts, running, answers.len() - before);
+        let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
         Err(explain::refused(steps[part].0, at, broken(failure)))

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Migrator;
+use super::{Migrator, locate};
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -27,6 +27,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     }
     let session = migrator.session().await?;
     let message = format!("{BEGIN}{text}\n;COMMIT;");
+    let sent = message.clone();
     let mut done = 0usize;
     let outcome = {
         use futures_util::StreamExt;
@@ -41,7 +42,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     };
     match outcome {
         Ok(()) => Ok(statements.len()),
-        Err(failure) => Err(refused(file, &text, &statements, done.saturating_sub(1), failure)),
+        Err(failure) => Err(refused(file, &text, &statements, &sent, done.saturating_sub(1), failure)),
     }
 }
 
@@ -56,12 +57,15 @@ fn unreadable(file: &Path, why: &str) -> Error {
     )
 }
 
-fn refused(file: &Path, text: &Arc<str>, statements: &[Statement], done: usize, failure: Failure) -> Error {
-    let position = match &failure {
-        Failure::Server(refusal) => refusal.position,
-        Failure::Lost(_) => None,
-    };
-    let byte = position.and_then(|at| text.char_indices().nth(at.checked_sub(1 + BEGIN.len())?)).map(|(byte, _)| byte);
+fn refused(
+    file: &Path,
+    text: &Arc<str>,
+    statements: &[Statement],
+    message: &str,
+    done: usize,
+    failure: Failure,
+) -> Error {
+    let byte = locate::byte(&failure, message).and_then(|byte| byte.checked_sub(BEGIN.len()));
     let span = match (byte, statements.get(done)) {
         (Some(byte), _) => byte..byte + 1,
         (None, Some(statement)) => statement.span.clone(),

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
-use super::explain::{self, At};
+use super::explain;
+use super::locate::{At, Where};
 use super::options::Progress;
 use super::plan::Step;
 use super::singly::{self, OURSELVES, PATIENTLY};
 use super::{aside, obstacle};
-use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ledger::{Event, Record};
@@ -68,7 +68,7 @@ async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
             run.record(step, "ROLLBACK;").await?;
         }
         if !run.try_again(step, &broken, tries).await {
-            return Err(explain::refused(step, At { statement: explain::BEFORE, byte: None }, broken));
+            return Err(explain::refused(step, Where::Before.into(), broken));
         }
     }
     Ok(())
@@ -97,7 +97,7 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
         match outcome {
             Ok(()) => return finish_statement(run, step, script, at).await,
             Err(broken) => {
-                let place = position(&broken, &message, head);
+                let place = At::apart(&broken.failure, &message, head.len(), script, at);
                 if statement.class == Class::Plain {
                     // The progress row went with its statement.
                     let unwritten = run.writer.next_id() - 1;
@@ -109,25 +109,11 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
                         continue;
                     }
                 }
-                return Err(failed(
-                    run,
-                    step,
-                    script,
-                    At { statement: at, byte: place.map(|n| n + statement.span.start) },
-                    broken,
-                )
-                .await);
+                return Err(failed(run, step, script, at, place, broken).await);
             }
         }
     }
     Ok(())
-}
-
-/// The byte of the statement that the server means.
-fn position(broken: &Broken, message: &str, head: &str) -> Option<usize> {
-    let Failure::Server(refusal) = &broken.failure else { return None };
-    let byte = message.char_indices().nth(refusal.position?.checked_sub(1)?)?.0;
-    byte.checked_sub(head.len())
 }
 
 /// After a statement that could not share a transaction: is it really done? Then record it.
@@ -208,11 +194,11 @@ async fn look_up(
 }
 
 /// Records the failure, unless nothing is left of the migration, and tells what is really there.
-async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: At, broken: Broken) -> Error {
+async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize, place: At, broken: Broken) -> Error {
     let (cancelled, lost) = (broken.cancelled, broken.failure.is_lost());
     let why = broken.failure.why().to_owned();
-    let statement = &script.statements()[at.statement];
-    let error = explain::refused(step, at, broken);
+    let statement = &script.statements()[at];
+    let error = explain::refused(step, place, broken);
     if cancelled || lost {
         // An interrupted migration is taken up by the next run; that needs no further row.
         return error;
@@ -225,8 +211,8 @@ async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: At, br
         Class::CreateIndexConcurrently => look_up(run, step, script, statement).await.ok().flatten(),
         _ => None,
     };
-    let nothing_left = at.statement == 0 && left.is_none() && statement.class != Class::MayCommit;
-    let mut record = failed_record(run, step, at.statement, &why);
+    let nothing_left = at == 0 && left.is_none() && statement.class != Class::MayCommit;
+    let mut record = failed_record(run, step, at, &why);
     if nothing_left {
         let back = step.direction.reverse();
         let undone = Record::of(Event::Resolved, back, step.version.as_str(), &step.name);
@@ -247,7 +233,7 @@ async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: At, br
     match nothing_left {
         true => error.note("nothing of this migration was kept"),
         false => error
-            .note(format!("{} of its {} statements are done and stay done", at.statement, script.statements().len()))
+            .note(format!("{} of its {} statements are done and stay done", at, script.statements().len()))
             .help(format!("`cargo xtask resolve {}` shows the ways out: go on, or undo", step.version)),
     }
 }

@@ -20,6 +20,7 @@ mod managed;
 mod observe;
 mod outside;
 mod pgbouncer;
+mod places;
 mod pooler;
 mod providers;
 mod rows;

@@ -114,6 +114,22 @@ fn sql_that_fails_is_shown_with_its_line_and_a_caret() {
 }
 
 #[test]
+fn a_syntax_error_in_the_only_pending_migration_is_shown_like_any_other() {
+    let project = Project::new();
+    project.migration(1, "bad", "-- a\nSELECT 1;\nCREATE TABEL t ();\n", "SELECT 1;");
+    project.write("seed.sql", "SELECT 'ü';\nSELEC 2;\n");
+    let said = project.run(&["migrate"]);
+    assert_eq!(said.code, 1);
+    for part in ["_bad.up.sql:3:8", "3 | CREATE TABEL t ();", "^^^^^", "statement 2 of 2 of migration", "help: "] {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    assert!(!said.err.contains("kept data"), "{said:?}");
+    let said = project.run(&["seed", "seed.sql"]);
+    assert!(said.code == 1 && said.err.contains("seed.sql:2:1"), "{said:?}");
+    project.end();
+}
+
+#[test]
 fn wrong_versions_and_arguments_are_refused() {
     let project = Project::new();
     project.migration(1, "a", "CREATE TABLE a ();", "DROP TABLE a;");

@@ -1,0 +1,119 @@
+//! From what the server says about a failure to the place that is meant: which statement, and which byte of its file.
+//!
+//! The server refuses a message with a syntax error before it runs anything of it, so the statement that was under way
+//! is not the one that is wrong: the position tells. For everything else the position only refines what the answers
+//! tell, and where the two disagree it is not shown.
+
+use super::message::Message;
+use crate::db::{Failure, InnerPosition};
+use crate::source::Script;
+
+/// Which part of a migration failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Where {
+    /// What we send before the script: its transaction and its timeouts.
+    Before,
+    /// What we send before or after the script for kept data.
+    Kept,
+    /// A statement of the script, from 0.
+    Statement(usize),
+    /// What we send after the script.
+    End,
+    /// The server refused the script as a whole and did not say where.
+    Unknown,
+}
+
+/// The place of a failure in a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) part: Where,
+    /// The byte of the script, where the server named one.
+    pub(super) byte: Option<usize>,
+}
+
+impl From<Where> for At {
+    fn from(part: Where) -> Self {
+        Self { part, byte: None }
+    }
+}
+
+impl At {
+    /// A byte of a script, in the statement that it belongs to.
+    fn byte(script: &Script, byte: usize) -> Self {
+        Self { part: Where::Statement(statement(script, byte)), byte: Some(byte) }
+    }
+
+    /// The statement `n`, sent apart in `message`, where its text stands at the byte `start`.
+    pub(super) fn apart(failure: &Failure, message: &str, start: usize, script: &Script, n: usize) -> Self {
+        let span = &script.statements()[n].span;
+        let byte = byte(failure, message).and_then(|byte| byte.checked_sub(start)).map(|byte| byte + span.start);
+        // The semicolon that we put after it stands for the one in the file.
+        let byte = byte.filter(|byte| span.start <= *byte && *byte <= span.end + "\n;".len());
+        let byte = byte.map(|byte| byte.min(span.end));
+        Self { part: Where::Statement(n), byte: byte.or_else(|| inside(failure, script, n)) }
+    }
+}
+
+/// The byte of a message that the server means: it counts characters from 1, over all that was sent.
+pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
+    let Failure::Server(refusal) = failure else { return None };
+    let before = refusal.position?.checked_sub(1)?;
+    // What ends too early is pointed at behind its last character.
+    message.char_indices().map(|(byte, _)| byte).chain([message.len()]).nth(before)
+}
+
+/// Which script of a message failed, and where.
+///
+/// `part` and `answers` count what the server has answered: the scripts that are committed, and the statements of the
+/// next one that are done.
+pub(super) fn in_message(
+    failure: &Failure,
+    message: &Message,
+    scripts: &[&Script],
+    part: usize,
+    answers: usize,
+) -> Option<(usize, At)> {
+    let script = scripts.get(part)?;
+    let counted = message.parts.get(part)?.at(answers, script.statements().len());
+    let position = byte(failure, &message.sql).and_then(|byte| message.locate(byte));
+    if part == 0 && answers == 0 && !failure.is_lost() {
+        // Nothing was run: the message was refused as a whole.
+        return Some(match position {
+            Some((part, Ok(byte))) => (part, At::byte(scripts.get(part)?, byte)),
+            Some((part, Err(ours))) => (part, ours.into()),
+            None if matches!(failure, Failure::Server(_)) => (0, Where::Unknown.into()),
+            None => (0, counted.into()),
+        });
+    }
+    let Where::Statement(running) = counted else { return Some((part, counted.into())) };
+    let byte = match position {
+        Some((found, Ok(byte))) if found == part && statement(script, byte) == running => Some(byte),
+        _ => inside(failure, script, running),
+    };
+    Some((part, At { part: counted, byte }))
+}
+
+/// The statement to which a byte belongs: the last one that begins at it or before it.
+fn statement(script: &Script, byte: usize) -> usize {
+    script.statements().partition_point(|statement| statement.span.start <= byte).saturating_sub(1)
+}
+
+/// The byte of a query, or of a body, that a statement brings along itself: in an anonymous block or in a function that it
+/// creates. It has to stand there once, and no other function may have sent it.
+fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
+    let Failure::Server(refusal) = failure else { return None };
+    let InnerPosition { at, query } = refusal.inner.as_ref()?;
+    let span = script.statements().get(n)?.span.clone();
+    let text = &script.text()[span.clone()];
+    let mut frames = refusal.context.iter().flat_map(|context| context.lines());
+    let frame = frames.find(|frame| frame.contains("PL/pgSQL function") || frame.starts_with("SQL function"));
+    let begins = |word: &str| text.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
+    // A body that cannot be read has no frame of its own.
+    if !begins("create") && !(begins("do") && frame.is_none_or(|frame| frame.contains("inline_code_block"))) {
+        return None;
+    }
+    let mut found = text.match_indices(&**query);
+    let (start, _) = found.next().filter(|_| found.next().is_none())?;
+    let (byte, _) = query.char_indices().nth(at.checked_sub(1)?)?;
+    Some(span.start + start + byte)
+}
