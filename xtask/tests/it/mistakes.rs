@@ -124,6 +124,8 @@ fn a_syntax_error_in_the_only_pending_migration_is_shown_like_any_other() {
         assert!(said.err.contains(part), "{part}: {said:?}");
     }
     assert!(!said.err.contains("kept data"), "{said:?}");
+    project.migration(1, "bad", "SELECT 1;", "SELECT 1;");
+    project.run(&["migrate"]).ok();
     let said = project.run(&["seed", "seed.sql"]);
     assert!(said.code == 1 && said.err.contains("seed.sql:2:1"), "{said:?}");
     project.end();
