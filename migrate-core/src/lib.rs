@@ -24,6 +24,7 @@ pub mod config;
 pub mod duration;
 pub mod error;
 pub mod finding;
+pub mod hint;
 pub mod ident;
 pub mod lock_mode;
 pub mod suggest;

@@ -10,6 +10,7 @@ mod failure;
 mod lock;
 pub(crate) mod pooler;
 mod session;
+mod url;
 
 pub use ask::{Answered, Reader};
 pub use database::Database;

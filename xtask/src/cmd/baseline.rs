@@ -81,7 +81,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
     };
     let (up, down) = texts(&context.title(), "baseline", None, &baseline, &data);
     if options.dry_run {
-        up.lines().for_each(|line| output.line(line));
+        up.lines().for_each(|line| output.quoted(line));
     } else if proven {
         let version = files::next_version(&context.migrations)?;
         document.files = files::write(&context.migrations, &files::pair(&version, &name, up, down))?;

@@ -4,11 +4,12 @@ use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Result};
+use crate::invocation;
+use crate::output::Output;
 
-pub(crate) fn run(shell: clap_complete::Shell) -> Result<Exit> {
+pub(crate) fn run(output: &Output, shell: clap_complete::Shell) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
-    // A reader that went away is no error.
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &script);
+    clap_complete::generate(shell, &mut Cli::command(), invocation::name(), &mut script);
+    output.verbatim(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

@@ -12,8 +12,8 @@ use crate::brief::Brief;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::notify::{self, Notice, Team};
-use crate::output::FindingJson;
 use crate::output::style::{self, BOLD, DIM, WARN};
+use crate::output::{FindingJson, printer};
 use crate::record::{Begin, Folder, Record, State};
 
 /// How often, and after which pause, a server that went away during a run is looked for.
@@ -111,7 +111,7 @@ impl Runner<'_> {
                         folder.path().display()
                     ),
                 ));
-                anstream::eprintln!("{}", record.markdown());
+                printer::err(&record.markdown());
                 None
             }
         });

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Notice;
 use super::notice::Short;
-use crate::output::style;
+use crate::output::{clean, style};
 
 /// What Slack takes, in characters: in a header, in a field, and in the text of a section.
 const HEADER: usize = 150;
@@ -112,7 +112,7 @@ fn section(text: &str) -> Value {
 /// The three characters that mean something in every text: without them nobody is called and no link is made.
 /// See <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    clean::lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A text, or its beginning.
