@@ -7,12 +7,14 @@
 mod ask;
 mod database;
 mod failure;
+mod keepalive;
 mod lock;
 pub(crate) mod pooler;
 mod session;
 
 pub use ask::{Answered, Reader};
 pub use database::Database;
+pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;
 
 pub use lock::Holder;
