@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
+use super::Keepalive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::suggest;
@@ -18,6 +19,7 @@ use crate::suggest;
 pub struct Database {
     pub(super) options: PgConnectOptions,
     pub(super) patience: Duration,
+    pub(super) keepalive: Keepalive,
 }
 
 /// The parameters of a connection URL that are understood.
@@ -93,6 +95,17 @@ impl Database {
         self
     }
 
+    /// Finds out in this way that a network is dead.
+    pub fn keepalive(mut self, keepalive: Keepalive) -> Self {
+        self.keepalive = keepalive;
+        self
+    }
+
+    /// Whether the way to it is a network, and not a socket of this machine.
+    pub(super) fn is_remote(&self) -> bool {
+        self.options.get_socket().is_none() && !self.options.get_host().starts_with('/')
+    }
+
     /// The name of the database.
     pub fn name(&self) -> &str {
         self.options.get_database().unwrap_or_else(|| self.options.get_username())
@@ -113,7 +126,7 @@ impl Database {
 
     /// Another database of the same server.
     pub fn named(&self, database: &str) -> Self {
-        Self { options: self.options.clone().database(database), patience: self.patience }
+        Self { options: self.options.clone().database(database), ..self.clone() }
     }
 }
 
@@ -124,7 +137,7 @@ impl From<PgConnectOptions> for Database {
             .extra_float_digits(None)
             .statement_cache_capacity(16)
             .disable_statement_logging();
-        Self { options, patience: Duration::from_secs(10) }
+        Self { options, patience: Duration::from_secs(10), keepalive: Keepalive::default() }
     }
 }
 

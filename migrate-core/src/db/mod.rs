@@ -7,6 +7,7 @@
 mod ask;
 mod database;
 mod failure;
+mod keepalive;
 mod lock;
 pub(crate) mod pooler;
 mod session;
@@ -14,6 +15,7 @@ mod url;
 
 pub use ask::{Answered, Reader};
 pub use database::Database;
+pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;
 
 pub use lock::Holder;
