@@ -89,6 +89,15 @@ pub(crate) fn spoken(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A page that says itself which environment each command is for: the program as it was called, and the folder and the
+/// configuration that it was given.
+pub(crate) fn spoken_page(text: &str) -> Cow<'_, str> {
+    let Some(invocation) = INVOCATION.get() else { return Cow::Borrowed(text) };
+    let aims = invocation.aims.iter().filter(|aim| !["env", "database"].contains(&aim.id)).cloned().collect();
+    let of_page = Invocation { aims, ..invocation.clone() };
+    Cow::Owned(of_page.rewrite(text).into_owned())
+}
+
 /// A finding with every command as this process was called.
 pub(crate) fn spoken_finding(finding: &Finding) -> Finding {
     let texts = |texts: &[String]| texts.iter().map(|text| spoken(text).into_owned()).collect();

@@ -14,7 +14,7 @@ use crate::context::{Context, Run};
 use crate::drill::Exercise;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
-use crate::invocation::{quote, spoken};
+use crate::invocation::{quote, spoken_page};
 use crate::output::Document;
 use crate::output::style::{self, BAD, BOLD, GOOD, paint};
 use crate::shadow;
@@ -142,7 +142,7 @@ async fn drill(
 /// Writes the page of an environment, for the team.
 fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
     let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
-    let text = spoken(&text).into_owned();
+    let text = spoken_page(&text).into_owned();
     let output = context.output;
     match &options.output {
         Some(path) => {
