@@ -39,7 +39,10 @@ pub use exit::Exit;
 
 /// Runs the command line of this process; `code` has the migrations that are written in Rust.
 pub fn main(code: CodeMigrations) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::refuse(&error),
+    };
     let output = output::Output::new(&cli.global);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {

@@ -30,6 +30,12 @@ pub(crate) struct Output {
     pub(crate) verbose: bool,
 }
 
+/// What the parser of the command line says: help on standard output, what is wrong on standard error.
+pub(crate) fn usage(message: &str, is_error: bool) {
+    let message = message.trim_end();
+    if is_error { anstream::eprintln!("{message}") } else { print(message) }
+}
+
 impl Output {
     /// Decides by the options; the colour choice holds for the whole process.
     pub(crate) fn new(global: &Global) -> Self {

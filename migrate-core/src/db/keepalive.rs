@@ -1,0 +1,89 @@
+//! How a connection over a network finds out that the other end is gone.
+//!
+//! The driver gives no access to its socket, so what can be set here is the server's side of the same connection: it is the
+//! server that holds locks for a client that is gone. Our own side has limits of its own; see [`Keepalive::patience`].
+
+use std::time::Duration;
+
+/// The settings that libpq knows as `keepalives`, `keepalives_idle`, `keepalives_interval`, `keepalives_count` and
+/// `tcp_user_timeout`. See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES>.
+///
+/// What is `None` has a default of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Whether idle connections are probed at all.
+    pub on: bool,
+    /// How long a connection is idle before it is probed; zero takes the system's own value.
+    pub idle: Option<Duration>,
+    /// How long after a probe without an answer the next one follows; zero takes the system's own value.
+    pub interval: Option<Duration>,
+    /// After how many probes without an answer a connection counts as dead; zero takes the system's own value.
+    pub count: Option<u32>,
+    /// How long what was sent may remain unacknowledged; zero takes the system's own value.
+    pub user_timeout: Option<Duration>,
+}
+
+const IDLE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(10);
+const COUNT: u32 = 6;
+const USER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How long we accept that nothing at all answers, where `tcp_user_timeout` does not say it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { on: true, idle: None, interval: None, count: None, user_timeout: None }
+    }
+}
+
+impl Keepalive {
+    /// How long it is accepted that nothing answers: neither a connection nor an attempt to connect again.
+    pub(crate) fn patience(&self) -> Duration {
+        self.user_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(PATIENCE)
+    }
+
+    /// The statements that set the server's side of a connection. Every role may set them, and for a Unix socket they
+    /// mean nothing. A server that is not on Linux may not know the last one.
+    pub(crate) fn settings(&self, is_linux: bool) -> String {
+        let mut sql = String::new();
+        if self.on {
+            sql.push_str(&format!(
+                " SET tcp_keepalives_idle TO {}; SET tcp_keepalives_interval TO {}; SET tcp_keepalives_count TO {};",
+                self.idle.unwrap_or(IDLE).as_secs(),
+                self.interval.unwrap_or(INTERVAL).as_secs(),
+                self.count.unwrap_or(COUNT)
+            ));
+        }
+        if is_linux {
+            let timeout = self.user_timeout.unwrap_or(USER_TIMEOUT).as_millis();
+            sql.push_str(&format!(" SET tcp_user_timeout TO {};", timeout.min(i32::MAX as u128)));
+        }
+        sql
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_set_and_the_rest_has_defaults() {
+        let given = Keepalive {
+            idle: Some(Duration::from_secs(5)),
+            user_timeout: Some(Duration::ZERO),
+            ..Keepalive::default()
+        };
+        let sql = given.settings(true);
+        assert!(sql.contains("tcp_keepalives_idle TO 5;") && sql.contains("tcp_keepalives_count TO 6;"), "{sql}");
+        assert!(sql.contains("tcp_user_timeout TO 0;") && !given.settings(false).contains("tcp_user_timeout"), "{sql}");
+        assert!(!Keepalive { on: false, ..given }.settings(true).contains("keepalives"));
+    }
+
+    #[test]
+    fn the_patience_is_the_given_timeout() {
+        let after = |user_timeout| Keepalive { user_timeout, ..Keepalive::default() }.patience();
+        assert_eq!(after(Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!((after(None), after(Some(Duration::ZERO))), (PATIENCE, PATIENCE));
+    }
+}
