@@ -60,6 +60,9 @@ pub enum ServerError {
     /// PostgreSQL refuses to run as root, and there is no account to run it as.
     #[error("PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account")]
     NoAccount,
+    /// The server whose address is given cannot be reached, or the address cannot be read.
+    #[error(transparent)]
+    Given(migrate_core::Error),
     /// A statement on the server failed.
     #[error("the server refused to {doing}: {why}")]
     Refused {
@@ -105,6 +108,7 @@ impl ServerError {
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
             Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
+            Self::Given(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
         }
     }

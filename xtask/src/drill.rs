@@ -8,7 +8,6 @@ use migrate_core::schema::{self, Change, Schema, Sides};
 use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, Policy, Target, Version};
 use migrate_test::TestDatabase;
 
-use crate::cmd::without_password;
 use crate::exit::{Failure, Result};
 
 /// What a drill has shown.
@@ -101,7 +100,7 @@ fn psql(url: &str, script: &str) -> Result<()> {
     let cannot = |what: &str, error: std::io::Error| Failure::failed("psql", format!("{what}: {error}"));
     let file = tempfile::NamedTempFile::new().map_err(|error| cannot("the script cannot be written", error))?;
     std::fs::write(file.path(), script).map_err(|error| cannot("the script cannot be written", error))?;
-    let (address, password) = without_password(url);
+    let (address, password) = migrate_core::db::without_password(url)?;
     let mut psql = Command::new("psql");
     psql.args(["-X", "-d", &address, "-f"]).arg(file.path()).stdin(Stdio::null());
     psql.envs(password.map(|password| ("PGPASSWORD", password)));

@@ -111,7 +111,7 @@ impl From<Error> for Failure {
 impl From<ProofError> for Failure {
     fn from(error: ProofError) -> Self {
         match error {
-            ProofError::Server(error) => Self::Server(error),
+            ProofError::Server(error) => error.into(),
             ProofError::Core(error) => Self::Core(error),
             other => Self::failed("proof", other.to_string()),
         }
@@ -120,6 +120,9 @@ impl From<ProofError> for Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::Server(error)
+        match error {
+            ServerError::Given(error) => Self::Core(error),
+            error => Self::Server(error),
+        }
     }
 }

@@ -172,7 +172,7 @@ pub(crate) fn address(text: &str) -> String {
 }
 
 fn without_password(url: &str) -> String {
-    Database::parse(url).map_or_else(|_| "URL".to_owned(), |database| database.shown_url())
+    Database::parse(url).map_or_else(|_| "URL".to_owned(), |database| database.url_without_password())
 }
 
 impl Invocation {

@@ -23,7 +23,7 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
                 let endpoint = context.start(&managed).await?;
                 migrate_test::use_server(endpoint.options("postgres"), "--database names it");
             }
-            None => migrate_test::use_server(context.database()?.options().clone(), "--database names it"),
+            None => migrate_test::use_server(context.database()?.settled().await?, "--database names it"),
         }
     }
     let server = match migrate_test::server().await {

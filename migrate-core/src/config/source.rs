@@ -1,7 +1,9 @@
 //! Where a database is, and how a URL is shown without its password.
 
+use std::ops::Range;
 use std::str::FromStr;
 
+use crate::db::conninfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
@@ -16,7 +18,7 @@ pub enum DatabaseSource {
     Docker(Option<String>),
     /// A URL in an environment variable.
     Variable(String),
-    /// A URL.
+    /// A URL, or libpq's `host=… dbname=…`.
     Url(String),
 }
 
@@ -34,7 +36,7 @@ impl FromStr for DatabaseSource {
             None if text == "docker" => Ok(Self::Docker(None)),
             Some(("docker", image)) if !image.is_empty() => Ok(Self::Docker(Some(image.to_owned()))),
             Some(("env", name)) if !name.is_empty() => Ok(Self::Variable(name.to_owned())),
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Url(text.to_owned())),
+            _ if conninfo::is_connection_string(text) => Ok(Self::Url(text.to_owned())),
             _ => Err(NotASource),
         }
     }
@@ -67,28 +69,92 @@ impl DatabaseSource {
 
     /// Whether the source is a URL with a password written into it.
     pub fn holds_password(&self) -> bool {
-        matches!(self, Self::Url(url) if redact(url) != *url)
+        // One that cannot be read may hold anything.
+        matches!(self, Self::Url(url) if conninfo::secrets(url).is_none_or(|secrets| !secrets.is_empty()))
     }
 }
 
-/// Hides the password of every URL in a text, and keeps the length of the text.
+/// Hides the passwords of all connection strings in a text, and keeps its length.
+///
+/// A URL of PostgreSQL that cannot be read is hidden whole, to the end of its line: any of it may be a password.
 pub fn redact(text: &str) -> String {
     let mut shown = text.to_owned();
     let mut from = 0;
-    while let Some(at) = shown[from..].find("://").map(|n| from + n + 3) {
-        let stop = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#');
-        let authority = shown[at..].find(stop).map_or(shown.len(), |n| at + n);
-        // The last @ ends the user's part: an unescaped one may stand in the password.
-        if let Some(host) = shown[at..authority].rfind('@').map(|n| at + n)
-            && let Some(colon) = shown[at..host].find(':').map(|n| at + n)
-            && colon + 1 < host
-        {
-            let stars = "*".repeat(host - colon - 1);
-            shown.replace_range(colon + 1..host, &stars);
+    while let Some(at) = shown[from..].find("://").map(|n| from + n) {
+        let scheme = shown[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |n| n + 1);
+        let scheme = (0..=scheme).rev().find(|n| shown.is_char_boundary(*n)).unwrap_or(0);
+        let (scheme, end) = (after(&shown, scheme), end_of_url(&shown, at, scheme));
+        let url = &shown[scheme..end];
+        let ranges = if url.starts_with("postgres") { secrets_of_ours(url, &shown[end..]) } else { secrets_of_others(url) };
+        let rest = at + 3 - scheme;
+        let ranges = ranges.unwrap_or_else(|| std::iter::once(rest..url.len()).collect());
+        for range in ranges {
+            hide(&mut shown, scheme + range.start..scheme + range.end);
         }
-        from = at;
+        from = at + 3;
     }
+    redact_pairs(&mut shown);
     shown
+}
+
+/// The first character of the scheme, where the text before it was cut at another one.
+fn after(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|n| text.is_char_boundary(*n)).unwrap_or(text.len())
+}
+
+/// Where a URL ends: at the quote that stands before it, else with its line. `at` is where its `://` stands.
+fn end_of_url(text: &str, at: usize, scheme: usize) -> usize {
+    let line = text[at..].find('\n').map_or(text.len(), |n| at + n);
+    let before = &text[..scheme];
+    if let Some(quote) = ["\"\"\"", "\'\'\'"].iter().find(|quote| before.ends_with(**quote)) {
+        return text[at..].find(quote).map_or(text.len(), |n| at + n);
+    }
+    // The last such quote of the line: the password may have one in it.
+    let quote = before.chars().next_back().filter(|quote| matches!(quote, '"' | '\'' | '`'));
+    quote.and_then(|quote| text[at..line].rfind(quote)).map_or(line, |n| at + n)
+}
+
+/// The secrets of a connection string of PostgreSQL; `None` where it cannot be read. `behind` is what follows it.
+fn secrets_of_ours(url: &str, behind: &str) -> Option<Vec<Range<usize>>> {
+    let behind = behind.split('\n').next().unwrap_or_default();
+    let whole = || conninfo::secrets(url).filter(|_| !url.contains(['"', '\'', '`', ' ']));
+    // A sentence may go on after it.
+    let word = || {
+        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'))?;
+        conninfo::secrets(&url[..end]).filter(|_| !url[end..].contains('@') && !behind.contains('@'))
+    };
+    whole().or_else(word)
+}
+
+/// The password of any other URL, to the last `@` before its path: an unescaped one may stand in the password.
+fn secrets_of_others(url: &str) -> Option<Vec<Range<usize>>> {
+    let start = url.find("://")? + 3;
+    let stop = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let word = url[start..].find(stop).map_or(url.len(), |n| start + n);
+    let Some(host) = url[start..word].rfind('@').map(|n| start + n) else { return Some(Vec::new()) };
+    let colon = url[start..host].find(':').map_or(start, |n| start + n + 1);
+    Some(std::iter::once(colon..host).collect())
+}
+
+/// Hides the value after `password=` and `password =`, to the end of its quotes or its line.
+fn redact_pairs(shown: &mut String) {
+    let mut from = 0;
+    while let Some(at) = shown[from..].to_ascii_lowercase().find("password").map(|n| from + n + "password".len()) {
+        from = at;
+        let line = shown[at..].find('\n').map_or(shown.len(), |n| at + n);
+        let Some(value) = shown[at..line].trim_start().strip_prefix('=') else { continue };
+        let value = value.trim_start();
+        let start = line - value.len();
+        let closing = value.trim_end().ends_with(['"', '\'', '`']);
+        let end = start + value.trim_end().len() - usize::from(closing && value.trim_end().len() > 1);
+        let start = start + usize::from(value.starts_with(['"', '\'']) && end > start + 1);
+        hide(shown, start..end);
+    }
+}
+
+fn hide(text: &mut String, range: Range<usize>) {
+    let stars = "*".repeat(range.len());
+    text.replace_range(range, &stars);
 }
 
 #[cfg(test)]
@@ -100,14 +166,47 @@ mod tests {
         let docker = |image: &str| DatabaseSource::Docker(Some(image.to_owned()));
         assert_eq!("docker:postgres:17".parse(), Ok(docker("postgres:17")));
         assert_eq!("env:STAGING".parse(), Ok(DatabaseSource::Variable("STAGING".into())));
-        for wrong in ["", "Auto", "env:", "postgres:x", "localhost"] {
+        let pairs = "host=/tmp dbname=shop";
+        assert_eq!(pairs.parse(), Ok(DatabaseSource::Url(pairs.to_owned())));
+        for wrong in ["", "Auto", "env:", "postgres:x", "localhost", "mysql://h/d?a=b"] {
             assert_eq!(wrong.parse::<DatabaseSource>(), Err(NotASource), "{wrong}");
         }
     }
 
     #[test]
     fn redaction_keeps_the_length() {
-        let text = "a postgres://u:p@ss@h/d b https://h:1/x";
-        assert_eq!(redact(text), "a postgres://u:****@h/d b https://h:1/x");
+        for (text, expected) in [
+            ("a postgres://u:p%40ss@h/d b https://h:1/x", "a postgres://u:******@h/d b https://h:1/x"),
+            ("a postgres://u:p@ss@h/d b", "a postgres://************"),
+            ("x = \"postgres://u:a?b@h/d\" # z", "x = \"postgres://*********\" # z"),
+            ("x = \"postgres://u:a\"b@h/d\"", "x = \"postgres://*********\""),
+            ("x = 'postgres://h/d?port=1&password=ab'", "x = 'postgres://h/d?port=1&password=**'"),
+            ("https://u:p@ss@h/x postgres://h/d", "https://u:****@h/x postgres://h/d"),
+            ("url = \"host=a password=b c\"", "url = \"host=a password=***\""),
+            ("password = \"abc\"", "password = \"***\""),
+            ("ünï postgres://ü:ß@h/d", "ünï postgres://ü:**@h/d"),
+        ] {
+            assert_eq!((redact(text).as_str(), redact(text).len()), (expected, text.len()));
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever stands in a password and however it is quoted, no four characters of it are shown.
+        #[test]
+        fn no_part_of_a_password_is_shown(password in "\\PC{4,12}", form in 0..4_usize) {
+            let url = format!("postgres://qq:{password}@db/sh");
+            let text = match form {
+                0 => format!("k = \"{url}\"\nx = 1"),
+                1 => format!("k = '{url}'\nx = 1"),
+                2 => url,
+                _ => format!("k = \"host=db password={password}\"\nx = 1"),
+            };
+            let shown = redact(&text);
+            let all: Vec<char> = password.chars().collect();
+            for part in all.windows(4).map(|part| part.iter().collect::<String>()) {
+                let is_ours = "k = \"postgres://qq:@db/sh\"\nx = 1 host=db password=********************'".contains(&part);
+                proptest::prop_assert!(is_ours || !shown.contains(&part), "{part:?} of {text:?} in {shown:?}");
+            }
+        }
     }
 }

@@ -1,95 +1,82 @@
 //! Where a database is, and how to get in.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::Keepalive;
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
-use crate::suggest;
+use super::conninfo::{Conninfo, Place, Places, Wanted, encode};
+use super::{Keepalive, connect};
+use crate::error::Result;
 
-/// The address of a database, with what is needed to get in.
+/// The address of a database, with what is needed to get in: one host, or a list of them.
 ///
 /// It never shows its password: not in `Debug`, not in [`Database::to_string`].
 #[derive(Clone)]
 pub struct Database {
-    pub(super) options: PgConnectOptions,
+    pub(super) places: Arc<Places>,
     pub(super) patience: Duration,
     pub(super) keepalive: Keepalive,
 }
 
-/// The parameters of a connection URL that are understood.
-const PARAMETERS: [&str; 16] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-];
-
 impl Database {
-    /// How the driver connects to it.
+    /// How the driver connects to its first host. Where there may be several, or several ways to one of them, ask
+    /// [`Database::settled`] first.
     pub fn options(&self) -> &PgConnectOptions {
-        &self.options
+        &self.first().options
     }
 
-    /// Reads a connection URL, `postgres://user@host:port/database?sslmode=verify-full`.
+    /// Reads a connection string of libpq, `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=system` or
+    /// `host=… dbname=…`.
     ///
-    /// What the URL leaves out comes from the `PG*` variables and the password file, as with
-    /// psql. See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>.
+    /// It means what libpq takes it to mean. What it leaves out comes from a service, the `PG*` variables and the password file,
+    /// as with psql; what is not honoured is refused by its name.
+    /// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] when it is no such URL. The message never repeats the URL,
-    /// for it may hold a password.
-    pub fn parse(url: &str) -> Result<Self> {
-        let wrong = |why: String| {
-            Error::new(
-                ErrorKind::Configuration,
-                Finding::error("database-url", why)
-                    .help("write it as postgres://user@host:5432/database; special characters are percent-encoded"),
-            )
-        };
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(wrong("the database is not given as a postgres:// URL".to_owned()));
-        }
-        let query = url.split_once('?').map_or("", |(_, query)| query);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-            if !PARAMETERS.contains(&key) && !key.starts_with("options") {
-                let meant = suggest::nearest(key, PARAMETERS);
-                let meant = meant.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
-                return Err(wrong(format!("the database URL has an unknown parameter `{key}`{meant}")));
-            }
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|error| match error {
-            sqlx::Error::Configuration(why) => wrong(format!("the database URL cannot be read: {why}")),
-            _ => wrong("the database URL cannot be read".to_owned()),
-        })?;
-        Ok(Self::from(options))
+    /// [`crate::ErrorKind::Configuration`] when it is no such text, [`crate::ErrorKind::Connection`] when a certificate that it
+    /// names is not there. The message never repeats the text, for it may hold a password.
+    pub fn parse(text: &str) -> Result<Self> {
+        Ok(Self::at(Conninfo::read(text)?.places()?))
     }
 
-    /// The database that the `PG*` variables and the password file describe.
-    pub fn from_environment() -> Self {
-        Self::from(PgConnectOptions::new())
+    /// The database that the `PG*` variables and the files of libpq describe.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Database::parse`].
+    pub fn from_environment() -> Result<Self> {
+        Ok(Self::at(Conninfo::of_environment()?.places()?))
     }
 
-    /// Waits this long for a connection, instead of ten seconds.
+    fn at(places: Places) -> Self {
+        let keepalive = places.keepalive;
+        Self { places: Arc::new(places), patience: Duration::from_secs(10), keepalive }
+    }
+
+    /// Connects once, and returns the same database with nothing but the host and the way that led to it.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::Connection`] when there is none.
+    pub async fn settled(&self) -> Result<Self> {
+        if let [place] = &*self.places.all
+            && place.modes.len() == 1
+        {
+            return Ok(self.clone());
+        }
+        let connected = connect::connect(self, "roundtrip").await?;
+        // Nothing is lost when this fails.
+        let _ = sqlx::Connection::close(connected.connection).await;
+        let place = Place { modes: vec![connected.options.get_ssl_mode()], options: connected.options, open_passfile: None };
+        let places = Places { all: vec![place], ..(*self.places).clone() };
+        Ok(Self { places: Arc::new(places), ..self.clone() })
+    }
+
+    /// Waits this long for a connection, instead of ten seconds; `connect_timeout` of the URL comes before it.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -101,43 +88,125 @@ impl Database {
         self
     }
 
+    /// The name under which its sessions appear, where the URL or the environment gives one.
+    pub fn application_name(&self) -> Option<&str> {
+        self.places.application.as_deref()
+    }
+
     /// Whether the way to it is a network, and not a socket of this machine.
     pub(super) fn is_remote(&self) -> bool {
-        self.options.get_socket().is_none() && !self.options.get_host().starts_with('/')
+        self.places.all.iter().any(|place| {
+            place.options.get_socket().is_none() && !place.options.get_host().starts_with('/')
+        })
     }
 
     /// The name of the database.
     pub fn name(&self) -> &str {
-        self.options.get_database().unwrap_or_else(|| self.options.get_username())
+        let options = self.options();
+        options.get_database().unwrap_or_else(|| options.get_username())
     }
 
     /// The role that logs in.
     pub fn user(&self) -> &str {
-        self.options.get_username()
+        self.options().get_username()
     }
 
-    /// The host, or the folder of the socket, with the port.
+    /// The host, or the folder of the socket, with the port; all of them, where there are several.
     pub fn host(&self) -> String {
-        match self.options.get_socket() {
-            Some(folder) => folder.display().to_string(),
-            None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
-        }
+        self.places.all.iter().map(Place::host).collect::<Vec<_>>().join(",")
     }
 
     /// Another database of the same server.
     pub fn named(&self, database: &str) -> Self {
-        Self { options: self.options.clone().database(database), ..self.clone() }
+        let mut places = (*self.places).clone();
+        for place in &mut places.all {
+            place.options = place.options.clone().database(database);
+        }
+        Self { places: Arc::new(places), ..self.clone() }
+    }
+
+    /// A URL of its first host that every program with libpq takes, with the password.
+    pub fn url(&self) -> String {
+        self.write_url(true)
+    }
+
+    /// The same without the password, to be shown.
+    pub fn url_without_password(&self) -> String {
+        self.write_url(false)
+    }
+
+    fn write_url(&self, with_password: bool) -> String {
+        let options = self.options();
+        let (port, host) = (options.get_port(), options.get_host());
+        let socket = options.get_socket().map(|folder| folder.display().to_string());
+        let host = match socket.as_deref() {
+            Some(folder) => encode(folder),
+            None if host.contains(':') => format!("[{host}]"),
+            None => encode(host),
+        };
+        let secrets = Hidden::of(options);
+        let password = secrets.password.filter(|password| with_password && !password.is_empty());
+        let password = password.map(|password| format!(":{}", encode(&password))).unwrap_or_default();
+        let mut url = format!("postgres://{}{password}@{host}:{port}/{}", encode(self.user()), encode(self.name()));
+        let mode = match options.get_ssl_mode() {
+            // The default.
+            _ if socket.is_some() => None,
+            PgSslMode::Prefer => None,
+            PgSslMode::Disable => Some("disable"),
+            PgSslMode::Allow => Some("allow"),
+            PgSslMode::Require => Some("require"),
+            PgSslMode::VerifyCa => Some("verify-ca"),
+            PgSslMode::VerifyFull => Some("verify-full"),
+        };
+        let mode = mode.map(|mode| ("sslmode", mode.to_owned()));
+        let given = options.get_options().map(|options| ("options", options.to_owned()));
+        let files = secrets.files.into_iter().filter(|_| mode.as_ref().is_some_and(|(_, mode)| mode != "disable"));
+        for (n, (name, value)) in mode.clone().into_iter().chain(files).chain(given).enumerate() {
+            url.push_str(&format!("{}{name}={}", if n == 0 { '?' } else { '&' }, encode(&value)));
+        }
+        url
+    }
+
+    fn first(&self) -> &Place {
+        // There is always one; see `Conninfo::addresses`.
+        &self.places.all[0]
+    }
+}
+
+/// What the driver's options do not show of themselves.
+struct Hidden {
+    password: Option<String>,
+    files: Vec<(&'static str, String)>,
+}
+
+impl Hidden {
+    fn of(options: &PgConnectOptions) -> Self {
+        // The driver's URL is not one of libpq, and it fails for an IPv6 address or an odd name: these are left out of it.
+        let url = options.clone().host("localhost").username("u").database("d").to_url_lossy();
+        let decoded = |text: &str| super::conninfo::decoded(text);
+        let files = url.query_pairs().filter_map(|(name, value)| {
+            let name = ["sslrootcert", "sslcert", "sslkey"].into_iter().find(|known| *known == name)?;
+            match value.strip_prefix("file: ") {
+                Some(file) => Some((name, file.to_owned())),
+                // An empty list of roots stands for those of the system.
+                None if name == "sslrootcert" && value.is_empty() => Some((name, "system".to_owned())),
+                None => None,
+            }
+        });
+        Self { password: url.password().and_then(decoded), files: files.collect() }
     }
 }
 
 impl From<PgConnectOptions> for Database {
     fn from(options: PgConnectOptions) -> Self {
-        let options = options
-            // A pooler refuses start-up parameters that it does not track; this one changes nothing here.
-            .extra_float_digits(None)
-            .statement_cache_capacity(16)
-            .disable_statement_logging();
-        Self { options, patience: Duration::from_secs(10), keepalive: Keepalive::default() }
+        Self::at(Places {
+            all: vec![Place::of(options)],
+            wanted: Wanted::Any,
+            is_shuffled: false,
+            timeout: None,
+            application: None,
+            keepalive: Keepalive::default(),
+        })
     }
 }
 
@@ -157,12 +226,14 @@ impl fmt::Debug for Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_password_is_never_shown() {
         let database = Database::parse("postgres://ann:s3cret@db.example:6432/shop?sslmode=require").unwrap();
         assert_eq!(database.to_string(), "ann@db.example:6432/shop");
         assert!(!format!("{database:?}").contains("s3cret"));
+        assert_eq!(database.url_without_password(), "postgres://ann@db.example:6432/shop?sslmode=require");
     }
 
     #[test]
@@ -176,7 +247,35 @@ mod tests {
         ] {
             let error = Database::parse(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);
-            assert!(!error.to_string().contains("s3cret@"), "{error}");
+            let all = format!("{:?}", error.findings());
+            assert!(!all.contains("s3cret") && !all.contains("notaport"), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_written_is_read_as_the_same() {
+        for url in [
+            "postgres://ann:p%40%3A%2F%25s@[::1]:7/d%20b?sslmode=require&options=-c%20a.b%3Dc%5C%20d",
+            "postgres://o%27x%40y@%2Ftmp%2Fa%20b:5/d%2Fe",
+            "postgres://ann@db:5432/d?sslmode=disable",
+        ] {
+            let database = Database::parse(url).unwrap();
+            assert_eq!(database.url(), url);
+        }
+        // The driver's own options too, whatever is in them.
+        let options = PgConnectOptions::new_without_pgpass().host("::1").port(7).username("a b@c").database("d");
+        let database = Database::from(options.password("p@\u{e9}%41").ssl_mode(PgSslMode::Disable));
+        assert_eq!(database.url(), "postgres://a%20b%40c:p%40%C3%A9%2541@[::1]:7/d?sslmode=disable");
+    }
+
+    #[test]
+    fn lists_are_read() {
+        let database = Database::parse("postgres://ann@a,[::1]:7,/d?connect_timeout=3&keepalives_idle=9").unwrap();
+        assert!(database.host().starts_with("a:5432,[::1]:7,/"), "{}", database.host());
+        assert_eq!(database.places.timeout, Some(Duration::from_secs(3)));
+        assert_eq!(database.keepalive.idle, Some(Duration::from_secs(9)));
+        for wrong in ["postgres://a,b/d?port=1,2,3", "postgres://a,b/d?hostaddr=::1", "postgres://a/d?hostaddr=b"] {
+            assert_eq!(Database::parse(wrong).unwrap_err().kind(), ErrorKind::Configuration, "{wrong}");
         }
     }
 }

@@ -4,10 +4,11 @@
 //! server error is never shown.
 
 use std::io::ErrorKind as Io;
+use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use super::Database;
+use super::conninfo::Place;
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 
@@ -140,8 +141,9 @@ impl Failure {
 }
 
 /// Why a connection could not be made, with what to do about it.
-pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
-    let (host, user, name) = (database.host(), database.user(), database.name());
+pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
+    let (host, user) = (place.host(), place.options.get_username());
+    let name = place.options.get_database().unwrap_or(user);
     let finding = match error {
         // A certificate that is refused in the handshake arrives as data that make no sense.
         sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
@@ -149,7 +151,12 @@ pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
-            let finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
+            let mut finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
+            if let Some(file) = place.open_passfile.as_ref().filter(|_| code == "28P01") {
+                let file = file.display();
+                finding = finding.note(format!("the password file {file} is not used, for others may read it"));
+                finding = finding.help(format!("chmod 600 {file}"));
+            }
             return Error::new(ErrorKind::Connection, finding).with_sqlstate(code);
         }
         sqlx::Error::Configuration(why) => {
@@ -205,11 +212,11 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
 }
 
 /// There was no answer in time.
-pub(super) fn no_answer(database: &Database) -> Error {
-    let seconds = database.patience.as_secs();
+pub(super) fn no_answer(place: &Place, patience: Duration) -> Error {
+    let seconds = patience.as_secs();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("connection-timeout", format!("{} does not answer within {seconds} s", database.host()))
+        Finding::error("connection-timeout", format!("{} does not answer within {seconds} s", place.host()))
             .help("is the host right, and does a firewall stand between?"),
     )
 }

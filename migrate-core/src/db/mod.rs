@@ -5,15 +5,17 @@
 //! `DEALLOCATE ALL` in a migration could take away. What is sent is left to the callers.
 
 mod ask;
+mod connect;
+pub(crate) mod conninfo;
 mod database;
 mod failure;
 mod keepalive;
 mod lock;
 pub(crate) mod pooler;
 mod session;
-mod url;
 
 pub use ask::{Answered, Reader};
+pub use conninfo::without_password;
 pub use database::Database;
 pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Row as _};
-use tokio::time::timeout;
 
-use super::{Database, Failure, failure};
+use super::{Database, Failure, connect};
 use crate::error::Result;
 
 /// The name of the column that tells a ledger row apart from rows that a migration selects.
@@ -70,14 +69,10 @@ impl Marker {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Session {
-    /// Connects, waiting as long as the database's patience lasts.
+    /// Connects, waiting for each host as long as the database's patience lasts.
     pub(crate) async fn connect(database: &Database, application: &str) -> Result<Self> {
-        let options = database.options.clone().application_name(application);
-        match timeout(database.patience, PgConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => Ok(Self { connection }),
-            Ok(Err(error)) => Err(failure::connecting(database, error)),
-            Err(_) => Err(failure::no_answer(database)),
-        }
+        let connected = connect::connect(database, application).await?;
+        Ok(Self { connection: connected.connection })
     }
 
     /// Sends one message and returns all rows that come back.

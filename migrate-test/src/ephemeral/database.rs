@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use migrate_core::Database;
 use migrate_core::ident::{ident, literal};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -80,7 +81,12 @@ impl TestDatabase {
     pub fn keep(mut self) -> String {
         self.ends = false;
         self.server.linger();
-        migrate_core::config::redact(&self.url())
+        self.url_without_password()
+    }
+
+    /// The URL to show: psql takes it, and asks for the password or finds it where it always does.
+    fn url_without_password(&self) -> String {
+        Database::from(self.options()).url_without_password()
     }
 
     /// Drops it, also when somebody is still connected.
@@ -113,7 +119,7 @@ impl Drop for TestDatabase {
             self.server.linger();
             eprintln!(
                 "the database of this test is kept for 30 minutes: psql '{}'",
-                migrate_core::config::redact(&self.url())
+                self.url_without_password()
             );
             return;
         }

@@ -12,6 +12,7 @@ mod template;
 
 use std::path::Path;
 
+use migrate_core::Database;
 use migrate_core::config::DatabaseSource;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
@@ -35,7 +36,7 @@ enum Address {
     Shared(shared::Lease),
     #[cfg(feature = "testcontainers")]
     Container(Box<container::Container>),
-    Given(Box<PgConnectOptions>),
+    Given(Box<Database>),
 }
 
 /// The variable that says where the server comes from, in the words of `migrate.toml`.
@@ -59,9 +60,10 @@ pub async fn server() -> Result<&'static EphemeralServer, ServerError> {
 }
 
 /// Makes a server that was found elsewhere the one that all databases of this process are made
-/// on; `why` says so to whoever asks. Too late where there is one already.
-pub fn use_server(options: PgConnectOptions, why: impl Into<String>) {
-    let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(options)), why: why.into() });
+/// on; `why` says so to whoever asks. Too late where there is one already. An address with several hosts, or several ways
+/// to one, is [settled](Database::settled) before.
+pub fn use_server(server: impl Into<Database>, why: impl Into<String>) {
+    let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(server.into())), why: why.into() });
 }
 
 impl EphemeralServer {
@@ -98,9 +100,9 @@ impl EphemeralServer {
                 let unset =
                     || ServerError::NoProvider { tried: vec![format!("{SERVER} names a variable that is not set")] };
                 let url = source.url().ok().flatten().ok_or_else(unset)?;
-                let options =
-                    url.parse().map_err(|error| ServerError::refused(format!("be found by {SERVER}"), &error))?;
-                Ok(Self { address: Address::Given(Box::new(options)), why: format!("{SERVER} gives its address") })
+                let database = Database::parse(&url).map_err(ServerError::Given)?;
+                let database = database.settled().await.map_err(ServerError::Given)?;
+                Ok(Self { address: Address::Given(Box::new(database)), why: format!("{SERVER} gives its address") })
             }
         }
     }
@@ -153,19 +155,18 @@ impl EphemeralServer {
             Address::Shared(lease) => lease.options(database),
             #[cfg(feature = "testcontainers")]
             Address::Container(container) => container.options(database),
-            Address::Given(options) => (**options).clone().database(database),
+            Address::Given(given) => given.named(database).options().clone(),
         }
     }
 
     /// The same as a URL, for programs.
     pub fn url(&self, database: &str) -> String {
-        use sqlx::ConnectOptions;
         match &self.address {
             Address::Shared(lease) => {
                 let folder = lease.sockets().display().to_string().replace('/', "%2F");
                 format!("postgres://{SUPERUSER}@{folder}:5432/{database}")
             }
-            _ => self.options(database).to_url_lossy().to_string(),
+            _ => Database::from(self.options(database)).url(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use migrate_core::Database;
+use migrate_core::db::without_password;
 use migrate_test::Managed;
 use serde::Serialize;
 
@@ -133,7 +134,7 @@ async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
         None => {
             let url = context.environment.database.url()?.unwrap_or_default();
             Database::parse(&url)?;
-            let (bare, password) = without_password(&url);
+            let (bare, password) = without_password(&url)?;
             command.arg(bare);
             command.envs(password.map(|password| ("PGPASSWORD", password)));
         }
@@ -149,27 +150,4 @@ fn with_program(command: Command, program: std::path::PathBuf) -> Command {
     let mut replaced = Command::new(program);
     replaced.envs(command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
     replaced
-}
-
-/// Splits a URL into one without its password, and the password.
-pub(crate) fn without_password(url: &str) -> (String, Option<String>) {
-    let hidden = migrate_core::config::redact(url);
-    // Redaction keeps the length: what differs is the password.
-    let differs: Vec<usize> = (0..url.len()).filter(|at| url.as_bytes()[*at] != hidden.as_bytes()[*at]).collect();
-    let (Some(first), Some(last)) = (differs.first(), differs.last()) else { return (url.to_owned(), None) };
-    let (start, end) = (url[..*first].rfind(':').unwrap_or(0), url[*last..].find('@').map_or(url.len(), |n| last + n));
-    let password = percent_encoding::percent_decode_str(&url[start + 1..end]).decode_utf8_lossy().into_owned();
-    (format!("{}{}", &url[..start], &url[end..]), Some(password))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_taken_out_of_a_url() {
-        let (bare, password) = without_password("postgres://ann:p%40s*@h:1/d?x=y");
-        assert_eq!((bare.as_str(), password.as_deref()), ("postgres://ann@h:1/d?x=y", Some("p@s*")));
-        assert_eq!(without_password("postgres://ann@h/d"), ("postgres://ann@h/d".to_owned(), None));
-    }
 }

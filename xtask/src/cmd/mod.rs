@@ -34,7 +34,6 @@ use migrate_core::CodeMigrations;
 
 pub(crate) use audit::RecordJson;
 pub(crate) use baseline::excused;
-pub(crate) use db::without_password;
 pub(crate) use diff::SqlJson;
 pub(crate) use verify::blame;
 

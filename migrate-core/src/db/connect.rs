@@ -1,0 +1,201 @@
+//! Making a connection as libpq makes it: host after host, each in the ways that `sslmode` allows, until one of them is what
+//! `target_session_attrs` asks for.
+//!
+//! Every connection of this library is made here. Where there is one host and one way, which is the rule, nothing is sent that
+//! would not be sent anyway.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::ErrorKind as Io;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
+use tokio::time::timeout;
+
+use super::conninfo::{Place, Wanted};
+use super::{Database, failure};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+
+/// What `target_session_attrs` looks at.
+const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
+
+/// A connection, and the options that led to it.
+pub(super) struct Connected {
+    pub(super) connection: PgConnection,
+    pub(super) options: PgConnectOptions,
+}
+
+/// Why a place was not taken.
+struct Refused {
+    error: Error,
+    /// Whether another host may be tried.
+    goes_on: bool,
+}
+
+/// Connects, under this name.
+pub(super) async fn connect(database: &Database, application: &str) -> Result<Connected> {
+    let places = &database.places;
+    let application = match &places.application {
+        // What our name stands for is told apart by what follows it.
+        Some(own) => format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default()),
+        None => application.to_owned(),
+    };
+    let passes: &[Wanted] = match places.wanted {
+        Wanted::PreferStandby => &[Wanted::Standby, Wanted::Any],
+        ref one => std::slice::from_ref(one),
+    };
+    let mut refused: Vec<Error> = Vec::new();
+    for wanted in passes {
+        for at in order(places.all.len(), places.is_shuffled) {
+            let place = &places.all[at];
+            match try_place(database, place, &application, *wanted).await {
+                Ok(connected) => return Ok(connected),
+                Err(Refused { error, goes_on }) => {
+                    refused.push(error);
+                    if !goes_on {
+                        return Err(put_together(refused));
+                    }
+                }
+            }
+        }
+    }
+    Err(put_together(refused))
+}
+
+/// Tries one host in each way that is allowed.
+async fn try_place(
+    database: &Database,
+    place: &Place,
+    application: &str,
+    wanted: Wanted,
+) -> std::result::Result<Connected, Refused> {
+    let patience = database.places.timeout.unwrap_or(database.patience);
+    let mut refused = None;
+    for (n, mode) in place.modes.iter().enumerate() {
+        let options = place.options.clone().application_name(application).ssl_mode(*mode);
+        match timeout(patience, PgConnection::connect_with(&options)).await {
+            Ok(Ok(connection)) => return check(place, Connected { connection, options }, wanted).await,
+            Ok(Err(error)) => {
+                let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(&error, *next));
+                let goes_on = leads_to_another_host(&error);
+                let error = failure::connecting(place, error);
+                refused = Some(Refused { error: follow(refused, error), goes_on });
+                if !is_followed {
+                    break;
+                }
+            }
+            Err(_) => {
+                let error = failure::no_answer(place, patience);
+                refused = Some(Refused { error: follow(refused, error), goes_on: true });
+                break;
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        let finding = Finding::error("connection", format!("there is no way to {}", place.host()));
+        Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
+    }))
+}
+
+/// The error of a second try, with what the first one said, where that was something else.
+fn follow(first: Option<Refused>, error: Error) -> Error {
+    match first.map(|first| message(&first.error)) {
+        Some(first) if first != message(&error) => error.note(format!("before that: {first}")),
+        _ => error,
+    }
+}
+
+/// Whether a session is what is wanted.
+async fn check(place: &Place, mut connected: Connected, wanted: Wanted) -> std::result::Result<Connected, Refused> {
+    if wanted == Wanted::Any {
+        return Ok(connected);
+    }
+    let answer = sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connected.connection).await;
+    let row = answer.map_err(|error| Refused { error: failure::connecting(place, error), goes_on: true })?;
+    let says = |at: usize, word: &str| row.try_get_unchecked::<&str, _>(at).is_ok_and(|text| text == word);
+    let (is_standby, is_read_only) = (says(0, "true"), says(1, "on"));
+    let wrong = match wanted {
+        Wanted::ReadWrite if is_standby || is_read_only => "is read-only",
+        Wanted::ReadOnly if !is_standby && !is_read_only => "is not read-only",
+        Wanted::Primary if is_standby => "is a standby",
+        Wanted::Standby if !is_standby => "is not a standby",
+        _ => return Ok(connected),
+    };
+    // Nothing is lost when this fails.
+    let _ = connected.connection.close().await;
+    let finding = Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
+        .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");
+    Err(Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
+}
+
+/// Whether libpq tries the next way after this failure: without TLS where TLS failed, and the other way round where the server
+/// does not let in who comes like this.
+fn leads_on(error: &sqlx::Error, next: PgSslMode) -> bool {
+    match error {
+        // 28000 invalid_authorization_specification, 28P01 invalid_password.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("28")),
+        _ if !matches!(next, PgSslMode::Disable) => false,
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => true,
+        sqlx::Error::Io(error) => is_broken(error.kind()),
+        _ => false,
+    }
+}
+
+/// The handshake failed, or the other side hung up in it.
+fn is_broken(kind: Io) -> bool {
+    matches!(
+        kind,
+        Io::InvalidData | Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::NotFound
+    )
+}
+
+/// Whether libpq goes on to the next host after this failure: where nobody answers, or the server is starting.
+fn leads_to_another_host(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
+        sqlx::Error::Io(error) => !matches!(error.kind(), Io::InvalidData | Io::UnexpectedEof),
+        _ => false,
+    }
+}
+
+/// The last refusal, with what the hosts before it said.
+fn put_together(mut refused: Vec<Error>) -> Error {
+    let Some(last) = refused.pop() else {
+        return Error::new(ErrorKind::Configuration, Finding::error("database-url", "the database has no host"));
+    };
+    refused.iter().fold(last, |last, before| last.note(format!("before that: {}", message(before))))
+}
+
+fn message(error: &Error) -> String {
+    error.findings().first().map(|finding| finding.message.clone()).unwrap_or_default()
+}
+
+/// The numbers below `count`, in order or shuffled.
+fn order(count: usize, is_shuffled: bool) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..count).collect();
+    if is_shuffled {
+        // Each of these has keys of its own, which is chance enough to spread connections.
+        all.sort_by_cached_key(|_| RandomState::new().build_hasher().finish());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shuffled_list_is_complete_and_not_always_the_same() {
+        let firsts: std::collections::BTreeSet<usize> = (0..200)
+            .map(|_| {
+                let mut all = order(3, true);
+                let first = all[0];
+                all.sort_unstable();
+                assert_eq!(all, [0, 1, 2]);
+                first
+            })
+            .collect();
+        assert_eq!((firsts.len(), order(3, false)), (3, vec![0, 1, 2]));
+    }
+}

@@ -1,0 +1,267 @@
+//! Where a database is, as libpq takes it: a connection string, a service, the environment, and defaults, in this order.
+//!
+//! It knows what each parameter means and reads the files that they name; it opens no connection. The driver's own reading of a
+//! URL is not used: it differs from libpq where it matters, and passes over what it does not know.
+
+mod files;
+mod place;
+mod table;
+mod text;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+
+pub(super) use place::{Place, Places, Wanted};
+pub(crate) use text::encode;
+use text::{ENCODE, Unreadable};
+
+/// How an environment variable is looked up.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// The parameters of a connection, from wherever they were given.
+pub(super) struct Conninfo {
+    given: BTreeMap<&'static str, Given>,
+    /// What `PGGEQO` says, which has no parameter.
+    geqo: Option<String>,
+}
+
+struct Given {
+    value: String,
+    origin: Origin,
+}
+
+/// Who gave a parameter.
+#[derive(Clone, PartialEq, Eq)]
+enum Origin {
+    Text,
+    Service(String),
+    /// The environment variable of this name.
+    Variable(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text => f.write_str("the database URL"),
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Variable(name) => write!(f, "the variable {name}"),
+        }
+    }
+}
+
+impl Conninfo {
+    /// Reads a connection string and adds what the environment says.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`], without a word of the text.
+    pub(super) fn read(text: &str) -> Result<Self> {
+        Self::read_in(text, &|name| std::env::var_os(name))
+    }
+
+    /// The same in another environment.
+    fn read_in(text: &str, environment: Lookup<'_>) -> Result<Self> {
+        let written = text::read(text).map_err(unreadable)?;
+        let mut conninfo = Self { given: BTreeMap::new(), geqo: variable(environment, "PGGEQO")? };
+        for (keyword, value) in written.pairs {
+            conninfo.given.insert(keyword, Given { value, origin: Origin::Text });
+        }
+        conninfo.complete(environment)?;
+        conninfo.decide(environment)?;
+        Ok(conninfo)
+    }
+
+    /// What the environment alone says.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for what is not honoured.
+    pub(super) fn of_environment() -> Result<Self> {
+        Self::read("postgres://")
+    }
+
+    /// Adds what a service and the environment say, where nobody before them said it.
+    fn complete(&mut self, environment: Lookup<'_>) -> Result<()> {
+        let service = match self.get("service") {
+            Some(name) => Some(name.to_owned()),
+            None => variable(environment, "PGSERVICE")?.filter(|name| !name.is_empty()),
+        };
+        if let Some(name) = service {
+            for (keyword, value) in files::service(&name, environment)? {
+                self.given.entry(keyword).or_insert(Given { value, origin: Origin::Service(name.clone()) });
+            }
+        }
+        let has_mode = self.given.contains_key("sslmode");
+        for parameter in table::PARAMETERS.iter().filter(|one| !one.keyword.is_empty() && !one.variable.is_empty()) {
+            if parameter.keyword == "requiressl" || self.given.contains_key(parameter.keyword) {
+                continue;
+            }
+            if let Some(value) = variable(environment, parameter.variable)? {
+                self.given.insert(parameter.keyword, Given { value, origin: Origin::Variable(parameter.variable) });
+            }
+        }
+        let requires = variable(environment, "PGREQUIRESSL")?.is_some_and(|value| value.starts_with('1'));
+        if requires && !has_mode && !self.given.contains_key("sslmode") {
+            let (value, origin) = ("require".to_owned(), Origin::Variable("PGREQUIRESSL"));
+            self.given.insert("sslmode", Given { value, origin });
+        }
+        Ok(())
+    }
+
+    /// Refuses what is not honoured.
+    fn decide(&self, environment: Lookup<'_>) -> Result<()> {
+        for parameter in table::PARAMETERS {
+            let (value, origin) = match self.given.get(parameter.keyword) {
+                Some(given) => (given.value.clone(), given.origin.clone()),
+                None if parameter.keyword.is_empty() => match variable(environment, parameter.variable)? {
+                    Some(value) => (value, Origin::Variable(parameter.variable)),
+                    None => continue,
+                },
+                None => continue,
+            };
+            if let Some((why, instead)) = parameter.refuses(&value) {
+                let what = match &origin {
+                    Origin::Variable(name) => format!("the variable {name}"),
+                    origin => format!("`{}` of {origin}", parameter.keyword),
+                };
+                return Err(wrong(format!("{what} asks for what cannot be honoured: {why}")).help(instead));
+            }
+        }
+        self.refuse_two_options(environment)
+    }
+
+    /// The driver takes `PGOPTIONS` whatever the URL says, and libpq does not.
+    fn refuse_two_options(&self, environment: Lookup<'_>) -> Result<()> {
+        let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
+        let (Some(own), Some(variable)) = (own, variable(environment, "PGOPTIONS")?) else { return Ok(()) };
+        if variable.is_empty() || own.value == variable {
+            return Ok(());
+        }
+        let why = format!("{} and the variable PGOPTIONS give different options", own.origin);
+        Err(wrong(why).help("unset PGOPTIONS, or leave `options` out"))
+    }
+
+    /// What a parameter was given.
+    fn get(&self, keyword: &str) -> Option<&str> {
+        self.given.get(keyword).map(|given| given.value.as_str())
+    }
+
+    /// The same, where it is more than nothing.
+    fn some(&self, keyword: &str) -> Option<&str> {
+        self.get(keyword).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a parameter is wrong. It is not repeated.
+    fn wrong_value(&self, keyword: &str, expected: &str) -> Error {
+        let origin = self.given.get(keyword).map_or(Origin::Text, |given| given.origin.clone());
+        let what = match origin {
+            Origin::Variable(name) => format!("the variable {name}"),
+            origin => format!("`{keyword}` of {origin}"),
+        };
+        wrong(format!("{what} has a value that means nothing")).help(format!("write {expected}"))
+    }
+}
+
+/// The value of an environment variable.
+fn variable(environment: Lookup<'_>, name: &str) -> Result<Option<String>> {
+    let value = environment(name).map(OsString::into_string).transpose();
+    value.map_err(|_| wrong(format!("the variable {name} is not UTF-8")))
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, Finding::error("database-url", message))
+}
+
+fn unreadable(why: Unreadable) -> Error {
+    match why {
+        Unreadable::Foreign => wrong("the database is not given as a postgres:// URL")
+            .help("write it as postgres://user@host:5432/database; special characters are percent-encoded"),
+        Unreadable::Because(why, help) => wrong(format!("the database URL cannot be read: {why}")).help(help),
+        Unreadable::Doubtful => wrong("the database URL cannot be read: it has special characters that are not percent-encoded")
+            .note("an @ stands twice, or after a /, ? or #; nothing of the URL is shown, for any of it may be a password")
+            .help(ENCODE)
+            .help(
+                "this does it without showing the password: read -rs PASSWORD; export PASSWORD; \
+                 python3 -c 'import os, urllib.parse; print(urllib.parse.quote(os.environ[\"PASSWORD\"], safe=\"\"))' > encoded",
+            )
+            .help("or leave the password out of the URL, and give it in PGPASSWORD or in the password file (~/.pgpass)"),
+    }
+}
+
+/// Takes the percent signs out of a part of a URL.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    text::decode(text).ok()
+}
+
+/// Where the secrets of a connection string stand, `None` for what is none.
+pub(crate) fn secrets(text: &str) -> Option<Vec<std::ops::Range<usize>>> {
+    text::read(text).ok().map(|written| written.secrets)
+}
+
+/// Whether a text looks like a connection string; what follows may still be wrong.
+pub(crate) fn is_connection_string(text: &str) -> bool {
+    text::after_scheme(text).is_some() || !matches!(text::read(text), Err(Unreadable::Foreign))
+}
+
+/// Splits a connection string into one without its password, and the password.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`], without a word of the text.
+pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
+    let written = text::read(text).map_err(unreadable)?;
+    let password = written.pairs.iter().rev().find(|(keyword, _)| *keyword == "password").map(|(_, value)| value.clone());
+    let mut bare = text.to_owned();
+    for cut in written.cuts.iter().rev() {
+        bare.replace_range(cut.clone(), "");
+    }
+    Ok((bare, password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a URL means where the environment has these variables, or why it is refused.
+    fn read(url: &str, variables: &[(&str, &str)]) -> std::result::Result<Conninfo, String> {
+        let lookup = |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value));
+        Conninfo::read_in(url, &lookup).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_text_comes_before_the_service_and_the_service_before_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("services");
+        std::fs::write(&file, "# ours\n[shop]\nhost=of.service\nport=7\n[other]\nport=9\n").unwrap();
+        let file = file.to_str().unwrap();
+        let variables = [("PGSERVICEFILE", file), ("PGSERVICE", "shop"), ("PGPORT", "8"), ("PGUSER", "ann")];
+        let conninfo = read("postgres:///?host=of.text", &variables).unwrap();
+        let all = ["host", "port", "user"].map(|keyword| conninfo.get(keyword).unwrap());
+        assert_eq!(all, ["of.text", "7", "ann"]);
+        let other = read("postgres:///?service=other", &variables).unwrap();
+        assert_eq!((other.get("port"), other.get("host")), (Some("9"), None));
+        let none = read("postgres:///?service=none", &variables).err().unwrap();
+        assert!(none.contains("there is no service none"), "{none}");
+        assert_eq!(read("postgres://", &[("PGREQUIRESSL", "1")]).unwrap().get("sslmode"), Some("require"));
+    }
+
+    #[test]
+    fn what_is_not_honoured_is_refused_by_its_name_and_the_text_hides_the_variable() {
+        for (url, variables, expected) in [
+            ("postgres://h/d?channel_binding=require", &[][..], "`channel_binding` of the database URL"),
+            ("postgres://h/d", &[("PGCHANNELBINDING", "require")], "the variable PGCHANNELBINDING"),
+            ("postgres://h/d?sslcrl=x", &[], "`sslcrl`"),
+            ("postgres://h/d", &[("PGTZ", "Asia/Tokyo")], "PGTZ"),
+            ("postgres://h/d?options=-cgeqo%3Doff", &[("PGOPTIONS", "-c geqo=on")], "PGOPTIONS"),
+        ] {
+            let error = read(url, variables).err().unwrap();
+            assert!(error.contains(expected), "{url}: {error}");
+        }
+        assert!(read("postgres://h/d?channel_binding=prefer", &[("PGCHANNELBINDING", "require")]).is_ok());
+        assert!(read("postgres://h/d?sslcrl=", &[("PGSSLCRL", "x"), ("PGTZ", "UTC")]).is_ok());
+    }
+}

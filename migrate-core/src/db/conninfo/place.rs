@@ -1,0 +1,254 @@
+//! The hosts of a connection, and how each of them is connected to.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use super::tls::Tls;
+use super::{Conninfo, Origin, encode, files, wrong};
+use crate::db::Keepalive;
+use crate::error::Result;
+
+/// One host of a database, with everything that the driver needs.
+#[derive(Clone)]
+pub(in crate::db) struct Place {
+    pub(in crate::db) options: PgConnectOptions,
+    /// In which ways it is tried, one after the other.
+    pub(in crate::db) modes: Vec<PgSslMode>,
+    /// A password file that is not used, for others may read it.
+    pub(in crate::db) open_passfile: Option<PathBuf>,
+}
+
+/// All hosts of a database, and what a session has to be.
+#[derive(Clone)]
+pub(in crate::db) struct Places {
+    pub(in crate::db) all: Vec<Place>,
+    pub(in crate::db) wanted: Wanted,
+    /// Whether they are tried in another order each time.
+    pub(in crate::db) is_shuffled: bool,
+    /// How long each of them is waited for.
+    pub(in crate::db) timeout: Option<Duration>,
+    pub(in crate::db) application: Option<String>,
+    pub(in crate::db) keepalive: Keepalive,
+}
+
+/// What `target_session_attrs` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::db) enum Wanted {
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+/// The folders in which servers of this machine have their sockets, as they are packaged.
+const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
+
+impl Place {
+    /// The one that the driver's options describe.
+    pub(in crate::db) fn of(options: PgConnectOptions) -> Self {
+        Self { modes: vec![options.get_ssl_mode()], options: tuned(options), open_passfile: None }
+    }
+
+    /// The host, or the folder of the socket, with the port.
+    pub(in crate::db) fn host(&self) -> String {
+        match (self.options.get_socket(), self.options.get_host()) {
+            (Some(folder), _) => folder.display().to_string(),
+            (None, host) if host.contains(':') => format!("[{host}]:{}", self.options.get_port()),
+            (None, host) => format!("{host}:{}", self.options.get_port()),
+        }
+    }
+}
+
+/// With what all our sessions have in common.
+fn tuned(options: PgConnectOptions) -> PgConnectOptions {
+    // A pooler refuses start-up parameters that it does not track; this one changes nothing here.
+    options.extra_float_digits(None).statement_cache_capacity(16).disable_statement_logging()
+}
+
+impl Conninfo {
+    /// The hosts, with the passwords and certificates that files have for them.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::ErrorKind::Configuration`] for a value that means nothing, [`crate::error::ErrorKind::Connection`] for a
+    /// certificate that is not there.
+    pub(in crate::db) fn places(&self) -> Result<Places> {
+        let base = self.base()?;
+        let tls = Tls::of(self)?;
+        let all = self.addresses()?.into_iter().map(|address| self.place(&base, &tls, &address));
+        let timeout = self.seconds("connect_timeout")?.filter(|timeout| !timeout.is_zero());
+        let application = self.some("application_name").or_else(|| self.some("fallback_application_name"));
+        Ok(Places {
+            all: all.collect::<Result<_>>()?,
+            wanted: self.wanted()?,
+            is_shuffled: match self.some("load_balance_hosts") {
+                None | Some("disable") => false,
+                Some("random") => true,
+                Some(_) => return Err(self.wrong_value("load_balance_hosts", "disable or random")),
+            },
+            timeout,
+            application: application.map(str::to_owned),
+            keepalive: self.keepalive()?,
+        })
+    }
+
+    /// What is the same for all hosts.
+    fn base(&self) -> Result<PgConnectOptions> {
+        let mut options = PgConnectOptions::new_without_pgpass();
+        let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
+        if let Some(own) = own.filter(|own| !own.value.is_empty() && options.get_options() != Some(&own.value)) {
+            // The driver takes them in this form only.
+            let url = format!("postgres://localhost/?options={}", encode(&own.value));
+            options = PgConnectOptions::from_str(&url).map_err(|_| self.wrong_value("options", "-c name=value"))?;
+        }
+        if let Some(geqo) = self.geqo.as_deref().filter(|geqo| !geqo.is_empty() && *geqo != "default") {
+            options = options.options([("geqo", geqo)]);
+        }
+        let user = self.get("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
+        let database = self.some("dbname").unwrap_or(&user).to_owned();
+        Ok(tuned(options.username(&user).database(&database)))
+    }
+
+    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<Place> {
+        let options = base.clone().port(address.port);
+        let (options, modes) = match &address.socket {
+            Some(folder) => (options.socket(folder), vec![PgSslMode::Disable]),
+            None => {
+                let options = options.host(&address.at);
+                tls.check_name(address.name.as_deref(), &address.at)?;
+                (tls.certify(options), tls.modes.clone())
+            }
+        };
+        let passfile = self.some("passfile").map(PathBuf::from).or_else(|| Some(files::home()?.join(".pgpass")));
+        let (user, database) = (options.get_username().to_owned(), options.get_database().unwrap_or_default().to_owned());
+        let find = |host: &str| files::password(passfile.as_deref()?, host, address.port, &database, &user);
+        let found = || address.names_in_files().find_map(find);
+        let password = self.some("password").map(str::to_owned).or_else(found);
+        let open_passfile = passfile.filter(|file| password.is_none() && files::is_open(file));
+        let options = modes.first().map_or(options.clone(), |mode| options.ssl_mode(*mode));
+        // An empty one takes the place of what the driver reads from the environment.
+        Ok(Place { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
+    }
+
+    fn wanted(&self) -> Result<Wanted> {
+        Ok(match self.some("target_session_attrs") {
+            None | Some("any") => Wanted::Any,
+            Some("read-write") => Wanted::ReadWrite,
+            Some("read-only") => Wanted::ReadOnly,
+            Some("primary") => Wanted::Primary,
+            Some("standby") => Wanted::Standby,
+            Some("prefer-standby") => Wanted::PreferStandby,
+            Some(_) => {
+                let all = "any, read-write, read-only, primary, standby or prefer-standby";
+                return Err(self.wrong_value("target_session_attrs", all));
+            }
+        })
+    }
+
+    fn keepalive(&self) -> Result<Keepalive> {
+        let count = self.number("keepalives_count")?.map(|count| u32::try_from(count).unwrap_or(0));
+        let milliseconds = self.number("tcp_user_timeout")?;
+        Ok(Keepalive {
+            on: self.number("keepalives")?.is_none_or(|on| on != 0),
+            idle: self.seconds("keepalives_idle")?,
+            interval: self.seconds("keepalives_interval")?,
+            count,
+            user_timeout: milliseconds.map(|time| Duration::from_millis(u64::try_from(time).unwrap_or(0))),
+        })
+    }
+
+    /// A time; what is less than nothing is nothing.
+    fn seconds(&self, keyword: &str) -> Result<Option<Duration>> {
+        Ok(self.number(keyword)?.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+    }
+
+    fn number(&self, keyword: &str) -> Result<Option<i32>> {
+        let number = self.some(keyword).map(|value| value.trim().parse());
+        number.transpose().map_err(|_| self.wrong_value(keyword, "a whole number"))
+    }
+}
+
+/// One element of the lists of hosts, addresses and ports.
+struct Address {
+    /// The name of the host, where it has one.
+    name: Option<String>,
+    /// What is connected to.
+    at: String,
+    socket: Option<PathBuf>,
+    port: u16,
+}
+
+impl Address {
+    /// What password files call it.
+    fn names_in_files(&self) -> impl Iterator<Item = &str> {
+        let folder = self.socket.as_deref().and_then(Path::to_str);
+        let is_usual = folder.is_some_and(|folder| SOCKETS.contains(&folder));
+        let name = folder.or(self.name.as_deref()).unwrap_or(&self.at);
+        is_usual.then_some("localhost").into_iter().chain([name])
+    }
+}
+
+impl Conninfo {
+    fn addresses(&self) -> Result<Vec<Address>> {
+        let list = |keyword: &str| -> Vec<&str> {
+            self.some(keyword).map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
+        };
+        let (hosts, numbers, ports) = (list("host"), list("hostaddr"), list("port"));
+        let count = if numbers.is_empty() { hosts.len().max(1) } else { numbers.len() };
+        if !hosts.is_empty() && hosts.len() != count {
+            let why = format!("there are {} host names, but {count} in `hostaddr`", hosts.len());
+            return Err(wrong(why).help("write one name for each address"));
+        }
+        if ports.len() > 1 && ports.len() != count {
+            let why = format!("there are {} ports, but {count} hosts", ports.len());
+            return Err(wrong(why).help("write one port for all of them, or one for each"));
+        }
+        let all = (0..count).map(|n| {
+            let port = self.port(ports.get(n).or(ports.first()).copied().unwrap_or_default())?;
+            self.address(hosts.get(n).copied().unwrap_or_default(), numbers.get(n).copied().unwrap_or_default(), port)
+        });
+        all.collect()
+    }
+
+    fn address(&self, host: &str, number: &str, port: u16) -> Result<Address> {
+        let name = Some(host).filter(|host| !host.is_empty()).map(str::to_owned);
+        if !number.is_empty() {
+            let is_address = number.split('%').next().is_some_and(|number| number.parse::<IpAddr>().is_ok());
+            if !is_address {
+                return Err(self.wrong_value("hostaddr", "the numbers of an address, and names in `host`"));
+            }
+            return Ok(Address { name, at: number.to_owned(), socket: None, port });
+        }
+        if host.starts_with('@') {
+            return Err(wrong("an abstract Unix socket cannot be connected to").help("give the folder of the socket"));
+        }
+        let socket = match host {
+            "" => Some(usual_socket(port)),
+            path if path.starts_with('/') => Some(PathBuf::from(path)),
+            _ => None,
+        };
+        Ok(Address { at: host.to_owned(), name, socket, port })
+    }
+
+    fn port(&self, port: &str) -> Result<u16> {
+        match port {
+            "" => Ok(5432),
+            port => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| self.wrong_value("port", "a number up to 65535")),
+        }
+    }
+}
+
+/// The folder with the socket of a server of this machine.
+fn usual_socket(port: u16) -> PathBuf {
+    let has_socket = |folder: &&Path| folder.join(format!(".s.PGSQL.{port}")).exists();
+    let folders = || SOCKETS.iter().map(Path::new);
+    let folder = folders().find(has_socket).or_else(|| folders().find(|folder| folder.is_dir()));
+    folder.unwrap_or(Path::new(SOCKETS[0])).to_owned()
+}

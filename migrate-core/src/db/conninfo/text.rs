@@ -1,0 +1,367 @@
+//! Connection strings as libpq reads them: URLs, and `host=… dbname=…`.
+//!
+//! What cannot be read is never repeated: a password that nobody percent-encoded can be anywhere in it.
+
+use std::ops::Range;
+
+use super::table::{self, FOREIGN};
+use crate::suggest;
+
+/// A connection string in its parts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// What is given, in order; a later one counts.
+    pub(super) pairs: Vec<(&'static str, String)>,
+    /// Where passwords and other secrets stand in the text.
+    pub(super) secrets: Vec<Range<usize>>,
+    /// What has to go, for the text to be without its password.
+    pub(super) cuts: Vec<Range<usize>>,
+}
+
+/// Why a text is no connection string, in words that hold nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// There is an `@`, `/`, `?` or `#` that may be a part of a password.
+    Doubtful,
+    /// It begins like no connection string.
+    Foreign,
+    /// Something else, with what to do about it.
+    Because(String, String),
+}
+
+pub(super) const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
+
+/// What stands after the scheme of a URL.
+pub(super) fn after_scheme(text: &str) -> Option<usize> {
+    SCHEMES.iter().find(|scheme| text.starts_with(**scheme)).map(|scheme| scheme.len())
+}
+
+/// Reads a connection string.
+pub(super) fn read(text: &str) -> Result<Written, Unreadable> {
+    match after_scheme(text) {
+        Some(at) => url(text, at),
+        None if is_foreign(text) => Err(Unreadable::Foreign),
+        None => pairs(text),
+    }
+}
+
+/// Whether this is the URL of something else, or nothing at all.
+fn is_foreign(text: &str) -> bool {
+    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':'));
+    !text.contains('=') || text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
+}
+
+/// `postgres://user:password@host:port,host:port/dbname?name=value&…`.
+///
+/// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>.
+fn url(text: &str, start: usize) -> Result<Written, Unreadable> {
+    if is_doubtful(&text[start..]) {
+        return Err(Unreadable::Doubtful);
+    }
+    let mut written = Written::default();
+    let mut at = start;
+    if let Some(end) = text[at..].find('@').map(|n| at + n) {
+        let colon = text[at..end].find(':').map(|n| at + n);
+        written.give_some("user", decode(&text[at..colon.unwrap_or(end)])?);
+        if let Some(colon) = colon {
+            written.give_some("password", decode(&text[colon + 1..end])?);
+            written.secrets.push(colon + 1..end);
+            written.cuts.push(colon..end);
+        }
+        at = end + 1;
+    }
+    let query = text[at..].find('?').map_or(text.len(), |n| at + n);
+    let path = text[at..query].find('/').map_or(query, |n| at + n);
+    hosts(&mut written, &text[at..path])?;
+    if path < query {
+        written.give_some("dbname", decode(&text[path + 1..query])?);
+    }
+    if query < text.len() {
+        parameters(&mut written, text, query + 1)?;
+    }
+    Ok(written)
+}
+
+/// Whether a part of what may be a password stands where none belongs. libpq would take another part of such a URL for the
+/// host, and everybody who prints the host prints a part of the password.
+fn is_doubtful(rest: &str) -> bool {
+    let Some(at) = rest.find('@') else { return false };
+    rest[..at].contains(['/', '?', '#']) || rest[at + 1..].contains('@')
+}
+
+/// `host:port,[::1]:port`.
+fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
+    let (mut names, mut ports) = (Vec::new(), Vec::new());
+    for one in authority.split(',') {
+        let (name, rest) = match one.strip_prefix('[') {
+            Some(open) => {
+                let Some((address, rest)) = open.split_once(']').filter(|(address, _)| !address.is_empty()) else {
+                    return Err(because("an IPv6 address stands in brackets", "write [::1]:5432"));
+                };
+                (address, rest)
+            }
+            None => one.split_at(one.find(':').unwrap_or(one.len())),
+        };
+        let port = match rest.strip_prefix(':') {
+            Some(port) => port,
+            None if rest.is_empty() => "",
+            None => return Err(because("something stands after the brackets of an IPv6 address", "write [::1]:5432")),
+        };
+        names.push(name);
+        ports.push(port);
+    }
+    let (names, ports) = (names.join(","), ports.join(","));
+    if !names.is_empty() {
+        written.give("host", decode(&names)?);
+    }
+    if !ports.is_empty() {
+        written.give("port", decode(&ports)?);
+    }
+    Ok(())
+}
+
+/// `name=value&name=value`, from this place of the text to its end.
+fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unreadable> {
+    let mut at = start;
+    for (n, pair) in text[start..].split('&').enumerate() {
+        let range = at..at + pair.len();
+        at = range.end + 1;
+        if pair.is_empty() && range.end == text.len() {
+            continue;
+        }
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(because(
+                format!("parameter {} has no value", n + 1),
+                "write name=value; an & within a value is %26",
+            ));
+        };
+        if value.contains('=') {
+            return Err(because(format!("parameter {} has a second =", n + 1), "an = within a value is written %3D"));
+        }
+        let name = decode(name)?;
+        // As with libpq, for the sake of JDBC.
+        let (name, value) = match (name.as_str(), decode(value)?) {
+            ("ssl", value) if value == "true" => ("sslmode".to_owned(), "require".to_owned()),
+            (_, value) => (name, value),
+        };
+        let keyword = known(&name, n)?;
+        if is_secret(keyword) {
+            written.secrets.push(range.end - pair.split_once('=').map_or(0, |(_, value)| value.len())..range.end);
+        }
+        if keyword == "password" {
+            // With the separator behind it, or the one before the last.
+            let cut = if at <= text.len() { range.start..at } else { range.start - 1..range.end };
+            written.cuts.push(cut);
+        }
+        written.give(keyword, value);
+    }
+    Ok(())
+}
+
+/// `name = value name = 'value'`.
+///
+/// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE>.
+fn pairs(text: &str) -> Result<Written, Unreadable> {
+    let mut written = Written::default();
+    let mut rest = text.trim_start();
+    let broken = || because("a name without = and a value", "write host=HOST dbname=NAME, and values with spaces in '…'");
+    for n in 0.. {
+        if rest.is_empty() {
+            break;
+        }
+        let begin = text.len() - rest.len();
+        let (name, behind) = rest.split_once('=').ok_or_else(broken)?;
+        let name = name.trim_end();
+        if name.contains(char::is_whitespace) {
+            return Err(broken());
+        }
+        let keyword = known(name, n)?;
+        let from = behind.trim_start();
+        let (value, end) = value(from).ok_or_else(|| because("a quote is not closed", "close it, or write \\' for a quote"))?;
+        let start = text.len() - from.len();
+        rest = from[end..].trim_start();
+        if is_secret(keyword) {
+            written.secrets.push(start..start + end);
+        }
+        if keyword == "password" {
+            written.cuts.push(begin..text.len() - rest.len());
+        }
+        written.give(keyword, value);
+    }
+    Ok(written)
+}
+
+/// A value, and where it ends.
+fn value(text: &str) -> Option<(String, usize)> {
+    let mut value = String::new();
+    let quoted = text.starts_with('\'');
+    let mut chars = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => value.extend(chars.next().map(|(_, c)| c)),
+            '\'' if quoted => return Some((value, at + 1)),
+            c if c.is_whitespace() && !quoted => return Some((value, at)),
+            c => value.push(c),
+        }
+    }
+    if quoted { None } else { Some((value, text.len())) }
+}
+
+impl Written {
+    /// What is empty before the query of a URL is not given.
+    fn give_some(&mut self, keyword: &'static str, value: String) {
+        if !value.is_empty() {
+            self.give(keyword, value);
+        }
+    }
+
+    fn give(&mut self, keyword: &'static str, value: String) {
+        match (keyword, value.as_bytes().first()) {
+            // As with libpq.
+            ("requiressl", Some(b'1')) => self.pairs.push(("sslmode", "require".to_owned())),
+            ("requiressl", _) => self.pairs.push(("sslmode", "prefer".to_owned())),
+            _ => self.pairs.push((keyword, value)),
+        }
+    }
+}
+
+fn is_secret(keyword: &str) -> bool {
+    matches!(keyword, "password" | "sslpassword" | "oauth_client_secret" | "scram_client_key" | "scram_server_key")
+}
+
+/// The parameter that is meant. One that is not known is not repeated: what stands after an unescaped `&` of a password looks
+/// the same.
+pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
+    if let Some(parameter) = table::find(name) {
+        return Ok(parameter.keyword);
+    }
+    let nearest = || suggest::nearest(name, table::PARAMETERS.iter().map(|one| one.keyword).filter(|one| !one.is_empty()));
+    let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, ours)| *ours);
+    let help = match (foreign, name.starts_with("options[")) {
+        (_, true) => "write `options=-c%20NAME%3DVALUE`".to_owned(),
+        (Some(ours), _) => format!("write `{ours}`"),
+        (None, _) => match nearest() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "docs/FORMATS.md has the parameters; an & within a value is %26".to_owned(),
+        },
+    };
+    Err(because(format!("parameter {} is none that libpq knows", n + 1), help))
+}
+
+pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> Unreadable {
+    Unreadable::Because(why.into(), help.into())
+}
+
+/// Takes the percent signs out, as libpq 17 and newer do it: spaces at both ends do not count, others are an error.
+pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
+    if text.contains(|c: char| c.is_ascii_whitespace()) {
+        return Err(because("it has a space in it", "a space is written %20"));
+    }
+    let wrong = || because("a % is not followed by two hexadecimal digits", ENCODE);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (high, low) = (digit().ok_or_else(wrong)?, digit().ok_or_else(wrong)?);
+        match u8::try_from(high * 16 + low) {
+            Ok(0) | Err(_) => return Err(because("%00 is not allowed", ENCODE)),
+            Ok(byte) => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| because("what is percent-encoded is not UTF-8", ENCODE))
+}
+
+/// The advice for passwords with special characters.
+pub(super) const ENCODE: &str = "percent-encode the special characters of the password: @ is %40, : is %3A, / is %2F, ? is %3F, \
+                                 # is %23, & is %26, = is %3D, % is %25, a space is %20";
+
+/// Writes a text so that it can stand anywhere in a URL.
+pub(crate) fn encode(text: &str) -> String {
+    let mut url = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads(text: &str) -> String {
+        let pairs = read(text).unwrap().pairs;
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn urls_are_read_as_libpq_reads_them() {
+        for (url, expected) in [
+            ("postgres://", ""),
+            ("postgres:///shop", "dbname=shop"),
+            ("postgresql://ann:s%40c:x@h:1/d", "user=ann password=s@c:x host=h port=1 dbname=d"),
+            ("postgres://ann@/d?host=%2Ftmp", "user=ann dbname=d host=/tmp"),
+            ("postgres://%2Ftmp%2Fs:5433/d", "host=/tmp/s port=5433 dbname=d"),
+            ("postgres://[::1]:7,b,[fe80::2]/d", "host=::1,b,fe80::2 port=7,, dbname=d"),
+            ("postgres://h?user=a%26b&ssl=true", "host=h user=a&b sslmode=require"),
+            ("postgres://h/d?requiressl=1", "host=h dbname=d sslmode=require"),
+            ("postgres://h/d#e", "host=h dbname=d#e"),
+            ("postgres://h/d?sslmode=require&", "host=h dbname=d sslmode=require"),
+            ("host=a  port = 1 password='x \\' y' dbname=q\\ r user=''", "host=a port=1 password=x ' y dbname=q r user="),
+        ] {
+            assert_eq!(reads(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_repeated() {
+        for text in [
+            "postgres://u:qwx/zvk@h/d",
+            "postgres://u:qwx?zvk@h/d",
+            "postgres://u:qwx#zvk@h/d",
+            "postgres://u:qwx@zvk@h/d",
+            "postgres://u:x@qwxzvk/y@h/d",
+            "postgres://h/d?user=qwx@zvk",
+            "postgres://u:qwxzvk%@h/d",
+            "postgres://u:qwxzvk%zz@h/d",
+            "postgres://u:qwx zvk@h/d",
+            "postgres://h/d?password=x&qwxzvk=y",
+            "postgres://h/d?password=x&qwxzvk",
+            "postgres://h/d?password=x=qwxzvk",
+            "postgres://[::1/qwxzvk",
+            "mysql://u:qwxzvk@h/d",
+            "u:qwxzvk@h",
+            "host=a password='qwxzvk",
+            "host=a password=b qwxzvk",
+        ] {
+            let error = format!("{:?}", read(text).unwrap_err());
+            assert!(!error.contains("qwx") && !error.contains("zvk"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_have_their_places() {
+        let secrets = |text: &str| {
+            let written = read(text).unwrap();
+            let cut = |text: &str, ranges: &[Range<usize>]| {
+                let mut text = text.to_owned();
+                ranges.iter().rev().for_each(|range| text.replace_range(range.clone(), ""));
+                text
+            };
+            (written.secrets.iter().map(|range| text[range.clone()].to_owned()).collect::<Vec<_>>(), cut(text, &written.cuts))
+        };
+        assert_eq!(secrets("postgres://a:b%20c@h/d"), (vec!["b%20c".to_owned()], "postgres://a@h/d".to_owned()));
+        let two = secrets("postgres://a:b@h/d?password=c&port=1");
+        assert_eq!(two, (vec!["b".to_owned(), "c".to_owned()], "postgres://a@h/d?port=1".to_owned()));
+        assert_eq!(secrets("postgres://h/d?port=1&password=c").1, "postgres://h/d?port=1");
+        assert_eq!(secrets("host=a password='b c' port=1").1, "host=a port=1");
+    }
+}

@@ -1,0 +1,150 @@
+//! What `sslmode` and the certificates of a connection mean.
+//!
+//! The driver's modes have the names of libpq's, but not their meaning: with a root certificate `require` verifies, `prefer` and
+//! `allow` try twice. See <https://www.postgresql.org/docs/current/libpq-ssl.html>.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use super::{Conninfo, files, wrong};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
+
+/// How connections are encrypted, and what is verified.
+pub(super) struct Tls {
+    /// In which ways a host is tried, one after the other.
+    pub(super) modes: Vec<PgSslMode>,
+    root: Option<Root>,
+    /// Our certificate and its key.
+    own: Option<(PathBuf, PathBuf)>,
+}
+
+enum Root {
+    System,
+    File(PathBuf),
+}
+
+impl Tls {
+    pub(super) fn of(conninfo: &Conninfo) -> Result<Self> {
+        let root = conninfo.some("sslrootcert");
+        let mode = match conninfo.get("sslmode") {
+            None if root == Some("system") => "verify-full",
+            None => "prefer",
+            Some(mode) => mode,
+        };
+        let is_strict = matches!(mode, "require" | "verify-ca" | "verify-full");
+        if !is_strict && !matches!(mode, "disable" | "allow" | "prefer") {
+            return Err(conninfo.wrong_value("sslmode", "disable, allow, prefer, require, verify-ca or verify-full"));
+        }
+        if root == Some("system") && mode != "verify-full" {
+            return Err(wrong("`sslrootcert=system` is not used with a weaker mode than verify-full")
+                .help("write `sslmode=verify-full`, or leave `sslmode` out"));
+        }
+        if mode == "disable" {
+            return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None });
+        }
+        let root = find_root(root, mode)?;
+        let own = match own(conninfo) {
+            Ok(own) => own,
+            // As with libpq: where nothing has to be encrypted, what is wrong with a certificate leads to a connection without.
+            Err(_) if !is_strict => return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None }),
+            Err(error) => return Err(error),
+        };
+        let verifying = if root.is_some() { PgSslMode::VerifyCa } else { PgSslMode::Require };
+        let modes = match mode {
+            "allow" => vec![PgSslMode::Disable, verifying],
+            "prefer" if root.is_some() => vec![verifying, PgSslMode::Disable],
+            "prefer" => vec![PgSslMode::Prefer, PgSslMode::Disable],
+            "require" => vec![verifying],
+            "verify-ca" => vec![PgSslMode::VerifyCa],
+            _ => vec![PgSslMode::VerifyFull],
+        };
+        Ok(Self { modes, root, own })
+    }
+
+    /// The name in the server's certificate is compared with what the driver connects to.
+    pub(super) fn check_name(&self, name: Option<&str>, at: &str) -> Result<()> {
+        if !matches!(self.modes[..], [PgSslMode::VerifyFull]) || name == Some(at) {
+            return Ok(());
+        }
+        Err(wrong("`hostaddr` cannot be honoured together with `sslmode=verify-full`: the driver checks the name that it connects to")
+            .help("leave `hostaddr` out, or use `sslmode=verify-ca` with a root certificate of your own"))
+    }
+
+    /// Gives the driver the certificates.
+    pub(super) fn certify(&self, options: PgConnectOptions) -> PgConnectOptions {
+        let options = match &self.root {
+            Some(Root::File(file)) => options.ssl_root_cert(file),
+            // Nothing is added to what the system trusts, also not what the driver reads from the environment.
+            Some(Root::System) => options.ssl_root_cert_from_pem(Vec::new()),
+            None => options,
+        };
+        match &self.own {
+            Some((certificate, key)) => options.ssl_client_cert(certificate).ssl_client_key(key),
+            None => options,
+        }
+    }
+}
+
+/// The root certificates: those that are named, or those in the usual place, where they are.
+fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
+    let is_strict = matches!(mode, "require" | "verify-ca" | "verify-full");
+    let file = match named {
+        Some("system") => return Ok(Some(Root::System)),
+        Some(file) => Some(PathBuf::from(file)),
+        None => files::home().map(|home| home.join(".postgresql/root.crt")),
+    };
+    match file {
+        Some(file) if file.is_file() => Ok(Some(Root::File(file))),
+        Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file)
+            .help("correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` takes what the system trusts")),
+        _ if mode.starts_with("verify") => Err(tls(format!("sslmode={mode} needs a root certificate, and there is none"))
+            .help("add `sslrootcert=system` to the URL for what the system trusts, or `sslrootcert=FILE`")
+            .help("without it libpq, and so psql, looks for ~/.postgresql/root.crt")),
+        _ => Ok(None),
+    }
+}
+
+/// Our own certificate and its key, where there is one.
+fn own(conninfo: &Conninfo) -> Result<Option<(PathBuf, PathBuf)>> {
+    let usual = |name: &str| files::home().map(|home| home.join(".postgresql").join(name));
+    let named = conninfo.some("sslcert").map(PathBuf::from);
+    let certificate = match named {
+        _ if conninfo.some("sslcertmode") == Some("disable") => None,
+        Some(file) if !file.is_file() => {
+            return Err(missing("the client certificate", &file).help("correct `sslcert` (or PGSSLCERT)"));
+        }
+        Some(file) => Some(file),
+        None => usual("postgresql.crt").filter(|file| file.is_file()),
+    };
+    let Some(certificate) = certificate else {
+        // The driver would take these all the same.
+        return match ["PGSSLCERT", "PGSSLKEY"].iter().find(|name| std::env::var_os(name).is_some()) {
+            Some(name) => Err(wrong(format!("no client certificate is meant, and the variable {name} is set")).help(format!("unset {name}"))),
+            None => Ok(None),
+        };
+    };
+    let key = conninfo.some("sslkey").map(PathBuf::from).or_else(|| usual("postgresql.key"));
+    let key = key.filter(|key| key.is_file()).ok_or_else(|| {
+        tls(format!("the client certificate {} has no private key", certificate.display()))
+            .help("give it in `sslkey` (or PGSSLKEY)")
+    })?;
+    if !files::is_private(&key) {
+        return Err(tls(format!("the private key {} can be read by others", key.display()))
+            .help(format!("chmod 600 {}", key.display())));
+    }
+    if std::fs::read_to_string(&key).is_ok_and(|text| text.contains("ENCRYPTED")) {
+        return Err(tls(format!("the private key {} is encrypted, and the driver does not read such a one", key.display()))
+            .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
+    }
+    Ok(Some((certificate, key)))
+}
+
+fn tls(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Connection, Finding::error("tls", message))
+}
+
+fn missing(what: &str, file: &Path) -> Error {
+    tls(format!("{what} {} is not there", file.display()))
+}
