@@ -10,6 +10,7 @@ mod drive;
 mod execute;
 mod explain;
 mod message;
+mod newer;
 mod obstacle;
 mod options;
 mod outside;
@@ -31,7 +32,6 @@ use std::time::Instant;
 
 use crate::db::{Database, Reader, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
 use crate::ledger::{self, HistoryEntry};
 use crate::source::{MigrationSet, Version};
 
@@ -126,8 +126,17 @@ impl Migrator {
     ///
     /// Those of [`Migrator::state`].
     pub async fn status(&mut self) -> Result<Status> {
+        self.status_with(Policy::default()).await
+    }
+
+    /// The same under a policy: what it accepts is a warning, not a problem. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::state`].
+    pub async fn status_with(&mut self, policy: Policy) -> Result<Status> {
         let state = self.state().await?;
-        Ok(Status::of(&self.set, &state))
+        Ok(Status::of(&self.set, &state, policy.allow_newer))
     }
 
     /// Everything that the ledger remembers, oldest first. Nothing is written.
@@ -193,26 +202,31 @@ impl Migrator {
         }
     }
 
-    /// Fails unless this version is applied; for the start of an application. Nothing is written.
+    /// Fails unless this version is applied; for the start of an application. Nothing is written, and newer versions may be
+    /// there.
+    ///
+    /// The database is a [`Database`], or options of the driver; `options` name the ledger, the application, and how long
+    /// to wait for a server that is still starting.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Behind`] when it is not applied.
-    pub async fn ensure_at_least(database: Database, version: &Version) -> Result<()> {
-        let mut migrator =
-            Self::open(database, MigrationSet::default(), CodeMigrations::none(), Options::default()).await?;
-        let state = migrator.state().await?;
+    /// [`ErrorKind::Behind`] when it is not applied, and those of [`Migrator::open`] and [`Migrator::state`].
+    pub async fn ensure_at_least(database: impl Into<Database>, version: &Version, options: &Options) -> Result<()> {
+        let (none, code) = (MigrationSet::default(), CodeMigrations::none());
+        let mut migrator = Self::open(database.into(), none, code, options.clone()).await?;
+        let outcome = migrator.ensure(version).await;
         migrator.close().await;
-        if state.get(version).is_some() {
-            return Ok(());
-        }
-        let newest = state.version().map_or("nothing is applied".to_owned(), |v| format!("the newest applied is {v}"));
-        Err(Error::new(
-            ErrorKind::Behind,
-            Finding::error("behind", format!("the database is not at version {version}"))
-                .note(newest)
-                .help("migrate it before the application starts"),
-        ))
+        outcome
+    }
+
+    /// The same on a connection that is open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Behind`] when the version is not applied, and those of [`Migrator::state`].
+    pub async fn ensure(&mut self, version: &Version) -> Result<()> {
+        let state = self.state().await?;
+        newer::ensure(&state, version, &self.options.ledger).map_err(|finding| Error::new(ErrorKind::Behind, finding))
     }
 
     /// Fails where nothing can be run, because the address leads through a connection pooler in transaction mode; `reader` is
