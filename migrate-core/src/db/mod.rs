@@ -9,7 +9,9 @@ mod database;
 mod failure;
 mod lock;
 pub(crate) mod pooler;
+mod progress;
 mod session;
+pub(crate) mod wait;
 
 pub use ask::{Answered, Reader};
 pub use database::Database;
@@ -19,4 +21,5 @@ pub use lock::Holder;
 
 pub(crate) use failure::Failure;
 pub(crate) use lock::{Fence, Guard, LockKeys};
+pub(crate) use progress::Seen;
 pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};

@@ -12,11 +12,13 @@ mod explain;
 mod message;
 mod newer;
 mod obstacle;
+mod open;
 mod options;
 mod outside;
 mod paced;
 mod plan;
 mod prepare;
+mod pulse;
 mod rehearse;
 mod resolve;
 mod runbook;
@@ -38,7 +40,7 @@ use crate::source::{MigrationSet, Version};
 pub use code::{CodeError, CodeMigration, CodeMigrations};
 pub use futures_util::future::BoxFuture;
 pub use obstacle::MODIFIED;
-pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Silent};
+pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Running, Silent};
 pub use paced::{Pace, Paced};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
 pub use rehearse::{Rehearsal, Rows, Touched};
@@ -91,7 +93,8 @@ impl Migrator {
         code: CodeMigrations,
         options: Options,
     ) -> Result<Self> {
-        let (set, session) = tokio::join!(loading, Session::connect(&database, &options.actor.application));
+        let connecting = open::connect(&database, &options);
+        let (set, session) = tokio::join!(loading, connecting);
         Ok(Self { set: set?, session: Some(session?), database, code, options })
     }
 
