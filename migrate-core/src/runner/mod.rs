@@ -198,6 +198,9 @@ impl Migrator {
     pub async fn run(&mut self, target: &Target, policy: Policy) -> Result<RunReport> {
         loop {
             let plan = self.plan(target, policy).await?;
+            for warning in plan.warnings() {
+                self.options.observer.hear(&Progress::Remark(&warning.to_string()));
+            }
             match self.apply(&plan).await {
                 Err(error) if error.kind() == ErrorKind::Stale && error.report().is_none_or(|r| r.done.is_empty()) => {}
                 outcome => return outcome,
