@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use migrate_core::config::{Config, DatabaseSource, Environment};
 use migrate_core::finding::{Finding, Place};
 use migrate_core::ledger::Actor;
-use migrate_core::runner::Observer;
+use migrate_core::runner::{Observer, Progress};
 use migrate_core::source::Layout;
-use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options};
+use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options, Policy};
 use migrate_test::{Endpoint, Managed, Source};
 
 use crate::cli::Global;
@@ -20,8 +21,12 @@ use crate::output::{Output, printer};
 /// The name under which our sessions appear in `pg_stat_activity` and in the ledger.
 pub(crate) const APPLICATION: &str = "roundtrip";
 
+/// The environment that is meant where none is named.
+pub(crate) const DEVELOPMENT: &str = "development";
+
 /// One invocation: the environment that is meant, and how to speak.
 pub(crate) struct Context<'a> {
+    /// The environment, or the database's own name where none is named.
     pub(crate) name: String,
     pub(crate) environment: Environment,
     pub(crate) config: Config,
@@ -29,6 +34,10 @@ pub(crate) struct Context<'a> {
     pub(crate) layout: Layout,
     /// Whether the database was named on the command line.
     pub(crate) named_database: bool,
+    /// Whether it is named by nothing but its address: nobody knows what it is for, so it is not a development database.
+    pub(crate) is_unnamed: bool,
+    /// How long to wait for a server that is starting.
+    wait: Duration,
     pub(crate) output: &'a Output,
 }
 
@@ -38,16 +47,27 @@ impl<'a> Context<'a> {
         let folder = std::env::current_dir()
             .map_err(|error| Failure::usage("folder", format!("the present folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
-        let named = config.environment(&global.env);
-        let mut environment = match (named, &global.database) {
+        let database = global.database.as_deref().map(source).transpose()?;
+        let is_address = matches!(database, Some(DatabaseSource::Variable(_) | DatabaseSource::Url(_)));
+        let is_unnamed = global.env.is_none() && is_address;
+        let name = global.env.as_deref().unwrap_or(DEVELOPMENT);
+        let named = config.environment(name);
+        let mut environment = match (named, &database) {
             // A database that is given by hand needs no environment in a file.
             (Err(_), Some(_)) if config.path.is_none() => Environment::default(),
             (named, _) => named?,
         };
-        match &global.database {
-            Some(database) => environment.database = source(database)?,
-            None => refuse_committed_password(&config, &global.env, &environment)?,
+        match database {
+            Some(database) => environment.database = database,
+            None => refuse_committed_password(&config, name, &environment)?,
         }
+        let mut name = name.to_owned();
+        if is_unnamed {
+            // The ledger and the timeouts of the project hold; what is only for development does not.
+            (environment.fingerprint, environment.seed) = (true, None);
+            name = own_name(&environment.database).unwrap_or(name);
+        }
+        let wait = global.wait.unwrap_or(environment.connect_wait);
         let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
         // A path below the present folder is shown as people would type it.
         let migrations = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
@@ -58,22 +78,25 @@ impl<'a> Context<'a> {
             (None, None) => Layout::default(),
         };
         Ok(Self {
-            name: global.env.clone(),
+            name,
             environment,
             config,
             migrations,
             layout,
             named_database: global.database.is_some(),
+            is_unnamed,
+            wait,
             output,
         })
     }
 
     /// Connects, starting the managed server where there is one and it does not run; meanwhile
     /// the migrations are read and git is asked, each on a thread of its own.
-    pub(crate) async fn migrator(&self, code: CodeMigrations, run: Run) -> Result<Migrator> {
+    pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: Run) -> Result<Migrator> {
         let folder = self.migrations.clone();
         let asking = run.changes.then(|| tokio::task::spawn_blocking(move || git::commit(&folder)));
-        let loading = self.load();
+        let given = run.set.take();
+        let loading = self.load(given.clone());
         let mut actor = Actor::from_environment(APPLICATION);
         if let Some(asking) = asking
             && let Ok(Some(commit)) = asking.await
@@ -82,6 +105,7 @@ impl<'a> Context<'a> {
         }
         let options = Options {
             ledger: self.environment.ledger.clone(),
+            connect_wait: self.wait,
             lock_wait: run.lock_wait.unwrap_or(self.environment.lock_wait),
             lock_timeout: self.environment.lock_timeout,
             lock_retries: self.environment.lock_retries,
@@ -91,7 +115,7 @@ impl<'a> Context<'a> {
             restore_kept: !run.leave_kept,
             reason: run.reason,
             actor,
-            observer: run.observer,
+            observer: Arc::new(Announcing { output: self.output.clone(), inner: run.observer }),
             cancel: run.cancel,
         };
         let Some(managed) = self.managed()? else {
@@ -106,13 +130,29 @@ impl<'a> Context<'a> {
         }
         let endpoint = self.start(&managed).await?;
         let database = self.patient(endpoint.options(&self.name).into());
-        Ok(Migrator::open_while(database, self.load(), code, options).await?)
+        Ok(Migrator::open_while(database, self.load(given), code, options).await?)
+    }
+
+    /// What a run may do, as the environment says; `allow_newer` is what was typed.
+    pub(crate) fn policy(&self, allow_newer: bool) -> Policy {
+        Policy { allow_newer: allow_newer || self.environment.allow_newer, ..Policy::default() }
+    }
+
+    /// The migrations. Where there is none, nothing can be said of them, and that is an error.
+    pub(crate) fn chain(&self) -> Result<MigrationSet> {
+        let set = self.layout.load(&self.migrations)?;
+        if set.is_empty() { Err(self.no_migrations(&set)) } else { Ok(set) }
+    }
+
+    /// The failure for a folder without migrations.
+    pub(crate) fn no_migrations(&self, set: &MigrationSet) -> Failure {
+        Failure::Core(Error::new(ErrorKind::Files, set.why_empty()))
     }
 
     /// Reads the migrations on a thread of its own.
-    fn load(&self) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
+    fn load(&self, given: Option<MigrationSet>) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
         let (folder, layout) = (self.migrations.clone(), self.layout);
-        let thread = tokio::task::spawn_blocking(move || layout.load(folder));
+        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| layout.load(folder), Ok));
         async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {
@@ -157,7 +197,14 @@ impl<'a> Context<'a> {
 
     /// The database of this environment, wherever it is; a managed server is started.
     pub(crate) async fn reach(&self) -> Result<Database> {
-        let Some(managed) = self.managed()? else { return self.database() };
+        let Some(managed) = self.managed()? else {
+            let database = self.database()?;
+            if !self.wait.is_zero() {
+                let mut waiting = |why: &str, left: Duration| self.output.unreachable(&database, why, left);
+                database.wait(self.wait, &mut waiting).await?;
+            }
+            return Ok(database);
+        };
         let endpoint = self.start(&managed).await?;
         Ok(self.patient(endpoint.options(&self.name).into()))
     }
@@ -173,6 +220,8 @@ impl<'a> Context<'a> {
             migrations: self.migrations.clone(),
             layout: self.layout,
             named_database: false,
+            is_unnamed: false,
+            wait: Duration::ZERO,
             output: self.output,
         })
     }
@@ -188,6 +237,27 @@ impl<'a> Context<'a> {
     }
 }
 
+/// What a database that is named by its address calls itself.
+fn own_name(source: &DatabaseSource) -> Option<String> {
+    let url = source.url().ok()??;
+    Some(Database::parse(&url).ok()?.name().to_owned())
+}
+
+/// Says what a server that is starting is waited for; the rest is for whoever hears the run.
+struct Announcing {
+    output: Output,
+    inner: Arc<dyn Observer>,
+}
+
+impl Observer for Announcing {
+    fn hear(&self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Unreachable(database, why, left) => self.output.unreachable(database, why, *left),
+            _ => self.inner.hear(progress),
+        }
+    }
+}
+
 /// Reads what was typed after `--database`. It is not repeated in the error: it may hold a password.
 fn source(text: &str) -> Result<DatabaseSource> {
     text.parse().map_err(|_| {
@@ -200,7 +270,9 @@ fn source(text: &str) -> Result<DatabaseSource> {
 pub(crate) struct Run {
     /// Whether it may change something, and so has to know who and from what commit.
     pub(crate) changes: bool,
-    pub(crate) lock_wait: Option<std::time::Duration>,
+    /// The migrations, where they are not those of the folder.
+    pub(crate) set: Option<MigrationSet>,
+    pub(crate) lock_wait: Option<Duration>,
     /// Whether what a rollback destroys is copied aside first.
     pub(crate) keep_data: bool,
     /// Whether what was kept stays where it is when its migration is applied again.
@@ -215,8 +287,8 @@ impl Run {
     /// A command that only looks.
     pub(crate) fn reading() -> Self {
         let observer = Arc::new(migrate_core::runner::Silent);
-        let (keep_data, leave_kept) = (false, false);
-        Self { changes: false, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel: Cancel::new() }
+        let (keep_data, leave_kept, cancel) = (false, false, Cancel::new());
+        Self { changes: false, set: None, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel }
     }
 }
 
@@ -236,21 +308,34 @@ fn refuse_committed_password(config: &Config, name: &str, environment: &Environm
 
 /// Asks before a protected environment is changed.
 pub(crate) fn confirm(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
-    use std::io::{BufRead, IsTerminal};
-    if yes || !context.environment.protected {
-        return Ok(());
+    let is_meant = yes || !context.environment.protected;
+    if is_meant { Ok(()) } else { ask(context, &format!("{} is protected", context.name), what) }
+}
+
+/// Asks before data are destroyed for good, in a protected environment and in a database of which nobody says what it is for.
+pub(crate) fn confirm_loss(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
+    if yes || !context.is_unnamed {
+        return confirm(context, yes, what);
     }
+    ask(context, &format!("this destroys data of {}", context.name), what)
+}
+
+fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
+    use std::io::{BufRead, IsTerminal};
     let name = &context.name;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
-        return Err(Failure::usage("needs-yes", format!("{name} is protected, and there is nobody to ask")).help(
-            match invocation::can_look_first() {
-                true => "look at it with --dry-run, then give --yes",
-                false => "give --yes where it is meant",
-            },
-        ));
+        let failure = Failure::usage("needs-yes", format!("{why}, and there is nobody to ask"));
+        let failure = failure.help(match invocation::can_look_first() {
+            true => "look at it with --dry-run, then give --yes",
+            false => "give --yes where it is meant",
+        });
+        return Err(match context.is_unnamed {
+            true => failure.help("where it is a development database, say so: `--env development`"),
+            false => failure,
+        });
     }
     let mut answer = String::new();
-    printer::ask(&format!("{name} is protected. {what} Type its name to go on: "));
+    printer::ask(&format!("{why}. {what} Type {name} to go on: "));
     // A terminal that cannot be read from gives no answer, and no answer is no.
     let _ = std::io::stdin().lock().read_line(&mut answer);
     if answer.trim() == name {

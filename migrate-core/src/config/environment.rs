@@ -32,6 +32,11 @@ pub struct Environment {
     /// How long to wait for another run to end.
     #[serde(deserialize_with = "time")]
     pub lock_wait: Duration,
+    /// How long to wait for a server that cannot be reached yet, because it is starting; zero does not wait.
+    #[serde(deserialize_with = "time")]
+    pub connect_wait: Duration,
+    /// Whether the database may have migrations that are newer than everything in the folder.
+    pub allow_newer: bool,
     /// How long to wait for a connection.
     #[serde(deserialize_with = "time")]
     pub connect_timeout: Duration,
@@ -56,6 +61,8 @@ impl Default for Environment {
             lock_retries: options.lock_retries,
             statement_timeout: options.statement_timeout,
             lock_wait: options.lock_wait,
+            connect_wait: options.connect_wait,
+            allow_newer: false,
             connect_timeout: Duration::from_secs(10),
             fingerprint: options.fingerprint,
             audit: None,

@@ -147,7 +147,9 @@ pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
     let finding = match error {
         // A certificate that is refused in the handshake arrives as data that make no sense.
         sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
-        sqlx::Error::Io(error) => unreachable(&host, &error),
+        sqlx::Error::Io(error) => {
+            return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
+        }
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();

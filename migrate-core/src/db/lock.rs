@@ -160,6 +160,11 @@ impl Guard {
         Ok(still.then(|| rows.filter_map(holder).collect()))
     }
 
+    /// Asks a query of its own on the connection of the lock.
+    pub(super) async fn ask(&mut self, query: &str) -> std::result::Result<Vec<Row>, Failure> {
+        self.session.rows(query).await
+    }
+
     /// Asks the server to cancel what the worker is doing.
     pub(crate) async fn cancel(&mut self, worker: &Fence) -> std::result::Result<(), Failure> {
         self.session.send(&format!("SELECT pg_catalog.pg_cancel_backend({})", worker.pid)).await
@@ -194,6 +199,13 @@ impl Guard {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fence {
     pid: i32,
+}
+
+impl Fence {
+    /// The server process.
+    pub(super) fn process(self) -> i32 {
+        self.pid
+    }
 }
 
 /// Polls for an advisory lock, for the server process that answered the session before and for no other.

@@ -12,7 +12,9 @@ mod failure;
 mod keepalive;
 mod lock;
 pub(crate) mod pooler;
+mod progress;
 mod session;
+pub(crate) mod wait;
 
 pub use ask::{Answered, Reader};
 pub use conninfo::without_password;
@@ -24,4 +26,5 @@ pub use lock::Holder;
 
 pub(crate) use failure::{Failure, InnerPosition};
 pub(crate) use lock::{Fence, Guard, LockKeys};
+pub(crate) use progress::Seen;
 pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};

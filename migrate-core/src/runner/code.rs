@@ -14,6 +14,7 @@ use super::execute::{Executor, record_done};
 use super::explain;
 use super::locate::Where;
 use super::plan::Step;
+use super::pulse::Course;
 use crate::db::{Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -82,7 +83,8 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
         let aside = aside::around(run.options, &run.kept, step);
         let finish = format!("{} {} {record}", run.settings.isolate(), aside.after);
         let (options, direction, code) = (run.options, step.direction, code.clone());
-        let outcome = run.lines.accompany(step, options, async |worker| {
+        let course = Course::of(step);
+        let outcome = run.lines.accompany(&course, options, async |worker| {
             let work = async |connection: &mut PgConnection| call(&*code, direction, connection).await;
             worker.in_transaction(&aside.before, work, &finish).await
         });

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::options::{Options, Progress};
-use super::plan::Step;
+use super::pulse::{Course, Pulse};
 use crate::db::{Failure, Fence, Guard, Holder, Reply, Session};
 
 /// How a message ended that did not end well.
@@ -38,12 +38,12 @@ impl Lines {
     pub(super) async fn drive(
         &mut self,
         message: String,
-        step: &Step,
+        course: &Course<'_>,
         options: &Options,
         hear: &mut (dyn FnMut(Reply) + Send),
     ) -> Result<(), Broken> {
         let Self { worker, guard, fence, lock_lost } = self;
-        let mut watch = Watch { guard, fence, lock_lost, cancelled: false, blockers: Vec::new() };
+        let mut watch = Watch::begin(guard, fence, lock_lost);
         let mut replies = worker.replies(message);
         let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,7 +56,7 @@ impl Lines {
                     None => return Ok(()),
                 },
                 () = options.cancel.cancelled(), if !watch.cancelled => watch.cancel().await,
-                _ = ticks.tick() => watch.look(step, options).await,
+                _ = ticks.tick() => watch.look(course, options).await,
             }
         }
     }
@@ -64,12 +64,12 @@ impl Lines {
     /// Waits for work on the first connection that is not a message of ours: a Rust migration.
     pub(super) async fn accompany<T>(
         &mut self,
-        step: &Step,
+        course: &Course<'_>,
         options: &Options,
         work: impl AsyncFnOnce(&mut Session) -> Result<T, Failure>,
     ) -> Result<T, Broken> {
         let Self { worker, guard, fence, lock_lost } = self;
-        let mut watch = Watch { guard, fence, lock_lost, cancelled: false, blockers: Vec::new() };
+        let mut watch = Watch::begin(guard, fence, lock_lost);
         let mut work = std::pin::pin!(work(worker));
         let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -78,7 +78,7 @@ impl Lines {
                 biased;
                 outcome = &mut work => return outcome.map_err(|failure| watch.broken(failure)),
                 () = options.cancel.cancelled(), if !watch.cancelled => watch.cancel().await,
-                _ = ticks.tick() => watch.look(step, options).await,
+                _ = ticks.tick() => watch.look(course, options).await,
             }
         }
     }
@@ -91,9 +91,14 @@ struct Watch<'a> {
     lock_lost: &'a mut bool,
     cancelled: bool,
     blockers: Vec<Holder>,
+    pulse: Pulse,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    fn begin(guard: &'a mut Guard, fence: &'a Fence, lock_lost: &'a mut bool) -> Self {
+        Self { guard, fence, lock_lost, cancelled: false, blockers: Vec::new(), pulse: Pulse::start() }
+    }
+
     fn broken(&mut self, failure: Failure) -> Broken {
         Broken { failure, cancelled: self.cancelled, blockers: std::mem::take(&mut self.blockers) }
     }
@@ -104,15 +109,20 @@ impl Watch<'_> {
         let _ = self.guard.cancel(self.fence).await;
     }
 
-    async fn look(&mut self, step: &Step, options: &Options) {
+    async fn look(&mut self, course: &Course<'_>, options: &Options) {
         if *self.lock_lost {
             return;
         }
         match self.guard.watch(self.fence).await {
             Ok(Some(holders)) => {
                 if !holders.is_empty() && holders != self.blockers {
-                    options.observer.hear(&Progress::Blocked(step, &holders));
+                    if let Some(step) = self.pulse.step(self.guard, self.fence, course, options).await {
+                        options.observer.hear(&Progress::Blocked(step, &holders));
+                    }
                     self.blockers = holders;
+                }
+                if self.pulse.is_due() {
+                    self.pulse.report(self.guard, self.fence, course, options).await;
                 }
             }
             Ok(None) | Err(_) => *self.lock_lost = true,

@@ -11,6 +11,7 @@ use super::locate::{self, At, Where};
 use super::message::{Message, Settings};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
+use super::pulse::Course;
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
 use crate::db::{Database, Marker, Reply, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
@@ -158,13 +159,15 @@ impl Executor<'_> {
         steps: &[Step],
         progress: &mut Counter,
     ) -> std::result::Result<(), Broken> {
+        let first = self.writer.next_id() - i64::try_from(steps.len()).unwrap_or(0);
+        let course = Course::bundle(steps, first);
         let (options, report) = (self.options, &mut self.report);
         let mut hear = |reply| {
             if let Some((part, elapsed)) = progress.hear(reply) {
                 record_done(report, options, &steps[part], elapsed);
             }
         };
-        self.lines.drive(message.sql.clone(), &steps[0], options, &mut hear).await
+        self.lines.drive(message.sql.clone(), &course, options, &mut hear).await
     }
 
     /// Waits a while, if the failure is one that another try can mend.

@@ -11,12 +11,15 @@ mod execute;
 mod explain;
 mod locate;
 mod message;
+mod newer;
 mod obstacle;
+mod open;
 mod options;
 mod outside;
 mod paced;
 mod plan;
 mod prepare;
+mod pulse;
 mod rehearse;
 mod resolve;
 mod runbook;
@@ -32,14 +35,13 @@ use std::time::Instant;
 
 use crate::db::{Database, Reader, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
 use crate::ledger::{self, HistoryEntry};
 use crate::source::{MigrationSet, Version};
 
 pub use code::{CodeError, CodeMigration, CodeMigrations};
 pub use futures_util::future::BoxFuture;
 pub use obstacle::MODIFIED;
-pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Silent};
+pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Running, Silent};
 pub use paced::{Pace, Paced};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
 pub use rehearse::{Rehearsal, Rows, Touched};
@@ -92,7 +94,8 @@ impl Migrator {
         code: CodeMigrations,
         options: Options,
     ) -> Result<Self> {
-        let (set, session) = tokio::join!(loading, Session::connect(&database, &options.actor.application));
+        let connecting = open::connect(&database, &options);
+        let (set, session) = tokio::join!(loading, connecting);
         Ok(Self { set: set?, session: Some(session?), database, code, options })
     }
 
@@ -127,8 +130,17 @@ impl Migrator {
     ///
     /// Those of [`Migrator::state`].
     pub async fn status(&mut self) -> Result<Status> {
+        self.status_with(Policy::default()).await
+    }
+
+    /// The same under a policy: what it accepts is a warning, not a problem. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::state`].
+    pub async fn status_with(&mut self, policy: Policy) -> Result<Status> {
         let state = self.state().await?;
-        Ok(Status::of(&self.set, &state))
+        Ok(Status::of(&self.set, &state, policy.allow_newer))
     }
 
     /// Everything that the ledger remembers, oldest first. Nothing is written.
@@ -187,6 +199,9 @@ impl Migrator {
     pub async fn run(&mut self, target: &Target, policy: Policy) -> Result<RunReport> {
         loop {
             let plan = self.plan(target, policy).await?;
+            for warning in plan.warnings() {
+                self.options.observer.hear(&Progress::Remark(&warning.to_string()));
+            }
             match self.apply(&plan).await {
                 Err(error) if error.kind() == ErrorKind::Stale && error.report().is_none_or(|r| r.done.is_empty()) => {}
                 outcome => return outcome,
@@ -194,26 +209,31 @@ impl Migrator {
         }
     }
 
-    /// Fails unless this version is applied; for the start of an application. Nothing is written.
+    /// Fails unless this version is applied; for the start of an application. Nothing is written, and newer versions may be
+    /// there.
+    ///
+    /// The database is a [`Database`], or options of the driver; `options` name the ledger, the application, and how long
+    /// to wait for a server that is still starting.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Behind`] when it is not applied.
-    pub async fn ensure_at_least(database: Database, version: &Version) -> Result<()> {
-        let mut migrator =
-            Self::open(database, MigrationSet::default(), CodeMigrations::none(), Options::default()).await?;
-        let state = migrator.state().await?;
+    /// [`ErrorKind::Behind`] when it is not applied, and those of [`Migrator::open`] and [`Migrator::state`].
+    pub async fn ensure_at_least(database: impl Into<Database>, version: &Version, options: &Options) -> Result<()> {
+        let (none, code) = (MigrationSet::default(), CodeMigrations::none());
+        let mut migrator = Self::open(database.into(), none, code, options.clone()).await?;
+        let outcome = migrator.ensure(version).await;
         migrator.close().await;
-        if state.get(version).is_some() {
-            return Ok(());
-        }
-        let newest = state.version().map_or("nothing is applied".to_owned(), |v| format!("the newest applied is {v}"));
-        Err(Error::new(
-            ErrorKind::Behind,
-            Finding::error("behind", format!("the database is not at version {version}"))
-                .note(newest)
-                .help("migrate it before the application starts"),
-        ))
+        outcome
+    }
+
+    /// The same on a connection that is open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Behind`] when the version is not applied, and those of [`Migrator::state`].
+    pub async fn ensure(&mut self, version: &Version) -> Result<()> {
+        let state = self.state().await?;
+        newer::ensure(&state, version, &self.options.ledger).map_err(|finding| Error::new(ErrorKind::Behind, finding))
     }
 
     /// Fails where nothing can be run, because the address leads through a connection pooler in transaction mode; `reader` is

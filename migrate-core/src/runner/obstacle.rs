@@ -1,5 +1,6 @@
 //! Everything that can be between the files, the ledger and a target, in words.
 
+use super::newer;
 use super::plan::DownFrom;
 use super::state::{Applied, State, Unfinished};
 use crate::finding::{Finding, Place};
@@ -9,11 +10,13 @@ use crate::source::{Migration, MigrationSet, Script, Version};
 pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
 /// Compares the applied migrations with the files: what forbids to go on, and what does not.
-pub(super) fn compare(set: &MigrationSet, state: &State) -> (Vec<Finding>, Vec<Finding>) {
+pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(half_squashed(set, state));
+    let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {
         match set.get(&applied.version) {
+            None if is_newer(set, &applied.version) => newer.push(applied),
             None => problems.push(missing(set, applied)),
             Some(migration) => {
                 problems.extend(modified_up(migration, applied));
@@ -22,7 +25,17 @@ pub(super) fn compare(set: &MigrationSet, state: &State) -> (Vec<Finding>, Vec<F
             }
         }
     }
+    match newer.is_empty() {
+        true => {}
+        false if allow_newer => warnings.push(newer::accepted(set, &newer)),
+        false => problems.push(newer::refused(set, state, &newer)),
+    }
     (problems, warnings)
+}
+
+/// Whether a version is newer than everything in the folder.
+pub(super) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
+    set.last().is_some_and(|last| version > last.version())
 }
 
 /// The migration that stands in the place of an applied one, which came before it was written.
@@ -66,8 +79,9 @@ fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     )
 }
 
-fn applied_then(applied: &Applied) -> String {
-    format!("it was applied at {} by {}", applied.at, applied.by)
+pub(super) fn applied_then(applied: &Applied) -> String {
+    let what = if applied.was_never_run() { "recorded as applied" } else { "applied" };
+    format!("it was {what} at {} by {}", applied.at, applied.by)
 }
 
 fn modified_up(migration: &Migration, applied: &Applied) -> Option<Finding> {
@@ -115,8 +129,8 @@ fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
     )
     .at(Place::file(set.folder().join(file)))
     .note(applied_then(applied))
-    .help("is this checkout older than the database? then update it")
-    .help("was the file removed? then bring it back: `git log --diff-filter=D -- PATH` finds its commit")
+    .help("was the file removed, or is it on another branch? then bring it back: `git log --diff-filter=D -- PATH` finds its commit")
+    .help(newer::OTHER_SERVICE)
 }
 
 pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migration, newest: &Version) -> Finding {
@@ -189,6 +203,50 @@ pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
         Some(near) => finding.help(format!("did you mean {near}?")),
         None => finding.help("`cargo xtask status` lists what is applied"),
     }
+}
+
+/// There is nothing in the folder that could be applied.
+pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
+    let finding = set.why_empty();
+    match state.applied().count() {
+        0 => finding,
+        count => finding.note(format!("the ledger has {count} that are applied")),
+    }
+}
+
+/// The way up was to end at a version that the database is past.
+pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
+    Finding::error("beyond-target", format!("the database is at {}, beyond {version}; nothing was run", beyond.version))
+        .note("`migrate --to` only applies; it never takes anything back")
+        .help(format!("`cargo xtask rollback --to {version}` goes back to it"))
+}
+
+/// A number of migrations to undo reaches one that was never run; `above` are undone before it.
+pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Finding {
+    let Applied { version, name, .. } = applied;
+    let finding = Finding::error(
+        "never-run",
+        format!("migration {version}_{name} was never run here: a baseline recorded it as applied"),
+    )
+    .note(applied_then(applied))
+    .note("its down would remove what was there before the ledger, with all data; nothing was run");
+    let finding = match above {
+        0 => finding,
+        above => finding.help(format!("`cargo xtask rollback -n {above}` undoes what was run after it")),
+    };
+    let before = state.applied().rfind(|one| one.version < *version);
+    finding.help(match before {
+        Some(before) => format!("to undo it all the same, say how far: `cargo xtask rollback --to {}`", before.version),
+        None => "to undo it all the same, say so: `cargo xtask rollback --all`".to_owned(),
+    })
+}
+
+/// The same, where it was asked for by its version or by everything.
+pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
+    let Applied { version, name, .. } = applied;
+    Finding::warning("never-run", format!("migration {version}_{name} was never run here, and is undone"))
+        .note(applied_then(applied))
+        .note("its down removes what was there before the ledger, with all data")
 }
 
 fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> Option<&'a str> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::plan::Step;
-use crate::db::Holder;
+use crate::db::{Database, Holder};
 use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction};
 
@@ -16,6 +16,8 @@ use crate::ledger::{Actor, Direction};
 pub struct Options {
     /// The table that remembers everything.
     pub ledger: QualifiedName,
+    /// How long to wait for a server that cannot be reached yet, because it is starting; zero does not wait.
+    pub connect_wait: Duration,
     /// How long to wait for another run to end.
     pub lock_wait: Duration,
     /// How long one statement waits for a lock before it gives way to the traffic behind it;
@@ -46,6 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ledger: QualifiedName::new("roundtrip", "ledger"),
+            connect_wait: Duration::ZERO,
             lock_wait: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(3),
             lock_retries: 8,
@@ -99,6 +102,26 @@ pub enum Progress<'a> {
     Retry(&'a Step, u32, u32, Duration),
     /// Something worth knowing that stops nothing.
     Remark(&'a str),
+    /// The server is not there yet, and it is tried again: where, why, and for how long still.
+    Unreachable(&'a Database, &'a str, Duration),
+    /// Something runs for longer: told after two seconds, then with growing pauses.
+    Running(&'a Running<'a>),
+}
+
+/// What runs for longer, and how far it is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Running<'a> {
+    /// The step; `None` for a seed.
+    pub step: Option<&'a Step>,
+    /// Which statement of it runs, from 1, where that is known: of several that share a message it is not.
+    pub statement: Option<usize>,
+    /// How many statements it has; none, where it is written in Rust.
+    pub statements: usize,
+    /// For how long it has been running.
+    pub elapsed: Duration,
+    /// What the server says of it, for the commands whose progress it counts.
+    pub detail: Option<String>,
 }
 
 /// A step that was committed.

@@ -48,6 +48,11 @@ pub struct Policy {
     pub allow_out_of_order: bool,
     /// Which down script is run when there are two.
     pub down_from: DownFrom,
+    /// Accept a database with migrations that are newer than everything in the folder: this program is older than the
+    /// database. Nothing newer is touched; a migration that is missing further down is an error all the same.
+    pub allow_newer: bool,
+    /// Accept a folder without any migration.
+    pub allow_empty: bool,
 }
 
 /// What will be run, in order, and the state of the ledger that it was made for.
@@ -55,6 +60,7 @@ pub struct Policy {
 pub struct Plan {
     steps: Vec<Step>,
     warnings: Vec<Finding>,
+    never_run: Vec<Version>,
     newest: i64,
     has_ledger: bool,
 }
@@ -96,6 +102,11 @@ impl Plan {
         &self.warnings
     }
 
+    /// The migrations that it undoes although they were never run here, but only recorded as applied.
+    pub fn never_run(&self) -> &[Version] {
+        &self.never_run
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -113,7 +124,8 @@ impl Plan {
 
     /// A plan of these steps for this state, made outside of the usual rules by `resolve`.
     pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
-        Self { steps, warnings: Vec::new(), newest: state.newest(), has_ledger: state.has_ledger() }
+        let (newest, has_ledger) = (state.newest(), state.has_ledger());
+        Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger }
     }
 }
 
@@ -145,25 +157,38 @@ pub(crate) fn plan(
     policy: Policy,
     has_code: &dyn Fn(&Version) -> bool,
 ) -> Result<Plan> {
-    let mut planner =
-        Planner { set, state, stored, policy, has_code, steps: vec![], warnings: vec![], obstacles: vec![] };
+    let mut planner = Planner {
+        set,
+        state,
+        stored,
+        policy,
+        has_code,
+        steps: vec![],
+        warnings: vec![],
+        never_run: vec![],
+        obstacles: vec![],
+    };
     match target {
+        Target::Latest | Target::UpTo(_) | Target::Up(_) if set.is_empty() && !policy.allow_empty => {
+            planner.obstacles.push(obstacle::no_migrations(set, state));
+        }
         Target::Latest => planner.up(&|_| true, usize::MAX),
         Target::UpTo(version) => {
             if set.get(version).is_none() {
                 planner.obstacles.push(obstacle::no_such_version(set, version));
             }
             planner.up(&|migration| migration.version() <= version, usize::MAX);
+            planner.not_beyond(version);
         }
         Target::Up(count) => planner.up(&|_| true, *count),
-        Target::Down(count) => planner.down(&|_| true, *count),
+        Target::Down(count) => planner.down(&|_| true, *count, Named::No),
         Target::DownTo(version) => {
             if state.get(version).is_none() {
                 planner.obstacles.push(obstacle::not_applied(state, version));
             }
-            planner.down(&|applied| applied.version > *version, usize::MAX);
+            planner.down(&|applied| applied.version > *version, usize::MAX, Named::Yes);
         }
-        Target::Zero => planner.down(&|_| true, usize::MAX),
+        Target::Zero => planner.down(&|_| true, usize::MAX, Named::Yes),
     }
     planner.finish()
 }
@@ -176,7 +201,15 @@ struct Planner<'a> {
     has_code: &'a dyn Fn(&Version) -> bool,
     steps: Vec<Step>,
     warnings: Vec<Finding>,
+    never_run: Vec<Version>,
     obstacles: Vec<Finding>,
+}
+
+/// Whether whoever asks for a rollback says how far it goes by a version, or by everything, and not by a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Yes,
+    No,
 }
 
 impl Planner<'_> {
@@ -185,11 +218,11 @@ impl Planner<'_> {
             return Err(Error::of(ErrorKind::Plan, self.obstacles));
         }
         let (newest, has_ledger) = (self.state.newest(), self.state.has_ledger());
-        Ok(Plan { steps: self.steps, warnings: self.warnings, newest, has_ledger })
+        Ok(Plan { steps: self.steps, warnings: self.warnings, never_run: self.never_run, newest, has_ledger })
     }
 
     fn up(&mut self, wanted: &dyn Fn(&Migration) -> bool, count: usize) {
-        let (problems, warnings) = obstacle::compare(self.set, self.state);
+        let (problems, warnings) = obstacle::compare(self.set, self.state, self.policy.allow_newer);
         self.obstacles.extend(problems);
         self.warnings.extend(warnings);
         self.resume(None);
@@ -215,7 +248,16 @@ impl Planner<'_> {
         }
     }
 
-    fn down(&mut self, wanted: &dyn Fn(&Applied) -> bool, count: usize) {
+    /// The way up does not lead back: where newer migrations of the folder are applied, nothing was done on purpose.
+    fn not_beyond(&mut self, version: &Version) {
+        let is_beyond = |applied: &&Applied| applied.version > *version && self.set.get(&applied.version).is_some();
+        let beyond = self.state.applied().rfind(is_beyond);
+        if let Some(beyond) = beyond.filter(|_| self.steps.is_empty() && self.obstacles.is_empty()) {
+            self.obstacles.push(obstacle::beyond_target(beyond, version));
+        }
+    }
+
+    fn down(&mut self, wanted: &dyn Fn(&Applied) -> bool, count: usize, named: Named) {
         self.resume(Some(Direction::Down));
         let started = self.steps.first().map(|step| step.version.clone());
         let left = count.saturating_sub(usize::from(started.is_some()));
@@ -226,6 +268,14 @@ impl Planner<'_> {
             .collect();
         applied.sort_by_key(|applied| std::cmp::Reverse(applied.id));
         for applied in applied.into_iter().take(left) {
+            if applied.was_never_run() && named == Named::No {
+                self.obstacles.push(obstacle::never_run(self.state, applied, self.steps.len()));
+                break;
+            }
+            if applied.was_never_run() {
+                self.warnings.push(obstacle::undoes_never_run(applied));
+                self.never_run.push(applied.version.clone());
+            }
             match self.way_down(applied) {
                 Ok(work) => {
                     self.code_is_here(&applied.version, &work);

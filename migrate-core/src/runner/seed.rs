@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::pulse::Pulse;
 use super::{Migrator, locate};
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,18 +15,27 @@ use crate::sql::{self, Statement};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Files`] for a file that cannot be read or holds what no script can hold,
+/// [`ErrorKind::Files`] for a file that cannot be read, is empty, or holds what no script can hold,
 /// [`ErrorKind::Statement`] with its place for a statement that the server refuses.
 pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let text = std::fs::read(file).map_err(|error| unreadable(file, &error.to_string()))?;
     let text = String::from_utf8(text).map_err(|_| unreadable(file, "it is not UTF-8"))?;
     let text: Arc<str> = normalise(&text).into();
     let (statements, flaws) = sql::split(&text);
-    let findings = sql::refused(file, &text, &statements, &flaws, true);
+    let mut findings = sql::refused(file, &text, &statements, &flaws, true);
+    if statements.is_empty() && flaws.is_empty() {
+        findings.push(
+            Finding::error("seed-empty", "there is no statement in the seed")
+                .at(Place::file(file))
+                .help("write INSERT statements into it, or name another file: `cargo xtask seed FILE`"),
+        );
+    }
     if !findings.is_empty() {
         return Err(Error::of(ErrorKind::Files, findings));
     }
+    let observer = migrator.options.observer.clone();
     let session = migrator.session().await?;
+    let mut pulse = Pulse::start();
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let sent = message.clone();
     let mut done = 0usize;
@@ -33,10 +43,14 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
         use futures_util::StreamExt;
         let mut replies = session.replies(message);
         loop {
-            match replies.next().await {
-                Some(Ok(_)) => done += 1,
-                Some(Err(failure)) => break Err(failure),
-                None => break Ok(()),
+            tokio::select! {
+                biased;
+                reply = replies.next() => match reply {
+                    Some(Ok(_)) => done += 1,
+                    Some(Err(failure)) => break Err(failure),
+                    None => break Ok(()),
+                },
+                () = pulse.due() => pulse.tell_of_seed(statements.len(), &*observer),
             }
         }
     };

@@ -31,6 +31,15 @@ pub struct Applied {
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
+    /// What the row says: that it was applied, resolved, or only recorded.
+    pub event: Event,
+}
+
+impl Applied {
+    /// Whether it was only recorded as applied, and never run here: its objects were there before.
+    pub fn was_never_run(&self) -> bool {
+        self.event == Event::Baselined
+    }
 }
 
 /// A migration without a transaction that began and did not end.
@@ -148,6 +157,7 @@ impl From<LedgerEntry> for Applied {
             down_checksum: entry.down_checksum,
             at: entry.at,
             by: entry.by,
+            event: entry.event,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::obstacle;
 use super::state::{State, Unfinished};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::source::{MigrationSet, Version};
 
 /// Where a chain stands.
@@ -39,6 +39,10 @@ pub struct AppliedStatus {
     pub down_modified: bool,
     /// Whether its file is not here.
     pub missing: bool,
+    /// Whether it is newer than everything in the folder.
+    pub newer: bool,
+    /// Whether it was only recorded as applied, and never run here.
+    pub never_run: bool,
 }
 
 /// A migration that is not applied.
@@ -53,9 +57,12 @@ pub struct PendingStatus {
 }
 
 impl Status {
-    /// Compares files and ledger.
-    pub(super) fn of(set: &MigrationSet, state: &State) -> Self {
-        let (mut problems, warnings) = obstacle::compare(set, state);
+    /// Compares files and ledger; with `allow_newer` a database that is ahead of the folder is a warning.
+    pub(super) fn of(set: &MigrationSet, state: &State, allow_newer: bool) -> Self {
+        if set.is_empty() {
+            return Self::of_nothing(set, state);
+        }
+        let (mut problems, warnings) = obstacle::compare(set, state, allow_newer);
         let unfinished = state.unfinished().cloned();
         problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
         let newest = state.version().cloned();
@@ -67,7 +74,27 @@ impl Status {
             pending.push(PendingStatus { version, name, out_of_order: later.is_some() });
         }
         problems.extend(warnings);
-        let applied = state.applied().map(|applied| {
+        let applied = applied(set, state);
+        Self { version: newest, applied, pending, unfinished, problems, has_ledger: state.has_ledger() }
+    }
+
+    /// There is no migration in the folder: that is all there is to say, and an error where something is applied.
+    fn of_nothing(set: &MigrationSet, state: &State) -> Self {
+        let is_fresh = state.applied().next().is_none();
+        let nothing = obstacle::no_migrations(set, state);
+        let severity = if is_fresh { Severity::Warning } else { Severity::Error };
+        let mut problems = vec![Finding { severity, ..nothing }];
+        let unfinished = state.unfinished().cloned();
+        problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
+        let (version, has_ledger) = (state.version().cloned(), state.has_ledger());
+        Self { version, applied: applied(set, state), pending: Vec::new(), unfinished, problems, has_ledger }
+    }
+}
+
+fn applied(set: &MigrationSet, state: &State) -> Vec<AppliedStatus> {
+    state
+        .applied()
+        .map(|applied| {
             let is_squashed = obstacle::squashed(set, state, applied).is_some();
             let file = set.get(&applied.version).filter(|_| !is_squashed);
             let up = file.map(|migration| migration.up_checksum());
@@ -82,9 +109,9 @@ impl Status {
                     && applied.down_checksum.is_some()
                     && applied.down_checksum.as_ref() != down,
                 missing: file.is_none() && !is_squashed,
+                newer: file.is_none() && !is_squashed && obstacle::is_newer(set, &applied.version),
+                never_run: applied.was_never_run(),
             }
-        });
-        let applied = applied.collect();
-        Self { version: newest, applied, pending, unfinished, problems, has_ledger: state.has_ledger() }
-    }
+        })
+        .collect()
 }

@@ -12,6 +12,7 @@ use super::explain;
 use super::locate::{At, Where};
 use super::options::Progress;
 use super::plan::Step;
+use super::pulse::Course;
 use super::singly::{self, OURSELVES, PATIENTLY};
 use super::{aside, obstacle};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +61,9 @@ async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i
 /// Sends a row with what goes around the script, again where a lock was in the way.
 async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
     for tries in 1.. {
-        let Err(broken) = run.lines.drive(sql.to_owned(), step, run.options, &mut |_| {}).await else { break };
+        let Err(broken) = run.lines.drive(sql.to_owned(), &Course::of(step), run.options, &mut |_| {}).await else {
+            break;
+        };
         if broken.failure.is("23505") {
             return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
         }
@@ -89,7 +92,7 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
             run.record(step, PATIENTLY).await?;
         }
         let (message, head) = singly::statement(&mut run.writer, step, script, at);
-        let outcome = run.lines.drive(message.clone(), step, run.options, &mut |_| {}).await;
+        let outcome = run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await;
         if patient && outcome.is_ok() {
             let back = run.settings.sql();
             run.record(step, &back).await?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::files::{self, Part as FilePart};
 use super::layout::Part;
-use super::{Body, Checksum, Migration, MigrationSet, Script, Version, directive, normalise};
+use super::{Body, Checksum, Layout, Migration, MigrationSet, Script, Version, directive, normalise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::sql::{self, Class, FlawKind, Statement};
@@ -67,7 +67,8 @@ impl MigrationSet {
         files.retain(|(name, _)| !is_drafted(name));
         files.extend(drafts.iter().map(|(name, text)| (name.clone(), Content::Bytes(Cow::Borrowed(text.as_bytes())))));
         files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self::assemble(folder, &files, findings)
+        let migrations = assemble(folder, &files, findings)?;
+        Ok(Self::of(migrations, folder, Layout::Roundtrip))
     }
 
     /// Reads migrations that were compiled into the executable by `migrate-embed`.
@@ -82,37 +83,32 @@ impl MigrationSet {
             .map(|(name, bytes)| ((*name).to_owned(), Content::Bytes(Cow::Borrowed(bytes))))
             .collect();
         files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self::assemble(Path::new("migrations"), &files, Vec::new())
+        let folder = Path::new("migrations");
+        let migrations = assemble(folder, &files, Vec::new())?;
+        Ok(Self { migrations, folder: folder.to_owned(), empty: None })
     }
+}
 
-    fn assemble(folder: &Path, files: &[(String, Content<'_>)], mut findings: Vec<Finding>) -> Result<Self> {
-        let mut found: BTreeMap<Version, Found> = BTreeMap::new();
-        for (name, content) in files {
-            match take(folder, name, content) {
-                Ok((version, words, part, file)) => {
-                    let entry = found
-                        .entry(version)
-                        .or_insert_with(|| Found { name: words.to_owned(), parts: BTreeMap::new() });
-                    if entry.name == words {
-                        entry.parts.insert(part, file);
-                    } else {
-                        findings.push(duplicate(&file.0, entry));
-                    }
+/// Puts files together into migrations, in the order of their versions.
+fn assemble(folder: &Path, files: &[(String, Content<'_>)], mut findings: Vec<Finding>) -> Result<Vec<Arc<Migration>>> {
+    let mut found: BTreeMap<Version, Found> = BTreeMap::new();
+    for (name, content) in files {
+        match take(folder, name, content) {
+            Ok((version, words, part, file)) => {
+                let entry =
+                    found.entry(version).or_insert_with(|| Found { name: words.to_owned(), parts: BTreeMap::new() });
+                if entry.name == words {
+                    entry.parts.insert(part, file);
+                } else {
+                    findings.push(duplicate(&file.0, entry));
                 }
-                Err(finding) => findings.push(*finding),
             }
-        }
-        let migrations = found
-            .into_iter()
-            .filter_map(|(version, found)| build(version, found, &mut findings))
-            .map(Arc::new)
-            .collect();
-        if findings.is_empty() {
-            Ok(Self { migrations, folder: folder.to_owned() })
-        } else {
-            Err(Error::of(ErrorKind::Files, findings))
+            Err(finding) => findings.push(*finding),
         }
     }
+    let migrations =
+        found.into_iter().filter_map(|(version, found)| build(version, found, &mut findings)).map(Arc::new).collect();
+    if findings.is_empty() { Ok(migrations) } else { Err(Error::of(ErrorKind::Files, findings)) }
 }
 
 /// What a folder entry holds.

@@ -8,11 +8,13 @@ mod directive;
 mod files;
 mod layout;
 mod load;
+mod nothing;
 mod version;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::finding::Finding;
 use crate::sql::Statement;
 
 pub use checksum::{Checksum, normalise};
@@ -27,6 +29,8 @@ pub use version::{NotAVersion, Version};
 pub struct MigrationSet {
     migrations: Vec<Arc<Migration>>,
     folder: PathBuf,
+    /// What was found instead, where a folder was read and has none.
+    empty: Option<Box<Finding>>,
 }
 
 /// One migration: a version, a name, and how to go up and down.
@@ -93,6 +97,17 @@ impl MigrationSet {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.migrations.is_empty()
+    }
+
+    /// That there are none, as a finding that says what was found instead. It only means something where there are none.
+    pub fn why_empty(&self) -> Finding {
+        self.empty.as_deref().cloned().unwrap_or_else(nothing::nothing_embedded)
+    }
+
+    /// The migrations of a folder that was read as this layout.
+    fn of(migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
+        let empty = migrations.is_empty().then(|| Box::new(nothing::nothing(folder, layout)));
+        Self { migrations, folder: folder.to_owned(), empty }
     }
 
     /// The folder that they come from, as it was given.

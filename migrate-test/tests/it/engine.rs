@@ -217,7 +217,7 @@ async fn an_application_can_ask_for_a_version() {
     let database = TestDatabase::create().await.unwrap();
     let ask = async |number| {
         let address = Database::from(database.options());
-        Migrator::ensure_at_least(address, &version(number)).await.err().map(|error| error.kind())
+        Migrator::ensure_at_least(address, &version(number), &Options::default()).await.err().map(|error| error.kind())
     };
     assert_eq!(ask(2).await, Some(ErrorKind::Behind));
     migrator(&database, &three(), quick()).await.run(&Target::Up(2), Policy::default()).await.unwrap();

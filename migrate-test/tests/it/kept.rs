@@ -26,7 +26,12 @@ fn keeping() -> Options {
     Options { keep_data: true, ..quick() }
 }
 
-const NOW: Policy = Policy { allow_out_of_order: false, down_from: migrate_core::runner::DownFrom::Ledger };
+const NOW: Policy = Policy {
+    allow_out_of_order: false,
+    down_from: migrate_core::runner::DownFrom::Ledger,
+    allow_newer: false,
+    allow_empty: false,
+};
 
 /// Rolls the last migration back, does something else, applies it again.
 async fn there_and_back(database: &TestDatabase, chain: &Chain, meanwhile: &str) {

@@ -18,6 +18,13 @@ pub(crate) struct Advice {
 impl Advice {
     /// Reads the ups of a rollback.
     pub(super) fn of(plan: &Plan, losses: &[Loss], keeps: bool) -> Self {
+        if let [first, more @ ..] = plan.never_run() {
+            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            let reason = format!(
+                "{first}{others} was never run here: going back removes what was there before the ledger, with all data"
+            );
+            return Self { verdict: "decide by hand", reason };
+        }
         let mut changed = Vec::new();
         let mut unknown = Vec::new();
         for step in plan.steps() {

@@ -152,6 +152,44 @@ impl Brief {
     }
 }
 
+impl Brief {
+    /// What of it destroys data, a sentence each.
+    pub(crate) fn destroyed(&self) -> Vec<String> {
+        let unknown = self.steps.iter().flat_map(|step| {
+            step.unknown.iter().map(|what| unknown_of(&format!("{}_{}", step.version, step.name), what))
+        });
+        self.losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).chain(unknown).collect()
+    }
+}
+
+/// Whether the text of a step says that it takes no data away.
+pub(crate) fn is_harmless(step: &Step) -> bool {
+    let effects = effects(step);
+    effects.taken.is_empty() && effects.unknown.is_empty()
+}
+
+/// What steps destroy of what is there, a sentence each.
+pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Vec<String>> {
+    let losses = losses(reader, plan, schema, exact).await?;
+    let unknown = plan.steps().iter().flat_map(|step| {
+        let title = format!("{}_{}", step.version, step.name);
+        effects(step).unknown.into_iter().map(move |what| unknown_of(&title, &what))
+    });
+    Ok(losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).chain(unknown).collect())
+}
+
+fn unknown_of(title: &str, what: &str) -> String {
+    format!("{title}: what {what} does is not in the text")
+}
+
+impl Loss {
+    /// Whether anything is there that could be lost.
+    fn is_real(&self) -> bool {
+        self.rows.number() > 0
+            && (self.columns.is_empty() || self.columns.iter().any(|column| column.values.number() > 0))
+    }
+}
+
 fn step_brief(step: &Step, schema: &Schema) -> StepBrief {
     let effects = effects(step);
     let locks = effects.locks.iter().flat_map(|wanted| {

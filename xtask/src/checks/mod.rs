@@ -57,7 +57,10 @@ impl<'a> Ground<'a> {
         base: Option<&str>,
         all: bool,
     ) -> Result<Self> {
-        let set = context.layout.load(&context.migrations);
+        let set = context.layout.load(&context.migrations).and_then(|set| match set.is_empty() {
+            true => Err(Error::new(ErrorKind::Files, set.why_empty())),
+            false => Ok(set),
+        });
         let released = Released::find(&context.migrations, base, context.config.base.as_deref())?;
         let new = match (&set, &released) {
             (Ok(set), Ok(released)) if !all => released.new_versions(set),

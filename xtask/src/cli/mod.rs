@@ -18,7 +18,7 @@ pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
 pub(crate) use consumers::{Capture, Consumers, ConsumersCheck, ConsumersUses, Export};
 pub(crate) use drift::{Audit, Drift};
 pub(crate) use operate::{
-    Change, Db, DownFrom, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
+    Change, Db, DownFrom, Ensure, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
 };
 
 const EXIT_CODES: &str = "\
@@ -42,9 +42,10 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The environment, by its name in migrate.toml
-    #[arg(short, long, global = true, default_value = "development", value_name = "NAME")]
-    pub(crate) env: String,
+    /// The environment, by its name in migrate.toml [default: development, or none where --database gives a URL]
+    // Without a default here: a database that is only named by --database is no development database.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<String>,
     /// The database, instead of the environment's: auto, local, docker:IMAGE, env:VARIABLE or postgres://…
     // A text, parsed later: a parser's own message repeats the value, and with it a password.
     #[arg(long, global = true, value_name = "URL")]
@@ -61,6 +62,10 @@ pub(crate) struct Global {
     /// What the output is for: people or programs (docs/FORMATS.md)
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
+    /// Wait for a server that is still starting [default: 30s, where no time is given]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_name = "TIME",
+          value_parser = time)]
+    pub(crate) wait: Option<Duration>,
     /// Colours: on a terminal, always or never
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
@@ -97,6 +102,8 @@ pub(crate) enum Command {
     Redo(Redo),
     /// Show what is applied, pending, modified, missing or unfinished
     Status(Status),
+    /// Fail unless a version is applied: for the start of an application, or a step of a deploy
+    Ensure(Ensure),
     /// Show who did what, when, from where, and how long it took
     History(History),
     /// Prove that migrations apply, roll back and apply again, with their data

@@ -24,6 +24,9 @@ pub(crate) struct Migrate {
     /// Apply migrations that are older than the newest applied one
     #[arg(long)]
     pub(crate) allow_out_of_order: bool,
+    /// Accept a database that is newer than this folder: leave alone what is newer, and warn
+    #[arg(long)]
+    pub(crate) allow_newer: bool,
     /// Leave what a rollback kept where it is, also when its migration is applied again
     #[arg(long)]
     pub(crate) leave_kept: bool,
@@ -86,6 +89,9 @@ pub(crate) struct Runbook {
     /// Apply migrations that are older than the newest applied one
     #[arg(long)]
     pub(crate) allow_out_of_order: bool,
+    /// Accept a database that is newer than this folder
+    #[arg(long)]
+    pub(crate) allow_newer: bool,
     /// Why this is done: for the ledger
     #[arg(long, value_name = "WHY")]
     pub(crate) reason: Option<String>,
@@ -93,7 +99,7 @@ pub(crate) struct Runbook {
     #[arg(long, conflicts_with = "page")]
     pub(crate) drill: bool,
     /// The page for the team of this project, instead of a script; it needs no database
-    #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order", "reason"])]
+    #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order", "allow_newer", "reason"])]
     pub(crate) page: bool,
     /// The file to write, instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -175,9 +181,24 @@ pub(crate) enum Notify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Exit with 3 when migrations are pending
+    /// Exit with 3 when migrations are pending, or there is none at all
     #[arg(long)]
     pub(crate) exit_code: bool,
+    /// Accept a database that is newer than this folder
+    #[arg(long)]
+    pub(crate) allow_newer: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It only reads, and newer versions may be applied as well. It exits with 3 where the version is not applied.\n\n\
+                  Examples:\n  cargo xtask ensure 20250224091500 --env production\n  \
+                  cargo xtask ensure --database env:DATABASE_URL --wait=1min"
+)]
+pub(crate) struct Ensure {
+    /// The version that has to be applied [default: the newest in the folder]
+    #[arg(value_parser = version)]
+    pub(crate) version: Option<Version>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use migrate_test::provider::{binaries::Binaries, docker};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::context::{Context, Run};
+use crate::context::{Context, DEVELOPMENT, Run};
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::output::style::{BAD, DIM, GOOD, WARN, paint};
@@ -62,8 +62,10 @@ impl Check {
 
 pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) -> Result<Exit> {
     let mut checks = Vec::new();
+    let mut name = global.env.clone().unwrap_or_else(|| DEVELOPMENT.to_owned());
     match Context::new(global, output) {
         Ok(context) => {
+            name.clone_from(&context.name);
             let path =
                 context.config.path.as_ref().map_or("none; defaults are used".to_owned(), |p| p.display().to_string());
             checks.push(Check::good("configuration", path));
@@ -88,7 +90,7 @@ pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) 
         said: check.said.clone(),
         findings: check.findings.iter().map(FindingJson::from).collect(),
     });
-    output.document(&Document::new("doctor", &global.env, DoctorJson { checks: checks.collect() }));
+    output.document(&Document::new("doctor", &name, DoctorJson { checks: checks.collect() }));
     Ok(if wrong { Exit::Found } else { Exit::Done })
 }
 
@@ -111,6 +113,7 @@ fn show(output: &Output, checks: &[Check]) {
 
 fn migrations(context: &Context<'_>) -> Check {
     match context.layout.load(&context.migrations) {
+        Ok(set) if set.is_empty() => Check::bad("migrations", &context.no_migrations(&set)),
         Ok(set) => Check::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
         Err(error) => Check::bad("migrations", &error.into()),
     }
@@ -141,7 +144,7 @@ async fn database(context: &Context<'_>, code: CodeMigrations) -> Check {
     };
     let outcome = match migrator {
         Ok(mut migrator) => {
-            let status = migrator.status().await;
+            let status = migrator.status_with(context.policy(false)).await;
             let database = migrator.database().to_string();
             migrator.close().await;
             status.map(|status| (status, database)).map_err(Failure::from)

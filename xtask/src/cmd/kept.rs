@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::run::{Runner, Wish};
 use crate::cli;
-use crate::context::{Context, confirm};
+use crate::context::{Context, confirm, confirm_loss};
 use crate::exit::{Exit, Result};
 use crate::output::style::{self, BOLD, DIM, GOOD, WARN};
 use crate::output::{Document, Table};
@@ -65,7 +65,7 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
     }
     let open = copies.iter().filter(|copy| !copy.is_whole() && !copy.relation.is_empty()).count();
     let warning = if open > 0 { format!(" {open} of them did not come back whole.") } else { String::new() };
-    confirm(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
+    confirm_loss(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     runner.migrator.purge_kept(which).await?;
     runner.close().await;

@@ -19,7 +19,7 @@ pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Migrate) -> Result<Exit> {
     let target = target(options.to.as_ref(), options.count);
-    let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..Policy::default() };
+    let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..context.policy(options.allow_newer) };
     let wish = Wish { leave_kept: options.leave_kept, ..(&options.change).into() };
     let mut runner = Runner::new(context, code, wish).await?;
     let report = runner.go(&target, policy, &options.change, What { command: "migrate", verb: "Apply" }).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
 
 /// What somebody who has just migrated wants to do.
 fn next(context: &Context<'_>) -> &'static str {
-    if context.environment.protected {
+    if context.environment.protected || context.is_unnamed {
         "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
     } else {
         "`cargo xtask seed` for development data, `cargo xtask db psql` to look around, `cargo xtask new NAME` for the next change"

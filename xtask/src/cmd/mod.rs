@@ -11,10 +11,12 @@ mod derive;
 mod diff;
 mod doctor;
 mod drift;
+mod ensure;
 mod explain;
 mod history;
 mod kept;
 mod lint;
+mod losing;
 mod migrate;
 mod new;
 mod notify;
@@ -38,7 +40,7 @@ pub(crate) use diff::SqlJson;
 pub(crate) use verify::blame;
 
 use crate::cli::{Cli, Command};
-use crate::context::Context;
+use crate::context::{Context, DEVELOPMENT};
 use crate::exit::{Exit, Result};
 use crate::output::Output;
 
@@ -48,7 +50,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         return completions::run(output, *shell);
     }
     if let Command::Explain(options) = &cli.command {
-        return explain::run(output, &cli.global.env, options);
+        return explain::run(output, cli.global.env.as_deref().unwrap_or(DEVELOPMENT), options);
     }
     if let Command::Doctor = &cli.command {
         return doctor::run(&cli.global, code, output).await;
@@ -60,6 +62,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Res
         Command::Rollback(options) => rollback::run(&context, code, options).await,
         Command::Redo(options) => redo::run(&context, code, options).await,
         Command::Status(options) => status::run(&context, code, options).await,
+        Command::Ensure(options) => ensure::run(&context, code, options).await,
         Command::History(options) => history::run(&context, code, options).await,
         Command::Kept { command } => kept::run(&context, code, command.as_ref()).await,
         Command::Notify { command } => notify::run(&context, command).await,

@@ -13,7 +13,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     let mut runner = Runner::new(context, code, wish).await?;
     let what = |verb| What { command: "redo", verb };
     // The edited file is what is tried here, so its down goes with it.
-    let policy = Policy { allow_out_of_order: true, ..Policy::default() };
+    let policy = Policy { allow_out_of_order: true, ..context.policy(false) };
     let down =
         runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and apply again")).await?;
     let output = context.output;

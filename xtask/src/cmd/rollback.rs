@@ -28,7 +28,7 @@ pub(super) fn target(to: Option<&Version>, count: Option<usize>, all: bool) -> T
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
     let target = target(options.to.as_ref(), options.count, options.all);
-    let policy = Policy { down_from: options.down_from.into(), ..Policy::default() };
+    let policy = Policy { down_from: options.down_from.into(), ..context.policy(false) };
     let change = &options.change;
     if context.environment.protected && change.reason.is_none() && !change.dry_run {
         let name = &context.name;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_core::finding::Finding;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Step, Work};
 use migrate_core::{Cancel, CodeMigrations, ErrorKind, Migrator, Plan, Policy, RunReport, Target};
@@ -11,11 +12,11 @@ use serde::Serialize;
 
 use crate::brief::Brief;
 use crate::cli::Change;
-use crate::context::{Context, Run, confirm};
+use crate::context::{Context, Run, confirm, confirm_loss};
 use crate::exit::{Failure, Result};
 use crate::notify::Team;
 use crate::output::style::{self, BOLD, DIM};
-use crate::output::{Document, printer};
+use crate::output::{Document, FindingJson, printer};
 use crate::record::Keeper;
 
 /// A migrator with what hears it and its switch, ready to change something.
@@ -28,6 +29,8 @@ pub(super) struct Runner<'a> {
     pub(super) team: Option<Team>,
     /// Where the record of the last run is.
     record: Option<PathBuf>,
+    /// What the last plan warned of.
+    warnings: Vec<Finding>,
 }
 
 /// How a run is wanted.
@@ -73,6 +76,9 @@ pub(super) struct RunJson {
     done: Vec<DoneJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<PlanJson>,
+    /// What the plan warned of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<FindingJson>,
     milliseconds: f64,
 }
 
@@ -100,9 +106,10 @@ impl<'a> Runner<'a> {
         let cancel = Cancel::new();
         listen(cancel.clone());
         let Wish { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
-        let run = Run { changes: true, lock_wait, keep_data, leave_kept, reason, observer: keeper.clone(), cancel };
+        let observer = keeper.clone();
+        let run = Run { changes: true, lock_wait, keep_data, leave_kept, reason, observer, cancel, ..Run::reading() };
         let migrator = context.migrator(code, run).await?;
-        Ok(Self { context, migrator, keeper, wish, team: None, record: None })
+        Ok(Self { context, migrator, keeper, wish, team: None, record: None, warnings: Vec::new() })
     }
 
     /// Plans the way to a target; after somebody else was faster, plans again.
@@ -116,6 +123,7 @@ impl<'a> Runner<'a> {
         loop {
             let plan = self.migrator.plan(target, policy).await?;
             self.context.output.findings(plan.warnings());
+            self.warnings = plan.warnings().to_vec();
             let is_watched = self.is_watched() && !plan.is_empty();
             let brief = if is_watched { Some(self.brief(&plan, change.dry_run).await?) } else { None };
             if plan.is_empty() || change.dry_run {
@@ -126,8 +134,16 @@ impl<'a> Runner<'a> {
                 Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.line(line)),
                 None => self.warn_of_loss(&plan),
             }
+            let destroyed = self.destroyed(&plan, brief.as_ref()).await?;
+            for loss in destroyed.iter().filter(|_| brief.is_none()) {
+                self.context.output.remark(format!("{} {loss}", style::paint(style::BAD, "data lost")));
+            }
             let steps = style::count(plan.steps().len(), "migration");
-            confirm(self.context, change.yes, &format!("{} {steps}.", what.verb))?;
+            let question = format!("{} {steps}.", what.verb);
+            match destroyed.is_empty() {
+                true => confirm(self.context, change.yes, &question)?,
+                false => confirm_loss(self.context, change.yes, &question)?,
+            }
             match self.apply(&plan, what.command, brief).await {
                 // With nobody to ask, the newer plan is as good as the older one was.
                 Err(Failure::Core(error))
@@ -209,6 +225,7 @@ impl<'a> Runner<'a> {
             record: self.record.clone(),
             done: done_json.collect(),
             plan: plan_json.collect(),
+            warnings: self.warnings.iter().map(FindingJson::from).collect(),
             milliseconds: report.map_or(0.0, |report| style::milliseconds(report.elapsed)),
         }
     }

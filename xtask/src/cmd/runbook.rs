@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
         return page(context, options);
     }
     let mut migrator = context.migrator(code.clone(), looking(options)).await?;
-    let plan = migrator.plan(&target(options), policy(options)).await?;
+    let plan = migrator.plan(&target(options), policy(context, options)).await?;
     context.output.findings(plan.warnings());
     if plan.is_empty() {
         let finding =
@@ -102,8 +102,14 @@ async fn drill(
     let (set, run) = (migrator.migrations().clone(), migrator.options().clone());
     migrator.close().await;
     shadow::server(context, false, false).await?;
-    let exercise =
-        Exercise { set, code, options: run, from: from.clone(), target: target(options), policy: policy(options) };
+    let exercise = Exercise {
+        set,
+        code,
+        options: run,
+        from: from.clone(),
+        target: target(options),
+        policy: policy(context, options),
+    };
     let drill = exercise.drill().await?;
     let output = context.output;
     let (parts, holds) = (style::count(drill.parts, "part"), drill.differences.is_empty());
@@ -166,8 +172,9 @@ fn target(options: &cli::Runbook) -> Target {
     }
 }
 
-fn policy(options: &cli::Runbook) -> Policy {
-    Policy { allow_out_of_order: options.allow_out_of_order, down_from: options.down_from.into() }
+fn policy(context: &Context<'_>, options: &cli::Runbook) -> Policy {
+    let (allow_out_of_order, down_from) = (options.allow_out_of_order, options.down_from.into());
+    Policy { allow_out_of_order, down_from, ..context.policy(options.allow_newer) }
 }
 
 /// Writes the script to its file, or to standard output.

@@ -20,13 +20,19 @@ struct SeedJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Seed) -> Result<Exit> {
-    let name = &context.name;
+    let (name, output) = (&context.name, context.output);
     if context.environment.protected {
         return Err(Failure::usage("protected", format!("{name} is protected; development data has no place in it")));
     }
+    if context.is_unnamed {
+        let message = format!("{name} is only named by --database, and nobody says that it is for development");
+        return Err(Failure::usage("not-development", message)
+            .help("name its environment; for a development database that is `--env development`"));
+    }
     let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
     let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
-    let mut migrator = context.migrator(code, Run::reading()).await?;
+    let observer = output.display(0);
+    let mut migrator = context.migrator(code, Run { observer, ..Run::reading() }).await?;
     let status = migrator.status().await?;
     if let Some(first) = status.pending.first() {
         let message =
@@ -36,7 +42,6 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let begin = std::time::Instant::now();
     let statements = seed::run(&mut migrator, &file).await?;
     let elapsed = begin.elapsed();
-    let output = context.output;
     let count = style::count(statements, "statement");
     output.line(format!(
         "{BOLD}seeded{BOLD:#} {} with {} ({count}) in {}",

@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     if context.layout != Layout::default() {
         return Err(Failure::usage("layout", "folders of Roundtrip can be squashed, and no others"));
     }
-    let set = context.layout.load(&context.migrations)?;
+    let set = context.chain()?;
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
     let first = refuse(&set, &options.to)?;
     shadow::server(context, true, false).await?;

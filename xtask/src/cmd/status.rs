@@ -31,6 +31,8 @@ struct AppliedJson {
     modified: bool,
     down_modified: bool,
     missing: bool,
+    newer: bool,
+    never_run: bool,
 }
 
 #[derive(Serialize)]
@@ -75,13 +77,15 @@ impl From<&Unfinished> for AttemptJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Status) -> Result<Exit> {
     let mut migrator = context.migrator(code, Run::reading()).await?;
-    let status = migrator.status().await?;
+    let status = migrator.status_with(context.policy(options.allow_newer)).await?;
     let database = migrator.database().to_string();
     migrator.close().await;
     show(context, &status, &database);
     context.output.document(&Document::new("status", &context.name, json(&status, database)));
     let wrong = status.problems.iter().any(|problem| problem.severity == Severity::Error);
-    let waiting = options.exit_code && !status.pending.is_empty();
+    // Of a folder without migrations nothing can be said, so a script is not to go on.
+    let is_nothing = status.problems.iter().any(|problem| problem.code == "no-migrations");
+    let waiting = options.exit_code && (!status.pending.is_empty() || is_nothing);
     Ok(if wrong || waiting { Exit::Found } else { Exit::Done })
 }
 
@@ -93,6 +97,7 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
     let mut table = Table::default();
     for applied in &status.applied {
         let (style, word) = match applied {
+            AppliedStatus { newer: true, .. } => (WARN, "newer"),
             AppliedStatus { missing: true, .. } => (BAD, "missing"),
             AppliedStatus { modified: true, .. } => (BAD, "modified"),
             AppliedStatus { down_modified: true, .. } => (WARN, "down modified"),
@@ -136,6 +141,8 @@ fn json(status: &Standing, database: String) -> StatusJson {
         modified: applied.modified,
         down_modified: applied.down_modified,
         missing: applied.missing,
+        newer: applied.newer,
+        never_run: applied.never_run,
     });
     let pending = status.pending.iter().map(|pending| PendingJson {
         version: pending.version.to_string(),

@@ -65,7 +65,7 @@ struct LossJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Verify) -> Result<Exit> {
-    let set = context.layout.load(&context.migrations)?;
+    let set = context.chain()?;
     let only = chosen(context, &set, options)?;
     let output = context.output;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::invocation::spoken_finding;
 
 /// The version of the form of all documents; it changes when a field is removed or changes its meaning.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What every document has, around what the command tells.
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@
 //! that an error is a JSON document on standard output when JSON is asked for.
 
 pub(crate) mod clean;
+mod event;
 mod finding;
 mod json;
 pub(crate) mod printer;
@@ -12,14 +13,18 @@ pub(crate) mod style;
 mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use migrate_core::Database;
 use serde::Serialize;
 
 use crate::cli::{Color, Format, Global};
 use crate::exit::Failure;
 
+use event::Event;
 pub(crate) use finding::render;
 pub(crate) use json::{Document, FindingJson};
+use progress::Voice;
 pub(crate) use progress::{Bar, Display};
 pub(crate) use table::Table;
 
@@ -135,7 +140,27 @@ impl Output {
 
     /// What hears the progress of a run; names are padded to `width`.
     pub(crate) fn display(&self, width: usize) -> Arc<Display> {
-        Arc::new(Display::new(self.quiet || self.is_json(), width))
+        let voice = match (self.quiet, self.format) {
+            (true, _) => Voice::Silent,
+            (false, Format::Json) => Voice::Json,
+            (false, Format::Text) => Voice::Text,
+        };
+        Arc::new(Display::new(voice, width))
+    }
+
+    /// A server is not there yet, and is waited for.
+    pub(crate) fn unreachable(&self, database: &Database, why: &str, left: Duration) {
+        if self.quiet {
+            return;
+        }
+        if self.is_json() {
+            return Event::waits(database, why, left).print();
+        }
+        self.remark(format!(
+            "{} for {database}: {why} ({} left)",
+            style::paint(style::WARN, "waiting"),
+            style::time(left)
+        ));
     }
 
     /// A bar for so many steps, on a terminal; nothing elsewhere.

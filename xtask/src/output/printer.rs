@@ -48,6 +48,11 @@ pub(crate) fn json(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", clean::json(text));
 }
 
+/// One line for programs, beside the document: what happens while a command works.
+pub(crate) fn event(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", clean::json(line));
+}
+
 /// A text for a file, as it is; only where a terminal shows it, it shows what is hidden in it.
 pub(crate) fn verbatim(text: &str) {
     let mut stdout = std::io::stdout().lock();

@@ -1,12 +1,13 @@
 //! A run as it happens: a line for each migration, a bar for a long chain, who is in the way.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Observer, Progress, Step};
+use migrate_core::runner::{Observer, Progress, Running, Step};
 
+use super::event::Event;
 use super::style::{self, DIM, GOOD, WARN};
 use super::{clean, printer};
 
@@ -15,22 +16,38 @@ const LONG: usize = 20;
 
 /// A bar for work whose result is shown at its end.
 #[derive(Debug)]
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    /// When something was last said where no bar can be seen; `None` where nothing is to be said.
+    said: Option<Mutex<Instant>>,
+}
+
+/// How often work that takes long is reported off a terminal.
+const OFTEN: Duration = Duration::from_secs(5);
 
 impl Bar {
     pub(super) fn new(silent: bool, steps: usize) -> Self {
-        Self(if silent { ProgressBar::hidden() } else { drawn(steps) })
+        let bar = if silent { ProgressBar::hidden() } else { drawn(steps) };
+        let said = (!silent && bar.is_hidden()).then(|| Mutex::new(Instant::now()));
+        Self { bar, said }
     }
 
     /// One more step is done.
     pub(crate) fn step(&self, what: &str) {
-        self.0.set_message(clean::line(what).into_owned());
-        self.0.inc(1);
+        self.bar.set_message(clean::line(what).into_owned());
+        self.bar.inc(1);
+        let Some(said) = &self.said else { return };
+        let mut said = lock(said);
+        if said.elapsed() >= OFTEN {
+            *said = Instant::now();
+            let (at, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            printer::err(&style::paint(DIM, format!("  {at} of {all}  {}", clean::line(what))));
+        }
     }
 
     /// Takes the bar away.
     pub(crate) fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
@@ -43,18 +60,27 @@ fn drawn(steps: usize) -> ProgressBar {
     }
 }
 
+/// How a run is told while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    Silent,
+    Text,
+    /// A line for whatever takes long; the result is told at the end.
+    Json,
+}
+
 /// Shows a run on the terminal, or line by line in a pipe.
 #[derive(Debug)]
 pub(crate) struct Display {
-    silent: bool,
+    voice: Voice,
     width: usize,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<Option<i32>>,
 }
 
 impl Display {
-    pub(super) fn new(silent: bool, width: usize) -> Self {
-        Self { silent, width, bar: Mutex::new(None), said: Mutex::new(None) }
+    pub(super) fn new(voice: Voice, width: usize) -> Self {
+        Self { voice, width, bar: Mutex::new(None), said: Mutex::new(None) }
     }
 
     /// Takes the bar away; what was printed stays.
@@ -89,6 +115,40 @@ impl Display {
         }
     }
 
+    /// What runs for longer: in the bar, where there is one to see, or as a line.
+    fn running(&self, running: &Running<'_>) {
+        let what = running.step.map_or("the seed".to_owned(), |step| format!("{}_{}", step.version, step.name));
+        let statements = match (running.statement, running.statements) {
+            (Some(at), all) => format!(": statement {at} of {all}"),
+            (None, 0) => String::new(),
+            (None, all) => format!(": one of its {all} statements"),
+        };
+        let detail = running.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let text = format!("{what}{statements} runs for {}{detail}", style::time(running.elapsed));
+        match lock(&self.bar).as_ref().filter(|bar| !bar.is_hidden()) {
+            Some(bar) => bar.set_message(clean::line(&text).into_owned()),
+            None => printer::err(&format!("  {}  {text}", style::paint(DIM, "running"))),
+        }
+    }
+
+    /// The same for programs.
+    fn tell(&self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Waiting(holder) if lock(&self.said).replace(holder.pid) != Some(holder.pid) => {
+                Event::of("waiting", None, Some(holder.to_string())).print();
+            }
+            Progress::Blocked(step, holders) => {
+                let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
+                Event::of("blocked", Some(step), Some(holders.join("; "))).print();
+            }
+            Progress::Retry(step, attempt, of, _) => {
+                Event::of("retry", Some(step), Some(format!("try {attempt} of {of}"))).print();
+            }
+            Progress::Running(running) => Event::running(running).print(),
+            _ => {}
+        }
+    }
+
     fn say(&self, text: &str) {
         match lock(&self.bar).as_ref() {
             Some(bar) => bar.suspend(|| printer::err(text)),
@@ -99,8 +159,10 @@ impl Display {
 
 impl Observer for Display {
     fn hear(&self, progress: &Progress<'_>) {
-        if self.silent {
-            return;
+        match self.voice {
+            Voice::Silent => return,
+            Voice::Json => return self.tell(progress),
+            Voice::Text => {}
         }
         match progress {
             Progress::Begin(steps) => self.begin(*steps),
@@ -130,6 +192,7 @@ impl Observer for Display {
                     style::paint(WARN, "retry")
                 ));
             }
+            Progress::Running(running) => self.running(running),
             Progress::Remark(text) => self.say(text),
             _ => {}
         }

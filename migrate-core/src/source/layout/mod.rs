@@ -109,7 +109,7 @@ impl Layout {
         }
         let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
         match findings.is_empty() {
-            true => Ok(MigrationSet { migrations, folder: folder.to_owned() }),
+            true => Ok(MigrationSet::of(migrations, folder, self)),
             false => Err(Error::of(ErrorKind::Files, findings)),
         }
     }
@@ -125,6 +125,15 @@ impl Layout {
         let body = Body::Sql { up: Arc::new(up), down };
         Migration { version: draft.version, name: draft.name.into(), body, fixture: None, verify: None }
     }
+}
+
+/// Whether a file has the name of a way up in a layout that keeps ups in files of their own.
+pub(super) fn named_like(layout: Layout, name: &str) -> bool {
+    let found = match layout {
+        Layout::Flyway => files::flyway(name),
+        _ => files::pair(name),
+    };
+    found.is_some_and(|found| found.up)
 }
 
 impl fmt::Display for Layout {

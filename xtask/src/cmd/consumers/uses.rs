@@ -50,7 +50,7 @@ struct UnreadJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ConsumersUses) -> Result<Exit> {
-    let set = context.layout.load(&context.migrations)?;
+    let set = context.chain()?;
     let consumers = consumers::here(context).consumers;
     shadow::server(context, true, false).await?;
     let schema = shadow::migrations(&set, &code, None).await?.schema;

@@ -1,0 +1,48 @@
+//! How far a session is with what it does, seen from the connection that holds the lock.
+
+use std::time::Duration;
+
+use super::{Failure, Fence, Guard};
+use crate::ident::QualifiedName;
+use crate::template::fill;
+
+/// What was seen of a session at work.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Seen {
+    /// The newest row of the ledger, where that was asked for and could be read.
+    pub(crate) newest: Option<i64>,
+    /// How long what runs now has been running: since the newest row was written, or since its message arrived.
+    pub(crate) elapsed: Option<Duration>,
+    /// What the server says of it: `create index on shop.orders, building index: scanning table, 43 %`.
+    pub(crate) detail: Option<String>,
+}
+
+const PROGRESS: &str = include_str!("progress.sql");
+
+impl Guard {
+    /// Looks how far the worker is. Nobody is kept waiting: where the ledger is locked, the look fails.
+    pub(crate) async fn progress(&mut self, worker: &Fence, ledger: Option<&QualifiedName>) -> Result<Seen, Failure> {
+        let newest = match ledger {
+            Some(ledger) => format!("(SELECT l.id, l.at FROM {ledger} l ORDER BY l.id DESC LIMIT 1)"),
+            None => "(SELECT NULL::bigint AS id, NULL::timestamptz AS at)".to_owned(),
+        };
+        let query = fill(PROGRESS, &[("newest", newest), ("pid", worker.process().to_string())]);
+        let rows = self.ask(&query).await?;
+        let Some(row) = rows.first() else { return Ok(Seen::default()) };
+        let cell = |at: usize| row.get(at).and_then(Option::as_deref);
+        let seconds = cell(1).and_then(|text| text.parse::<f64>().ok());
+        Ok(Seen {
+            newest: cell(0).and_then(|id| id.parse().ok()),
+            elapsed: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            detail: cell(2).map(|what| sentence(what, cell(3), cell(4), cell(5))),
+        })
+    }
+}
+
+/// `create index on shop.orders, building index: scanning table, 43 %`.
+fn sentence(what: &str, relation: Option<&str>, phase: Option<&str>, percent: Option<&str>) -> String {
+    let on = relation.map(|relation| format!(" on {relation}")).unwrap_or_default();
+    let phase = phase.map(|phase| format!(", {phase}")).unwrap_or_default();
+    let percent = percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
+    format!("{}{on}{phase}{percent}", what.to_lowercase())
+}

@@ -1,0 +1,73 @@
+//! A database that is newer than the folder: an older program meets it after a deploy was rolled back.
+
+use super::obstacle::applied_then;
+use super::state::{Applied, State};
+use crate::finding::{Finding, Place};
+use crate::ident::QualifiedName;
+use crate::source::{MigrationSet, Version};
+
+/// What else can be the reason for a migration in the ledger that nobody here knows.
+pub(super) const OTHER_SERVICE: &str =
+    "does another service write this ledger? then give each its own: `ledger` in migrate.toml";
+
+/// How many versions are named in one sentence.
+const SHOWN: usize = 5;
+
+/// The applied migrations that are newer than everything in the folder, as a reason to stop; there is at least one.
+pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> Finding {
+    let message = match newer {
+        [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
+        _ => format!("the files of {} applied migrations are missing: {}", newer.len(), names(newer)),
+    };
+    let mut finding = Finding::error("missing-file", message).note(ahead(set, newer));
+    if let Some(first) = newer.first() {
+        let file = set.folder().join(format!("{}_{}.up.sql", first.version, first.name));
+        finding = finding.at(Place::file(file)).note(applied_then(first));
+    }
+    let finding = finding.help("is this checkout or image older than the database? then update it");
+    let newest = set.iter().rev().map(|migration| migration.version()).find(|version| state.get(version).is_some());
+    let finding = match newest {
+        Some(version) => finding.help(format!(
+            "or take the database back: `cargo xtask rollback --to {version}`; the ledger has the down scripts"
+        )),
+        None => finding,
+    };
+    finding
+        .help("or let this older program run beside them: `--allow-newer`, or `allow_newer = true` in the environment")
+        .help(OTHER_SERVICE)
+}
+
+/// The same where they are accepted: what is worth knowing.
+pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
+    Finding::warning("newer-database", ahead(set, newer))
+        .note("newer migrations are accepted here and stay as they are; what this program has is compared as always")
+}
+
+/// How far ahead the database is.
+fn ahead(set: &MigrationSet, newer: &[&Applied]) -> String {
+    let migrations = if newer.len() == 1 { "1 migration".to_owned() } else { format!("{} migrations", newer.len()) };
+    let at = newer.last().map_or("", |applied| applied.version.as_str());
+    let here = set.last().map_or("nothing", |last| last.version().as_str());
+    format!("the database is {migrations} ahead: it is at {at}, and the newest file here is {here}")
+}
+
+fn names(newer: &[&Applied]) -> String {
+    let shown: Vec<&str> = newer.iter().take(SHOWN).map(|applied| applied.version.as_str()).collect();
+    let more = newer.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+/// Whether the ledger has what an application needs.
+pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
+    if state.get(version).is_some() {
+        return Ok(());
+    }
+    let newest = match state.version() {
+        _ if !state.has_ledger() => format!("this database has no ledger {ledger}"),
+        None => format!("nothing is applied by the ledger {ledger}"),
+        Some(newest) => format!("the newest applied is {newest}, by the ledger {ledger}"),
+    };
+    Err(Finding::error("behind", format!("the database is not at version {version}"))
+        .note(newest)
+        .help("migrate it before the application starts: `cargo xtask migrate`"))
+}

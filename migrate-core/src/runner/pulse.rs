@@ -1,0 +1,154 @@
+//! A long step reports itself: which migration and statement runs, for how long, and how far the server says it is.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::options::{Observer, Options, Progress, Running};
+use super::plan::{Step, Work};
+use crate::db::{Fence, Guard, Seen};
+
+/// What is on its way to the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Course<'a> {
+    /// The steps of the message, in their order; at least one.
+    steps: &'a [Step],
+    /// The number of the row that the first of them writes, where their rows tell which of them runs.
+    first: Option<i64>,
+    /// The statement that runs, from 1, where there is one message for each.
+    statement: Option<usize>,
+}
+
+impl<'a> Course<'a> {
+    /// One step, of which nothing more is known.
+    pub(super) fn of(step: &'a Step) -> Self {
+        Self { steps: std::slice::from_ref(step), first: None, statement: None }
+    }
+
+    /// One statement of a step, counted from 0.
+    pub(super) fn statement(step: &'a Step, at: usize) -> Self {
+        Self { statement: Some(at + 1), ..Self::of(step) }
+    }
+
+    /// Steps that share a message; the first of them writes this row.
+    pub(super) fn bundle(steps: &'a [Step], first: i64) -> Self {
+        Self { steps, first: Some(first), statement: None }
+    }
+
+    /// The step that runs, by the newest row of the ledger; where that could not be read, the first one.
+    fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
+        let done = self.first.zip(newest).map_or(0, |(first, newest)| usize::try_from(newest + 1 - first).unwrap_or(0));
+        self.steps.get(done.min(self.steps.len().saturating_sub(1)))
+    }
+}
+
+/// After how many seconds of silence a report follows: soon at first, then with growing pauses.
+const PAUSES: [u64; 6] = [2, 3, 5, 20, 30, 60];
+
+/// When the next report is due.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    begin: Instant,
+    due: Instant,
+    told: usize,
+    last: Option<String>,
+}
+
+impl Pulse {
+    /// Work that begins now.
+    pub(super) fn start() -> Self {
+        let begin = Instant::now();
+        Self { begin, due: begin + Duration::from_secs(PAUSES[0]), told: 0, last: None }
+    }
+
+    /// Whether it is time to report.
+    pub(super) fn is_due(&self) -> bool {
+        Instant::now() >= self.due
+    }
+
+    /// Which step runs now.
+    pub(super) async fn step<'s>(
+        &self,
+        guard: &mut Guard,
+        fence: &Fence,
+        course: &Course<'s>,
+        options: &Options,
+    ) -> Option<&'s Step> {
+        let newest = match course.steps {
+            [_] => None,
+            _ => guard.progress(fence, course.first.map(|_| &options.ledger)).await.unwrap_or_default().newest,
+        };
+        course.step(newest)
+    }
+
+    /// Looks how far the work is, and reports it. A look that fails leaves out what it would have told.
+    pub(super) async fn report(&mut self, guard: &mut Guard, fence: &Fence, course: &Course<'_>, options: &Options) {
+        let ledger = course.first.map(|_| &options.ledger);
+        let seen = guard.progress(fence, ledger).await.unwrap_or_default();
+        if let Some(step) = course.step(seen.newest) {
+            self.tell(step, course, seen, options);
+        }
+    }
+
+    /// Returns when it is time to report.
+    pub(super) async fn due(&self) {
+        tokio::time::sleep_until(self.due).await;
+    }
+
+    /// Reports a seed, of which only the time is known.
+    pub(super) fn tell_of_seed(&mut self, statements: usize, observer: &dyn Observer) {
+        let (statement, elapsed) = ((statements == 1).then_some(1), self.begin.elapsed());
+        observer.hear(&Progress::Running(&Running { step: None, statement, statements, elapsed, detail: None }));
+        self.next(false);
+    }
+
+    /// Sets the next moment; what is new to whoever reads along is reported again soon.
+    fn next(&mut self, is_new: bool) {
+        self.told = if is_new { 1 } else { (self.told + 1).min(PAUSES.len() - 1) };
+        self.due = Instant::now() + Duration::from_secs(PAUSES[self.told]);
+    }
+
+    fn tell(&mut self, step: &Step, course: &Course<'_>, seen: Seen, options: &Options) {
+        let statements = match &step.work {
+            Work::Sql(script) => script.statements().len(),
+            Work::Code => 0,
+        };
+        let statement = course.statement.or((statements == 1).then_some(1));
+        // Only the server knows when a step in the middle of a message began.
+        let elapsed = seen.elapsed.filter(|_| course.first.is_some()).unwrap_or_else(|| self.begin.elapsed());
+        let detail = seen.detail;
+        let running = Running { step: Some(step), statement, statements, elapsed, detail };
+        options.observer.hear(&Progress::Running(&running));
+        let version = step.version.to_string();
+        // A step that was not reported yet is new to whoever reads along.
+        let is_new = self.last.replace(version.clone()).is_some_and(|last| last != version);
+        self.next(is_new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ledger::Direction;
+
+    #[test]
+    fn the_newest_row_of_the_ledger_tells_which_step_runs() {
+        let step = |number: u64| Step {
+            direction: Direction::Up,
+            version: number.into(),
+            name: "a".into(),
+            work: Work::Sql(Arc::new(crate::source::Script::recorded("a.sql".into(), "SELECT 1;".into()))),
+            migration: None,
+            resume: None,
+        };
+        let steps = [step(1), step(2), step(3)];
+        let course = Course::bundle(&steps, 7);
+        for (newest, version) in [(None, 1), (Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3), (Some(99), 3)] {
+            let running = course.step(newest).map(|step| step.version.clone());
+            assert_eq!(running, Some(version.into()), "{newest:?}");
+        }
+        assert_eq!(Course::of(&steps[1]).step(Some(99)).map(|step| step.version.clone()), Some(2.into()));
+    }
+}
