@@ -85,7 +85,8 @@ pub fn redact(text: &str) -> String {
         let scheme = (0..=scheme).rev().find(|n| shown.is_char_boundary(*n)).unwrap_or(0);
         let (scheme, end) = (after(&shown, scheme), end_of_url(&shown, at, scheme));
         let url = &shown[scheme..end];
-        let ranges = if url.starts_with("postgres") { secrets_of_ours(url, &shown[end..]) } else { secrets_of_others(url) };
+        let ranges =
+            if url.starts_with("postgres") { secrets_of_ours(url, &shown[end..]) } else { secrets_of_others(url) };
         let rest = at + 3 - scheme;
         let ranges = ranges.unwrap_or_else(|| std::iter::once(rest..url.len()).collect());
         for range in ranges {

@@ -18,7 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
 /// What `target_session_attrs` looks at.
-const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
+const STATE: &str =
+    "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
 
 /// A connection, and the options that led to it.
 pub(super) struct Connected {
@@ -33,8 +34,8 @@ struct Refused {
     goes_on: bool,
 }
 
-/// Connects, under this name.
-pub(super) async fn connect(database: &Database, application: &str) -> Result<Connected> {
+/// Connects, under this name, with these settings in the start-up packet beside those of the URL.
+pub(super) async fn connect(database: &Database, application: &str, settings: &[(&str, String)]) -> Result<Connected> {
     let places = &database.places;
     let application = match &places.application {
         // What our name stands for is told apart by what follows it.
@@ -49,7 +50,7 @@ pub(super) async fn connect(database: &Database, application: &str) -> Result<Co
     for wanted in passes {
         for at in order(places.all.len(), places.is_shuffled) {
             let place = &places.all[at];
-            match try_place(database, place, &application, *wanted).await {
+            match try_place(database, place, &application, settings, *wanted).await {
                 Ok(connected) => return Ok(connected),
                 Err(Refused { error, goes_on }) => {
                     refused.push(error);
@@ -68,12 +69,16 @@ async fn try_place(
     database: &Database,
     place: &Place,
     application: &str,
+    settings: &[(&str, String)],
     wanted: Wanted,
 ) -> std::result::Result<Connected, Refused> {
     let patience = database.places.timeout.unwrap_or(database.patience);
     let mut refused = None;
     for (n, mode) in place.modes.iter().enumerate() {
-        let options = place.options.clone().application_name(application).ssl_mode(*mode);
+        let mut options = place.options.clone().application_name(application).ssl_mode(*mode);
+        if !settings.is_empty() {
+            options = options.options(settings.iter().map(|(name, value)| (name, value)));
+        }
         match timeout(patience, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => return check(place, Connected { connection, options }, wanted).await,
             Ok(Err(error)) => {
@@ -124,8 +129,9 @@ async fn check(place: &Place, mut connected: Connected, wanted: Wanted) -> std::
     };
     // Nothing is lost when this fails.
     let _ = connected.connection.close().await;
-    let finding = Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
-        .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");
+    let finding =
+        Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
+            .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");
     Err(Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
 }
 
@@ -146,7 +152,12 @@ fn leads_on(error: &sqlx::Error, next: PgSslMode) -> bool {
 fn is_broken(kind: Io) -> bool {
     matches!(
         kind,
-        Io::InvalidData | Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::NotFound
+        Io::InvalidData
+            | Io::UnexpectedEof
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::BrokenPipe
+            | Io::NotFound
     )
 }
 

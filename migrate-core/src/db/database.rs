@@ -68,10 +68,11 @@ impl Database {
         {
             return Ok(self.clone());
         }
-        let connected = connect::connect(self, "roundtrip").await?;
+        let connected = connect::connect(self, "roundtrip", &[]).await?;
         // Nothing is lost when this fails.
         let _ = sqlx::Connection::close(connected.connection).await;
-        let place = Place { modes: vec![connected.options.get_ssl_mode()], options: connected.options, open_passfile: None };
+        let place =
+            Place { modes: vec![connected.options.get_ssl_mode()], options: connected.options, open_passfile: None };
         let places = Places { all: vec![place], ..(*self.places).clone() };
         Ok(Self { places: Arc::new(places), ..self.clone() })
     }
@@ -95,9 +96,10 @@ impl Database {
 
     /// Whether the way to it is a network, and not a socket of this machine.
     pub(super) fn is_remote(&self) -> bool {
-        self.places.all.iter().any(|place| {
-            place.options.get_socket().is_none() && !place.options.get_host().starts_with('/')
-        })
+        self.places
+            .all
+            .iter()
+            .any(|place| place.options.get_socket().is_none() && !place.options.get_host().starts_with('/'))
     }
 
     /// The name of the database.

@@ -9,11 +9,13 @@ mod connect;
 pub(crate) mod conninfo;
 mod database;
 mod failure;
+mod holder;
 mod keepalive;
 mod lock;
 pub(crate) mod pooler;
 mod progress;
 mod session;
+mod silence;
 pub(crate) mod wait;
 
 pub use ask::{Answered, Reader};
@@ -22,9 +24,10 @@ pub use database::Database;
 pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;
 
-pub use lock::Holder;
+pub use holder::Holder;
 
 pub(crate) use failure::{Failure, InnerPosition};
-pub(crate) use lock::{Fence, Guard, LockKeys};
-pub(crate) use progress::Seen;
-pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};
+pub(crate) use lock::{Fence, Guard, LockKeys, Look};
+pub(crate) use progress::Advance;
+pub(crate) use session::{Answer, IDENTITY, MARKER, Marker, Part, Reply, Row, Session};
+pub(crate) use silence::{Limits, Process, Refused, Seen, Verdict};

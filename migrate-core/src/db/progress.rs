@@ -8,7 +8,7 @@ use crate::template::fill;
 
 /// What was seen of a session at work.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct Advance {
     /// The newest row of the ledger, where that was asked for and could be read.
     pub(crate) newest: Option<i64>,
     /// How long what runs now has been running: since the newest row was written, or since its message arrived.
@@ -21,17 +21,21 @@ const PROGRESS: &str = include_str!("progress.sql");
 
 impl Guard {
     /// Looks how far the worker is. Nobody is kept waiting: where the ledger is locked, the look fails.
-    pub(crate) async fn progress(&mut self, worker: &Fence, ledger: Option<&QualifiedName>) -> Result<Seen, Failure> {
+    pub(crate) async fn progress(
+        &mut self,
+        worker: &Fence,
+        ledger: Option<&QualifiedName>,
+    ) -> Result<Advance, Failure> {
         let newest = match ledger {
             Some(ledger) => format!("(SELECT l.id, l.at FROM {ledger} l ORDER BY l.id DESC LIMIT 1)"),
             None => "(SELECT NULL::bigint AS id, NULL::timestamptz AS at)".to_owned(),
         };
-        let query = fill(PROGRESS, &[("newest", newest), ("pid", worker.process().to_string())]);
+        let query = fill(PROGRESS, &[("newest", newest), ("pid", worker.pid().to_string())]);
         let rows = self.ask(&query).await?;
-        let Some(row) = rows.first() else { return Ok(Seen::default()) };
+        let Some(row) = rows.first() else { return Ok(Advance::default()) };
         let cell = |at: usize| row.get(at).and_then(Option::as_deref);
         let seconds = cell(1).and_then(|text| text.parse::<f64>().ok());
-        Ok(Seen {
+        Ok(Advance {
             newest: cell(0).and_then(|id| id.parse().ok()),
             elapsed: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             detail: cell(2).map(|what| sentence(what, cell(3), cell(4), cell(5))),

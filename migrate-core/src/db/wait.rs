@@ -38,7 +38,7 @@ pub(crate) async fn attempt(
     let deadline = Instant::now() + limit;
     let mut pause = PAUSES.0;
     loop {
-        let error = match Session::connect(database, application).await {
+        let error = match Session::connect_marked(database, application).await {
             Err(error) if passes(&error) => error,
             outcome => return outcome,
         };

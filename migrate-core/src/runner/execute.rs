@@ -13,7 +13,7 @@ use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::pulse::Course;
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Database, Marker, Reply, Session, pooler};
+use crate::db::{Failure, Marker, Reply, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
@@ -24,7 +24,6 @@ pub(super) struct Executor<'a> {
     pub(super) writer: Writer,
     pub(super) settings: Settings,
     pub(super) options: &'a Options,
-    pub(super) database: &'a Database,
     pub(super) code: &'a CodeMigrations,
     /// The versions for which data are kept that are not back yet.
     pub(super) kept: BTreeSet<Version>,
@@ -125,7 +124,7 @@ impl Executor<'_> {
                 }
                 return Ok(());
             }
-            if broken.failure.is("23505") && failed.1.part == Where::End {
+            if broken.failure.is_taken(&self.options.ledger) {
                 return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
             }
             if progress.part > 0 {
@@ -187,15 +186,15 @@ impl Executor<'_> {
     /// Ends a transaction that failed, and brings the session back to its settings.
     pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
-        self.lines.worker.send(&again).await.map_err(|failure| {
+        self.send_own(&again).await.map_err(|failure| {
             failure.explain(ErrorKind::Statement, "rollback", &format!("end {}", explain::title(step)))
         })
     }
 
     /// Sends one message of our own and expects nothing back.
     pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
-        let outcome = self.lines.worker.send(sql).await;
-        outcome.map_err(|failure| match failure.is("23505") {
+        let outcome = self.send_own(sql).await;
+        outcome.map_err(|failure| match failure.is_taken(&self.options.ledger) {
             true => Error::new(ErrorKind::Stale, obstacle::stale()),
             false => {
                 failure.explain(ErrorKind::Ledger, "ledger-unwritable", &format!("record {}", explain::title(step)))
@@ -203,13 +202,27 @@ impl Executor<'_> {
         })
     }
 
-    /// Takes a fresh session for the work, with the defaults that new sessions have now.
+    /// Sends one message of our own, which an interruption does not cancel; it only waits less for an answer.
+    async fn send_own(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.lines.worker.send(sql) => outcome,
+            () = self.options.cancel.impatient() => Err(explain::no_patience()),
+        };
+        if matches!(&outcome, Err(Failure::Silent(_))) {
+            self.lines.worker.cut();
+        }
+        outcome
+    }
+
+    /// Takes a fresh session for the work, with the defaults that new sessions have now. The old one goes first: a pool may have
+    /// no more than two connections for us.
     pub(super) async fn reconnect(&mut self) -> Result<()> {
-        let fresh = Session::connect(self.database, &self.options.actor.application).await?;
-        std::mem::replace(&mut self.lines.worker, fresh).close().await;
         let Lines { worker, guard, fence, .. } = &mut self.lines;
-        let pid = pooler::process(worker).await?;
-        *fence = guard.fence(worker, pid, self.options.lock_wait, &mut |_| {}).await?;
+        let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
+        worker.renew(application).await?;
+        let process = pooler::identify(worker).await?;
+        *fence = guard.fence(worker, process, lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
         let sent = self.lines.worker.send(&settings).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::options::{Observer, Options, Progress, Running};
 use super::plan::{Step, Work};
-use crate::db::{Fence, Guard, Seen};
+use crate::db::Advance;
+use crate::ident::QualifiedName;
 
 /// What is on its way to the server.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +36,13 @@ impl<'a> Course<'a> {
         Self { steps, first: Some(first), statement: None }
     }
 
+    /// The ledger, where its rows tell which step runs.
+    pub(super) fn ledger<'o>(&self, options: &'o Options) -> Option<&'o QualifiedName> {
+        self.first.map(|_| &options.ledger)
+    }
+
     /// The step that runs, by the newest row of the ledger; where that could not be read, the first one.
-    fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
+    pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
         let done = self.first.zip(newest).map_or(0, |(first, newest)| usize::try_from(newest + 1 - first).unwrap_or(0));
         self.steps.get(done.min(self.steps.len().saturating_sub(1)))
     }
@@ -66,27 +72,10 @@ impl Pulse {
         Instant::now() >= self.due
     }
 
-    /// Which step runs now.
-    pub(super) async fn step<'s>(
-        &self,
-        guard: &mut Guard,
-        fence: &Fence,
-        course: &Course<'s>,
-        options: &Options,
-    ) -> Option<&'s Step> {
-        let newest = match course.steps {
-            [_] => None,
-            _ => guard.progress(fence, course.first.map(|_| &options.ledger)).await.unwrap_or_default().newest,
-        };
-        course.step(newest)
-    }
-
-    /// Looks how far the work is, and reports it. A look that fails leaves out what it would have told.
-    pub(super) async fn report(&mut self, guard: &mut Guard, fence: &Fence, course: &Course<'_>, options: &Options) {
-        let ledger = course.first.map(|_| &options.ledger);
-        let seen = guard.progress(fence, ledger).await.unwrap_or_default();
-        if let Some(step) = course.step(seen.newest) {
-            self.tell(step, course, seen, options);
+    /// Reports how far the work is; what could not be seen is left out.
+    pub(super) fn report(&mut self, advance: Advance, course: &Course<'_>, options: &Options) {
+        if let Some(step) = course.step(advance.newest) {
+            self.tell(step, course, advance, options);
         }
     }
 
@@ -108,7 +97,7 @@ impl Pulse {
         self.due = Instant::now() + Duration::from_secs(PAUSES[self.told]);
     }
 
-    fn tell(&mut self, step: &Step, course: &Course<'_>, seen: Seen, options: &Options) {
+    fn tell(&mut self, step: &Step, course: &Course<'_>, seen: Advance, options: &Options) {
         let statements = match &step.work {
             Work::Sql(script) => script.statements().len(),
             Work::Code => 0,

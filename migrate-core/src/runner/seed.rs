@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::pulse::Pulse;
 use super::{Migrator, locate};
-use crate::db::Failure;
+use crate::db::{Failure, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::source::normalise;
@@ -37,26 +37,21 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let session = migrator.session().await?;
     let mut pulse = Pulse::start();
     let message = format!("{BEGIN}{text}\n;COMMIT;");
-    let sent = message.clone();
     let mut done = 0usize;
     let outcome = {
-        use futures_util::StreamExt;
-        let mut replies = session.replies(message);
+        let count = |part: Part<'_>| done += usize::from(matches!(part, Part::End));
+        let mut sending = std::pin::pin!(session.each(&message, count));
         loop {
             tokio::select! {
                 biased;
-                reply = replies.next() => match reply {
-                    Some(Ok(_)) => done += 1,
-                    Some(Err(failure)) => break Err(failure),
-                    None => break Ok(()),
-                },
+                outcome = &mut sending => break outcome,
                 () = pulse.due() => pulse.tell_of_seed(statements.len(), &*observer),
             }
         }
     };
     match outcome {
         Ok(()) => Ok(statements.len()),
-        Err(failure) => Err(refused(file, &text, &statements, &sent, done.saturating_sub(1), failure)),
+        Err(failure) => Err(refused(file, &text, &statements, &message, done.saturating_sub(1), failure)),
     }
 }
 

@@ -64,7 +64,7 @@ async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
         let Err(broken) = run.lines.drive(sql.to_owned(), &Course::of(step), run.options, &mut |_| {}).await else {
             break;
         };
-        if broken.failure.is("23505") {
+        if broken.failure.is_taken(&run.options.ledger) {
             return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
         }
         if !broken.failure.is_lost() {

@@ -2,7 +2,7 @@
 
 use migrate_core::runner::DownFrom;
 use migrate_core::source::Migration;
-use migrate_core::{Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
+use migrate_core::{Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
