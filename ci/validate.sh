@@ -39,7 +39,7 @@ sh -n ci/check.sh
 sh -n ci/pre-commit
 bash -n .ci/run
 if command -v shellcheck >/dev/null; then
-    shellcheck .ci/run ci/check.sh ci/pre-commit ci/validate.sh
+    shellcheck .ci/run ci/check.sh ci/pre-commit ci/split.sh ci/validate.sh
     shellcheck --shell sh migrate-test/src/ephemeral/supervise.sh
 fi
 

@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use squawk_lexer::{TokenKind, tokenize};
+use squawk_lexer::TokenKind;
 
 use super::placeholder::{self, Rewritten};
 use super::{Found, Origin, Query};
 use crate::config::Style;
 use crate::finding::{Finding, Place, Severity};
+use crate::sql::lex::lex;
 use crate::sql::{Flaw, FlawKind, split};
 
 /// Reads the queries of a file; a query without a name is called by its place.
@@ -113,12 +114,9 @@ fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
 
 /// The comments that give a name to the query behind them, and whether they are sqlc's.
 fn annotations(text: &str) -> Vec<(Range<usize>, &str, bool)> {
-    let mut at = 0;
     let mut all = Vec::new();
-    for token in tokenize(text) {
-        let span = at..at + token.len as usize;
-        at = span.end;
-        if !matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment { terminated: true }) {
+    for (kind, span) in lex(text, 0) {
+        if !matches!(kind, TokenKind::LineComment | TokenKind::BlockComment { terminated: true }) {
             continue;
         }
         let line = text[..span.start].rfind('\n').map_or(0, |line| line + 1);

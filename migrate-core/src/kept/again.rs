@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::ident::catalog_name;
 use crate::source::Script;
-use crate::sql::{Class, tokens};
+use crate::sql::{Class, quoted, tokens};
 
 /// What is known of an up before it is tried.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -158,7 +158,19 @@ fn untried(script: &Script) -> Option<&'static str> {
         return Some("it cannot run inside of another statement");
     }
     // What a sequence is set to stays, also when the transaction does not.
-    script.text().to_ascii_lowercase().contains("setval").then_some("it sets a sequence, which is not undone")
+    calls(script.text(), "setval", 0).then_some("it sets a sequence, which is not undone")
+}
+
+/// Whether a text calls a function of this name, also in the body of a block or of a function.
+fn calls(text: &str, name: &str, depth: usize) -> bool {
+    let has_name =
+        |text: &str| text.as_bytes().windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()));
+    has_name(text)
+        && tokens(text).into_iter().any(|word| match quoted(word) {
+            // Nobody puts a call into so many strings; whoever does may have made one.
+            Some(body) => depth > 8 || calls(&body, name, depth + 1),
+            None => catalog_name(word).is_some_and(|word| word == name),
+        })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::ident::literal;
 use crate::kept::{self, Again, Aside, Purge};
 use crate::ledger::Direction;
 use crate::source::{Script, Version};
-use crate::sql::Class;
+use crate::sql::{Class, tokens};
 
 impl Executor<'_> {
     /// Sends what changes kept data, and ends the run.
@@ -89,8 +89,9 @@ impl Migrator {
 fn is_upkeep(script: &Script) -> bool {
     use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, Session};
     let is_of_index = |text: &str| {
-        let words: Vec<String> = text.split_whitespace().take(2).map(str::to_ascii_lowercase).collect();
-        matches!(&words.join(" ")[..], "create index" | "create unique" | "drop index")
+        let words = tokens(text);
+        let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
+        (is(0, "drop") && is(1, "index")) || (is(0, "create") && is(1 + usize::from(is(1, "unique")), "index"))
     };
     script.statements().iter().all(|statement| match statement.class {
         CreateIndexConcurrently | DropIndexConcurrently | Maintenance | Session => true,

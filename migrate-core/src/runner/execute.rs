@@ -17,6 +17,7 @@ use crate::db::{Failure, Marker, Reply, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
+use crate::sql::outlives_reset;
 
 /// A run in progress.
 pub(super) struct Executor<'a> {
@@ -265,29 +266,10 @@ fn failed_at(message: &Message, steps: &[Step], progress: &Counter, broken: &Bro
     locate::in_message(&broken.failure, message, &scripts, progress.part, progress.statements)
 }
 
-/// Whether what comes after a script needs a new session, because no statement can bring the
-/// old one back to where a new one would be.
-///
-/// That is so when it may change what new sessions begin with (`ALTER ROLE … SET`, `ALTER
-/// DATABASE … SET`, also put together at run time), and when it may set a parameter of its
-/// own making (`SET app.user`), which a session never forgets. Too often is harmless.
+/// Whether what comes after a script needs a new session, because no statement can bring the old one back to where a new
+/// one would be.
 pub(super) fn needs_fresh_session(step: &Step) -> bool {
-    let Work::Sql(script) = &step.work else { return true };
-    let text = script.text().to_ascii_lowercase();
-    let after = |word: &str| -> Vec<String> {
-        let rest = text.split(word).skip(1);
-        rest.map(|rest| rest.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
-    };
-    let defaults = ["database", "role", "user", "system"];
-    let alters = after("alter").iter().any(|next| defaults.iter().any(|word| next.starts_with(word)));
-    let dotted = |next: &String| {
-        next.trim_start_matches("local ")
-            .trim_start_matches("session ")
-            .split(['=', ' '])
-            .next()
-            .is_some_and(|name| name.contains('.'))
-    };
-    alters || text.contains("set_config") || after("set ").iter().any(dotted)
+    step.script().is_none_or(|script| outlives_reset(script.text()))
 }
 
 /// A pause that differs from run to run, so that several that collided do not collide again.

@@ -12,11 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squawk_lexer::{TokenKind, tokenize};
+use squawk_lexer::TokenKind;
 
 use super::Version;
 use crate::duration;
 use crate::finding::{Finding, Place};
+use crate::sql::lex::lex;
 
 /// What the head of one file declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,11 +47,8 @@ pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
     let mut directives = Directives::default();
     let mut findings = Vec::new();
     let mut at_head = true;
-    let mut at = 0;
-    for token in tokenize(text) {
-        let span = at..at + token.len as usize;
-        at = span.end;
-        match token.kind {
+    for (kind, span) in lex(text, 0) {
+        match kind {
             TokenKind::Whitespace | TokenKind::BlockComment { .. } => {}
             TokenKind::LineComment => {
                 let body = text[span.clone()].trim_start_matches('-').trim();

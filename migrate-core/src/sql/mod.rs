@@ -3,15 +3,20 @@
 //!
 //! Tokens come from squawk's PostgreSQL lexer. What a statement means is left to the server.
 
+mod body;
 mod index;
+pub(crate) mod lex;
 mod refuse;
+mod session;
 mod split;
 mod words;
 
 use std::ops::Range;
 
+pub(crate) use body::quoted;
 pub(crate) use index::IndexName;
 pub(crate) use refuse::refused;
+pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub(crate) use words::tokens;
 

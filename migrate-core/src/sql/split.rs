@@ -2,13 +2,14 @@
 //!
 //! A semicolon ends a statement unless it stands in parentheses (a rule with several actions)
 //! or in the body of an SQL-standard function (`BEGIN ATOMIC … END`); strings, dollar quotes,
-//! quoted names and nested comments are single tokens of the lexer. These are the rules of
-//! psql's own scanner, `src/fe_utils/psqlscan.l`.
+//! quoted names and nested comments are single tokens of the lexer. `ci/split.py` compares what
+//! comes of it with PostgreSQL's own grammar.
 
 use std::ops::Range;
 
-use squawk_lexer::{LiteralKind, Token, TokenKind, tokenize};
+use squawk_lexer::{LiteralKind, TokenKind};
 
+use super::lex::lex;
 use super::{Class, Statement, words::classify};
 
 /// Something in a script that makes its statements uncertain.
@@ -49,8 +50,10 @@ struct Splitter<'a> {
     start: usize,
     end: usize,
     parentheses: Vec<usize>,
-    /// How many `BEGIN ATOMIC` and `CASE` of a function body are open.
-    body: usize,
+    /// How many bodies of functions are open: `BEGIN ATOMIC`.
+    bodies: usize,
+    /// The number of the word with which the statement in the innermost body begins.
+    head: usize,
 }
 
 impl<'a> Splitter<'a> {
@@ -74,19 +77,16 @@ impl<'a> Splitter<'a> {
 
     /// Reads tokens from the byte `from` to the end, or to where reading has to start again.
     fn scan(&mut self, from: usize) -> Option<usize> {
-        let mut at = from;
-        for token in tokenize(&self.text[from..]) {
-            let span = at..at + token.len as usize;
-            at = span.end;
-            match token.kind {
-                TokenKind::Eof => break,
+        for (kind, span) in lex(self.text, from) {
+            let at = span.end;
+            match kind {
                 TokenKind::Whitespace | TokenKind::LineComment => {}
                 TokenKind::BlockComment { terminated } => {
                     if !terminated {
                         self.unterminated(&span, "comment");
                     }
                 }
-                TokenKind::Semi if self.parentheses.is_empty() && self.body == 0 => {
+                TokenKind::Semi if self.parentheses.is_empty() && self.bodies == 0 => {
                     let copies = self.finish() == Some(Class::CopyWithClient);
                     if copies {
                         return Some(self.after_copy_data(at));
@@ -97,21 +97,23 @@ impl<'a> Splitter<'a> {
                     self.flaws.push(Flaw { span: span.start..line, kind: FlawKind::MetaCommand });
                     return Some(line);
                 }
-                _ => self.word(token, span),
+                _ => self.word(kind, span),
             }
         }
         None
     }
 
     /// Takes a token that is part of a statement.
-    fn word(&mut self, token: Token, span: Range<usize>) {
-        if let Some(what) = unterminated(token.kind) {
+    fn word(&mut self, kind: TokenKind, span: Range<usize>) {
+        if let Some(what) = unterminated(kind) {
             self.unterminated(&span, what);
         }
-        match token.kind {
+        match kind {
             TokenKind::OpenParen => self.parentheses.push(span.start),
             TokenKind::CloseParen => drop(self.parentheses.pop()),
-            TokenKind::Ident => self.track_body(&self.text[span.clone()]),
+            TokenKind::Ident if self.parentheses.is_empty() => self.track_body(&self.text[span.clone()]),
+            // The next word begins a statement of the body.
+            TokenKind::Semi if self.parentheses.is_empty() => self.head = self.words.len() + 1,
             _ => {}
         }
         if self.words.is_empty() {
@@ -121,16 +123,20 @@ impl<'a> Splitter<'a> {
         self.words.push(&self.text[span]);
     }
 
-    /// Follows `BEGIN ATOMIC … CASE … END … END` in the body of an SQL-standard function.
+    /// Follows `BEGIN ATOMIC … END` in the definition of an SQL-standard function.
+    ///
+    /// Its `END` stands where a statement would begin. Anywhere else the word is that of a `CASE`, or a name
+    /// (`AS end`, `t.end`, `SELECT 1 end`).
     fn track_body(&mut self, word: &str) {
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         let opens = is("atomic")
             && self.words.last().is_some_and(|last| last.eq_ignore_ascii_case("begin"))
-            && creates_routine(&self.words);
-        if opens || (self.body > 0 && is("case")) {
-            self.body += 1;
-        } else if self.body > 0 && is("end") {
-            self.body -= 1;
+            && self.words.get(self.head..).is_some_and(creates_routine);
+        if opens {
+            self.bodies += 1;
+            self.head = self.words.len() + 1;
+        } else if self.bodies > 0 && self.head == self.words.len() && is("end") {
+            self.bodies -= 1;
         }
     }
 
@@ -142,7 +148,8 @@ impl<'a> Splitter<'a> {
         }
         self.words.clear();
         self.parentheses.clear();
-        self.body = 0;
+        self.bodies = 0;
+        self.head = 0;
         class
     }
 
@@ -213,6 +220,12 @@ mod tests {
         check(&format!("{function}; select 1;"), &[function, "select 1"], &[]);
         let rule = "create rule r as on insert to t do (select 1; select 2)";
         check(&format!("{rule};"), &[rule], &[]);
+        let names = "create or replace function f(begin atomic) begin atomic select 1 as end, t.end, 2 end, 3 as case from t; return 1; end";
+        check(&format!("{names}; select 1;"), &[names, "select 1"], &[]);
+        let empty = "create procedure p() begin /* ; */ atomic end";
+        check(&format!("{empty}; select 1;"), &[empty, "select 1"], &[]);
+        let nested = "create function f() begin atomic create procedure p() begin atomic select 1; end; select 2; end";
+        check(&format!("{nested}; select 1;"), &[nested, "select 1"], &[]);
         check("create table begin (atomic int); select 1;", &["create table begin (atomic int)", "select 1"], &[]);
     }
 

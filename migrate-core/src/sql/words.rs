@@ -1,8 +1,8 @@
 //! The words of a statement, and what they make of it.
 
-use squawk_lexer::{TokenKind, tokenize};
-
 use super::Class;
+use super::body::quoted;
+use super::lex::words;
 
 /// Decides the class of a statement by its words (tokens without space and comments, as written).
 pub(super) fn classify(words: &[&str]) -> Class {
@@ -35,10 +35,15 @@ pub(super) fn classify(words: &[&str]) -> Class {
     }
 }
 
-/// Whether a quoted body has a word that ends a transaction.
+/// Whether a quoted body has a word that ends a transaction, or calls what may.
 fn ends_transactions(body: &str) -> bool {
-    let body = body.to_ascii_lowercase();
-    body.contains("commit") || body.contains("rollback")
+    let Some(body) = quoted(body) else { return false };
+    let words = tokens(&body);
+    words.iter().enumerate().any(|(at, word)| {
+        let is = |word: &str, others: &[&str]| others.iter().any(|other| word.eq_ignore_ascii_case(other));
+        // A temporary table may be made `ON COMMIT DROP`.
+        is(word, &["commit", "rollback", "call"]) && !(at > 0 && is(words[at - 1], &["on"]))
+    })
 }
 
 /// Whether a `COPY` reads from or writes to the client rather than a file or a program.
@@ -51,14 +56,7 @@ fn copies_with_client(words: &[&str]) -> bool {
 
 /// The tokens of a statement without space and comments.
 pub(crate) fn tokens(statement: &str) -> Vec<&str> {
-    let mut at = 0;
-    let tokens = tokenize(statement).map_while(|token| {
-        let span = at..at + token.len as usize;
-        at = span.end;
-        (token.kind != TokenKind::Eof).then(|| (token.kind, &statement[span]))
-    });
-    let space = |kind| matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. });
-    tokens.filter(|(kind, _)| !space(*kind)).map(|(_, word)| word).collect()
+    words(statement).map(|(_, span)| &statement[span]).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +89,9 @@ mod tests {
         check("call p ( )", Class::MayCommit);
         check("do $$begin;commit;end$$", Class::MayCommit);
         check("do $$begin;end$$", Class::Plain);
+        check("do $a$begin\tROLLBACK/**/;end$a$", Class::MayCommit);
+        check("do 'begin\tcall\tp();end'", Class::MayCommit);
+        check("do $$begin/*commit*/create\ttemp\ttable\tt()on\tcommit\tdrop;recall();end$$", Class::Plain);
         check("set role a", Class::Session);
         check("set local role a", Class::Plain);
     }

@@ -123,3 +123,55 @@ async fn deferred_triggers_fire_in_the_settings_of_their_migration() {
     assert_eq!(column(&mut connect(&database).await, "SELECT path FROM log").await, ["public, pg_temp"]);
     database.drop_now().await.unwrap();
 }
+
+/// Ways to write a setting of one's own, `{name}` and `{quoted}` in the place of its name.
+const SPELLINGS: [&str; 16] = [
+    "SET {gap}{scope} {name} {to} 'left';",
+    "DO $$ BEGIN SET{gap}{scope} {name} {to} 'left'; END $$;",
+    "DO $$ BEGIN EXECUTE 'SET{gap}{scope} {name} {to} 1'; END $$;",
+    "DO $$ BEGIN EXECUTE 'SET {scope} ' || '{name} {to} 1'; END $$;",
+    "DO $$ BEGIN EXECUTE format('SET{gap}{scope} %s {to} %L', '{name}', 'left'); END $$;",
+    "DO 'BEGIN EXECUTE E''SET{gap}{scope} {name} {to} 1''; END';",
+    "CREATE FUNCTION f_{n}() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN SET{gap}{scope} {name} {to} 1; END $f$; SELECT f_{n}();",
+    "CREATE FUNCTION f_{n}() RETURNS int LANGUAGE sql SET{gap}{name} {to} 1 AS 'SELECT 1'; SELECT f_{n}();",
+    "SELECT{gap}set_config({gap}'{plain}', 'left', false);",
+    "SELECT length(pg_catalog . \"set_config\"{gap}('{plain}', 'left', true));",
+    "SELECT set_config(E'{plain}', 'left', false);",
+    "SELECT set_config('a' || 'pp_{n}.tenant', 'left', false);",
+    "SELECT set_config(name, 'left', false) FROM (VALUES ('{plain}')) AS v (name);",
+    "DO $$ BEGIN PERFORM{gap}set_config('{plain}', 'left', false); END $$;",
+    "CREATE TABLE t_{n} AS SELECT set_config($x${plain}$x$, 'left', false) AS a;",
+    "CREATE FUNCTION f_{n}() RETURNS text BEGIN ATOMIC SELECT set_config('{plain}', 'left', false); END; SELECT f_{n}();",
+];
+
+#[tokio::test]
+async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() {
+    let gaps = ["\t", "\n", "\n/* ; */\n", " -- a\n"];
+    let names = ["app_{n}.tenant", "\"app_{n}\" . \"tenant\"", "\"app_{n}.tenant\"", "app_{n}\n.\ttenant"];
+    let scopes = ["", "LOCAL", "session"];
+    let chain = Chain::new(&[(1, "seen", "CREATE TABLE seen (n int, value text);", "DROP TABLE seen;")]);
+    let mut n = 2;
+    for (at, spelling) in SPELLINGS.iter().cycle().take(3 * SPELLINGS.len()).enumerate() {
+        // A name inside of a string has to stand on one line, for the string may be anything.
+        let name = names[at % names.len()];
+        let up = spelling
+            .replace("{gap}", gaps[(at + at / SPELLINGS.len()) % gaps.len()])
+            .replace("{scope}", scopes[at % scopes.len()])
+            .replace("{name}", name)
+            .replace("{to}", if at % 2 == 0 { "=" } else { "to" })
+            .replace("{plain}", "app_{n}.tenant")
+            .replace("{n}", &n.to_string());
+        chain.write(n, &format!("set_{n}"), &up, "SELECT 1;");
+        let look = format!("INSERT INTO seen VALUES ({n}, current_setting('app_{n}.tenant', true));");
+        chain.write(n + 1, &format!("look_{n}"), &look, "SELECT 1;");
+        n += 2;
+    }
+    let database = TestDatabase::create().await.unwrap();
+    let mut runner = migrator(&database, &chain, quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let mut db = connect(&database).await;
+    let leaked = column(&mut db, "SELECT n FROM seen WHERE value IS NOT NULL ORDER BY n").await;
+    let all = column(&mut db, "SELECT count(*) FROM seen").await;
+    assert_eq!((leaked, all), (Vec::new(), vec![(3 * SPELLINGS.len()).to_string()]));
+    database.drop_now().await.unwrap();
+}

@@ -7,9 +7,10 @@ mod find;
 
 use std::ops::Range;
 
-use squawk_lexer::{TokenKind, tokenize};
+use squawk_lexer::TokenKind;
 
 use crate::config::Style;
+use crate::sql::lex;
 use find::{Found, Means, Reader};
 
 /// A text with `$1`, `$2`, …, and the way back.
@@ -61,15 +62,7 @@ pub(super) fn rewrite(text: &str, style: Option<Style>) -> Rewritten {
 
 /// The tokens of a text, without space and comments.
 pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
-    let mut at = 0;
-    let tokens = tokenize(text).map_while(move |token| {
-        let span = at..at + token.len as usize;
-        at = span.end;
-        (token.kind != TokenKind::Eof).then_some((token.kind, span))
-    });
-    let is_space =
-        |kind| matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. });
-    tokens.filter(move |(kind, _)| !is_space(*kind))
+    lex::words(text)
 }
 
 struct Builder<'a> {

@@ -6,12 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use squawk_lexer::{TokenKind, tokenize};
+use squawk_lexer::TokenKind;
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::script::{Named, Target, named, relation, span, targets};
 use crate::schema::{Kind, Object};
+use crate::sql::lex;
 
 pub(super) const RULE: Rule =
     rule("function-reads-it", Class::Breaks, Severity::Error, include_str!("../pages/function-reads-it.md"), check);
@@ -84,13 +85,8 @@ fn mentions(function: &Object, table: &Named, column: Option<&Named>) -> bool {
         .and_then(|text| text.split_once("\nAS ").or_else(|| text.split_once("\nBEGIN ATOMIC")));
     let Some((_, body)) = body else { return false };
     let body = body.trim_start().trim_start_matches("$function$").trim_start_matches("$procedure$");
-    let mut at = 0;
-    let words: Vec<&str> = tokenize(body)
-        .map_while(|token| {
-            let span = at..at + token.len as usize;
-            at = span.end;
-            (token.kind != TokenKind::Eof).then(|| (token.kind, &body[span]))
-        })
+    let words: Vec<&str> = lex::words(body)
+        .map(|(kind, span)| (kind, &body[span]))
         .filter(|(kind, _)| matches!(kind, TokenKind::Ident | TokenKind::QuotedIdent { .. }))
         .map(|(_, word)| word.trim_matches('"'))
         .collect();

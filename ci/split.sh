@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Whether scripts are cut into statements as PostgreSQL's own grammar cuts them. Called by .ci/run; by hand with more:
+#   ci/split.sh FOLDER-FOR-TOOLS 200000 [SEED]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=${1:?the folder for tools}
+count=${2:-20000}
+
+python="$tools/split/bin/python"
+if ! "$python" -c 'import pglast' 2>/dev/null; then
+    rm -rf "$tools/split"
+    python3 -m venv "$tools/split"
+    "$tools/split/bin/pip" install --quiet 'pglast>=8,<9'
+fi
+cargo build --quiet -p migrate-core --example split
+"$python" ci/split.py "${CARGO_TARGET_DIR:-target}/debug/examples/split" "$count" "${3:-1}"
