@@ -26,6 +26,7 @@ pub mod error;
 pub mod finding;
 pub mod ident;
 pub mod lock_mode;
+pub mod regular;
 pub mod suggest;
 mod template;
 

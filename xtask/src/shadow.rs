@@ -73,7 +73,7 @@ pub(crate) async fn chain(migrations: &[Arc<Migration>], code: &CodeMigrations) 
 
 /// The schema that a script makes on an empty database.
 pub(crate) async fn file(path: &Path) -> Result<Described> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = migrate_core::regular::read_to_string(path).map_err(|error| {
         Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
             .help("`file:` is followed by an SQL file that makes the whole schema")
     })?;

@@ -12,7 +12,6 @@ mod notify;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
@@ -21,6 +20,7 @@ use toml::Spanned;
 use crate::consumer::{is_name, misnamed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::regular;
 use crate::source::Layout;
 use crate::suggest;
 
@@ -99,7 +99,7 @@ impl Config {
             let (project, migrations) = (folder.to_owned(), folder.join("migrations"));
             return Ok(Self { project, migrations, ..Self::default() });
         };
-        let text = fs::read_to_string(&path).map_err(|error| {
+        let text = regular::read_to_string(&path).map_err(|error| {
             let finding = Finding::error("config-unreadable", format!("the configuration cannot be read: {error}"))
                 .at(Place::file(&path))
                 .help("check the path after --config");
@@ -213,6 +213,8 @@ fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Opt
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[track_caller]

@@ -17,6 +17,6 @@ pub use sqlx::PgConnection;
 
 pub use lock::Holder;
 
-pub(crate) use failure::Failure;
+pub(crate) use failure::{Failure, Refusal};
 pub(crate) use lock::{Fence, Guard, LockKeys};
 pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};

@@ -9,6 +9,7 @@ mod code;
 mod drive;
 mod execute;
 mod explain;
+mod limit;
 mod message;
 mod obstacle;
 mod options;

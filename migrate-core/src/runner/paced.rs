@@ -180,9 +180,11 @@ impl<'a> Paced<'a> {
         let own = self.stage == Stage::Outside && statement.class == Class::Plain;
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
-        let sent = self.rehearsal.session.send(&format!("{head}{}", &script.text()[statement.span.clone()])).await;
+        let message = format!("{head}{}", &script.text()[statement.span.clone()]);
+        let limit = self.rehearsal.limit.of(Some(script), 1);
+        let (_, failure) = self.rehearsal.attempt(&message, limit).await;
         let mut elapsed = begin.elapsed();
-        if let Err(failure) = sent {
+        if let Some(failure) = failure {
             let text = &script.text()[statement.span.clone()];
             let position = if let Failure::Server(refusal) = &failure { refusal.position } else { None };
             let behind = position.and_then(|at| at.checked_sub(head.len() + 1));
@@ -195,7 +197,7 @@ impl<'a> Paced<'a> {
         };
         let begin = Instant::now();
         if !tail.is_empty()
-            && let Err(failure) = self.rehearsal.session.send(tail).await
+            && let (_, Some(failure)) = self.rehearsal.attempt(tail, limit).await
         {
             return Err(self.refused(At { statement: self.at, byte: None }, failure));
         }
@@ -234,6 +236,8 @@ impl<'a> Paced<'a> {
     async fn finish(&mut self, look: &str) -> Result<Pace> {
         let isolate = self.rehearsal.settings.isolate();
         let mut pace = Pace::default();
+        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        let limit = self.rehearsal.limit.of(script, 1);
         let (first, last) = match self.stage {
             Stage::Inside => ("SET CONSTRAINTS ALL IMMEDIATE", format!("{isolate} COMMIT;")),
             Stage::Outside if self.step.no_transaction() => ("", format!("BEGIN; {isolate} COMMIT;")),
@@ -245,7 +249,7 @@ impl<'a> Paced<'a> {
                 continue;
             }
             let begin = Instant::now();
-            if let Err(failure) = self.rehearsal.session.send(message).await {
+            if let (_, Some(failure)) = self.rehearsal.attempt(message, limit).await {
                 return Err(self.refused(At { statement: usize::MAX, byte: None }, failure));
             }
             pace.elapsed += begin.elapsed();
@@ -269,7 +273,8 @@ impl<'a> Paced<'a> {
     }
 
     fn refused(&self, at: At, failure: Failure) -> Error {
-        explain::refused(&self.step, at, broken(failure))
+        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        self.rehearsal.limit.explain(explain::refused(&self.step, at, broken(failure)), script)
     }
 }
 

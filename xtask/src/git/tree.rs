@@ -1,6 +1,6 @@
 //! The files of a folder: as they are, and as they were at a commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -62,12 +62,15 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
 pub(crate) fn files_here(folder: &Path) -> Files {
     let mut files = Files::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
+    // A link may lead back to a folder above it.
+    let mut seen = BTreeSet::new();
     while let Some((at, prefix)) = folders.pop() {
         for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), format!("{prefix}{}", entry.file_name().to_string_lossy()));
             if path.is_dir() {
-                folders.push((path, format!("{name}/")));
-            } else if let Ok(bytes) = std::fs::read(&path) {
+                let is_new = path.canonicalize().is_ok_and(|real| seen.insert(real));
+                folders.extend(is_new.then(|| (path, format!("{name}/"))));
+            } else if let Ok(bytes) = migrate_core::regular::read(&path) {
                 files.insert(name, bytes);
             }
         }
