@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_core::config::DatabaseSource;
 use migrate_core::finding::{Finding, Place};
-use migrate_core::schema::{self, Described};
+use migrate_core::schema::{self, Described, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_test::shape::Shadow;
-use migrate_test::{Managed, ServerError, Source};
+use migrate_test::Replay;
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::style::DIM;
 
-/// Finds the server: the one that `--database` names, where it is meant for that; one of this
-/// machine's binaries; else the managed one, which may be a container.
+/// Finds the server: the one that `--database` names, where it is meant for that; the one that `ROUNDTRIP_TEST_SERVER`
+/// names; the one of `[environments.shadow]`; else the first that serves. What was named is taken, or it is an error.
 pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> Result<()> {
     if named && context.named_database {
         match context.managed()? {
@@ -26,15 +27,9 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
             None => migrate_test::use_server(context.database()?.options().clone(), "--database names it"),
         }
     }
-    let server = match migrate_test::server().await {
-        Err(ServerError::NoProvider { tried }) => {
-            let managed = Managed::new(&context.config.project, Source::Auto)?;
-            let endpoint = context.start(&managed).await?;
-            migrate_test::use_server(endpoint.options("postgres"), format!("managed ({})", tried.join("; ")));
-            migrate_test::server().await?
-        }
-        found => found?,
-    };
+    context.config.shadow_limit.into_iter().for_each(migrate_test::limit_statements);
+    configured(context).await?;
+    let server = migrate_test::server().await?;
     if context.output.verbose {
         context.output.remark(format!("{DIM}{}{DIM:#}", server.why()));
     }
@@ -42,6 +37,40 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
         migrate_test::clear().await?;
     }
     Ok(())
+}
+
+/// Takes the server that `[environments.shadow]` names, unless the variable names one.
+async fn configured(context: &Context<'_>) -> Result<()> {
+    const KEY: &str = "[environments.shadow]";
+    let named = std::env::var_os("ROUNDTRIP_TEST_SERVER").is_some_and(|value| !value.is_empty());
+    let source = context.config.environment("shadow")?.database;
+    match source {
+        _ if named => Ok(()),
+        DatabaseSource::Auto => Ok(()),
+        source => Ok(migrate_test::use_source(&source, KEY).await?),
+    }
+}
+
+/// Makes chains from now on under the settings of a database with which they are compared.
+pub(crate) async fn replay(database: &Database) -> Result<()> {
+    Replay::of(database).await?.begin();
+    Ok(())
+}
+
+/// Takes schemas that no migration makes as they are in the environment: they were made for the chain, and only so that
+/// there is a place for what it makes. One that the chain gave a comment or grants is compared.
+pub(crate) fn with_schemas_of(mut made: Described, there: &Described) -> Described {
+    let schemas = Replay::schemas();
+    let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
+    let touched: Vec<Arc<Id>> =
+        made.schema.objects().filter(|object| !is_plain(object)).map(|object| object.id.clone()).collect();
+    let taken = |object: &Object| {
+        object.id.kind == Kind::Schema
+            && schemas.iter().any(|name| **name == *object.id.name)
+            && !touched.contains(&object.id)
+    };
+    made.schema = made.schema.as_in(&there.schema, taken);
+    made
 }
 
 /// The schema of an environment, without the ledger. Nothing is written.
@@ -79,6 +108,9 @@ pub(crate) async fn file(path: &Path) -> Result<Described> {
     })?;
     let mut shadow = Shadow::blank().await?;
     if let Err(error) = shadow.rehearsal().query(&text).await {
+        if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
+            return Err(Failure::Core(error.note(format!("it is in {}", path.display()))));
+        }
         let message = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
         let finding =
             Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))

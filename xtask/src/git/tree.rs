@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use migrate_test::provider::child::{Needs, command};
 
 use super::ask;
 
@@ -35,7 +37,7 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
     if ids.is_empty() {
         return Some(Vec::new());
     }
-    let mut git = Command::new("git");
+    let mut git = command("git", Needs::Git);
     git.arg("-C").arg(folder).args(["cat-file", "--batch"]);
     let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut input = child.stdin.take()?;
