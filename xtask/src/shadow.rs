@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use migrate_core::config::DatabaseSource;
 use migrate_core::finding::{Finding, Place};
-use migrate_core::schema::{self, Described, Id, Kind, Object};
+use migrate_core::schema::{self, Described, Fact, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_test::shape::Shadow;
@@ -57,9 +57,9 @@ pub(crate) async fn replay(database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Takes schemas that no migration makes as they are in the environment: they were made for the chain, and only so that
-/// there is a place for what it makes. One that the chain gave a comment or grants is compared.
-pub(crate) fn with_schemas_of(mut made: Described, there: &Described) -> Described {
+/// What a chain made, in the places that the environment has for it. Schemas that no migration makes are taken as they are
+/// there, but for one that the chain gave a comment or grants; and what says no tablespace stands in the usual one.
+pub(crate) fn as_placed_in(mut made: Described, there: &Described) -> Described {
     let schemas = Replay::schemas();
     let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
     let touched: Vec<Arc<Id>> =
@@ -70,6 +70,20 @@ pub(crate) fn with_schemas_of(mut made: Described, there: &Described) -> Describ
             && !touched.contains(&object.id)
     };
     made.schema = made.schema.as_in(&there.schema, taken);
+    if let Some(tablespace) = Replay::tablespace() {
+        let stored = |object: &&Arc<Object>| {
+            let other = there.schema.get(&object.id).and_then(|other| other.fact("tablespace"));
+            object.fact("tablespace").is_none() && other == Some(&*tablespace)
+        };
+        let moved = |object: &Arc<Object>| {
+            let mut object = (**object).clone();
+            object.facts.push(Fact { name: "tablespace".into(), value: tablespace.as_str().into() });
+            object.facts.sort_unstable();
+            Arc::new(object)
+        };
+        let moved: Vec<Arc<Object>> = made.schema.objects().filter(stored).map(moved).collect();
+        made.schema = made.schema.with(moved);
+    }
     made
 }
 

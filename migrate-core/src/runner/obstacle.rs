@@ -117,6 +117,7 @@ fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
     .note(applied_then(applied))
     .help("is this checkout older than the database? then update it")
     .help("was the file removed? then bring it back: `git log --diff-filter=D -- PATH` finds its commit")
+    .help("does another service write this ledger? then give each its own: `ledger = \"schema.table\"` in migrate.toml")
 }
 
 pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migration, newest: &Version) -> Finding {

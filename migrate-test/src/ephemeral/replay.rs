@@ -17,6 +17,9 @@ pub struct Replay {
     settings: Vec<(String, String)>,
     /// The schemas of the path that are made before the chain.
     schemas: Vec<String>,
+    /// Where tables and indexes are stored that do not say it; empty for the database's own place. A shadow server has no
+    /// such place, so nothing is stored there.
+    tablespace: String,
 }
 
 /// What an empty database has, and what belongs to the server.
@@ -48,7 +51,8 @@ impl Replay {
             "SELECT 'path', pg_catalog.current_setting('search_path'), CURRENT_USER::text \
              UNION ALL SELECT 'schema', s, NULL FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s \
              UNION ALL SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
-             WHERE pg_catalog.lower(name) IN ({names}) AND setting IS DISTINCT FROM boot_val"
+             WHERE pg_catalog.lower(name) IN ({names}) AND setting IS DISTINCT FROM boot_val \
+             UNION ALL SELECT 'tablespace', pg_catalog.current_setting('default_tablespace'), NULL"
         );
         let rows = database.ask("ask for the settings of its sessions", &query).await?;
         let mut replay = Self::default();
@@ -58,6 +62,7 @@ impl Replay {
             match (cell(0).as_str(), cell(1), cell(2)) {
                 ("path", path, role) => (replay.path, user) = (names_in(&path), role),
                 ("schema", name, _) => replay.schemas.push(name),
+                ("tablespace", name, _) => replay.tablespace = name,
                 (_, name, value) => replay.settings.push((name, value)),
             }
         }
@@ -80,6 +85,11 @@ impl Replay {
     /// The schemas that were made before the chain, and not by it.
     pub fn schemas() -> Vec<String> {
         Self::current().map(|now| now.schemas).unwrap_or_default()
+    }
+
+    /// Where the environment stores what does not say where, if that is another place than its database's own.
+    pub fn tablespace() -> Option<String> {
+        Self::current().map(|now| now.tablespace).filter(|name| !name.is_empty())
     }
 
     pub(super) fn current() -> Option<Self> {
