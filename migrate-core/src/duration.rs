@@ -22,9 +22,24 @@ pub fn parse(text: &str) -> Option<Duration> {
     (total <= i32::MAX as u64).then(|| Duration::from_millis(total))
 }
 
+/// The same for people: `250 ms`, `2 s`, `10 min`.
+pub fn display(time: Duration) -> String {
+    match time.as_millis() {
+        all if all % 60_000 == 0 && all > 0 => format!("{} min", all / 60_000),
+        all if all % 1_000 == 0 => format!("{} s", all / 1_000),
+        all => format!("{all} ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_shown_in_its_largest_unit() {
+        let shown = [250, 2_000, 60_000, 90_000, 0].map(|all| display(Duration::from_millis(all)));
+        assert_eq!(shown, ["250 ms", "2 s", "1 min", "90 s", "0 s"]);
+    }
 
     #[test]
     fn a_time_has_a_unit() {

@@ -88,6 +88,14 @@ impl Error {
         self
     }
 
+    /// The same failure under another code, in other words, with another way out; place and facts stay.
+    pub(crate) fn rewritten(mut self, code: &'static str, message: String, help: Vec<String>) -> Self {
+        if let Some(first) = self.0.findings.first_mut() {
+            (first.code, first.message, first.help) = (code, message, help);
+        }
+        self
+    }
+
     /// Adds a next step to the first finding.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {

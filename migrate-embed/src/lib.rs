@@ -47,6 +47,10 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !name.starts_with('.') && name != "mod.rs" {
+            // A FIFO would be waited for without end.
+            if !fs::metadata(&path)?.is_file() {
+                return Err(std::io::Error::other(format!("{} is not a regular file", path.display())));
+            }
             files.push(path);
         }
     }

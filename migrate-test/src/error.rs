@@ -15,6 +15,14 @@ pub enum ServerError {
         /// What was tried, and why it was not taken.
         tried: Vec<String>,
     },
+    /// A server that somebody named cannot be had, and no other one takes its place.
+    #[error("{who} asks for a server that cannot be had: {why}")]
+    NotHad {
+        /// Who names it: a variable, a key.
+        who: String,
+        /// Why not.
+        why: String,
+    },
     /// A file or a folder cannot be used.
     #[error("{} cannot be {action}: {source}", .path.display())]
     Io {
@@ -95,6 +103,9 @@ impl ServerError {
                 "or install Docker and start it".to_owned(),
                 "or give a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
             ],
+            Self::NotHad { who, .. } => {
+                vec![format!("correct {who}, or leave it out: then the first server that serves is taken")]
+            }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("make room on the disk"),
             Self::Io { .. } => one("check its owner and permissions, or set ROUNDTRIP_HOME to another folder"),
             Self::Program { why, .. } | Self::Died { why, .. } if why.contains("No space left") => {

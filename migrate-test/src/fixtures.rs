@@ -72,6 +72,9 @@ async fn at(version: Option<&str>) -> TestDatabase {
 /// The chain of the package that is tested.
 fn chain() -> Vec<Arc<Migration>> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let set = Config::load(None, &package).and_then(|config| MigrationSet::load(config.migrations));
+    let set = Config::load(None, &package).and_then(|config| {
+        config.shadow_limit.into_iter().for_each(crate::limit_statements);
+        MigrationSet::load(config.migrations)
+    });
     set.map(|set| set.iter().cloned().collect()).unwrap_or_else(|error| panic!("{error}"))
 }

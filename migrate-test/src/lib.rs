@@ -30,7 +30,10 @@ pub mod fixtures;
 #[cfg(feature = "suite")]
 mod suite;
 
-pub use ephemeral::{EphemeralServer, TestDatabase, clear, migrated, server, use_server};
+pub use ephemeral::{
+    EphemeralServer, Replay, TestDatabase, clear, limit_statements, migrated, server, statement_limit, use_server,
+    use_source,
+};
 pub use error::ServerError;
 pub use managed::{Endpoint, Managed, Progress, Source, Status};
 pub use migrate_core::CodeMigrations;

@@ -13,7 +13,7 @@ use migrate_core::schema::{self, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
 
-use crate::ephemeral::TestDatabase;
+use crate::ephemeral::{ROLE, TestDatabase, rehearsal};
 use crate::proof::ProofError;
 use crate::random;
 use crate::shape::remaining;
@@ -46,9 +46,6 @@ pub struct Refusal {
     pub error: Error,
 }
 
-/// How the names of all roles of this module begin.
-const PREFIX: &str = "roundtrip_owner_";
-
 /// A database, its owner, and somebody who may everything.
 struct Estate {
     database: TestDatabase,
@@ -75,8 +72,9 @@ pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned
 impl Estate {
     async fn found(code: &CodeMigrations) -> Result<Self, ProofError> {
         let database = TestDatabase::create().await?;
-        let (role, password) = (format!("{PREFIX}{}", random::hex(6)), random::hex(16));
-        let mut superuser = Rehearsal::open(Database::from(database.options()), code.clone()).await?;
+        let mark = crate::ephemeral::mark().await?;
+        let (role, password) = (format!("{ROLE}{}_{mark}", random::hex(6)), random::hex(16));
+        let mut superuser = rehearsal(Database::from(database.options()), code).await?;
         let made = format!(
             "CREATE ROLE {0} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {1}; ALTER DATABASE {2} OWNER TO {0};",
             ident(&role),
@@ -85,7 +83,7 @@ impl Estate {
         );
         superuser.query(&made).await?;
         let options = database.options().username(&role).password(&password);
-        let owner = Rehearsal::open(Database::from(options), code.clone()).await?;
+        let owner = rehearsal(Database::from(options), code).await?;
         Ok(Self { database, role, owner, superuser })
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use migrate_core::config::Config;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
 
@@ -41,6 +42,10 @@ macro_rules! suite {
 /// `cargo test` and nextest.
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
     let arguments = Arguments::from_args();
+    // What is wrong with migrate.toml is not for this binary to say.
+    if let Ok(config) = Config::load(None, folder.as_ref()) {
+        config.shadow_limit.into_iter().for_each(crate::limit_statements);
+    }
     let trials = match MigrationSet::load(folder.as_ref()) {
         Ok(set) => trials(Arc::new(set), &code),
         Err(error) => vec![Trial::test("the_folder_can_be_read", move || Err(Failed::from(told(&error))))],

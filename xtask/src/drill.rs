@@ -1,12 +1,13 @@
 //! A drill: the script of a runbook is run with psql on a throw-away database, beside another one that the command changes.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::schema::{self, Change, Schema, Sides};
 use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, Policy, Target, Version};
-use migrate_test::TestDatabase;
+use migrate_test::provider::child::{Needs, command};
+use migrate_test::{TestDatabase, statement_limit};
 
 use crate::exit::{Failure, Result};
 
@@ -72,7 +73,10 @@ impl Exercise {
     }
 
     async fn migrator(&self, database: &TestDatabase) -> Result<Migrator> {
-        let options = Options { fingerprint: false, ..self.options.clone() };
+        // Zero is for ever; on a shadow database no statement runs for ever.
+        let own = self.options.statement_timeout;
+        let statement_timeout = if own.is_zero() { statement_limit() } else { own };
+        let options = Options { fingerprint: false, statement_timeout, ..self.options.clone() };
         Ok(Migrator::open(Database::from(database.options()), self.set.clone(), self.code.clone(), options).await?)
     }
 
@@ -101,7 +105,7 @@ fn psql(url: &str, script: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new().map_err(|error| cannot("the script cannot be written", error))?;
     std::fs::write(file.path(), script).map_err(|error| cannot("the script cannot be written", error))?;
     let (address, password) = migrate_core::db::without_password(url)?;
-    let mut psql = Command::new("psql");
+    let mut psql = command("psql", Needs::Nothing);
     psql.args(["-X", "-d", &address, "-f"]).arg(file.path()).stdin(Stdio::null());
     psql.envs(password.map(|password| ("PGPASSWORD", password)));
     let output = psql.output().map_err(|error| {

@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_core::config::DatabaseSource;
 use migrate_core::finding::{Finding, Place};
-use migrate_core::schema::{self, Described};
+use migrate_core::schema::{self, Described, Fact, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
+use migrate_test::Replay;
 use migrate_test::shape::Shadow;
-use migrate_test::{Managed, ServerError, Source};
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::style::DIM;
 
-/// Finds the server: the one that `--database` names, where it is meant for that; one of this
-/// machine's binaries; else the managed one, which may be a container.
+/// Finds the server: the one that `--database` names, where it is meant for that; the one that `ROUNDTRIP_TEST_SERVER`
+/// names; the one of `[environments.shadow]`; else the first that serves. What was named is taken, or it is an error.
 pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> Result<()> {
     if named && context.named_database {
         match context.managed()? {
@@ -26,15 +27,9 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
             None => migrate_test::use_server(context.database()?.settled().await?, "--database names it"),
         }
     }
-    let server = match migrate_test::server().await {
-        Err(ServerError::NoProvider { tried }) => {
-            let managed = Managed::new(&context.config.project, Source::Auto)?;
-            let endpoint = context.start(&managed).await?;
-            migrate_test::use_server(endpoint.options("postgres"), format!("managed ({})", tried.join("; ")));
-            migrate_test::server().await?
-        }
-        found => found?,
-    };
+    context.config.shadow_limit.into_iter().for_each(migrate_test::limit_statements);
+    configured(context).await?;
+    let server = migrate_test::server().await?;
     if context.output.verbose {
         context.output.remark(format!("{DIM}{}{DIM:#}", server.why()));
     }
@@ -42,6 +37,54 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
         migrate_test::clear().await?;
     }
     Ok(())
+}
+
+/// Takes the server that `[environments.shadow]` names, unless the variable names one.
+async fn configured(context: &Context<'_>) -> Result<()> {
+    const KEY: &str = "[environments.shadow]";
+    let named = std::env::var_os("ROUNDTRIP_TEST_SERVER").is_some_and(|value| !value.is_empty());
+    let source = context.config.environment("shadow")?.database;
+    match source {
+        _ if named => Ok(()),
+        DatabaseSource::Auto => Ok(()),
+        source => Ok(migrate_test::use_source(&source, KEY).await?),
+    }
+}
+
+/// Makes chains from now on under the settings of a database with which they are compared.
+pub(crate) async fn replay(database: &Database) -> Result<()> {
+    Replay::of(database).await?.begin();
+    Ok(())
+}
+
+/// What a chain made, in the places that the environment has for it. Schemas that no migration makes are taken as they are
+/// there, but for one that the chain gave a comment or grants; and what says no tablespace stands in the usual one.
+pub(crate) fn as_placed_in(mut made: Described, there: &Described) -> Described {
+    let schemas = Replay::schemas();
+    let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
+    let touched: Vec<Arc<Id>> =
+        made.schema.objects().filter(|object| !is_plain(object)).map(|object| object.id.clone()).collect();
+    let taken = |object: &Object| {
+        object.id.kind == Kind::Schema
+            && schemas.iter().any(|name| **name == *object.id.name)
+            && !touched.contains(&object.id)
+    };
+    made.schema = made.schema.as_in(&there.schema, taken);
+    if let Some(tablespace) = Replay::tablespace() {
+        let stored = |object: &&Arc<Object>| {
+            let other = there.schema.get(&object.id).and_then(|other| other.fact("tablespace"));
+            object.fact("tablespace").is_none() && other == Some(&*tablespace)
+        };
+        let moved = |object: &Arc<Object>| {
+            let mut object = (**object).clone();
+            object.facts.push(Fact { name: "tablespace".into(), value: tablespace.as_str().into() });
+            object.facts.sort_unstable();
+            Arc::new(object)
+        };
+        let moved: Vec<Arc<Object>> = made.schema.objects().filter(stored).map(moved).collect();
+        made.schema = made.schema.with(moved);
+    }
+    made
 }
 
 /// The schema of an environment, without the ledger. Nothing is written.
@@ -73,12 +116,15 @@ pub(crate) async fn chain(migrations: &[Arc<Migration>], code: &CodeMigrations) 
 
 /// The schema that a script makes on an empty database.
 pub(crate) async fn file(path: &Path) -> Result<Described> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = migrate_core::regular::read_to_string(path).map_err(|error| {
         Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
             .help("`file:` is followed by an SQL file that makes the whole schema")
     })?;
     let mut shadow = Shadow::blank().await?;
     if let Err(error) = shadow.rehearsal().query(&text).await {
+        if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
+            return Err(Failure::Core(error.note(format!("it is in {}", path.display()))));
+        }
         let message = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
         let finding =
             Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))

@@ -12,8 +12,8 @@ mod notify;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
@@ -21,6 +21,7 @@ use toml::Spanned;
 use crate::consumer::{is_name, misnamed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::regular;
 use crate::source::Layout;
 use crate::suggest;
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub lint: Lint,
     /// What a migration may do to a database that is in use.
     pub policy: Policy,
+    /// How long a statement may run on a shadow database, where `[environments.shadow]` says so; zero is for ever.
+    pub shadow_limit: Option<Duration>,
     /// Who is told of runs, by their names.
     pub notify: BTreeMap<String, Hook>,
     /// What is no drift.
@@ -99,7 +102,7 @@ impl Config {
             let (project, migrations) = (folder.to_owned(), folder.join("migrations"));
             return Ok(Self { project, migrations, ..Self::default() });
         };
-        let text = fs::read_to_string(&path).map_err(|error| {
+        let text = regular::read_to_string(&path).map_err(|error| {
             let finding = Finding::error("config-unreadable", format!("the configuration cannot be read: {error}"))
                 .at(Place::file(&path))
                 .help("check the path after --config");
@@ -113,10 +116,23 @@ impl Config {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
+        let shadow_limit =
+            says_limit(&text).then(|| environments.get(SHADOW).map(|shadow| shadow.statement_timeout)).flatten();
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
         let contacts = contacts.0;
-        let config =
-            Self { project, migrations, layout, base, lint, policy, drift, contacts, environments, ..Self::default() };
+        let config = Self {
+            project,
+            migrations,
+            layout,
+            base,
+            lint,
+            policy,
+            shadow_limit,
+            drift,
+            contacts,
+            environments,
+            ..Self::default()
+        };
         let known = config.names();
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
@@ -167,7 +183,15 @@ impl Config {
     }
 }
 
-const BUILT_IN: [&str; 2] = ["development", "shadow"];
+const SHADOW: &str = "shadow";
+const BUILT_IN: [&str; 2] = ["development", SHADOW];
+
+/// Whether the file itself gives the shadow a limit: the default of an environment is none.
+fn says_limit(text: &str) -> bool {
+    let table: Option<toml::Table> = toml::from_str(text).ok();
+    let shadow = table.as_ref().and_then(|table| table.get("environments")?.get(SHADOW));
+    shadow.is_some_and(|shadow| shadow.get("statement_timeout").is_some())
+}
 
 /// The consumers with the places of what is said of them; a name has to be one that a folder can have.
 fn named(
@@ -213,6 +237,8 @@ fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Opt
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[track_caller]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::Said;
 use crate::finding::{Finding, Place};
+use crate::regular;
 use crate::source::decode;
 
 /// A file that is larger than this holds no queries.
@@ -99,13 +100,10 @@ pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<
 pub(super) fn read(path: &Path) -> Result<Arc<str>, Box<Finding>> {
     let wrong = |message: String| Box::new(Finding::error("consumer-file", message).at(Place::file(path)));
     let metadata = fs::metadata(path).map_err(|error| Box::new(unreadable(path, &error)))?;
-    if !metadata.is_file() {
-        return Err(wrong("this is no file that could be read".to_owned()));
-    }
-    if metadata.len() > LARGEST {
+    if metadata.is_file() && metadata.len() > LARGEST {
         return Err(wrong(format!("this file has {} MB, and is not read", metadata.len() >> 20)));
     }
-    let bytes = fs::read(path).map_err(|error| Box::new(unreadable(path, &error)))?;
+    let bytes = regular::read(path).map_err(|error| Box::new(unreadable(path, &error)))?;
     decode(path, &bytes)
 }
 

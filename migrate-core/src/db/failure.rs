@@ -28,7 +28,7 @@ pub(crate) enum Failure {
 /// An `ErrorResponse` of the server.
 ///
 /// See <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Refusal {
     pub(crate) sqlstate: String,
     pub(crate) message: String,

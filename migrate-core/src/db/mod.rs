@@ -26,7 +26,7 @@ pub use sqlx::PgConnection;
 
 pub use holder::Holder;
 
-pub(crate) use failure::{Failure, InnerPosition};
+pub(crate) use failure::{Failure, InnerPosition, Refusal};
 pub(crate) use lock::{Fence, Guard, LockKeys, Look};
 pub(crate) use progress::Advance;
 pub(crate) use session::{Answer, IDENTITY, MARKER, Marker, Part, Reply, Row, Session};

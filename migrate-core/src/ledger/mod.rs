@@ -14,6 +14,11 @@ pub(crate) use record::{Record, Since, Writer};
 
 use std::env;
 
+/// Columns that only a ledger has all of, and the trigger that guards it.
+pub(crate) const MARKS: [&str; 8] =
+    ["id", "event", "direction", "version", "up_checksum", "down_sql", "fingerprint", "batch"];
+pub(crate) const GUARD: &str = "append_only";
+
 /// Who somebody is, by variables: a CI system's user before the login name.
 pub(crate) const USERS: [&str; 7] =
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "SUDO_USER", "USER", "LOGNAME", "USERNAME"];

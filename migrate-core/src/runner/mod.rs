@@ -9,6 +9,7 @@ mod code;
 mod drive;
 mod execute;
 mod explain;
+mod limit;
 mod locate;
 mod message;
 mod newer;

@@ -182,9 +182,10 @@ impl<'a> Paced<'a> {
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
         let message = format!("{head}{}", &script.text()[statement.span.clone()]);
-        let sent = self.rehearsal.session.send(&message).await;
+        let limit = self.rehearsal.limit.of(Some(script), 1);
+        let (_, failure) = self.rehearsal.attempt(&message, limit).await;
         let mut elapsed = begin.elapsed();
-        if let Err(failure) = sent {
+        if let Some(failure) = failure {
             let at = At::apart(&failure, &message, head.len(), script, self.at);
             return Err(self.refused(at, failure));
         }
@@ -194,7 +195,7 @@ impl<'a> Paced<'a> {
         };
         let begin = Instant::now();
         if !tail.is_empty()
-            && let Err(failure) = self.rehearsal.session.send(tail).await
+            && let (_, Some(failure)) = self.rehearsal.attempt(tail, limit).await
         {
             return Err(self.refused(Where::Statement(self.at).into(), failure));
         }
@@ -233,6 +234,8 @@ impl<'a> Paced<'a> {
     async fn finish(&mut self, look: &str) -> Result<Pace> {
         let isolate = self.rehearsal.settings.isolate();
         let mut pace = Pace::default();
+        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        let limit = self.rehearsal.limit.of(script, 1);
         let (first, last) = match self.stage {
             Stage::Inside => ("SET CONSTRAINTS ALL IMMEDIATE", format!("{isolate} COMMIT;")),
             Stage::Outside if self.step.no_transaction() => ("", format!("BEGIN; {isolate} COMMIT;")),
@@ -244,7 +247,7 @@ impl<'a> Paced<'a> {
                 continue;
             }
             let begin = Instant::now();
-            if let Err(failure) = self.rehearsal.session.send(message).await {
+            if let (_, Some(failure)) = self.rehearsal.attempt(message, limit).await {
                 return Err(self.refused(Where::End.into(), failure));
             }
             pace.elapsed += begin.elapsed();
@@ -268,7 +271,8 @@ impl<'a> Paced<'a> {
     }
 
     fn refused(&self, at: At, failure: Failure) -> Error {
-        explain::refused(&self.step, at, broken(failure))
+        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        self.rehearsal.limit.explain(explain::refused(&self.step, at, broken(failure)), script)
     }
 }
 

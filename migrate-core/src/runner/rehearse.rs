@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::code::CodeMigrations;
 use super::drive::Broken;
 use super::execute::needs_fresh_session;
+use super::limit::{self, Limit};
 use super::locate::Where;
 use super::message::{Message, Settings};
 use super::paced::Paced;
@@ -27,6 +28,7 @@ pub struct Rehearsal {
     pub(super) code: CodeMigrations,
     pub(super) session: Session,
     pub(super) settings: Settings,
+    pub(super) limit: Limit,
 }
 
 /// Which tables a script may have written to.
@@ -44,8 +46,7 @@ pub type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
 const APPLICATION: &str = "roundtrip rehearsal";
 
 /// Nobody else is there to wait for, so what waits this long waits for itself.
-const SETTINGS: Settings =
-    Settings { lock_timeout: Duration::from_secs(30), statement_timeout: Duration::ZERO, notices_lost_client: false };
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The tables that the transaction holds locked for more than reading. It is asked last, and
 /// the locks of a transaction stay until its end.
@@ -61,14 +62,27 @@ const BUNDLE: usize = 64;
 const STATEMENTS: usize = 500;
 
 impl Rehearsal {
-    /// Connects; `code` has the migrations that are written in Rust.
+    /// How long a statement may run where nobody says otherwise.
+    pub const LIMIT: Duration = Duration::from_secs(60);
+
+    /// Connects; `code` has the migrations that are written in Rust. A statement may run for [`Rehearsal::LIMIT`].
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] when the server cannot be reached.
     pub async fn open(database: Database, code: CodeMigrations) -> Result<Self> {
-        let session = connect(&database).await?;
-        Ok(Self { database, code, session, settings: SETTINGS })
+        Self::open_limited(database, code, Self::LIMIT).await
+    }
+
+    /// The same with another limit for each statement; zero lets it run for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server cannot be reached.
+    pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
+        let (session, settings, backend) = connect(&database, limit).await?;
+        let limit = Limit { database: database.clone(), backend, each: limit };
+        Ok(Self { database, code, session, settings, limit })
     }
 
     /// Runs one migration, and tells which tables it may have written to.
@@ -80,7 +94,7 @@ impl Rehearsal {
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
         let step = step(migration, direction)?;
         let script = match &step.work {
-            Work::Sql(script) if !step.no_transaction() => script,
+            Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
         let outcome = self.bundle(&[(&step, script)], LOCKED).await.map(touched);
@@ -100,7 +114,9 @@ impl Rehearsal {
         let mut bundle: Vec<(&Step, &Arc<Script>)> = Vec::new();
         for (step, migration) in steps.iter().zip(migrations) {
             match &step.work {
-                Work::Sql(script) if !step.no_transaction() && !needs_fresh_session(step) => {
+                Work::Sql(script)
+                    if !step.no_transaction() && !needs_fresh_session(step) && !limit::is_lifted_by(script) =>
+                {
                     bundle.push((step, script));
                     if bundle.len() == BUNDLE {
                         self.bundle(&std::mem::take(&mut bundle), "").await?;
@@ -129,6 +145,9 @@ impl Rehearsal {
             migration: None,
             resume: None,
         };
+        if limit::is_lifted_by(script) {
+            return self.apart(step).await.map(|()| Touched::Unknown);
+        }
         self.bundle(&[(&step, script)], LOCKED).await.map(touched)
     }
 
@@ -147,12 +166,15 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Statement`] with what the server said.
     pub async fn query_all(&mut self, sql: &str) -> Result<Vec<Rows>> {
-        let answers = self
-            .session
-            .results(sql)
-            .await
-            .map_err(|failure| failure.explain(ErrorKind::Statement, "query", "ask the database"))?;
-        Ok(answers.into_iter().map(rows).collect())
+        let all = self.limit.of(None, sql.matches(';').count() + 1);
+        let (answers, failure) = self.attempt(sql, all).await;
+        match failure {
+            None => Ok(answers.into_iter().map(rows).collect()),
+            Some(failure) => {
+                let error = failure.explain(ErrorKind::Statement, "query", "ask the database");
+                Err(self.limit.explain(error, None))
+            }
+        }
     }
 
     /// Runs statements, some hundred to a transaction. Settings at their head hold for all of them.
@@ -166,12 +188,13 @@ impl Rehearsal {
         let head: String = head.iter().map(|text| format!("{text};")).collect();
         for (n, bundle) in rest.chunks(STATEMENTS).enumerate() {
             let message = format!("BEGIN;{head}{};\nCOMMIT", bundle.join(";\n"));
-            let (answers, failure) = self.session.attempt(&message).await;
+            let (answers, failure) = self.attempt(&message, self.limit.of(None, bundle.len() + 2)).await;
             if let Some(failure) = failure {
                 // Where this fails too the session is gone, and the next message says so.
                 let _ = self.session.send("ROLLBACK").await;
                 let at = n * STATEMENTS + answers.len().saturating_sub(1);
                 let error = failure.explain(ErrorKind::Statement, "statement-failed", "run a statement");
+                let error = self.limit.explain(error, None);
                 return Err((at.min(texts.len().saturating_sub(1)), error));
             }
         }
@@ -184,13 +207,14 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Statement`] with the place in the file when the query itself is wrong.
     pub async fn check(&mut self, script: &Script) -> Result<Rows> {
-        let (mut answers, failure) = self.session.attempt(script.text()).await;
+        let (mut answers, failure) = self.attempt(script.text(), self.limit.of(None, 1)).await;
         let Some(failure) = failure else {
             return Ok(rows(answers.pop().unwrap_or_default()));
         };
         let byte = locate::byte(&failure, script.text()).unwrap_or(0);
         let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
-        Err(error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1)))
+        let error = error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1));
+        Err(self.limit.explain(error, Some(script)))
     }
 
     /// Says goodbye to the server.
@@ -212,7 +236,9 @@ impl Rehearsal {
             let before = ends.last().copied().unwrap_or(0);
             ends.push(before + ours + script.statements().len() + usize::from(!last.is_empty()));
         }
-        let (answers, failure) = self.session.attempt(&message.sql).await;
+        let all = steps.iter().map(|(_, script)| self.limit.of(Some(script), script.statements().len() + 2));
+        let all = all.fold(Duration::ZERO, Duration::saturating_add);
+        let (answers, failure) = self.attempt(&message.sql, all).await;
         let Some(failure) = failure else { return Ok(answers) };
         let running = ends.iter().position(|end| answers.len() < *end).unwrap_or(steps.len() - 1);
         let before = if running == 0 { 0 } else { ends[running - 1] };
@@ -221,7 +247,12 @@ impl Rehearsal {
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
-        Err(explain::refused(steps[part].0, at, broken(failure)))
+        Err(self.limit.explain(explain::refused(steps[part].0, at, broken(failure)), Some(steps[part].1)))
+    }
+
+    /// Sends a message that ends within this time, or is ended.
+    pub(super) async fn attempt(&mut self, message: &str, all: Duration) -> (Vec<Answer>, Option<Failure>) {
+        self.limit.attempt(&mut self.session, message, all).await
     }
 
     /// Runs a migration statement by statement, as one without a transaction runs, or one in Rust.
@@ -238,17 +269,29 @@ impl Rehearsal {
 
     /// Goes on in a fresh session, because nobody knows what is left in the old one.
     pub(super) async fn renew(&mut self) -> Result<()> {
-        let fresh = connect(&self.database).await?;
+        let (fresh, settings, backend) = connect(&self.database, self.limit.each).await?;
+        (self.settings, self.limit.backend) = (settings, backend);
         std::mem::replace(&mut self.session, fresh).close().await;
         Ok(())
     }
 }
 
-async fn connect(database: &Database) -> Result<Session> {
+/// A session with its settings, and which server process it has.
+async fn connect(database: &Database, limit: Duration) -> Result<(Session, Settings, i32)> {
     let mut session = Session::connect(database, APPLICATION).await?;
-    let sent = session.send(&SETTINGS.sql()).await;
-    sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
-    Ok(session)
+    let settings = Settings { lock_timeout: LOCK_TIMEOUT, statement_timeout: limit, notices_lost_client: false };
+    // Only a server on Linux can watch a socket while it works, and others refuse the setting.
+    let question = format!(
+        "{} SELECT pg_catalog.pg_backend_pid(), pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, \
+         CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 \
+         THEN pg_catalog.set_config('client_connection_check_interval', '1000', false) END;",
+        settings.sql()
+    );
+    let rows = session.rows(&question).await;
+    let rows = rows.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
+    let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
+    let backend = cell(0).and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    Ok((session, Settings { notices_lost_client: cell(1) == Some("t"), ..settings }, backend))
 }
 
 /// The step that a migration is in one direction.

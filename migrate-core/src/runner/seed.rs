@@ -8,6 +8,7 @@ use super::{Migrator, locate};
 use crate::db::{Failure, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::regular;
 use crate::source::normalise;
 use crate::sql::{self, Statement};
 
@@ -18,7 +19,7 @@ use crate::sql::{self, Statement};
 /// [`ErrorKind::Files`] for a file that cannot be read, is empty, or holds what no script can hold,
 /// [`ErrorKind::Statement`] with its place for a statement that the server refuses.
 pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
-    let text = std::fs::read(file).map_err(|error| unreadable(file, &error.to_string()))?;
+    let text = regular::read(file).map_err(|error| unreadable(file, &error.to_string()))?;
     let text = String::from_utf8(text).map_err(|_| unreadable(file, "it is not UTF-8"))?;
     let text: Arc<str> = normalise(&text).into();
     let (statements, flaws) = sql::split(&text);

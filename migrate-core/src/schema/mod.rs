@@ -22,7 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ident::QualifiedName;
-use crate::{audit, kept};
+use crate::{audit, kept, ledger};
 
 pub use acl::array_items;
 pub use change::{Change, Sides};
@@ -94,9 +94,26 @@ impl Schema {
         format!("v3:sha256:{hex}")
     }
 
-    /// The same without the ledger: its table, what belongs to it, what was kept, what records DDL, and its schema where
-    /// that holds nothing else.
-    pub fn without(mut self, ledger: &QualifiedName) -> Self {
+    /// The same without the ledger and every other one that is there, for services can share a database: the table, what
+    /// belongs to it, what was kept, what records DDL, and the schema where that holds nothing else.
+    pub fn without(self, ledger: &QualifiedName) -> Self {
+        let others = self.ledgers();
+        others.iter().filter(|other| *other != ledger).fold(self.without_one(ledger), Self::without_one)
+    }
+
+    /// The tables that are ledgers, whatever their names: by their columns, their guard and what their comment says.
+    pub fn ledgers(&self) -> Vec<QualifiedName> {
+        let is_ledger = |table: &&Arc<Object>| {
+            let has = |kind: Kind, name: &str| self.children(&table.id, kind).any(|child| *child.id.name == *name);
+            table.fact("comment").is_some_and(|comment| comment.ends_with("(Roundtrip)"))
+                && ledger::MARKS.iter().all(|column| has(Kind::Column, column))
+                && has(Kind::Trigger, ledger::GUARD)
+        };
+        let tables = self.objects.values().filter(|object| object.id.kind == Kind::Table).filter(is_ledger);
+        tables.map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect()
+    }
+
+    fn without_one(mut self, ledger: &QualifiedName) -> Self {
         let guard = format!("{}_append_only", ledger.name());
         self.objects.retain(|id, _| {
             let of_ledger = *id.schema == *ledger.schema()

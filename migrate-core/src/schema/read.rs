@@ -31,12 +31,24 @@ pub(super) const COMMENTS: usize = 9;
 /// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
 /// that were never analysed are joined by hashing: the planner takes them to be nearly empty. A view is only described
 /// when its tables are not locked: that is not waited for without end.
-const BEGIN: [&str; 5] = [
+const BEGIN: [&str; 9] = [
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "SET LOCAL search_path TO pg_catalog",
     "SET LOCAL jit TO off",
     "SET LOCAL enable_nestloop TO off",
     "SET LOCAL lock_timeout TO '10s'",
+    PLAIN[0],
+    PLAIN[1],
+    PLAIN[2],
+    PLAIN[3],
+];
+
+/// The settings that decide how a text is written, as they usually are: a database or a role can have others.
+pub(super) const PLAIN: [&str; 4] = [
+    "SET LOCAL quote_all_identifiers TO off",
+    "SET LOCAL intervalstyle TO postgres",
+    "SET LOCAL bytea_output TO hex",
+    "SET LOCAL extra_float_digits TO 1",
 ];
 
 /// Reads the schema of a database, on a connection of its own. Nothing is written.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Sided};
 use super::object::Id;
-use super::read::{COMMENTS, MEMBERS, QUERIES, assemble, scoped};
+use super::read::{COMMENTS, MEMBERS, PLAIN, QUERIES, assemble, scoped};
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
 use crate::db::{Answer, Database, Failure, Part, Row, Session};
@@ -90,6 +90,7 @@ impl Watcher {
              SET default_transaction_read_only TO on;",
         );
         message += &format!("PREPARE touched (xid) AS {};", touched::query("$1"));
+        PLAIN.iter().for_each(|setting| message += &format!("{};", setting.replacen(" LOCAL", "", 1)));
         for (n, query) in QUERIES.iter().enumerate() {
             let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
             message += &format!("PREPARE q{n} {parameter} AS {};", scoped(query, Some("$1")));

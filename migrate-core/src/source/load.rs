@@ -14,6 +14,7 @@ use super::layout::Part;
 use super::{Body, Checksum, Layout, Migration, MigrationSet, Script, Version, directive, normalise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::regular;
 use crate::sql::{self, Class, FlawKind, Statement};
 
 /// A file that was compiled into the executable: its name without a folder, and its bytes.
@@ -115,7 +116,7 @@ fn assemble(folder: &Path, files: &[(String, Content<'_>)], mut findings: Vec<Fi
 enum Content<'a> {
     Bytes(Cow<'a, [u8]>),
     Folder,
-    Unreadable(String),
+    Unreadable(std::io::Error),
 }
 
 fn read(entry: &fs::DirEntry) -> std::io::Result<Option<(String, Content<'static>)>> {
@@ -128,9 +129,9 @@ fn read(entry: &fs::DirEntry) -> std::io::Result<Option<(String, Content<'static
     let content = if fs::metadata(&path).is_ok_and(|meta| meta.is_dir()) {
         Content::Folder
     } else {
-        match fs::read(&path) {
+        match regular::read(&path) {
             Ok(bytes) => Content::Bytes(Cow::Owned(bytes)),
-            Err(error) => Content::Unreadable(error.to_string()),
+            Err(error) => Content::Unreadable(error),
         }
     };
     Ok(Some((name, content)))
@@ -157,7 +158,7 @@ fn take<'n>(folder: &Path, name: &'n str, content: &Content<'_>) -> std::result:
         Content::Unreadable(why) => {
             let finding = Finding::error("file-unreadable", format!("the file cannot be read: {why}"))
                 .at(Place::file(path))
-                .help("check its permissions");
+                .help(regular::help(why));
             return Err(Box::new(finding));
         }
     };

@@ -14,7 +14,7 @@ use migrate_core::{CodeMigrations, Database};
 use super::describe::{Asker, describe, text};
 use super::touched::{OfType, Touched, UNNAMED, referred};
 use super::{Asked, Step, plans, reach};
-use crate::ephemeral::{TestDatabase, migrated};
+use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::proof::ProofError;
 
 /// A right of a role: the role, the schema, the table, and the right.
@@ -56,7 +56,7 @@ impl<'a> Climb<'a> {
         asked: &'a Asked,
     ) -> Result<Self, ProofError> {
         let address = Database::from(database.options());
-        let rehearsal = Rehearsal::open(address.clone(), code.clone()).await?;
+        let rehearsal = rehearsal(address.clone(), code).await?;
         let watcher = Watcher::open(&address).await?;
         Ok(Self { database, rehearsal, watcher, code, asked, chain: chain.to_vec() })
     }

@@ -1,11 +1,7 @@
 //! A server in a container, by testcontainers, for a machine without PostgreSQL binaries.
 //!
 //! It belongs to this process and ends with it, however that ends: a small shell waits at the
-//! other end of a pipe that only this process holds open, and removes the container.
-
-use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+//! other end of a pipe that only this process holds open, and removes the container, whose name it knows before there is one.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use testcontainers_modules::postgres::Postgres;
@@ -15,10 +11,8 @@ use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
 
 use crate::error::ServerError;
 use crate::provider::docker;
+use crate::provider::throwaway::{self, Watch};
 use crate::random;
-
-/// What waits for the end of this process.
-const REMOVER: &str = "cat >/dev/null; docker rm --force --volumes \"$1\" >/dev/null 2>&1";
 
 /// A container that runs while this value lives.
 #[derive(Debug)]
@@ -26,7 +20,7 @@ pub(super) struct Container {
     image: String,
     options: PgConnectOptions,
     _container: ContainerAsync<Postgres>,
-    _lifeline: Option<ChildStdin>,
+    watch: Watch,
 }
 
 impl Container {
@@ -37,21 +31,26 @@ impl Container {
         let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
         let password = random::hex(32);
         let failed = |why: String| ServerError::Program { program: "docker".to_owned(), why };
+        let own_name = throwaway::name();
+        let watch = Watch::over(&own_name)?;
+        let command = docker::THROWAWAY.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
         let container = Postgres::default()
             .with_user("postgres")
             .with_password(&password)
             .with_db_name("postgres")
             .with_name(name)
             .with_tag(tag)
+            .with_cmd(command)
+            .with_container_name(&own_name)
             .with_label("roundtrip", "test")
             .start()
             .await
             .map_err(|error| failed(error.to_string()))?;
         let port = container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| failed(error.to_string()))?;
-        let lifeline = remove_at_the_end(container.id());
+        watch.started();
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
         let options = options.username("postgres").password(&password).ssl_mode(PgSslMode::Prefer);
-        Ok(Self { image, options, _container: container, _lifeline: lifeline })
+        Ok(Self { image, options, _container: container, watch })
     }
 
     /// The image it is made of.
@@ -59,18 +58,13 @@ impl Container {
         &self.image
     }
 
+    /// The shell that removes it.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// How to connect to one of its databases, as a superuser.
     pub(super) fn options(&self, database: &str) -> PgConnectOptions {
         self.options.clone().database(database)
     }
-}
-
-/// Starts the shell that outlives us by a moment. Where it cannot be started the container stays
-/// until somebody removes it: `docker ps --filter label=roundtrip=test`.
-fn remove_at_the_end(id: &str) -> Option<ChildStdin> {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", REMOVER, "roundtrip-test", id]).process_group(0);
-    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut pipe = shell.spawn().ok()?.stdin.take()?;
-    pipe.write_all(b"\n").ok().map(|()| pipe)
 }

@@ -7,12 +7,13 @@ use migrate_core::ident::{ident, literal};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
+use super::owner;
+use super::replay::Replay;
 use super::{EphemeralServer, server};
 use crate::error::ServerError;
-use crate::random;
 
 /// How the names of all databases of tests begin.
-const PREFIX: &str = "test_";
+pub(super) const PREFIX: &str = "test_";
 
 /// A database of its own for a test.
 ///
@@ -48,17 +49,45 @@ impl TestDatabase {
         copy
     }
 
+    /// Makes an empty one for a chain: with the settings and the schemas of the environment that it is compared with.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TestDatabase::create`].
+    pub(crate) async fn for_chain() -> Result<Self, ServerError> {
+        let mut office = Office::open(&server().await?.options("postgres")).await?;
+        let made = Self::for_chain_in(&mut office).await;
+        office.close().await;
+        made
+    }
+
+    /// The same on a connection that is there already.
+    pub(super) async fn for_chain_in(office: &mut Office) -> Result<Self, ServerError> {
+        let made = Self::copy_in(office, "template0").await?;
+        let schemas = Replay::current().map(|replay| replay.schemas_sql()).unwrap_or_default();
+        if !schemas.is_empty() {
+            administer(&made.options(), &schemas).await?;
+        }
+        Ok(made)
+    }
+
     /// The same on a connection that is there already.
     pub(super) async fn copy_in(office: &mut Office, template: &str) -> Result<Self, ServerError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let server = server().await?;
+        let mark = owner::mark(server).await?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}_{count}_{}", std::process::id(), random::hex(6));
+        let name = format!("{PREFIX}{}_{count}_{mark}", std::process::id());
         // To copy files is cheaper than to log every block of them.
         let (new, template) = (ident(&name), ident(template));
         let sql = format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy");
         office.ask(&sql).await?;
-        Ok(Self { server, name, ends: true })
+        let made = Self { server, name, ends: true };
+        // These are no part of what is copied.
+        if let Some(settings) = Replay::current().map(|replay| replay.sql(&made.name)).filter(|sql| !sql.is_empty()) {
+            office.ask(&settings).await?;
+        }
+        Ok(made)
     }
 
     /// Its name.
@@ -80,13 +109,30 @@ impl TestDatabase {
     /// lives on for half an hour after its last user.
     pub fn keep(mut self) -> String {
         self.ends = false;
-        self.server.linger();
+        self.stay();
         self.url_without_password()
     }
 
     /// The URL to show: psql takes it, and asks for the password or finds it where it always does.
     fn url_without_password(&self) -> String {
         Database::from(self.options()).url_without_password()
+    }
+
+    /// Keeps it from being swept for half an hour, and the server from ending.
+    fn stay(&self) {
+        self.server.linger();
+        self.tell(owner::keep(&self.name));
+    }
+
+    /// Sends a statement from a thread of its own, for the present one may be inside of a runtime. What fails here is
+    /// made up for by the next run, which sweeps.
+    fn tell(&self, sql: String) {
+        let options = self.server.options("postgres");
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(administer(&options, &sql)))
+        });
+        let _ = thread.join();
     }
 
     /// Drops it, also when somebody is still connected.
@@ -116,19 +162,11 @@ impl Drop for TestDatabase {
             return;
         }
         if std::thread::panicking() {
-            self.server.linger();
+            self.stay();
             eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.url_without_password());
             return;
         }
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));
-        let options = self.server.options("postgres");
-        // A thread of its own, for the present one may be inside of a runtime. What cannot be
-        // dropped now goes when the server is started the next time.
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(administer(&options, &sql)))
-        });
-        let _ = thread.join();
+        self.tell(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name)));
     }
 }
 

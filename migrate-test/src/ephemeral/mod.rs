@@ -7,21 +7,30 @@
 #[cfg(feature = "testcontainers")]
 mod container;
 mod database;
+mod owner;
+mod replay;
 mod shared;
 mod template;
 
 use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use migrate_core::Database;
 use migrate_core::config::DatabaseSource;
+use migrate_core::runner::Rehearsal;
+use migrate_core::{CodeMigrations, Database};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
 
 use crate::error::ServerError;
-use crate::provider::binaries::Binaries;
+use crate::provider::binaries::{Binaries, OLDEST};
 use crate::provider::cluster::SUPERUSER;
+#[cfg(not(feature = "testcontainers"))]
+use crate::provider::throwaway::Throwaway;
 
 pub use database::TestDatabase;
+pub(crate) use owner::ROLE;
+pub use replay::Replay;
 pub use template::{clear, migrated};
 
 /// A server for tests, while this process uses it.
@@ -36,6 +45,8 @@ enum Address {
     Shared(shared::Lease),
     #[cfg(feature = "testcontainers")]
     Container(Box<container::Container>),
+    #[cfg(not(feature = "testcontainers"))]
+    Container(Box<Throwaway>),
     Given(Box<Database>),
 }
 
@@ -59,11 +70,43 @@ pub async fn server() -> Result<&'static EphemeralServer, ServerError> {
     THE_SERVER.get_or_try_init(EphemeralServer::start).await
 }
 
+/// Takes the server of this source for all databases of this process; `who` asks for it. Too late where there is one already.
+///
+/// # Errors
+///
+/// [`ServerError`] when it cannot be had.
+pub async fn use_source(source: &DatabaseSource, who: &str) -> Result<(), ServerError> {
+    THE_SERVER.get_or_try_init(|| EphemeralServer::of(source, who)).await.map(drop)
+}
+
 /// Makes a server that was found elsewhere the one that all databases of this process are made
 /// on; `why` says so to whoever asks. Too late where there is one already. An address with several hosts, or several ways
 /// to one, is [settled](Database::settled) before.
 pub fn use_server(server: impl Into<Database>, why: impl Into<String>) {
     let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(server.into())), why: why.into() });
+}
+
+static LIMIT: OnceLock<Duration> = OnceLock::new();
+
+/// Lets every statement that this process rehearses run for this long, in place of [`Rehearsal::LIMIT`]; zero is for ever.
+/// Who says it first is heard.
+pub fn limit_statements(limit: Duration) {
+    let _ = LIMIT.set(limit);
+}
+
+/// How long a statement may run that this process rehearses.
+pub fn statement_limit() -> Duration {
+    LIMIT.get().copied().unwrap_or(Rehearsal::LIMIT)
+}
+
+/// The mark of this process, with which the names of what it makes on the server end.
+pub(crate) async fn mark() -> Result<&'static str, ServerError> {
+    owner::mark(server().await?).await
+}
+
+/// A session for migrations, on a database that is thrown away.
+pub(crate) async fn rehearsal(database: Database, code: &CodeMigrations) -> migrate_core::Result<Rehearsal> {
+    Rehearsal::open_limited(database, code.clone(), statement_limit()).await
 }
 
 impl EphemeralServer {
@@ -79,30 +122,34 @@ impl EphemeralServer {
         let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
         let unknown =
             || ServerError::NoProvider { tried: vec![format!("{SERVER} is none of {}", DatabaseSource::FORMS)] };
-        Self::of(&named.parse().map_err(|_| unknown())?).await
+        Self::of(&named.parse().map_err(|_| unknown())?, SERVER).await
     }
 
-    /// The server of this source, as [`EphemeralServer::start`] takes it.
+    /// The server of this source, as [`EphemeralServer::start`] takes it; `who` asks for it.
     ///
     /// # Errors
     ///
     /// [`ServerError`] when it cannot be had.
-    pub async fn of(source: &DatabaseSource) -> Result<Self, ServerError> {
-        let asked = || format!("{SERVER} asks for it");
+    pub async fn of(source: &DatabaseSource, who: &str) -> Result<Self, ServerError> {
+        let asked = || format!("{who} asks for it");
+        // What was named is used, or it is an error: nothing else takes its place.
+        let not_had = |why: String| ServerError::NotHad { who: who.to_owned(), why };
+        let named = |error| match error {
+            ServerError::NoProvider { tried } => not_had(tried.join("; ")),
+            other => other,
+        };
         match source {
             DatabaseSource::Auto => Self::first_that_serves().await,
             DatabaseSource::Local => {
-                let found = binaries().map_err(|tried| ServerError::NoProvider { tried })?;
+                let found = binaries().map_err(|tried| not_had(tried.join("; ")))?;
                 Self::local(found, asked()).await
             }
-            DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await,
+            DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await.map_err(named),
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
-                let unset =
-                    || ServerError::NoProvider { tried: vec![format!("{SERVER} names a variable that is not set")] };
-                let url = source.url().ok().flatten().ok_or_else(unset)?;
+                let url = source.url().map_err(ServerError::Given)?.unwrap_or_default();
                 let database = Database::parse(&url).map_err(ServerError::Given)?;
                 let database = database.settled().await.map_err(ServerError::Given)?;
-                Ok(Self { address: Address::Given(Box::new(database)), why: format!("{SERVER} gives its address") })
+                Ok(Self { address: Address::Given(Box::new(database)), why: format!("{who} gives its address") })
             }
         }
     }
@@ -110,6 +157,10 @@ impl EphemeralServer {
     async fn first_that_serves() -> Result<Self, ServerError> {
         let mut tried = vec![format!("{SERVER} is not set")];
         match binaries() {
+            // What was named is used, or it is an error.
+            Err(why) if is_set(BINDIR) => {
+                return Err(ServerError::NotHad { who: BINDIR.to_owned(), why: why.join("; ") });
+            }
             Ok(found) => return Self::local(found, tried.join("; ")).await,
             Err(why) => tried.extend(why),
         }
@@ -130,18 +181,13 @@ impl EphemeralServer {
         Ok(Self { address: Address::Shared(lease), why })
     }
 
-    #[cfg(feature = "testcontainers")]
     async fn docker(image: Option<&str>, why: String) -> Result<Self, ServerError> {
+        #[cfg(feature = "testcontainers")]
         let container = container::Container::take(image).await?;
+        #[cfg(not(feature = "testcontainers"))]
+        let container = Throwaway::start(image).await?;
         let why = format!("a container of {} ({why})", container.image());
         Ok(Self { address: Address::Container(Box::new(container)), why })
-    }
-
-    #[cfg(not(feature = "testcontainers"))]
-    #[expect(clippy::unused_async, reason = "the other one of its name waits")]
-    async fn docker(_: Option<&str>, _: String) -> Result<Self, ServerError> {
-        let why = "this executable was built without testcontainers";
-        Err(ServerError::NoProvider { tried: vec![why.to_owned()] })
     }
 
     /// Which server it is, and why the others were not taken.
@@ -153,7 +199,6 @@ impl EphemeralServer {
     pub fn options(&self, database: &str) -> PgConnectOptions {
         match &self.address {
             Address::Shared(lease) => lease.options(database),
-            #[cfg(feature = "testcontainers")]
             Address::Container(container) => container.options(database),
             Address::Given(given) => given.named(database).options().clone(),
         }
@@ -177,15 +222,26 @@ impl EphemeralServer {
 
     /// Lets it live on for a while, for a database that was kept.
     fn linger(&self) {
-        if let Address::Shared(lease) = &self.address {
-            lease.linger();
+        match &self.address {
+            Address::Shared(lease) => lease.linger(),
+            Address::Container(container) => container.watch().keep(),
+            Address::Given(_) => {}
         }
     }
 }
 
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
 fn binaries() -> Result<Binaries, Vec<String>> {
     match std::env::var_os(BINDIR).filter(|folder| !folder.is_empty()) {
-        Some(folder) => Binaries::probe(Path::new(&folder)).map_err(|why| vec![why]),
+        Some(folder) => match Binaries::probe(Path::new(&folder)) {
+            Ok(found) if found.major < OLDEST => {
+                Err(vec![format!("{} has PostgreSQL {}, older than {OLDEST}", found.folder.display(), found.version)])
+            }
+            found => found.map_err(|why| vec![why]),
+        },
         None => Binaries::find(None),
     }
 }

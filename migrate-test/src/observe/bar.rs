@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use migrate_core::lock_mode::LockMode;
 use migrate_core::runner::Rehearsal;
@@ -184,7 +185,7 @@ impl Bar {
 
 impl Line {
     async fn open(address: &Database) -> Result<Self> {
-        let mut session = Rehearsal::open(address.clone(), CodeMigrations::none()).await?;
+        let mut session = Rehearsal::open_limited(address.clone(), CodeMigrations::none(), Duration::ZERO).await?;
         let (_, rows) = session.query(SETTINGS).await?;
         Ok(Self { session, pid: rows.into_iter().flatten().next().flatten().unwrap_or_default() })
     }

@@ -50,7 +50,7 @@ impl Probe {
     /// Connects twice more, to look at the session of `worker`.
     pub(super) async fn open(address: &Database, worker: &mut Rehearsal) -> std::result::Result<Self, ProofError> {
         let eyes = async {
-            let mut eyes = Rehearsal::open(address.clone(), CodeMigrations::none()).await?;
+            let mut eyes = Rehearsal::open_limited(address.clone(), CodeMigrations::none(), Duration::ZERO).await?;
             eyes.query("SET search_path TO pg_catalog, pg_temp").await?;
             Ok(eyes)
         };

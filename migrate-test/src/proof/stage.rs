@@ -9,7 +9,7 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
-use crate::ephemeral::{TestDatabase, migrated};
+use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 
 /// A database somewhere in the chain, and a session on it.
 pub(crate) struct Ground {
@@ -31,7 +31,7 @@ impl Ground {
         remember: bool,
     ) -> Result<Self, ProofError> {
         let database = migrated(prefix, code, remember).await?;
-        let rehearsal = Rehearsal::open(Database::from(database.options()), code.clone()).await?;
+        let rehearsal = rehearsal(Database::from(database.options()), code).await?;
         Ok(Self { database, rehearsal })
     }
 

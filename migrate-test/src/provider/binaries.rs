@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::child::{Needs, command};
 use super::output;
 
 /// The oldest major version that is supported.
@@ -74,8 +75,8 @@ impl Binaries {
             return Err(format!("{} has a client but no server", folder.display()));
         }
         // `postgres` itself would tell as well, but is large and slow to start.
-        let said =
-            output(Command::new(&initdb).arg("--version"), Duration::from_secs(10)).map_err(|e| e.to_string())?;
+        let said = output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10))
+            .map_err(|e| e.to_string())?;
         let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         match (version, major) {
@@ -86,12 +87,7 @@ impl Binaries {
 
     /// One of the programs.
     pub fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
-        // A server must not take its settings from variables that are meant for clients.
-        for variable in ["PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS"] {
-            command.env_remove(variable);
-        }
-        command
+        command(self.folder.join(name), Needs::Nothing)
     }
 }
 
@@ -104,7 +100,7 @@ fn candidates() -> Vec<PathBuf> {
     folders.extend(USUAL.iter().flat_map(|pattern| expand(pattern)).filter(|folder| has_any(folder)));
     if folders.is_empty() {
         // It costs a process, and names a folder that is nearly always among the usual ones.
-        let config = output(Command::new("pg_config").arg("--bindir"), Duration::from_secs(10));
+        let config = output(command("pg_config", Needs::Nothing).arg("--bindir"), Duration::from_secs(10));
         folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
     }
     let mut real = Vec::new();

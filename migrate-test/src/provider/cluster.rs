@@ -20,6 +20,12 @@ use crate::error::ServerError;
 /// The role that a new cluster has.
 pub const SUPERUSER: &str = "postgres";
 
+/// A statement ends soon after its client was killed. Only Linux can watch a socket, and other systems refuse the setting.
+#[cfg(target_os = "linux")]
+const NOTICES_LOST_CLIENT: [(&str, &str); 1] = [("client_connection_check_interval", "1s")];
+#[cfg(not(target_os = "linux"))]
+const NOTICES_LOST_CLIENT: [(&str, &str); 0] = [];
+
 /// A data folder, with what is needed to run a server on it.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -104,7 +110,7 @@ impl Cluster {
             Some(port) => postgres.args(["-h", "127.0.0.1", "-p"]).arg(port.to_string()),
             None => postgres.args(["-h", ""]),
         };
-        for (name, value) in settings {
+        for (name, value) in settings.iter().chain(&NOTICES_LOST_CLIENT) {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
         run_as(&mut postgres, self.account.as_ref());

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::binaries::OLDEST;
+use super::child::{Needs, command};
 use super::output;
 use crate::error::ServerError;
 
@@ -21,6 +22,19 @@ pub struct Container {
     /// The name of the container and of its volume.
     pub name: String,
 }
+
+/// A server in a container runs on Linux, where it can notice that a client is gone while it works.
+const SETTINGS: [(&str, &str); 1] = [("client_connection_check_interval", "1s")];
+/// What durability costs is not paid on a server that is thrown away.
+pub(crate) const THROWAWAY: [(&str, &str); 7] = [
+    ("client_connection_check_interval", "1s"),
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "200"),
+    ("autovacuum", "off"),
+    ("wal_level", "logical"),
+];
 
 /// How long an answer of the engine may take; pulling an image has no such limit.
 const SHORT: Duration = Duration::from_secs(30);
@@ -43,7 +57,7 @@ pub fn available() -> Result<(), String> {
 }
 
 fn docker(arguments: &[&str]) -> Command {
-    let mut docker = Command::new("docker");
+    let mut docker = command("docker", Needs::Docker);
     docker.args(arguments);
     docker
 }
@@ -66,6 +80,18 @@ pub fn image() -> Result<String, ServerError> {
     Ok(newest.unwrap_or(FALLBACK).to_owned())
 }
 
+/// Pulls an image that is not there yet.
+///
+/// # Errors
+///
+/// [`ServerError::Program`] with what docker said.
+pub(crate) fn fetch(image: &str) -> Result<(), ServerError> {
+    if output(&mut docker(&["image", "inspect", image]), SHORT).is_err() {
+        output(&mut docker(&["pull", "--quiet", image]), LONG)?;
+    }
+    Ok(())
+}
+
 impl Container {
     /// Starts the container, making it first where it is new.
     ///
@@ -79,14 +105,13 @@ impl Container {
         if self.exists()? {
             return output(&mut docker(&["start", &self.name]), SHORT).map(drop);
         }
-        if output(&mut docker(&["image", "inspect", image]), SHORT).is_err() {
-            output(&mut docker(&["pull", "--quiet", image]), LONG)?;
-        }
+        fetch(image)?;
         let volume = format!("{}:/var/lib/postgresql", self.name);
         let mut run = docker(&["run", "--detach", "--name", &self.name, "--label", "roundtrip=managed"]);
         run.args(["--publish", "127.0.0.1::5432", "--volume", &volume, "--shm-size", "128m"]);
         // One folder for every image: from 18 on the official ones keep data in another place.
         run.args(["--env", "POSTGRES_PASSWORD", "--env", "PGDATA=/var/lib/postgresql/roundtrip", image]);
+        run.args(SETTINGS.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]));
         run.env("POSTGRES_PASSWORD", password);
         output(&mut run, SHORT).map(drop)
     }
@@ -145,7 +170,7 @@ impl Container {
 
     /// The last lines of what the server in it said.
     pub fn log_tail(&self) -> String {
-        let mut logs = Command::new("sh");
+        let mut logs = command("/bin/sh", Needs::Docker);
         logs.args(["-c", "docker logs --tail 5 \"$0\" 2>&1"]).arg(&self.name);
         super::last_lines(&output(&mut logs, SHORT).unwrap_or_default(), 5)
     }

@@ -2,8 +2,10 @@
 
 pub mod account;
 pub mod binaries;
+pub mod child;
 pub mod cluster;
 pub mod docker;
+pub mod throwaway;
 
 use std::io::Read;
 use std::process::{Command, Stdio};

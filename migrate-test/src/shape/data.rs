@@ -1,5 +1,7 @@
 //! The rows of chosen tables, as statements.
 
+use std::time::Duration;
+
 use migrate_core::finding::Finding;
 use migrate_core::ident::{QualifiedName, ident, literal, plain};
 use migrate_core::runner::Rehearsal;
@@ -38,7 +40,8 @@ pub async fn table_data(
         return Ok(Vec::new());
     }
     let found = tables.iter().map(|name| find(source, name)).collect::<Result<Vec<_>, _>>()?;
-    let mut session = Rehearsal::open(database, CodeMigrations::none()).await?;
+    // This is no shadow: its rows may be many.
+    let mut session = Rehearsal::open_limited(database, CodeMigrations::none(), Duration::ZERO).await?;
     session.query("SET default_transaction_read_only TO on").await?;
     let mut all = Vec::new();
     for table in found {

@@ -15,7 +15,7 @@ use migrate_core::schema::ddl::{Ddl, Statement};
 use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
 use migrate_core::{CodeMigrations, Database, Error};
 
-use crate::ephemeral::TestDatabase;
+use crate::ephemeral::{TestDatabase, rehearsal};
 use crate::proof::ProofError;
 
 pub use along::{Onward, along, onward};
@@ -49,7 +49,7 @@ impl Shadow {
     ///
     /// [`ProofError`] when it cannot be reached.
     pub async fn on(database: TestDatabase, code: CodeMigrations) -> Result<Self, ProofError> {
-        let rehearsal = Rehearsal::open(Database::from(database.options()), code).await?;
+        let rehearsal = rehearsal(Database::from(database.options()), &code).await?;
         Ok(Self { database, rehearsal })
     }
 

@@ -1,11 +1,12 @@
 //! Options of the commands that prove and judge migrations.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use migrate_core::Version;
 
-use super::version;
+use super::{time, version};
 
 #[derive(Debug, Args)]
 #[command(
@@ -28,6 +29,9 @@ pub(crate) struct Verify {
     /// Where chance begins: the same seed draws the same rows and walks
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// How long a statement may run on a shadow database: 90s, 10min; 0 is for ever
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) statement_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +81,9 @@ pub(crate) struct Ci {
     /// Write the report as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+    /// How long a statement may run on a shadow database: 90s, 10min; 0 is for ever
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) statement_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

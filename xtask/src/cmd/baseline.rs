@@ -174,9 +174,12 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     if set.get(&version).is_none() {
         return Err(Failure::usage("no-migration", format!("there is no migration {version}")));
     }
-    let there = shadow::environment(context).await?;
+    let database = context.reach().await?;
+    let there = shadow::database(&database, context).await?;
     shadow::server(context, false, false).await?;
+    shadow::replay(&database).await?;
     let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
+    let wanted = shadow::as_placed_in(wanted, &there);
     let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
     let sides = Sides { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = excused(&set, &version);

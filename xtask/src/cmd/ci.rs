@@ -17,6 +17,7 @@ use crate::{explain, files, git, shadow};
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ci) -> Result<Exit> {
     let begin = Instant::now();
+    options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
     let mut report = Report { base: ground.base(), checks: vec![checks::files(&ground)], ..Report::default() };
     if ground.set.is_ok() {

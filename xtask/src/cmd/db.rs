@@ -5,6 +5,7 @@ use std::process::Command;
 use migrate_core::Database;
 use migrate_core::db::without_password;
 use migrate_test::Managed;
+use migrate_test::provider::child::{Needs, command};
 use serde::Serialize;
 
 use crate::cli::Db;
@@ -122,7 +123,7 @@ async fn url(context: &Context<'_>) -> Result<Exit> {
 
 /// Replaces this process by psql; the password goes through the environment, not the arguments.
 async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
-    let mut command = Command::new("psql");
+    let mut command = command("psql", Needs::Psql);
     match context.managed()? {
         Some(managed) => {
             let endpoint = context.start(&managed).await?;
@@ -147,7 +148,7 @@ async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
 }
 
 fn with_program(command: Command, program: std::path::PathBuf) -> Command {
-    let mut replaced = Command::new(program);
+    let mut replaced = self::command(program, Needs::Psql);
     replaced.envs(command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
     replaced
 }

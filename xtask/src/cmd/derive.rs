@@ -212,5 +212,5 @@ fn find<'a>(context: &Context<'_>, pairs: &'a [Pair], version: &Version) -> Resu
 }
 
 fn has_statements(path: &std::path::Path) -> bool {
-    fs::read_to_string(path).is_ok_and(|text| !migrate_core::sql::split(&text).0.is_empty())
+    migrate_core::regular::read_to_string(path).is_ok_and(|text| !migrate_core::sql::split(&text).0.is_empty())
 }

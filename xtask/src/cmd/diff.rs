@@ -49,8 +49,20 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             .help(format!("`cargo xtask diff migrations {} --write NAME`", invocation::address(&options.to))));
     }
     shadow::server(context, false, false).await?;
+    // Migrations are made as the database would make them that they are compared with.
+    if let Some(database) = from_side.database().await?.or(to_side.database().await?) {
+        shadow::replay(&database).await?;
+    }
     let from = from_side.describe(context, &code).await?;
     let to = to_side.describe(context, &code).await?;
+    let (from, to) = match (&from_side, &to_side) {
+        (Side::Migrations(_), Side::Environment(_) | Side::Url(_)) => (shadow::as_placed_in(from, &to), to),
+        (Side::Environment(_) | Side::Url(_), Side::Migrations(_)) => {
+            let to = shadow::as_placed_in(to, &from);
+            (from, to)
+        }
+        _ => (from, to),
+    };
     let (from, renames) = shape::renamed(from, &options.rename).await?;
     let change = Change::between(&ddl::unowned(&from.schema), &ddl::unowned(&to.schema));
     let sides = Sides { before: "in the first", after: "in the second" };
@@ -130,6 +142,15 @@ impl<'a> Side<'a> {
             Self::File(path) => shadow::file(path).await,
             Self::Url(database) => shadow::database(database, context).await,
         }
+    }
+
+    /// The database that it describes, where it is one.
+    async fn database(&self) -> Result<Option<Database>> {
+        Ok(match self {
+            Self::Environment(other) => Some(other.reach().await?),
+            Self::Url(database) => Some((**database).clone()),
+            Self::Migrations(_) | Self::File(_) => None,
+        })
     }
 
     fn title(&self) -> String {

@@ -114,7 +114,7 @@ fn rename(folder: &Path, from: &Version, to: &Version) -> Result<()> {
         name == "mod.rs" || (name.starts_with(&format!("{to}_")) && name.ends_with(".rs"))
     };
     for path in sources.filter(ours) {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = migrate_core::regular::read_to_string(&path) else { continue };
         let changed = text.replace(from.as_str(), to.as_str()).replace(&grouped(from), &grouped(to));
         if changed != text {
             fs::write(&path, changed).map_err(|error| files::cannot(&path, &error))?;

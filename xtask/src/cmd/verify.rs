@@ -74,6 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed)));
         return Ok(Exit::Done);
     }
+    options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     shadow::server(context, true, options.fresh).await?;
     let proof = Proof { only, seed: options.seed, ..Proof::default() };
     let bar = output.bar(count);

@@ -82,6 +82,7 @@ impl Chain {
 
     /// What the chain makes on a throw-away database.
     pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
+        shadow::replay(&self.database).await?;
         // A chain can need what a throw-away server does not have: a role, an extension.
         shadow::chain(&self.applied, code).await.map_err(|failure| match failure {
             Failure::Core(error) => {
@@ -118,6 +119,7 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
+    let made = shadow::as_placed_in(made, &there);
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());

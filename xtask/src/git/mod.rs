@@ -6,7 +6,9 @@ mod base;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use migrate_test::provider::child::{Needs, command};
 
 pub(crate) use base::{Base, Found, find};
 pub(crate) use tree::{Files, files, files_here, files_like};
@@ -68,7 +70,7 @@ pub(crate) fn touched(folder: &Path, paths: &[PathBuf]) -> Option<u64> {
 
 /// What git answers, where it can.
 fn ask(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let mut git = Command::new("git");
+    let mut git = command("git", Needs::Git);
     git.arg("-C").arg(folder).arg("--no-optional-locks").args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     let output = git.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()

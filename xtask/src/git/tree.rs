@@ -1,9 +1,11 @@
 //! The files of a folder: as they are, and as they were at a commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use migrate_test::provider::child::{Needs, command};
 
 use super::ask;
 
@@ -35,7 +37,7 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
     if ids.is_empty() {
         return Some(Vec::new());
     }
-    let mut git = Command::new("git");
+    let mut git = command("git", Needs::Git);
     git.arg("-C").arg(folder).args(["cat-file", "--batch"]);
     let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut input = child.stdin.take()?;
@@ -62,12 +64,15 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
 pub(crate) fn files_here(folder: &Path) -> Files {
     let mut files = Files::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
+    // A link may lead back to a folder above it.
+    let mut seen = BTreeSet::new();
     while let Some((at, prefix)) = folders.pop() {
         for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), format!("{prefix}{}", entry.file_name().to_string_lossy()));
             if path.is_dir() {
-                folders.push((path, format!("{name}/")));
-            } else if let Ok(bytes) = std::fs::read(&path) {
+                let is_new = path.canonicalize().is_ok_and(|real| seen.insert(real));
+                folders.extend(is_new.then(|| (path, format!("{name}/"))));
+            } else if let Ok(bytes) = migrate_core::regular::read(&path) {
                 files.insert(name, bytes);
             }
         }

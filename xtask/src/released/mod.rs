@@ -65,7 +65,7 @@ impl Released {
     pub(crate) fn new_versions(&self, set: &MigrationSet) -> BTreeSet<Version> {
         let same = |path: &Path| {
             let name = path.strip_prefix(set.folder()).unwrap_or(path).to_string_lossy().replace('\\', "/");
-            let here = std::fs::read(path).ok();
+            let here = migrate_core::regular::read(path).ok();
             here.zip(self.fork.get(&name)).is_some_and(|(here, there)| text(&here) == text(there))
         };
         let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| {

@@ -18,6 +18,7 @@ use super::load::{self, decode};
 use super::{Body, Migration, MigrationSet, Script, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::regular;
 
 /// Which tool's files a folder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +82,7 @@ impl Layout {
         if sql.iter().any(|(name, _)| files::flyway(name).is_some_and(|found| found.up)) {
             return Self::Flyway;
         }
-        let said = sql.iter().find_map(|(_, path)| marked::mark_of(&fs::read_to_string(path).ok()?));
+        let said = sql.iter().find_map(|(_, path)| marked::mark_of(&regular::read_to_string(path).ok()?));
         match said {
             Some(layout) => layout,
             None => files::pair_tool(sql.iter().map(|(name, _)| name.as_str())),
@@ -177,9 +178,10 @@ fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
     let unreadable = |error: std::io::Error| {
         Finding::error("file-unreadable", format!("the file cannot be read: {error}"))
             .at(Place::file(path))
-            .help("check its permissions")
+            .help(regular::help(&error))
     };
-    let text = fs::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
+    let text =
+        regular::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
     text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
 }
 

@@ -1,0 +1,114 @@
+//! Reading files that somebody names: regular ones only, through links.
+//!
+//! A FIFO would be waited for without end, a device may never end, and a server takes no statement of a gigabyte.
+
+use std::fs::{self, File, FileType};
+use std::io::{Error, ErrorKind, Read, Result};
+use std::path::Path;
+
+/// The largest file that is read: PostgreSQL takes no message that is longer.
+///
+/// See `MaxAllocSize` in PostgreSQL's memutils.h.
+const LARGEST: u64 = (1 << 30) - 1;
+
+/// The bytes of a regular file, or of the one that a link leads to.
+///
+/// # Errors
+///
+/// Those of the file system; and for a folder, a FIFO, a socket, a device or a file of a gigabyte, what it is.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let metadata = fs::metadata(path).map_err(|error| nowhere(path, error))?;
+    if !metadata.is_file() {
+        return Err(Error::other(format!("it is {}, and only regular files are read", kind(metadata.file_type()))));
+    }
+    let too_large =
+        |bytes: u64| Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20));
+    if metadata.len() > LARGEST {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    // A file may have grown since, or may not say how long it is, as those in /proc.
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= LARGEST => Ok(bytes),
+        _ => Err(too_large(LARGEST)),
+    }
+}
+
+/// The text of a regular file.
+///
+/// # Errors
+///
+/// Those of [`read`], and [`ErrorKind::InvalidData`] for bytes that are not UTF-8.
+pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// What to do about a file that could not be read.
+pub fn help(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "check its permissions",
+        ErrorKind::NotFound => "correct the link or the path",
+        _ => "put a regular file in its place, or move it elsewhere",
+    }
+}
+
+/// A link that leads nowhere says so; the file system only says that something is missing.
+fn nowhere(path: &Path, error: Error) -> Error {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("it is a link to {}, which does not exist", target.display()))
+        }
+        _ => error,
+    }
+}
+
+#[cfg(unix)]
+fn kind(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => "something else",
+    }
+}
+
+#[cfg(not(unix))]
+fn kind(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a folder" } else { "something else" }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read_and_the_rest_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "SELECT 1").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("nothing"), at("dangling")).unwrap();
+        symlink(at("loop"), at("loop")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        // Sparse: it takes no room.
+        File::create(at("huge")).unwrap().set_len(1 << 34).unwrap();
+        let why = |path: &Path| read(path).unwrap_err().to_string();
+        assert_eq!(
+            (read(at("file")).unwrap(), read_to_string(at("link")).unwrap()),
+            (b"SELECT 1".into(), "SELECT 1".into())
+        );
+        assert_eq!(why(&at("dangling")), format!("it is a link to {}, which does not exist", at("nothing").display()));
+        assert!(why(&at("loop")).contains("symbolic links"), "{}", why(&at("loop")));
+        assert!(why(&at("socket")).starts_with("it is a socket"));
+        assert!(why(folder.path()).starts_with("it is a folder"));
+        assert!(why(Path::new("/dev/zero")).starts_with("it is a device"));
+        assert!(why(&at("huge")).starts_with("it has 16384 MB"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Whose databases are on a server, and which of them nobody owns any more.
+//!
+//! A process holds an advisory lock while it lives, and the names of its databases end with the number of that lock. Whoever
+//! gets the lock of a database knows that its owner is gone: the next process that uses the server sweeps. A database that
+//! was kept on purpose says until when in its comment, and one that somebody is connected to stays in any case.
+
+use migrate_core::ident::{ident, literal};
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::OnceCell;
+
+use super::EphemeralServer;
+use super::database::{Office, PREFIX};
+use super::shared::KEEP;
+use crate::error::ServerError;
+use crate::random;
+
+/// The first number of all locks of owners: `rtrp` as bytes.
+const CLASS: i32 = 0x7274_7270;
+/// How the comment of a database begins that was kept; the seconds since 1970 follow.
+const KEPT: &str = "kept until ";
+
+/// The mark of this process, with the session that holds its lock. It is never closed: the process ends it.
+struct Owner {
+    mark: String,
+    _session: Office,
+}
+
+static OWNER: OnceCell<Owner> = OnceCell::const_new();
+
+/// How the names of all roles begin that own databases of tests.
+pub(crate) const ROLE: &str = "roundtrip_owner_";
+
+/// The mark that the databases of this process bear. The first time, what dead processes left on the server is swept.
+pub(super) async fn mark(server: &EphemeralServer) -> Result<&'static str, ServerError> {
+    let owner = OWNER.get_or_try_init(|| async {
+        let options = server.options("postgres");
+        let mut session = Office::open(&options).await?;
+        let mark = random::hex(8);
+        session.ask(&format!("SELECT pg_catalog.pg_advisory_lock({CLASS}, {})", number(&mark))).await?;
+        sweep(&options).await;
+        Ok(Owner { mark, _session: session })
+    });
+    Ok(&owner.await?.mark)
+}
+
+/// A mark as a number that SQL knows.
+fn number(mark: &str) -> String {
+    format!("x{}::int", literal(mark))
+}
+
+/// The statement that keeps a database for a while.
+pub(super) fn keep(database: &str) -> String {
+    let seconds = KEEP.as_secs();
+    format!(
+        "DO $$ BEGIN EXECUTE pg_catalog.format('COMMENT ON DATABASE %I IS %L', {}, {} || \
+         (pg_catalog.date_part('epoch', pg_catalog.now())::bigint + {seconds})); END $$",
+        literal(database),
+        literal(KEPT)
+    )
+}
+
+/// Drops the databases of owners that are gone. What cannot be dropped now is left to the next one.
+async fn sweep(server: &PgConnectOptions) {
+    let Ok(mut office) = Office::open(server).await else { return };
+    let kept = literal(KEPT);
+    let databases = format!(
+        "SELECT datname FROM pg_catalog.pg_database d WHERE datname ~ {} AND {} \
+         AND coalesce(pg_catalog.substring(pg_catalog.shobj_description(d.oid, 'pg_database'), \
+         '^' || {kept} || '([0-9]+)$')::bigint < pg_catalog.date_part('epoch', pg_catalog.now()), true)",
+        literal(&format!("^{PREFIX}[0-9]+_[0-9]+_[0-9a-f]{{8}}$")),
+        is_gone("d.datname")
+    );
+    for name in office.ask(&databases).await.unwrap_or_default() {
+        // Without FORCE: one that somebody looks at stays.
+        let _ = office.ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
+    }
+    let roles = format!(
+        "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname ~ {} AND {}",
+        literal(&format!("^{ROLE}[0-9a-f]+_[0-9a-f]{{8}}$")),
+        is_gone("rolname")
+    );
+    for name in office.ask(&roles).await.unwrap_or_default() {
+        let _ = office.ask(&format!("DROP ROLE IF EXISTS {}", ident(&name))).await;
+    }
+    office.close().await;
+}
+
+/// The condition that nobody holds the lock whose number a name ends with.
+fn is_gone(name: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {CLASS} \
+         AND l.objsubid = 2 AND l.granted \
+         AND l.objid::bigint = ('x' || pg_catalog.lpad(pg_catalog.right({name}::text, 8), 16, '0'))::bit(64)::bigint)"
+    )
+}

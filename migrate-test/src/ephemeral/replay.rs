@@ -1,0 +1,190 @@
+//! The settings under which an environment's sessions run, for a chain that is made again to be compared with it.
+//!
+//! Where an object without a schema is made is decided by `search_path`, and that can be set on the database, on the role
+//! and in the URL. The shadow database gets the same path, with the schemas of it that are there without any migration.
+
+use std::sync::{Mutex, PoisonError};
+
+use migrate_core::ident::{ident, literal};
+use migrate_core::{Database, Error};
+
+/// What of an environment's settings decides what its migrations make, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// The schemas in which names are looked for, in order; empty for the usual path.
+    path: Vec<String>,
+    /// Other settings that are not as they usually are, with their values.
+    settings: Vec<(String, String)>,
+    /// The schemas of the path that are made before the chain.
+    schemas: Vec<String>,
+    /// Where tables and indexes are stored that do not say it; empty for the database's own place. A shadow server has no
+    /// such place, so nothing is stored there.
+    tablespace: String,
+}
+
+/// What an empty database has, and what belongs to the server.
+const GIVEN: &str = "public";
+/// Where names are looked for if nobody says otherwise.
+const USUAL: [&str; 2] = ["$user", GIVEN];
+
+/// What a migration makes of the same text depends on these as well.
+const SETTINGS: [&str; 6] = [
+    "default_table_access_method",
+    "transform_null_equals",
+    "standard_conforming_strings",
+    "array_nulls",
+    "xmloption",
+    "intervalstyle",
+];
+
+static CURRENT: Mutex<Option<Replay>> = Mutex::new(None);
+
+impl Replay {
+    /// Asks a database how its new sessions of this role run. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// That the server cannot be reached, or refuses.
+    pub async fn of(database: &Database) -> Result<Self, Error> {
+        let names = SETTINGS.map(literal).join(", ");
+        let query = format!(
+            "SELECT 'path', pg_catalog.current_setting('search_path'), CURRENT_USER::text \
+             UNION ALL SELECT 'schema', s, NULL FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s \
+             UNION ALL SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
+             WHERE pg_catalog.lower(name) IN ({names}) AND setting IS DISTINCT FROM boot_val \
+             UNION ALL SELECT 'tablespace', pg_catalog.current_setting('default_tablespace'), NULL"
+        );
+        let rows = database.ask("ask for the settings of its sessions", &query).await?;
+        let mut replay = Self::default();
+        let mut user = String::new();
+        for mut row in rows {
+            let mut cell = |at: usize| row.get_mut(at).and_then(Option::take).unwrap_or_default();
+            match (cell(0).as_str(), cell(1), cell(2)) {
+                ("path", path, role) => (replay.path, user) = (names_in(&path), role),
+                ("schema", name, _) => replay.schemas.push(name),
+                ("tablespace", name, _) => replay.tablespace = name,
+                (_, name, value) => replay.settings.push((name, value)),
+            }
+        }
+        // The role of a shadow server has another name.
+        if replay.schemas.contains(&user) {
+            replay.path.iter_mut().filter(|name| *name == USUAL[0]).for_each(|name| name.clone_from(&user));
+        }
+        if replay.path == USUAL {
+            replay.path.clear();
+        }
+        replay.schemas.retain(|name| name != GIVEN && !name.starts_with("pg_") && name != "information_schema");
+        Ok(replay)
+    }
+
+    /// Makes every chain of this process from now on under these settings.
+    pub fn begin(self) {
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(self).filter(|new| *new != Self::default());
+    }
+
+    /// The schemas that were made before the chain, and not by it.
+    pub fn schemas() -> Vec<String> {
+        Self::current().map(|now| now.schemas).unwrap_or_default()
+    }
+
+    /// Where the environment stores what does not say where, if that is another place than its database's own.
+    pub fn tablespace() -> Option<String> {
+        Self::current().map(|now| now.tablespace).filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn current() -> Option<Self> {
+        CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Leaves it to the chain to make a schema, where it failed because the schema was there; `false` where it did not.
+    pub(super) fn give_way(error: &Error) -> bool {
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = current.as_mut().filter(|now| error.sqlstate() == Some("42P06") && !now.schemas.is_empty())
+        else {
+            return false;
+        };
+        // In every language of the server the name stands in quotes.
+        let said: String = error.findings().iter().map(|finding| finding.message.as_str()).collect();
+        let named = |name: &String| said.contains(&format!("\"{name}\""));
+        match now.schemas.iter().position(named) {
+            Some(at) => drop(now.schemas.remove(at)),
+            None => now.schemas.clear(),
+        }
+        true
+    }
+
+    /// The statements that make them the settings of new sessions of a database.
+    pub(super) fn sql(&self, database: &str) -> String {
+        let database = ident(database);
+        let path: Vec<String> = self.path.iter().map(|name| literal(name)).collect();
+        let path = match path.is_empty() {
+            true => String::new(),
+            false => format!("ALTER DATABASE {database} SET search_path TO {};", path.join(", ")),
+        };
+        let set = |(name, value): &(String, String)| {
+            format!("ALTER DATABASE {database} SET {} TO {};", ident(name), literal(value))
+        };
+        path + &self.settings.iter().map(set).collect::<String>()
+    }
+
+    /// The statements that make the schemas, in the database itself.
+    pub(super) fn schemas_sql(&self) -> String {
+        self.schemas.iter().map(|name| format!("CREATE SCHEMA IF NOT EXISTS {};", ident(name))).collect()
+    }
+
+    /// What tells a template that was made like this from others.
+    pub(super) fn key(&self) -> String {
+        format!("{:?} {:?} {:?}", self.path, self.settings, self.schemas)
+    }
+}
+
+/// The names of a `search_path`, as the server writes it.
+fn names_in(path: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = path.trim_start();
+    while !rest.is_empty() {
+        let mut name = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            rest = quoted;
+            loop {
+                let (part, after) = rest.split_once('"').unwrap_or((rest, ""));
+                name.push_str(part);
+                match after.strip_prefix('"') {
+                    Some(more) => (rest, _) = (more, name.push('"')),
+                    None => {
+                        rest = after;
+                        break;
+                    }
+                }
+            }
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            name = rest[..end].trim_end().to_lowercase();
+            rest = &rest[end..];
+        }
+        if !name.is_empty() {
+            names.push(name);
+        }
+        rest = rest.trim_start().strip_prefix(',').unwrap_or_default().trim_start();
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_path_are_read_as_the_server_writes_them() {
+        assert_eq!(names_in("\"$user\", public"), ["$user", "public"]);
+        assert_eq!(names_in("App,\"B \"\"c\"\", d\" , e"), ["app", "B \"c\", d", "e"]);
+        assert_eq!(names_in(""), [""; 0]);
+        assert_eq!(names_in("\"\", a"), ["a"]);
+    }
+
+    #[test]
+    fn a_path_is_written_name_by_name() {
+        let replay = Replay { path: vec!["app".into(), "o'b".into()], ..Replay::default() };
+        assert_eq!(replay.sql("d"), "ALTER DATABASE \"d\" SET search_path TO 'app', 'o''b';");
+    }
+}

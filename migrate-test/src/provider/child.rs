@@ -1,0 +1,159 @@
+//! Child processes: the only place that starts one, with no more of our environment than it needs.
+//!
+//! The environment of a process can be read by its owner and outlives us in a server that stays. Ours holds URLs,
+//! passwords and tokens that are none of a server's business, so a child gets what is on a list and nothing else.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::error::ServerError;
+
+/// What a program needs to know besides where programs, the home and the locale are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: a server, a shell.
+    Nothing,
+    /// Where repositories and their objects are, and the way to a remote that has them.
+    Git,
+    /// Where the engine is.
+    Docker,
+    /// What libpq and psql read, a terminal and an editor.
+    Psql,
+}
+
+/// For every program; names that end with `*` are beginnings.
+const ALL: [&str; 18] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TZDIR",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "LOCPATH",
+    "LOCALE_ARCHIVE",
+    "ICU_DATA",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+];
+/// See git(1), "Environment Variables". What a CI system hands to git as configuration is git's.
+const GIT: [&str; 20] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_EXEC_PATH",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_KEY_*",
+    "GIT_CONFIG_VALUE_*",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "SSH_AUTH_SOCK",
+];
+/// See <https://docs.docker.com/reference/cli/docker/#environment-variables>.
+const DOCKER: [&str; 12] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_DEFAULT_PLATFORM",
+    "CONTAINER_HOST",
+    "NO_PROXY",
+    "SSH_AUTH_SOCK",
+];
+/// See <https://www.postgresql.org/docs/current/libpq-envars.html> and psql's own page.
+const PSQL: [&str; 17] = [
+    "PG*",
+    "PSQL_*",
+    "PSQLRC",
+    "PAGER",
+    "LESS",
+    "EDITOR",
+    "VISUAL",
+    "SHELL",
+    "TERM",
+    "TERMINFO",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "INPUTRC",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "SSL_CERT_FILE",
+];
+
+/// A program that is about to be started.
+pub fn command(program: impl AsRef<OsStr>, needs: Needs) -> Command {
+    let own: &[&str] = match needs {
+        Needs::Nothing => &[],
+        Needs::Git => &GIT,
+        Needs::Docker => &DOCKER,
+        Needs::Psql => &PSQL,
+    };
+    let is_allowed = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        let fits = |known: &&str| known.strip_suffix('*').map_or(*known == name, |begin| name.starts_with(begin));
+        ALL.iter().chain(own).any(|known| fits(known))
+    };
+    let mut command = Command::new(program);
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_allowed(name)));
+    command
+}
+
+/// Where every system has its programs, also where `PATH` leaves them out.
+const USUAL: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
+
+/// A shell for a script that needs these programs.
+///
+/// # Errors
+///
+/// [`ServerError::Program`] where one of them is missing: a script would end in the middle.
+pub(crate) fn shell(needs: Needs, programs: &[&str]) -> Result<Command, ServerError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(USUAL.iter().map(PathBuf::from)).collect();
+    let missing = programs.iter().find(|program| !folders.iter().any(|folder| folder.join(program).is_file()));
+    let failed = |why: String| ServerError::Program { program: "/bin/sh".to_owned(), why };
+    if let Some(missing) = missing {
+        return Err(failed(format!("it needs `{missing}`, which is neither in PATH nor in {}", USUAL.join(", "))));
+    }
+    let path = std::env::join_paths(folders).map_err(|error| failed(error.to_string()))?;
+    let mut shell = command("/bin/sh", needs);
+    shell.env("PATH", path);
+    Ok(shell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_on_a_list_does_not_reach_a_child() {
+        let ours: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+        // Cargo sets these for every test.
+        assert!(ours.iter().any(|name| name == "CARGO_MANIFEST_DIR"));
+        let command = command("true", Needs::Nothing);
+        let theirs: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();
+        assert!(theirs.contains(&OsStr::new("PATH")));
+        assert!(theirs.iter().all(|name| !name.to_string_lossy().contains("CARGO")), "{theirs:?}");
+    }
+}
