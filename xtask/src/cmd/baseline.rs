@@ -198,7 +198,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
         output.next(format!("`cargo xtask status {}`; what comes from now on is migrated", context.aim()));
     } else {
-        document.differences.iter().for_each(|line| output.line(format!("  {line}")));
+        document.differences.iter().for_each(|line| output.item(format!("  {line}")));
         let count = style::count(document.differences.len(), "difference");
         output.line(format!(
             "\n{}: {} is not at {version}",

@@ -182,7 +182,7 @@ pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
         output.line(format!("  {} what was in {lost} does not come back", paint(WARN, "lossy")));
     }
     for line in left(derived) {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     if derived.refused().is_some() {
         output.line("  that is the up's own doing: the way back is proven on empty tables");

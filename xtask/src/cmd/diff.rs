@@ -245,7 +245,7 @@ pub(super) fn sql_json(difference: &Difference) -> SqlJson {
 fn show(context: &Context<'_>, document: &DiffJson) {
     let output = context.output;
     for line in document.differences.iter() {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     for note in document.notes.iter() {
         output.line(format!("  {DIM}{note}{DIM:#}"));

@@ -132,7 +132,7 @@ impl<'a> Runner<'a> {
                 return Ok(RunReport::default());
             }
             match &brief {
-                Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.line(line)),
+                Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.item(line)),
                 None => self.warn_of_loss(&plan),
             }
             let destroyed = self.destroyed(&plan, brief.as_ref()).await?;
@@ -183,7 +183,7 @@ impl<'a> Runner<'a> {
         }
         let output = self.context.output;
         if let Some(brief) = &brief {
-            brief.lines(self.wish.keep_data).iter().for_each(|line| output.line(line));
+            brief.lines(self.wish.keep_data).iter().for_each(|line| output.item(line));
         }
         for step in plan.steps().iter().filter(|_| brief.is_none()) {
             let mode = if step.no_transaction() { ", each statement on its own" } else { "" };

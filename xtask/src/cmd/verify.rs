@@ -117,7 +117,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
         table.row(row);
     }
     for line in table.lines() {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     for proven in &report.migrations {
         let title = format!("{}_{}", proven.version, proven.name);

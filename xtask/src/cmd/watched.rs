@@ -156,12 +156,12 @@ impl Runner<'_> {
             version(&record.version_after)
         ));
         for line in &record.difference {
-            output.line(format!("  {line}"));
+            output.item(format!("  {line}"));
         }
         for change in &record.rows {
             let shown =
                 |rows: &Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
-            output.line(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
+            output.item(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
         }
         for remark in &record.remarks {
             output.remark(style::paint(WARN, remark));

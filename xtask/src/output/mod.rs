@@ -64,6 +64,11 @@ impl Output {
         }
     }
 
+    /// A line of a list. A line break in a name would make it look like two, and is shown.
+    pub(crate) fn item(&self, text: impl AsRef<str>) {
+        self.line(text.as_ref().replace('\n', "\\n"));
+    }
+
     /// SQL or another text of the user's as a part of a result, in which no command is one of ours.
     pub(crate) fn quoted(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
