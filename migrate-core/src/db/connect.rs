@@ -37,9 +37,11 @@ struct Refused {
 pub(super) async fn connect(database: &Database, application: &str) -> Result<Connected> {
     let places = &database.places;
     let application = match &places.application {
-        // What our name stands for is told apart by what follows it.
-        Some(own) => format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default()),
-        None => application.to_owned(),
+        // The lock has a session whose name says so.
+        Some(own) if !application.starts_with(own) => {
+            format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default())
+        }
+        _ => application.to_owned(),
     };
     let passes: &[Wanted] = match places.wanted {
         Wanted::PreferStandby => &[Wanted::Standby, Wanted::Any],

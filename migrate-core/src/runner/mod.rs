@@ -89,8 +89,12 @@ impl Migrator {
         database: Database,
         loading: impl Future<Output = Result<MigrationSet>>,
         code: CodeMigrations,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self> {
+        // As with libpq, the name that a program gives itself stands behind the one that it is given.
+        if let Some(name) = database.application_name() {
+            options.actor.application = name.to_owned();
+        }
         let (set, session) = tokio::join!(loading, Session::connect(&database, &options.actor.application));
         Ok(Self { set: set?, session: Some(session?), database, code, options })
     }
