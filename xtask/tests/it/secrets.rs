@@ -75,9 +75,9 @@ fn no_part_of_a_password_is_shown_whatever_it_is_made_of() {
             format!("[environments.live]\ndatabase = '{url}'\nunknown = 1\n"),
             // Without quotes a value ends with its line.
             format!("[environments.live]\ndatabase = {}\n", url.replace('\n', "")),
-            format!("[environments.live]\ndatabase = \"app:{password}@127.0.0.1/shop\"\n"),
+            format!("[environments.live]\ndatabase = \"app:{}@127.0.0.1/shop\"\n", password.replace('\n', "")),
             format!("[environments.live]\ndatabase = \"\"\"{url}\"\"\"\nunknown = 1\n"),
-            format!("[notify.team]\nslack = \"https://hooks.example.org/{password}\"\n"),
+            format!("[notify.team]\nslack = \"https://hooks.example.org/{}\"\n", password.replace('\n', "")),
         ] {
             project.write("migrate.toml", text);
             is_silent(&project, password, &["status", "--env", "live"], &[]);
