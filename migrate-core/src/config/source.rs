@@ -85,7 +85,8 @@ pub fn redact(text: &str) -> String {
         let scheme = (0..=scheme).rev().find(|n| shown.is_char_boundary(*n)).unwrap_or(0);
         let (scheme, end) = (after(&shown, scheme), end_of_url(&shown, at, scheme));
         let url = &shown[scheme..end];
-        let ranges = if url.starts_with("postgres") { secrets_of_ours(url, &shown[end..]) } else { secrets_of_others(url) };
+        let ranges =
+            if url.starts_with("postgres") { secrets_of_ours(url, &shown[end..]) } else { secrets_of_others(url) };
         let rest = at + 3 - scheme;
         let ranges = ranges.unwrap_or_else(|| std::iter::once(rest..url.len()).collect());
         for range in ranges {
@@ -141,7 +142,8 @@ fn secrets_of_others(url: &str) -> Option<Vec<Range<usize>>> {
     if url[start..].contains('@') {
         return None;
     }
-    let word = url[start..].find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).map_or(url.len(), |n| start + n);
+    let word =
+        url[start..].find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).map_or(url.len(), |n| start + n);
     let path = url[start..word].find(['/', '?', '#']).map_or(word, |n| start + n + 1);
     Some(std::iter::once(path..word).collect())
 }
@@ -152,10 +154,13 @@ fn redact_sources(shown: &mut String) {
     while let Some(at) = shown[from..].find("database").map(|n| from + n + "database".len()) {
         from = at;
         let line = shown[at..].find('\n').map_or(shown.len(), |n| at + n);
-        let Some(value) = shown[at..line].trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=') else { continue };
+        let Some(value) = shown[at..line].trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=') else {
+            continue;
+        };
         let value = value.trim_start();
         let inner = value.trim_start_matches(['"', '\'']);
-        let is_known = inner.parse::<DatabaseSource>().is_ok() || ["env:", "docker:"].iter().any(|form| inner.starts_with(form));
+        let is_known =
+            inner.parse::<DatabaseSource>().is_ok() || ["env:", "docker:"].iter().any(|form| inner.starts_with(form));
         if is_known || inner.contains("://") || !inner.contains([':', '@', '=']) {
             continue;
         }

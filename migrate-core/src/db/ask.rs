@@ -29,7 +29,7 @@ impl Reader {
     ///
     /// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
     pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<Answered>> {
-        let answer = self.send(&format!("{query}; COMMIT")).await;
+        let answer = self.send("", query).await;
         answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
     }
 
@@ -40,10 +40,8 @@ impl Reader {
     ///
     /// Those of [`Self::ask`], for other reasons.
     pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<Answered>>> {
-        match self
-            .send(&format!("SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off; {query}; COMMIT"))
-            .await
-        {
+        let patiently = "SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off;";
+        match self.send(patiently, query).await {
             // lock_not_available, query_canceled, insufficient_privilege.
             Err(failure) if ["55P03", "57014", "42501"].iter().any(|sqlstate| failure.is(sqlstate)) => Ok(None),
             answer => answer.map(Some).map_err(|failure| failure.explain(ErrorKind::Connection, "query", what)),
@@ -51,13 +49,19 @@ impl Reader {
     }
 
     /// Nobody waits long for somebody who only looks, and so the one who looks does not wait long either.
-    async fn send(&mut self, rest: &str) -> std::result::Result<Vec<Answered>, Failure> {
-        let answer = self.session.rows(&format!("BEGIN READ ONLY; SET LOCAL lock_timeout TO '2s'; {rest}")).await;
-        if matches!(&answer, Err(Failure::Server(_))) {
-            // The next question begins anew; where this fails too, it says so itself.
-            let _ = self.session.send("ROLLBACK").await;
+    async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<Answered>, Failure> {
+        let session = &mut self.session;
+        let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout TO '2s'; {settings}");
+        let answer = session.read(&format!("{begin} {} {query}; COMMIT", session.comment())).await;
+        match answer {
+            Err(failure) if failure.is_lock_timeout() => Err(failure.with_holders(session.in_the_way(None).await)),
+            Err(Failure::Server(refusal)) => {
+                // The next question begins a transaction of its own; where this fails too, it says so itself.
+                let _ = session.send("ROLLBACK").await;
+                Err(Failure::Server(refusal))
+            }
+            answer => answer,
         }
-        answer
     }
 
     /// Says goodbye to the server.

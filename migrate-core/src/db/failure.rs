@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
+use super::Holder;
 use super::conninfo::Place;
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
+use crate::ident::QualifiedName;
 
 /// Why a message to the server failed.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) enum Failure {
     Server(Box<Refusal>),
     /// The connection is gone.
     Lost(String),
+    /// The connection is given up, for it is silent and the server does not work for it any more.
+    Silent(String),
 }
 
 /// An `ErrorResponse` of the server.
@@ -34,6 +38,10 @@ pub(crate) struct Refusal {
     pub(crate) context: Option<String>,
     /// Characters from 1, over the text that was sent.
     pub(crate) position: Option<usize>,
+    /// The schema, the table and the constraint that it is about.
+    pub(crate) about: [Option<String>; 3],
+    /// Who held the lock that was waited for, where somebody has looked.
+    pub(crate) holders: Vec<Holder>,
 }
 
 impl From<sqlx::Error> for Failure {
@@ -65,6 +73,8 @@ impl From<&PgDatabaseError> for Refusal {
             hint: own(error.hint()),
             context: own(error.r#where()),
             position,
+            about: [own(error.schema()), own(error.table()), own(error.constraint())],
+            holders: Vec::new(),
         }
     }
 }
@@ -74,7 +84,7 @@ impl Failure {
     pub(crate) fn why(&self) -> &str {
         match self {
             Self::Server(refusal) => &refusal.message,
-            Self::Lost(why) => why,
+            Self::Lost(why) | Self::Silent(why) => why,
         }
     }
 
@@ -82,7 +92,7 @@ impl Failure {
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server(refusal) => Some(&refusal.sqlstate),
-            Self::Lost(_) => None,
+            Self::Lost(_) | Self::Silent(_) => None,
         }
     }
 
@@ -96,10 +106,34 @@ impl Failure {
         self.is("55P03") || self.is("40P01")
     }
 
+    /// Whether somebody else wrote the row of the ledger that we were about to write.
+    ///
+    /// A key of somebody else's can be violated in our message as well, at its `COMMIT` at the latest.
+    pub(crate) fn is_taken(&self, ledger: &QualifiedName) -> bool {
+        let Self::Server(refusal) = self else { return false };
+        let [schema, table, constraint] = &refusal.about;
+        let is_ledger = schema.as_deref() == Some(ledger.schema()) && table.as_deref() == Some(ledger.name());
+        // The ledger has one key and no other constraint; what only raises an error names none.
+        refusal.sqlstate == "23505" && is_ledger && constraint.is_some()
+    }
+
+    /// Whether a lock was not had in time.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.is("55P03")
+    }
+
+    /// Keeps who was in the way.
+    pub(crate) fn with_holders(mut self, holders: Vec<Holder>) -> Self {
+        if let Self::Server(refusal) = &mut self {
+            refusal.holders = holders;
+        }
+        self
+    }
+
     /// Whether the session is gone: the connection broke, or the server ended it.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
-            Self::Lost(_) => true,
+            Self::Lost(_) | Self::Silent(_) => true,
             // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout.
             Self::Server(refusal) => matches!(&*refusal.sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03"),
         }
@@ -113,9 +147,21 @@ impl Failure {
                 let mut finding = Finding::error(code, format!("cannot {doing}: {}", refusal.message));
                 finding.notes.extend(refusal.detail);
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
+                for holder in &refusal.holders {
+                    let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
+                    finding.notes.push(format!("in the way is {holder}{query}"));
+                }
+                finding.help.extend(refusal.holders.first().map(Holder::ending));
                 finding.help.extend(refusal.hint);
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
             }
+            Self::Silent(why) => Error::new(
+                ErrorKind::Connection,
+                Finding::error("connection-dead", format!("cannot {doing}: the connection to the server is dead"))
+                    .note(why)
+                    .note("whether the last message was carried out is not known here; the ledger has what was committed")
+                    .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again"),
+            ),
             lost => Error::new(
                 ErrorKind::Connection,
                 Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))

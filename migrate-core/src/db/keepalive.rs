@@ -43,23 +43,19 @@ impl Keepalive {
         self.user_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(PATIENCE)
     }
 
-    /// The statements that set the server's side of a connection. Every role may set them, and for a Unix socket they
-    /// mean nothing. A server that is not on Linux may not know the last one.
-    pub(crate) fn settings(&self, is_linux: bool) -> String {
-        let mut sql = String::new();
+    /// The settings for the server's side of a connection, which every role may set; for a Unix socket, and on a system that
+    /// does not know them, they mean nothing.
+    pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
+        let seconds = |duration: Duration| duration.as_secs().min(i32::MAX as u64).to_string();
+        let mut settings = Vec::new();
         if self.on {
-            sql.push_str(&format!(
-                " SET tcp_keepalives_idle TO {}; SET tcp_keepalives_interval TO {}; SET tcp_keepalives_count TO {};",
-                self.idle.unwrap_or(IDLE).as_secs(),
-                self.interval.unwrap_or(INTERVAL).as_secs(),
-                self.count.unwrap_or(COUNT)
-            ));
+            settings.push(("tcp_keepalives_idle", seconds(self.idle.unwrap_or(IDLE))));
+            settings.push(("tcp_keepalives_interval", seconds(self.interval.unwrap_or(INTERVAL))));
+            settings.push(("tcp_keepalives_count", self.count.unwrap_or(COUNT).to_string()));
         }
-        if is_linux {
-            let timeout = self.user_timeout.unwrap_or(USER_TIMEOUT).as_millis();
-            sql.push_str(&format!(" SET tcp_user_timeout TO {};", timeout.min(i32::MAX as u128)));
-        }
-        sql
+        let timeout = self.user_timeout.unwrap_or(USER_TIMEOUT).as_millis();
+        settings.push(("tcp_user_timeout", timeout.min(i32::MAX as u128).to_string()));
+        settings
     }
 }
 
@@ -74,10 +70,13 @@ mod tests {
             user_timeout: Some(Duration::ZERO),
             ..Keepalive::default()
         };
-        let sql = given.settings(true);
-        assert!(sql.contains("tcp_keepalives_idle TO 5;") && sql.contains("tcp_keepalives_count TO 6;"), "{sql}");
-        assert!(sql.contains("tcp_user_timeout TO 0;") && !given.settings(false).contains("tcp_user_timeout"), "{sql}");
-        assert!(!Keepalive { on: false, ..given }.settings(true).contains("keepalives"));
+        let set = |keepalive: Keepalive, name| {
+            keepalive.settings().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        assert_eq!(set(given, "tcp_keepalives_idle").as_deref(), Some("5"));
+        assert_eq!(set(given, "tcp_keepalives_count").as_deref(), Some("6"));
+        assert_eq!(set(given, "tcp_user_timeout").as_deref(), Some("0"));
+        assert_eq!(set(Keepalive { on: false, ..given }, "tcp_keepalives_idle"), None);
     }
 
     #[test]

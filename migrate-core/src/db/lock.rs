@@ -14,9 +14,11 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Database, Failure, Session, pooler};
+use super::holder::WHO;
+use super::silence::{Limits, Process, Refused, Seen, scout_rows};
+use super::{Failure, Holder, Row, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -70,130 +72,175 @@ impl LockKeys {
     }
 }
 
-/// Who holds a lock that we wait for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The server process.
-    pub pid: i32,
-    /// What it calls itself, where we may see it.
-    pub application: Option<String>,
-    /// The role that logged in, where we may see it.
-    pub role: Option<String>,
-    /// Where it comes from; `None` is a local socket or not visible.
-    pub client: Option<String>,
-    /// Since when it is connected, in UTC.
-    pub since: Option<String>,
-    /// What it runs or ran last, where we may see it.
-    pub query: Option<String>,
-}
-
-/// Writes `pid 4711 (deploy, role ann, from 10.0.0.7, since 12:01:02)`.
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "pid {}", self.pid)?;
-        let mut facts = Vec::new();
-        facts.extend(self.application.clone().filter(|name| !name.is_empty()));
-        facts.extend(self.role.as_ref().map(|role| format!("role {role}")));
-        facts.extend(self.client.as_ref().map(|client| format!("from {client}")));
-        facts.extend(self.since.as_ref().map(|since| format!("since {since} UTC")));
-        if facts.is_empty() { Ok(()) } else { write!(f, " ({})", facts.join(", ")) }
-    }
-}
-
 /// The lock, held on its own connection until it is released or dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
     session: Session,
     keys: LockKeys,
-    pid: i32,
+    process: Process,
 }
 
-/// The columns that describe a session of `pg_stat_activity`, in the order of [`holder`].
-const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
-                   to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), left(a.query, 200)";
+/// What was seen of a run from outside.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Whether the lock is still ours.
+    pub(crate) is_held: bool,
+    /// What the process of the worker does.
+    pub(crate) worker: Seen,
+    /// Who keeps it waiting.
+    pub(crate) holders: Vec<Holder>,
+}
 
 impl Guard {
     /// Takes the lock, waiting at most `patience`; `waiting` hears who holds it.
     ///
-    /// `worker` is the server process that has just answered the session that will do the work. A pooler in transaction mode shows
-    /// itself when both sessions are served by one process, or one of them by two, and is refused before it can keep a lock.
+    /// `worker` is the session that will do the work, and `process` has just answered it. A pooler in transaction mode shows itself
+    /// when both sessions are looked at, and is refused before it can keep a lock.
     pub(crate) async fn take(
-        database: &Database,
+        worker: &mut Session,
+        process: &Process,
         application: &str,
         keys: LockKeys,
-        worker: i32,
         patience: Duration,
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Self> {
-        let mut session = Session::connect(database, &format!("{application} lock")).await?;
+        let mut session = worker.another(&format!("{application} lock")).await?;
         // This is asked before any lock is taken: the pooler would keep the lock for whoever comes next.
-        let pid = pooler::process(&mut session).await?;
-        pooler::refuse(&[&[worker], &[pid]])?;
-        poll(&mut session, keys.lock, pid, patience, waiting).await?;
-        Ok(Self { session, keys, pid })
+        let own = pooler::identify(&mut session).await?;
+        if !worker.is_direct() || !session.is_direct() {
+            pooler::probe(worker, &mut session).await?;
+        }
+        pooler::refuse(&[&[process.pid], &[own.pid]])?;
+        match poll(&mut session, keys.lock, own.pid, patience, waiting).await {
+            Ok(()) => Ok(Self { session, keys, process: own }),
+            Err(error) => {
+                session.close().await;
+                Err(error)
+            }
+        }
     }
 
-    /// Raises the fence on the session that will do the work, and that the process `pid` answered before.
+    /// Raises the fence on the session that will do the work, and that a process answered before.
     pub(crate) async fn fence(
         &self,
         worker: &mut Session,
-        pid: i32,
+        process: Process,
         patience: Duration,
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Fence> {
-        poll(worker, self.keys.work, pid, patience, waiting).await?;
-        Ok(Fence { pid })
+        poll(worker, self.keys.work, process.pid, patience, waiting).await?;
+        Ok(Fence { process })
     }
 
-    /// Whether the lock is still ours, and who keeps our worker waiting.
+    /// Whether the lock is still ours, what the worker does, and who keeps it waiting.
     ///
-    /// This is asked now and then during long work; it also keeps the connection alive.
-    pub(crate) async fn watch(&mut self, worker: &Fence) -> std::result::Result<Option<Vec<Holder>>, Failure> {
-        let held = self.held();
-        let blockers = format!(
-            "SELECT {WHO} FROM pg_catalog.pg_stat_activity a \
-             WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({}));",
-            worker.pid
-        );
-        let mut rows = self.session.rows(&format!("{held} {blockers}")).await?.into_iter();
-        let still = rows.next().is_some_and(|row| row.first() == Some(&Some("t".to_owned())));
-        Ok(still.then(|| rows.filter_map(holder).collect()))
+    /// This is asked now and then during long work; it also keeps the connection alive. It is safe to drop it.
+    pub(crate) async fn look(&mut self, worker: &Fence) -> std::result::Result<Look, Failure> {
+        let question =
+            format!("SELECT pg_catalog.pg_backend_pid() = {} AND {}", self.process.pid, self.question(worker));
+        self.session.unbounded(&question).await.map(Look::read)
+    }
+
+    /// The same over another connection, which is made where there is none; `None` where nothing answers.
+    pub(crate) async fn look_from(
+        &self,
+        scout: &mut Option<Session>,
+        limits: Limits,
+        worker: &Fence,
+    ) -> Option<std::result::Result<Look, Refused>> {
+        let question = format!("SELECT {}", self.question(worker));
+        let rows = self.scout(scout, limits, &question).await?;
+        Some(rows.map(Look::read))
     }
 
     /// Asks the server to cancel what the worker is doing.
     pub(crate) async fn cancel(&mut self, worker: &Fence) -> std::result::Result<(), Failure> {
-        self.session.send(&format!("SELECT pg_catalog.pg_cancel_backend({})", worker.pid)).await
+        self.session.unbounded(&worker.cancelling()).await.map(drop)
     }
 
-    /// Releases the lock and looks at the answer: a lock that was not ours any more is an error.
-    pub(crate) async fn release(mut self) -> Result<()> {
-        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
-        let answer = self.session.rows(&unlock).await;
-        let ours =
-            matches!(&answer, Ok(rows) if rows.first().and_then(|row| row.first()) == Some(&Some("t".to_owned())));
-        self.session.close().await;
-        match answer {
-            Ok(_) if !ours => Err(lost()),
-            // A connection that is gone holds no lock; there is nothing left to release.
-            _ => Ok(()),
+    /// The same over another connection; whether it was asked.
+    pub(crate) async fn cancel_from(&self, scout: &mut Option<Session>, limits: Limits, worker: &Fence) -> bool {
+        matches!(self.scout(scout, limits, &worker.cancelling()).await, Some(Ok(_)))
+    }
+
+    /// Ends the process of a worker that does not answer any more, so that it holds nothing of ours.
+    pub(crate) async fn end(&mut self, worker: &Fence, scout: &mut Option<Session>) {
+        let limits = Limits::of(self.session.database());
+        let end = worker.process.end();
+        let asked =
+            scout.is_none() && matches!(timeout(limits.question, self.session.unbounded(&end)).await, Ok(Ok(_)));
+        if !asked {
+            let _ = timeout(limits.question, self.scout(scout, limits, &end)).await;
         }
     }
 
-    /// The statement that tells whether this session is the one that holds the lock.
-    fn held(&self) -> String {
+    async fn scout(
+        &self,
+        scout: &mut Option<Session>,
+        limits: Limits,
+        question: &str,
+    ) -> Option<std::result::Result<Vec<Row>, Refused>> {
+        let database = self.session.database();
+        scout_rows(scout, database, self.session.application(), limits, question).await
+    }
+
+    /// Releases the lock and looks at the answer: a lock that was not ours any more is an error.
+    ///
+    /// Where its connection does not answer, the server process that holds the lock is ended over another one.
+    pub(crate) async fn release(mut self, scout: &mut Option<Session>) -> Result<()> {
+        let limits = Limits::of(self.session.database());
+        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
+        let answer = timeout(limits.question, self.session.unbounded(&unlock)).await;
+        let outcome = match &answer {
+            Ok(Ok(rows)) if rows.first().and_then(|row| row.first()) != Some(&Some("t".to_owned())) => Err(lost()),
+            Ok(Ok(_)) => Ok(()),
+            // A connection that is gone holds no lock, but perhaps only we know that it is gone.
+            Ok(Err(_)) | Err(_) => {
+                let end = self.process.end();
+                let _ = timeout(limits.question, self.scout(scout, limits, &end)).await;
+                Ok(())
+            }
+        };
+        self.session.close().await;
+        outcome
+    }
+
+    /// What [`Look::read`] reads, from the condition on: whether the lock is held by the process that took it, and the rest.
+    fn question(&self, worker: &Fence) -> String {
         format!(
-            "SELECT pg_catalog.pg_backend_pid() = {} AND EXISTS (SELECT FROM pg_catalog.pg_locks l \
-             WHERE l.pid = {0} AND l.granted AND {});",
-            self.pid,
-            matches_key(self.keys.lock)
+            "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = {} AND l.granted AND {}); {}; \
+             SELECT {WHO} FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({}));",
+            self.process.pid,
+            matches_key(self.keys.lock),
+            worker.process.question(),
+            worker.process.pid
         )
     }
 }
 
+impl Look {
+    fn read(rows: Vec<Row>) -> Self {
+        let mut rows = rows.into_iter();
+        let mut first = || rows.next().and_then(|row| row.into_iter().next()?);
+        let (held, state) = (first(), first());
+        Self {
+            is_held: held.as_deref() == Some("t"),
+            worker: Seen::read(state.as_deref()),
+            holders: rows.filter_map(Holder::read).collect(),
+        }
+    }
+}
+
 /// The fence: which server process does the work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fence {
-    pid: i32,
+    process: Process,
+}
+
+impl Fence {
+    fn cancelling(&self) -> String {
+        format!("SELECT pg_catalog.pg_cancel_backend({})", self.process.pid)
+    }
 }
 
 /// Polls for an advisory lock, for the server process that answered the session before and for no other.
@@ -225,7 +272,7 @@ async fn poll(
         if first.first() == Some(&Some("t".to_owned())) {
             return Ok(());
         }
-        let holder = rows.find_map(holder);
+        let holder = rows.find_map(Holder::read);
         if let Some(holder) = &holder {
             waiting(holder);
         }
@@ -247,22 +294,6 @@ fn matches_key(key: i64) -> String {
         bits & 0xffff_ffff
     )
 }
-
-fn holder(row: Row) -> Option<Holder> {
-    let mut row = row.into_iter();
-    let pid = row.next()??.parse().ok()?;
-    let mut next = || row.next().flatten();
-    Some(Holder {
-        pid,
-        application: next(),
-        role: next(),
-        client: next(),
-        since: next(),
-        query: next().filter(|query| !query.is_empty() && !query.starts_with("<insufficient")),
-    })
-}
-
-use super::Row;
 
 fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();

@@ -9,10 +9,12 @@ mod connect;
 pub(crate) mod conninfo;
 mod database;
 mod failure;
+mod holder;
 mod keepalive;
 mod lock;
 pub(crate) mod pooler;
 mod session;
+mod silence;
 
 pub use ask::{Answered, Reader};
 pub use conninfo::without_password;
@@ -20,8 +22,9 @@ pub use database::Database;
 pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;
 
-pub use lock::Holder;
+pub use holder::Holder;
 
 pub(crate) use failure::Failure;
-pub(crate) use lock::{Fence, Guard, LockKeys};
-pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};
+pub(crate) use lock::{Fence, Guard, LockKeys, Look};
+pub(crate) use session::{Answer, IDENTITY, MARKER, Marker, Part, Reply, Row, Session};
+pub(crate) use silence::{Limits, Process, Refused, Seen, Verdict};

@@ -1,14 +1,21 @@
-//! A connection pooler in transaction mode: how it shows itself, and how it is refused.
+//! A connection pooler in transaction mode: how it shows itself, and how it is refused before anything is taken.
 //!
 //! It lends a server process for one transaction. Locks and settings belong to a process, so they mean something only where each
 //! of our open connections has one of its own and keeps it. What the connections are for is left to the callers.
+//!
+//! Our start-up packet has a mark. Where the server process knows it, nobody stands between, and nothing more is asked. Where
+//! it does not, two of our sessions are asked in turn, and only read: a pooler that lends its processes soon lends one of
+//! them to the other session, or to somebody else, whose query then stands where ours was.
 
-use super::{Failure, Session};
+use tokio::time::timeout;
+
+use super::session::IDENTITY;
+use super::{Database, Failure, Process, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-/// The query for the server process of a session.
-const OWN_PID: &str = "SELECT pg_catalog.pg_backend_pid()";
+/// How many questions two sessions are asked.
+const QUESTIONS: usize = 32;
 
 /// Fails where the answers of open sessions can only come from a pooler in transaction mode.
 ///
@@ -17,21 +24,91 @@ pub(super) fn refuse(sessions: &[&[i32]]) -> Result<()> {
     if keep_their_processes(sessions) { Ok(()) } else { Err(pooler()) }
 }
 
-/// Asks two open sessions which server processes they have, and refuses a pooler; see [`refuse`].
-///
-/// The second one is asked twice in a row: a pooler that takes turns gives it another process then.
+/// Fails unless each of two open sessions has a server process of its own and keeps it.
 pub(crate) async fn look(one: &mut Session, other: &mut Session) -> Result<()> {
-    let first = process(one).await?;
-    let others = [process(other).await?, process(other).await?];
-    refuse(&[&[first, process(one).await?], &others])
+    identify(one).await?;
+    if one.is_direct() {
+        return Ok(());
+    }
+    probe(one, other).await
 }
 
-/// The server process that answers a session now.
-pub(crate) async fn process(session: &mut Session) -> Result<i32> {
+/// Asks a session which server process it has, and whether anybody stands between.
+pub(crate) async fn identify(session: &mut Session) -> Result<Process> {
+    let question = format!("SELECT {IDENTITY}");
+    let rows = in_time(session, &question).await?;
+    let process = rows.first().and_then(|row| session.recognise(row));
+    process.ok_or_else(no_process)
+}
+
+/// The answer to [`IDENTITY`] is none.
+pub(crate) fn no_process() -> Error {
+    let finding = Finding::error("session", "the server does not say which process it is")
+        .help("is a PostgreSQL server listening there, and not something else?");
+    Error::new(ErrorKind::Connection, finding)
+}
+
+/// A message that asks for nothing that takes long. Behind a pooler it waits in a queue while no process is free.
+async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row>> {
     let cannot =
         |failure: Failure| failure.explain(ErrorKind::Connection, "session", "see which server process answers");
-    let rows = session.rows(OWN_PID).await.map_err(cannot)?;
-    Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or_default())
+    let patience = session.database().patience;
+    match timeout(patience, session.unbounded(question)).await {
+        Ok(answer) => answer.map_err(cannot),
+        Err(_) => Err(queued(session.database())),
+    }
+}
+
+/// Asks two open sessions in turn, in an order in which nothing repeats, until one of them is seen without a process of its own.
+pub(super) async fn probe(one: &mut Session, other: &mut Session) -> Result<()> {
+    let mut sessions =
+        [Probed { session: one, pid: None, query: None }, Probed { session: other, pid: None, query: None }];
+    for n in 0..QUESTIONS {
+        // The sequence of Thue and Morse: a pooler that takes turns among any number of processes falls out of step.
+        let at = n.count_ones() as usize % 2;
+        let [first, second] = &mut sessions;
+        let (asked, waiting) = if at == 0 { (first, second) } else { (second, first) };
+        asked.ask(n, waiting).await?;
+    }
+    for probed in &mut sessions {
+        if let Some(process) = probed.pid.take() {
+            probed.session.keeps(&process);
+        }
+    }
+    Ok(())
+}
+
+/// A session that is asked, with what it answered last.
+struct Probed<'a> {
+    session: &'a mut Session,
+    pid: Option<Process>,
+    /// How its last query began.
+    query: Option<String>,
+}
+
+impl Probed<'_> {
+    /// Asks which process it has now, and what the process of the one that waits ran last.
+    async fn ask(&mut self, n: usize, waiting: &Probed<'_>) -> Result<()> {
+        let begin = format!("/*roundtrip {} {n}*/", self.session.tag());
+        let other = waiting.pid.as_ref().map_or("NULL".to_owned(), |process| process.pid.to_string());
+        let question = format!(
+            "{begin} SELECT {IDENTITY}, \
+             (SELECT a.query FROM pg_catalog.pg_stat_activity a WHERE a.pid = {other} AND a.state IS NOT NULL)"
+        );
+        let rows = in_time(self.session, &question).await?;
+        let Some([identity @ .., ran]) = rows.first().map(Vec::as_slice) else { return Err(pooler()) };
+        let Some(process) = self.session.recognise(identity) else { return Err(pooler()) };
+        let is_kept = self.pid.as_ref().is_none_or(|before| *before == process);
+        let is_shared = waiting.pid.as_ref() == Some(&process);
+        // Where the queries of sessions are hidden, or not recorded, this says nothing.
+        let ran = ran.as_deref().filter(|ran| !ran.is_empty() && !ran.starts_with('<'));
+        let is_strange = ran.zip(waiting.query.as_deref()).is_some_and(|(ran, ours)| !ran.starts_with(ours));
+        if !is_kept || is_shared || is_strange {
+            return Err(pooler());
+        }
+        (self.pid, self.query) = (Some(process), Some(begin));
+        Ok(())
+    }
 }
 
 /// Whether each session was always answered by one process, and no two by the same.
@@ -50,6 +127,18 @@ fn pooler() -> Error {
                  nothing was run",
             )
             .help("give the address of the server itself, or of a pool in session mode, for migrations"),
+    )
+}
+
+/// The connection is there, and nobody answers.
+fn queued(database: &Database) -> Error {
+    let (host, seconds) = (database.host(), database.patience.as_secs_f32());
+    Error::new(
+        ErrorKind::Connection,
+        Finding::error("pool-exhausted", format!("{host} accepts a connection and does not answer on it within {seconds} s"))
+            .note("a connection pooler whose pool has no server connection left keeps its clients waiting like this")
+            .note("a run needs two connections at the same time: one for the work, one for the lock; nothing was run")
+            .help("give the pool at least two server connections for this user and database (`pool_size`), or the address of the server itself"),
     )
 }
 

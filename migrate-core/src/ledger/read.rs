@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{HistoryEntry, LedgerEntry};
 use crate::db::{Failure, Row, Session};
@@ -75,11 +76,17 @@ async fn select(
     condition: &str,
 ) -> Result<Option<Vec<Row>>> {
     let message = format!(
-        "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; \
-         SELECT {columns} FROM {ledger} {condition} ORDER BY id; COMMIT"
+        "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL lock_timeout TO '{}s'; \
+         {} SELECT {columns} FROM {ledger} {condition} ORDER BY id; COMMIT",
+        PATIENCE.as_secs(),
+        session.comment()
     );
-    match session.rows(&message).await {
+    match session.read(&message).await {
         Ok(rows) => Ok(Some(rows)),
+        Err(failure) if failure.is_lock_timeout() => {
+            let holders = session.in_the_way(Some(ledger)).await;
+            Err(locked(failure.with_holders(holders), ledger))
+        }
         Err(failure) => {
             // An error leaves the transaction open; a lost connection has none.
             let lost = failure.is_lost() || session.send("ROLLBACK").await.is_err();
@@ -87,6 +94,18 @@ async fn select(
             if !lost && (failure.is("42P01") || failure.is("3F000")) { Ok(None) } else { Err(cannot(failure, ledger)) }
         }
     }
+}
+
+/// How long a look at the ledger waits for somebody who has it to himself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
+    let seconds = PATIENCE.as_secs();
+    let error =
+        failure.explain(ErrorKind::Ledger, "ledger-locked", &format!("read the ledger {ledger} within {seconds} s"));
+    error.note(
+        "a migration run never locks the ledger like this: VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
+    )
 }
 
 fn cannot(failure: Failure, ledger: &QualifiedName) -> Error {

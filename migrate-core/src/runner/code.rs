@@ -8,11 +8,10 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::aside;
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
-use super::explain;
 use super::plan::Step;
+use super::{aside, explain, obstacle};
 use crate::db::{Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
@@ -97,6 +96,9 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
                     false => wrong(step, files.path(), why),
                 });
             }
+            Err(broken) if broken.failure.is_taken(&run.options.ledger) => {
+                return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+            }
             Err(broken) => {
                 run.writer.resume_after(run.writer.next_id() - 2);
                 run.lines.worker.recover(&run.settings.isolate()).await;
@@ -135,7 +137,7 @@ fn describe(error: CodeError) -> String {
     match error.downcast::<sqlx::Error>() {
         Ok(error) => match Failure::from(*error) {
             Failure::Server(refusal) => format!("{} (SQLSTATE {})", refusal.message, refusal.sqlstate),
-            Failure::Lost(why) => why,
+            Failure::Lost(why) | Failure::Silent(why) => why,
         },
         Err(error) => error.to_string(),
     }

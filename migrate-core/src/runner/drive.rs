@@ -1,14 +1,20 @@
 //! One message on its way: the answers as they come, a look at who is in the way, and the
 //! switch that interrupts it.
+//!
+//! The looks go over the connection of the lock, beside the answers and never before them: a look that gets no answer keeps
+//! nobody waiting. Where that connection falls silent, another one looks, and where the server does not work for us any
+//! more, the message is given up.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::options::{Options, Progress};
+use super::options::{LEAVING, Options, Progress};
 use super::plan::Step;
-use crate::db::{Failure, Fence, Guard, Holder, Reply, Session};
+use crate::db::{Failure, Fence, Guard, Holder, Limits, Look, Refused, Reply, Seen, Session, Verdict};
+use crate::error::Result as Outcome;
 
 /// How a message ended that did not end well.
 #[derive(Debug)]
@@ -20,12 +26,14 @@ pub(super) struct Broken {
     pub(super) blockers: Vec<Holder>,
 }
 
-/// The two connections of a run.
+/// The connections of a run, and what they hold; [`Lines::give_back`] is the end of each.
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) worker: Session,
     pub(super) guard: Guard,
     pub(super) fence: Fence,
+    /// Looks in place of the guard, whose connection is silent or gone.
+    pub(super) scout: Option<Session>,
     /// Whether somebody took the lock away from us.
     pub(super) lock_lost: bool,
 }
@@ -34,6 +42,21 @@ pub(super) struct Lines {
 const LOOK: Duration = Duration::from_millis(400);
 
 impl Lines {
+    /// Gives back the lock and the fence, and closes the connections: of a session nobody knows what a migration left in it.
+    /// An error is a lock that was not ours any more.
+    pub(super) async fn give_back(self) -> Outcome<()> {
+        let Self { worker, mut guard, fence, mut scout, .. } = self;
+        if !worker.is_open() {
+            guard.end(&fence, &mut scout).await;
+        }
+        // Both at once, for neither has to wait for the other: the next run takes the lock first, and the fence second.
+        let (_, released) = tokio::join!(worker.give_back(), guard.release(&mut scout));
+        if let Some(scout) = scout {
+            scout.close().await;
+        }
+        released
+    }
+
     /// Sends a message and hears every answer; meanwhile watches the lock and the locks in the way.
     pub(super) async fn drive(
         &mut self,
@@ -42,23 +65,26 @@ impl Lines {
         options: &Options,
         hear: &mut (dyn FnMut(Reply) + Send),
     ) -> Result<(), Broken> {
-        let Self { worker, guard, fence, lock_lost } = self;
-        let mut watch = Watch { guard, fence, lock_lost, cancelled: false, blockers: Vec::new() };
-        let mut replies = worker.replies(message);
-        let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let Self { worker, guard, fence, scout, lock_lost } = self;
+        let heard = AtomicUsize::new(0);
+        let mut watch = Watch::new(guard, fence, scout, lock_lost, worker, message.len(), &heard);
+        let outcome = {
+            let mut replies = worker.replies(message);
+            let talk = async {
+                while let Some(reply) = replies.next().await {
+                    heard.fetch_add(1, Ordering::Relaxed);
+                    hear(reply?);
+                }
+                Ok(())
+            };
             tokio::select! {
                 biased;
-                reply = replies.next() => match reply {
-                    Some(Ok(reply)) => hear(reply),
-                    Some(Err(failure)) => return Err(watch.broken(failure)),
-                    None => return Ok(()),
-                },
-                () = options.cancel.cancelled(), if !watch.cancelled => watch.cancel().await,
-                _ = ticks.tick() => watch.look(step, options).await,
+                outcome = talk => outcome,
+                failure = watch.over(step, options) => Err(failure),
             }
-        }
+        };
+        let outcome = outcome.map_err(|failure| watch.broken(failure));
+        self.after(outcome)
     }
 
     /// Waits for work on the first connection that is not a message of ours: a Rust migration.
@@ -68,19 +94,24 @@ impl Lines {
         options: &Options,
         work: impl AsyncFnOnce(&mut Session) -> Result<T, Failure>,
     ) -> Result<T, Broken> {
-        let Self { worker, guard, fence, lock_lost } = self;
-        let mut watch = Watch { guard, fence, lock_lost, cancelled: false, blockers: Vec::new() };
-        let mut work = std::pin::pin!(work(worker));
-        let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut work => return outcome.map_err(|failure| watch.broken(failure)),
-                () = options.cancel.cancelled(), if !watch.cancelled => watch.cancel().await,
-                _ = ticks.tick() => watch.look(step, options).await,
-            }
+        let Self { worker, guard, fence, scout, lock_lost } = self;
+        let heard = AtomicUsize::new(0);
+        let mut watch = Watch { may_be_idle: true, ..Watch::new(guard, fence, scout, lock_lost, worker, 0, &heard) };
+        let outcome = tokio::select! {
+            biased;
+            outcome = work(worker) => outcome,
+            failure = watch.over(step, options) => Err(failure),
+        };
+        let outcome = outcome.map_err(|failure| watch.broken(failure));
+        self.after(outcome)
+    }
+
+    /// A worker that was given up is not used again.
+    fn after<T>(&mut self, outcome: Result<T, Broken>) -> Result<T, Broken> {
+        if matches!(&outcome, Err(Broken { failure: Failure::Silent(_), .. })) {
+            self.worker.cut();
         }
+        outcome
     }
 }
 
@@ -88,34 +119,134 @@ impl Lines {
 struct Watch<'a> {
     guard: &'a mut Guard,
     fence: &'a Fence,
+    scout: &'a mut Option<Session>,
     lock_lost: &'a mut bool,
-    cancelled: bool,
+    limits: Limits,
+    verdict: Verdict,
+    /// How many answers came, and how many of them were counted.
+    heard: &'a AtomicUsize,
+    counted: usize,
+    /// Whether the guard's connection did not answer the last look.
+    is_mute: bool,
+    /// Whether the server process may wait for us: code of a migration runs between two statements.
+    may_be_idle: bool,
+    /// When it was to be interrupted, and whether the server was asked to.
+    cancelled: Option<(Instant, bool)>,
     blockers: Vec<Holder>,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    fn new(
+        guard: &'a mut Guard,
+        fence: &'a Fence,
+        scout: &'a mut Option<Session>,
+        lock_lost: &'a mut bool,
+        worker: &Session,
+        bytes: usize,
+        heard: &'a AtomicUsize,
+    ) -> Self {
+        let limits = Limits::of(worker.database());
+        let (verdict, is_mute) = (Verdict::new(limits, bytes), scout.is_some());
+        let (may_be_idle, cancelled, blockers) = (false, None, Vec::new());
+        Self {
+            guard,
+            fence,
+            scout,
+            lock_lost,
+            limits,
+            verdict,
+            heard,
+            counted: 0,
+            is_mute,
+            may_be_idle,
+            cancelled,
+            blockers,
+        }
+    }
+
     fn broken(&mut self, failure: Failure) -> Broken {
-        Broken { failure, cancelled: self.cancelled, blockers: std::mem::take(&mut self.blockers) }
+        Broken { failure, cancelled: self.cancelled.is_some(), blockers: std::mem::take(&mut self.blockers) }
+    }
+
+    /// Looks now and then; returns only where the worker has to be given up.
+    async fn over(&mut self, step: &Step, options: &Options) -> Failure {
+        let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_pressed = self.cancelled.is_some();
+            let looked = tokio::select! {
+                biased;
+                () = options.cancel.cancelled(), if !is_pressed => None,
+                // A look that gets no answer is dropped for the switch; the guard's connection can take that.
+                looked = async { ticks.tick().await; self.look().await } => Some(looked),
+            };
+            let Some(looked) = looked else {
+                self.cancel().await;
+                continue;
+            };
+            if let Some(failure) = self.judge(looked, step, options) {
+                return failure;
+            }
+            if let Some((since, false)) = self.cancelled {
+                self.cancelled = Some((since, self.ask_to_cancel().await));
+            }
+        }
     }
 
     async fn cancel(&mut self) {
-        self.cancelled = true;
-        // Where this fails the server is gone, and the first connection will say so.
-        let _ = self.guard.cancel(self.fence).await;
+        let since = Instant::now();
+        self.cancelled = Some((since, false));
+        self.verdict.hurry(LEAVING);
+        let asked = timeout(LEAVING, self.ask_to_cancel()).await;
+        self.cancelled = Some((since, asked == Ok(true)));
     }
 
-    async fn look(&mut self, step: &Step, options: &Options) {
-        if *self.lock_lost {
-            return;
-        }
-        match self.guard.watch(self.fence).await {
-            Ok(Some(holders)) => {
-                if !holders.is_empty() && holders != self.blockers {
-                    options.observer.hear(&Progress::Blocked(step, &holders));
-                    self.blockers = holders;
-                }
+    /// Asks the server to cancel what the worker does; whether it was asked.
+    async fn ask_to_cancel(&mut self) -> bool {
+        if !self.is_mute {
+            match timeout(self.limits.question.min(LEAVING / 2), self.guard.cancel(self.fence)).await {
+                Ok(Ok(())) => return true,
+                Ok(Err(_)) | Err(_) => self.is_mute = true,
             }
-            Ok(None) | Err(_) => *self.lock_lost = true,
         }
+        self.guard.cancel_from(self.scout, self.limits, self.fence).await
+    }
+
+    /// Looks over the guard's connection, or over another one where that is silent; `None` where nothing answers.
+    async fn look(&mut self) -> Option<Result<Look, Refused>> {
+        if !self.is_mute {
+            match timeout(self.limits.question, self.guard.look(self.fence)).await {
+                Ok(Ok(look)) => return Some(Ok(look)),
+                Ok(Err(_)) | Err(_) => self.is_mute = true,
+            }
+        }
+        let seen = self.guard.look_from(self.scout, self.limits, self.fence).await;
+        // Where the other one does not get through either, the next look tries both again.
+        self.is_mute = seen.is_some();
+        seen
+    }
+
+    fn judge(&mut self, looked: Option<Result<Look, Refused>>, step: &Step, options: &Options) -> Option<Failure> {
+        let heard = self.heard.load(Ordering::Relaxed);
+        if heard != self.counted {
+            self.counted = heard;
+            self.verdict.alive();
+        }
+        let seen = match looked {
+            None => None,
+            Some(Err(Refused)) => Some(Seen::Hidden),
+            Some(Ok(look)) => {
+                *self.lock_lost |= !look.is_held;
+                if !look.holders.is_empty() && look.holders != self.blockers {
+                    options.observer.hear(&Progress::Blocked(step, &look.holders));
+                    self.blockers = look.holders;
+                }
+                Some(look.worker)
+            }
+        };
+        // Whoever wants to leave does not wait for code that waits for the network.
+        let may_be_idle = self.may_be_idle && self.cancelled.is_none();
+        let seen = seen.map(|seen| if may_be_idle && seen == Seen::Idle { Seen::Working } else { seen });
+        self.verdict.hear(Instant::now(), seen)
     }
 }

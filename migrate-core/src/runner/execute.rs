@@ -11,7 +11,7 @@ use super::message::{Message, Settings};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Database, Failure, Marker, Reply, Session, pooler};
+use crate::db::{Failure, Marker, Reply, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
@@ -22,7 +22,6 @@ pub(super) struct Executor<'a> {
     pub(super) writer: Writer,
     pub(super) settings: Settings,
     pub(super) options: &'a Options,
-    pub(super) database: &'a Database,
     pub(super) code: &'a CodeMigrations,
     /// The versions for which data are kept that are not back yet.
     pub(super) kept: BTreeSet<Version>,
@@ -114,7 +113,7 @@ impl Executor<'_> {
                 Box::pin(self.run_chunk(&left[..failed.0])).await?;
                 return Err(explain::refused(step, failed.1, broken));
             }
-            if broken.failure.is("23505") && failed.1.statement >= statements(step) {
+            if broken.failure.is_taken(&self.options.ledger) {
                 return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
             }
             if progress.part > 0 {
@@ -161,7 +160,7 @@ impl Executor<'_> {
     fn failed_at(&self, message: &Message, progress: &Counter, broken: &Broken) -> (usize, At) {
         let position = match &broken.failure {
             Failure::Server(refusal) => refusal.position.and_then(|position| message.locate(position)),
-            Failure::Lost(_) => None,
+            Failure::Lost(_) | Failure::Silent(_) => None,
         };
         let head = message.parts.get(progress.part).map_or(0, |part| part.head);
         let counted = progress.statements.checked_sub(head).unwrap_or(explain::BEFORE);
@@ -190,15 +189,15 @@ impl Executor<'_> {
     /// Ends a transaction that failed, and brings the session back to its settings.
     pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
-        self.lines.worker.send(&again).await.map_err(|failure| {
+        self.send_own(&again).await.map_err(|failure| {
             failure.explain(ErrorKind::Statement, "rollback", &format!("end {}", explain::title(step)))
         })
     }
 
     /// Sends one message of our own and expects nothing back.
     pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
-        let outcome = self.lines.worker.send(sql).await;
-        outcome.map_err(|failure| match failure.is("23505") {
+        let outcome = self.send_own(sql).await;
+        outcome.map_err(|failure| match failure.is_taken(&self.options.ledger) {
             true => Error::new(ErrorKind::Stale, obstacle::stale()),
             false => {
                 failure.explain(ErrorKind::Ledger, "ledger-unwritable", &format!("record {}", explain::title(step)))
@@ -206,13 +205,27 @@ impl Executor<'_> {
         })
     }
 
-    /// Takes a fresh session for the work, with the defaults that new sessions have now.
+    /// Sends one message of our own, which an interruption does not cancel; it only waits less for an answer.
+    async fn send_own(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.lines.worker.send(sql) => outcome,
+            () = self.options.cancel.impatient() => Err(explain::no_patience()),
+        };
+        if matches!(&outcome, Err(Failure::Silent(_))) {
+            self.lines.worker.cut();
+        }
+        outcome
+    }
+
+    /// Takes a fresh session for the work, with the defaults that new sessions have now. The old one goes first: a pool may have
+    /// no more than two connections for us.
     pub(super) async fn reconnect(&mut self) -> Result<()> {
-        let fresh = Session::connect(self.database, &self.options.actor.application).await?;
-        std::mem::replace(&mut self.lines.worker, fresh).close().await;
         let Lines { worker, guard, fence, .. } = &mut self.lines;
-        let pid = pooler::process(worker).await?;
-        *fence = guard.fence(worker, pid, self.options.lock_wait, &mut |_| {}).await?;
+        let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
+        worker.renew(application).await?;
+        let process = pooler::identify(worker).await?;
+        *fence = guard.fence(worker, process, lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
         let sent = self.lines.worker.send(&settings).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))
@@ -247,13 +260,6 @@ pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Optio
         },
     };
     Record { note: options.reason.as_deref(), ..record }
-}
-
-fn statements(step: &Step) -> usize {
-    match &step.work {
-        Work::Sql(script) => script.statements().len(),
-        Work::Code => 0,
-    }
 }
 
 /// Whether what comes after a script needs a new session, because no statement can bring the

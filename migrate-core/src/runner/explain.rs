@@ -26,6 +26,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     let refusal = match failure {
         Failure::Server(refusal) if !cancelled && !lost => refusal,
         Failure::Server(_) if cancelled => return interrupted(step),
+        Failure::Silent(why) => return dead(step, cancelled, why),
         lost => {
             let doing = format!("run {}", title(step));
             let error = lost.explain(ErrorKind::Connection, "connection-lost", &doing);
@@ -55,6 +56,34 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     finding.help.extend(refusal.hint.clone());
     finding.help.extend(advice(&refusal.sqlstate, step));
     Error::new(ErrorKind::Statement, finding).with_sqlstate(refusal.sqlstate)
+}
+
+/// The error of a run whose connection is dead.
+fn dead(step: &Step, cancelled: bool, why: String) -> Error {
+    let title = title(step);
+    let (kind, what) = match cancelled {
+        true => (ErrorKind::Cancelled, format!("interrupted at {title}, while the connection to the server is dead")),
+        false => (ErrorKind::Connection, format!("the connection to the server is dead, at {title}")),
+    };
+    let finding = Finding::error("connection-dead", what)
+        .note(why)
+        .note("what was committed before is safe; whether this migration was committed is not known here")
+        .note("the ledger has the answer: a migration and its row in the ledger are committed together, or neither is")
+        .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again");
+    Error::new(kind, finding)
+}
+
+/// Whoever wants to leave waited long enough.
+pub(super) fn no_patience() -> Failure {
+    Failure::Silent("it was interrupted, and the server does not answer".to_owned())
+}
+
+/// The error of a run that was stopped on request before its first step.
+pub(super) fn interrupted_before() -> Error {
+    let finding = Finding::error("interrupted", "interrupted before the first migration began")
+        .note("nothing was run")
+        .help("`cargo xtask status` shows where the chain stands");
+    Error::new(ErrorKind::Cancelled, finding)
 }
 
 /// The error of a run that was stopped on request.

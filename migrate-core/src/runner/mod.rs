@@ -47,6 +47,29 @@ pub use runbook::{Runbook, page};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
 
+/// Whether to plan again after a plan that was stale.
+///
+/// Each time another run has to have written into the ledger, or else nobody was faster and trying again leads nowhere.
+#[derive(Debug, Default)]
+pub struct Again {
+    /// The newest row that the last plan saw, and how many plans saw it.
+    seen: (i64, u32),
+    tries: u32,
+}
+
+/// How often a plan may be stale, and how often while the ledger stays as it is.
+const STALE: (u32, u32) = (100, 3);
+
+impl Again {
+    /// Whether the error of a plan calls for another one.
+    pub fn may(&mut self, plan: &Plan, error: &Error) -> bool {
+        let is_stale = error.kind() == ErrorKind::Stale && error.report().is_none_or(|report| report.done.is_empty());
+        self.tries += 1;
+        self.seen = if self.seen.0 == plan.newest() { (plan.newest(), self.seen.1 + 1) } else { (plan.newest(), 1) };
+        is_stale && self.tries < STALE.0 && self.seen.1 < STALE.1
+    }
+}
+
 /// Looks at a database and changes it: the one type that does.
 ///
 /// It keeps one connection, which belongs to it alone. While it runs something it holds a
@@ -95,8 +118,11 @@ impl Migrator {
         if let Some(name) = database.application_name() {
             options.actor.application = name.to_owned();
         }
-        let (set, session) = tokio::join!(loading, Session::connect(&database, &options.actor.application));
-        Ok(Self { set: set?, session: Some(session?), database, code, options })
+        let (set, session) = tokio::join!(loading, Session::connect_marked(&database, &options.actor.application));
+        let (set, session) = (set?, session?);
+        // Whatever connects later comes to the same server, where there is a list of them.
+        let database = session.database().clone();
+        Ok(Self { set, session: Some(session), database, code, options })
     }
 
     /// The migrations that it knows.
@@ -120,8 +146,14 @@ impl Migrator {
     ///
     /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood.
     pub async fn state(&mut self) -> Result<State> {
-        let name = self.options.ledger.clone();
-        Ok(State::derive(ledger::entries(self.session().await?, &name).await?))
+        let (name, cancel) = (self.options.ledger.clone(), self.options.cancel.clone());
+        let read = async { ledger::entries(self.session().await?, &name).await };
+        let entries = tokio::select! {
+            biased;
+            entries = read => entries?,
+            () = cancel.impatient() => return Err(explain::interrupted_before()),
+        };
+        Ok(State::derive(entries))
     }
 
     /// Compares the ledger with the files. Nothing is written.
@@ -188,10 +220,11 @@ impl Migrator {
     ///
     /// Those of [`Migrator::plan`] and [`Migrator::apply`].
     pub async fn run(&mut self, target: &Target, policy: Policy) -> Result<RunReport> {
+        let mut again = Again::default();
         loop {
             let plan = self.plan(target, policy).await?;
             match self.apply(&plan).await {
-                Err(error) if error.kind() == ErrorKind::Stale && error.report().is_none_or(|r| r.done.is_empty()) => {}
+                Err(error) if again.may(&plan, &error) => {}
                 outcome => return outcome,
             }
         }
@@ -237,9 +270,9 @@ impl Migrator {
     }
 
     async fn session(&mut self) -> Result<&mut Session> {
-        let session = match self.session.take() {
+        let session = match self.session.take().filter(Session::is_open) {
             Some(session) => session,
-            None => Session::connect(&self.database, &self.options.actor.application).await?,
+            None => Session::connect_marked(&self.database, &self.options.actor.application).await?,
         };
         Ok(self.session.insert(session))
     }

@@ -151,7 +151,16 @@ impl Cancel {
         // The sender lives in self, so waiting ends with the press and not with an error.
         let _ = self.0.subscribe().wait_for(|pressed| *pressed).await;
     }
+
+    /// Returns a while after the switch is pressed: when whoever wants to leave has waited long enough for an answer.
+    pub(crate) async fn impatient(&self) {
+        self.cancelled().await;
+        tokio::time::sleep(LEAVING).await;
+    }
 }
+
+/// How long whoever wants to leave waits for a server that does not answer.
+pub(super) const LEAVING: Duration = Duration::from_secs(3);
 
 impl Default for Cancel {
     fn default() -> Self {

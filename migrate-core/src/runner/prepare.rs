@@ -6,58 +6,98 @@ use super::drive::Lines;
 use super::execute::Executor;
 use super::message::Settings;
 use super::options::{Options, Progress, RunReport};
-use super::{Migrator, aside, obstacle};
-use crate::db::{Database, Failure, Guard, LockKeys, Session};
+use super::{Migrator, aside, explain, obstacle};
+use crate::db::{Database, Failure, Guard, IDENTITY, LockKeys, Process, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::{QualifiedName, ident, literal};
 use crate::ledger::{self, Direction, Writer};
+use crate::source::Version;
 use crate::{kept, schema};
 
 impl Migrator {
     /// Takes the lock, raises the fence, looks at the ledger again, and makes it where there is none.
+    ///
+    /// Whatever happens in between, what was taken is given back. Before a step has begun, an interruption needs no message to the
+    /// server: it ends the connections, and with them what they hold.
     pub(super) async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
+        let cancel = self.options.cancel.clone();
+        tokio::select! {
+            biased;
+            executor = self.take(newest, has_ledger) => executor,
+            () = cancel.cancelled() => Err(explain::interrupted_before()),
+        }
+    }
+
+    async fn take(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
         self.session().await?;
         let Self { database, code, options, session, .. } = self;
+        // The session of a run never comes back: it is closed at the end, with whatever it holds.
         let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
-        let keys = LockKeys::of(&options.ledger);
-        let observer = options.observer.clone();
-        let mut waiting = |holder: &_| observer.hear(&Progress::Waiting(holder));
-        let application = &options.actor.application;
-        let (settings, pid, has_kept) = settings(&mut worker, options).await?;
-        let guard = Guard::take(database, application, keys, pid, options.lock_wait, &mut waiting).await?;
-        let fence = match guard.fence(&mut worker, pid, options.lock_wait, &mut waiting).await {
-            Ok(fence) => fence,
+        let (settings, process, has_kept) = settings(&mut worker, options).await?;
+        let mut lines = Lines::take(worker, process, options).await?;
+        let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
+        match ready(&mut lines.worker, options, database, &settings, &writer, (newest, has_ledger, has_kept)).await {
+            Ok(kept) => Ok(Executor { lines, writer, settings, options, code, kept, report: RunReport::default() }),
             Err(error) => {
-                // A pooler would keep the lock when its connection is closed; what cannot be released goes with its session.
-                let _ = guard.release().await;
+                // What went wrong first is what counts.
+                let _ = lines.give_back().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Lines {
+    /// Takes the lock and raises the fence, or neither.
+    async fn take(mut worker: Session, process: Process, options: &Options) -> Result<Self> {
+        let (keys, patience) = (LockKeys::of(&options.ledger), options.lock_wait);
+        let mut waiting = |holder: &_| options.observer.hear(&Progress::Waiting(holder));
+        let application = &options.actor.application;
+        let guard = match Guard::take(&mut worker, &process, application, keys, patience, &mut waiting).await {
+            Ok(guard) => guard,
+            Err(error) => {
+                worker.close().await;
                 return Err(error);
             }
         };
-        // Only now, for a pooler in transaction mode would give the settings to whoever comes next.
-        worker.send(&settings.sql()).await.map_err(unprepared)?;
-        let now = ledger::newest(&mut worker, &options.ledger).await?;
-        if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
-            guard.release().await?;
-            *session = Some(worker);
-            return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+        match guard.fence(&mut worker, process, patience, &mut waiting).await {
+            Ok(fence) => Ok(Self { worker, guard, fence, scout: None, lock_lost: false }),
+            Err(error) => {
+                // A pooler would keep the lock when its connection is closed.
+                let mut scout = None;
+                let _ = tokio::join!(worker.give_back(), guard.release(&mut scout));
+                Err(error)
+            }
         }
-        let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
-        if now.is_none() {
-            create_ledger(&mut worker, options, &writer, database).await?;
-        }
-        let kept = match has_kept && options.restore_kept {
-            true => aside::kept_versions(&mut worker, &kept::registry(&options.ledger).to_string()).await?,
-            false => BTreeSet::new(),
-        };
-        let lines = Lines { worker, guard, fence, lock_lost: false };
-        Ok(Executor { lines, writer, settings, options, database, code, kept, report: RunReport::default() })
+    }
+}
+
+/// Makes a session that has the lock ready to run a plan, and returns the versions for which data are kept.
+async fn ready(
+    worker: &mut Session,
+    options: &Options,
+    database: &Database,
+    settings: &Settings,
+    writer: &Writer,
+    (newest, has_ledger, has_kept): (i64, bool, bool),
+) -> Result<BTreeSet<Version>> {
+    // Only now, for a pooler in transaction mode would give the settings to whoever comes next.
+    worker.send(&settings.sql()).await.map_err(unprepared)?;
+    let now = ledger::newest(worker, &options.ledger).await?;
+    if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
+        return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
+    }
+    if now.is_none() {
+        create_ledger(worker, options, writer, database).await?;
+    }
+    match has_kept && options.restore_kept {
+        true => aside::kept_versions(worker, &kept::registry(&options.ledger).to_string()).await,
+        false => Ok(BTreeSet::new()),
     }
 }
 
 impl Executor<'_> {
     /// Records the schema's fingerprint after a run that went well, and releases the lock.
-    ///
-    /// The session of the run is closed: nobody knows what a migration left behind in it.
     pub(super) async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
         let asked = well && self.options.fingerprint && !self.report.done.is_empty();
         if asked && self.observe().await.is_err() {
@@ -65,10 +105,7 @@ impl Executor<'_> {
             self.options.observer.hear(&Progress::Remark(remark));
         }
         self.tell_what_is_back().await;
-        let Lines { worker, guard, .. } = self.lines;
-        // The worker goes first: while it lives its fence stands.
-        worker.close().await;
-        let released = guard.release().await;
+        let released = self.lines.give_back().await;
         (self.report, released)
     }
 
@@ -99,21 +136,25 @@ impl Executor<'_> {
 }
 
 /// The settings of a run on this server, which server process its session has, and whether data were ever kept.
-async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32, bool)> {
+async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, Process, bool)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
-        "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}",
+        "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}",
+        worker.comment(),
         aside::registry_exists(&kept::registry(&options.ledger).to_string())
     );
-    let rows = worker.rows(&question).await.map_err(unprepared)?;
-    let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
+    let rows = worker.read(&question).await.map_err(unprepared)?;
+    let row = rows.into_iter().next().unwrap_or_default();
+    let is = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref) == Some("t");
     let settings = Settings {
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
-        notices_lost_client: cell(0) == Some("t"),
+        notices_lost_client: is(1),
     };
-    let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    Ok((settings, pid, cell(2) == Some("t")))
+    let has_kept = is(0);
+    let process = row.get(..3).and_then(|identity| worker.recognise(identity));
+    let process = process.ok_or_else(pooler::no_process)?;
+    Ok((settings, process, has_kept))
 }
 
 fn unprepared(failure: Failure) -> Error {

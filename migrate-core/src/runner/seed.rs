@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Migrator;
-use crate::db::Failure;
+use crate::db::{Failure, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::source::normalise;
@@ -28,17 +28,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let session = migrator.session().await?;
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let mut done = 0usize;
-    let outcome = {
-        use futures_util::StreamExt;
-        let mut replies = session.replies(message);
-        loop {
-            match replies.next().await {
-                Some(Ok(_)) => done += 1,
-                Some(Err(failure)) => break Err(failure),
-                None => break Ok(()),
-            }
-        }
-    };
+    let outcome = session.each(&message, |part| done += usize::from(matches!(part, Part::End))).await;
     match outcome {
         Ok(()) => Ok(statements.len()),
         Err(failure) => Err(refused(file, &text, &statements, done.saturating_sub(1), failure)),
@@ -59,7 +49,7 @@ fn unreadable(file: &Path, why: &str) -> Error {
 fn refused(file: &Path, text: &Arc<str>, statements: &[Statement], done: usize, failure: Failure) -> Error {
     let position = match &failure {
         Failure::Server(refusal) => refusal.position,
-        Failure::Lost(_) => None,
+        Failure::Lost(_) | Failure::Silent(_) => None,
     };
     let byte = position.and_then(|at| text.char_indices().nth(at.checked_sub(1 + BEGIN.len())?)).map(|(byte, _)| byte);
     let span = match (byte, statements.get(done)) {

@@ -61,7 +61,7 @@ async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i
 async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
     for tries in 1.. {
         let Err(broken) = run.lines.drive(sql.to_owned(), step, run.options, &mut |_| {}).await else { break };
-        if broken.failure.is("23505") {
+        if broken.failure.is_taken(&run.options.ledger) {
             return Err(Error::new(ErrorKind::Stale, obstacle::stale()));
         }
         if !broken.failure.is_lost() {

@@ -144,7 +144,7 @@ fn schema(found: Vec<Found>) -> Schema {
 async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>), Failure> {
     let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
     let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
-    let message = format!("{};\n{};\nCOMMIT;", BEGIN.join("; "), queries.join(";\n"));
+    let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
     let (mut statement, mut objects) = (0, Objects::default());
     let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
@@ -157,6 +157,9 @@ async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result
         },
     });
     if let Err(failure) = outcome.await {
+        if failure.is_lock_timeout() {
+            return Err(failure.with_holders(session.in_the_way(None).await));
+        }
         // The transaction failed; what the server said about it is what counts.
         let _ = session.send("ROLLBACK").await;
         return Err(failure);

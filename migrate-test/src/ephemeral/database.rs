@@ -117,10 +117,7 @@ impl Drop for TestDatabase {
         }
         if std::thread::panicking() {
             self.server.linger();
-            eprintln!(
-                "the database of this test is kept for 30 minutes: psql '{}'",
-                self.url_without_password()
-            );
+            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.url_without_password());
             return;
         }
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));

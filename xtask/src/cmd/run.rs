@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Step, Work};
-use migrate_core::{Cancel, CodeMigrations, ErrorKind, Migrator, Plan, Policy, RunReport, Target};
+use migrate_core::runner::{Again, Step, Work};
+use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target};
 use serde::Serialize;
 
 use crate::brief::Brief;
@@ -113,6 +113,7 @@ impl<'a> Runner<'a> {
         change: &Change,
         what: What,
     ) -> Result<RunReport> {
+        let mut again = Again::default();
         loop {
             let plan = self.migrator.plan(target, policy).await?;
             self.context.output.findings(plan.warnings());
@@ -130,8 +131,7 @@ impl<'a> Runner<'a> {
             confirm(self.context, change.yes, &format!("{} {steps}.", what.verb))?;
             match self.apply(&plan, what.command, brief).await {
                 // With nobody to ask, the newer plan is as good as the older one was.
-                Err(Failure::Core(error))
-                    if error.kind() == ErrorKind::Stale && !self.context.environment.protected => {}
+                Err(Failure::Core(error)) if !self.context.environment.protected && again.may(&plan, &error) => {}
                 outcome => return outcome,
             }
         }

@@ -44,7 +44,11 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@localhost:{a}/shop?hostaddr=nonsense", &[], Same),
     ("postgres://ann:{w}@localhost:{a}/shop", &[("PGHOSTADDR", "127.0.0.1")], Same),
     ("postgres://ann:{w}@:{a}/shop", &[("PGHOSTADDR", "::1"), ("PGHOST", "nowhere.invalid")], Same),
-    ("postgres:///", &[("PGHOST", "127.0.0.1"), ("PGPORT", "{a}"), ("PGUSER", "ann"), ("PGPASSWORD", "{w}"), ("PGDATABASE", "shop")], Same),
+    (
+        "postgres:///",
+        &[("PGHOST", "127.0.0.1"), ("PGPORT", "{a}"), ("PGUSER", "ann"), ("PGPASSWORD", "{w}"), ("PGDATABASE", "shop")],
+        Same,
+    ),
     ("postgres:///", &[("PGHOST", "{t}"), ("PGPORT", "{a}"), ("PGUSER", "postgres")], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/", &[("PGDATABASE", "shop")], Same),
@@ -100,7 +104,11 @@ const CASES: &[Case] = &[
     ("postgres://certified@localhost:{a}/shop?sslmode=require&sslcert={d}/own.crt&sslkey={d}/own.key", &[], Same),
     ("postgres://certified@localhost:{a}/shop?sslmode=require&sslcert={d}/own.crt&sslkey={d}/open.key", &[], Same),
     ("postgres://certified@localhost:{a}/shop?sslmode=require&sslcert={d}/own.crt&sslkey={d}/none.key", &[], Same),
-    ("postgres://certified@localhost:{a}/shop?sslmode=require", &[("PGSSLCERT", "{d}/own.crt"), ("PGSSLKEY", "{d}/own.key")], Same),
+    (
+        "postgres://certified@localhost:{a}/shop?sslmode=require",
+        &[("PGSSLCERT", "{d}/own.crt"), ("PGSSLKEY", "{d}/own.key")],
+        Same,
+    ),
     ("postgres://certified@localhost:{a}/shop?sslmode=require", &[("HOME", "{d}/home")], Same),
     ("postgres://ann:{w}@localhost:{a}/shop?sslmode=nonsense", &[], Same),
     ("postgres://ann:{w}@localhost:{a}/shop?sslmode=", &[], Same),
@@ -128,7 +136,11 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@127.0.0.1:{a}/shop", &[("PGOPTIONS", "-c nonsense=off")], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop", &[("PGOPTIONS", "-c geqo=off"), ("PGGEQO", "on")], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?application_name=deploy", &[("PGAPPNAME", "other")], Same),
-    ("postgres://ann:{w}@127.0.0.1:{a}/shop?connect_timeout=3&keepalives=1&keepalives_idle=9&tcp_user_timeout=5000", &[], Same),
+    (
+        "postgres://ann:{w}@127.0.0.1:{a}/shop?connect_timeout=3&keepalives=1&keepalives_idle=9&tcp_user_timeout=5000",
+        &[],
+        Same,
+    ),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?keepalives=nonsense", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?gssencmode=disable&channel_binding=prefer&client_encoding=UTF8", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?sslnegotiation=postgres", &[], Since(17)),
@@ -140,15 +152,31 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?sslmode", &[], Same),
     ("mysql://ann:{w}@127.0.0.1:{a}/shop", &[], Same),
     // What is refused here by decision.
-    ("postgres://slow:{w}@localhost:{a}/shop?sslmode=require&channel_binding=require", &[], Refused("sslmode=verify-full&sslrootcert=system")),
+    (
+        "postgres://slow:{w}@localhost:{a}/shop?sslmode=require&channel_binding=require",
+        &[],
+        Refused("sslmode=verify-full&sslrootcert=system"),
+    ),
     ("postgres://slow:{w}@localhost:{a}/shop", &[("PGCHANNELBINDING", "require")], Refused("PGCHANNELBINDING")),
-    ("postgres://ann:{w}@localhost:{a}/shop?sslmode=require&sslrootcert={d}/none.crt", &[], Refused("none.crt is not there")),
-    ("postgres://ann:{w}@localhost:{a}/shop?sslmode=verify-full&sslrootcert={d}/root.crt&hostaddr=127.0.0.1", &[], Refused("hostaddr")),
+    (
+        "postgres://ann:{w}@localhost:{a}/shop?sslmode=require&sslrootcert={d}/none.crt",
+        &[],
+        Refused("none.crt is not there"),
+    ),
+    (
+        "postgres://ann:{w}@localhost:{a}/shop?sslmode=verify-full&sslrootcert={d}/root.crt&hostaddr=127.0.0.1",
+        &[],
+        Refused("hostaddr"),
+    ),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?requirepeer=postgres", &[], Refused("requirepeer")),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop", &[("PGTZ", "Asia/Tokyo")], Refused("PGTZ")),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?client_encoding=LATIN1", &[], Refused("client_encoding")),
     ("postgres://127.0.0.1:{a}/shop?user=ann&password={w}&application_name=a@b", &[], Refused("percent-encoded")),
-    ("postgres://ann:{w}@127.0.0.1:{a}/shop?options=-cgeqo%3Doff", &[("PGOPTIONS", "-c geqo=on")], Refused("PGOPTIONS")),
+    (
+        "postgres://ann:{w}@127.0.0.1:{a}/shop?options=-cgeqo%3Doff",
+        &[("PGOPTIONS", "-c geqo=on")],
+        Refused("PGOPTIONS"),
+    ),
 ];
 
 #[test]
@@ -257,7 +285,8 @@ impl Bed {
 
     /// Runs a program in this environment and no other, and reads from the logs how it came in.
     fn observe(&self, mut command: Command, environment: &[(&str, &str)]) -> Outcome {
-        let own: Vec<_> = command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
+        let own: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
         command.env_clear().envs(own).env("HOME", self.folder.path().join("nobody")).env("LC_ALL", "C.UTF-8");
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command.envs(environment.iter().map(|(name, value)| (name, self.fill(value))));
@@ -340,7 +369,9 @@ impl Server {
         let options = options.username("postgres").database("postgres");
         project.wait(cluster.wait(&mut child, &options, Duration::from_secs(30))).unwrap();
         // SCRAM is slow in a program that was built for debugging; one role is enough to see that it works.
-        for (kind, roles) in [("md5", &["ann", "tls", "plain", "certified", "\"o'dd@\""][..]), ("scram-sha-256", &["slow"])] {
+        for (kind, roles) in
+            [("md5", &["ann", "tls", "plain", "certified", "\"o'dd@\""][..]), ("scram-sha-256", &["slow"])]
+        {
             for role in roles {
                 let make = format!("SET password_encryption TO '{kind}'; CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'");
                 project.query_on(&options, &make);

@@ -44,7 +44,15 @@ fn no_part_of_a_password_is_shown_whatever_it_is_made_of() {
     project.migration(1, "a", "SELECT 1;", "SELECT 1;");
     let mut runner = TestRunner::deterministic();
     let generated = (0..12).map(|_| ODD.new_tree(&mut runner).unwrap().current());
-    let named = ["aa?TopSecret123", "x@TopSecret123/y", "Top#Secret", "Top%Secret", "Top&Secret=1", "Top\nSecret", "Top\"Secret'"];
+    let named = [
+        "aa?TopSecret123",
+        "x@TopSecret123/y",
+        "Top#Secret",
+        "Top%Secret",
+        "Top&Secret=1",
+        "Top\nSecret",
+        "Top\"Secret'",
+    ];
     let passwords: Vec<String> = named.into_iter().map(str::to_owned).chain(generated).collect();
     for password in &passwords {
         for url in [
@@ -93,9 +101,14 @@ fn psql_is_given_the_password_in_its_environment() {
     let project = Project::new();
     let folder = project.path().join("bin");
     std::fs::create_dir(&folder).unwrap();
-    let program = project.write("bin/psql", "#!/bin/sh\necho \"$*\"\n[ \"$PGPASSWORD\" = 'a b' ] && echo it is there\n");
+    let program =
+        project.write("bin/psql", "#!/bin/sh\necho \"$*\"\n[ \"$PGPASSWORD\" = 'a b' ] && echo it is there\n");
     std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for url in ["postgres://ann:a%20b@h:1/d?port=2", "postgres://ann@h:1/d?port=2&password=a%20b", "postgres://ann@h:1/d?password=a%20b&port=2"] {
+    for url in [
+        "postgres://ann:a%20b@h:1/d?port=2",
+        "postgres://ann@h:1/d?port=2&password=a%20b",
+        "postgres://ann@h:1/d?password=a%20b&port=2",
+    ] {
         let mut command = project.command(&["db", "psql", "--database", url]);
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         let said = said(command.env("PATH", path).output().unwrap()).ok();
@@ -115,7 +128,10 @@ fn the_address_of_a_kept_database_is_one_that_psql_takes() {
     assert_eq!(said.code, 3, "{said:?}");
     let all = format!("{}{}", said.out, said.err);
     let url = all.split("psql '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or_else(|| panic!("{all}"));
-    let psql = std::process::Command::new("psql").args(["-X", "-w", "-At", "-d", url, "-c", "SELECT 'reached'"]).output().unwrap();
+    let psql = std::process::Command::new("psql")
+        .args(["-X", "-w", "-At", "-d", url, "-c", "SELECT 'reached'"])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&psql.stdout), "reached\n", "{url}: {psql:?}");
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
     project.query(&format!("DROP DATABASE {name} WITH (FORCE)"));

@@ -49,7 +49,9 @@ fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>
         }
         let Some(found) = &mut found else { continue };
         if line.starts_with("ldap:") {
-            return Err(wrong(format!("{}: a service in LDAP is not looked up", at(n))).help("write its parameters there"));
+            return Err(
+                wrong(format!("{}: a service in LDAP is not looked up", at(n))).help("write its parameters there")
+            );
         }
         let Some((keyword, value)) = line.split_once('=') else {
             return Err(wrong(format!("{}: a line of a service is name=value", at(n))));

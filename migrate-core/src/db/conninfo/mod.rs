@@ -214,7 +214,8 @@ pub(crate) fn is_connection_string(text: &str) -> bool {
 /// [`ErrorKind::Configuration`], without a word of the text.
 pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
     let written = text::read(text).map_err(unreadable)?;
-    let password = written.pairs.iter().rev().find(|(keyword, _)| *keyword == "password").map(|(_, value)| value.clone());
+    let password =
+        written.pairs.iter().rev().find(|(keyword, _)| *keyword == "password").map(|(_, value)| value.clone());
     let mut bare = text.to_owned();
     for cut in written.cuts.iter().rev() {
         bare.replace_range(cut.clone(), "");
@@ -228,7 +229,8 @@ mod tests {
 
     /// What a URL means where the environment has these variables, or why it is refused.
     fn read(url: &str, variables: &[(&str, &str)]) -> std::result::Result<Conninfo, String> {
-        let lookup = |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value));
+        let lookup =
+            |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value));
         Conninfo::read_in(url, &lookup).map_err(|error| error.to_string())
     }
 

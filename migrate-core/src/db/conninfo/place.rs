@@ -127,7 +127,8 @@ impl Conninfo {
             }
         };
         let passfile = self.some("passfile").map(PathBuf::from).or_else(|| Some(files::home()?.join(".pgpass")));
-        let (user, database) = (options.get_username().to_owned(), options.get_database().unwrap_or_default().to_owned());
+        let (user, database) =
+            (options.get_username().to_owned(), options.get_database().unwrap_or_default().to_owned());
         let find = |host: &str| files::password(passfile.as_deref()?, host, address.port, &database, &user);
         let found = || address.names_in_files().find_map(find);
         let password = self.some("password").map(str::to_owned).or_else(found);
@@ -240,7 +241,11 @@ impl Conninfo {
     fn port(&self, port: &str) -> Result<u16> {
         match port {
             "" => Ok(5432),
-            port => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| self.wrong_value("port", "a number up to 65535")),
+            port => port
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| self.wrong_value("port", "a number up to 65535")),
         }
     }
 }

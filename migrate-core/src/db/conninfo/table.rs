@@ -88,7 +88,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "write `sslmode=verify-full&sslrootcert=system` in place of `sslmode=require&channel_binding=require`: it keeps \
          out the same attacker",
     ),
-    honoured("connect_timeout", "PGCONNECT_TIMEOUT", "for each host; 0 leaves it to `connect_timeout` of `migrate.toml`"),
+    honoured(
+        "connect_timeout",
+        "PGCONNECT_TIMEOUT",
+        "for each host; 0 leaves it to `connect_timeout` of `migrate.toml`",
+    ),
     only(
         "client_encoding",
         "PGCLIENTENCODING",
@@ -104,14 +108,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     honoured("keepalives_interval", "", "in seconds"),
     honoured("keepalives_count", "", ""),
     honoured("tcp_user_timeout", "", "in milliseconds"),
+    only("replication", "", &["false", "off", "no", "0"], "a replication connection runs no migrations", LEAVE_OUT),
     only(
-        "replication",
-        "",
-        &["false", "off", "no", "0"],
-        "a replication connection runs no migrations",
-        LEAVE_OUT,
+        "gssencmode",
+        "PGGSSENCMODE",
+        &["disable", "prefer"],
+        NO_GSS,
+        "leave it out, and use TLS: `sslmode=verify-full`",
     ),
-    only("gssencmode", "PGGSSENCMODE", &["disable", "prefer"], NO_GSS, "leave it out, and use TLS: `sslmode=verify-full`"),
     honoured("sslmode", "PGSSLMODE", "with every mode of libpq, what it tries next, and its defaults"),
     honoured("requiressl", "PGREQUIRESSL", "the old name of `sslmode=require`"),
     only(
@@ -172,13 +176,21 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "the driver speaks version 3.0 of the protocol",
         LEAVE_OUT,
     ),
-    honoured("max_protocol_version", "PGMAXPROTOCOLVERSION", "version 3.0 is spoken, which none of its values excludes"),
+    honoured(
+        "max_protocol_version",
+        "PGMAXPROTOCOLVERSION",
+        "version 3.0 is spoken, which none of its values excludes",
+    ),
     refused("krbsrvname", "PGKRBSRVNAME", NO_GSS, PASSWORD),
     refused("gsslib", "PGGSSLIB", NO_GSS, PASSWORD),
     only("gssdelegation", "PGGSSDELEGATION", &["0"], NO_GSS, PASSWORD),
     refused("scram_client_key", "", "the driver makes its SCRAM keys from a password", "give the password"),
     refused("scram_server_key", "", "the driver makes its SCRAM keys from a password", "give the password"),
-    honoured("service", "PGSERVICE", "from `PGSERVICEFILE`, `~/.pg_service.conf`, or the `pg_service.conf` of the system"),
+    honoured(
+        "service",
+        "PGSERVICE",
+        "from `PGSERVICEFILE`, `~/.pg_service.conf`, or the `pg_service.conf` of the system",
+    ),
     honoured("target_session_attrs", "PGTARGETSESSIONATTRS", "asked after connecting"),
     honoured("load_balance_hosts", "PGLOADBALANCEHOSTS", "`random` tries the hosts in another order each time"),
     refused("sslkeylogfile", "", "the keys of a session are not written down", LEAVE_OUT),
@@ -234,7 +246,8 @@ mod tests {
         let mut page = String::from("| parameter | variable | here |\n|---|---|---|\n");
         for parameter in PARAMETERS {
             let name = |name: &str| if name.is_empty() { String::new() } else { format!("`{name}`") };
-            let listed = |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+            let listed =
+                |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
             let decision = match parameter.decision {
                 Decision::Honoured("") => "honoured".to_owned(),
                 Decision::Honoured(note) => format!("honoured: {note}"),

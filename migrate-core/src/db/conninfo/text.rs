@@ -47,7 +47,8 @@ pub(super) fn read(text: &str) -> Result<Written, Unreadable> {
 
 /// Whether this is the URL of something else, or nothing at all.
 fn is_foreign(text: &str) -> bool {
-    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':'));
+    let is_scheme =
+        |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':'));
     !text.contains('=') || text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
@@ -164,7 +165,8 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
 fn pairs(text: &str) -> Result<Written, Unreadable> {
     let mut written = Written::default();
     let mut rest = text.trim_start();
-    let broken = || because("a name without = and a value", "write host=HOST dbname=NAME, and values with spaces in '…'");
+    let broken =
+        || because("a name without = and a value", "write host=HOST dbname=NAME, and values with spaces in '…'");
     for n in 0.. {
         if rest.is_empty() {
             break;
@@ -177,7 +179,8 @@ fn pairs(text: &str) -> Result<Written, Unreadable> {
         }
         let keyword = known(name, n)?;
         let from = behind.trim_start();
-        let (value, end) = value(from).ok_or_else(|| because("a quote is not closed", "close it, or write \\' for a quote"))?;
+        let (value, end) =
+            value(from).ok_or_else(|| because("a quote is not closed", "close it, or write \\' for a quote"))?;
         let start = text.len() - from.len();
         rest = from[end..].trim_start();
         if is_secret(keyword) {
@@ -235,7 +238,8 @@ pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
     if let Some(parameter) = table::find(name) {
         return Ok(parameter.keyword);
     }
-    let nearest = || suggest::nearest(name, table::PARAMETERS.iter().map(|one| one.keyword).filter(|one| !one.is_empty()));
+    let nearest =
+        || suggest::nearest(name, table::PARAMETERS.iter().map(|one| one.keyword).filter(|one| !one.is_empty()));
     let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, ours)| *ours);
     let help = match (foreign, name.starts_with("options[")) {
         (_, true) => "write `options=-c%20NAME%3DVALUE`".to_owned(),
@@ -315,7 +319,10 @@ mod tests {
             ("postgres://h/d?requiressl=1", "host=h dbname=d sslmode=require"),
             ("postgres://h/d#e", "host=h dbname=d#e"),
             ("postgres://h/d?sslmode=require&", "host=h dbname=d sslmode=require"),
-            ("host=a  port = 1 password='x \\' y' dbname=q\\ r user=''", "host=a port=1 password=x ' y dbname=q r user="),
+            (
+                "host=a  port = 1 password='x \\' y' dbname=q\\ r user=''",
+                "host=a port=1 password=x ' y dbname=q r user=",
+            ),
         ] {
             assert_eq!(reads(url), expected, "{url}");
         }
@@ -356,7 +363,10 @@ mod tests {
                 ranges.iter().rev().for_each(|range| text.replace_range(range.clone(), ""));
                 text
             };
-            (written.secrets.iter().map(|range| text[range.clone()].to_owned()).collect::<Vec<_>>(), cut(text, &written.cuts))
+            (
+                written.secrets.iter().map(|range| text[range.clone()].to_owned()).collect::<Vec<_>>(),
+                cut(text, &written.cuts),
+            )
         };
         assert_eq!(secrets("postgres://a:b%20c@h/d"), (vec!["b%20c".to_owned()], "postgres://a@h/d".to_owned()));
         let two = secrets("postgres://a:b@h/d?password=c&port=1");

@@ -99,9 +99,11 @@ fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
         Some(file) if file.is_file() => Ok(Some(Root::File(file))),
         Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file)
             .help("correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` takes what the system trusts")),
-        _ if mode.starts_with("verify") => Err(tls(format!("sslmode={mode} needs a root certificate, and there is none"))
-            .help("add `sslrootcert=system` to the URL for what the system trusts, or `sslrootcert=FILE`")
-            .help("without it libpq, and so psql, looks for ~/.postgresql/root.crt")),
+        _ if mode.starts_with("verify") => {
+            Err(tls(format!("sslmode={mode} needs a root certificate, and there is none"))
+                .help("add `sslrootcert=system` to the URL for what the system trusts, or `sslrootcert=FILE`")
+                .help("without it libpq, and so psql, looks for ~/.postgresql/root.crt"))
+        }
         _ => Ok(None),
     }
 }
@@ -121,7 +123,8 @@ fn own(conninfo: &Conninfo) -> Result<Option<(PathBuf, PathBuf)>> {
     let Some(certificate) = certificate else {
         // The driver would take these all the same.
         return match ["PGSSLCERT", "PGSSLKEY"].iter().find(|name| std::env::var_os(name).is_some()) {
-            Some(name) => Err(wrong(format!("no client certificate is meant, and the variable {name} is set")).help(format!("unset {name}"))),
+            Some(name) => Err(wrong(format!("no client certificate is meant, and the variable {name} is set"))
+                .help(format!("unset {name}"))),
             None => Ok(None),
         };
     };
@@ -135,8 +138,11 @@ fn own(conninfo: &Conninfo) -> Result<Option<(PathBuf, PathBuf)>> {
             .help(format!("chmod 600 {}", key.display())));
     }
     if std::fs::read_to_string(&key).is_ok_and(|text| text.contains("ENCRYPTED")) {
-        return Err(tls(format!("the private key {} is encrypted, and the driver does not read such a one", key.display()))
-            .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
+        return Err(tls(format!(
+            "the private key {} is encrypted, and the driver does not read such a one",
+            key.display()
+        ))
+        .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
     }
     Ok(Some((certificate, key)))
 }

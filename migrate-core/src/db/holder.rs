@@ -1,0 +1,78 @@
+//! Who holds a lock that is in the way.
+
+use super::{Row, Session};
+use crate::ident::{QualifiedName, literal};
+
+/// Who holds a lock that we wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The server process.
+    pub pid: i32,
+    /// What it calls itself, where we may see it.
+    pub application: Option<String>,
+    /// The role that logged in, where we may see it.
+    pub role: Option<String>,
+    /// Where it comes from; `None` is a local socket or not visible.
+    pub client: Option<String>,
+    /// Since when it is connected, in UTC.
+    pub since: Option<String>,
+    /// What it runs or ran last, where we may see it.
+    pub query: Option<String>,
+}
+
+/// Writes `pid 4711 (deploy, role ann, from 10.0.0.7, since 12:01:02)`.
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pid {}", self.pid)?;
+        let mut facts = Vec::new();
+        facts.extend(self.application.clone().filter(|name| !name.is_empty()));
+        facts.extend(self.role.as_ref().map(|role| format!("role {role}")));
+        facts.extend(self.client.as_ref().map(|client| format!("from {client}")));
+        facts.extend(self.since.as_ref().map(|since| format!("since {since} UTC")));
+        if facts.is_empty() { Ok(()) } else { write!(f, " ({})", facts.join(", ")) }
+    }
+}
+
+/// The columns that describe a session of `pg_stat_activity`, in the order of [`Holder::read`].
+pub(super) const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
+                              to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), left(a.query, 200)";
+
+impl Holder {
+    /// Reads the columns of [`WHO`].
+    pub(super) fn read(row: Row) -> Option<Self> {
+        let mut row = row.into_iter();
+        let pid = row.next()??.parse().ok()?;
+        let mut next = || row.next().flatten();
+        Some(Self {
+            pid,
+            application: next(),
+            role: next(),
+            client: next(),
+            since: next(),
+            query: next().filter(|query| !query.is_empty() && !query.starts_with("<insufficient")),
+        })
+    }
+
+    /// The step that gets it out of the way.
+    pub(crate) fn ending(&self) -> String {
+        format!("wait until it has ended, or end it: SELECT pg_terminate_backend({});", self.pid)
+    }
+}
+
+/// Ends a transaction in which a read waited in vain for a lock, and sees who had it; the holder is still there then. Only a lock
+/// that is exclusive keeps a reader waiting, or one that waits to be.
+pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedName>) -> Vec<Holder> {
+    let only = table.map_or(String::new(), |table| {
+        format!("AND n.nspname = {} AND c.relname = {}", literal(table.schema()), literal(table.name()))
+    });
+    let query = format!(
+        "ROLLBACK; SELECT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid() \
+         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
+         {only} GROUP BY a.pid, a.application_name, a.usename, a.client_addr, a.backend_start, a.query \
+         ORDER BY bool_or(l.granted) DESC, min(a.xact_start) LIMIT 3"
+    );
+    let rows = session.rows(&query).await.unwrap_or_default();
+    rows.into_iter().filter_map(Holder::read).collect()
+}

@@ -1,0 +1,299 @@
+//! A session that does not answer: whether its server process still works for us, asked over another connection.
+//!
+//! A statement may take hours without a word, and a network may swallow every packet without an error. From one socket the
+//! two look the same. So what is silent for long is never cut off for that alone: a second connection asks what the server
+//! process of the first one does, and only what cannot answer any more is given up.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Database, Failure, Row, Session};
+use crate::ident::literal;
+
+/// A server process. Its number alone is not enough: the system gives it to another one later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// When it began, as the server writes it.
+    pub(crate) since: String,
+}
+
+/// What a server process was seen to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It works on what was sent.
+    Working,
+    /// It waits for the next message.
+    Idle,
+    /// There is none.
+    Gone,
+    /// The server answers, but does not say.
+    Hidden,
+}
+
+/// How the process of a session is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// It is known, or else nothing is known but whether the server answers.
+    Process,
+    /// Its query has the tag of the session.
+    Tag,
+}
+
+/// How long is waited for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For one question that asks for nothing that takes long.
+    pub(crate) question: Duration,
+    /// For any sign of life at all.
+    pub(crate) patience: Duration,
+    /// After how long a silence somebody asks.
+    first: Duration,
+}
+
+/// How fast the slowest network takes a message to its server, in bytes a second: until it is there, the server is idle.
+const SLOWEST: usize = 16 << 10;
+
+impl Limits {
+    pub(crate) fn of(database: &Database) -> Self {
+        let patience = database.keepalive.patience();
+        Self { question: patience.min(Duration::from_secs(5)), patience, first: patience.min(Duration::from_secs(10)) }
+    }
+
+    /// How long a server process may be seen idle while its answer, or our message of so many bytes, is on its way.
+    pub(crate) fn on_its_way(&self, bytes: usize) -> Duration {
+        self.first + Duration::from_secs((bytes / SLOWEST) as u64)
+    }
+}
+
+/// What is known of a session when it falls silent.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) database: Database,
+    pub(super) application: String,
+    /// A number of its own, in hexadecimal.
+    pub(super) tag: String,
+    pub(super) process: Option<Process>,
+}
+
+impl Line {
+    /// Waits for `work`, which has sent so many bytes, as long as the server works for it.
+    pub(super) async fn bounded<T>(
+        &self,
+        bytes: usize,
+        by: By,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            failure = Box::pin(self.silence(bytes, by)) => Err(failure),
+        }
+    }
+
+    /// Returns when the session has to be given up, and why.
+    async fn silence(&self, bytes: usize, by: By) -> Failure {
+        let limits = Limits::of(&self.database);
+        let question = match (by, &self.process) {
+            (By::Process, Some(process)) => process.question(),
+            (By::Process, None) => "SELECT NULL".to_owned(),
+            (By::Tag, _) => self.question(),
+        };
+        sleep(limits.first).await;
+        let mut verdict = Verdict::new(limits, bytes);
+        let mut scout = None;
+        loop {
+            let seen = ask(&mut scout, &self.database, &self.application, limits, &question).await;
+            if let Some(failure) = verdict.hear(Instant::now(), seen) {
+                return failure;
+            }
+            sleep(limits.first / 4).await;
+        }
+    }
+
+    /// The comment by which the query of this session is found; it stands before a `SELECT`, for other statements are
+    /// told apart by their text in the statistics of a server.
+    pub(super) fn comment(&self) -> String {
+        format!("/*roundtrip {}*/", self.tag)
+    }
+
+    /// The question for what has the tag. The tag is put together by the server, so that the question does not find itself.
+    fn question(&self) -> String {
+        format!(
+            "SELECT CASE WHEN pg_catalog.current_setting('track_activities') = 'on' THEN coalesce((\
+             SELECT a.state FROM pg_catalog.pg_stat_activity a WHERE pg_catalog.strpos(a.query, '/*roundtrip ' || {} || '*/') > 0 \
+             ORDER BY a.query_start DESC LIMIT 1), 'gone') END",
+            literal(&self.tag)
+        )
+    }
+}
+
+impl Process {
+    /// The question for what it does, with one row of one column.
+    pub(crate) fn question(&self) -> String {
+        format!(
+            "SELECT CASE WHEN pg_catalog.count(*) = 0 THEN 'gone' ELSE pg_catalog.min(a.state) END \
+             FROM pg_catalog.pg_stat_activity a WHERE {}",
+            self.condition()
+        )
+    }
+
+    /// The statement that ends it, and waits a moment until it has ended.
+    pub(crate) fn end(&self) -> String {
+        format!(
+            "SELECT pg_catalog.pg_terminate_backend(a.pid, 2000) FROM pg_catalog.pg_stat_activity a WHERE {}",
+            self.condition()
+        )
+    }
+
+    fn condition(&self) -> String {
+        format!("a.pid = {} AND a.backend_start = {}", self.pid, literal(&self.since))
+    }
+}
+
+impl Seen {
+    /// Reads the answer to a question.
+    pub(crate) fn read(state: Option<&str>) -> Self {
+        match state {
+            Some("gone") => Self::Gone,
+            Some(state) if state.starts_with("idle") => Self::Idle,
+            Some("active" | "fastpath function call") => Self::Working,
+            _ => Self::Hidden,
+        }
+    }
+}
+
+/// What follows from what was seen, one look after another.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    limits: Limits,
+    /// How long an answer may be on its way.
+    on_its_way: Duration,
+    /// When the server answered last.
+    heard: Instant,
+    /// Since when it has nothing left to answer.
+    done_since: Option<Instant>,
+}
+
+impl Verdict {
+    pub(crate) fn new(limits: Limits, bytes: usize) -> Self {
+        Self { limits, on_its_way: limits.on_its_way(bytes), heard: Instant::now(), done_since: None }
+    }
+
+    /// The session gave a sign of life itself.
+    pub(crate) fn alive(&mut self) {
+        self.heard = Instant::now();
+        self.done_since = None;
+    }
+
+    /// What was asked to stop has to be done soon.
+    pub(crate) fn hurry(&mut self, limit: Duration) {
+        self.on_its_way = self.on_its_way.min(limit);
+        self.limits.patience = self.limits.patience.min(limit);
+        self.heard = Instant::now();
+        self.done_since = self.done_since.map(|_| self.heard);
+    }
+
+    /// Takes the next look, `None` where nothing answered; returns why the session has to be given up, if it has.
+    pub(crate) fn hear(&mut self, now: Instant, seen: Option<Seen>) -> Option<Failure> {
+        let Some(seen) = seen else {
+            let is_over = now - self.heard >= self.limits.patience;
+            return is_over.then(|| {
+                let seconds = self.limits.patience.as_secs_f32();
+                Failure::Silent(format!("for {seconds} s nothing answered: neither this connection nor a new one"))
+            });
+        };
+        self.heard = now;
+        match seen {
+            Seen::Working | Seen::Hidden => {
+                self.done_since = None;
+                None
+            }
+            Seen::Idle | Seen::Gone => {
+                let since = *self.done_since.get_or_insert(now);
+                (now - since >= self.on_its_way).then(|| Failure::Silent(told(seen)))
+            }
+        }
+    }
+}
+
+fn told(seen: Seen) -> String {
+    let what = match seen {
+        Seen::Gone => "its process on the server has ended",
+        _ => "its process on the server has nothing left to do",
+    };
+    format!("this connection is silent although {what}: the network swallows what is sent, or the answer")
+}
+
+/// Asks over a connection that is made where there is none yet; `None` where nothing answers.
+async fn ask(
+    scout: &mut Option<Session>,
+    database: &Database,
+    application: &str,
+    limits: Limits,
+    question: &str,
+) -> Option<Seen> {
+    match scout_rows(scout, database, application, limits, question).await? {
+        Ok(rows) => Some(Seen::read(rows.first().and_then(|row| row.first()?.as_deref()))),
+        Err(Refused) => Some(Seen::Hidden),
+    }
+}
+
+/// The server answers, and does not let us ask.
+#[derive(Debug)]
+pub(crate) struct Refused;
+
+/// Sends a question over a connection that is made where there is none yet; `None` where nothing answers.
+pub(crate) async fn scout_rows(
+    scout: &mut Option<Session>,
+    database: &Database,
+    application: &str,
+    limits: Limits,
+    question: &str,
+) -> Option<Result<Vec<Row>, Refused>> {
+    let (mut session, is_new) = match scout.take() {
+        Some(session) => (session, false),
+        None => match Session::connect(database, &format!("{application} watch")).await {
+            Ok(session) => (session, true),
+            Err(error) => return error.sqlstate().map(|_| Err(Refused)),
+        },
+    };
+    match timeout(limits.question, session.unbounded(question)).await {
+        Ok(Ok(rows)) => {
+            *scout = Some(session);
+            Some(Ok(rows))
+        }
+        Ok(Err(Failure::Server(_))) => Some(Err(Refused)),
+        // Who lets us in is there, even if it is a pooler that has nobody left to answer the question.
+        Err(_) if is_new => Some(Err(Refused)),
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { question: Duration::from_secs(5), patience: Duration::from_secs(30), first: Duration::from_secs(10) };
+
+    /// How many looks, a second apart, it takes until the session is given up.
+    fn looks(bytes: usize, seen: impl Fn(u64) -> Option<Seen>) -> Option<u64> {
+        let mut verdict = Verdict::new(LIMITS, bytes);
+        let begin = verdict.heard;
+        (0..3600).find(|n| verdict.hear(begin + Duration::from_secs(*n), seen(*n)).is_some())
+    }
+
+    #[test]
+    fn only_what_cannot_answer_any_more_is_given_up() {
+        assert_eq!(looks(0, |_| Some(Seen::Working)), None, "an hour of work");
+        assert_eq!(looks(0, |_| Some(Seen::Hidden)), None);
+        assert_eq!(looks(0, |_| None), Some(30));
+        assert_eq!(looks(0, |n| (n % 29 == 0).then_some(Seen::Working)), None, "a sign of life now and then");
+        assert_eq!(looks(0, |_| Some(Seen::Idle)), Some(10));
+        assert_eq!(looks(0, |_| Some(Seen::Gone)), Some(10));
+        assert_eq!(looks(160 << 10, |_| Some(Seen::Idle)), Some(20), "a long message is on its way for longer");
+        assert_eq!(looks(0, |n| Some(if n % 9 == 0 { Seen::Working } else { Seen::Idle })), None);
+    }
+}
