@@ -95,6 +95,7 @@ pub fn redact(text: &str) -> String {
         from = at + 3;
     }
     redact_pairs(&mut shown);
+    redact_sources(&mut shown);
     shown
 }
 
@@ -112,7 +113,14 @@ fn end_of_url(text: &str, at: usize, scheme: usize) -> usize {
     }
     // The last such quote of the line: the password may have one in it.
     let quote = before.chars().next_back().filter(|quote| matches!(quote, '"' | '\'' | '`'));
-    quote.and_then(|quote| text[at..line].rfind(quote)).map_or(line, |n| at + n)
+    match quote {
+        None => line,
+        // A quote that is not closed on its line is closed later, or nowhere.
+        Some(quote) => match text[at..line].rfind(quote) {
+            Some(n) => at + n,
+            None => text[line..].find(quote).map_or(text.len(), |n| line + n),
+        },
+    }
 }
 
 /// The secrets of a connection string of PostgreSQL; `None` where it cannot be read. `behind` is what follows it.
@@ -127,14 +135,38 @@ fn secrets_of_ours(url: &str, behind: &str) -> Option<Vec<Range<usize>>> {
     whole().or_else(word)
 }
 
-/// The password of any other URL, to the last `@` before its path: an unescaped one may stand in the password.
+/// What is not to be shown of any other URL. With a user in it, that is everything; else the path, which of a webhook is as good as
+/// a password.
 fn secrets_of_others(url: &str) -> Option<Vec<Range<usize>>> {
     let start = url.find("://")? + 3;
-    let stop = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-    let word = url[start..].find(stop).map_or(url.len(), |n| start + n);
-    let Some(host) = url[start..word].rfind('@').map(|n| start + n) else { return Some(Vec::new()) };
-    let colon = url[start..host].find(':').map_or(start, |n| start + n + 1);
-    Some(std::iter::once(colon..host).collect())
+    if url[start..].contains('@') {
+        return None;
+    }
+    let word =
+        url[start..].find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).map_or(url.len(), |n| start + n);
+    let path = url[start..word].find(['/', '?', '#']).map_or(word, |n| start + n + 1);
+    Some(std::iter::once(path..word).collect())
+}
+
+/// Hides the value of `database = "…"` where it is no source of one, and no URL, which is looked at for itself.
+fn redact_sources(shown: &mut String) {
+    let mut from = 0;
+    while let Some(at) = shown[from..].find("database").map(|n| from + n + "database".len()) {
+        from = at;
+        let line = shown[at..].find('\n').map_or(shown.len(), |n| at + n);
+        let Some(value) = shown[at..line].trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=') else {
+            continue;
+        };
+        let value = value.trim_start();
+        let inner = value.trim_start_matches(['"', '\'']);
+        let is_known =
+            inner.parse::<DatabaseSource>().is_ok() || ["env:", "docker:"].iter().any(|form| inner.starts_with(form));
+        if is_known || inner.contains("://") || !inner.contains([':', '@', '=']) {
+            continue;
+        }
+        let closing = usize::from(inner.ends_with(['"', '\'']));
+        hide(shown, line - inner.len()..line - closing);
+    }
 }
 
 /// Hides the value after `password=` and `password =`, to the end of its quotes or its line.
@@ -154,7 +186,8 @@ fn redact_pairs(shown: &mut String) {
 }
 
 fn hide(text: &mut String, range: Range<usize>) {
-    let stars = "*".repeat(range.len());
+    // Lines stay lines, for places to stay where they are.
+    let stars = text[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect::<String>();
     text.replace_range(range, &stars);
 }
 
@@ -177,12 +210,15 @@ mod tests {
     #[test]
     fn redaction_keeps_the_length() {
         for (text, expected) in [
-            ("a postgres://u:p%40ss@h/d b https://h:1/x", "a postgres://u:******@h/d b https://h:1/x"),
+            ("a postgres://u:p%40ss@h/d b https://h:1/x", "a postgres://u:******@h/d b https://h:1/*"),
             ("a postgres://u:p@ss@h/d b", "a postgres://************"),
             ("x = \"postgres://u:a?b@h/d\" # z", "x = \"postgres://*********\" # z"),
             ("x = \"postgres://u:a\"b@h/d\"", "x = \"postgres://*********\""),
             ("x = 'postgres://h/d?port=1&password=ab'", "x = 'postgres://h/d?port=1&password=**'"),
-            ("https://u:p@ss@h/x postgres://h/d", "https://u:****@h/x postgres://h/d"),
+            ("x = 'https://u:p@ss@h/x y'", "x = 'https://************'"),
+            ("slack = \"https://hooks.example/T/x\"", "slack = \"https://hooks.example/***\""),
+            ("database = \"u:a@b\"", "database = \"*****\""),
+            ("database = 'env:A' # b", "database = 'env:A' # b"),
             ("url = \"host=a password=b c\"", "url = \"host=a password=***\""),
             ("password = \"abc\"", "password = \"***\""),
             ("ünï postgres://ü:ß@h/d", "ünï postgres://ü:**@h/d"),

@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::ErrorKind as Io;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgSslMode;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 use tokio::time::timeout;
 
@@ -21,10 +21,10 @@ use crate::finding::Finding;
 const STATE: &str =
     "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
 
-/// A connection, and the options that led to it.
+/// A connection, and the database with nothing but the host and the way that led to it.
 pub(super) struct Connected {
     pub(super) connection: PgConnection,
-    pub(super) options: PgConnectOptions,
+    pub(super) database: Database,
 }
 
 /// Why a place was not taken.
@@ -34,13 +34,15 @@ struct Refused {
     goes_on: bool,
 }
 
-/// Connects, under this name, with these settings in the start-up packet beside those of the URL.
+/// Connects under this name, with these settings from the beginning of the session.
 pub(super) async fn connect(database: &Database, application: &str, settings: &[(&str, String)]) -> Result<Connected> {
     let places = &database.places;
     let application = match &places.application {
-        // What our name stands for is told apart by what follows it.
-        Some(own) => format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default()),
-        None => application.to_owned(),
+        // The lock has a session whose name says so.
+        Some(own) if !application.starts_with(own) => {
+            format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default())
+        }
+        _ => application.to_owned(),
     };
     let passes: &[Wanted] = match places.wanted {
         Wanted::PreferStandby => &[Wanted::Standby, Wanted::Any],
@@ -50,8 +52,10 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
     for wanted in passes {
         for at in order(places.all.len(), places.is_shuffled) {
             let place = &places.all[at];
-            match try_place(database, place, &application, settings, *wanted).await {
-                Ok(connected) => return Ok(connected),
+            match try_place(database, place, (&application, settings), *wanted).await {
+                Ok((connection, mode)) => {
+                    return Ok(Connected { connection, database: database.narrowed(place, mode) });
+                }
                 Err(Refused { error, goes_on }) => {
                     refused.push(error);
                     if !goes_on {
@@ -68,19 +72,18 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
 async fn try_place(
     database: &Database,
     place: &Place,
-    application: &str,
-    settings: &[(&str, String)],
+    (application, settings): (&str, &[(&str, String)]),
     wanted: Wanted,
-) -> std::result::Result<Connected, Refused> {
+) -> std::result::Result<(PgConnection, PgSslMode), Refused> {
     let patience = database.places.timeout.unwrap_or(database.patience);
     let mut refused = None;
     for (n, mode) in place.modes.iter().enumerate() {
         let mut options = place.options.clone().application_name(application).ssl_mode(*mode);
         if !settings.is_empty() {
-            options = options.options(settings.iter().map(|(name, value)| (name, value)));
+            options = options.options(settings.iter().map(|(name, value)| (*name, value)));
         }
         match timeout(patience, PgConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => return check(place, Connected { connection, options }, wanted).await,
+            Ok(Ok(connection)) => return Ok((check(place, connection, wanted).await?, *mode)),
             Ok(Err(error)) => {
                 let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(&error, *next));
                 let goes_on = leads_to_another_host(&error);
@@ -112,11 +115,15 @@ fn follow(first: Option<Refused>, error: Error) -> Error {
 }
 
 /// Whether a session is what is wanted.
-async fn check(place: &Place, mut connected: Connected, wanted: Wanted) -> std::result::Result<Connected, Refused> {
+async fn check(
+    place: &Place,
+    mut connection: PgConnection,
+    wanted: Wanted,
+) -> std::result::Result<PgConnection, Refused> {
     if wanted == Wanted::Any {
-        return Ok(connected);
+        return Ok(connection);
     }
-    let answer = sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connected.connection).await;
+    let answer = sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connection).await;
     let row = answer.map_err(|error| Refused { error: failure::connecting(place, error), goes_on: true })?;
     let says = |at: usize, word: &str| row.try_get_unchecked::<&str, _>(at).is_ok_and(|text| text == word);
     let (is_standby, is_read_only) = (says(0, "true"), says(1, "on"));
@@ -125,10 +132,10 @@ async fn check(place: &Place, mut connected: Connected, wanted: Wanted) -> std::
         Wanted::ReadOnly if !is_standby && !is_read_only => "is not read-only",
         Wanted::Primary if is_standby => "is a standby",
         Wanted::Standby if !is_standby => "is not a standby",
-        _ => return Ok(connected),
+        _ => return Ok(connection),
     };
     // Nothing is lost when this fails.
-    let _ = connected.connection.close().await;
+    let _ = connection.close().await;
     let finding =
         Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
             .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");

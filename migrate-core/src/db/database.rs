@@ -63,18 +63,29 @@ impl Database {
     ///
     /// [`crate::ErrorKind::Connection`] when there is none.
     pub async fn settled(&self) -> Result<Self> {
-        if let [place] = &*self.places.all
-            && place.modes.len() == 1
-        {
+        if self.is_settled() {
             return Ok(self.clone());
         }
         let connected = connect::connect(self, "roundtrip", &[]).await?;
         // Nothing is lost when this fails.
         let _ = sqlx::Connection::close(connected.connection).await;
-        let place =
-            Place { modes: vec![connected.options.get_ssl_mode()], options: connected.options, open_passfile: None };
-        let places = Places { all: vec![place], ..(*self.places).clone() };
-        Ok(Self { places: Arc::new(places), ..self.clone() })
+        Ok(connected.database)
+    }
+
+    /// Whether there is one host, and one way to it.
+    fn is_settled(&self) -> bool {
+        matches!(&*self.places.all, [place] if place.modes.len() == 1) && self.places.wanted == Wanted::Any
+    }
+
+    /// The same with nothing but this host, in this way.
+    pub(super) fn narrowed(&self, place: &Place, mode: PgSslMode) -> Self {
+        if self.is_settled() {
+            return self.clone();
+        }
+        let options = place.options.clone().ssl_mode(mode);
+        let place = Place { options, modes: vec![mode], open_passfile: place.open_passfile.clone() };
+        let places = Places { all: vec![place], wanted: Wanted::Any, ..(*self.places).clone() };
+        Self { places: Arc::new(places), ..self.clone() }
     }
 
     /// Waits this long for a connection, instead of ten seconds; `connect_timeout` of the URL comes before it.

@@ -7,8 +7,9 @@ use futures_util::{Stream, StreamExt};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Row as _};
 use tokio::time::timeout;
 
+use super::connect::{Connected, connect};
 use super::silence::{By, Line};
-use super::{Database, Failure, Holder, Limits, Process, connect, holder};
+use super::{Database, Failure, Holder, Limits, Process, holder};
 use crate::error::{Error, Result};
 use crate::ident::QualifiedName;
 
@@ -134,9 +135,10 @@ impl Session {
         application: &str,
         tag: String,
     ) -> Result<Self> {
-        let connected = connect::connect(database, application, settings).await?;
-        let line = Line { database: database.clone(), application: application.to_owned(), tag, process: None };
-        Ok(Self { connection: Some(connected.connection), line, is_marked: false, is_direct: false })
+        // From here on it is the one host that answered, whatever the list says.
+        let Connected { connection, database } = connect(database, application, settings).await?;
+        let line = Line { database, application: application.to_owned(), tag, process: None };
+        Ok(Self { connection: Some(connection), line, is_marked: false, is_direct: false })
     }
 
     /// Takes the answer to [`IDENTITY`], of which `None` is what cannot be; returns the server process.

@@ -116,11 +116,18 @@ impl Migrator {
         database: Database,
         loading: impl Future<Output = Result<MigrationSet>>,
         code: CodeMigrations,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self> {
+        // As with libpq, the name that a program gives itself stands behind the one that it is given.
+        if let Some(name) = database.application_name() {
+            options.actor.application = name.to_owned();
+        }
         let connecting = open::connect(&database, &options);
         let (set, session) = tokio::join!(loading, connecting);
-        Ok(Self { set: set?, session: Some(session?), database, code, options })
+        let (set, session) = (set?, session?);
+        // Whatever connects later comes to the same server, where there is a list of them.
+        let database = session.database().clone();
+        Ok(Self { set, session: Some(session), database, code, options })
     }
 
     /// The migrations that it knows.

@@ -157,12 +157,12 @@ impl Conninfo {
 
     /// The value of a parameter is wrong. It is not repeated.
     fn wrong_value(&self, keyword: &str, expected: &str) -> Error {
-        let origin = self.given.get(keyword).map_or(Origin::Text, |given| given.origin.clone());
-        let what = match origin {
-            Origin::Variable(name) => format!("the variable {name}"),
-            origin => format!("`{keyword}` of {origin}"),
+        let message = match self.given.get(keyword).map(|given| &given.origin) {
+            Some(Origin::Variable(name)) => format!("the variable {name} has a value that means nothing"),
+            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has a value that means nothing"),
+            _ => format!("the database URL cannot be read: `{keyword}` has a value that means nothing"),
         };
-        wrong(format!("{what} has a value that means nothing")).help(format!("write {expected}"))
+        wrong(message).help(format!("write {expected}"))
     }
 }
 
