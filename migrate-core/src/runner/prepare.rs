@@ -37,9 +37,7 @@ impl Migrator {
         let mut lines = Lines::take(worker, process, options).await?;
         let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
         match ready(&mut lines.worker, options, database, &settings, &writer, (newest, has_ledger, has_kept)).await {
-            Ok(kept) => {
-                Ok(Executor { lines, writer, settings, options, code, kept, report: RunReport::default() })
-            }
+            Ok(kept) => Ok(Executor { lines, writer, settings, options, code, kept, report: RunReport::default() }),
             Err(error) => {
                 // What went wrong first is what counts.
                 let _ = lines.give_back().await;
