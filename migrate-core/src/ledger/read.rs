@@ -97,7 +97,7 @@ async fn select(
 }
 
 /// How long a look at the ledger waits for somebody who has it to himself.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     let seconds = PATIENCE.as_secs();

@@ -133,7 +133,11 @@ impl Executor<'_> {
             }
             tries += 1;
             if !self.try_again(step, &broken, tries).await {
-                return Err(explain::refused(step, failed.1, broken));
+                // Answers that a server had not sent yet are lost with the connection.
+                let last = left.last().filter(|last| broken.failure.is_lost() && last.version != step.version);
+                let together = last.map(|last| explain::together(last));
+                let error = explain::refused(step, failed.1, broken);
+                return Err(together.into_iter().fold(error, Error::note));
             }
             left = &left[progress.part..];
         }

@@ -63,6 +63,11 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
     Error::new(kind, finding)
 }
 
+/// What else was in a message of which the answers are lost; `last` is the last step of it.
+pub(super) fn together(last: &Step) -> String {
+    format!("it shared a message with what follows it, up to {}: the server may have come to any of them", title(last))
+}
+
 /// Whoever wants to leave waited long enough.
 pub(super) fn no_patience() -> Failure {
     Failure::Silent("it was interrupted, and the server does not answer".to_owned())

@@ -4,6 +4,7 @@ use std::fs;
 
 use migrate_core::{ErrorKind, MigrationSet, Policy, Target};
 use migrate_test::TestDatabase;
+use rstest::rstest;
 
 use crate::support::{Chain, connect, events, migrator, quick, version};
 
@@ -124,4 +125,63 @@ fn every_problem_of_a_folder_is_reported_with_its_place() {
         "notes.txt file-name",
     ];
     assert_eq!(found, expected);
+}
+
+/// A unique violation of the user's: it is reported with its file, and never taken for another run that was faster.
+#[rstest]
+#[case::deferred_key(
+    "CREATE TABLE u (n int CONSTRAINT u_n UNIQUE DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO u VALUES (1), (1);",
+    "at the end of"
+)]
+#[case::statement("CREATE TABLE u (n int UNIQUE);\nINSERT INTO u VALUES (1), (1);", "statement 2 of 2")]
+#[case::constraint_trigger(
+    "CREATE TABLE u (n int);\nCREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE unique_violation USING MESSAGE = 'duplicate key value'; END $$;\n\
+     CREATE CONSTRAINT TRIGGER no AFTER INSERT ON u DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no();\n\
+     INSERT INTO u VALUES (1);",
+    "at the end of"
+)]
+#[case::apart_at_commit(
+    "-- migrate: no-transaction\nCREATE TABLE u (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO u VALUES (1), (1);",
+    "statement 2 of 2"
+)]
+#[case::apart_first("-- migrate: no-transaction\nINSERT INTO good VALUES (1), (1);", "statement 1 of 1")]
+#[case::another_ledger(
+    "CREATE SCHEMA other;\nCREATE TABLE other.ledger (id int CONSTRAINT ledger_pkey PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);\n\
+     INSERT INTO other.ledger VALUES (1), (1);",
+    "at the end of"
+)]
+#[tokio::test]
+async fn a_unique_violation_of_the_users_is_the_users(#[case] up: &str, #[case] place: &str) {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[
+        (1, "good", "CREATE TABLE good (id int PRIMARY KEY);", "DROP TABLE good;"),
+        (2, "bad", up, "SELECT 1;"),
+    ]);
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let run = runner.run(&Target::Latest, Policy::default());
+    let error = tokio::time::timeout(std::time::Duration::from_secs(20), run).await.expect("it is tried for ever");
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Statement, Some("23505")), "{error:?}");
+    let finding = &error.findings()[0];
+    assert!(finding.notes.iter().any(|note| note.contains(place)), "{place}: {finding:?}");
+    let shown = finding.place.as_ref().unwrap();
+    assert!(shown.path().ends_with(format!("{}_bad.up.sql", version(2))), "{shown}");
+    database.drop_now().await.unwrap();
+}
+
+/// Somebody writes into the ledger without the lock, and so a run finds its row taken: that is the other kind, and it ends too.
+#[tokio::test]
+async fn a_row_of_the_ledger_that_is_taken_makes_a_plan_stale_and_is_not_tried_for_ever() {
+    let database = TestDatabase::create().await.unwrap();
+    let insert = "INSERT INTO roundtrip.ledger (id, event, batch, tool) SELECT max(id) + 1, 'observed', 1, 'x' FROM roundtrip.ledger;";
+    let chain =
+        Chain::new(&[(1, "good", "CREATE TABLE good ();", "DROP TABLE good;"), (2, "bad", insert, "SELECT 1;")]);
+    let mut runner = migrator(&database, &chain, quick()).await;
+    let run = runner.run(&Target::Latest, Policy::default());
+    let error = tokio::time::timeout(std::time::Duration::from_secs(20), run).await.expect("it is tried for ever");
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Stale);
+    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stale, "the next one finds it taken too");
+    database.drop_now().await.unwrap();
 }

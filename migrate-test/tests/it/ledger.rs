@@ -1,5 +1,7 @@
 //! The ledger: append-only, found under every `search_path`, and full of who and why.
 
+use std::time::Duration;
+
 use migrate_core::ledger::Actor;
 use migrate_core::{ErrorKind, Options, Policy, Target, ident};
 use migrate_test::TestDatabase;
@@ -160,5 +162,40 @@ async fn literals_are_those_of_quote_literal() {
         execute(&mut db, "SET standard_conforming_strings = on").await;
     }
     assert_eq!(ident::nullable(None), "NULL");
+    database.drop_now().await.unwrap();
+}
+
+/// Somebody has the ledger to himself: whoever only looks does not wait without end, and says who it is.
+#[tokio::test]
+async fn a_ledger_that_is_locked_is_not_waited_for_and_its_holder_is_named() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let mut runner = migrator(&database, &chain, quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let mut holder = connect(&database).await;
+    let lock =
+        "SET application_name TO 'a forgotten session'; BEGIN; LOCK TABLE roundtrip.ledger IN ACCESS EXCLUSIVE MODE";
+    execute(&mut holder, lock).await;
+    let pid = column(&mut holder, "SELECT pg_backend_pid()").await.remove(0);
+    let check = |error: migrate_core::Error, what: &str| {
+        let finding = &error.findings()[0];
+        assert_eq!((finding.code, error.sqlstate()), ("ledger-locked", Some("55P03")), "{what}: {error}");
+        let named = |note: &String| {
+            note.contains("a forgotten session") && note.contains(&pid) && note.contains("pg_backend_pid")
+        };
+        assert!(finding.notes.iter().any(named), "{what}: {finding:?}");
+        assert!(finding.help.iter().any(|help| help.contains(&format!("pg_terminate_backend({pid})"))), "{finding:?}");
+    };
+    let mut others = [migrator(&database, &chain, quick()).await, migrator(&database, &chain, quick()).await];
+    let [other, third] = &mut others;
+    let (target, policy) = (Target::Down(1), Policy::default());
+    let looks = async { tokio::join!(runner.status(), other.history(), third.run(&target, policy)) };
+    let (status, history, run) =
+        tokio::time::timeout(Duration::from_secs(60), looks).await.expect("it waits without end");
+    check(status.unwrap_err(), "status");
+    check(history.unwrap_err(), "history");
+    check(run.unwrap_err(), "rollback");
+    execute(&mut holder, "COMMIT").await;
+    runner.status().await.unwrap();
     database.drop_now().await.unwrap();
 }

@@ -3,6 +3,7 @@
 use migrate_core::db::Reader;
 use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
+use rstest::rstest;
 use sqlx::{Connection, PgConnection};
 
 use crate::pgbouncer::Pooler;
@@ -63,6 +64,87 @@ async fn a_pooler_in_transaction_mode_is_refused_and_keeps_no_lock_and_no_settin
         }
         database.drop_now().await.unwrap();
     }
+}
+
+/// The pooled connections of an application at work; they take what is free, and so does everybody else.
+async fn busy(pooler: &Pooler, database: &TestDatabase, clients: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut tasks = Vec::new();
+    for n in 0..clients {
+        let mut connection = PgConnection::connect_with(&pooler.options(database)).await.unwrap();
+        tasks.push(tokio::spawn(async move {
+            let work = format!("SELECT count(*) FROM pg_class, generate_series(1, {})", 1 + n * 3);
+            loop {
+                column(&mut connection, &work).await;
+                tokio::time::sleep(std::time::Duration::from_millis(1 + n as u64)).await;
+            }
+        }));
+    }
+    tasks
+}
+
+#[rstest]
+#[case::options_refused("transaction\ndefault_pool_size = 5", 40)]
+#[case::options_ignored(
+    "transaction\ndefault_pool_size = 5\nignore_startup_parameters = options,extra_float_digits",
+    40
+)]
+#[case::in_turns("transaction\nserver_round_robin = 1", 10)]
+#[case::statements("statement", 10)]
+#[case::one_process("transaction\ndefault_pool_size = 1", 5)]
+#[tokio::test]
+async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing(
+    #[case] mode: &str,
+    #[case] runs: usize,
+) {
+    let database = TestDatabase::create().await.unwrap();
+    let Some(pooler) = Pooler::start(&database, mode).await else { return };
+    let clients = busy(&pooler, &database, 6).await;
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let mut db = connect(&database).await;
+    let locks = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                 WHERE l.locktype = 'advisory' AND d.datname = current_database()";
+    for n in 0..runs {
+        let address = Database::from(pooler.options(&database));
+        let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
+        let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Lock, "pooler"), "run {n}: {error}");
+        assert_eq!(column(&mut db, locks).await, ["0"], "run {n}");
+    }
+    assert_eq!(column(&mut db, "SELECT to_regclass('a'), to_regnamespace('roundtrip')").await, ["NULL"]);
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(pooler);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pool_of_one_in_session_mode_is_too_small() {
+    let database = TestDatabase::create().await.unwrap();
+    let Some(pooler) = Pooler::start(&database, "session\ndefault_pool_size = 1").await else { return };
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let address = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(1));
+    let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
+    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "pool-exhausted"), "{error}");
+    assert!(format!("{:?}", error.findings()).contains("two connections"), "{error}");
+    drop(pooler);
+    database.drop_now().await.unwrap();
+}
+
+/// A migration after which a run takes a fresh session needs no third connection.
+#[tokio::test]
+async fn a_pool_of_two_in_session_mode_is_enough_also_for_fresh_sessions() {
+    let database = TestDatabase::create().await.unwrap();
+    let mode = "session\ndefault_pool_size = 2\nserver_round_robin = 1";
+    let Some(pooler) = Pooler::start(&database, mode).await else { return };
+    let chain = Chain::new(&[
+        (1, "a", "SET app.user = 'ann'; CREATE TABLE a ();", "DROP TABLE a;"),
+        (2, "b", "CREATE TABLE b ();", "DROP TABLE b;"),
+    ]);
+    let clients = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(3));
+    let mut runner = Migrator::open(clients, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
+    assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 2);
+    drop(pooler);
+    database.drop_now().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,176 @@
+//! A network that swallows everything without an error: a run ends all the same, says what is known, and leaves nothing behind.
+
+use std::time::{Duration, Instant};
+
+use migrate_core::db::{Keepalive, Reader};
+use migrate_core::{Cancel, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target};
+use migrate_test::TestDatabase;
+use rstest::rstest;
+use sqlx::PgConnection;
+
+use crate::proxy::Proxy;
+use crate::support::{Chain, column, connect, events, quick};
+
+/// What falls silent while a migration runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silent {
+    /// Everything, and new connections too.
+    Network,
+    /// Both connections of the run; a new one gets through.
+    Both,
+    /// The one that works.
+    Worker,
+    /// The one that holds the lock.
+    Lock,
+}
+
+impl Silent {
+    fn fall(self, proxy: &Proxy) {
+        match self {
+            Self::Network => proxy.go_dark(),
+            Self::Both => proxy.silence(|_| true),
+            Self::Worker => proxy.silence(|application| application == "roundtrip"),
+            Self::Lock => proxy.silence(|application| application == "roundtrip lock"),
+        }
+    }
+}
+
+/// The way through a proxy, for somebody with little patience.
+fn through(proxy: &Proxy, database: &TestDatabase) -> Database {
+    let keepalive = Keepalive { user_timeout: Some(Duration::from_secs(1)), ..Keepalive::default() };
+    Database::from(proxy.options(database)).patience(Duration::from_secs(2)).keepalive(keepalive)
+}
+
+fn chain(seconds: u32) -> Chain {
+    Chain::new(&[
+        (1, "before", "CREATE TABLE before ();", "DROP TABLE before;"),
+        (2, "slow", &format!("CREATE TABLE slow (); SELECT pg_sleep({seconds});"), "DROP TABLE slow;"),
+    ])
+}
+
+async fn migrator(address: Database, chain: &Chain, options: Options) -> Migrator {
+    Migrator::open(address, chain.set(), CodeMigrations::none(), options).await.unwrap()
+}
+
+async fn until(db: &mut PgConnection, condition: &str) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while column(db, &format!("SELECT {condition}")).await != ["t"] {
+        assert!(Instant::now() < end, "it never came to this: {condition}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const SLEEPS: &str =
+    "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())";
+const NO_LOCKS: &str = "NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                        WHERE l.locktype = 'advisory' AND d.datname = current_database())";
+
+/// Runs a chain of which the second migration sleeps for so long, and lets the network fall silent while it does; `press` interrupts
+/// the run as well. Returns how it ended, after which time, and what the ledger had then.
+async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result<usize>, Duration, Vec<String>) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let cancel = Cancel::new();
+    let chain = chain(seconds);
+    let options = Options { cancel: cancel.clone(), ..quick() };
+    let mut runner = migrator(through(&proxy, &database), &chain, options).await;
+    let mut db = connect(&database).await;
+    let begin = async {
+        until(&mut db, SLEEPS).await;
+        silent.fall(&proxy);
+        if press {
+            cancel.cancel();
+        }
+        Instant::now()
+    };
+    let both = async { tokio::join!(runner.run(&Target::Latest, Policy::default()), begin) };
+    let (outcome, since) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the run hangs");
+    let took = since.elapsed();
+    proxy.light_up();
+    if silent != Silent::Network {
+        until(&mut db, NO_LOCKS).await;
+    }
+    let events = events(&mut db).await;
+    if silent != Silent::Network && !press {
+        // Nothing is in the way of the next run.
+        let options = Options { lock_wait: Duration::from_secs(2), ..quick() };
+        let mut next = migrator(through(&proxy, &database), &chain, options).await;
+        next.run(&Target::Latest, Policy::default()).await.unwrap();
+    }
+    database.drop_now().await.unwrap();
+    (outcome.map(|report| report.done.len()), took, events)
+}
+
+#[rstest]
+#[case::network(Silent::Network, 600)]
+#[case::both(Silent::Both, 2)]
+#[case::worker(Silent::Worker, 2)]
+#[tokio::test]
+async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: Silent, #[case] seconds: u32) {
+    let (outcome, took, events) = run(silent, seconds, false).await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    let text = format!("{:?}", error.findings());
+    assert!(text.contains("20250101000002_slow") && text.contains("ledger") && text.contains("xtask status"), "{text}");
+    assert!(error.report().unwrap().done.len() <= 1, "what is known to be committed");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    let committed: &[&str] = if seconds < 600 { &["applied 1", "applied 2"] } else { &["applied 1"] };
+    assert_eq!(events, committed, "the ledger tells");
+}
+
+#[tokio::test]
+async fn a_run_of_which_only_the_lock_is_silent_ends_well() {
+    let (outcome, took, _) = run(Silent::Lock, 3, false).await;
+    assert_eq!(outcome.unwrap(), 2);
+    assert!(took < Duration::from_secs(12), "{took:?}");
+}
+
+#[rstest]
+#[case::network(Silent::Network)]
+#[case::both(Silent::Both)]
+#[case::worker(Silent::Worker)]
+#[case::lock(Silent::Lock)]
+#[tokio::test]
+async fn an_interruption_is_served_whatever_is_silent(#[case] silent: Silent) {
+    let (outcome, took, events) = run(silent, 600, true).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert_eq!(events, ["applied 1"]);
+}
+
+#[tokio::test]
+async fn a_statement_that_is_silent_for_long_is_not_cut_off() {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let mut runner = migrator(through(&proxy, &database), &chain(4), quick()).await;
+    assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 2);
+    let mut reader = Reader::open(&through(&proxy, &database)).await.unwrap();
+    let rows = reader.ask("sleep", "SELECT 7 FROM (SELECT pg_sleep(4)) s").await.unwrap();
+    assert_eq!(rows, [[Some("7".to_owned())]]);
+    database.drop_now().await.unwrap();
+}
+
+#[rstest]
+#[case::network(true)]
+#[case::connection(false)]
+#[tokio::test]
+async fn a_look_at_the_ledger_that_gets_no_answer_ends(#[case] is_dark: bool) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let mut runner = migrator(through(&proxy, &database), &chain(0), quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.status().await.unwrap();
+    if is_dark {
+        proxy.go_dark()
+    } else {
+        proxy.silence(|_| true)
+    }
+    let look = async { (runner.status().await.map(drop), runner.history().await.map(drop)) };
+    let (status, history) = tokio::time::timeout(Duration::from_secs(30), look).await.expect("the look hangs");
+    let error = status.unwrap_err();
+    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    // The next look goes over a new connection.
+    assert_eq!(history.is_ok(), !is_dark);
+    database.drop_now().await.unwrap();
+}
