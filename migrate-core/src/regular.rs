@@ -22,7 +22,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(Error::other(format!("it is {}, and only regular files are read", kind(metadata.file_type()))));
     }
-    let too_large = |bytes: u64| Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20));
+    let too_large =
+        |bytes: u64| Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20));
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len()));
     }
@@ -99,7 +100,10 @@ mod tests {
         // Sparse: it takes no room.
         File::create(at("huge")).unwrap().set_len(1 << 34).unwrap();
         let why = |path: &Path| read(path).unwrap_err().to_string();
-        assert_eq!((read(at("file")).unwrap(), read_to_string(at("link")).unwrap()), (b"SELECT 1".into(), "SELECT 1".into()));
+        assert_eq!(
+            (read(at("file")).unwrap(), read_to_string(at("link")).unwrap()),
+            (b"SELECT 1".into(), "SELECT 1".into())
+        );
         assert_eq!(why(&at("dangling")), format!("it is a link to {}, which does not exist", at("nothing").display()));
         assert!(why(&at("loop")).contains("symbolic links"), "{}", why(&at("loop")));
         assert!(why(&at("socket")).starts_with("it is a socket"));

@@ -8,8 +8,8 @@ use migrate_core::finding::{Finding, Place};
 use migrate_core::schema::{self, Described, Fact, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
-use migrate_test::shape::Shadow;
 use migrate_test::Replay;
+use migrate_test::shape::Shadow;
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};

@@ -116,7 +116,8 @@ impl Config {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
             environment.audit = environment.audit.take().map(|folder| project.join(folder));
         }
-        let shadow_limit = says_limit(&text).then(|| environments.get(SHADOW).map(|shadow| shadow.statement_timeout)).flatten();
+        let shadow_limit =
+            says_limit(&text).then(|| environments.get(SHADOW).map(|shadow| shadow.statement_timeout)).flatten();
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
         let contacts = contacts.0;
         let config = Self {

@@ -72,11 +72,13 @@ impl Binaries {
     pub fn probe(folder: &Path) -> Result<Self, String> {
         let (initdb, postgres) = (folder.join("initdb"), folder.join("postgres"));
         if !initdb.is_file() || !postgres.is_file() {
-            return Err(format!("{} has a client but no server", folder.display()));
+            let is_client = folder.join("psql").is_file() || initdb.is_file();
+            let what = if is_client { "has a client but no server" } else { "has no PostgreSQL server" };
+            return Err(format!("{} {what}", folder.display()));
         }
         // `postgres` itself would tell as well, but is large and slow to start.
-        let said =
-            output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10)).map_err(|e| e.to_string())?;
+        let said = output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10))
+            .map_err(|e| e.to_string())?;
         let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         match (version, major) {

@@ -83,8 +83,23 @@ const DOCKER: [&str; 12] = [
 ];
 /// See <https://www.postgresql.org/docs/current/libpq-envars.html> and psql's own page.
 const PSQL: [&str; 17] = [
-    "PG*", "PSQL_*", "PSQLRC", "PAGER", "LESS", "EDITOR", "VISUAL", "SHELL", "TERM", "TERMINFO", "COLORTERM",
-    "COLUMNS", "LINES", "INPUTRC", "KRB5CCNAME", "KRB5_CONFIG", "SSL_CERT_FILE",
+    "PG*",
+    "PSQL_*",
+    "PSQLRC",
+    "PAGER",
+    "LESS",
+    "EDITOR",
+    "VISUAL",
+    "SHELL",
+    "TERM",
+    "TERMINFO",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "INPUTRC",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "SSL_CERT_FILE",
 ];
 
 /// A program that is about to be started.

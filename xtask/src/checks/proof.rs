@@ -42,7 +42,8 @@ pub(crate) async fn proof(ground: &Ground<'_>) -> Result<(Check, Report)> {
 /// The laws that a migration breaks, a finding each.
 fn broken(set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
     // A statement that does not end breaks every law that it stands in the way of; it is one fault.
-    let overdue = Law::ALL.into_iter().filter_map(|law| proven.laws.get(&law)?.story()).flat_map(|story| &story.findings);
+    let overdue =
+        Law::ALL.into_iter().filter_map(|law| proven.laws.get(&law)?.story()).flat_map(|story| &story.findings);
     if let Some(finding) = overdue.into_iter().find(|finding| finding.code == "rehearsal-timeout") {
         return vec![finding.clone()];
     }

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod audit;
+mod children;
 mod ci;
 mod commands;
 mod consume;
@@ -10,6 +11,7 @@ mod drift;
 mod explain;
 mod fixtures;
 mod interruption;
+mod limits;
 mod lint;
 mod merging;
 mod mistakes;
@@ -23,6 +25,7 @@ mod repository;
 mod runbook;
 mod runbook_page;
 mod servers;
+mod settings;
 mod shapes;
 mod standby;
 mod support;

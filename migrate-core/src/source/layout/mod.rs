@@ -171,7 +171,8 @@ fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
             .at(Place::file(path))
             .help(regular::help(&error))
     };
-    let text = regular::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
+    let text =
+        regular::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
     text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
 }
 

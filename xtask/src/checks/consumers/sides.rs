@@ -116,7 +116,9 @@ fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
         path == FILE_NAME || path.starts_with(FOLDER) || folders.contains(of)
     };
     let files = git::files_like(root, &base.fork, &wanted)?;
-    let same = |(name, bytes): (&String, &Vec<u8>)| migrate_core::regular::read(root.join(name)).is_ok_and(|here| here == *bytes);
+    let same = |(name, bytes): (&String, &Vec<u8>)| {
+        migrate_core::regular::read(root.join(name)).is_ok_and(|here| here == *bytes)
+    };
     let known = |query: &Query| files.contains_key(&inside(&query.origin.path, &project));
     if files.iter().all(same) && here.consumers.iter().flat_map(|one| &one.queries).all(known) {
         return None;
