@@ -121,7 +121,7 @@ impl EphemeralServer {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
         let unknown =
-            || ServerError::NoProvider { tried: vec![format!("{SERVER} is none of {}", DatabaseSource::FORMS)] };
+            || ServerError::NotHad { who: SERVER.to_owned(), why: format!("it is none of {}", DatabaseSource::FORMS) };
         Self::of(&named.parse().map_err(|_| unknown())?, SERVER).await
     }
 

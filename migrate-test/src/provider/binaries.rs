@@ -72,7 +72,9 @@ impl Binaries {
     pub fn probe(folder: &Path) -> Result<Self, String> {
         let (initdb, postgres) = (folder.join("initdb"), folder.join("postgres"));
         if !initdb.is_file() || !postgres.is_file() {
-            return Err(format!("{} has a client but no server", folder.display()));
+            let is_client = folder.join("psql").is_file() || initdb.is_file();
+            let what = if is_client { "has a client but no server" } else { "has no PostgreSQL server" };
+            return Err(format!("{} {what}", folder.display()));
         }
         // `postgres` itself would tell as well, but is large and slow to start.
         let said = output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10))

@@ -27,7 +27,7 @@ while read -r word; do
 done
 [ "$keep" ] && sleep 1800
 # An engine that was asked for a container in the last moment of its owner makes it after that.
-tries=30
+tries=8
 [ "$started" ] && tries=1
 while [ "$tries" -gt 0 ]; do
     if [ "$started" ] || [ "$(docker ps --all --quiet --filter "name=^/?$name\$" 2>/dev/null)" ]; then

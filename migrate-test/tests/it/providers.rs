@@ -20,7 +20,8 @@ async fn a_container_serves_where_an_engine_answers() {
         eprintln!("NOT TESTED: {why}");
         return;
     }
-    let server = EphemeralServer::of(&DatabaseSource::Docker(Some("postgres:15".to_owned())), "the test").await.unwrap();
+    let server =
+        EphemeralServer::of(&DatabaseSource::Docker(Some("postgres:15".to_owned())), "this test").await.unwrap();
     assert!(version_of(&server).await.starts_with("15"));
     assert!(server.why().contains("postgres:15"), "{}", server.why());
 }

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod audit;
+mod children;
 mod ci;
 mod commands;
 mod consume;
@@ -12,6 +13,7 @@ mod fixtures;
 mod hints;
 mod interruption;
 mod libpq;
+mod limits;
 mod lint;
 mod merging;
 mod mistakes;
@@ -26,6 +28,7 @@ mod runbook;
 mod runbook_page;
 mod secrets;
 mod servers;
+mod settings;
 mod shapes;
 mod standby;
 mod support;
