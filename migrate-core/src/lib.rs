@@ -29,6 +29,7 @@ pub mod ident;
 pub mod lock_mode;
 pub mod suggest;
 mod template;
+pub mod visible;
 
 // Text: pure.
 pub mod source;

@@ -18,9 +18,9 @@ impl Database {
         libpq_url(&self.options, None)
     }
 
-    /// The same with the password, where there is one. It is for a database that is thrown away, whose password protects
-    /// nothing; any other password is shown to nobody.
-    pub fn throwaway_url(&self) -> String {
+    /// The same with the password, where there is one: for programs. It is shown to nobody, unless it is that of a database
+    /// which is thrown away and protects nothing.
+    pub fn url_with_password(&self) -> String {
         let password = self.options.to_url_lossy().password().map(str::to_owned);
         libpq_url(&self.options, password.as_deref())
     }
@@ -83,7 +83,7 @@ mod tests {
             PgConnectOptions::new_without_pgpass().username("a b@c").password("p:/?").database("x?y/z").port(5);
         let socket = database(options.clone().socket("/tmp/a b"));
         assert_eq!(socket.shown_url(), "postgres://a%20b%40c@%2Ftmp%2Fa%20b:5/x%3Fy%2Fz");
-        assert_eq!(socket.throwaway_url(), "postgres://a%20b%40c:p%3A%2F%3F@%2Ftmp%2Fa%20b:5/x%3Fy%2Fz");
+        assert_eq!(socket.url_with_password(), "postgres://a%20b%40c:p%3A%2F%3F@%2Ftmp%2Fa%20b:5/x%3Fy%2Fz");
         let safe = options.host("h").ssl_mode(PgSslMode::VerifyFull).ssl_root_cert("/a b.pem");
         let safe = database(safe).shown_url();
         assert_eq!(safe, "postgres://a%20b%40c@h:5/x%3Fy%2Fz?sslmode=verify-full&sslrootcert=%2Fa%20b.pem");

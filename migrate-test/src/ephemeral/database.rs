@@ -75,12 +75,12 @@ impl TestDatabase {
         self.server.url(&self.name)
     }
 
-    /// Leaves it to be looked at, and tells where it is, without a password: a server of ours
-    /// lives on for half an hour after its last user.
+    /// Leaves it to be looked at, and tells where it is, as a URL that psql takes and that has no password
+    /// but a container's: a server of ours lives on for half an hour after its last user.
     pub fn keep(mut self) -> String {
         self.ends = false;
         self.server.linger();
-        migrate_core::config::redact(&self.url())
+        self.server.shown_url(&self.name)
     }
 
     /// Drops it, also when somebody is still connected.
@@ -111,10 +111,7 @@ impl Drop for TestDatabase {
         }
         if std::thread::panicking() {
             self.server.linger();
-            eprintln!(
-                "the database of this test is kept for 30 minutes: psql '{}'",
-                migrate_core::config::redact(&self.url())
-            );
+            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.server.shown_url(&self.name));
             return;
         }
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));
