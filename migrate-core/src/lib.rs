@@ -30,6 +30,7 @@ pub mod lock_mode;
 pub mod regular;
 pub mod suggest;
 mod template;
+pub mod visible;
 
 // Text: pure.
 pub mod source;

@@ -24,7 +24,6 @@ use tokio::sync::OnceCell;
 
 use crate::error::ServerError;
 use crate::provider::binaries::{Binaries, OLDEST};
-use crate::provider::cluster::SUPERUSER;
 #[cfg(not(feature = "testcontainers"))]
 use crate::provider::throwaway::Throwaway;
 
@@ -207,11 +206,17 @@ impl EphemeralServer {
     /// The same as a URL, for programs.
     pub fn url(&self, database: &str) -> String {
         match &self.address {
-            Address::Shared(lease) => {
-                let folder = lease.sockets().display().to_string().replace('/', "%2F");
-                format!("postgres://{SUPERUSER}@{folder}:5432/{database}")
-            }
+            // On its sockets everybody is let in who may open their folder.
+            Address::Shared(_) => Database::from(self.options(database)).url_without_password(),
             _ => Database::from(self.options(database)).url(),
+        }
+    }
+
+    /// The same for people, who give it to psql: with a password only where the server is a container that is thrown away.
+    pub(crate) fn shown_url(&self, database: &str) -> String {
+        match &self.address {
+            Address::Container(_) => self.url(database),
+            _ => Database::from(self.options(database)).url_without_password(),
         }
     }
 

@@ -16,6 +16,11 @@ struct ExplainJson {
 }
 
 #[derive(Serialize)]
+struct MarkdownJson {
+    markdown: String,
+}
+
+#[derive(Serialize)]
 struct EntryJson {
     code: &'static str,
     theme: &'static str,
@@ -26,7 +31,11 @@ struct EntryJson {
 
 pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Result<Exit> {
     if options.markdown {
-        output.answer(explain::document().trim_end());
+        let markdown = explain::document();
+        match output.is_json() {
+            true => output.document(&Document::new("explain", environment, MarkdownJson { markdown })),
+            false => output.answer(markdown.trim_end()),
+        }
         return Ok(Exit::Done);
     }
     let entries = match &options.code {

@@ -81,6 +81,11 @@ impl Output {
         printer::quoted(text.as_ref());
     }
 
+    /// A document that is the answer itself, whatever the format is.
+    pub(crate) fn written(&self, document: &str) {
+        printer::json(document);
+    }
+
     /// Lines for the runner of a system for CI, which reads commands in them.
     pub(crate) fn commands(&self, text: &str) {
         printer::commands(text);

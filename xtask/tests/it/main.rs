@@ -7,6 +7,7 @@ mod commands;
 mod consume;
 mod consumers;
 mod day;
+mod documents;
 mod drift;
 mod explain;
 mod fixtures;
