@@ -7,7 +7,7 @@ use std::io::ErrorKind as Io;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use super::{Database, Holder};
+use super::{Database, Holder, pooler};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -115,6 +115,11 @@ impl Failure {
         refusal.sqlstate == "23505" && is_ledger && constraint.is_some()
     }
 
+    /// Whether a pooler in statement mode refused a transaction; only a pooler says so.
+    pub(crate) fn is_statement_pooling(&self) -> bool {
+        self.is("08P01") && self.why().contains("statement pooling")
+    }
+
     /// Whether a lock was not had in time.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.is("55P03")
@@ -139,6 +144,9 @@ impl Failure {
 
     /// An error of this kind that says what was being done: `doing` fits after "cannot".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
+        if self.is_statement_pooling() {
+            return pooler::refused("statement");
+        }
         let lost = self.is_lost();
         match self {
             Self::Server(refusal) if !lost => {
