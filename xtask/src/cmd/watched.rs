@@ -92,7 +92,7 @@ impl Runner<'_> {
             Err(failure) => (word(failure), Some(failure.findings().iter().map(FindingJson::from).collect())),
         };
         record.end(word, style::milliseconds(elapsed), error);
-        if let Err(failure) = self.look_back(plan, &mut record, outcome.is_err()).await {
+        if let Err(failure) = self.look_back(plan, &mut record, word == "failed").await {
             let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
             record.remarks.push(format!("what is there now could not be looked at: {why}"));
         }

@@ -11,6 +11,7 @@ mod explain;
 mod fixtures;
 mod interruption;
 mod lint;
+mod locked;
 mod merging;
 mod mistakes;
 mod notify;
