@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use super::Holder;
 use super::conninfo::Place;
+use super::{Holder, pooler};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -131,6 +131,11 @@ impl Failure {
         refusal.sqlstate == "23505" && is_ledger && constraint.is_some()
     }
 
+    /// Whether a pooler in statement mode refused a transaction; only a pooler says so.
+    pub(crate) fn is_statement_pooling(&self) -> bool {
+        self.is("08P01") && self.why().contains("statement pooling")
+    }
+
     /// Whether a lock was not had in time.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.is("55P03")
@@ -155,6 +160,9 @@ impl Failure {
 
     /// An error of this kind that says what was being done: `doing` fits after "cannot".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
+        if self.is_statement_pooling() {
+            return pooler::refused("statement");
+        }
         let lost = self.is_lost();
         match self {
             Self::Server(refusal) if !lost => {

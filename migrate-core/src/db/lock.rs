@@ -72,6 +72,9 @@ impl LockKeys {
     }
 }
 
+/// How long the answer to an unlock, or to what takes its place, may take.
+const UNLOCKING: Duration = Duration::from_secs(3);
+
 /// The lock, held on its own connection until it is released or dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -195,14 +198,17 @@ impl Guard {
     pub(crate) async fn release(mut self, scout: &mut Option<Session>) -> Result<()> {
         let limits = Limits::of(self.session.database());
         let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
-        let answer = timeout(limits.question, self.session.unbounded(&unlock)).await;
+        // Whoever looked over another connection did so because this one is silent.
+        let patience = if scout.is_some() { Duration::ZERO } else { limits.question.min(UNLOCKING) };
+        let answer = timeout(patience, self.session.unbounded(&unlock)).await;
         let outcome = match &answer {
             Ok(Ok(rows)) if rows.first().and_then(|row| row.first()) != Some(&Some("t".to_owned())) => Err(lost()),
             Ok(Ok(_)) => Ok(()),
             // A connection that is gone holds no lock, but perhaps only we know that it is gone.
             Ok(Err(_)) | Err(_) => {
                 let end = self.process.end();
-                let _ = timeout(limits.question, self.scout(scout, limits, &end)).await;
+                let _ = timeout(UNLOCKING, self.scout(scout, limits, &end)).await;
+                self.session.cut();
                 Ok(())
             }
         };

@@ -119,9 +119,14 @@ fn keep_their_processes(sessions: &[&[i32]]) -> bool {
 }
 
 fn pooler() -> Error {
+    refused("transaction")
+}
+
+/// The error of an address that leads through a pooler in a mode that is of no use.
+pub(super) fn refused(mode: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
-        Finding::error("pooler", "this address leads through a connection pooler in transaction mode")
+        Finding::error("pooler", format!("this address leads through a connection pooler in {mode} mode"))
             .note(
                 "our connections do not keep a server process each, so locks and settings of a session mean nothing; \
                  nothing was run",

@@ -89,9 +89,14 @@ async fn select(
         }
         Err(failure) => {
             // An error leaves the transaction open; a lost connection has none.
-            let lost = failure.is_lost() || session.send("ROLLBACK").await.is_err();
+            let ended = if failure.is_lost() { Ok(()) } else { session.send("ROLLBACK").await };
             // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
-            if !lost && (failure.is("42P01") || failure.is("3F000")) { Ok(None) } else { Err(cannot(failure, ledger)) }
+            let is_missing = failure.is("42P01") || failure.is("3F000");
+            match ended {
+                Err(second) if second.is_statement_pooling() => Err(cannot(second, ledger)),
+                Ok(()) if is_missing => Ok(None),
+                _ => Err(cannot(failure, ledger)),
+            }
         }
     }
 }

@@ -124,8 +124,15 @@ pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
 
 /// The versions for which something is kept that is not back yet; `registry` says whether anything ever was.
 pub(super) async fn kept_versions(worker: &mut Session, registry: &str) -> Result<BTreeSet<Version>> {
-    let query = format!("SELECT DISTINCT version FROM {registry} WHERE restored_at IS NULL");
-    let rows = worker.rows(&query).await.map_err(|failure| refused(failure, "look for kept data"))?;
+    let query = format!(
+        "BEGIN READ ONLY; SET LOCAL lock_timeout TO '3s'; \
+         SELECT DISTINCT version FROM {registry} WHERE restored_at IS NULL; COMMIT"
+    );
+    let rows = match worker.rows(&query).await {
+        Err(failure) if failure.is_lock_timeout() => Err(failure.with_holders(worker.in_the_way(None).await)),
+        rows => rows,
+    };
+    let rows = rows.map_err(|failure| refused(failure, "look for kept data"))?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Lines {
     pub(super) fence: Fence,
     /// Looks in place of the guard, whose connection is silent or gone.
     pub(super) scout: Option<Session>,
+    /// Whether nothing answered when the worker was given up: neither the guard nor a new connection.
+    pub(super) is_cut_off: bool,
     /// Whether somebody took the lock away from us.
     pub(super) lock_lost: bool,
 }
@@ -45,9 +47,13 @@ impl Lines {
     /// Gives back the lock and the fence, and closes the connections: of a session nobody knows what a migration left in it.
     /// An error is a lock that was not ours any more.
     pub(super) async fn give_back(self) -> Outcome<()> {
-        let Self { worker, mut guard, fence, mut scout, .. } = self;
+        let Self { worker, mut guard, fence, mut scout, is_cut_off, .. } = self;
+        if is_cut_off {
+            // Nobody is there to take anything back: the server will see for itself that we are gone.
+            return Ok(());
+        }
         if !worker.is_open() {
-            guard.end(&fence, &mut scout).await;
+            let _ = timeout(LEAVING, guard.end(&fence, &mut scout)).await;
         }
         // Both at once, for neither has to wait for the other: the next run takes the lock first, and the fence second.
         let (_, released) = tokio::join!(worker.give_back(), guard.release(&mut scout));
@@ -65,7 +71,7 @@ impl Lines {
         options: &Options,
         hear: &mut (dyn FnMut(Reply) + Send),
     ) -> Result<(), Broken> {
-        let Self { worker, guard, fence, scout, lock_lost } = self;
+        let Self { worker, guard, fence, scout, lock_lost, .. } = self;
         let heard = AtomicUsize::new(0);
         let mut watch = Watch::new(guard, fence, scout, lock_lost, worker, message.len(), &heard);
         let outcome = {
@@ -84,7 +90,8 @@ impl Lines {
             }
         };
         let outcome = outcome.map_err(|failure| watch.broken(failure));
-        self.after(outcome)
+        let nothing_answers = watch.is_cut_off;
+        self.after(outcome, nothing_answers)
     }
 
     /// Waits for work on the first connection that is not a message of ours: a Rust migration.
@@ -94,7 +101,7 @@ impl Lines {
         options: &Options,
         work: impl AsyncFnOnce(&mut Session) -> Result<T, Failure>,
     ) -> Result<T, Broken> {
-        let Self { worker, guard, fence, scout, lock_lost } = self;
+        let Self { worker, guard, fence, scout, lock_lost, .. } = self;
         let heard = AtomicUsize::new(0);
         let mut watch = Watch { may_be_idle: true, ..Watch::new(guard, fence, scout, lock_lost, worker, 0, &heard) };
         let outcome = tokio::select! {
@@ -103,13 +110,15 @@ impl Lines {
             failure = watch.over(course, options) => Err(failure),
         };
         let outcome = outcome.map_err(|failure| watch.broken(failure));
-        self.after(outcome)
+        let nothing_answers = watch.is_cut_off;
+        self.after(outcome, nothing_answers)
     }
 
     /// A worker that was given up is not used again.
-    fn after<T>(&mut self, outcome: Result<T, Broken>) -> Result<T, Broken> {
+    fn after<T>(&mut self, outcome: Result<T, Broken>, nothing_answers: bool) -> Result<T, Broken> {
         if matches!(&outcome, Err(Broken { failure: Failure::Silent(_), .. })) {
             self.worker.cut();
+            self.is_cut_off = nothing_answers;
         }
         outcome
     }
@@ -128,6 +137,8 @@ struct Watch<'a> {
     counted: usize,
     /// Whether the guard's connection did not answer the last look.
     is_mute: bool,
+    /// Whether nothing answered it.
+    is_cut_off: bool,
     /// Whether the server process may wait for us: code of a migration runs between two statements.
     may_be_idle: bool,
     /// When it was to be interrupted, and whether the server was asked to.
@@ -159,6 +170,7 @@ impl<'a> Watch<'a> {
             heard,
             counted: 0,
             is_mute,
+            is_cut_off: false,
             may_be_idle,
             cancelled,
             blockers,
@@ -272,6 +284,7 @@ impl<'a> Watch<'a> {
             self.counted = heard;
             self.verdict.alive();
         }
+        self.is_cut_off = looked.is_none();
         let seen = match looked {
             None => None,
             Some(Err(Refused)) => Some(Seen::Hidden),

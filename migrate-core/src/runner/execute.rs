@@ -198,7 +198,12 @@ impl Executor<'_> {
 
     /// Sends one message of our own and expects nothing back.
     pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
-        let outcome = self.send_own(sql).await;
+        let outcome = match self.send_own(sql).await {
+            Err(failure) if failure.is_lock_timeout() => {
+                Err(failure.with_holders(self.lines.worker.in_the_way(Some(&self.options.ledger)).await))
+            }
+            outcome => outcome,
+        };
         outcome.map_err(|failure| match failure.is_taken(&self.options.ledger) {
             true => Error::new(ErrorKind::Stale, obstacle::stale()),
             false => {

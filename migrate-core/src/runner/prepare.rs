@@ -61,7 +61,7 @@ impl Lines {
             }
         };
         match guard.fence(&mut worker, process, patience, &mut waiting).await {
-            Ok(fence) => Ok(Self { worker, guard, fence, scout: None, lock_lost: false }),
+            Ok(fence) => Ok(Self { worker, guard, fence, scout: None, is_cut_off: false, lock_lost: false }),
             Err(error) => {
                 // A pooler would keep the lock when its connection is closed.
                 let mut scout = None;

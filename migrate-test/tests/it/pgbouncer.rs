@@ -42,10 +42,12 @@ impl Pooler {
         let account = Account::for_servers().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let config = folder.path().join("pgbouncer.ini");
+        // What comes last counts: a test may have settings of its own.
+        let (mode, more) = mode.split_once('\n').unwrap_or((mode, ""));
         let text = format!(
             "[databases]\n{name} = host={host} port={} dbname={name} user={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nauth_type = any\npool_mode = {mode}\nunix_socket_dir =\n\
-             ignore_startup_parameters = extra_float_digits,search_path\n",
+             ignore_startup_parameters = extra_float_digits,search_path\n{more}\n",
             server.get_port(),
             server.get_username(),
             name = database.name(),

@@ -137,7 +137,7 @@ async fn a_pool_of_two_in_session_mode_is_enough_also_for_fresh_sessions() {
     let mode = "session\ndefault_pool_size = 2\nserver_round_robin = 1";
     let Some(pooler) = Pooler::start(&database, mode).await else { return };
     let chain = Chain::new(&[
-        (1, "a", "SET app.user = 'ann'; CREATE TABLE a ();", "DROP TABLE a;"),
+        (1, "a", "SET app.who = 'ann'; CREATE TABLE a ();", "DROP TABLE a;"),
         (2, "b", "CREATE TABLE b ();", "DROP TABLE b;"),
     ]);
     let clients = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(3));

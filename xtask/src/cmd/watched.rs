@@ -1,7 +1,7 @@
 //! A run that leaves evidence: looked at before anybody is asked, recorded from its beginning to its end, and told.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use migrate_core::config::Moment;
 use migrate_core::db::Reader;
@@ -16,8 +16,8 @@ use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::output::{FindingJson, printer};
 use crate::record::{Begin, Folder, Record, State};
 
-/// How often, and after which pause, a server that went away during a run is looked for.
-const AGAIN: (usize, Duration) = (20, Duration::from_millis(500));
+/// For how long, and after which pauses, a server that went away during a run is looked for.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
 
 /// The end of a run as its record has it.
 pub(super) struct Ended {
@@ -92,7 +92,7 @@ impl Runner<'_> {
             Err(failure) => (word(failure), Some(failure.findings().iter().map(FindingJson::from).collect())),
         };
         record.end(word, style::milliseconds(elapsed), error);
-        if let Err(failure) = self.look_back(plan, &mut record, outcome.is_err()).await {
+        if let Err(failure) = self.look_back(plan, &mut record, word == "failed").await {
             let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
             record.remarks.push(format!("what is there now could not be looked at: {why}"));
         }
@@ -120,7 +120,8 @@ impl Runner<'_> {
 
     async fn look_back(&mut self, plan: &Plan, record: &mut Record, failed: bool) -> Result<()> {
         let mut state = self.state().await;
-        for _ in 0..AGAIN.0 {
+        let end = Instant::now() + AGAIN.0;
+        while Instant::now() < end {
             match &state {
                 Err(Failure::Core(error)) if failed && error.kind() == ErrorKind::Connection => {
                     tokio::time::sleep(AGAIN.1).await;

@@ -16,6 +16,7 @@ mod interruption;
 mod libpq;
 mod limits;
 mod lint;
+mod locked;
 mod merging;
 mod mistakes;
 mod notify;
