@@ -190,6 +190,18 @@ impl Guard {
     }
 }
 
+/// Who is at work in this database for these keys: who holds the fence, or else the lock; `None` where nobody is.
+pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
+    let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
+    let question = format!(
+        "SELECT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1"
+    );
+    let rows = session.rows(&question).await;
+    let rows = rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
+    Ok(rows.into_iter().find_map(holder))
+}
+
 /// The fence: which server process does the work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fence {

@@ -18,5 +18,5 @@ pub use sqlx::PgConnection;
 pub use lock::Holder;
 
 pub(crate) use failure::{Failure, InnerPosition};
-pub(crate) use lock::{Fence, Guard, LockKeys};
+pub(crate) use lock::{Fence, Guard, LockKeys, at_work};
 pub(crate) use session::{Answer, MARKER, Marker, Part, Reply, Row, Session};

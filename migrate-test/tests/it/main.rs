@@ -16,6 +16,7 @@ mod isolation;
 mod kept;
 mod layouts;
 mod ledger;
+mod leftovers;
 mod managed;
 mod observe;
 mod outside;
