@@ -280,7 +280,10 @@ impl Planner<'_> {
     fn resume(&mut self, only: Option<Direction>) {
         let Some(unfinished) = self.state.unfinished() else { return };
         let certain = unfinished.failed.is_none() && only.is_none_or(|direction| direction == unfinished.direction);
-        match self.script_of(unfinished).filter(|script| certain && is_certain(script, unfinished.done)) {
+        // Who is at work on it now is waited for, at the lock; then the plan is stale.
+        let is_running = unfinished.running.is_some();
+        let takes_up = |script: &Arc<Script>| certain && (is_running || is_certain(script, unfinished.done));
+        match self.script_of(unfinished).filter(takes_up) {
             Some(script) => {
                 let work = Work::Sql(script);
                 let (version, name) = (&unfinished.version, &unfinished.name);

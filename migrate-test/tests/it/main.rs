@@ -24,6 +24,7 @@ mod pgbouncer;
 mod places;
 mod pooler;
 mod providers;
+mod resolving;
 mod rows;
 mod schema;
 mod stepwise;
