@@ -242,6 +242,34 @@ impl Look {
     }
 }
 
+/// Who is at work in this database for these keys: who holds the fence, or else the lock; `None` where nobody is.
+///
+/// A run that has ended gives the lock back before the server process of its worker is gone. A fence without a lock is
+/// that for a moment, and longer where a killed runner's last message is still being worked on.
+pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
+    let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
+    let question = format!(
+        "SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
+         FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1"
+    );
+    let deadline = Instant::now() + MOMENT;
+    loop {
+        let rows = session.rows(&question).await;
+        let rows =
+            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        let is_locked = row.pop().flatten().as_deref() == Some("t");
+        if is_locked || Instant::now() > deadline {
+            return Ok(Holder::read(row));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How long a server process may take to end that nobody talks to any more.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The fence: which server process does the work.
 #[derive(Debug, Clone)]
 pub(crate) struct Fence {

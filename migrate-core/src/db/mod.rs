@@ -27,7 +27,7 @@ pub use sqlx::PgConnection;
 pub use holder::Holder;
 
 pub(crate) use failure::{Failure, InnerPosition, Refusal};
-pub(crate) use lock::{Fence, Guard, LockKeys, Look};
+pub(crate) use lock::{Fence, Guard, LockKeys, Look, at_work};
 pub(crate) use progress::Advance;
 pub(crate) use session::{Answer, IDENTITY, MARKER, Marker, Part, Reply, Row, Session};
 pub(crate) use silence::{Limits, Process, Refused, Seen, Verdict};

@@ -87,14 +87,14 @@ impl Migrator {
 /// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin. What is not
 /// seen to be one of them could be anything.
 fn is_upkeep(script: &Script) -> bool {
-    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, Session};
+    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, ReindexConcurrently, Session};
     let is_of_index = |text: &str| {
         let words = tokens(text);
         let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
         (is(0, "drop") && is(1, "index")) || (is(0, "create") && is(1 + usize::from(is(1, "unique")), "index"))
     };
     script.statements().iter().all(|statement| match statement.class {
-        CreateIndexConcurrently | DropIndexConcurrently | Maintenance | Session => true,
+        CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | Maintenance | Session => true,
         Plain => is_of_index(&script.text()[statement.span.clone()]),
         _ => false,
     })

@@ -216,11 +216,15 @@ impl<'a> Watch<'a> {
     ) -> Option<Result<Look, Refused>> {
         ticks.tick().await;
         let looked = self.look().await;
+        if looked.is_none() && self.pulse.is_due() {
+            self.pulse.tell_of_silence(&*options.observer);
+        }
         let holders = match &looked {
             Some(Ok(look)) if !look.holders.is_empty() && look.holders != self.blockers => look.holders.clone(),
             _ => Vec::new(),
         };
-        if !holders.is_empty() || self.pulse.is_due() {
+        // What a server does that does not answer is not known.
+        if !holders.is_empty() || (looked.is_some() && self.pulse.is_due()) {
             let advance = self.advance(course, options).await;
             if !holders.is_empty() {
                 if let Some(step) = course.step(advance.newest) {

@@ -9,6 +9,7 @@ mod code;
 mod drive;
 mod execute;
 mod explain;
+mod left;
 mod limit;
 mod locate;
 mod message;
@@ -34,7 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::db::{Database, Reader, Session, pooler};
+use crate::db::{self, Database, LockKeys, Reader, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{self, HistoryEntry};
 use crate::source::{MigrationSet, Version};
@@ -151,6 +152,22 @@ impl Migrator {
     ///
     /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood.
     pub async fn state(&mut self) -> Result<State> {
+        let state = self.recorded().await?;
+        if state.unfinished().is_none() {
+            return Ok(state);
+        }
+        // What began and did not end may be running: the locks of a run tell, which a killed one does not hold any more.
+        let keys = LockKeys::of(&self.options.ledger);
+        if let Some(holder) = db::at_work(self.session().await?, keys).await? {
+            let mut state = state;
+            state.set_running(holder);
+            return Ok(state);
+        }
+        // It may have ended between the two looks.
+        self.recorded().await
+    }
+
+    async fn recorded(&mut self) -> Result<State> {
         let (name, cancel) = (self.options.ledger.clone(), self.options.cancel.clone());
         let read = async { ledger::entries(self.session().await?, &name).await };
         let entries = tokio::select! {

@@ -3,7 +3,9 @@
 use super::newer;
 use super::plan::DownFrom;
 use super::state::{Applied, State, Unfinished};
+use crate::db::Holder;
 use crate::finding::{Finding, Place};
+use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
 /// The sentence that an edited migration is met with, wherever it is noticed.
@@ -145,8 +147,12 @@ pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migrat
         .help("or apply it all the same with --allow-out-of-order")
 }
 
+/// A migration that began and did not end: somebody is at work on it, or it was left.
 pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding {
     let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
+    if let Some(holder) = &unfinished.running {
+        return running(set, unfinished, holder);
+    }
     let finding =
         Finding::error("unfinished", format!("migration {version}_{name} began and did not end ({direction})"))
             .note(format!("it began at {at} by {by}; {done} of its statements are done"));
@@ -159,6 +165,26 @@ pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding
         None => finding,
     };
     finding.help(format!("`cargo xtask resolve {version}` shows what is really there, and the ways out"))
+}
+
+/// A migration without a transaction that somebody runs now.
+pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Holder) -> Finding {
+    let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
+    let all = set.get(version).and_then(|migration| match direction {
+        Direction::Up => migration.up_script(),
+        Direction::Down => migration.down_script(),
+    });
+    let of = all.map_or(String::new(), |script| format!(" of {}", script.statements().len()));
+    let which = match all {
+        Some(script) if *done >= script.statements().len() => "its end".to_owned(),
+        _ => format!("statement {}{of}", done + 1),
+    };
+    let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
+    Finding::error("running", format!("migration {version}_{name} is running now ({direction})"))
+        .at(set.get(version).map(|migration| Place::file(migration.path())))
+        .note(format!("{holder} runs it for {by} since {at}, at {which}{query}"))
+        .help("wait for it to end; `cargo xtask status` shows when it has")
+        .help(format!("to stop it: SELECT pg_cancel_backend({}); the next run goes on from there", holder.pid))
 }
 
 pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Finding {

@@ -80,6 +80,22 @@ pub struct Step {
     pub migration: Option<Arc<Migration>>,
     /// The beginning that is already done.
     pub resume: Option<Unfinished>,
+    /// The first statement to run, from 0, where somebody said it because it cannot be known.
+    pub(crate) from: Option<usize>,
+    /// The unfinished migration in the other direction that it undoes.
+    pub(crate) undoes: Option<Unfinished>,
+}
+
+impl Step {
+    /// A step from its beginning.
+    pub(super) fn new(
+        direction: Direction,
+        (version, name): (Version, String),
+        work: Work,
+        migration: Option<Arc<Migration>>,
+    ) -> Self {
+        Self { direction, version, name, work, migration, resume: None, from: None, undoes: None }
+    }
 }
 
 /// What a step runs.
@@ -314,7 +330,10 @@ impl Planner<'_> {
     fn resume(&mut self, only: Option<Direction>) {
         let Some(unfinished) = self.state.unfinished() else { return };
         let certain = unfinished.failed.is_none() && only.is_none_or(|direction| direction == unfinished.direction);
-        match self.script_of(unfinished).filter(|script| certain && is_certain(script, unfinished.done)) {
+        // Who is at work on it now is waited for, at the lock; then the plan is stale.
+        let is_running = unfinished.running.is_some();
+        let takes_up = |script: &Arc<Script>| certain && (is_running || is_certain(script, unfinished.done));
+        match self.script_of(unfinished).filter(takes_up) {
             Some(script) => {
                 let work = Work::Sql(script);
                 let (version, name) = (&unfinished.version, &unfinished.name);
@@ -348,7 +367,8 @@ impl Planner<'_> {
 
     fn push(&mut self, direction: Direction, version: &Version, name: &str, work: Work, resume: Option<Unfinished>) {
         let migration = self.set.get(version).cloned();
-        self.steps.push(Step { direction, version: version.clone(), name: name.to_owned(), work, migration, resume });
+        let step = Step::new(direction, (version.clone(), name.to_owned()), work, migration);
+        self.steps.push(Step { resume, ..step });
     }
 }
 

@@ -41,10 +41,11 @@ impl<'a> Course<'a> {
         self.first.map(|_| &options.ledger)
     }
 
-    /// The step that runs, by the newest row of the ledger; where that could not be read, the first one.
+    /// The step that runs, by the newest row of the ledger; where that could not be read, the first one. Nothing runs any
+    /// more when all of them have their rows.
     pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
         let done = self.first.zip(newest).map_or(0, |(first, newest)| usize::try_from(newest + 1 - first).unwrap_or(0));
-        self.steps.get(done.min(self.steps.len().saturating_sub(1)))
+        self.steps.get(done)
     }
 }
 
@@ -82,6 +83,12 @@ impl Pulse {
     /// Returns when it is time to report.
     pub(super) async fn due(&self) {
         tokio::time::sleep_until(self.due).await;
+    }
+
+    /// Reports that nobody can see what runs.
+    pub(super) fn tell_of_silence(&mut self, observer: &dyn Observer) {
+        observer.hear(&Progress::Remark("the server does not answer, neither over this connection nor over a new one"));
+        self.next(false);
     }
 
     /// Reports a seed, of which only the time is known.
@@ -124,20 +131,15 @@ mod tests {
 
     #[test]
     fn the_newest_row_of_the_ledger_tells_which_step_runs() {
-        let step = |number: u64| Step {
-            direction: Direction::Up,
-            version: number.into(),
-            name: "a".into(),
-            work: Work::Sql(Arc::new(crate::source::Script::recorded("a.sql".into(), "SELECT 1;".into()))),
-            migration: None,
-            resume: None,
-        };
+        let script = || Arc::new(crate::source::Script::recorded("a.sql".into(), "SELECT 1;".into()));
+        let step = |number: u64| Step::new(Direction::Up, (number.into(), "a".into()), Work::Sql(script()), None);
         let steps = [step(1), step(2), step(3)];
         let course = Course::bundle(&steps, 7);
-        for (newest, version) in [(None, 1), (Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3), (Some(99), 3)] {
+        for (newest, version) in [(None, 1), (Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3)] {
             let running = course.step(newest).map(|step| step.version.clone());
             assert_eq!(running, Some(version.into()), "{newest:?}");
         }
+        assert!(course.step(Some(9)).is_none(), "all are committed");
         assert_eq!(Course::of(&steps[1]).step(Some(99)).map(|step| step.version.clone()), Some(2.into()));
     }
 }

@@ -137,14 +137,8 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Statement`] with the place of what failed.
     pub async fn fixture(&mut self, migration: &Migration, script: &Arc<Script>) -> Result<Touched> {
-        let step = Step {
-            direction: Direction::Up,
-            version: migration.version().clone(),
-            name: format!("{} (its fixture)", migration.name()),
-            work: Work::Sql(script.clone()),
-            migration: None,
-            resume: None,
-        };
+        let name = format!("{} (its fixture)", migration.name());
+        let step = Step::new(Direction::Up, (migration.version().clone(), name), Work::Sql(script.clone()), None);
         if limit::is_lifted_by(script) {
             return self.apart(step).await.map(|()| Touched::Unknown);
         }
@@ -307,7 +301,7 @@ pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<S
         }
     };
     let (version, name) = (migration.version().clone(), migration.name().to_owned());
-    Ok(Step { direction, version, name, work, migration: Some(migration.clone()), resume: None })
+    Ok(Step::new(direction, (version, name), work, Some(migration.clone())))
 }
 
 pub(super) fn broken(failure: Failure) -> Broken {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::left::{self, Left};
 use super::plan::{self, Plan, Step, Work};
-use super::state::Unfinished;
-use super::{Migrator, RunReport, obstacle};
-use crate::db::Session;
+use super::state::{State, Unfinished};
+use super::{Migrator, RunReport, obstacle, singly};
+use crate::db::{Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
+use crate::ident::QualifiedName;
 use crate::ledger::{Direction, Event, Record};
 use crate::source::{Body, Migration, Script};
 use crate::sql::{Class, IndexName};
@@ -17,8 +19,13 @@ use crate::sql::{Class, IndexName};
 pub enum Resolution {
     /// Run the statements that are left, in the direction in which it was going.
     Continue,
-    /// Run the script of the other direction.
+    /// The same, from this statement on, counted from 1: where it is not known whether the one that was interrupted is
+    /// done, somebody has to say it.
+    ContinueFrom(usize),
+    /// Run the script of the other direction, if any statement is done.
     Undo,
+    /// The same, where the first statement that is not done is this one, counted from 1.
+    UndoFrom(usize),
     /// Run nothing; record that it counts as applied, and why.
     Applied(String),
     /// Run nothing; record that it counts as rolled back, and why.
@@ -34,6 +41,8 @@ pub struct Unresolved {
     pub script: Option<Arc<Script>>,
     /// What each of its statements left, as far as that can be known.
     pub reality: Vec<Reality>,
+    /// The statement, from 1, that commits by itself and may have been done when the run ended, wholly or in part.
+    pub uncertain: Option<usize>,
 }
 
 /// What one statement of an unfinished script left.
@@ -61,11 +70,14 @@ impl Migrator {
         let stored = self.stored_downs(&state).await?;
         let script = plan::script_of(&self.set, &stored, &unfinished);
         let shown = script.clone().or_else(|| file(self.set.get(&unfinished.version)?, unfinished.direction));
-        let reality = match shown {
-            Some(script) => look(self.session().await?, &script, unfinished.done).await?,
+        let ledger = self.options.ledger.clone();
+        let reality = match &shown {
+            Some(script) => look(self.session().await?, script, &unfinished, &ledger).await?,
             None => Vec::new(),
         };
-        Ok(Some(Unresolved { unfinished, script, reality }))
+        let is_uncertain = shown.is_some_and(|script| is_uncertain(&script, &unfinished));
+        let uncertain = is_uncertain.then_some(unfinished.done + 1);
+        Ok(Some(Unresolved { unfinished, script, reality, uncertain }))
     }
 
     /// Brings the unfinished migration to an end.
@@ -79,20 +91,76 @@ impl Migrator {
         let Some(unresolved) = self.unresolved().await? else {
             return Err(Error::new(ErrorKind::Plan, obstacle::nothing_unfinished()));
         };
-        let migration = self.set.get(&unresolved.unfinished.version).cloned();
+        let unfinished = &unresolved.unfinished;
+        if let Some(holder) = &unfinished.running {
+            return Err(Error::new(ErrorKind::Plan, obstacle::running(&self.set, unfinished, holder)));
+        }
+        let migration = self.set.get(&unfinished.version).cloned();
         match resolution {
             Resolution::Continue => {
-                let step = go_on(unresolved, migration)?;
+                let step = go_on(unresolved, migration, None)?;
                 self.apply(&Plan::of(vec![step], &state)).await
             }
-            Resolution::Undo => {
-                let step = turn_back(&unresolved.unfinished, migration)?;
+            Resolution::ContinueFrom(from) => {
+                let step = go_on(unresolved, migration, Some(*from))?;
                 self.apply(&Plan::of(vec![step], &state)).await
             }
-            Resolution::Applied(why) => self.declare(&unresolved.unfinished, Direction::Up, why, state.newest()).await,
-            Resolution::RolledBack(why) => {
-                self.declare(&unresolved.unfinished, Direction::Down, why, state.newest()).await
-            }
+            Resolution::Undo => self.undo(unresolved, migration, &state, None).await,
+            Resolution::UndoFrom(from) => self.undo(unresolved, migration, &state, Some(*from)).await,
+            Resolution::Applied(why) => self.declare(unfinished, Direction::Up, why, state.newest()).await,
+            Resolution::RolledBack(why) => self.declare(unfinished, Direction::Down, why, state.newest()).await,
+        }
+    }
+
+    /// Brings what the interrupted statement left to one side, then runs the script of the other direction; where no
+    /// statement is done there is nothing to undo, and nothing is run.
+    async fn undo(
+        &mut self,
+        unresolved: Unresolved,
+        migration: Option<Arc<Migration>>,
+        state: &State,
+        from: Option<usize>,
+    ) -> Result<RunReport> {
+        let unfinished = unresolved.unfinished.clone();
+        if unfinished.undoes.is_some() {
+            return Err(closed(&unfinished, migration.as_deref(), "no-way-back"));
+        }
+        let back = unfinished.direction.reverse();
+        // Whether there is a way back is looked at before anything is touched.
+        let way_back = turn_back(&unfinished, migration.clone());
+        let script = unresolved.script.or_else(|| file(migration.as_deref()?, unfinished.direction));
+        let done = match &script {
+            Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
+            None => unfinished.done,
+        };
+        if done == 0 {
+            return self.declare(&unfinished, back, "nothing of it was done; nothing was run", state.newest()).await;
+        }
+        let mut step = way_back?;
+        step.undoes = Some(Unfinished { done, ..unfinished });
+        self.apply(&Plan::of(vec![step], state)).await
+    }
+
+    /// How many statements are done when what the interrupted one left is brought to one side.
+    async fn settled(
+        &mut self,
+        unfinished: &Unfinished,
+        migration: Option<Arc<Migration>>,
+        script: &Arc<Script>,
+        state: &State,
+        from: Option<usize>,
+    ) -> Result<usize> {
+        let from = from.map(|from| first(unfinished, script, from)).transpose()?;
+        let identity = (unfinished.version.clone(), unfinished.name.clone());
+        let step = Step::new(unfinished.direction, identity, Work::Sql(script.clone()), migration);
+        let step = Step { resume: Some(unfinished.clone()), ..step };
+        let mut executor = self.prepare(state.newest(), true).await?;
+        let settled = executor.settle_apart(&step, script, unfinished.done).await;
+        executor.finish(false).await.1?;
+        match (from, settled?) {
+            (Some(from), _) => Ok(from),
+            (None, Some(is_done)) => Ok(unfinished.done + usize::from(is_done)),
+            (None, None) => Err(left::may_be_done(&step, script, unfinished.done, "--undo")),
         }
     }
 
@@ -120,16 +188,43 @@ impl Migrator {
 }
 
 /// The step that runs what is left.
-fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>) -> Result<Step> {
+fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option<usize>) -> Result<Step> {
     let Unresolved { unfinished, script, .. } = unresolved;
-    // Where nothing is recorded as done, a script that was mended in the meantime is as good.
-    let mended = || file(migration.as_deref().filter(|_| unfinished.done == 0)?, unfinished.direction);
-    let Some(script) = script.or_else(mended) else {
+    // Where nothing is recorded as done, a script that was corrected in the meantime is as good.
+    let corrected = || file(migration.as_deref().filter(|_| unfinished.done == 0)?, unfinished.direction);
+    let Some(script) = script.or_else(corrected) else {
         return Err(closed(&unfinished, migration.as_deref(), "changed-since"));
     };
-    let (version, name) = (unfinished.version.clone(), unfinished.name.clone());
-    let direction = unfinished.direction;
-    Ok(Step { direction, version, name, work: Work::Sql(script), migration, resume: Some(unfinished) })
+    let from = from.map(|from| first(&unfinished, &script, from)).transpose()?;
+    let identity = (unfinished.version.clone(), unfinished.name.clone());
+    let step = Step::new(unfinished.direction, identity, Work::Sql(script.clone()), migration);
+    let step = Step { from, resume: Some(unfinished.clone()), ..step };
+    if from.is_none() && is_uncertain(&script, &unfinished) {
+        return Err(left::may_be_done(&step, &script, unfinished.done, "--continue"));
+    }
+    Ok(step)
+}
+
+/// The first statement to run, from 0, where somebody said which; one that is recorded as done is not run again.
+fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize> {
+    let (least, most) = (unfinished.done + 1, script.statements().len() + 1);
+    if (least..=most).contains(&from) {
+        return Ok(from - 1);
+    }
+    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to go on with"))
+        .note(format!("{} statements are recorded as done, and there are {}", unfinished.done, most - 1))
+        .help(format!("give a number from {least} to {most}, which is the end"));
+    Err(Error::new(ErrorKind::Plan, finding))
+}
+
+/// Whether only somebody who looks can tell if the interrupted statement was done: it commits by itself.
+fn is_uncertain(script: &Script, unfinished: &Unfinished) -> bool {
+    let next = script.statements().get(unfinished.done).map(|statement| statement.class);
+    match next {
+        Some(Class::MayCommit) => true,
+        Some(Class::OutsideTransaction) => unfinished.failed.is_none(),
+        _ => false,
+    }
 }
 
 /// The step that runs the script of the other direction.
@@ -138,8 +233,8 @@ fn turn_back(unfinished: &Unfinished, migration: Option<Arc<Migration>>) -> Resu
     let Some(script) = migration.as_deref().and_then(|migration| file(migration, direction)) else {
         return Err(closed(unfinished, migration.as_deref(), "no-way-back"));
     };
-    let (version, name) = (unfinished.version.clone(), unfinished.name.clone());
-    Ok(Step { direction, version, name, work: Work::Sql(script), migration, resume: None })
+    let identity = (unfinished.version.clone(), unfinished.name.clone());
+    Ok(Step::new(direction, identity, Work::Sql(script), migration))
 }
 
 fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static str) -> Error {
@@ -148,6 +243,11 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
         "changed-since" => Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
             .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
             .help(format!("put the file back as it was, or undo: `cargo xtask resolve {version} --undo`")),
+        _ if unfinished.undoes.is_some() => {
+            Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
+                .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))
+                .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
+        }
         _ => Finding::error(code, format!("there is no script that undoes {version}_{name}")),
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
@@ -166,28 +266,61 @@ fn file(migration: &Migration, direction: Direction) -> Option<Arc<Script>> {
     }
 }
 
-/// Asks the catalogs about every index that the script makes or removes concurrently.
-async fn look(session: &mut Session, script: &Script, done: usize) -> Result<Vec<Reality>> {
+/// Asks the catalogs about every index that the script makes or removes concurrently, and about what the statement that is
+/// next left half done.
+async fn look(
+    session: &mut Session,
+    script: &Script,
+    unfinished: &Unfinished,
+    ledger: &QualifiedName,
+) -> Result<Vec<Reality>> {
     let mut reality = Vec::new();
     for (at, statement) in script.statements().iter().enumerate() {
         let text = &script.text()[statement.span.clone()];
-        let concurrent = matches!(statement.class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently);
-        let seen = match IndexName::of(text).filter(|_| concurrent) {
+        let is_index = matches!(statement.class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently);
+        let index = IndexName::of(text).filter(|_| is_index);
+        let is_next = at == unfinished.done;
+        let seen = match index {
             Some(index) => {
-                let rows = session.rows(&index.query).await;
-                let rows = rows.map_err(|failure| {
-                    failure.explain(ErrorKind::Statement, "index", &format!("look up index {}", index.name))
-                })?;
+                let rows = ask(session, script, at, &index.query).await?;
                 Some(match rows.first().map(Vec::as_slice) {
                     Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} is there and valid"),
                     Some([_, Some(name)]) => format!("index {name} is there, but not valid: half built"),
                     _ => format!("there is no index {}", index.name),
                 })
             }
+            None if is_next && left::is_concurrent(statement.class) => {
+                let rows = ask(session, script, at, &left::look_since(ledger, &unfinished.version)).await?;
+                let seen: Vec<String> = rows.into_iter().filter_map(Left::of).map(|left| left.seen()).collect();
+                (!seen.is_empty()).then(|| seen.join("; "))
+            }
+            None if is_next && is_uncertain(script, unfinished) => {
+                Some("may have been done, wholly or in part: it commits by itself".to_owned())
+            }
             None => None,
         };
         let first_line = text.lines().next().unwrap_or_default().to_owned();
-        reality.push(Reality { statement: at + 1, text: first_line, recorded: at < done, seen });
+        reality.push(Reality { statement: at + 1, text: first_line, recorded: at < unfinished.done, seen });
     }
     Ok(reality)
+}
+
+/// Asks with the eyes of the script: with what the statements before it set for the session, as far as they may be repeated.
+async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> Result<Vec<Row>> {
+    let settings = singly::prepare(script, at);
+    let query = query.trim_end_matches(';');
+    let outcome = match settings.is_empty() {
+        true => session.rows(query).await,
+        false => {
+            let seen = session.rows(&format!("BEGIN READ ONLY; {settings} {query}; ROLLBACK;")).await;
+            match seen {
+                Err(failure) if !failure.is_lost() => match session.send("ROLLBACK").await {
+                    Ok(()) => session.rows(query).await,
+                    Err(failure) => Err(failure),
+                },
+                seen => seen,
+            }
+        }
+    };
+    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "look at what is there"))
 }

@@ -1,12 +1,13 @@
 //! The messages of a migration without a transaction, pure: a run sends them, and a runbook writes them down.
 
 use super::execute::outcome;
+use super::left;
 use super::message::{Settings, own_timeouts};
 use super::options::Options;
 use super::plan::Step;
 use crate::kept::Aside;
 use crate::ledger::{Direction, Event, Record, Since, Writer};
-use crate::source::Script;
+use crate::source::{Checksum, Script};
 use crate::sql::Class;
 
 /// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
@@ -30,13 +31,44 @@ pub(super) fn prepare(script: &Script, done: usize) -> String {
     settings.join(" ")
 }
 
+/// What the statements from `done` up to `first` set for the session; may be empty.
+pub(super) fn between(script: &Script, done: usize, first: usize) -> String {
+    let skipped = script.statements().iter().take(first).skip(done);
+    let settings = skipped.filter(|statement| statement.class == Class::Session);
+    settings.map(|statement| format!("{};", &script.text()[statement.span.clone()])).collect()
+}
+
+/// The rows that say that nothing is left of a script whose first statement failed: the migration is where it was before.
+pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
+    let of = |event, direction| Record::of(event, direction, step.version.as_str(), &step.name);
+    let back = step.direction.reverse();
+    let Some(undoes) = &step.undoes else {
+        let undone = Record { note: Some("nothing of it was kept"), ..of(Event::Resolved, back) };
+        return writer.insert(&undone);
+    };
+    // The way back of an unfinished one: that one is unfinished as before.
+    let started = Record {
+        up_checksum: undoes.up_checksum.as_ref().map(Checksum::as_str),
+        down_checksum: undoes.down_checksum.as_ref().map(Checksum::as_str),
+        note: Some("the way back failed at its first statement, and nothing of it was kept"),
+        ..of(Event::Started, back)
+    };
+    let mut rows = writer.insert(&started);
+    if undoes.done > 0 {
+        rows += &writer.insert(&Record { statement: Some(undoes.done), ..of(Event::Progress, back) });
+    }
+    if let Some((statement, why)) = &undoes.failed {
+        rows += &writer.insert(&Record { statement: Some(*statement), note: Some(why), ..of(Event::Failed, back) });
+    }
+    rows
+}
+
 /// Whether a statement waits for locks without a limit.
 ///
-/// An index that is built or dropped concurrently waits for old transactions on purpose, and
-/// nobody has to wait behind it: the lock timeout is for the others.
+/// What runs concurrently waits for old transactions on purpose, and nobody has to wait for it meanwhile: the lock timeout
+/// is for the others.
 pub(super) fn is_patient(script: &Script, at: usize) -> bool {
-    matches!(script.statements()[at].class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently)
-        && script.directives().lock_timeout.is_none()
+    left::is_concurrent(script.statements()[at].class) && script.directives().lock_timeout.is_none()
 }
 
 /// One statement, with the row that records it where the two can share a transaction; and what stands before its text.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::db::Holder;
 use crate::ledger::{Direction, Event, LedgerEntry};
 use crate::source::{Checksum, Version};
 
@@ -65,6 +66,10 @@ pub struct Unfinished {
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
+    /// Where it is the way back of one that was unfinished itself: how many statements of that one are done.
+    pub undoes: Option<usize>,
+    /// The session that is at work on it now; `None` where nobody is.
+    pub running: Option<Holder>,
 }
 
 impl State {
@@ -89,13 +94,28 @@ impl State {
                 self.finish(&entry.version);
                 self.applied.remove(&entry.version);
             }
-            (Event::Started, _) => self.unfinished = Some(entry.into()),
+            (Event::Started, _) => self.start(entry),
             (Event::Progress, _) => self.note_progress(&entry, None),
             (Event::Failed, _) => self.note_progress(&entry, entry.note.clone()),
             // Other combinations are never written; an observation says nothing about versions.
             (Event::Applied | Event::Baselined, Direction::Down)
             | (Event::RolledBack, Direction::Up)
             | (Event::Observed, _) => {}
+        }
+    }
+
+    fn start(&mut self, entry: LedgerEntry) {
+        // What starts while its other direction is unfinished undoes that, or gives it back where it could not.
+        let before =
+            self.unfinished.take().filter(|one| one.version == entry.version && one.direction != entry.direction);
+        let undoes = before.filter(|before| before.undoes.is_none()).map(|before| before.done);
+        self.unfinished = Some(Unfinished { undoes, ..entry.into() });
+    }
+
+    /// Says who is at work on the unfinished migration.
+    pub(super) fn set_running(&mut self, holder: Holder) {
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.running = Some(holder);
         }
     }
 
@@ -175,6 +195,8 @@ impl From<LedgerEntry> for Unfinished {
             down_checksum: entry.down_checksum,
             at: entry.at,
             by: entry.by,
+            undoes: None,
+            running: None,
         }
     }
 }
@@ -227,6 +249,22 @@ pub(super) mod tests {
         let resolved = state(&["started 1 up", "failed 1 up 1", "resolved 1 up"]);
         assert_eq!((versions(&resolved), resolved.unfinished()), (vec!["1"], None));
         let undone = state(&["applied 1 up", "started 1 down", "resolved 1 down"]);
+        assert_eq!(undone.unfinished(), None);
         assert_eq!(versions(&undone), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_way_back_that_could_not_begin_gives_back_what_it_was_to_undo() {
+        let rows = ["started 1 up", "progress 1 up 1", "progress 1 up 2", "failed 1 up 3", "started 1 down"];
+        let begun = state(&rows);
+        let undo = begun.unfinished().unwrap();
+        assert_eq!((undo.direction, undo.done, undo.undoes), (Direction::Down, 0, Some(2)));
+        let back = [&rows[..], &["failed 1 down 1", "started 1 up", "progress 1 up 2", "failed 1 up 3"]].concat();
+        let back = state(&back);
+        let up = back.unfinished().unwrap();
+        assert_eq!((up.direction, up.done, up.undoes), (Direction::Up, 2, None));
+        assert_eq!(up.failed.as_ref().map(|failed| failed.0), Some(3));
+        let done = state(&[&rows[..], &["progress 1 down 1", "rolled_back 1 down"]].concat());
+        assert_eq!((done.unfinished(), versions(&done)), (None, Vec::new()));
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! A row `started` is committed before anything runs. A statement that can share a
 //! transaction with its progress row does; what cannot (an index built concurrently) is
-//! looked up in the catalogs when a run was interrupted between the two.
+//! looked up in the catalogs when a run was interrupted between the two: see [`left`].
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
 use super::explain;
+use super::left::{self, Left};
 use super::locate::{At, Where};
 use super::options::Progress;
 use super::plan::Step;
@@ -29,11 +31,10 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
         None => (start(run, step, script).await?, 0),
     };
     prepare_session(run, step, script, done).await?;
-    let mut at = done;
-    if step.resume.is_some() && at < script.statements().len() && is_done_already(run, step, script, at).await? {
-        progress(run, step, at).await?;
-        at += 1;
-    }
+    let mut at = match &step.resume {
+        Some(_) => take_up(run, step, script, done).await?,
+        None => done,
+    };
     while at < script.statements().len() {
         if run.options.cancel.is_cancelled() {
             return Err(explain::interrupted(step));
@@ -47,6 +48,24 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
     send(run, step, &ended).await?;
     record_done(&mut run.report, run.options, step, begin.elapsed());
     Ok(())
+}
+
+/// What an interrupted run left is brought to one side; returns the first statement that is to run.
+async fn take_up(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<usize> {
+    let is_done = run.settle(step, script, done).await?;
+    let first = match (step.from, is_done) {
+        (Some(from), _) => from,
+        (None, Some(is_done)) => done + usize::from(is_done),
+        (None, None) => return Err(left::may_be_done(step, script, done, "--continue")),
+    };
+    if first > done {
+        progress(run, step, first - 1).await?;
+        let settings = singly::between(script, done, first);
+        if !settings.is_empty() {
+            run.record(step, &settings).await?;
+        }
+    }
+    Ok(first)
 }
 
 /// Writes the row `started` and returns its number.
@@ -86,52 +105,56 @@ async fn prepare_session(run: &mut Executor<'_>, step: &Step, script: &Script, d
 /// Runs one statement and records it; tries again where a lock was in the way.
 async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
     let statement = &script.statements()[at];
+    if left::is_concurrent(statement.class) {
+        return run_concurrent(run, step, script, at).await;
+    }
     for tries in 1.. {
-        let patient = singly::is_patient(script, at);
-        if patient {
-            run.record(step, PATIENTLY).await?;
-        }
         let (message, head) = singly::statement(&mut run.writer, step, script, at);
-        let outcome = run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await;
-        if patient && outcome.is_ok() {
-            let back = run.settings.sql();
-            run.record(step, &back).await?;
-        }
-        match outcome {
-            Ok(()) => return finish_statement(run, step, script, at).await,
-            Err(broken) => {
-                let place = At::apart(&broken.failure, &message, head.len(), script, at);
-                if statement.class == Class::Plain {
-                    // The progress row went with its statement.
-                    let unwritten = run.writer.next_id() - 1;
-                    run.writer.resume_after(unwritten - 1);
-                    if !broken.failure.is_lost() {
-                        run.record(step, "ROLLBACK;").await?;
-                    }
-                    if run.try_again(step, &broken, tries).await {
-                        continue;
-                    }
-                }
-                return Err(failed(run, step, script, at, place, broken).await);
+        let Err(broken) =
+            run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await
+        else {
+            break;
+        };
+        let place = At::apart(&broken.failure, &message, head.len(), script, at);
+        if statement.class == Class::Plain {
+            // The progress row went with its statement.
+            let unwritten = run.writer.next_id() - 1;
+            run.writer.resume_after(unwritten - 1);
+            if !broken.failure.is_lost() {
+                run.record(step, "ROLLBACK;").await?;
+            }
+            if run.try_again(step, &broken, tries).await {
+                continue;
             }
         }
+        return Err(failed(run, step, script, at, place, broken, None).await);
     }
-    Ok(())
+    match statement.class {
+        Class::Plain => Ok(()),
+        _ => progress(run, step, at).await,
+    }
 }
 
-/// After a statement that could not share a transaction: is it really done? Then record it.
-async fn finish_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
-    let statement = &script.statements()[at];
-    if statement.class == Class::Plain {
-        return Ok(());
-    }
-    if statement.class == Class::CreateIndexConcurrently
-        && let Some((false, index)) = look_up(run, step, script, statement).await?
+/// Runs a statement that can leave something half done, between two looks at what is.
+async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
+    let is_patient = singly::is_patient(script, at);
+    let before = run.look_left(step, if is_patient { PATIENTLY } else { "" }).await?;
+    let (message, head) = singly::statement(&mut run.writer, step, script, at);
+    if let Err(broken) = run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await
     {
-        let why = format!("the index {index} exists but is not valid");
-        let record = failed_record(run, step, at, &why);
-        run.record(step, &record).await?;
-        return Err(invalid_index(step, script, statement, &index));
+        let place = At::apart(&broken.failure, &message, head.len(), script, at);
+        return Err(failed(run, step, script, at, place, broken, Some(&before)).await);
+    }
+    let back = if is_patient { run.settings.sql() } else { String::new() };
+    let after = run.look_left(step, &back).await?;
+    // With IF NOT EXISTS it may have taken a half-built index for the real one.
+    if script.statements()[at].class == Class::CreateIndexConcurrently && !after.is_empty() {
+        let named = IndexName::of(&script.text()[script.statements()[at].span.clone()]);
+        if let Some(name) = run.half_built(step, named).await? {
+            let record = failed_record(run, step, at, &format!("the index {name} exists but is not valid"));
+            run.record(step, &own(&record)).await?;
+            return Err(invalid_index(step, script, &script.statements()[at], &name));
+        }
     }
     progress(run, step, at).await
 }
@@ -144,100 +167,77 @@ async fn progress(run: &mut Executor<'_>, step: &Step, at: usize) -> Result<()> 
 
 fn failed_record(run: &mut Executor<'_>, step: &Step, at: usize, why: &str) -> String {
     let record = Record::of(Event::Failed, step.direction, step.version.as_str(), &step.name);
-    let record = run.writer.insert(&Record { statement: Some(at + 1), note: Some(why), ..record });
-    format!("BEGIN; {OURSELVES} {record} COMMIT;")
+    run.writer.insert(&Record { statement: Some(at + 1), note: Some(why), ..record })
 }
 
-/// Whether the first statement that is not recorded is done all the same.
-///
-/// What can share a transaction with its record is not. An index tells for itself; one that
-/// is half built is removed, so that it can be built again.
-async fn is_done_already(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<bool> {
-    let statement = &script.statements()[at];
-    match statement.class {
-        Class::CreateIndexConcurrently => match look_up(run, step, script, statement).await? {
-            Some((true, _)) => Ok(true),
-            Some((false, index)) => {
-                run.options.observer.hear(&Progress::Remark(&format!("removing the half-built index {index}")));
-                run.record(step, PATIENTLY).await?;
-                run.record(step, &format!("DROP INDEX CONCURRENTLY {index}")).await?;
-                let back = run.settings.sql();
-                run.record(step, &back).await.map(|()| false)
-            }
-            None => Ok(false),
-        },
-        Class::DropIndexConcurrently => {
-            let name = IndexName::of(&script.text()[statement.span.clone()]);
-            Ok(name.is_some() && look_up(run, step, script, statement).await?.is_none())
-        }
-        _ => Ok(false),
-    }
+/// Rows of ours in a transaction.
+fn own(rows: &str) -> String {
+    format!("BEGIN; {OURSELVES} {rows} COMMIT;")
 }
 
-/// Asks the catalogs about the index of a statement: whether it is valid, and its quoted name.
-async fn look_up(
+/// Records the failure, unless nothing is left of the migration, and tells what is really there. `before` is what was half
+/// done before a statement that may leave more of it.
+async fn failed(
     run: &mut Executor<'_>,
     step: &Step,
     script: &Script,
-    statement: &Statement,
-) -> Result<Option<(bool, String)>> {
-    let Some(index) = IndexName::of(&script.text()[statement.span.clone()]) else { return Ok(None) };
-    let rows = run.lines.worker.rows(&index.query).await;
-    let rows = rows.map_err(|failure| {
-        failure.explain(
-            ErrorKind::Statement,
-            "index",
-            &format!("look up index {} of {}", index.name, explain::title(step)),
-        )
-    })?;
-    Ok(rows.into_iter().next().and_then(|row| {
-        let mut row = row.into_iter();
-        Some((row.next()?? == "t", row.next()??))
-    }))
-}
-
-/// Records the failure, unless nothing is left of the migration, and tells what is really there.
-async fn failed(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize, place: At, broken: Broken) -> Error {
+    at: usize,
+    place: At,
+    broken: Broken,
+    before: Option<&BTreeSet<Left>>,
+) -> Error {
     let (cancelled, lost) = (broken.cancelled, broken.failure.is_lost());
-    let why = broken.failure.why().to_owned();
-    let statement = &script.statements()[at];
+    let mut why = broken.failure.why().to_owned();
+    let class = script.statements()[at].class;
     let error = explain::refused(step, place, broken);
     if cancelled || lost {
         // An interrupted migration is taken up by the next run; that needs no further row.
         return error;
     }
-    let isolate = run.settings.isolate();
-    if let Err(second) = run.record(step, &format!("BEGIN; {isolate} COMMIT;")).await {
-        return error.note(format!("the failure could not be recorded: {second}"));
-    }
-    let left = match statement.class {
-        Class::CreateIndexConcurrently => look_up(run, step, script, statement).await.ok().flatten(),
-        _ => None,
+    let isolate = format!("BEGIN; {} COMMIT;", run.settings.isolate());
+    let left = match before {
+        Some(before) => run.look_left(step, &isolate).await.map(|after| after.difference(before).cloned().collect()),
+        None => run.record(step, &isolate).await.map(|()| Vec::new()),
     };
-    let nothing_left = at == 0 && left.is_none() && statement.class != Class::MayCommit;
+    let left: Vec<Left> = match left {
+        Ok(left) => left,
+        Err(second) => return error.note(format!("the failure could not be recorded: {second}")),
+    };
+    if !left.is_empty() {
+        let brief: Vec<String> = left.iter().map(Left::brief).collect();
+        why = format!("{why}; left behind: {}", brief.join("; "));
+    }
+    let nothing_left = at == 0 && left.is_empty() && class != Class::MayCommit;
     let mut record = failed_record(run, step, at, &why);
     if nothing_left {
-        let back = step.direction.reverse();
-        let undone = Record::of(Event::Resolved, back, step.version.as_str(), &step.name);
-        let undone = Record { note: Some("nothing of it was kept"), ..undone };
-        record.push_str(&run.writer.insert(&undone));
+        record.push_str(&singly::given_up(&mut run.writer, step));
     }
-    let recorded = run.record(step, &record).await;
-    let error = match left {
-        Some((false, index)) => {
-            error.note(format!("the index {index} was left behind half built: it is not used, and slows writes"))
-        }
-        _ => error,
-    };
+    let recorded = run.record(step, &own(&record)).await;
+    let error = left.iter().fold(error, |error, left| error.note(left.note()));
     let error = match recorded {
         Err(second) => error.note(format!("the failure could not be recorded: {second}")),
         Ok(()) => error,
     };
-    match nothing_left {
-        true => error.note("nothing of this migration was kept"),
-        false => error
-            .note(format!("{} of its {} statements are done and stay done", at, script.statements().len()))
-            .help(format!("`cargo xtask resolve {}` shows the ways out: go on, or undo", step.version)),
+    let version = &step.version;
+    match (&step.undoes, nothing_left) {
+        (None, true) => error.note("nothing of this migration was kept"),
+        (Some(undoes), true) => error
+            .note(format!(
+                "nothing of the way back was kept: as before, {} statements of {version} are done",
+                undoes.done
+            ))
+            .help(format!("`cargo xtask resolve {version}` shows the ways out")),
+        (None, false) => error
+            .note(format!("{at} of its {} statements are done and stay done", script.statements().len()))
+            .help(format!("`cargo xtask resolve {version}` shows the ways out: go on, or undo")),
+        (Some(_), false) => error
+            .note(format!(
+                "{at} of the {} statements of the way back are done and stay done",
+                script.statements().len()
+            ))
+            .help(format!(
+                "remove the cause; `cargo xtask resolve {version} --continue` runs the rest of the way back"
+            )),
     }
 }
 

@@ -14,7 +14,7 @@ mod words;
 use std::ops::Range;
 
 pub(crate) use body::quoted;
-pub(crate) use index::IndexName;
+pub(crate) use index::{IndexName, detached, of_table};
 pub(crate) use refuse::refused;
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
@@ -44,7 +44,11 @@ pub enum Class {
     CreateIndexConcurrently,
     /// `DROP INDEX CONCURRENTLY`.
     DropIndexConcurrently,
-    /// Outside transactions only, and harmless when run again: `VACUUM`, `REINDEX … CONCURRENTLY` and so on.
+    /// `REINDEX … CONCURRENTLY`: outside transactions only, and leaves copies of indexes on failure.
+    ReindexConcurrently,
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: outside transactions only, and may stop half way.
+    DetachConcurrently,
+    /// Outside transactions only, and harmless when run again: `VACUUM`, `REINDEX DATABASE` and so on.
     Maintenance,
     /// Outside transactions only, and not harmless when run again: `CREATE DATABASE` and so on.
     OutsideTransaction,
@@ -57,7 +61,12 @@ impl Class {
     pub fn needs_no_transaction(self) -> bool {
         matches!(
             self,
-            Self::CreateIndexConcurrently | Self::DropIndexConcurrently | Self::Maintenance | Self::OutsideTransaction
+            Self::CreateIndexConcurrently
+                | Self::DropIndexConcurrently
+                | Self::ReindexConcurrently
+                | Self::DetachConcurrently
+                | Self::Maintenance
+                | Self::OutsideTransaction
         )
     }
 }

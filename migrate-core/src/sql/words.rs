@@ -26,11 +26,12 @@ pub(super) fn classify(words: &[&str]) -> Class {
         "drop" if is(1, "index") && is(2, "concurrently") => Class::DropIndexConcurrently,
         "create" | "drop" if any(1, &["database", "tablespace", "subscription"]) => Class::OutsideTransaction,
         "alter" if is(1, "system") => Class::OutsideTransaction,
-        "alter" if is(1, "table") && has("detach") && has("concurrently") => Class::OutsideTransaction,
+        "alter" if is(1, "table") && has("detach") && has("concurrently") => Class::DetachConcurrently,
         "discard" if is(1, "all") => Class::OutsideTransaction,
         "vacuum" => Class::Maintenance,
         "cluster" if words.len() == 1 || (words.len() == 2 && is(1, "verbose")) => Class::Maintenance,
-        "reindex" if has("concurrently") || has("database") || has("system") || has("schema") => Class::Maintenance,
+        "reindex" if has("concurrently") => Class::ReindexConcurrently,
+        "reindex" if has("database") || has("system") || has("schema") => Class::Maintenance,
         _ => Class::Plain,
     }
 }
@@ -82,8 +83,11 @@ mod tests {
         check("vacuum full a", Class::Maintenance);
         check("cluster a using b", Class::Plain);
         check("reindex table a", Class::Plain);
-        check("reindex table concurrently a", Class::Maintenance);
-        check("alter table a detach partition b concurrently", Class::OutsideTransaction);
+        check("reindex table concurrently a", Class::ReindexConcurrently);
+        check("reindex ( verbose , CONCURRENTLY ) schema a", Class::ReindexConcurrently);
+        check("reindex schema a", Class::Maintenance);
+        check("alter table a detach partition b concurrently", Class::DetachConcurrently);
+        check("alter table a detach partition b finalize", Class::Plain);
         check("copy a from stdin", Class::CopyWithClient);
         check("copy a from 'file'", Class::Plain);
         check("call p ( )", Class::MayCommit);

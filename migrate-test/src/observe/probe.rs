@@ -79,7 +79,7 @@ impl Probe {
         // VACUUM would like the strongest lock at its end, and tries for seconds while somebody reads. What
         // is like it asks for nothing that is stronger than this to do its work.
         let enough = match class {
-            Class::Maintenance => LockMode::ShareUpdateExclusive,
+            Class::Maintenance | Class::ReindexConcurrently => LockMode::ShareUpdateExclusive,
             _ => LockMode::AccessExclusive,
         };
         let mut sight = Sight::default();

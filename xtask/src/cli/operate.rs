@@ -217,9 +217,12 @@ pub(crate) struct Resolve {
     /// Run the statements that are left
     #[arg(long = "continue", group = "way")]
     pub(crate) go_on: bool,
-    /// Run the script of the other direction
+    /// Run the script of the other direction; where no statement is done, run nothing
     #[arg(long, group = "way")]
     pub(crate) undo: bool,
+    /// The first statement that is not done, where only you can know it: one that commits by itself
+    #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["mark_applied", "mark_rolled_back"])]
+    pub(crate) from: Option<usize>,
     /// Run nothing; record that it counts as applied, and why
     #[arg(long, value_name = "REASON", group = "way")]
     pub(crate) mark_applied: Option<String>,

@@ -17,6 +17,7 @@ struct ResolveJson {
     #[serde(flatten)]
     attempt: AttemptJson,
     script_unchanged: bool,
+    uncertain_statement: Option<usize>,
     statements: Vec<StatementJson>,
     resolved: bool,
 }
@@ -43,11 +44,16 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         return Err(Failure::usage("not-unfinished", message));
     }
     show(context, &unresolved);
-    let Some(way) = way(options) else {
-        ways_out(context, &unresolved);
+    let Some(way) = way(options, &unresolved, context) else {
+        if unfinished.running.is_none() {
+            ways_out(context, &unresolved);
+        }
         output.document(&Document::new("resolve", &context.name, json(&unresolved, false)));
         return Ok(Exit::Found);
     };
+    if matches!(way, Resolution::Undo | Resolution::UndoFrom(_)) {
+        output.line(undoing(&unresolved));
+    }
     confirm(context, options.yes, "Resolve it as asked.")?;
     let RunReport { done, elapsed } = runner.migrator.resolve(&way).await?;
     output.line(match done.len() {
@@ -60,17 +66,56 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     Ok(Exit::Done)
 }
 
-fn way(options: &Resolve) -> Option<Resolution> {
+fn way(options: &Resolve, unresolved: &Unresolved, context: &Context<'_>) -> Option<Resolution> {
     let applied = options.mark_applied.clone().map(Resolution::Applied);
     let rolled_back = options.mark_rolled_back.clone().map(Resolution::RolledBack);
-    let go_on = options.go_on.then_some(Resolution::Continue);
-    let undo = options.undo.then_some(Resolution::Undo);
+    let is_asked = options.go_on || options.undo;
+    let from = options.from.or_else(|| unresolved.uncertain.filter(|_| is_asked).and_then(|at| ask(context, at)));
+    let go_on = options.go_on.then(|| from.map_or(Resolution::Continue, Resolution::ContinueFrom));
+    let undo = options.undo.then(|| from.map_or(Resolution::Undo, Resolution::UndoFrom));
     applied.or(rolled_back).or(go_on).or(undo)
+}
+
+/// Asks on a terminal whether a statement that commits by itself was done; returns the first one that is not.
+fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
+        return None;
+    }
+    let mut terminal = std::io::stderr();
+    let question = format!("Statement {statement} may have been done, wholly or in part. Count it as done? [yes/no] ");
+    // A terminal that cannot be written to or read from gives no answer, and the error says how to give one.
+    let _ = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    match answer.trim() {
+        "yes" | "y" => Some(statement + 1),
+        "no" | "n" => Some(statement),
+        _ => None,
+    }
+}
+
+/// What undoing will do.
+fn undoing(unresolved: &Unresolved) -> String {
+    let (done, of) = (unresolved.unfinished.done, unresolved.reality.len());
+    match done {
+        0 if unresolved.uncertain.is_none() => {
+            "no statement is recorded as done: what the interrupted one left is cleaned up, and nothing is undone"
+                .to_owned()
+        }
+        _ => format!(
+            "the whole script of the other direction runs, though {done} of {of} statements are done: \
+             what it expects of the others is not there"
+        ),
+    }
 }
 
 fn show(context: &Context<'_>, unresolved: &Unresolved) {
     let one = &unresolved.unfinished;
     let output = context.output;
+    if let Some(holder) = &one.running {
+        output.line(format!("{BOLD}running now{BOLD:#}: {holder}"));
+    }
     output.line(format!(
         "{BOLD}{}_{}{BOLD:#} began at {} by {}, {}",
         one.version,
@@ -105,13 +150,31 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
 fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     let version = &unresolved.unfinished.version;
     let output = context.output;
-    output.line(format!("\nThe ways out, when the cause is fixed:\n  cargo xtask resolve {version} --continue"));
-    output.line("      runs the statements that are left; a half-built index is removed and built again");
-    output.line(format!("  cargo xtask resolve {version} --undo"));
-    output.line("      runs the script of the other direction");
+    let way = |way: &str, what: &str| output.line(format!("  cargo xtask resolve {version} {way}\n      {what}"));
+    output.line("\nThe ways out, when the cause is removed:");
+    match unresolved.uncertain {
+        Some(at) => {
+            way(&format!("--continue --from {at}"), &format!("runs statement {at} again, and those after it"));
+            way(
+                &format!("--continue --from {}", at + 1),
+                &format!("counts statement {at} as done, and runs those after it"),
+            );
+        }
+        None => way("--continue", "runs the statements that are left; a half-built index is removed and built again"),
+    }
+    match (unresolved.unfinished.undoes.is_some(), unresolved.uncertain) {
+        (true, _) => {}
+        (false, Some(at)) => {
+            way(&format!("--undo --from {at}"), &format!("the same back, where nothing of statement {at} was done"));
+            way(&format!("--undo --from {}", at + 1), &format!("the same back, where statement {at} was done"));
+        }
+        (false, None) if unresolved.unfinished.done == 0 => {
+            way("--undo", "cleans up what the interrupted statement left, and runs nothing else: no statement is done");
+        }
+        (false, None) => way("--undo", "runs the whole script of the other direction"),
+    }
     output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
-    output.line(format!("  cargo xtask resolve {version} --mark-rolled-back REASON"));
-    output.line("      run nothing, and record what you have done by hand");
+    way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");
 }
 
 fn json(unresolved: &Unresolved, resolved: bool) -> ResolveJson {
@@ -124,6 +187,7 @@ fn json(unresolved: &Unresolved, resolved: bool) -> ResolveJson {
     ResolveJson {
         attempt: AttemptJson::from(&unresolved.unfinished),
         script_unchanged: unresolved.script.is_some(),
+        uncertain_statement: unresolved.uncertain,
         statements: statements.collect(),
         resolved,
     }

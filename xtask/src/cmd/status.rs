@@ -59,6 +59,8 @@ pub(super) struct AttemptJson {
     statements_done: usize,
     failed_statement: Option<usize>,
     error: Option<String>,
+    /// Who is at work on it now.
+    running: Option<String>,
 }
 
 impl From<&Unfinished> for AttemptJson {
@@ -71,6 +73,7 @@ impl From<&Unfinished> for AttemptJson {
             statements_done: one.done,
             failed_statement,
             error,
+            running: one.running.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -112,10 +115,11 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
         ]);
     }
     for pending in &status.pending {
-        let unfinished = status.unfinished.as_ref().is_some_and(|one| one.version == pending.version);
-        let (style, word) = match pending {
-            _ if unfinished => (BAD, "unfinished"),
-            PendingStatus { out_of_order: true, .. } => (BAD, "out of order"),
+        let unfinished = status.unfinished.as_ref().filter(|one| one.version == pending.version);
+        let (style, word) = match (pending, unfinished) {
+            (_, Some(one)) if one.running.is_some() => (WARN, "running"),
+            (_, Some(_)) => (BAD, "unfinished"),
+            (PendingStatus { out_of_order: true, .. }, _) => (BAD, "out of order"),
             _ => (WARN, "pending"),
         };
         table.row([(style, word.to_owned()), (BOLD, pending.version.to_string()), (PLAIN, pending.name.clone())]);

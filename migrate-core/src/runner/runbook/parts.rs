@@ -170,6 +170,12 @@ impl Builder<'_> {
             Class::DropIndexConcurrently => {
                 &["If it fails, the index may be there and not be valid: this part can run again."]
             }
+            Class::ReindexConcurrently => &[
+                "If it fails, indexes whose names end in _ccnew or _ccold may be left: DROP INDEX CONCURRENTLY them before this part runs again.",
+            ],
+            Class::DetachConcurrently => &[
+                "If it fails half way, ALTER TABLE … DETACH PARTITION … FINALIZE ends it; then go on with the next part.",
+            ],
             _ => &["If it fails, look what it has done before this part runs again: it did not run in a transaction."],
         };
         self.parts.items.push(Item { index, ..Item::of(self.parts.count, title, messages).advice(advice) });

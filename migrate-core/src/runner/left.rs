@@ -1,0 +1,317 @@
+//! What statements that run concurrently leave behind when they do not come to their end: it is seen in the catalogs,
+//! before and after, and not guessed from names.
+
+use std::collections::BTreeSet;
+
+use super::execute::Executor;
+use super::explain;
+use super::options::Progress;
+use super::plan::Step;
+use super::singly::{self, PATIENTLY};
+use crate::db::Row;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::ident::{QualifiedName, literal};
+use crate::source::{Script, Version};
+use crate::sql::{self, Class, IndexName};
+
+/// Something half done, as the catalogs have it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Left {
+    kind: Kind,
+    oid: String,
+    /// Its quoted name.
+    pub(super) name: String,
+    /// The quoted name of its table.
+    of: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// An index that is not valid.
+    Index,
+    /// A partition that is half detached.
+    Partition,
+}
+
+/// Every index that is not valid and on whose table no other session is at work, and every partition that is half detached;
+/// `{since}` are conditions for the rows `i`, `c` and `h`.
+///
+/// An index on a partitioned table is not valid while one of the partitions lacks its own; that is nobody's failure.
+const LOOK: &str = "SELECT 'index', c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format('%I.%I', tn.nspname, t.relname) \
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
+    WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready AND i.indislive){of_index} AND NOT EXISTS (\
+        SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+        WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.granted AND l.mode = 'ShareUpdateExclusiveLock' \
+        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
+        AND l.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL) \
+    UNION ALL SELECT 'partition', h.inhrelid, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format('%I.%I', tn.nspname, t.relname) \
+    FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_catalog.pg_class t ON t.oid = h.inhparent JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
+    WHERE h.inhdetachpending{of_partition};";
+
+/// The query for all that is half done now.
+pub(super) fn look() -> String {
+    LOOK.replace("{of_index}", "").replace("{of_partition}", "")
+}
+
+/// The same for what came about after the newest row that says that a statement of a migration began or is done.
+pub(super) fn look_since(ledger: &QualifiedName, version: &Version) -> String {
+    let since = |rows: &[&str]| {
+        let base = base(ledger, version);
+        let newer = rows.iter().map(|row| format!("pg_catalog.age({row}.xmin) < {base}"));
+        format!(" AND ({})", newer.collect::<Vec<_>>().join(" OR "))
+    };
+    LOOK.replace("{of_index}", &since(&["i", "c"])).replace("{of_partition}", &since(&["h"]))
+}
+
+/// The age of the newest row about a statement of a migration, in transactions.
+fn base(ledger: &QualifiedName, version: &Version) -> String {
+    format!(
+        "(SELECT pg_catalog.age(l.xmin) FROM {ledger} l WHERE l.version = {} AND l.event IN ('started', 'progress') \
+         ORDER BY l.id DESC LIMIT 1)",
+        literal(version.as_str())
+    )
+}
+
+impl Left {
+    pub(super) fn of(row: Row) -> Option<Self> {
+        let mut row = row.into_iter();
+        let kind = match row.next()??.as_str() {
+            "index" => Kind::Index,
+            _ => Kind::Partition,
+        };
+        Some(Self { kind, oid: row.next()??, name: row.next()??, of: row.next()?? })
+    }
+
+    /// Whether it is one of the two copies with which `REINDEX CONCURRENTLY` works.
+    fn is_copy(&self) -> bool {
+        let name = self.name.trim_end_matches('"').trim_end_matches(|c: char| c.is_ascii_digit());
+        self.kind == Kind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
+    }
+
+    /// What is there, for a note.
+    pub(super) fn note(&self) -> String {
+        match self.kind {
+            Kind::Index if self.is_copy() => {
+                format!(
+                    "the index {} was left behind, a copy that is not used: it slows writes to {}",
+                    self.name, self.of
+                )
+            }
+            Kind::Index => {
+                format!(
+                    "the index {} was left behind half built: it is not used, and slows writes to {}",
+                    self.name, self.of
+                )
+            }
+            Kind::Partition => format!("the partition {} was left half detached from {}", self.name, self.of),
+        }
+    }
+
+    /// The same in a few words, for the ledger.
+    pub(super) fn brief(&self) -> String {
+        match self.kind {
+            Kind::Index => format!("index {}, not valid", self.name),
+            Kind::Partition => format!("partition {}, half detached", self.name),
+        }
+    }
+
+    /// The same, for a list of what is there.
+    pub(super) fn seen(&self) -> String {
+        match self.kind {
+            Kind::Index => format!("index {} is there, but not valid: half built", self.name),
+            Kind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
+        }
+    }
+
+    /// The statement that removes it, or brings it to its end.
+    fn cleaning(&self) -> String {
+        match self.kind {
+            Kind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
+            Kind::Partition => format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", self.of, self.name),
+        }
+    }
+
+    /// What that is: what is done, and what cannot be done.
+    fn doing(&self) -> (String, String) {
+        let (doing, to_do, what) = match self.kind {
+            Kind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
+            Kind::Partition => ("detaching", "detach", format!("the partition {} from {}", self.name, self.of)),
+        };
+        (format!("{doing} {what}"), format!("{to_do} {what}"))
+    }
+}
+
+impl Executor<'_> {
+    /// Sends statements of ours, then looks at what is half done.
+    pub(super) async fn look_left(&mut self, step: &Step, before: &str) -> Result<BTreeSet<Left>> {
+        let message = format!("{before} {}", look());
+        let rows = self.ask(step, &message).await?;
+        Ok(rows.into_iter().filter_map(Left::of).collect())
+    }
+
+    /// The same as [`Executor::settle`], in a session that nothing was run in yet.
+    pub(super) async fn settle_apart(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
+        let settings = singly::prepare(script, at);
+        if !settings.is_empty() {
+            self.record(step, &settings).await?;
+        }
+        self.settle(step, script, at).await
+    }
+
+    /// Brings what the statement `at` left half done to an end, and says whether the statement is done then; `None` is not
+    /// known.
+    ///
+    /// What shares a transaction with its record is not done. An index or a partition tells for itself: one that is half
+    /// built is removed, so that it can be built again.
+    pub(super) async fn settle(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
+        let Some(statement) = script.statements().get(at) else { return Ok(Some(false)) };
+        let text = &script.text()[statement.span.clone()];
+        let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
+        match statement.class {
+            Class::CreateIndexConcurrently => self.settle_index(step, text).await,
+            Class::DropIndexConcurrently => {
+                let Some(index) = IndexName::of(text) else { return Ok(Some(false)) };
+                Ok(Some(self.ask(step, &index.query).await?.is_empty()))
+            }
+            Class::ReindexConcurrently => {
+                let since = look_since(&self.options.ledger, &step.version);
+                let rows = self.ask(step, &since).await?;
+                for copy in rows.into_iter().filter_map(Left::of).filter(Left::is_copy) {
+                    self.clean(step, &copy).await?;
+                }
+                Ok(Some(false))
+            }
+            Class::DetachConcurrently => self.settle_partition(step, text).await,
+            Class::MayCommit => Ok(None),
+            Class::OutsideTransaction => Ok(failed.then_some(false)),
+            _ => Ok(Some(false)),
+        }
+    }
+
+    /// The quoted name of the index of a statement, where it is there and not valid.
+    pub(super) async fn half_built(&mut self, step: &Step, index: Option<IndexName>) -> Result<Option<String>> {
+        let Some(index) = index else { return Ok(None) };
+        let row = self.ask(step, &index.query).await?.into_iter().next().unwrap_or_default();
+        let mut row = row.into_iter();
+        let is_half = row.next().flatten().is_some_and(|valid| valid != "t");
+        Ok(row.next().flatten().filter(|_| is_half))
+    }
+
+    /// The index of a `CREATE INDEX CONCURRENTLY`: by its name, or where the server chose one, all that is new on its table.
+    async fn settle_index(&mut self, step: &Step, text: &str) -> Result<Option<bool>> {
+        let named = IndexName::of(text);
+        let query = match (&named, sql::of_table(text)) {
+            (Some(index), _) => index.query.clone(),
+            (None, Some(table)) => new_on(&table, &self.options.ledger, &step.version),
+            (None, None) => return Ok(None),
+        };
+        let rows = self.ask(step, &query).await?;
+        let mut is_valid = false;
+        for row in rows {
+            let mut row = row.into_iter();
+            let valid = row.next().flatten().as_deref() == Some("t");
+            let Some(name) = row.next().flatten() else { continue };
+            is_valid |= valid;
+            if !valid {
+                let half = Left { kind: Kind::Index, oid: String::new(), name, of: String::new() };
+                self.clean(step, &half).await?;
+            }
+        }
+        // Somebody else may have made an index on the table as well.
+        Ok(if is_valid && named.is_none() { None } else { Some(is_valid) })
+    }
+
+    async fn settle_partition(&mut self, step: &Step, text: &str) -> Result<Option<bool>> {
+        let Some((parent, partition)) = sql::detached(text) else { return Ok(None) };
+        let query = format!(
+            "SELECT p.there, h.inhdetachpending, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
+             pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) \
+             FROM (SELECT pg_catalog.to_regclass({}) AS parent, pg_catalog.to_regclass({}) AS there) AS p \
+             LEFT JOIN pg_catalog.pg_inherits h ON h.inhparent = p.parent AND h.inhrelid = p.there \
+             LEFT JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_catalog.pg_class t ON t.oid = h.inhparent LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace",
+            literal(&parent),
+            literal(&partition)
+        );
+        let row = self.ask(step, &query).await?.into_iter().next().unwrap_or_default();
+        let mut row = row.into_iter();
+        let mut next = || row.next().flatten();
+        match (next(), next().as_deref(), next(), next()) {
+            // Whoever dropped it may have done so before or after.
+            (None, ..) => Ok(None),
+            (Some(_), Some("t"), Some(name), Some(of)) => {
+                let half = Left { kind: Kind::Partition, oid: String::new(), name, of };
+                self.clean(step, &half).await.map(|()| Some(true))
+            }
+            (Some(_), pending, ..) => Ok(Some(pending.is_none())),
+        }
+    }
+
+    /// Removes something half built, or finishes it, waiting for locks as long as it takes.
+    async fn clean(&mut self, step: &Step, half: &Left) -> Result<()> {
+        let (doing, to_do) = half.doing();
+        self.options.observer.hear(&Progress::Remark(&doing));
+        self.record(step, PATIENTLY).await?;
+        let cleaned = self.lines.worker.send(&half.cleaning()).await;
+        let back = self.settings.sql();
+        let cleaned = cleaned.map_err(|failure| {
+            let error = failure.explain(ErrorKind::Statement, "left-behind", &to_do);
+            error.help(format!("remove the cause, or do it by hand: {};", half.cleaning()))
+        });
+        if cleaned.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection) {
+            return cleaned;
+        }
+        self.record(step, &back).await?;
+        cleaned
+    }
+
+    async fn ask(&mut self, step: &Step, query: &str) -> Result<Vec<Row>> {
+        let rows = self.lines.worker.rows(query).await;
+        rows.map_err(|failure| {
+            failure.explain(ErrorKind::Statement, "index", &format!("look at what {} left", explain::title(step)))
+        })
+    }
+}
+
+/// The query for the indexes on a table that came about since the newest row about a statement: whether each is valid, and its
+/// quoted name.
+fn new_on(table: &str, ledger: &QualifiedName, version: &Version) -> String {
+    format!(
+        "SELECT i.indisvalid AND i.indisready AND i.indislive, pg_catalog.format('%I.%I', n.nspname, c.relname) \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE {table} AND pg_catalog.age(c.xmin) < {}",
+        base(ledger, version)
+    )
+}
+
+/// The finding for a statement that may have been done, wholly or in part, when its run ended; it needs an answer.
+pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) -> Error {
+    let (version, all) = (&step.version, script.statements().len());
+    let span = script.statements().get(at).map_or(0..0, |statement| {
+        let first_line = script.text()[statement.span.clone()].lines().next().map_or(0, str::len);
+        statement.span.start..statement.span.start + first_line
+    });
+    let place = Place::within(script.path(), script.text().clone(), span);
+    let (again, after) = match way {
+        "--undo" => ("where nothing of it was done", "where it was done"),
+        _ => ("runs it again", "goes on after it"),
+    };
+    let title = explain::title(step);
+    let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
+        .at(place)
+        .note("it commits by itself, and the run ended while it was running: wholly, in part or not at all")
+        .help("look at what it has done, and bring that to one side")
+        .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
+        .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));
+    Error::new(ErrorKind::Plan, finding)
+}
+
+/// Whether a statement can leave something half done.
+pub(super) fn is_concurrent(class: Class) -> bool {
+    use Class::{CreateIndexConcurrently, DetachConcurrently, DropIndexConcurrently, ReindexConcurrently};
+    matches!(class, CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | DetachConcurrently)
+}

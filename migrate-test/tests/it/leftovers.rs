@@ -1,0 +1,234 @@
+//! What statements that run concurrently leave when they fail or are killed: it is told, recorded, and brought to an end.
+
+use std::time::Duration;
+
+use migrate_core::runner::Resolution;
+use migrate_core::{Error, Migrator, Options, Policy, Target};
+use migrate_test::TestDatabase;
+use sqlx::PgConnection;
+
+use crate::support::{Chain, column, connect, events, execute, migrator, quick, version};
+
+const NO: &str = "-- migrate: no-transaction\n";
+
+/// Everything in the catalogs that is half done.
+const HALF: &str = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid \
+    UNION ALL SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending ORDER BY 1";
+
+/// A database with tables in which every kind of concurrent work can fail, a chain with one more migration, and its runner.
+struct Scene {
+    database: TestDatabase,
+    chain: Chain,
+    db: PgConnection,
+}
+
+const TABLES: &str = "CREATE SCHEMA \"Ünï\"; CREATE TABLE t (i int, b int); INSERT INTO t VALUES (1, 1), (1, 2);
+    CREATE TABLE \"Ünï\".\"T b\" (i int); INSERT INTO \"Ünï\".\"T b\" VALUES (1), (1);
+    CREATE TABLE k (i int PRIMARY KEY, x int); CREATE INDEX k_x ON k (x); INSERT INTO k VALUES (1, 1);
+    CREATE TABLE p (i int) PARTITION BY LIST (i); CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE \"p Ü\" PARTITION OF p FOR VALUES IN (2);";
+
+impl Scene {
+    async fn new(up: &str, down: &str) -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let mut db = connect(&database).await;
+        execute(&mut db, TABLES).await;
+        let chain = Chain::new(&[(1, "first", "SELECT 1;", "SELECT 1;"), (2, "work", up, down)]);
+        Self { database, chain, db }
+    }
+
+    async fn runner(&self, options: Options) -> Migrator {
+        migrator(&self.database, &self.chain, options).await
+    }
+
+    async fn end(self) {
+        self.database.drop_now().await.unwrap();
+    }
+}
+
+async fn refused(runner: &mut Migrator) -> Error {
+    runner.run(&Target::Latest, Policy::default()).await.unwrap_err()
+}
+
+/// The failure and the ledger both name what was left, and neither says that nothing was kept.
+async fn check_told(scene: &mut Scene, error: &Error, left: &str) {
+    let finding = &error.findings()[0];
+    let notes = finding.notes.join("\n");
+    assert!(notes.contains(left) && !notes.contains("nothing of this migration was kept"), "{left}: {finding:?}");
+    let help = finding.help.join("\n");
+    assert!(help.contains(&format!("cargo xtask resolve {}", version(2))), "{finding:?}");
+    let note = column(&mut scene.db, "SELECT note FROM roundtrip.ledger WHERE event = 'failed'").await;
+    assert!(note.last().unwrap().contains(left), "{note:?}");
+}
+
+/// Unique indexes over rows that are there twice, in every spelling: none is left behind unseen, and none is built beside it.
+#[tokio::test]
+async fn a_half_built_index_is_seen_whatever_it_is_called() {
+    for (up, left, good) in [
+        ("CREATE UNIQUE INDEX CONCURRENTLY ON t (i);", "t_i_idx", "t_i_idx"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY ON \"Ünï\".\"T b\" (i);", "\"T b_i_idx\"", "T b_i_idx"),
+        ("SET search_path = \"Ünï\";\nCREATE UNIQUE INDEX CONCURRENTLY ON \"T b\" (i);", "\"T b_i_idx\"", "T b_i_idx"),
+        ("SET search_path = \"Ünï\";\nCREATE UNIQUE INDEX CONCURRENTLY \"Ïx 1\" ON \"T b\" (i);", "\"Ïx 1\"", "Ïx 1"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY U&\"\\00cfx 1\" ON U&\"\\00dcn\\00ef\".\"T b\" (i);", "\"Ïx 1\"", "Ïx 1"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (i);", "public.i", "i"),
+    ] {
+        let mut scene = Scene::new(&format!("{NO}{up}"), "SELECT 1;").await;
+        let mut runner = scene.runner(quick()).await;
+        let error = refused(&mut runner).await;
+        assert_eq!(error.sqlstate(), Some("23505"), "{up}");
+        check_told(&mut scene, &error, left).await;
+        // It is not run again beside what is there.
+        assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
+        let seen = runner.unresolved().await.unwrap().unwrap().reality.pop().unwrap().seen.unwrap_or_default();
+        assert!(seen.contains("not valid"), "{up}: {seen}");
+        execute(&mut scene.db, "TRUNCATE t, \"Ünï\".\"T b\"").await;
+        runner.resolve(&Resolution::Continue).await.unwrap();
+        let valid = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+             WHERE i.indisvalid AND t.relname IN ('t', 'T b')";
+        assert_eq!(column(&mut scene.db, valid).await, [good], "{up}");
+        assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up}");
+        scene.end().await;
+    }
+}
+
+/// An index that was half built before is not blamed on a statement that fails for another reason.
+#[tokio::test]
+async fn what_was_half_built_before_is_nobodys_leftover() {
+    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (nope);"), "SELECT 1;").await;
+    execute(
+        &mut scene.db,
+        "CREATE INDEX old ON t (b); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'old'::regclass",
+    )
+    .await;
+    let mut runner = scene.runner(quick()).await;
+    let error = refused(&mut runner).await;
+    let notes = error.findings()[0].notes.join("\n");
+    assert!(notes.contains("nothing of this migration was kept") && !notes.contains("old"), "{notes}");
+    assert!(runner.unresolved().await.unwrap().is_none());
+    scene.end().await;
+}
+
+/// While an old transaction is open: a detaching stops half way, a reindexing leaves its copies.
+#[tokio::test]
+async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brought_to_an_end() {
+    let attach = "ALTER TABLE p ATTACH PARTITION \"p Ü\" FOR VALUES IN (2);";
+    for (up, down, reader, left) in [
+        ("ALTER TABLE p DETACH PARTITION \"p Ü\" CONCURRENTLY;", attach, "SELECT FROM p", "\"p Ü\""),
+        (
+            "SET search_path = public;\nALTER TABLE IF EXISTS ONLY p DETACH PARTITION \"p Ü\" CONCURRENTLY;",
+            attach,
+            "SELECT FROM p",
+            "\"p Ü\"",
+        ),
+        ("REINDEX TABLE CONCURRENTLY k;", "SELECT 1;", "SELECT FROM k", "_ccnew"),
+        ("REINDEX (VERBOSE) INDEX CONCURRENTLY k_x;", "SELECT 1;", "SELECT FROM k", "k_x_ccnew"),
+        ("REINDEX SCHEMA CONCURRENTLY public;", "SELECT 1;", "SELECT FROM k", "_ccnew"),
+    ] {
+        let ways: &[Resolution] = match up.starts_with("REINDEX S") || up.starts_with("SET") {
+            true => &[Resolution::Continue],
+            false => &[Resolution::Continue, Resolution::Undo],
+        };
+        for resolution in ways.iter().cloned() {
+            let up = format!("{NO}-- migrate: statement-timeout 500ms\n{up}");
+            let down = format!("{NO}{down}");
+            let mut scene = Scene::new(&up, &down).await;
+            let mut old = connect(&scene.database).await;
+            execute(&mut old, &format!("BEGIN; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {reader}")).await;
+            let mut runner = scene.runner(Options { lock_timeout: Duration::from_millis(20), ..quick() }).await;
+            let error = refused(&mut runner).await;
+            // It waited longer than the lock timeout of the others.
+            assert_eq!(error.sqlstate(), Some("57014"), "{up}: {error:?}");
+            check_told(&mut scene, &error, left).await;
+            assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
+            assert!(!column(&mut scene.db, HALF).await.is_empty(), "{up}");
+            execute(&mut old, "ROLLBACK").await;
+            runner.resolve(&resolution).await.unwrap_or_else(|error| panic!("{up} {resolution:?}: {error:?}"));
+            assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up} {resolution:?}");
+            let is_attached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = '\"p Ü\"'::regclass";
+            let is_there = resolution == Resolution::Undo || !up.contains("DETACH");
+            assert_eq!(
+                column(&mut scene.db, is_attached).await,
+                [if is_there { "1" } else { "0" }],
+                "{up} {resolution:?}"
+            );
+            let status = runner.status().await.unwrap();
+            assert_eq!(
+                (status.problems.len(), status.applied.len()),
+                (0, if resolution == Resolution::Undo { 1 } else { 2 })
+            );
+            scene.end().await;
+        }
+    }
+}
+
+/// A runner that was killed in the middle left `started`, and what its statement had done by then.
+#[tokio::test]
+async fn a_killed_run_is_taken_up_without_a_second_index_or_a_copy() {
+    let invalid =
+        |index: &str| format!("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass");
+    let unnamed = "CREATE INDEX CONCURRENTLY ON t (b);";
+    let detach = "ALTER TABLE p DETACH PARTITION p_1 CONCURRENTLY;";
+    let is_detached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = 'p_1'::regclass";
+    let indexes = "SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY 1) FROM pg_index WHERE indrelid IN ('t'::regclass, 'k'::regclass)";
+    for (up, done, query, expected) in [
+        (unnamed, "SELECT 1".to_owned(), indexes, "k_pkey k_x t_b_idx"),
+        (unnamed, format!("CREATE INDEX ON t (b); {}", invalid("t_b_idx")), indexes, "k_pkey k_x t_b_idx"),
+        (
+            "REINDEX TABLE CONCURRENTLY k;",
+            format!("CREATE INDEX k_x_ccnew ON k (x); {}", invalid("k_x_ccnew")),
+            indexes,
+            "k_pkey k_x",
+        ),
+        (
+            "REINDEX INDEX CONCURRENTLY k_x;",
+            format!("CREATE INDEX k_x_ccold1 ON k (x); {}", invalid("k_x_ccold1")),
+            indexes,
+            "k_pkey k_x",
+        ),
+        (detach, "SELECT 1".to_owned(), is_detached, "0"),
+        (
+            detach,
+            "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'p_1'::regclass".to_owned(),
+            is_detached,
+            "0",
+        ),
+        (detach, "ALTER TABLE p DETACH PARTITION p_1".to_owned(), is_detached, "0"),
+    ] {
+        let mut scene = Scene::new(&format!("{NO}{up}"), "SELECT 1;").await;
+        kill(&mut scene).await;
+        execute(&mut scene.db, &done).await;
+        let mut runner = scene.runner(quick()).await;
+        runner.run(&Target::Latest, Policy::default()).await.unwrap_or_else(|error| panic!("{up} {done}: {error:?}"));
+        assert_eq!(column(&mut scene.db, query).await, [expected], "{up} {done}");
+        assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up} {done}");
+        assert_eq!(events(&mut scene.db).await[1..], ["started 2", "progress 2 1", "applied 2"], "{up} {done}");
+        scene.end().await;
+    }
+}
+
+/// Whether an index whose name the server chose is the one that was to be built, only people know.
+#[tokio::test]
+async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
+    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (b);"), "SELECT 1;").await;
+    kill(&mut scene).await;
+    execute(&mut scene.db, "CREATE INDEX ON t (b)").await;
+    let mut runner = scene.runner(quick()).await;
+    let error = refused(&mut runner).await;
+    assert_eq!(error.findings()[0].code, "may-be-done", "{error:?}");
+    runner.resolve(&Resolution::ContinueFrom(2)).await.unwrap();
+    let indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass";
+    assert_eq!(column(&mut scene.db, indexes).await, ["1"]);
+    assert_eq!(runner.status().await.unwrap().problems.len(), 0);
+    scene.end().await;
+}
+
+/// Writes what a runner had written that was killed at the first statement of the second migration.
+async fn kill(scene: &mut Scene) {
+    scene.runner(quick()).await.run(&Target::Up(1), Policy::default()).await.unwrap();
+    let checksum = scene.chain.set().get(&version(2)).unwrap().up_checksum().to_string();
+    let row = format!(
+        "INSERT INTO roundtrip.ledger (id, event, direction, version, name, up_checksum, batch, tool) \
+         VALUES (2, 'started', 'up', '{}', 'work', '{checksum}', 2, 'killed')",
+        version(2)
+    );
+    execute(&mut scene.db, &row).await;
+}

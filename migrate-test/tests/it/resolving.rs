@@ -1,0 +1,216 @@
+//! Bringing an unfinished migration to an end: what may have been done is asked, what is not done is not undone, and what is
+//! running is left alone.
+
+use migrate_core::ledger::Direction;
+use migrate_core::runner::Resolution;
+use migrate_core::{Error, Migrator, Policy, Target};
+use migrate_test::TestDatabase;
+use sqlx::PgConnection;
+
+use crate::support::{Chain, column, connect, events, execute, listening, migrator, quick, version};
+
+const NO: &str = "-- migrate: no-transaction\n";
+
+struct Scene {
+    database: TestDatabase,
+    chain: Chain,
+    db: PgConnection,
+}
+
+impl Scene {
+    /// A table `log`, and a migration that is not applied.
+    async fn new(up: &str, down: &str) -> Self {
+        let first = "CREATE TABLE log (n int); CREATE PROCEDURE work() LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO log VALUES (2); COMMIT; INSERT INTO log VALUES (3); END $$;";
+        let up = format!("{NO}{up}");
+        let chain = Chain::new(&[(1, "log", first, "DROP PROCEDURE work; DROP TABLE log;"), (2, "work", &up, down)]);
+        let database = TestDatabase::create().await.unwrap();
+        let db = connect(&database).await;
+        let scene = Self { database, chain, db };
+        scene.runner().await.run(&Target::Up(1), Policy::default()).await.unwrap();
+        scene
+    }
+
+    async fn runner(&self) -> Migrator {
+        migrator(&self.database, &self.chain, quick()).await
+    }
+
+    /// Writes what a runner had written that was killed after so many statements of the second migration.
+    async fn kill(&mut self, done: usize) {
+        let checksum = self.chain.set().get(&version(2)).unwrap().up_checksum().to_string();
+        let row = |id: usize, event: &str, statement: &str| {
+            format!(
+                "INSERT INTO roundtrip.ledger (id, event, direction, version, name, statement, up_checksum, batch, tool) \
+                 VALUES ({id}, '{event}', 'up', '{}', 'work', {statement}, '{checksum}', 2, 'killed');",
+                version(2)
+            )
+        };
+        let progress = (1..=done).map(|n| row(n + 2, "progress", &n.to_string()));
+        let rows: String = [row(2, "started", "NULL")].into_iter().chain(progress).collect();
+        execute(&mut self.db, &rows).await;
+    }
+
+    async fn log(&mut self) -> Vec<String> {
+        column(&mut self.db, "SELECT n FROM log ORDER BY n").await
+    }
+
+    async fn end(self) {
+        self.database.drop_now().await.unwrap();
+    }
+}
+
+async fn resolved(scene: &Scene, resolution: Resolution) -> Result<(), Error> {
+    scene.runner().await.resolve(&resolution).await.map(drop)
+}
+
+fn code(outcome: Result<(), Error>) -> &'static str {
+    outcome.unwrap_err().findings()[0].code
+}
+
+/// A `CALL` or a `DO` that commits is not run again, and not passed over, before somebody has said whether it was done.
+#[tokio::test]
+async fn what_commits_by_itself_is_asked_for() {
+    let block = "DO $$ BEGIN INSERT INTO log VALUES (2); COMMIT; INSERT INTO log VALUES (3); END $$;";
+    let nested = "DO $$ BEGIN CALL work(); END $$;";
+    for statement in ["CALL work();", block, nested] {
+        let up = format!("INSERT INTO log VALUES (1);\n{statement}\nINSERT INTO log VALUES (4);");
+        for (resolution, expected) in [
+            (Resolution::ContinueFrom(2), &["1", "2", "3", "4"][..]),
+            (Resolution::ContinueFrom(3), &["1", "4"]),
+            (Resolution::ContinueFrom(4), &["1"]),
+        ] {
+            let mut scene = Scene::new(&up, "DELETE FROM log;").await;
+            execute(&mut scene.db, "INSERT INTO log VALUES (1)").await;
+            scene.kill(1).await;
+            let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+            assert_eq!(error.findings()[0].code, "unfinished", "{statement}");
+            let unresolved = scene.runner().await.unresolved().await.unwrap().unwrap();
+            assert_eq!(unresolved.uncertain, Some(2), "{statement}");
+            let error = scene.runner().await.resolve(&Resolution::Continue).await.unwrap_err();
+            let finding = &error.findings()[0];
+            assert_eq!(finding.code, "may-be-done");
+            assert_eq!(finding.place.as_ref().unwrap().line_column(), Some((3, 1)));
+            for from in [2, 3] {
+                let hint = format!("`cargo xtask resolve {} --continue --from {from}`", version(2));
+                assert!(finding.help.iter().any(|help| help.contains(&hint)), "{finding:?}");
+            }
+            assert_eq!(code(resolved(&scene, Resolution::Undo).await), "may-be-done");
+            for from in [0, 1, 5] {
+                assert_eq!(code(resolved(&scene, Resolution::ContinueFrom(from)).await), "resolve-from");
+            }
+            assert_eq!(scene.log().await, ["1"], "{statement}: nothing was run");
+            resolved(&scene, resolution).await.unwrap();
+            assert_eq!(scene.log().await, expected, "{statement}");
+            assert_eq!(scene.runner().await.status().await.unwrap().problems.len(), 0);
+            scene.end().await;
+        }
+    }
+}
+
+/// With nothing done there is nothing to undo: the down would fail on what is not there.
+#[tokio::test]
+async fn undoing_nothing_runs_nothing() {
+    for down in ["DROP TABLE made;".to_owned(), format!("{NO}DROP TABLE made;")] {
+        for (up, resolution) in [
+            ("CREATE TABLE made ();\nSELECT 1;", Resolution::Undo),
+            ("CALL work();\nCREATE TABLE made ();", Resolution::UndoFrom(1)),
+        ] {
+            let mut scene = Scene::new(up, &down).await;
+            scene.kill(0).await;
+            resolved(&scene, resolution).await.unwrap();
+            assert_eq!(events(&mut scene.db).await, ["applied 1", "started 2", "resolved 2"]);
+            let status = scene.runner().await.status().await.unwrap();
+            assert_eq!((status.applied.len(), status.pending.len(), status.problems.len()), (1, 1, 0));
+            scene.end().await;
+        }
+    }
+}
+
+/// A way back that fails leaves one state and never a second one: as unfinished as before where nothing of it was kept, and
+/// otherwise a way back that only goes on.
+#[tokio::test]
+async fn a_way_back_that_fails_leaves_one_state() {
+    let up = "CREATE TABLE a ();\nCREATE TABLE b ();\nSELECT 1/0;\nCREATE TABLE c ();";
+    for down in [
+        "DROP TABLE c;\nDROP TABLE b;\nDROP TABLE a;".to_owned(),
+        format!("{NO}DROP TABLE c;\nDROP TABLE b;\nDROP TABLE a;"),
+    ] {
+        let mut scene = Scene::new(up, &down).await;
+        assert!(scene.runner().await.run(&Target::Latest, Policy::default()).await.is_err());
+        let before = scene.runner().await.unresolved().await.unwrap().unwrap().unfinished;
+        for _ in 0..2 {
+            let error = scene.runner().await.resolve(&Resolution::Undo).await.unwrap_err();
+            assert_eq!(error.sqlstate(), Some("42P01"), "{error:?}");
+            let after = scene.runner().await.unresolved().await.unwrap().unwrap().unfinished;
+            assert_eq!(
+                (after.direction, after.done, after.failed),
+                (Direction::Up, 2, before.failed.clone()),
+                "{down}"
+            );
+            assert_eq!(after.up_checksum, before.up_checksum, "{down}");
+        }
+        assert_eq!(scene.runner().await.state().await.unwrap().applied().count(), 1, "{down}");
+        // The cause is removed, and the same command brings it to an end.
+        execute(&mut scene.db, "CREATE TABLE c ()").await;
+        resolved(&scene, Resolution::Undo).await.unwrap();
+        let status = scene.runner().await.status().await.unwrap();
+        assert_eq!((status.applied.len(), status.problems.len()), (1, 0), "{down}");
+        scene.end().await;
+    }
+    let mut scene = Scene::new(up, &format!("{NO}DROP TABLE b;\nDROP TABLE c;\nDROP TABLE a;")).await;
+    assert!(scene.runner().await.run(&Target::Latest, Policy::default()).await.is_err());
+    assert!(resolved(&scene, Resolution::Undo).await.is_err());
+    let undo = scene.runner().await.unresolved().await.unwrap().unwrap().unfinished;
+    assert_eq!((undo.direction, undo.done, undo.undoes), (Direction::Down, 1, Some(2)));
+    assert_eq!(code(resolved(&scene, Resolution::Undo).await), "no-way-back", "the whole up would run on half of it");
+    execute(&mut scene.db, "CREATE TABLE c ()").await;
+    resolved(&scene, Resolution::Continue).await.unwrap();
+    assert_eq!(column(&mut scene.db, "SELECT to_regclass('a')").await, ["NULL"]);
+    assert_eq!(scene.runner().await.status().await.unwrap().problems.len(), 0);
+    scene.end().await;
+}
+
+/// While a run is at work, everybody else is told who that is, and nobody may end it for it.
+#[tokio::test]
+async fn what_is_running_is_not_called_interrupted() {
+    let up = "INSERT INTO log VALUES (1);\nCALL wait();\nINSERT INTO log VALUES (2);";
+    let mut scene = Scene::new(up, "DELETE FROM log;").await;
+    // It waits until this session lets go.
+    let gate = "CREATE TABLE gate (); CREATE PROCEDURE wait() LANGUAGE plpgsql SET lock_timeout = 0 AS \
+        $$ BEGIN LOCK TABLE gate; END $$;";
+    execute(&mut scene.db, gate).await;
+    execute(&mut scene.db, "BEGIN; LOCK TABLE gate;").await;
+    let mut eyes = connect(&scene.database).await;
+    let mut runner = scene.runner().await;
+    let work = tokio::spawn(async move { runner.run(&Target::Latest, Policy::default()).await });
+    let waits = "SELECT 1 FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
+    while column(&mut eyes, waits).await.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let status = scene.runner().await.status().await.unwrap();
+    let problem = &status.problems[0];
+    assert_eq!((problem.code, status.problems.len()), ("running", 1));
+    let notes = problem.notes.join("\n");
+    assert!(notes.contains("statement 2 of 3") && notes.contains("pid ") && notes.contains("role postgres"), "{notes}");
+    assert!(!problem.help.join("\n").contains("resolve"), "{problem:?}");
+    let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();
+    assert_eq!(error.findings()[0].code, "running", "{error:?}");
+    // Another one that goes the same way waits, and finds nothing left to do.
+    let (ear, options) = listening();
+    let mut other = migrator(&scene.database, &scene.chain, options).await;
+    let waiting = tokio::spawn(async move { other.run(&Target::Latest, Policy::default()).await });
+    while !ear.heard().iter().any(|heard| heard.starts_with("waiting for")) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    for resolution in
+        [Resolution::Continue, Resolution::Undo, Resolution::ContinueFrom(2), Resolution::Applied("x".into())]
+    {
+        assert_eq!(code(resolved(&scene, resolution).await), "running");
+    }
+    execute(&mut scene.db, "COMMIT").await;
+    work.await.unwrap().unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().done, []);
+    assert_eq!(scene.log().await, ["1", "2"]);
+    assert_eq!(scene.runner().await.status().await.unwrap().problems.len(), 0);
+    scene.end().await;
+}
