@@ -17,6 +17,8 @@ if [ "$#" -gt 0 ]; then
         echo "failed $said"
     fi
     unset POSTGRES_PASSWORD
+    # There is no more to say, and whoever reads sees the end.
+    exec >/dev/null
 fi
 keep=
 while read -r word; do
