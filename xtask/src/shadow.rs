@@ -19,12 +19,12 @@ use crate::output::style::DIM;
 /// names; the one of `[environments.shadow]`; else the first that serves. What was named is taken, or it is an error.
 pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> Result<()> {
     if named && context.named_database {
-        match context.managed()? {
-            Some(managed) => {
-                let endpoint = context.start(&managed).await?;
-                migrate_test::use_server(endpoint.options("postgres"), "--database names it");
+        match &context.environment.database {
+            DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
+                migrate_test::use_server(context.database()?.settled().await?, "--database names it");
             }
-            None => migrate_test::use_server(context.database()?.settled().await?, "--database names it"),
+            // Nothing that is made to prove something stays: this is not the server for development.
+            source => migrate_test::use_source(source, "--database").await?,
         }
     }
     context.config.shadow_limit.into_iter().for_each(migrate_test::limit_statements);

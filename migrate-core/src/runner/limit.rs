@@ -73,7 +73,7 @@ impl Limit {
     }
 
     /// The error of a statement that did not end in time says so; every other one stays what it is.
-    pub(super) fn explain(&self, error: Error, script: Option<&Script>) -> Error {
+    pub(super) fn reword(&self, error: Error, script: Option<&Script>) -> Error {
         if error.sqlstate() != Some("57014") || self.each.is_zero() {
             return error;
         }
@@ -91,7 +91,8 @@ impl Limit {
                     .to_owned(),
             ],
         };
-        error.rewritten("rehearsal-timeout", what, help)
+        let code = "rehearsal-timeout";
+        error.rewritten(code, what, help)
     }
 }
 

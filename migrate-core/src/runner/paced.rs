@@ -272,7 +272,7 @@ impl<'a> Paced<'a> {
 
     fn refused(&self, at: At, failure: Failure) -> Error {
         let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
-        self.rehearsal.limit.explain(explain::refused(&self.step, at, broken(failure)), script)
+        self.rehearsal.limit.reword(explain::refused(&self.step, at, broken(failure)), script)
     }
 }
 

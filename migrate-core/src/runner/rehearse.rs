@@ -166,7 +166,7 @@ impl Rehearsal {
             None => Ok(answers.into_iter().map(rows).collect()),
             Some(failure) => {
                 let error = failure.explain(ErrorKind::Statement, "query", "ask the database");
-                Err(self.limit.explain(error, None))
+                Err(self.limit.reword(error, None))
             }
         }
     }
@@ -188,7 +188,7 @@ impl Rehearsal {
                 let _ = self.session.send("ROLLBACK").await;
                 let at = n * STATEMENTS + answers.len().saturating_sub(1);
                 let error = failure.explain(ErrorKind::Statement, "statement-failed", "run a statement");
-                let error = self.limit.explain(error, None);
+                let error = self.limit.reword(error, None);
                 return Err((at.min(texts.len().saturating_sub(1)), error));
             }
         }
@@ -208,7 +208,7 @@ impl Rehearsal {
         let byte = locate::byte(&failure, script.text()).unwrap_or(0);
         let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
         let error = error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1));
-        Err(self.limit.explain(error, Some(script)))
+        Err(self.limit.reword(error, Some(script)))
     }
 
     /// Says goodbye to the server.
@@ -241,7 +241,7 @@ impl Rehearsal {
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
-        Err(self.limit.explain(explain::refused(steps[part].0, at, broken(failure)), Some(steps[part].1)))
+        Err(self.limit.reword(explain::refused(steps[part].0, at, broken(failure)), Some(steps[part].1)))
     }
 
     /// Sends a message that ends within this time, or is ended.

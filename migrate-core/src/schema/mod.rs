@@ -123,7 +123,8 @@ impl Schema {
                 || (id.kind == Kind::EventTrigger && audit::is_our_trigger(ledger, &id.name));
             !of_ledger && !of_kept && !of_audit
         });
-        let used = self.objects.keys().any(|id| *id.schema == *ledger.schema());
+        // Every database begins with this one, whoever put a ledger into it.
+        let used = ledger.schema() == "public" || self.objects.keys().any(|id| *id.schema == *ledger.schema());
         self.objects.retain(|id, _| used || id.kind != Kind::Schema || *id.name != *ledger.schema());
         self
     }

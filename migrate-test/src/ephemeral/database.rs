@@ -53,7 +53,7 @@ impl TestDatabase {
     /// # Errors
     ///
     /// Those of [`TestDatabase::create`].
-    pub(crate) async fn for_chain() -> Result<Self, ServerError> {
+    pub async fn for_chain() -> Result<Self, ServerError> {
         let mut office = Office::open(&server().await?.options("postgres")).await?;
         let made = Self::for_chain_in(&mut office).await;
         office.close().await;

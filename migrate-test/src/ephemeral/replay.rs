@@ -97,7 +97,7 @@ impl Replay {
     }
 
     /// Leaves it to the chain to make a schema, where it failed because the schema was there; `false` where it did not.
-    pub(super) fn give_way(error: &Error) -> bool {
+    pub fn give_way(error: &Error) -> bool {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(now) = current.as_mut().filter(|now| error.sqlstate() == Some("42P06") && !now.schemas.is_empty())
         else {

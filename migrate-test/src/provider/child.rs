@@ -113,7 +113,7 @@ pub fn command(program: impl AsRef<OsStr>, needs: Needs) -> Command {
     let is_allowed = |name: &OsStr| {
         let name = name.to_string_lossy();
         let fits = |known: &&str| known.strip_suffix('*').map_or(*known == name, |begin| name.starts_with(begin));
-        ALL.iter().chain(own).any(|known| fits(known))
+        ALL.iter().chain(own).any(fits)
     };
     let mut command = Command::new(program);
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_allowed(name)));

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -18,6 +19,8 @@ use crate::random;
 
 const WATCHER: &str = include_str!("throwaway.sh");
 const READY: Duration = Duration::from_secs(60);
+/// How long an engine may take to start a container of an image that is here.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The shell that removes a container of this name when the process ends that holds this.
 #[derive(Debug)]
@@ -127,19 +130,24 @@ fn run_watched(name: &str, run: &[&str], password: &str) -> Result<Watch, Server
         return Err(failed("the shell has no pipes".to_owned()));
     };
     writeln!(pipe, "{password}").map_err(|error| failed(error.to_string()))?;
-    let mut said = BufReader::new(said);
-    let mut first = String::new();
-    // A shell that is gone has said nothing.
-    let _ = said.read_line(&mut first);
-    if first.trim() == "started" {
-        return Ok(Watch { pipe });
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut said, mut text) = (BufReader::new(said), String::new());
+        // A shell that is gone says nothing; a failure is all that it says.
+        if said.read_line(&mut text).is_ok() && text.trim() != "started" {
+            let _ = said.read_to_string(&mut text);
+        }
+        // Whoever no longer waits needs no answer.
+        let _ = tell.send(text);
+    });
+    let text = match told.recv_timeout(LONGEST) {
+        Ok(text) => text,
+        Err(_) => return Err(failed(format!("it did not answer within {} s", LONGEST.as_secs()))),
+    };
+    match text.trim() {
+        "started" => Ok(Watch { pipe }),
+        text => Err(failed(super::last_lines(text.strip_prefix("failed ").unwrap_or(text), 6))),
     }
-    // The end of the pipe is the end of its owner for the shell, which then says no more.
-    drop(pipe);
-    let mut rest = String::new();
-    let _ = said.read_to_string(&mut rest);
-    let text = format!("{first}{rest}");
-    Err(failed(super::last_lines(text.strip_prefix("failed ").unwrap_or(&text), 6)))
 }
 
 async fn wait(container: &Container, options: &PgConnectOptions) -> Result<(), ServerError> {

@@ -17,6 +17,8 @@ if [ "$#" -gt 0 ]; then
         echo "failed $said"
     fi
     unset POSTGRES_PASSWORD
+    # There is no more to say, and whoever reads sees the end.
+    exec >/dev/null
 fi
 keep=
 while read -r word; do
@@ -26,12 +28,19 @@ while read -r word; do
     esac
 done
 [ "$keep" ] && sleep 1800
-# An engine that was asked for a container in the last moment of its owner makes it after that.
-tries=8
-[ "$started" ] && tries=1
+# An engine that was asked for a container in the last moment of its owner makes it after that, and one that is about to
+# make it says that there is nothing to remove: it is gone when it was there once, and is not any more.
+tries=10
+was_there=$started
 while [ "$tries" -gt 0 ]; do
-    if [ "$started" ] || [ "$(docker ps --all --quiet --filter "name=^/?$name\$" 2>/dev/null)" ]; then
-        docker rm --force --volumes "$name" >/dev/null 2>&1 && break
+    if ! list=$(docker ps --all --quiet --filter "name=^/?$name\$" 2>/dev/null); then
+        # The engine does not answer now.
+        :
+    elif [ "$list" ]; then
+        was_there=yes
+        docker rm --force --volumes "$name" >/dev/null 2>&1
+    elif [ "$was_there" ]; then
+        break
     fi
     tries=$((tries - 1))
     [ "$tries" -gt 0 ] && sleep 1

@@ -100,8 +100,10 @@ async fn drill(
 ) -> Result<Exit> {
     let from = migrator.state().await?.version().cloned();
     let (set, run) = (migrator.migrations().clone(), migrator.options().clone());
+    let database = migrator.database().clone();
     migrator.close().await;
     shadow::server(context, false, false).await?;
+    shadow::replay(&database).await?;
     let exercise = Exercise {
         set,
         code,

@@ -77,6 +77,18 @@ fn a_path_of_the_database_of_the_role_or_of_the_url_is_that_of_the_shadow() {
 }
 
 #[test]
+fn a_ledger_in_an_empty_public_schema_takes_nothing_with_it() {
+    let project = unqualified();
+    project.query("CREATE SCHEMA app");
+    set(&project, "search_path = app");
+    project
+        .write("migrate.toml", "[environments.e]\ndatabase = \"env:TEST_DATABASE_URL\"\nledger = \"public.ledger\"\n");
+    project.run_bare(&["--env", "e", "migrate"]).ok();
+    project.run_bare(&["--env", "e", "drift"]).ok();
+    project.end();
+}
+
+#[test]
 fn a_schema_of_the_path_that_the_chain_makes_is_left_to_it() {
     let project = Project::new();
     project.migration(1, "s", "DO $$ BEGIN EXECUTE 'CREATE SCHEMA app'; END $$;", "DROP SCHEMA app;");
