@@ -24,6 +24,7 @@ mod reference;
 mod repository;
 mod runbook;
 mod runbook_page;
+mod runbook_ways;
 mod servers;
 mod shapes;
 mod standby;
