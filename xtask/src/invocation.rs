@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
@@ -17,6 +17,9 @@ use migrate_core::{Database, hint};
 use crate::cli::Cli;
 
 static INVOCATION: OnceLock<Invocation> = OnceLock::new();
+
+/// What can be typed, made where a text names the first command.
+static COMMAND: LazyLock<Command> = LazyLock::new(Cli::command);
 
 /// The binary that the alias `cargo xtask` runs.
 const ALIAS: &str = "xtask";
@@ -28,10 +31,8 @@ const AIMS: [&str; 5] = ["env", "database", "migrations", "layout", "config"];
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation {
     program: String,
-    command: Command,
+    matches: ArgMatches,
     aims: Vec<Aim>,
-    /// Whether the command as it was given could as well be given with `--dry-run`.
-    can_look_first: bool,
 }
 
 /// An option that says what is meant.
@@ -47,14 +48,12 @@ struct Aim {
 /// Sets how this process was called. Only the first call counts.
 pub(crate) fn set(program: &str, matches: &ArgMatches) {
     let aims = AIMS.into_iter().filter_map(|id| Aim::of(id, matches)).collect();
-    let command = Cli::command();
-    let can_look_first = has_dry_run(&command, matches);
-    let _ = INVOCATION.set(Invocation { program: program.to_owned(), command, aims, can_look_first });
+    let _ = INVOCATION.set(Invocation { program: program.to_owned(), matches: matches.clone(), aims });
 }
 
 /// Whether the command as it was given could as well be given with `--dry-run`, which would show what it does.
 pub(crate) fn can_look_first() -> bool {
-    INVOCATION.get().is_some_and(|invocation| invocation.can_look_first)
+    INVOCATION.get().is_some_and(|invocation| has_dry_run(&COMMAND, &invocation.matches))
 }
 
 fn has_dry_run(command: &Command, matches: &ArgMatches) -> bool {
@@ -185,9 +184,9 @@ impl Invocation {
         if arguments.is_empty() {
             return self.program.clone();
         }
-        let (path, leaf) = self.leaf(arguments);
+        let (path, leaf) = leaf(arguments);
         let words: Vec<&str> = arguments.split_whitespace().collect();
-        let own = |id: &str| value(leaf, id, &words).or_else(|| value(&self.command, id, &words));
+        let own = |id: &str| value(leaf, id, &words).or_else(|| value(&COMMAND, id, &words));
         // Where a command names another environment or database, ours would lead it astray.
         let is_elsewhere = ["env", "database"].into_iter().any(|id| {
             own(id).is_some_and(|own| {
@@ -199,7 +198,7 @@ impl Invocation {
             .iter()
             .filter(|aim| own(aim.id).is_none() && !(is_elsewhere && ["env", "database"].contains(&aim.id)))
             .filter_map(|aim| {
-                let long = self.command.get_arguments().find(|arg| arg.get_id() == aim.id)?.get_long()?;
+                let long = COMMAND.get_arguments().find(|arg| arg.get_id() == aim.id)?.get_long()?;
                 Some(format!(" --{long} {}", aim.quoted))
             })
             .collect();
@@ -208,17 +207,17 @@ impl Invocation {
         let (head, tail) = if passes_on { arguments.split_at(path) } else { (arguments, "") };
         format!("{} {head}{options}{tail}", self.program)
     }
+}
 
-    /// The subcommand that is meant, and up to which byte its name goes.
-    fn leaf(&self, arguments: &str) -> (usize, &Command) {
-        let (mut leaf, mut end) = (&self.command, 0);
-        for word in arguments.split_whitespace() {
-            let Some(command) = leaf.find_subcommand(word) else { break };
-            leaf = command;
-            end = word.as_ptr() as usize - arguments.as_ptr() as usize + word.len();
-        }
-        (end, leaf)
+/// The subcommand that is meant, and up to which byte its name goes.
+fn leaf(arguments: &str) -> (usize, &'static Command) {
+    let (mut leaf, mut end): (&Command, usize) = (&COMMAND, 0);
+    for word in arguments.split_whitespace() {
+        let Some(command) = leaf.find_subcommand(word) else { break };
+        leaf = command;
+        end = word.as_ptr() as usize - arguments.as_ptr() as usize + word.len();
     }
+    (end, leaf)
 }
 
 /// The value of an option among the words of a command, as it is written there.
@@ -265,15 +264,15 @@ mod tests {
         let matches = Cli::command().get_matches_from([&["xtask"], arguments].concat());
         Cli::from_arg_matches(&matches).unwrap();
         let aims = AIMS.into_iter().filter_map(|id| Aim::of(id, &matches)).collect();
-        let can_look_first = has_dry_run(&Cli::command(), &matches);
-        Invocation { program: program.to_owned(), command: Cli::command(), aims, can_look_first }
+        Invocation { program: program.to_owned(), matches, aims }
     }
 
     #[test]
     fn dry_run_is_an_option_where_the_command_has_it() {
-        assert!(called("x", &["migrate"]).can_look_first && called("x", &["baseline"]).can_look_first);
+        let can = |command: &[&str]| has_dry_run(&COMMAND, &called("x", command).matches);
+        assert!(can(&["migrate"]) && can(&["baseline"]));
         for command in [&["baseline", "--mark"][..], &["kept", "purge"], &["resolve", "--undo"], &["status"]] {
-            assert!(!called("x", command).can_look_first, "{command:?}");
+            assert!(!can(command), "{command:?}");
         }
     }
 

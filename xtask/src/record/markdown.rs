@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Record, RowsChange, TableRows};
+use crate::invocation::spoken;
 use crate::output::style;
 use crate::report::escape::{fence, prose};
 
@@ -19,11 +20,9 @@ impl Record {
     fn page(&self, page: &mut String) -> std::fmt::Result {
         writeln!(page, "# {} of {}: {}\n", self.command, self.environment, self.outcome)?;
         if self.outcome == "running" {
-            writeln!(
-                page,
-                "> The run had not ended when this was written. Where no run is in progress any more, its process was killed: \
-                 `cargo xtask status` shows where the database stands, and the command can be given again.\n"
-            )?;
+            let told = "The run had not ended when this was written. Where no run is in progress any more, its process was \
+                        killed: `cargo xtask status` shows where the database stands, and the command can be given again.";
+            writeln!(page, "> {}\n", spoken(told))?;
         }
         self.facts(page)?;
         self.steps(page)?;

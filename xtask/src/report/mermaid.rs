@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Column, Fate, Table};
+use crate::output::clean::is_hidden;
 
 /// The diagram; names that would look alike are told apart.
 pub(crate) fn render(tables: &[Table]) -> String {
@@ -85,6 +86,7 @@ fn word(text: &str) -> String {
 /// What may stand between quotes: letters of all scripts, and signs that mean nothing to Mermaid, HTML or Markdown.
 fn quoted(text: &str) -> String {
     let letter = |char: char| match char {
+        char if is_hidden(char) => '_',
         char if char.is_alphanumeric() || " _-.,()[]/+*=?!'".contains(char) => char,
         _ => '_',
     };

@@ -28,6 +28,7 @@ mod reference;
 mod repository;
 mod runbook;
 mod runbook_page;
+mod runbook_ways;
 mod secrets;
 mod servers;
 mod settings;

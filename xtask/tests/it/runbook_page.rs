@@ -46,6 +46,9 @@ fn set(number: u64) -> String {
     format!("\\set version {}", version(number))
 }
 
+/// What is typed once, at the beginning.
+const WHO: &str = "\\set who 'ann o''neill'\n\\set why 'INC-4711: it''s broken'";
+
 #[test]
 fn the_page_is_what_the_command_writes() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -67,6 +70,8 @@ fn every_block_of_the_page_is_true() {
     half_applied(&page);
     without_a_transaction(&page);
     kept(&page);
+    saved(&page);
+    timed_out(&page);
     let used = page.used.borrow();
     let unused: Vec<&String> = page.blocks.keys().filter(|name| !used.contains(*name)).collect();
     assert!(unused.is_empty(), "no test runs {unused:?}");
@@ -75,22 +80,30 @@ fn every_block_of_the_page_is_true() {
 /// Section 4, from the first block to the last.
 fn by_hand(page: &Page) {
     let project = three();
-    let wrong = page.run(&project, &["lock", &set(1), "rollback"]);
+    let wrong = page.run(&project, &["lock", WHO, &set(1), "rollback"]);
     assert!(wrong.code == 3 && wrong.err.contains("division by zero"), "{wrong:?}");
-    let said = page.run(&project, &["where", "state", "lock", &set(3), "look", "rollback", "verify", "release"]).ok();
+    let nobody = page.run(&project, &["lock", &set(3), "rollback"]);
+    assert!(nobody.code == 3 && nobody.err.contains("syntax error"), "{nobody:?}");
+    let blocks = [WHO, "where", "state", "program", "lock", &set(3), "look", "rollback", "verify", "release"];
+    let said = page.run(&project, &blocks).ok();
     let lines: Vec<&str> = said.out.lines().collect();
     assert!(lines.contains(&"t|t") && lines.contains(&"DROP TABLE c;") && lines.contains(&&*version(2)), "{said:?}");
-    assert!(lines.iter().any(|line| line.contains("rolled_back") && line.contains("INC-NUMBER")), "{said:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("rolled_back") && line.contains("INC-4711: it's broken")),
+        "{said:?}"
+    );
+    assert!(said.out.contains(&format!("roundtrip {}|", env!("CARGO_PKG_VERSION"))), "{said:?}");
+    assert_eq!(project.query("SELECT actor FROM roundtrip.ledger ORDER BY id DESC LIMIT 1"), ["ann o'neill"]);
     assert_eq!(tables(&project), ["a", "b"]);
     let undone = project.run(&["status", "--format", "json"]).ok().json();
     assert_eq!((&undone["version"], undone["problems"].as_array().unwrap().len()), (&version(2).into(), 0), "{undone}");
     project.run(&["migrate"]).ok();
     project.run(&["rollback", "--all"]).ok();
-    let none = page.run(&project, &["lock", &set(3), "rollback"]);
+    let none = page.run(&project, &["lock", WHO, &set(3), "rollback"]);
     assert!(none.code == 3 && none.err.contains("division by zero"), "{none:?}");
     project.run(&["migrate"]).ok();
     project.query("CREATE VIEW in_the_way AS SELECT id FROM c");
-    let failed = page.run(&project, &["lock", &set(3), "rollback"]);
+    let failed = page.run(&project, &["lock", WHO, &set(3), "rollback"]);
     assert!(failed.code == 3 && failed.err.contains("in_the_way"), "{failed:?}");
     assert_eq!(project.run(&["status", "--format", "json"]).ok().json()["version"], version(3));
     project.end();
@@ -115,7 +128,7 @@ fn blocked(page: &Page) {
     let holder = project.hold("BEGIN; LOCK TABLE a");
     let mut waiting = psql(&project, &["-c", "DROP TABLE a"]).spawn().unwrap();
     let shown = loop {
-        let said = page.run(&project, &["blockers"]).ok();
+        let said = page.run(&project, &["waiting"]).ok();
         if !said.out.is_empty() {
             break said.out;
         }
@@ -136,14 +149,14 @@ fn half_applied(page: &Page) {
     let said = page.run(&project, &["lock", "unfinished", "invalid", "drop-invalid", "invalid"]).ok();
     assert!(said.out.contains(&format!("{}|it|up|2|", version(1))), "{said:?}");
     assert_eq!(said.out.matches("t_a|t\n").count(), 1, "{said:?}");
-    page.run(&project, &["lock", &set(1), "\\set counts_as down", "DROP TABLE t;", "resolve", "release"]).ok();
+    page.run(&project, &["lock", WHO, &set(1), "\\set counts_as down", "DROP TABLE t;", "resolve", "release"]).ok();
     assert_eq!(page.run(&project, &["unfinished"]).ok().out, "");
     let status = project.run(&["status", "--format", "json"]).ok().json();
     assert_eq!((&status["unfinished"], &status["pending"][0]["name"]), (&serde_json::Value::Null, &"it".into()));
     // The other way: what is missing is done by hand, and it counts as applied, with its way back.
     assert_eq!(project.run(&["migrate"]).code, 1);
     let mend = "DELETE FROM t; CREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);";
-    page.run(&project, &["lock", "drop-invalid", mend, &set(1), "\\set counts_as up", "resolve", "release"]).ok();
+    page.run(&project, &["lock", "drop-invalid", mend, WHO, &set(1), "\\set counts_as up", "resolve", "release"]).ok();
     project.run(&["status", "--exit-code"]).ok();
     project.run(&["rollback"]).ok();
     assert_eq!(tables(&project), Vec::<String>::new());
@@ -159,7 +172,7 @@ fn without_a_transaction(page: &Page) {
     let statements = ["DROP INDEX CONCURRENTLY t_a;", "DROP TABLE t;"];
     let said = page.run(
         &project,
-        &["lock", &set(1), "look", "begin-singly", statements[0], statements[1], "end-singly", "release"],
+        &["lock", WHO, &set(1), "look", "begin-singly", statements[0], statements[1], "end-singly", "release"],
     );
     assert!(said.ok().out.contains("migrate: no-transaction"));
     assert_eq!(
@@ -198,5 +211,63 @@ fn kept(page: &Page) {
     assert_eq!(restored.count(), 3, "{listed}");
     project.query("INSERT INTO d DEFAULT VALUES");
     assert_eq!(project.query("SELECT max(id) FROM d"), ["3"]);
+    project.end();
+}
+
+/// Section 4 and 7: a destructive way back, with a copy of what it destroys.
+fn saved(page: &Page) {
+    let project = three();
+    let up = "CREATE TABLE \"Odd.Name\" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t text, n int GENERATED ALWAYS AS (1) STORED); \
+              ALTER TABLE a ADD note text;";
+    project.migration(4, "loses", up, "DROP TABLE \"Odd.Name\"; ALTER TABLE A DROP note;");
+    project.run(&["migrate"]).ok();
+    project.query("INSERT INTO \"Odd.Name\" (t) VALUES ('x'), ('y'); INSERT INTO a (id, note) VALUES (1, 'kept')");
+    let named = page.run(&project, &[&set(4), "named"]).ok();
+    assert!(named.out.contains("\"Odd.Name\"|") && named.out.contains("a|") && !named.out.contains("b|"), "{named:?}");
+    // Where the way back fails, the copy goes as well.
+    project.query("CREATE VIEW in_the_way AS SELECT * FROM \"Odd.Name\"");
+    assert_eq!(page.run(&project, &["lock", WHO, &set(4), "save", "rollback"]).code, 3);
+    assert_eq!(project.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'saved%'"), ["0"]);
+    project.query("DROP VIEW in_the_way");
+    page.run(&project, &["lock", WHO, &set(4), "look", "save", "rollback", "verify", "release"]).ok();
+    assert_eq!(tables(&project), ["a", "b", "c"]);
+    let saved = page.run(&project, &[&set(4), "saved"]).ok();
+    assert_eq!(saved.out.lines().count(), 2, "{saved:?}");
+    project.run(&["migrate"]).ok();
+    page.run(&project, &[&set(4), "saved-restore"]).ok();
+    assert_eq!(project.query("SELECT concat_ws('|', id, t, n) FROM \"Odd.Name\" ORDER BY id"), ["1|x|1", "2|y|1"]);
+    project.query("INSERT INTO \"Odd.Name\" (t) VALUES ('z')");
+    assert_eq!(project.query("SELECT max(id) FROM \"Odd.Name\""), ["3"]);
+    let note = format!("SELECT note FROM saved_{}.\"public.a\" WHERE id = 1", version(4));
+    assert_eq!(project.query(&note), ["kept"]);
+    project.end();
+}
+
+/// Section 6: the lock was not to be had, and nobody waits any more.
+fn timed_out(page: &Page) {
+    let project = three();
+    project.migration(
+        4,
+        "child",
+        "ALTER TABLE a ADD PRIMARY KEY (id); CREATE TABLE child (a int REFERENCES a);",
+        "DROP TABLE child;",
+    );
+    project.run(&["migrate"]).ok();
+    let other = project.hold("BEGIN; SELECT FROM b");
+    // The way back names `child` alone, and its foreign key wants a lock on `a` as well.
+    let holder = project.hold("BEGIN; SELECT 'mine' FROM a");
+    let failed = page.run(&project, &["where", "SET lock_timeout = '50ms';", "lock", WHO, &set(4), "rollback"]);
+    assert!(failed.code == 3 && failed.err.contains("lock timeout"), "{failed:?}");
+    assert_eq!(page.run(&project, &["waiting"]).ok().out, "");
+    let shown = page.run(&project, &[&set(4), "blockers", "open-transactions"]).ok();
+    let lines: Vec<&str> = shown.out.lines().collect();
+    assert!(
+        lines[0].contains("|t|") && lines[0].contains("idle in transaction") && lines[0].contains("a AccessShareLock")
+    );
+    assert!(lines[0].contains("SELECT 'mine' FROM a") && lines[1].contains("|f|"), "{shown:?}");
+    assert_eq!(lines.len(), 4, "{shown:?}");
+    // Without a version everybody is listed.
+    assert_eq!(page.run(&project, &["blockers"]).ok().out.lines().count(), 2);
+    drop((holder, other));
     project.end();
 }

@@ -3,6 +3,7 @@
 //! The messages are those of the runner, made by the same functions; [`parts`] puts them in a row, [`psql`] writes them
 //! down with the guards and the lock that a run has. Nothing is written to the database that is asked.
 
+mod names;
 mod page;
 mod parts;
 mod psql;

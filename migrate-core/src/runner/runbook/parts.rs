@@ -1,6 +1,8 @@
 //! The messages of a plan in a row, each with the row of the ledger that it commits; pure.
 
-use super::There;
+use std::collections::BTreeSet;
+
+use super::{There, names};
 use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction, Event, Writer};
 use crate::runner::execute::{needs_fresh_session, outcome};
@@ -23,6 +25,8 @@ pub(super) struct Parts {
     pub(super) newest: i64,
     /// Stands in every row where actor and host come, which only whoever runs the script knows.
     pub(super) who: String,
+    /// Every name in the texts of the plan.
+    pub(super) names: BTreeSet<String>,
     /// What a session of a run begins with.
     pub(super) settings: String,
 }
@@ -46,8 +50,19 @@ pub(super) struct Item {
     pub(super) messages: Vec<String>,
     /// An index that has to be valid after it.
     pub(super) index: Option<IndexName>,
+    /// What is saved before it, where whoever runs the script wants that.
+    pub(super) save: Option<Save>,
     /// Whether it takes a new session, with the settings that new sessions have by now.
     pub(super) reconnects: bool,
+}
+
+/// The tables of a way back that may lose something.
+#[derive(Debug, Clone)]
+pub(super) struct Save {
+    pub(super) version: String,
+    pub(super) names: BTreeSet<String>,
+    /// Whether it is committed before the way back begins, which then has no transaction of its own.
+    pub(super) commits: bool,
 }
 
 struct Builder<'a> {
@@ -70,6 +85,7 @@ impl Parts {
         }
         for (at, step) in plan.steps().iter().enumerate() {
             let Work::Sql(script) = &step.work else { continue };
+            builder.parts.names.extend(names::of(script.text()));
             match step.no_transaction() {
                 true => builder.singly(step, script),
                 false => builder.together(step, script),
@@ -85,7 +101,7 @@ impl Parts {
 
 impl Item {
     fn of(until: usize, title: impl Into<String>, messages: Vec<String>) -> Self {
-        Self { until, title: title.into(), advice: Vec::new(), messages, index: None, reconnects: false }
+        Self { until, title: title.into(), advice: Vec::new(), messages, index: None, save: None, reconnects: false }
     }
 
     fn advice(mut self, advice: &[&str]) -> Self {
@@ -114,7 +130,15 @@ impl Builder<'_> {
         let mut message = Message::default();
         message.push(script, &around, &self.settings.isolate(), &record);
         self.row(step, event);
-        self.parts.items.push(Item::of(self.parts.count, title(step), vec![message.sql]).advice(&WHOLE));
+        let item = Item::of(self.parts.count, title(step), vec![message.sql]).advice(&WHOLE);
+        self.parts.items.push(Item { save: self.save(step, script, false), ..item });
+    }
+
+    /// What can be saved before a step. With `--keep-data` what it destroys is copied aside in any case.
+    fn save(&self, step: &Step, script: &Script, commits: bool) -> Option<Save> {
+        let is_wanted = step.direction == Direction::Down && !self.options.keep_data;
+        let (version, names) = (step.version.to_string(), names::of(script.text()));
+        is_wanted.then_some(Save { version, names, commits })
     }
 
     /// Parts for a migration whose statements commit one by one.
@@ -126,6 +150,8 @@ impl Builder<'_> {
         let record = singly::started(&mut self.writer, step, script, self.options, &around);
         self.row(step, Event::Started);
         let begin = Item::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
+        let save = self.save(step, script, true);
+        let begin = Item { save, ..begin };
         self.parts.items.push(begin.advice(&["It does not run in a transaction: its statements commit one by one."]));
         let prepare = singly::prepare(script, 0);
         if !prepare.is_empty() {

@@ -6,8 +6,9 @@
 use std::fmt::Write as _;
 
 use super::Runbook;
-use super::parts::Item;
-use crate::ident::literal;
+use super::names;
+use super::parts::{Item, Save};
+use crate::ident::{ident, literal};
 use crate::ledger::{self, USERS};
 use crate::template::fill;
 
@@ -18,6 +19,7 @@ pub(super) fn write(book: &Runbook) -> String {
     script += include_str!("begin.psql");
     script += &who();
     script += &guards(book);
+    script += &blockers(book);
     script += &lock(book, &tag);
     script += &versions(book);
     for item in &book.parts.items {
@@ -35,6 +37,15 @@ fn head(book: &Runbook) -> String {
     ];
     lines.extend(book.steps.iter().map(|step| format!("  {step}")));
     lines.extend(book.losses.iter().map(|loss| format!("DATA ARE LOST by {loss}")));
+    if book.parts.items.iter().any(|item| item.save.is_some()) {
+        lines.push(
+            "What it destroys is not copied aside, unless you run it with -v save=1: then every table that".to_owned(),
+        );
+        lines.push(
+            "it names is copied into the schema saved_VERSION first. Drop that when nobody needs it any more."
+                .to_owned(),
+        );
+    }
     lines.extend(book.reason.iter().map(|reason| format!("Why: {reason}")));
     let mut text = String::new();
     for line in lines {
@@ -88,11 +99,32 @@ fn guards(book: &Runbook) -> String {
     texts.concat()
 }
 
+/// Who holds locks on the tables of the plan, where only that is wanted.
+fn blockers(book: &Runbook) -> String {
+    let names = [("names", names::array(&book.parts.names)), ("schema", literal(book.ledger.schema()))];
+    fill(include_str!("blockers.psql"), &names)
+}
+
+/// Copies of the tables that a way back names, where that is wanted. Its transaction goes on in that of the way back, so that
+/// no row comes between the two; the warning about that is left out.
+fn save(book: &Runbook, save: &Save) -> String {
+    let schema = ident(&format!("saved_{}", save.version));
+    let end = if save.commits { "COMMIT;" } else { "SET LOCAL client_min_messages TO error;" };
+    let names = [
+        ("saved_name", literal(&schema)),
+        ("saved", schema),
+        ("names", names::array(&save.names)),
+        ("schema", literal(book.ledger.schema())),
+        ("end", end.to_owned()),
+    ];
+    fill(include_str!("save.psql"), &names)
+}
+
 /// Both locks of a run and its settings, for this session.
 fn lock(book: &Runbook, tag: &str) -> String {
     let body = book.keys.polling(book.patience);
     format!(
-        "\n-- The migration lock: the same as that of `cargo xtask`. It goes with the session, however that ends.\n\
+        "\n-- The migration lock: the same as that of the command. It goes with the session, however that ends.\n\
          \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\
          \n-- How long a statement waits and runs; nothing is tried again by itself, as the command does after a lock timeout.\n{}\n",
         book.parts.settings
@@ -169,6 +201,7 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
         let message = "pg_catalog.format('the index %s is not valid', i.name)";
         refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then let this part run again.', i.name)", &from)
     });
+    text += &item.save.as_ref().map(|wanted| save(book, wanted)).unwrap_or_default();
     for (at, message) in item.messages.iter().enumerate() {
         if at + 1 == item.messages.len() {
             text += check.as_deref().unwrap_or_default();

@@ -1,0 +1,59 @@
+//! The names that a script has in it: what stands in the way of it, and what it destroys, are tables of these names.
+//!
+//! It is one name too many rather than one too few: every word counts, also those in the body of a function or a block.
+
+use std::collections::BTreeSet;
+
+use crate::ident::literal;
+use crate::sql::tokens;
+
+/// Every word of a script as a name: in lower case, or as it is quoted.
+pub(super) fn of(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    collect(text, &mut names);
+    names
+}
+
+fn collect(text: &str, names: &mut BTreeSet<String>) {
+    for token in tokens(text) {
+        match token.chars().next() {
+            Some('"') => drop(names.insert(token.trim_matches('"').replace("\"\"", "\""))),
+            Some('$') => {
+                if let Some(body) = body(token) {
+                    collect(body, names);
+                }
+            }
+            Some(char) if char.is_alphabetic() || char == '_' => drop(names.insert(token.to_lowercase())),
+            _ => {}
+        }
+    }
+}
+
+/// What stands in a dollar quote.
+fn body(token: &str) -> Option<&str> {
+    let end = token[1..].find('$')? + 2;
+    token.get(end..token.len().checked_sub(end)?)
+}
+
+/// The names as an array of SQL.
+pub(super) fn array(names: &BTreeSet<String>) -> String {
+    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    format!("ARRAY[{}]::text[]", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_the_server_reads_them() {
+        let sql = "DROP TABLE A, \"B\"\"b\"; -- c\nDO $x$ BEGIN EXECUTE 'd'; DELETE FROM s.e; END $x$; SELECT 'f', $1";
+        let names = of(sql);
+        for name in ["a", "B\"b", "e", "s"] {
+            assert!(names.contains(name), "{name} in {names:?}");
+        }
+        assert!(!["c", "f", "A"].iter().any(|name| names.contains(*name)), "{names:?}");
+        assert_eq!(body("$$x$$"), Some("x"));
+        assert_eq!(body("$1"), None);
+    }
+}
