@@ -24,10 +24,12 @@ pub mod config;
 pub mod duration;
 pub mod error;
 pub mod finding;
+pub mod hint;
 pub mod ident;
 pub mod lock_mode;
 pub mod suggest;
 mod template;
+pub mod visible;
 
 // Text: pure.
 pub mod source;

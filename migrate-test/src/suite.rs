@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, MigrationSet, visible};
 
 use crate::proof::{self, Proof, ProofError, Report};
 
@@ -43,7 +43,7 @@ pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = match MigrationSet::load(folder.as_ref()) {
         Ok(set) => trials(Arc::new(set), &code),
-        Err(error) => vec![Trial::test("the_folder_can_be_read", move || Err(Failed::from(told(&error))))],
+        Err(error) => vec![Trial::test("the_folder_can_be_read", move || Err(shown(&told(&error))))],
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -62,10 +62,15 @@ fn prove(set: &MigrationSet, code: &CodeMigrations, version: Version) -> Result<
     let report = runtime.block_on(proof::prove(set, code, &proof, &mut |_| {}));
     match report {
         Ok(report) if report.holds() => Ok(()),
-        Ok(report) => Err(story(&report).into()),
-        Err(ProofError::Server(error)) => Err(format!("{error}\n{}", error.help().join("\n")).into()),
-        Err(ProofError::Core(error)) => Err(told(&error).into()),
+        Ok(report) => Err(shown(&story(&report))),
+        Err(ProofError::Server(error)) => Err(shown(&format!("{error}\n{}", error.help().join("\n")))),
+        Err(ProofError::Core(error)) => Err(shown(&told(&error))),
     }
+}
+
+/// A text for a terminal, on which a message of the server does nothing.
+fn shown(text: &str) -> Failed {
+    visible::lines(text).into_owned().into()
 }
 
 /// Everything that is broken, as text.

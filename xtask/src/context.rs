@@ -14,7 +14,8 @@ use migrate_test::{Endpoint, Managed, Source};
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
-use crate::output::Output;
+use crate::invocation;
+use crate::output::{Output, printer};
 
 /// The name under which our sessions appear in `pg_stat_activity` and in the ledger.
 pub(crate) const APPLICATION: &str = "roundtrip";
@@ -28,8 +29,6 @@ pub(crate) struct Context<'a> {
     pub(crate) layout: Layout,
     /// Whether the database was named on the command line.
     pub(crate) named_database: bool,
-    /// Whether the folder of migrations was.
-    named_folder: bool,
     pub(crate) output: &'a Output,
 }
 
@@ -65,7 +64,6 @@ impl<'a> Context<'a> {
             migrations,
             layout,
             named_database: global.database.is_some(),
-            named_folder: global.migrations.is_some(),
             output,
         })
     }
@@ -150,20 +148,11 @@ impl<'a> Context<'a> {
         database.map_or_else(|| self.name.clone(), |database| database.name().to_owned())
     }
 
-    /// The options that lead another command to the same database and folder. A URL may hold a password and is not repeated.
+    /// The options that lead another command to the same database. What else was given on the command line is added where
+    /// a text is shown: see [`crate::invocation`].
     pub(crate) fn aim(&self) -> String {
-        let database = match &self.environment.database {
-            _ if !self.named_database => format!("--env {}", self.name),
-            DatabaseSource::Variable(name) => format!("--database env:{name}"),
-            DatabaseSource::Auto => "--database auto".to_owned(),
-            DatabaseSource::Local => "--database local".to_owned(),
-            DatabaseSource::Docker(None) => "--database docker".to_owned(),
-            DatabaseSource::Docker(Some(image)) => format!("--database docker:{image}"),
-            DatabaseSource::Url(_) => "--database …".to_owned(),
-        };
-        let folder =
-            if self.named_folder { format!(" --migrations {}", self.migrations.display()) } else { String::new() };
-        database + &folder
+        let named = if self.named_database { invocation::aim_of_database() } else { None };
+        named.unwrap_or_else(|| format!("--env {}", invocation::quote(&self.name)))
     }
 
     /// The database of this environment, wherever it is; a managed server is started.
@@ -184,7 +173,6 @@ impl<'a> Context<'a> {
             migrations: self.migrations.clone(),
             layout: self.layout,
             named_database: false,
-            named_folder: self.named_folder,
             output: self.output,
         })
     }
@@ -248,19 +236,22 @@ fn refuse_committed_password(config: &Config, name: &str, environment: &Environm
 
 /// Asks before a protected environment is changed.
 pub(crate) fn confirm(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
-    use std::io::{BufRead, IsTerminal, Write};
+    use std::io::{BufRead, IsTerminal};
     if yes || !context.environment.protected {
         return Ok(());
     }
     let name = &context.name;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
-        return Err(Failure::usage("needs-yes", format!("{name} is protected, and there is nobody to ask"))
-            .help("look at it with --dry-run, then give --yes"));
+        return Err(Failure::usage("needs-yes", format!("{name} is protected, and there is nobody to ask")).help(
+            match invocation::can_look_first() {
+                true => "look at it with --dry-run, then give --yes",
+                false => "give --yes where it is meant",
+            },
+        ));
     }
     let mut answer = String::new();
-    let mut terminal = std::io::stderr();
-    // A terminal that cannot be written to or read from gives no answer, and no answer is no.
-    let _ = write!(terminal, "{name} is protected. {what} Type its name to go on: ").and_then(|()| terminal.flush());
+    printer::ask(&format!("{name} is protected. {what} Type its name to go on: "));
+    // A terminal that cannot be read from gives no answer, and no answer is no.
     let _ = std::io::stdin().lock().read_line(&mut answer);
     if answer.trim() == name {
         return Ok(());

@@ -113,6 +113,6 @@ fn psql(url: &str, script: &str) -> Result<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Failure::failed("runbook-drill", format!("the script stopped: {said}")).help(
-        "do not run it anywhere else; `cargo xtask rollback` on your own database shows whether the down is at fault",
+        "do not run it anywhere else; `cargo xtask rollback --env development` on your own database shows whether the down is at fault",
     ))
 }

@@ -22,16 +22,17 @@ mod exit;
 mod explain;
 mod files;
 mod git;
+mod invocation;
 mod notify;
 mod output;
 mod record;
 mod released;
 mod report;
 mod shadow;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use migrate_core::CodeMigrations;
 
 pub use cli::Cli;
@@ -39,9 +40,9 @@ pub use exit::Exit;
 
 /// Runs the command line of this process; `code` has the migrations that are written in Rust.
 pub fn main(code: CodeMigrations) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match usage::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(error) => return cli::refuse(&error),
+        Err(exit) => return exit,
     };
     let output = output::Output::new(&cli.global);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -15,6 +15,7 @@ mod lock;
 pub(crate) mod pooler;
 mod session;
 mod silence;
+mod url;
 
 pub use ask::{Answered, Reader};
 pub use conninfo::without_password;

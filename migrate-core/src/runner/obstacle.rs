@@ -79,8 +79,8 @@ fn modified_up(migration: &Migration, applied: &Applied) -> Option<Finding> {
             .note(format!("recorded {recorded}, now {}", migration.up_checksum()))
             .help("put the file back as it was (`git log` shows its versions) and write a new migration")
             .help(format!(
-                "or, where the data may be changed again: put it back, `cargo xtask rollback --to` the version before {}, \
-                 edit it, and migrate",
+                "or, where the data may be changed again: put it back, `cargo xtask rollback --to VERSION` with the \
+                 version before {}, edit it, and migrate",
                 applied.version
             ))
     })

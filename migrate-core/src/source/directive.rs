@@ -122,7 +122,7 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
 fn first(text: &str) -> Result<Version, Finding> {
     text.parse().map_err(|_| {
         Finding::error("directive-value", format!("`{text}` is not a version"))
-            .help("`cargo xtask squash` writes it: the first version in whose place this migration stands")
+            .help("`cargo xtask squash --to VERSION` writes it: the first version in whose place this migration stands")
     })
 }
 

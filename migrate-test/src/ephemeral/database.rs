@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use migrate_core::Database;
 use migrate_core::ident::{ident, literal};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -76,17 +75,12 @@ impl TestDatabase {
         self.server.url(&self.name)
     }
 
-    /// Leaves it to be looked at, and tells where it is, without a password: a server of ours
-    /// lives on for half an hour after its last user.
+    /// Leaves it to be looked at, and tells where it is, as a URL that psql takes and that has no password
+    /// but a container's: a server of ours lives on for half an hour after its last user.
     pub fn keep(mut self) -> String {
         self.ends = false;
         self.server.linger();
-        self.url_without_password()
-    }
-
-    /// The URL to show: psql takes it, and asks for the password or finds it where it always does.
-    fn url_without_password(&self) -> String {
-        Database::from(self.options()).url_without_password()
+        self.server.shown_url(&self.name)
     }
 
     /// Drops it, also when somebody is still connected.
@@ -117,7 +111,7 @@ impl Drop for TestDatabase {
         }
         if std::thread::panicking() {
             self.server.linger();
-            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.url_without_password());
+            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.server.shown_url(&self.name));
             return;
         }
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));

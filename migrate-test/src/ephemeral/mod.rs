@@ -19,7 +19,6 @@ use tokio::sync::OnceCell;
 
 use crate::error::ServerError;
 use crate::provider::binaries::Binaries;
-use crate::provider::cluster::SUPERUSER;
 
 pub use database::TestDatabase;
 pub use template::{clear, migrated};
@@ -162,11 +161,18 @@ impl EphemeralServer {
     /// The same as a URL, for programs.
     pub fn url(&self, database: &str) -> String {
         match &self.address {
-            Address::Shared(lease) => {
-                let folder = lease.sockets().display().to_string().replace('/', "%2F");
-                format!("postgres://{SUPERUSER}@{folder}:5432/{database}")
-            }
-            _ => Database::from(self.options(database)).url(),
+            // On its sockets everybody is let in who may open their folder.
+            Address::Shared(_) => Database::from(self.options(database)).shown_url(),
+            _ => Database::from(self.options(database)).url_with_password(),
+        }
+    }
+
+    /// The same for people, who give it to psql: with a password only where the server is a container that is thrown away.
+    pub(crate) fn shown_url(&self, database: &str) -> String {
+        match &self.address {
+            #[cfg(feature = "testcontainers")]
+            Address::Container(_) => self.url(database),
+            _ => Database::from(self.options(database)).shown_url(),
         }
     }
 

@@ -81,11 +81,6 @@ impl Lease {
         options(&self.sockets, database)
     }
 
-    /// The folder of its socket.
-    pub(super) fn sockets(&self) -> &Path {
-        &self.sockets
-    }
-
     /// Lets the server live on for a while after its last user, for a database that was kept.
     pub(super) fn linger(&self) {
         let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + KEEP;

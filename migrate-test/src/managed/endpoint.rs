@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use migrate_core::Database;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
@@ -38,7 +39,9 @@ impl Endpoint {
 
     /// The URL of one of its databases over loopback, with the password.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        let options = PgConnectOptions::new_without_pgpass().username(SUPERUSER).port(self.port).database(database);
+        let options = options.host("127.0.0.1").password(&self.password);
+        Database::from(options).url_with_password()
     }
 
     /// Where it is, without the password.

@@ -38,20 +38,6 @@ pub struct Cli {
     pub(crate) command: Command,
 }
 
-/// Says why what was typed is no command; an address in it may hold a password, and is not repeated as it was typed.
-pub(crate) fn refuse(error: &clap::Error) -> std::process::ExitCode {
-    let mut message = error.render().ansi().to_string();
-    let typed: Vec<String> = std::env::args().skip(1).collect();
-    let values = typed.iter().filter_map(|argument| Some(argument.split_once('=')?.1));
-    for value in typed.iter().map(String::as_str).chain(values).filter(|value| value.contains("://")) {
-        let hidden = if value.contains('\n') { "…".to_owned() } else { migrate_core::config::redact(value) };
-        message = message.replace(value, &hidden);
-    }
-    message = migrate_core::config::redact(&message);
-    crate::output::usage(&message, error.use_stderr());
-    std::process::ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-}
-
 /// Options that every command has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]

@@ -136,7 +136,7 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
 }
 
 fn table(records: &[Record]) -> Table {
-    let plain = anstyle::Style::new();
+    let plain = style::PLAIN;
     let mut table = Table::default();
     for record in records {
         let (style, who) = match &record.migration {

@@ -81,7 +81,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
     };
     let (up, down) = texts(&context.title(), "baseline", None, &baseline, &data);
     if options.dry_run {
-        up.lines().for_each(|line| output.line(line));
+        up.lines().for_each(|line| output.quoted(line));
     } else if proven {
         let version = files::next_version(&context.migrations)?;
         document.files = files::write(&context.migrations, &files::pair(&version, &name, up, down))?;
@@ -195,7 +195,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
         output.next(format!("`cargo xtask status {}`; what comes from now on is migrated", context.aim()));
     } else {
-        document.differences.iter().for_each(|line| output.line(format!("  {line}")));
+        document.differences.iter().for_each(|line| output.item(format!("  {line}")));
         let count = style::count(document.differences.len(), "difference");
         output.line(format!(
             "\n{}: {} is not at {version}",

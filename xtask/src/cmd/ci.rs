@@ -99,7 +99,7 @@ fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
     }
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         if !context.output.is_json() {
-            context.output.answer(report::github::commands(&report));
+            context.output.commands(&report::github::commands(&report));
         }
         if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
             report::github::append(&path, &report::markdown::render(&report))

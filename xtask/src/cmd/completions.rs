@@ -1,14 +1,29 @@
 //! `completions`: the completion script of a shell.
 
 use clap::CommandFactory;
+use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Result};
+use crate::invocation;
+use crate::output::{Document, Output};
 
-pub(crate) fn run(shell: clap_complete::Shell) -> Result<Exit> {
+#[derive(Serialize)]
+struct CompletionsJson {
+    shell: String,
+    script: String,
+}
+
+pub(crate) fn run(output: &Output, environment: &str, shell: clap_complete::Shell) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
-    // A reader that went away is no error.
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &script);
+    clap_complete::generate(shell, &mut Cli::command(), invocation::name(), &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match output.is_json() {
+        true => {
+            let document = CompletionsJson { shell: shell.to_string(), script };
+            output.document(&Document::new("completions", environment, document));
+        }
+        false => output.verbatim(&script),
+    }
     Ok(Exit::Done)
 }

@@ -23,6 +23,12 @@ struct DbJson {
     why: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct UrlJson {
+    /// With its password, as it was asked for.
+    url: String,
+}
+
 pub(crate) async fn run(context: &Context<'_>, command: &Db) -> Result<Exit> {
     match command {
         Db::Up => up(context).await,
@@ -116,7 +122,10 @@ async fn url(context: &Context<'_>) -> Result<Exit> {
             url
         }
     };
-    context.output.answer(url);
+    match context.output.is_json() {
+        true => context.output.document(&Document::new("db url", &context.name, UrlJson { url })),
+        false => context.output.answer(url),
+    }
     Ok(Exit::Done)
 }
 

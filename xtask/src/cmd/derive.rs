@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, Draft};
 use crate::output::Document;
-use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -165,8 +165,8 @@ pub(crate) fn left(derived: &Derived) -> Vec<String> {
 pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
     let output = context.output;
     for line in derived.text.lines() {
-        let style = if line.starts_with("--") { DIM } else { anstyle::Style::new() };
-        output.line(format!("  {}", paint(style, line)));
+        let style = if line.starts_with("--") { DIM } else { style::PLAIN };
+        output.quoted(format!("  {}", paint(style, line)));
     }
     output.line("");
     for law in Law::ALL {
@@ -182,7 +182,7 @@ pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
         output.line(format!("  {} what was in {lost} does not come back", paint(WARN, "lossy")));
     }
     for line in left(derived) {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     if derived.refused().is_some() {
         output.line("  that is the up's own doing: the way back is proven on empty tables");

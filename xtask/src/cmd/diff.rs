@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Document;
 use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
-use crate::{files, shadow};
+use crate::{files, invocation, shadow};
 
 #[derive(Serialize)]
 struct DiffJson {
@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     let (from_side, to_side) = (Side::parse(context, &options.from)?, Side::parse(context, &options.to)?);
     if options.write.is_some() && !matches!(from_side, Side::Migrations(None)) {
         return Err(Failure::usage("write-from", "a migration leads on from where the migrations are")
-            .help(format!("cargo xtask diff migrations {} --write NAME", options.to)));
+            .help(format!("`cargo xtask diff migrations {} --write NAME`", invocation::address(&options.to))));
     }
     shadow::server(context, false, false).await?;
     let from = from_side.describe(context, &code).await?;
@@ -224,7 +224,7 @@ pub(super) fn sql_json(difference: &Difference) -> SqlJson {
 fn show(context: &Context<'_>, document: &DiffJson) {
     let output = context.output;
     for line in document.differences.iter() {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     for note in document.notes.iter() {
         output.line(format!("  {DIM}{note}{DIM:#}"));
@@ -240,7 +240,7 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statement
     let output = context.output;
     for stage in [Stage::Main, Stage::Concurrent, Stage::Validate].into_iter().filter(|_| statements) {
         if !output.is_json() {
-            difference.ddl.script(stage).lines().for_each(|line| output.answer(line));
+            difference.ddl.script(stage).lines().for_each(|line| output.verbatim(&format!("{line}\n")));
         }
     }
     for id in &difference.ddl.uncovered {
@@ -271,6 +271,7 @@ fn tell_next(context: &Context<'_>, options: &Diff, document: &DiffJson) {
     } else if !proven {
         output.remark("these statements do not lead there by themselves: use them as a beginning");
     } else if !document.differences.is_empty() && !options.sql {
-        output.next(format!("`cargo xtask diff {} {} --sql` shows the statements", document.from, document.to));
+        let (from, to) = (invocation::address(&options.from), invocation::address(&options.to));
+        output.next(format!("`cargo xtask diff {from} {to} --sql` shows the statements"));
     }
 }

@@ -57,7 +57,7 @@ async fn tell(context: &Context<'_>, chain: &Chain, look: Look, sql: bool) -> Re
 
 fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     let output = context.output;
-    drift::lines(look, chain).iter().for_each(|line| output.line(line));
+    drift::lines(look, chain).iter().for_each(|line| output.item(line));
     if let Some((there, here)) = look.versions {
         let what = format!(
             "{} is PostgreSQL {there}, the throw-away server {here}: its schema was made there to be compared",

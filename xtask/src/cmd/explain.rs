@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::cli::Explain;
 use crate::exit::{Exit, Failure, Result};
 use crate::explain::{self, Entry};
-use crate::output::style::{BAD, BOLD, DIM, WARN, paint};
+use crate::invocation::spoken;
+use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
 use crate::output::{Document, Output, Table};
 
 #[derive(Serialize)]
@@ -15,17 +16,26 @@ struct ExplainJson {
 }
 
 #[derive(Serialize)]
+struct MarkdownJson {
+    markdown: String,
+}
+
+#[derive(Serialize)]
 struct EntryJson {
     code: &'static str,
     theme: &'static str,
     severity: &'static str,
     title: &'static str,
-    text: &'static str,
+    text: String,
 }
 
 pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Result<Exit> {
     if options.markdown {
-        output.answer(explain::document().trim_end());
+        let markdown = explain::document();
+        match output.is_json() {
+            true => output.document(&Document::new("explain", environment, MarkdownJson { markdown })),
+            false => output.answer(markdown.trim_end()),
+        }
         return Ok(Exit::Done);
     }
     let entries = match &options.code {
@@ -41,7 +51,7 @@ pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Resu
         theme: entry.theme,
         severity: entry.weight.map_or("off", Severity::as_str),
         title: entry.title,
-        text: entry.text,
+        text: spoken(entry.text).into_owned(),
     });
     output.document(&Document::new("explain", environment, ExplainJson { codes: codes.collect() }));
     Ok(Exit::Done)
@@ -66,11 +76,7 @@ fn list(output: &Output, entries: &[Entry]) {
             tables.push((theme, Table::default()));
         }
         if let Some((_, table)) = tables.last_mut() {
-            table.row(vec![
-                (BOLD, entry.code.to_owned()),
-                weight(entry),
-                (anstyle::Style::new(), entry.title.to_owned()),
-            ]);
+            table.row(vec![(BOLD, entry.code.to_owned()), weight(entry), (style::PLAIN, entry.title.to_owned())]);
         }
     }
     for (at, (theme, table)) in tables.iter().enumerate() {
@@ -108,7 +114,7 @@ fn show(output: &Output, entry: &Entry) {
     }
 }
 
-fn weight(entry: &Entry) -> (anstyle::Style, String) {
+fn weight(entry: &Entry) -> (style::Style, String) {
     match entry.weight {
         Some(Severity::Error) => (BAD, "error".to_owned()),
         Some(Severity::Warning) => (WARN, "warning".to_owned()),

@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
 /// A row for each event.
 fn table(events: &[HistoryEntry]) -> Table {
     let mut table = Table::default();
-    let plain = anstyle::Style::new();
+    let plain = style::PLAIN;
     for event in events {
         let style = match event.event.as_str() {
             "applied" | "baselined" => GOOD,

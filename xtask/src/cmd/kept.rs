@@ -105,7 +105,7 @@ fn list_json(context: &Context<'_>, copies: Vec<Kept>) -> Result<Exit> {
 }
 
 fn table(copies: &[Kept]) -> Table {
-    let plain = anstyle::Style::new();
+    let plain = style::PLAIN;
     let mut table = Table::default();
     for copy in copies {
         let (style, state) = match &copy.restored {

@@ -45,7 +45,7 @@ use crate::output::Output;
 /// Carries out the command.
 pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Result<Exit> {
     if let Command::Completions { shell } = &cli.command {
-        return completions::run(*shell);
+        return completions::run(output, &cli.global.env, *shell);
     }
     if let Command::Explain(options) = &cli.command {
         return explain::run(output, &cli.global.env, options);

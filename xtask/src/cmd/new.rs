@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     };
     for (file, text) in drafts.iter().filter(|_| proven) {
         output.line(paint(DIM, file));
-        text.lines().for_each(|line| output.line(format!("  {line}")));
+        text.lines().for_each(|line| output.quoted(format!("  {line}")));
         output.line("");
     }
     let files = if options.dry_run { Vec::new() } else { files::write(&context.migrations, &drafts)? };
@@ -86,7 +86,7 @@ async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, option
         let mut up = String::new();
         std::io::stdin().read_to_string(&mut up).map_err(|error| {
             Failure::usage("up-unreadable", format!("standard input cannot be read: {error}"))
-                .help(format!("echo 'ALTER TABLE …;' | cargo xtask new {name} --derive"))
+                .help(format!("`echo 'ALTER TABLE …;' | cargo xtask new {name} --derive`"))
         })?;
         return proven(context, code, vec![(name.to_owned(), up)]).await;
     }

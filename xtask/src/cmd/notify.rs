@@ -1,6 +1,5 @@
 //! `notify`: try the webhooks that tell the team.
 
-use anstyle::Style;
 use migrate_core::config::{Form, Hook};
 use serde::Serialize;
 
@@ -8,7 +7,7 @@ use crate::cli::Notify;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::notify::{self, Notice, Receiver, post};
-use crate::output::style::{BAD, BOLD, DIM, GOOD};
+use crate::output::style::{BAD, BOLD, DIM, GOOD, PLAIN};
 use crate::output::{Document, Table};
 
 #[derive(Serialize)]
@@ -84,7 +83,7 @@ fn show(context: &Context<'_>, tried: &[HookJson]) {
             (BOLD, hook.name.clone()),
             (DIM, format!("{} on {}", hook.form, hook.on.join(", "))),
             (style, sign.to_owned()),
-            (Style::new(), hook.answer.clone()),
+            (PLAIN, hook.answer.clone()),
         ]);
     }
     table.lines().iter().for_each(|line| context.output.line(line));

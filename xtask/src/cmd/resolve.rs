@@ -90,7 +90,7 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
         table.row([
             (DIM, format!("  {}", reality.statement)),
             (style, word.to_owned()),
-            (anstyle::Style::new(), reality.text.chars().take(70).collect()),
+            (style::PLAIN, reality.text.chars().take(70).collect()),
             (BOLD, reality.seen.clone().unwrap_or_default()),
         ]);
     }
@@ -105,11 +105,11 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
 fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     let version = &unresolved.unfinished.version;
     let output = context.output;
-    output.line(format!("\nThe ways out, when the cause is mended:\n  cargo xtask resolve {version} --continue"));
-    output.line(format!("      runs the statements that are left; a half-built index is removed and built again\n  cargo xtask resolve {version} --undo"));
-    output.line(format!(
-        "      runs the script of the other direction\n  cargo xtask resolve {version} --mark-applied REASON"
-    ));
+    output.line(format!("\nThe ways out, when the cause is fixed:\n  cargo xtask resolve {version} --continue"));
+    output.line("      runs the statements that are left; a half-built index is removed and built again");
+    output.line(format!("  cargo xtask resolve {version} --undo"));
+    output.line("      runs the script of the other direction");
+    output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
     output.line(format!("  cargo xtask resolve {version} --mark-rolled-back REASON"));
     output.line("      run nothing, and record what you have done by hand");
 }

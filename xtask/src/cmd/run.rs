@@ -14,8 +14,8 @@ use crate::cli::Change;
 use crate::context::{Context, Run, confirm};
 use crate::exit::{Failure, Result};
 use crate::notify::Team;
-use crate::output::Document;
 use crate::output::style::{self, BOLD, DIM};
+use crate::output::{Document, printer};
 use crate::record::Keeper;
 
 /// A migrator with what hears it and its switch, ready to change something.
@@ -124,7 +124,7 @@ impl<'a> Runner<'a> {
                 return Ok(RunReport::default());
             }
             match &brief {
-                Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.line(line)),
+                Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.item(line)),
                 None => self.warn_of_loss(&plan),
             }
             let steps = style::count(plan.steps().len(), "migration");
@@ -167,13 +167,13 @@ impl<'a> Runner<'a> {
         }
         let output = self.context.output;
         if let Some(brief) = &brief {
-            brief.lines(self.wish.keep_data).iter().for_each(|line| output.line(line));
+            brief.lines(self.wish.keep_data).iter().for_each(|line| output.item(line));
         }
         for step in plan.steps().iter().filter(|_| brief.is_none()) {
             let mode = if step.no_transaction() { ", each statement on its own" } else { "" };
             let (version, name, direction) = (&step.version, &step.name, step.direction);
             output.line(format!("{BOLD}-- {version}_{name}, {direction}{mode}{BOLD:#}"));
-            output.line(sql(step).map_or("-- written in Rust\n".to_owned(), |sql| format!("{}\n", sql.trim_end())));
+            output.quoted(sql(step).map_or("-- written in Rust\n".to_owned(), |sql| format!("{}\n", sql.trim_end())));
         }
         let count = style::count(plan.steps().len(), "migration");
         output.line(format!("{DIM}dry run: {count} would run; nothing was touched{DIM:#}"));
@@ -253,7 +253,7 @@ fn listen(cancel: Cancel) {
     tokio::spawn(async move {
         asked_to_stop().await;
         cancel.cancel();
-        anstream::eprintln!("interrupting: the running statement is cancelled; press Ctrl-C again to leave at once");
+        printer::err("interrupting: the running statement is cancelled; press Ctrl-C again to leave at once");
         asked_to_stop().await;
         std::process::exit(130);
     });

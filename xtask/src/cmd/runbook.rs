@@ -14,6 +14,7 @@ use crate::context::{Context, Run};
 use crate::drill::Exercise;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
+use crate::invocation::{quote, spoken_page};
 use crate::output::Document;
 use crate::output::style::{self, BAD, BOLD, GOOD, paint};
 use crate::shadow;
@@ -141,6 +142,7 @@ async fn drill(
 /// Writes the page of an environment, for the team.
 fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
     let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
+    let text = spoken_page(&text).into_owned();
     let output = context.output;
     match &options.output {
         Some(path) => {
@@ -177,7 +179,8 @@ fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &R
             save(path, &script)?;
             let (count, parts) = (style::count(steps.len(), "migration"), style::count(book.parts(), "part"));
             output.line(format!("{BOLD}{}{BOLD:#}  {count} in {parts}, for {}", path.display(), book.database()));
-            output.next(format!("`psql -X -f {}` with the address of {}", path.display(), book.database()));
+            let file = quote(&path.to_string_lossy());
+            output.next(format!("`psql -X -f {file}` with the address of {}", book.database()));
         }
         None if !output.is_json() => output.verbatim(&script),
         None => {}

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::Status;
 use crate::context::{Context, Run};
 use crate::exit::{Exit, Result};
-use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, PLAIN, WARN};
 use crate::output::{Document, FindingJson, Table};
 
 #[derive(Serialize)]
@@ -126,8 +126,6 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
         output.next("`cargo xtask migrate` applies what is pending; --dry-run shows its SQL");
     }
 }
-
-const PLAIN: anstyle::Style = anstyle::Style::new();
 
 fn json(status: &Standing, database: String) -> StatusJson {
     let applied = status.applied.iter().map(|applied| AppliedJson {

@@ -105,7 +105,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
 fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
     let output = context.output;
     let mut table = Table::default();
-    let plain = anstyle::Style::new();
+    let plain = style::PLAIN;
     let mut head = vec![(plain, String::new()), (plain, String::new())];
     head.extend(Law::ALL.map(|law| (DIM, law.as_str().to_owned())));
     table.row(head);
@@ -116,7 +116,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
         table.row(row);
     }
     for line in table.lines() {
-        output.line(format!("  {line}"));
+        output.item(format!("  {line}"));
     }
     for proven in &report.migrations {
         let title = format!("{}_{}", proven.version, proven.name);
@@ -163,7 +163,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
 }
 
 /// How a law ended, in a word.
-fn mark(verdict: Option<&Verdict>) -> (anstyle::Style, String) {
+fn mark(verdict: Option<&Verdict>) -> (style::Style, String) {
     match verdict {
         Some(Verdict::Holds) => (GOOD, "holds".to_owned()),
         Some(Verdict::Broken(_)) => (BAD, "BROKEN".to_owned()),

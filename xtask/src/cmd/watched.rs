@@ -12,8 +12,8 @@ use crate::brief::Brief;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::notify::{self, Notice, Team};
-use crate::output::FindingJson;
 use crate::output::style::{self, BOLD, DIM, WARN};
+use crate::output::{FindingJson, printer};
 use crate::record::{Begin, Folder, Record, State};
 
 /// How often, and after which pause, a server that went away during a run is looked for.
@@ -111,7 +111,7 @@ impl Runner<'_> {
                         folder.path().display()
                     ),
                 ));
-                anstream::eprintln!("{}", record.markdown());
+                printer::err(&record.markdown());
                 None
             }
         });
@@ -156,12 +156,12 @@ impl Runner<'_> {
             version(&record.version_after)
         ));
         for line in &record.difference {
-            output.line(format!("  {line}"));
+            output.item(format!("  {line}"));
         }
         for change in &record.rows {
             let shown =
                 |rows: &Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
-            output.line(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
+            output.item(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
         }
         for remark in &record.remarks {
             output.remark(style::paint(WARN, remark));

@@ -20,6 +20,8 @@ pub(crate) struct Notice {
     /// `start`, `success`, `failure` or `drift`.
     pub(crate) event: &'static str,
     pub(crate) command: &'static str,
+    /// `up` or `down`, where it is about migrations.
+    pub(crate) direction: Option<&'static str>,
     pub(crate) environment: String,
     pub(crate) database: String,
     pub(crate) version_before: Option<String>,
@@ -74,6 +76,7 @@ impl Notice {
             format: FORMAT,
             event: moment.as_str(),
             command: record.command,
+            direction: steps.first().map(|step| step.direction),
             environment: record.environment.clone(),
             database: record.database.clone(),
             version_before: record.version_before.clone(),
@@ -115,6 +118,7 @@ impl Notice {
             format: FORMAT,
             event: moment.as_str(),
             command,
+            direction: None,
             environment: environment.to_owned(),
             database: database.to_owned(),
             version_before: None,

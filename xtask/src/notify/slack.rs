@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Notice;
 use super::notice::Short;
-use crate::output::style;
+use crate::output::{clean, style};
 
 /// What Slack takes, in characters: in a header, in a field, and in the text of a section.
 const HEADER: usize = 150;
@@ -24,6 +24,13 @@ pub(super) fn message(notice: &Notice) -> String {
         let place = error.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
         blocks.push(section(&format!("*Error* {}{}", error.code, escape(&place))));
     }
+    let direction = notice.direction.map(|direction| format!(", {direction}")).unwrap_or_default();
+    let (done, not_done) = match notice.event {
+        "start" => ("Migrations done", "Migrations to run"),
+        _ => ("Migrations", "Migrations not done"),
+    };
+    blocks.extend(list(&format!("{done}{direction}"), &notice.done, String::clone));
+    blocks.extend(list(&format!("{not_done}{direction}"), &notice.not_done, String::clone));
     let of_data = match (notice.keeps_data, notice.event) {
         (true, _) => "Data copied aside",
         (false, "start") => "Data that will be lost",
@@ -53,7 +60,18 @@ fn title(notice: &Notice) -> String {
         "drift" => ("⚠️", style::count(found, "difference")),
         _ => ("❌", "failed".to_owned()),
     };
-    format!("{sign} {} of {environment}: {what}", notice.command)
+    format!("{sign} {} of {environment}: {what}{}", notice.command, subject(notice))
+}
+
+/// Which migrations it is about: the first one by its name, for many people read no more than the title.
+fn subject(notice: &Notice) -> String {
+    let all = if notice.not_done.len() > 0 { &notice.not_done } else { &notice.done };
+    let first = all.first.first().map(String::as_str).unwrap_or_default();
+    match all.len() {
+        0 => String::new(),
+        1 => format!(", {first}"),
+        many => format!(", {first} and {} more", many - 1),
+    }
 }
 
 fn fields(notice: &Notice) -> Vec<Value> {
@@ -112,7 +130,7 @@ fn section(text: &str) -> Value {
 /// The three characters that mean something in every text: without them nobody is called and no link is made.
 /// See <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    clean::lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A text, or its beginning.

@@ -4,6 +4,7 @@ use migrate_core::finding::Finding;
 use serde::Serialize;
 
 use crate::exit::Failure;
+use crate::invocation::spoken_finding;
 
 /// The version of the form of all documents; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
@@ -61,16 +62,17 @@ impl FindingJson {
 
 impl From<&Finding> for FindingJson {
     fn from(finding: &Finding) -> Self {
+        let finding = spoken_finding(finding);
         let position = finding.place.as_ref().and_then(migrate_core::finding::Place::line_column);
         Self {
             code: finding.code,
             severity: finding.severity.as_str(),
-            message: finding.message.clone(),
+            message: finding.message,
             file: finding.place.as_ref().map(|place| place.path().display().to_string()),
             line: position.map(|(line, _)| line),
             column: position.map(|(_, column)| column),
-            notes: finding.notes.clone(),
-            help: finding.help.clone(),
+            notes: finding.notes,
+            help: finding.help,
         }
     }
 }

@@ -3,13 +3,14 @@
 //! Results go to standard output; progress, remarks and errors go to standard error, except
 //! that an error is a JSON document on standard output when JSON is asked for.
 
+pub(crate) mod clean;
 mod finding;
 mod json;
+pub(crate) mod printer;
 mod progress;
 pub(crate) mod style;
 mod table;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -30,12 +31,6 @@ pub(crate) struct Output {
     pub(crate) verbose: bool,
 }
 
-/// What the parser of the command line says: help on standard output, what is wrong on standard error.
-pub(crate) fn usage(message: &str, is_error: bool) {
-    let message = message.trim_end();
-    if is_error { anstream::eprintln!("{message}") } else { print(message) }
-}
-
 impl Output {
     /// Decides by the options; the colour choice holds for the whole process.
     pub(crate) fn new(global: &Global) -> Self {
@@ -47,6 +42,11 @@ impl Output {
         Self { format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
     }
 
+    /// One for programs, where the options could not be read.
+    pub(crate) fn for_programs() -> Self {
+        Self { format: Format::Json, quiet: false, verbose: false }
+    }
+
     /// Whether programs are listening.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -55,25 +55,46 @@ impl Output {
     /// A line of a result, for people; JSON has its document instead.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
-            print(text.as_ref());
+            printer::out(text.as_ref());
+        }
+    }
+
+    /// A line of a list. A line break in a name would make it look like two, and is shown.
+    pub(crate) fn item(&self, text: impl AsRef<str>) {
+        self.line(text.as_ref().replace('\n', "\\n"));
+    }
+
+    /// SQL or another text of the user's as a part of a result, in which no command is one of ours.
+    pub(crate) fn quoted(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            printer::quoted(text.as_ref());
         }
     }
 
     /// A line of a result that is the answer itself, such as a URL: quiet does not drop it.
     pub(crate) fn answer(&self, text: impl AsRef<str>) {
-        print(text.as_ref());
+        printer::quoted(text.as_ref());
+    }
+
+    /// A document that is the answer itself, whatever the format is.
+    pub(crate) fn written(&self, document: &str) {
+        printer::json(document);
+    }
+
+    /// Lines for the runner of a system for CI, which reads commands in them.
+    pub(crate) fn commands(&self, text: &str) {
+        printer::commands(text);
     }
 
     /// A text that is the answer itself and goes into a file, so that nothing of it may be changed, not even a control character.
     pub(crate) fn verbatim(&self, text: &str) {
-        // A reader that went away is no error.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        printer::verbatim(text);
     }
 
     /// A remark beside the result.
     pub(crate) fn remark(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
-            anstream::eprintln!("{}", text.as_ref());
+            printer::err(text.as_ref());
         }
     }
 
@@ -86,8 +107,8 @@ impl Output {
     pub(crate) fn document<T: Serialize>(&self, document: &Document<'_, T>) {
         if self.is_json() {
             match serde_json::to_string_pretty(document) {
-                Ok(text) => print(&text),
-                Err(error) => anstream::eprintln!("error: the result cannot be written as JSON: {error}"),
+                Ok(text) => printer::json(&text),
+                Err(error) => printer::err(&format!("error: the result cannot be written as JSON: {error}")),
             }
         }
     }
@@ -96,7 +117,7 @@ impl Output {
     pub(crate) fn findings(&self, findings: &[migrate_core::finding::Finding]) {
         if !self.is_json() {
             for finding in findings {
-                anstream::eprintln!("{}", render(finding));
+                printer::err(&render(finding));
             }
         }
     }
@@ -104,21 +125,21 @@ impl Output {
     /// Why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.is_json() {
-            return print(&json::failure(failure));
+            return printer::json(&json::failure(failure));
         }
         let findings = failure.findings();
         for finding in &findings {
-            anstream::eprintln!("{}\n", render(finding));
+            printer::err(&format!("{}\n", render(finding)));
         }
         if findings.len() > 1 {
-            anstream::eprintln!("{} problems", findings.len());
+            printer::err(&format!("{} problems", findings.len()));
         }
         if let Failure::Core(error) = failure
             && let Some(report) = error.report()
             && !report.done.is_empty()
         {
             let count = style::count(report.done.len(), "migration");
-            anstream::eprintln!("{count} committed before it; `cargo xtask status` shows where the chain stands");
+            printer::err(&format!("{count} committed before it; `cargo xtask status` shows where the chain stands"));
         }
     }
 
@@ -136,9 +157,4 @@ impl Output {
     pub(crate) fn server(&self, progress: &migrate_test::Progress) {
         self.remark(format!("{}{progress}{:#}", style::DIM, style::DIM));
     }
-}
-
-/// Prints a line. A reader that went away, as `head` does, is no error.
-fn print(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{text}");
 }

@@ -1,6 +1,5 @@
 //! A run as it happens: a line for each migration, a bar for a long chain, who is in the way.
 
-use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::{Observer, Progress, Step};
 
 use super::style::{self, DIM, GOOD, WARN};
+use super::{clean, printer};
 
 /// From how many steps on a bar is worth its line.
 const LONG: usize = 20;
@@ -24,7 +24,7 @@ impl Bar {
 
     /// One more step is done.
     pub(crate) fn step(&self, what: &str) {
-        self.0.set_message(what.to_owned());
+        self.0.set_message(clean::line(what).into_owned());
         self.0.inc(1);
     }
 
@@ -77,11 +77,12 @@ impl Display {
             Direction::Down => style::paint(WARN, "rolled back"),
         };
         let time = style::time(elapsed);
-        let line = format!("  {word}  {}  {:width$}  {time:>9}", step.version, step.name, width = self.width);
+        let name = clean::line(&step.name);
+        let line = format!("  {word}  {}  {name:width$}  {time:>9}", step.version, width = self.width);
         let bar = lock(&self.bar);
         match bar.as_ref() {
-            Some(bar) => bar.suspend(|| print(&line)),
-            None => print(&line),
+            Some(bar) => bar.suspend(|| printer::quoted(&line)),
+            None => printer::quoted(&line),
         }
         if let Some(bar) = bar.as_ref() {
             bar.inc(1);
@@ -90,8 +91,8 @@ impl Display {
 
     fn say(&self, text: &str) {
         match lock(&self.bar).as_ref() {
-            Some(bar) => bar.suspend(|| anstream::eprintln!("{text}")),
-            None => anstream::eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| printer::err(text)),
+            None => printer::err(text),
         }
     }
 }
@@ -107,7 +108,8 @@ impl Observer for Display {
             // The lock is asked for several times a second; one holder is told once.
             Progress::Waiting(holder) if lock(&self.said).replace(holder.pid) == Some(holder.pid) => {}
             Progress::Waiting(holder) => {
-                self.say(&format!("{} for another run: {holder}", style::paint(WARN, "waiting")));
+                let holder = holder.to_string();
+                self.say(&format!("{} for another run: {}", style::paint(WARN, "waiting"), clean::line(&holder)));
             }
             Progress::Statement(step, at, all) => {
                 self.say(&format!("  {}{}_{}: statement {at} of {all}{DIM:#}", DIM, step.version, step.name));
@@ -116,7 +118,8 @@ impl Observer for Display {
                 for holder in *holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
                     let who = format!("{}_{} waits for a lock of {holder}{query}", step.version, step.name);
-                    self.say(&format!("{} {who}", style::paint(WARN, "blocked")));
+                    // A query of several lines, or of somebody who would like it to look like ours, is one line.
+                    self.say(&format!("{} {}", style::paint(WARN, "blocked"), clean::line(&who)));
                 }
             }
             Progress::Retry(step, attempt, of, pause) => {
@@ -131,11 +134,6 @@ impl Observer for Display {
             _ => {}
         }
     }
-}
-
-fn print(line: &str) {
-    // A reader that went away is no error.
-    let _ = writeln!(anstream::stdout().lock(), "{line}");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,14 +1,52 @@
 //! Colours, times and numbers as they are shown.
 
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const DIM: Style = Style::new().dimmed();
-pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const GOOD: Style = Style(AnsiColor::Green.on_default().bold());
+pub(crate) const WARN: Style = Style(AnsiColor::Yellow.on_default().bold());
+pub(crate) const BAD: Style = Style(AnsiColor::Red.on_default().bold());
+pub(crate) const DIM: Style = Style(anstyle::Style::new().dimmed());
+pub(crate) const BOLD: Style = Style(anstyle::Style::new().bold());
+pub(crate) const PLAIN: Style = Style(anstyle::Style::new());
+
+/// A style of ours. Only the printer makes it what a terminal reads: until then it carries a mark that was drawn for this
+/// process, so that nothing in a text of others can be taken for a style.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Style(anstyle::Style);
+
+static MARK: LazyLock<String> = LazyLock::new(|| format!(";{}", RandomState::new().build_hasher().finish()));
+
+impl fmt::Display for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let codes = if f.alternate() { format!("{:#}", self.0) } else { self.0.to_string() };
+        f.write_str(&marked(&codes))
+    }
+}
+
+/// Marks the styles in a text that has no other sequences.
+pub(crate) fn marked(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('m').unwrap_or((part, ""));
+        written.push_str(&format!("\u{1b}[{code}{}m{rest}", *MARK));
+    }
+    written
+}
+
+/// The style that a text begins with, without its mark, and the length of what stands for it.
+pub(crate) fn unmarked(text: &str) -> Option<(String, usize)> {
+    let (code, _) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
+    let bare = code.strip_suffix(MARK.as_str())?;
+    let is_style = bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b';');
+    is_style.then(|| (format!("\u{1b}[{bare}m"), code.len() + 3))
+}
 
 /// A time as people read it: `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`.
 pub(crate) fn time(elapsed: Duration) -> String {

@@ -1,15 +1,18 @@
 //! Columns of text that line up.
 
+use super::clean;
+use super::style::Style;
+
 /// Rows of cells; each cell may have a style around its text.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    rows: Vec<Vec<(anstyle::Style, String)>>,
+    rows: Vec<Vec<(Style, String)>>,
 }
 
 impl Table {
-    /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (anstyle::Style, String)>) {
-        self.rows.push(cells.into_iter().collect());
+    /// Adds a row. A cell is one line, and as wide as it is shown.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
+        self.rows.push(cells.into_iter().map(|(style, text)| (style, clean::line(&text).into_owned())).collect());
     }
 
     /// The lines, each column as wide as its widest cell, two spaces between them.
@@ -19,7 +22,7 @@ impl Table {
             self.rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let line = |row: &Vec<(anstyle::Style, String)>| {
+        let line = |row: &Vec<(Style, String)>| {
             let mut line = String::new();
             for ((style, text), width) in row.iter().zip(&widths) {
                 let space = width - text.chars().count();
@@ -38,7 +41,7 @@ mod tests {
     #[test]
     fn columns_line_up_in_characters() {
         let mut table = Table::default();
-        let plain = anstyle::Style::new();
+        let plain = crate::output::style::PLAIN;
         table.row([(plain, "ü".to_owned()), (plain, "b".to_owned())]);
         table.row([(plain, "aaa".to_owned()), (plain, "c".to_owned())]);
         let lines: Vec<String> = table.lines().iter().map(|l| anstream::adapter::strip_str(l).to_string()).collect();

@@ -8,6 +8,7 @@ use migrate_core::schema::Schema;
 
 use super::Record;
 use crate::exit::{Failure, Result};
+use crate::output::clean;
 
 /// The folder of one record.
 #[derive(Debug, Clone)]
@@ -40,8 +41,8 @@ impl Folder {
 
     /// Writes the record as it is now, each file at once or not at all.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
-        let json = serde_json::to_vec_pretty(record)?;
-        self.put("record.json", &json)?;
+        let json = serde_json::to_string_pretty(record)?;
+        self.put("record.json", clean::json(&json).as_bytes())?;
         self.put("record.md", record.markdown().as_bytes())
     }
 

@@ -3,8 +3,14 @@
 //! What has a meaning becomes a character reference, which is never read as structure. Backslashes would do
 //! in prose, but not for a `|` behind a backslash in a table, and code between backticks knows no escape at all.
 
+use crate::invocation::spoken;
+use crate::output::clean;
+
 /// A sentence. What it has between backticks is shown as code, and a new line is one.
+///
+/// Its commands are called as this process was.
 pub(crate) fn prose(text: &str) -> String {
+    let text = &*spoken(text);
     let parts: Vec<&str> = text.split('`').collect();
     // A backtick without a second one is only a backtick.
     if parts.len().is_multiple_of(2) {
@@ -26,14 +32,13 @@ pub(crate) fn code(text: &str) -> String {
 fn plain(text: &str) -> String {
     let mut written = String::with_capacity(text.len() + 16);
     let mut before = ' ';
-    let text = text.replace("\r\n", "\n");
+    // What is hidden, such as NUL, may not stand in a document, and is shown.
+    let text = clean::lines(text);
     let mut rest = text.chars().peekable();
     while let Some(char) = rest.next() {
         match char {
-            '\n' | '\r' => written.push_str("<br>"),
+            '\n' => written.push_str("<br>"),
             '\t' => written.push(' '),
-            // NUL and its kind may not stand in a document.
-            char if char.is_control() => written.push('\u{fffd}'),
             // Inside of a word it means nothing, and names are easier to read without references.
             '_' if before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric()) => {
                 written.push('_');
@@ -51,7 +56,7 @@ fn plain(text: &str) -> String {
 pub(crate) fn fence(kind: &str, lines: &[String]) -> String {
     let longest = |line: &String| line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(lines.iter().map(longest).max().unwrap_or(0).max(2) + 1);
-    let one = |line: &String| line.split(|char: char| char.is_control()).collect::<Vec<_>>().join(" ") + "\n";
+    let one = |line: &String| clean::line(line).into_owned() + "\n";
     format!("{fence}{kind}\n{}{fence}\n", lines.iter().map(one).collect::<String>())
 }
 
@@ -94,9 +99,7 @@ mod tests {
 
     /// Blanks at the ends of a line are not shown, and what may not stand in a document is replaced.
     fn shown(text: &str) -> String {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', " ");
-        let text = text.replace(|char: char| char.is_control() && char != '\n', "\u{fffd}");
-        text.trim_matches(' ').to_owned()
+        clean::lines(text).replace('\t', " ").trim_matches(' ').to_owned()
     }
 
     /// Text as an enemy writes it: mostly signs that mean something.

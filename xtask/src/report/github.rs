@@ -10,6 +10,8 @@ use std::path::Path;
 use migrate_core::finding::{Finding, Severity};
 
 use super::{Report, place};
+use crate::invocation::spoken_finding;
+use crate::output::clean;
 
 /// A command for each finding, one a line.
 pub(crate) fn commands(report: &Report) -> String {
@@ -42,10 +44,11 @@ fn command(finding: &Finding) -> String {
 
 /// The message with what explains it and what to do, a line each.
 pub(super) fn told(finding: &Finding) -> String {
+    let finding = spoken_finding(finding);
     let lines = std::iter::once(finding.message.clone());
     let notes = finding.notes.iter().map(|note| format!("note: {note}"));
     let help = finding.help.iter().map(|help| format!("next: {help}"));
-    lines.chain(notes).chain(help).collect::<Vec<_>>().join("\n")
+    clean::lines(&lines.chain(notes).chain(help).collect::<Vec<_>>().join("\n")).into_owned()
 }
 
 /// A message ends at the end of its line. The percent sign goes first, or the others would be escaped twice.
@@ -55,7 +58,7 @@ fn data(text: &str) -> String {
 
 /// In a property the signs that end one are escaped as well.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&clean::line(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// Adds a text to the end of a file, which need not be there: several steps write into one summary.
@@ -107,7 +110,7 @@ mod tests {
             prop_assert!(!command.contains(['\r', '\n']));
             let (kind, properties, read) = read(&command);
             prop_assert_eq!(kind, "warning");
-            prop_assert_eq!(read, message);
+            prop_assert_eq!(read, clean::lines(&message));
             let expected = [("file", file.as_str()), ("line", "1"), ("endLine", "1"), ("col", "1"), ("endColumn", "7"),
                 ("title", "some-code")];
             prop_assert_eq!(properties, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec());

@@ -14,7 +14,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::{Check, Judged, Report, place};
-use crate::output;
+use crate::output::{self, clean};
 
 /// The checks that look at each new migration.
 const ONE_BY_ONE: [&str; 3] = ["lint", "locks", "proof"];
@@ -143,7 +143,8 @@ fn counts<'a>(cases: impl Iterator<Item = &'a Case<'a>>) -> [(&'static str, Cow<
 }
 
 fn rendered(findings: &[&Finding]) -> String {
-    let texts: Vec<String> = findings.iter().map(|finding| clean(&output::render(finding))).collect();
+    let plain = |finding: &&Finding| anstream::adapter::strip_str(&output::render(finding)).to_string();
+    let texts: Vec<String> = findings.iter().map(plain).collect();
     texts.join("\n\n")
 }
 
@@ -156,13 +157,9 @@ fn line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Without colours, and without what XML has no way to write.
+/// What may stand in XML: what else a text has is shown as an escape.
 fn clean(text: &str) -> String {
-    let is_known = |char: char| {
-        matches!(char, '\t' | '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..) && char != '\u{7f}'
-    };
-    let plain = anstream::adapter::strip_str(text).to_string().replace("\r\n", "\n");
-    plain.chars().map(|char| if is_known(char) { char } else { '\u{fffd}' }).collect()
+    clean::lines(text).into_owned()
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! A report for a terminal, in the voice of the other commands. Colours are removed on the way out where
 //! they are not wanted.
 
-use anstyle::Style;
-
 use super::{Held, Judged, Mark, Outcome, Report};
-use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, PLAIN, Style, WARN, paint};
 use crate::output::{self, Table};
-
-const PLAIN: Style = Style::new();
 
 /// A line for each check, what they found, what became of the new migrations, and how it ended.
 pub(crate) fn render(report: &Report) -> String {

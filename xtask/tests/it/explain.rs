@@ -28,7 +28,7 @@ const WITHOUT_SOURCE: [&str; 0] = [];
 
 /// A word, a literal or a sign of Rust.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     Word(String),
     Text(String),
     Sign(String),
@@ -40,7 +40,7 @@ struct Source {
     tokens: Vec<Token>,
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -65,7 +65,7 @@ fn rules() -> BTreeSet<&'static str> {
 }
 
 /// Reads Rust as far as it is needed: comments are left out, literals are one token.
-fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let mut all = Vec::new();
     let mut at = 0;
@@ -300,7 +300,7 @@ impl Token {
     }
 }
 
-fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

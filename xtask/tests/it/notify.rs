@@ -261,7 +261,10 @@ fn a_message_for_slack_is_within_its_limits_however_much_there_is_to_tell() {
         let all = told.body.to_string();
         assert!(all.contains("&lt;!channel&gt; &amp; why") && !all.contains("<!channel>"), "{all}");
     }
-    assert!(start.body["text"].as_str().unwrap().contains("rollback of live: begins"));
+    let title = start.body["text"].as_str().unwrap();
+    assert!(title.contains("rollback of live: begins, 20250101000002_many"), "{title}");
+    let all = start.body.to_string();
+    assert!(all.contains("Migrations to run, down") && all.contains("• 20250101000002_many"), "{all}");
     let end = end.body.to_string();
     assert!(
         end.contains("20250101000002 → 20250101000001")

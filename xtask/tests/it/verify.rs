@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::Project;
+use crate::support::{Project, said};
 
 const LAWS: [&str; 5] = ["data", "declared", "identity", "path", "reapply"];
 
@@ -70,5 +70,33 @@ fn what_the_base_branch_has_is_left_alone() {
     let new = project.run(&["verify", "--format", "json"]).ok().json();
     assert_eq!(new["migrations"].as_array().unwrap().len(), 1);
     assert_eq!(new["migrations"][0]["name"], "new");
+    project.end();
+}
+
+/// A server that is given by an address of the driver's form, with a password and with what only the driver knows.
+#[test]
+fn the_address_of_a_kept_database_is_one_for_psql() {
+    let project = Project::new();
+    project.migration(1, "leaves", "CREATE TABLE t (id int); CREATE TABLE left_over (id int);", "DROP TABLE t;");
+    let mut command = project.command(&["verify", "--all", "--format", "json"]);
+    let said = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
+    let kept: Vec<String> = said.json()["migrations"][0]["kept"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|url| url.as_str().unwrap().to_owned())
+        .collect();
+    assert!(!kept.is_empty(), "{said:?}");
+    for url in &kept {
+        let mut psql = Command::new("psql");
+        psql.args([url, "-XAtc", "SELECT count(*) FROM pg_class WHERE relname = 'left_over'"]);
+        let seen = crate::support::said(psql.output().unwrap()).ok();
+        assert_eq!(seen.out.trim(), "1", "{url}: {seen:?}");
+        let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+        project.query_on(
+            &project.database.options().database("postgres"),
+            &format!("DROP DATABASE \"{name}\" WITH (FORCE)"),
+        );
+    }
     project.end();
 }

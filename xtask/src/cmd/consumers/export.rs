@@ -12,6 +12,7 @@ use crate::cli::Export;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
+use crate::invocation::quote;
 use crate::output::style::BOLD;
 use crate::output::{Document, FindingJson};
 
@@ -38,7 +39,7 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
     let output = context.output;
     output.findings(&consumer.problems);
     let Some(file) = &options.output else {
-        output.answer(exported.text().trim_end());
+        output.written(exported.text().trim_end());
         return Ok(Exit::Done);
     };
     write(file, &exported.text())?;
@@ -48,7 +49,7 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
         exported.name,
         file.display()
     ));
-    output.next(format!("where the migrations are: `cargo xtask consumers add {}`", file.display()));
+    output.next(format!("where the migrations are: `cargo xtask consumers add {}`", quote(&file.to_string_lossy())));
     let document = ExportJson {
         consumer: exported.name,
         file: file.display().to_string(),

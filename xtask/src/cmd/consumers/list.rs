@@ -101,7 +101,7 @@ fn json((consumer, fresh): (&Consumer, Option<Fresh>)) -> ConsumerJson {
 }
 
 fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
-    let plain = anstyle::Style::new();
+    let plain = style::PLAIN;
     let mut table = Table::default();
     for (consumer, fresh) in all {
         let files =

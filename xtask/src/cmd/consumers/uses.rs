@@ -15,7 +15,7 @@ use crate::checks::consumers;
 use crate::cli::ConsumersUses;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::style::{BOLD, DIM, WARN};
+use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::output::{Document, Table};
 use crate::shadow;
 
@@ -81,7 +81,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
 }
 
 fn show(context: &Context<'_>, subject: &Subject, uses: Vec<UseJson>, unread: Vec<UnreadJson>) {
-    let (output, plain, name) = (context.output, anstyle::Style::new(), subject.to_string());
+    let (output, plain, name) = (context.output, style::PLAIN, subject.to_string());
     let mut table = Table::default();
     for one in &uses {
         let does = match (one.reads, one.writes) {

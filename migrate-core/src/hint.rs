@@ -1,0 +1,106 @@
+//! Commands in texts: findings name the next step as `` `cargo xtask COMMAND …` ``, and whoever shows them says how that
+//! command is really called.
+//!
+//! This library does not know what its commands are called where it is used. The command line gives [`rewrite`] its own
+//! name and options; an application that embeds the library can put something else in their place.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How texts call the command line.
+pub const PROGRAM: &str = "cargo xtask";
+
+/// Replaces each command of a text by what `call` makes of its arguments: `status --exit-code` of `` `cargo xtask
+/// status --exit-code` ``.
+///
+/// A command stands between backticks, or takes up the rest of a line that begins with it. Anywhere else the program is
+/// only mentioned, and `call` gets no arguments.
+pub fn rewrite<'t>(text: &'t str, call: &dyn Fn(&str) -> String) -> Cow<'t, str> {
+    let mut written = String::new();
+    let mut from = 0;
+    while let Some(command) = next(text, from) {
+        let arguments = text[command.start + PROGRAM.len()..command.end].trim();
+        written.push_str(&text[from..command.start]);
+        written.push_str(&call(arguments));
+        from = command.end;
+    }
+    if from == 0 { Cow::Borrowed(text) } else { Cow::Owned(written + &text[from..]) }
+}
+
+/// The commands of a text, without the name of the program; a mere mention is an empty one.
+pub fn commands(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    while let Some(command) = next(text, from) {
+        from = command.end;
+        all.push(text[command.start + PROGRAM.len()..command.end].trim());
+    }
+    all
+}
+
+/// The next command from this byte on, without the blanks after it.
+fn next(text: &str, from: usize) -> Option<Range<usize>> {
+    let mut search = from;
+    loop {
+        let start = search + text[search..].find(PROGRAM)?;
+        let after = start + PROGRAM.len();
+        search = after;
+        let is_part = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '/');
+        if text[..start].ends_with(is_part) || text[after..].starts_with(is_part) {
+            continue;
+        }
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let before = &text[line..start];
+        let is_quoted = before.matches('`').count() % 2 == 1;
+        let is_line = before.trim_start_matches(['$', ' ', '\t']).is_empty();
+        let end = match is_quoted || is_line {
+            true => after + length(&text[after..], is_quoted),
+            false => after,
+        };
+        return Some(start..after + text[after..end].trim_end().len());
+    }
+}
+
+/// How long a command is: to the closing backtick or the end of the line, or to where the shell begins another one.
+fn length(rest: &str, is_quoted: bool) -> usize {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, char) in rest.char_indices() {
+        match (quote, char) {
+            (_, '\n') => break,
+            (None, '`') if is_quoted => return at,
+            (None, '|' | ';' | '&' | '>') => return at,
+            (None, '#') if before == ' ' => return at,
+            (None, '\'' | '"') => quote = Some(char),
+            (Some(open), _) if open == char => quote = None,
+            _ => {}
+        }
+        before = char;
+    }
+    // A quote that is not closed was none.
+    rest.find(|char| char == '\n' || (is_quoted && char == '`')).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_end_where_the_shell_ends_them() {
+        let text = "`cargo xtask status` shows it; `echo 'a' | cargo xtask new x --derive`\n  cargo xtask resolve 1 --undo \n\
+                    see cargo xtask and `cargo xtask`, `cargo xtask new --add-column 'a`b:text'`; cargo xtasks, my-cargo xtask";
+        let expected = ["status", "new x --derive", "resolve 1 --undo", "", "", "new --add-column 'a`b:text'"];
+        assert_eq!(commands(text), expected);
+        assert_eq!(commands("cargo xtask explain --markdown > docs/CODES.md"), ["explain --markdown"]);
+        assert_eq!(commands("`cargo xtask resolve it's` and"), ["resolve it's"]);
+        assert_eq!(commands("cargo xtask kept list   # what there is"), ["kept list"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_text_stays_as_it_is() {
+        let text = "a `cargo xtask status`, `b`\n\tcargo xtask db psql -c 'x'\nc";
+        let rewritten = rewrite(text, &|arguments| format!("me {arguments} -e x"));
+        assert_eq!(rewritten, "a `me status -e x`, `b`\n\tme db psql -c 'x' -e x\nc");
+        assert!(matches!(rewrite("nothing", &|_| String::new()), Cow::Borrowed("nothing")));
+    }
+}
