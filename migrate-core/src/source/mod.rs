@@ -8,6 +8,7 @@ mod directive;
 mod files;
 mod layout;
 mod load;
+mod odd;
 mod version;
 
 use std::path::{Path, PathBuf};

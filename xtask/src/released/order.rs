@@ -10,7 +10,9 @@ use super::Released;
 /// The new migrations that are older than the newest one of the base branch, or that share a version with another one.
 pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<Version>) -> Vec<Finding> {
     let version = |name: &String| Some((name.split('_').next()?.parse::<Version>().ok()?, name.clone()));
-    let there: Vec<(Version, String)> = released.tip.keys().filter_map(version).collect();
+    // A migration is named by its up, and not by a check or a fixture of it.
+    let is_main = |name: &&String| ![".down.sql", ".fixture.sql", ".verify.sql"].iter().any(|end| name.ends_with(end));
+    let there: Vec<(Version, String)> = released.tip.keys().filter(is_main).filter_map(version).collect();
     let Some((newest, newest_file)) = there.iter().max() else { return Vec::new() };
     let at_fork = |version: &Version| released.fork.keys().any(|name| name.starts_with(&format!("{version}_")));
     let mut findings = Vec::new();
