@@ -183,8 +183,11 @@ fn entries(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, Pa
         findings.extend(odd);
         is_plain
     };
-    let mut names: Vec<(String, PathBuf)> =
-        entries.flatten().filter(|entry| is_plain(entry)).map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
+    let mut names: Vec<(String, PathBuf)> = entries
+        .flatten()
+        .filter(|entry| is_plain(entry))
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .collect();
     names.retain(|(name, _)| !name.starts_with('.'));
     names.sort();
     Ok(names)
