@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use migrate_core::Version;
@@ -34,19 +34,58 @@ pub(crate) fn write(folder: &Path, drafts: &[Draft]) -> Result<Vec<PathBuf>> {
 
 /// The present second in UTC, or the second after the newest migration where that is later.
 pub(crate) fn next_version(folder: &Path) -> Result<Version> {
-    let now = format_rfc3339_seconds(SystemTime::now()).to_string();
-    let now: String = now.chars().filter(char::is_ascii_digit).collect();
-    let now: u64 = now.parse().map_err(|_| Failure::failed("clock", "the clock of this machine cannot be read"))?;
-    // A folder with problems can still get a new migration: its names are all that matters here.
-    let names = fs::read_dir(folder).into_iter().flatten().flatten();
-    let versions = names.filter_map(|entry| entry.file_name().to_string_lossy().split('_').next()?.parse().ok());
-    let newest = versions.filter(|version| *version < 100_000_000_000_000u64).max().unwrap_or(0);
-    Ok(Version::from(now.max(newest + 1)))
+    let newest = versions(folder).max();
+    let now = at(SystemTime::now());
+    Ok(newest.map(|newest| after(&newest)).filter(|next| *next > now).unwrap_or(now))
 }
 
-/// The version of a migration that comes right behind this one.
+/// The versions in the names of a folder: one with problems can still get a new migration.
+fn versions(folder: &Path) -> impl Iterator<Item = Version> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let version = |entry: fs::DirEntry| entry.file_name().to_string_lossy().split('_').next()?.parse().ok();
+    names.filter_map(version).filter(|version: &Version| version.as_str().len() <= DIGITS)
+}
+
+/// How many digits a version of ours has.
+const DIGITS: usize = 14;
+
+/// How far a clock may be ahead of another one, or a time zone of UTC.
+const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is later than this was not taken from a clock.
+pub(crate) fn latest() -> Version {
+    at(SystemTime::now() + TOLERANCE)
+}
+
+/// The versions of a folder that are further ahead than that, the last one first.
+pub(crate) fn ahead(folder: &Path, latest: &Version) -> Option<Version> {
+    versions(folder).filter(|version| is_ahead(version, latest)).max()
+}
+
+/// Whether a version is the time of a day that has not come.
+pub(crate) fn is_ahead(version: &Version, latest: &Version) -> bool {
+    version.as_str().len() == DIGITS && version > latest
+}
+
+/// A moment as a version, in UTC.
+pub(crate) fn at(time: SystemTime) -> Version {
+    let digits: String = format_rfc3339_seconds(time).to_string().chars().filter(char::is_ascii_digit).collect();
+    // It is made of digits.
+    digits.parse().unwrap_or_else(|_| Version::from(0))
+}
+
+/// The version that comes right after this one: the next second, where it is a time.
 pub(crate) fn after(version: &Version) -> Version {
-    Version::from(version.as_str().parse::<u64>().unwrap_or(0) + 1)
+    let digits = version.as_str();
+    let next = time_of(digits).map(|time| at(time + Duration::from_secs(1)));
+    next.unwrap_or_else(|| Version::from(digits.parse::<u64>().unwrap_or(0) + 1))
+}
+
+fn time_of(digits: &str) -> Option<SystemTime> {
+    let part = |range: std::ops::Range<usize>| digits.get(range);
+    let (date, time) = ((part(0..4)?, part(4..6)?, part(6..8)?), (part(8..10)?, part(10..12)?, part(12..14)?));
+    let text = format!("{}-{}-{}T{}:{}:{}Z", date.0, date.1, date.2, time.0, time.1, time.2);
+    humantime::parse_rfc3339(&text).ok().filter(|_| digits.len() == DIGITS)
 }
 
 /// The name as the file needs it: words in lower case with underscores between them.
@@ -64,11 +103,20 @@ pub(crate) fn snake_case(name: &str) -> Result<String> {
             }
         }
     }
-    match words.chars().any(|c| c.is_ascii_alphanumeric()) {
+    let wrong = |message: String| Err(Failure::usage("name", message).help("say what it does: add_tracking_number"));
+    match words.chars().any(|c| c.is_ascii_lowercase()) {
+        _ if words.len() > LONGEST => wrong(format!("the name of a migration has at most {LONGEST} letters")),
         true => Ok(words),
-        false => Err(Failure::usage("name", "a migration needs a name").help("say what it does: add_tracking_number")),
+        false if words.chars().any(|c| c.is_ascii_digit()) => wrong(format!(
+            "`{}` is a number and not a name; the version of a migration is the present time, and is not given",
+            name.trim()
+        )),
+        false => wrong("a migration needs a name".to_owned()),
     }
 }
+
+/// File systems take 255 bytes, of which the version and the longest ending need some.
+const LONGEST: usize = 200;
 
 pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     use std::io::ErrorKind::{AlreadyExists, NotFound, PermissionDenied, StorageFull};
@@ -81,5 +129,44 @@ pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
         PermissionDenied => failure.help("check the permissions of the folder"),
         StorageFull => failure.help("make room on the disk"),
         _ => failure.help("check the folder, and the room on its disk"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_next_version_is_a_time_again() {
+        for (from, to) in [
+            ("20250101120000", "20250101120001"),
+            ("20250131235959", "20250201000000"),
+            ("20241231235959", "20250101000000"),
+            ("20250101000060", "20250101000061"),
+            ("20251399000000", "20251399000001"),
+            ("7", "8"),
+        ] {
+            assert_eq!(after(&version(from)), version(to), "{from}");
+        }
+    }
+
+    #[test]
+    fn only_a_time_that_has_not_come_is_ahead() {
+        let latest = version("20250102000000");
+        let told = ["20990101000000", "20250102000001", "20250102000000", "20250101000000", "999"]
+            .map(|one| is_ahead(&version(one), &latest));
+        assert_eq!(told, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_name_says_something() {
+        assert_eq!(snake_case(" Add 2FA-tokens").unwrap(), "add_2fa_tokens");
+        for wrong in ["2", "20250101", "", "_", "a.sql", "a/b", &"x".repeat(300)] {
+            assert!(snake_case(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -11,8 +11,9 @@ use std::sync::{LazyLock, OnceLock};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
+use migrate_core::config::DatabaseSource;
 use migrate_core::finding::Finding;
-use migrate_core::{Database, hint};
+use migrate_core::hint;
 
 use crate::cli::Cli;
 
@@ -154,8 +155,11 @@ impl Aim {
 /// What can be written after `--database` to come to the same one. A password is never repeated: where a variable holds
 /// the URL, the variable is named, else the password is left out, and a password file or PGPASSWORD has to give it.
 fn repeatable(value: &str) -> String {
-    if !value.contains("://") {
-        return value.to_owned();
+    match value.parse() {
+        Ok(DatabaseSource::Url(_)) => {}
+        Ok(_) => return value.to_owned(),
+        // It may be anything, also a password.
+        Err(_) => return "URL".to_owned(),
     }
     let mut names: Vec<String> = env::vars_os()
         .filter(|(_, held)| held.to_str() == Some(value))
@@ -167,11 +171,12 @@ fn repeatable(value: &str) -> String {
 
 /// What was given as an address or something else that leads to a schema, as one word of a shell and without a password.
 pub(crate) fn address(text: &str) -> String {
-    if text.contains("://") { quote(&without_password(text)) } else { quote(text) }
+    let is_address = text.contains("://") || matches!(text.parse(), Ok(DatabaseSource::Url(_)));
+    if is_address { quote(&without_password(text)) } else { quote(text) }
 }
 
 fn without_password(url: &str) -> String {
-    Database::parse(url).map_or_else(|_| "URL".to_owned(), |database| database.url_without_password())
+    migrate_core::db::without_password(url).map_or_else(|_| "URL".to_owned(), |(bare, _)| bare)
 }
 
 impl Invocation {

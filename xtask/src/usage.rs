@@ -78,7 +78,7 @@ fn wants(arguments: &[OsString], option: &str, value: &str) -> bool {
 fn presentable(argument: &OsStr) -> OsString {
     let text = argument.to_string_lossy();
     let shown = match text.split_once('=') {
-        _ if !text.contains("://") => clean::line(&text).into_owned(),
+        _ if !text.contains("://") => clean::line(&migrate_core::config::redact(&text)).into_owned(),
         Some((option, value)) if value.contains("://") && !option.contains("://") => format!("{option}=…"),
         _ => "…".to_owned(),
     };

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::conninfo::{Conninfo, Place, Places, Wanted, encode};
+use super::conninfo::{Conninfo, Place, Places, Wanted};
 use super::{Keepalive, connect};
 use crate::error::Result;
 
@@ -138,75 +137,9 @@ impl Database {
         Self { places: Arc::new(places), ..self.clone() }
     }
 
-    /// A URL of its first host that every program with libpq takes, with the password.
-    pub fn url(&self) -> String {
-        self.write_url(true)
-    }
-
-    /// The same without the password, to be shown.
-    pub fn url_without_password(&self) -> String {
-        self.write_url(false)
-    }
-
-    fn write_url(&self, with_password: bool) -> String {
-        let options = self.options();
-        let (port, host) = (options.get_port(), options.get_host());
-        let socket = options.get_socket().map(|folder| folder.display().to_string());
-        let host = match socket.as_deref() {
-            Some(folder) => encode(folder),
-            None if host.contains(':') => format!("[{host}]"),
-            None => encode(host),
-        };
-        let secrets = Hidden::of(options);
-        let password = secrets.password.filter(|password| with_password && !password.is_empty());
-        let password = password.map(|password| format!(":{}", encode(&password))).unwrap_or_default();
-        let mut url = format!("postgres://{}{password}@{host}:{port}/{}", encode(self.user()), encode(self.name()));
-        let mode = match options.get_ssl_mode() {
-            // The default.
-            _ if socket.is_some() => None,
-            PgSslMode::Prefer => None,
-            PgSslMode::Disable => Some("disable"),
-            PgSslMode::Allow => Some("allow"),
-            PgSslMode::Require => Some("require"),
-            PgSslMode::VerifyCa => Some("verify-ca"),
-            PgSslMode::VerifyFull => Some("verify-full"),
-        };
-        let mode = mode.map(|mode| ("sslmode", mode.to_owned()));
-        let given = options.get_options().map(|options| ("options", options.to_owned()));
-        let files = secrets.files.into_iter().filter(|_| mode.as_ref().is_some_and(|(_, mode)| mode != "disable"));
-        for (n, (name, value)) in mode.clone().into_iter().chain(files).chain(given).enumerate() {
-            url.push_str(&format!("{}{name}={}", if n == 0 { '?' } else { '&' }, encode(&value)));
-        }
-        url
-    }
-
     fn first(&self) -> &Place {
         // There is always one; see `Conninfo::addresses`.
         &self.places.all[0]
-    }
-}
-
-/// What the driver's options do not show of themselves.
-struct Hidden {
-    password: Option<String>,
-    files: Vec<(&'static str, String)>,
-}
-
-impl Hidden {
-    fn of(options: &PgConnectOptions) -> Self {
-        // The driver's URL is not one of libpq, and it fails for an IPv6 address or an odd name: these are left out of it.
-        let url = options.clone().host("localhost").username("u").database("d").to_url_lossy();
-        let decoded = |text: &str| super::conninfo::decoded(text);
-        let files = url.query_pairs().filter_map(|(name, value)| {
-            let name = ["sslrootcert", "sslcert", "sslkey"].into_iter().find(|known| *known == name)?;
-            match value.strip_prefix("file: ") {
-                Some(file) => Some((name, file.to_owned())),
-                // An empty list of roots stands for those of the system.
-                None if name == "sslrootcert" && value.is_empty() => Some((name, "system".to_owned())),
-                None => None,
-            }
-        });
-        Self { password: url.password().and_then(decoded), files: files.collect() }
     }
 }
 
@@ -246,7 +179,7 @@ mod tests {
         let database = Database::parse("postgres://ann:s3cret@db.example:6432/shop?sslmode=require").unwrap();
         assert_eq!(database.to_string(), "ann@db.example:6432/shop");
         assert!(!format!("{database:?}").contains("s3cret"));
-        assert_eq!(database.url_without_password(), "postgres://ann@db.example:6432/shop?sslmode=require");
+        assert_eq!(database.shown_url(), "postgres://ann@db.example:6432/shop?sslmode=require");
     }
 
     #[test]
@@ -269,16 +202,16 @@ mod tests {
     fn a_url_that_is_written_is_read_as_the_same() {
         for url in [
             "postgres://ann:p%40%3A%2F%25s@[::1]:7/d%20b?sslmode=require&options=-c%20a.b%3Dc%5C%20d",
-            "postgres://o%27x%40y@%2Ftmp%2Fa%20b:5/d%2Fe",
+            "postgres://o%27x%40y@%2Ftmp%2Fa%20b:5/d%2Fe?sslmode=disable",
             "postgres://ann@db:5432/d?sslmode=disable",
         ] {
             let database = Database::parse(url).unwrap();
-            assert_eq!(database.url(), url);
+            assert_eq!(database.url_with_password(), url);
         }
         // The driver's own options too, whatever is in them.
         let options = PgConnectOptions::new_without_pgpass().host("::1").port(7).username("a b@c").database("d");
         let database = Database::from(options.password("p@\u{e9}%41").ssl_mode(PgSslMode::Disable));
-        assert_eq!(database.url(), "postgres://a%20b%40c:p%40%C3%A9%2541@[::1]:7/d?sslmode=disable");
+        assert_eq!(database.url_with_password(), "postgres://a%20b%40c:p%40%C3%A9%2541@[::1]:7/d?sslmode=disable");
     }
 
     #[test]

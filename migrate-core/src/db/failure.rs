@@ -228,7 +228,7 @@ pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
 fn no_tls(host: &str, why: &str) -> Finding {
     Finding::error("tls", format!("no TLS connection to {host}: {why}"))
         .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
-        .help("verify-full needs the host's name in the server's certificate, and a root that signed it")
+        .help("verify-full needs the host's name in the server's certificate, as a subject alternative name, and a root that signed it")
 }
 
 fn unreachable(host: &str, error: &std::io::Error) -> Finding {

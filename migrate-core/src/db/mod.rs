@@ -16,6 +16,7 @@ pub(crate) mod pooler;
 mod progress;
 mod session;
 mod silence;
+mod url;
 pub(crate) mod wait;
 
 pub use ask::{Answered, Reader};

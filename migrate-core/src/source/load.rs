@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::files::{self, Part as FilePart};
 use super::layout::Part;
-use super::{Body, Checksum, Layout, Migration, MigrationSet, Script, Version, directive, normalise};
+use super::{Body, Checksum, Layout, Migration, MigrationSet, Script, Version, directive, normalise, odd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::regular;
@@ -59,6 +59,10 @@ impl MigrationSet {
         let mut files = Vec::new();
         let mut findings = Vec::new();
         for entry in entries {
+            if let Some(finding) = entry.as_ref().ok().and_then(|entry| odd::name(folder, &entry.file_name())) {
+                findings.push(finding);
+                continue;
+            }
             match entry.and_then(|entry| read(&entry)) {
                 Ok(file) => files.extend(file),
                 Err(error) => findings.push(unreadable(folder, &error)),

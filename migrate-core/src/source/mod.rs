@@ -9,6 +9,7 @@ mod files;
 mod layout;
 mod load;
 mod nothing;
+mod odd;
 mod version;
 
 use std::path::{Path, PathBuf};

@@ -207,8 +207,8 @@ impl EphemeralServer {
     pub fn url(&self, database: &str) -> String {
         match &self.address {
             // On its sockets everybody is let in who may open their folder.
-            Address::Shared(_) => Database::from(self.options(database)).url_without_password(),
-            _ => Database::from(self.options(database)).url(),
+            Address::Shared(_) => Database::from(self.options(database)).shown_url(),
+            _ => Database::from(self.options(database)).url_with_password(),
         }
     }
 
@@ -216,7 +216,7 @@ impl EphemeralServer {
     pub(crate) fn shown_url(&self, database: &str) -> String {
         match &self.address {
             Address::Container(_) => self.url(database),
-            _ => Database::from(self.options(database)).url_without_password(),
+            _ => Database::from(self.options(database)).shown_url(),
         }
     }
 

@@ -41,7 +41,7 @@ impl Endpoint {
     pub fn url(&self, database: &str) -> String {
         let options = PgConnectOptions::new_without_pgpass().username(SUPERUSER).port(self.port).database(database);
         let options = options.host("127.0.0.1").password(&self.password);
-        Database::from(options).url()
+        Database::from(options).url_with_password()
     }
 
     /// Where it is, without the password.

@@ -18,6 +18,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, next_version, snake_case};
 use crate::output::Document;
 use crate::output::style::{BOLD, DIM, GOOD, paint};
+use crate::released::Released;
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -37,6 +38,7 @@ struct DraftJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &New) -> Result<Exit> {
     let name = snake_case(&options.name)?;
+    refuse_future(context)?;
     let output = context.output;
     let (drafts, proven) = match is_change(options) {
         true => (change(context, &code, &name, options).await?, true),
@@ -62,6 +64,18 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     let drafts = drafts.into_iter().filter(|_| proven).map(|(file, text)| DraftJson { file, text }).collect();
     output.document(&Document::new("new", &context.name, NewJson { version, name, files, drafts }));
     Ok(Exit::Done)
+}
+
+/// A version of a day that has not come would make every later one follow it. What the base branch has already stays.
+fn refuse_future(context: &Context<'_>) -> Result<()> {
+    let Some(version) = files::ahead(&context.migrations, &files::latest()) else { return Ok(()) };
+    let released = Released::find(&context.migrations, None, context.config.base.as_deref())?;
+    if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
+        return Ok(());
+    }
+    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, a time that has not come"))
+        .help("`cargo xtask rebase` gives that migration the present time, where no database has it yet")
+        .help("or rename its files; every later migration would have to come after it"))
 }
 
 fn is_change(options: &New) -> bool {

@@ -1,7 +1,9 @@
 //! `rebase`: gives new migrations versions behind those of the base branch.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use migrate_core::source::Layout;
 use migrate_core::{CodeMigrations, Version};
@@ -14,7 +16,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::files;
 use crate::output::style::{self, BOLD, DIM, GOOD, paint};
 use crate::output::{Document, Table};
-use crate::released::misplaced;
+use crate::released::{Released, stems_of};
 
 #[derive(Serialize)]
 struct RebaseJson {
@@ -35,50 +37,37 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
         return Err(Failure::usage("layout", "only a folder of Roundtrip can be renumbered"));
     }
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
-    let set = ground
-        .set
-        .as_ref()
-        .map_err(|error| Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())))?;
+    if let Err(error) = &ground.set
+        && error.findings().iter().any(|finding| finding.code != "version-twice")
+    {
+        return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
+    }
     let released = ground.released.as_ref().map_err(|why| {
         Failure::usage("no-base", format!("there is nothing to come behind: {why}"))
             .help("name a branch with --base REF")
     })?;
     let output = context.output;
-    let wrong = misplaced(released, set, &ground.new);
-    let first = set
-        .iter()
-        .find(|one| wrong.iter().any(|finding| finding.place.as_ref().is_some_and(|place| place.path() == one.path())));
     let mut document = RebaseJson { base: released.base.title(), dry_run: options.dry_run, renamed: Vec::new() };
-    let Some(first) = first else {
+    let all = stems_of(&context.migrations);
+    let Some(moved) = moved(released, &all, &files::latest()) else {
         output.line(format!("the new migrations come behind those of {} already", document.base));
         output.document(&Document::new("rebase", &context.name, document));
         return Ok(Exit::Done);
     };
-    // Those behind the first one go along, for they may stand on it.
-    let moved = set.iter().filter(|one| ground.new.contains(one.version()) && one.version() >= first.version());
-    let newest = released.tip.keys().filter_map(|name| name.split('_').next()?.parse::<Version>().ok()).max();
-    let mut version = files::next_version(&context.migrations)?;
-    if let Some(newest) = newest.filter(|newest| *newest >= version) {
-        version = files::after(&newest);
-    }
+    let stays = all.difference(&moved).map(|(version, _)| version.clone()).max();
+    let newest = released.newest().into_iter().chain(stays).max();
+    let now = files::at(SystemTime::now());
+    let mut version = newest.map(|newest| files::after(&newest)).filter(|next| *next > now).unwrap_or(now);
     let mut table = Table::default();
-    for migration in moved {
-        let (from, to) = (migration.version().clone(), version.clone());
+    for (from, name) in &moved {
+        let to = version.clone();
+        let is_shared = all.iter().filter(|(version, _)| version == from).count() > 1;
         if !options.dry_run {
-            rename(&context.migrations, &from, &to)?;
+            rename(&context.migrations, (from, name), &to, is_shared)?;
         }
         let word = if options.dry_run { "would be" } else { "is now" };
-        table.row(vec![
-            (BOLD, from.to_string()),
-            (DIM, word.to_owned()),
-            (GOOD, to.to_string()),
-            (BOLD, migration.name().to_owned()),
-        ]);
-        document.renamed.push(RenamedJson {
-            from: from.to_string(),
-            to: to.to_string(),
-            name: migration.name().to_owned(),
-        });
+        table.row(vec![(BOLD, from.to_string()), (DIM, word.to_owned()), (GOOD, to.to_string()), (BOLD, name.clone())]);
+        document.renamed.push(RenamedJson { from: from.to_string(), to: to.to_string(), name: name.clone() });
         version = files::after(&version);
     }
     table.lines().into_iter().for_each(|line| output.line(format!("  {line}")));
@@ -96,14 +85,34 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     Ok(Exit::Done)
 }
 
-/// Gives all files of a migration another version; the index of Rust migrations follows.
-fn rename(folder: &Path, from: &Version, to: &Version) -> Result<()> {
-    let begins = format!("{from}_");
+/// The new migrations that get other versions: from the first one on that is older than the newest of the base branch, has the
+/// version of another one, or a time that has not come. Those after it go along, for they may stand on it.
+fn moved(
+    released: &Released,
+    all: &BTreeSet<(Version, String)>,
+    latest: &Version,
+) -> Option<BTreeSet<(Version, String)>> {
+    let newest = released.newest();
+    let is_new = |(version, words): &&(Version, String)| !released.has(version, words);
+    let is_shared = |version: &Version| all.iter().filter(|(other, _)| other == version).count() > 1;
+    let is_wrong = |(version, _): &&(Version, String)| {
+        newest.as_ref().is_some_and(|newest| version <= newest)
+            || is_shared(version)
+            || files::is_ahead(version, latest)
+    };
+    let (first, _) = all.iter().filter(is_new).find(is_wrong)?;
+    Some(all.iter().filter(is_new).filter(|(version, _)| version >= first).cloned().collect())
+}
+
+/// Gives all files of a migration another version; the index of Rust migrations follows. Where another migration has the
+/// version as well, only what has the name with it is ours.
+fn rename(folder: &Path, (from, name): (&Version, &str), to: &Version, is_shared: bool) -> Result<()> {
+    let begins = format!("{from}_{name}.");
     let entries = fs::read_dir(folder).map_err(|error| files::cannot(folder, &error))?;
     for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(rest) = name.strip_prefix(&begins) else { continue };
-        let path = folder.join(format!("{to}_{rest}"));
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = file.strip_prefix(&begins) else { continue };
+        let path = folder.join(format!("{to}_{name}.{rest}"));
         fs::rename(entry.path(), &path).map_err(|error| files::cannot(&path, &error))?;
     }
     // The version also stands in the index of Rust migrations, and in the file of one itself.
@@ -115,7 +124,10 @@ fn rename(folder: &Path, from: &Version, to: &Version) -> Result<()> {
     };
     for path in sources.filter(ours) {
         let Ok(text) = migrate_core::regular::read_to_string(&path) else { continue };
-        let changed = text.replace(from.as_str(), to.as_str()).replace(&grouped(from), &grouped(to));
+        let changed = match is_shared && path.ends_with("mod.rs") {
+            true => text.replace(&format!("{from}_{name}"), &format!("{to}_{name}")),
+            false => text.replace(from.as_str(), to.as_str()).replace(&grouped(from), &grouped(to)),
+        };
         if changed != text {
             fs::write(&path, changed).map_err(|error| files::cannot(&path, &error))?;
         }

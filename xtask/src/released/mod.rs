@@ -17,7 +17,7 @@ use crate::git::{self, Base, Files, Found};
 
 pub(crate) use edited::edited;
 pub(crate) use environments::{Standing, environments};
-pub(crate) use order::misplaced;
+pub(crate) use order::{ahead, misplaced, stems_of, twice};
 
 /// The base branch with the files of the folder of migrations.
 #[derive(Debug, Clone)]
@@ -59,6 +59,17 @@ impl Released {
     /// Those of the folder as it was.
     pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
         set_of(&self.fork, layout)
+    }
+
+    /// Whether the base branch has a migration of this version and name.
+    pub(crate) fn has(&self, version: &Version, words: &str) -> bool {
+        let stem = format!("{version}_{words}.");
+        self.tip.keys().chain(self.fork.keys()).any(|name| name.starts_with(&stem))
+    }
+
+    /// The newest version that the base branch has.
+    pub(crate) fn newest(&self) -> Option<Version> {
+        self.tip.keys().filter_map(|name| name.split('_').next()?.parse::<Version>().ok()).max()
     }
 
     /// The versions whose files are not what they were, or were not there.

@@ -1,16 +1,20 @@
 //! New migrations that come too late: the base branch has newer ones, or one with the same version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use migrate_core::finding::{Finding, Place};
 use migrate_core::{MigrationSet, Version};
 
 use super::Released;
+use crate::files::is_ahead;
 
 /// The new migrations that are older than the newest one of the base branch, or that share a version with another one.
 pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<Version>) -> Vec<Finding> {
     let version = |name: &String| Some((name.split('_').next()?.parse::<Version>().ok()?, name.clone()));
-    let there: Vec<(Version, String)> = released.tip.keys().filter_map(version).collect();
+    // A migration is named by its up, and not by a check or a fixture of it.
+    let is_main = |name: &&String| ![".down.sql", ".fixture.sql", ".verify.sql"].iter().any(|end| name.ends_with(end));
+    let there: Vec<(Version, String)> = released.tip.keys().filter(is_main).filter_map(version).collect();
     let Some((newest, newest_file)) = there.iter().max() else { return Vec::new() };
     let at_fork = |version: &Version| released.fork.keys().any(|name| name.starts_with(&format!("{version}_")));
     let mut findings = Vec::new();
@@ -38,4 +42,58 @@ pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<
         );
     }
     findings
+}
+
+/// The migrations whose version is a day that has not come: every later one has to come after it.
+pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
+    let all = set.iter().filter(|migration| is_ahead(migration.version(), latest));
+    let found = all.map(|migration| {
+        Finding::warning("version-ahead", format!("the version {} is a time that has not come", migration.version()))
+            .at(Place::file(migration.path()))
+            .note("every migration that is written until then has to come after it")
+            .help("where no database has it yet, `cargo xtask rebase` gives it the present time")
+    });
+    found.collect()
+}
+
+/// What a version is that two migrations have: which of them is yours, and which one the base branch has.
+pub(crate) fn twice(released: &Released, folder: &Path, findings: Vec<Finding>) -> Vec<Finding> {
+    let mut stems: BTreeMap<Version, BTreeSet<String>> = BTreeMap::new();
+    for (version, words) in stems_of(folder) {
+        stems.entry(version).or_default().insert(words);
+    }
+    let mut told = BTreeSet::new();
+    let explain = |finding: Finding| {
+        let name = finding.place.as_ref().and_then(|place| place.path().file_name()?.to_str().map(str::to_owned));
+        let version = name.as_deref().and_then(|name| name.split_once('_')?.0.parse::<Version>().ok());
+        let Some(version) = version.filter(|_| finding.code == "version-twice") else { return Some(finding) };
+        // One for each version, and not for each file.
+        if !told.insert(version.clone()) {
+            return None;
+        }
+        let words = stems.remove(&version).unwrap_or_default();
+        let (theirs, ours): (Vec<_>, Vec<_>) = words.into_iter().partition(|words| released.has(&version, words));
+        let (Some(own), Some(other)) = (ours.first(), theirs.first()) else { return Some(finding) };
+        let base = &released.base.name;
+        Some(
+            Finding::error("version-twice", finding.message)
+                .at(Place::file(folder.join(format!("{version}_{own}.up.sql"))))
+                .note(format!("yours is {version}_{own}; {base} has {version}_{other}"))
+                .help("`cargo xtask rebase` gives yours a version of its own"),
+        )
+    };
+    findings.into_iter().filter_map(explain).collect()
+}
+
+/// The versions of a folder of ours with the names that stand after them.
+pub(crate) fn stems_of(folder: &Path) -> BTreeSet<(Version, String)> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let stem = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (version, rest) = name.split_once('_')?;
+        let (words, ending) = rest.split_once('.')?;
+        let is_ours = ["up.sql", "down.sql", "rs", "fixture.sql", "verify.sql"].contains(&ending);
+        Some((version.parse().ok()?, words.to_owned())).filter(|_| is_ours)
+    };
+    names.filter_map(stem).collect()
 }

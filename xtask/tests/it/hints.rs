@@ -230,7 +230,8 @@ fn an_address_is_repeated_without_its_password() {
     assert!(named.out.contains("rollback --keep-data --database env:TEST_DATABASE_URL`"), "{named:?}");
     let other = url.replacen("postgres://", "postgresql://", 1);
     let shown = project.run_bare(&["kept", "--database", &other]).ok();
-    let expected = format!("rollback --keep-data --database '{}'`", project.database.url());
+    let bare = project.database.url().replacen("postgres://", "postgresql://", 1);
+    let expected = format!("rollback --keep-data --database '{bare}'`");
     assert!(shown.out.contains(&expected), "{shown:?} {expected}");
     project.end();
 }

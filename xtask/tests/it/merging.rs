@@ -189,7 +189,56 @@ fn two_branches_with_one_version_are_told_apart() {
     repository.git(&["merge", "--quiet", "--no-edit", "main"]);
     let merged = check(&repository);
     assert_eq!(merged.code, 3, "{merged:?}");
-    says(&merged, &["two migrations have the same version"]);
+    says(
+        &merged,
+        &["two migrations have the same version", "yours is 20250101000003_ours; main has 20250101000003_theirs"],
+    );
+    assert_eq!(format!("{}{}", merged.out, merged.err).matches("[version-twice]").count(), 1, "{merged:?}");
+    says(&repository.0.run_bare(&["rebase", "--dry-run"]).ok(), &["would be", "ours"]);
+    repository.0.run_bare(&["rebase"]).ok();
+    let there = |name: &str| repository.0.path().join(repository.path(3, name)).exists();
+    assert!(there("theirs.up.sql") && there("theirs.down.sql") && !there("ours.up.sql") && !there("ours.down.sql"));
+    says(&check(&repository).ok(), &["4 migrations, 1 new"]);
+    says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations come behind those of main"]);
+    repository.0.end();
+}
+
+#[test]
+fn the_newest_migration_is_named_by_its_up() {
+    let repository = Repository::branched();
+    repository.0.migration(3, "ours", "ALTER TABLE shops ADD COLUMN a text;\n", "ALTER TABLE shops DROP COLUMN a;\n");
+    repository.commit("ours");
+    repository.git(&["checkout", "--quiet", "main"]);
+    repository.0.migration(4, "theirs", "CREATE TABLE theirs (id bigint PRIMARY KEY);\n", "DROP TABLE theirs;\n");
+    repository.0.write(&repository.path(4, "theirs.verify.sql"), "SELECT * FROM theirs;\n");
+    repository.0.write(&repository.path(4, "theirs.fixture.sql"), "SELECT 1;\n");
+    repository.commit("theirs");
+    repository.git(&["checkout", "--quiet", "topic"]);
+    says(&check(&repository), &["the newest one there is 20250101000004_theirs.up.sql"]);
+    repository.0.end();
+}
+
+#[test]
+fn a_version_of_a_day_that_has_not_come_is_found_before_others_follow_it() {
+    let repository = Repository::branched();
+    for ending in ["up", "down"] {
+        repository.0.write(&format!("migrations/20990101000000_far.{ending}.sql"), "SELECT 1;\n");
+    }
+    repository.commit("far");
+    says(&check(&repository).ok(), &["warning[version-ahead]", "20990101000000", "`cargo xtask rebase`"]);
+    let refused = repository.0.run_bare(&["new", "next"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    says(&refused, &["[version-ahead]"]);
+    repository.0.run_bare(&["rebase"]).ok();
+    assert!(!check(&repository).ok().out.contains("version-ahead"));
+    repository.0.run_bare(&["new", "next"]).ok();
+    // What is released keeps its version, and later ones follow it.
+    repository.git(&["checkout", "--quiet", "--force", "main"]);
+    repository.git(&["clean", "--quiet", "--force"]);
+    repository.git(&["merge", "--quiet", "topic"]);
+    repository.git(&["checkout", "--quiet", "-b", "late"]);
+    repository.0.run_bare(&["new", "late"]).ok();
+    assert!(repository.0.path().join("migrations/20990101000001_late.up.sql").exists());
     repository.0.end();
 }
 

@@ -157,3 +157,46 @@ fn wrong_versions_and_arguments_are_refused() {
     }
     project.end();
 }
+
+#[test]
+fn names_that_cannot_be_shown_are_refused_whatever_tool_the_folder_is_of() {
+    use std::os::unix::ffi::OsStrExt;
+    let project = Project::new();
+    for (folder, odd, shown) in [
+        ("sqlx", &b"0002_b\nc.up.sql"[..], "0002_b\\nc.up.sql"),
+        ("control", b"0002_b\x1b[31m.up.sql", "0002_b\\u{1b}[31m.up.sql"),
+        ("bytes", b"0002_b\xff.up.sql", "0002_b\\xff.up.sql"),
+        ("bidi", "0002_\u{202e}lqs.pu.sql".as_bytes(), "0002_\\u{202e}lqs.pu.sql"),
+        ("flyway", "V2__b\u{2066}.sql".as_bytes(), "V2__b\\u{2066}.sql"),
+        ("ours", b"20250101000002_b\xff.up.sql", "20250101000002_b\\xff.up.sql"),
+    ] {
+        let path = project.path().join(folder);
+        std::fs::create_dir(&path).unwrap();
+        let plain = match folder {
+            "flyway" => "V1__a.sql",
+            "ours" => "20250101000001_a.up.sql",
+            _ => "0001_a.up.sql",
+        };
+        for name in [plain.as_bytes(), odd] {
+            std::fs::write(path.join(std::ffi::OsStr::from_bytes(name)), "SELECT 1;\n").unwrap();
+        }
+        let said = project.run(&["migrate", "--migrations", folder]);
+        assert_eq!(said.code, 3, "{folder}: {said:?}");
+        assert!(said.err.contains("[file-name]") && said.err.contains(shown), "{folder}: {said:?}");
+        assert!(!said.err.contains(['\u{1b}', '\u{202e}', '\u{2066}', '\u{fffd}']), "{folder}: {said:?}");
+    }
+    assert_eq!(project.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'roundtrip'"), ["0"]);
+    project.end();
+}
+
+#[test]
+fn a_migration_is_not_named_by_a_number() {
+    let project = Project::new();
+    for (name, part) in
+        [("2", "is a number"), ("20250101000000", "is a number"), ("a.sql", "cannot be part"), ("_", "needs a name")]
+    {
+        check(&project, &["new", name], 2, "name", part);
+    }
+    check(&project, &["new", &"x".repeat(300)], 2, "name", "at most");
+    project.end();
+}

@@ -74,7 +74,7 @@ fn together(
 ) -> Result<Vec<Draft>> {
     let mut ups: Vec<Draft> = Vec::new();
     let mut downs: BTreeMap<Version, Part> = BTreeMap::new();
-    for (file, path) in entries(folder)? {
+    for (file, path) in entries(folder, findings)? {
         if !file.ends_with(".sql") || aside(&file) {
             continue;
         }
@@ -104,7 +104,7 @@ fn together(
 /// The migrations of diesel: a folder each.
 pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
-    for (name, path) in entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
+    for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
         let (version, words) = name.split_once('_').unwrap_or((&name, ""));
         let Ok(version) = version.replace('-', "").parse() else {
             let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));

@@ -55,7 +55,9 @@ fn mark(layout: Layout, line: &str) -> Option<Mark> {
 
 pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
-    for (at, (file, path)) in entries(folder)?.into_iter().filter(|(name, _)| name.ends_with(".sql")).enumerate() {
+    for (at, (file, path)) in
+        entries(folder, findings)?.into_iter().filter(|(name, _)| name.ends_with(".sql")).enumerate()
+    {
         let Some(text) = read(&path, findings) else { continue };
         let stem = file.trim_end_matches(".sql");
         let end = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::load::{self, decode};
-use super::{Body, Migration, MigrationSet, Script, Version};
+use super::{Body, Migration, MigrationSet, Script, Version, odd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::regular;
@@ -185,11 +185,20 @@ fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
     text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
 }
 
-/// The entries of a folder, sorted by name.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+/// The entries of a folder, sorted by name. One whose name cannot be shown is a finding.
+fn entries(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, PathBuf)>> {
     let entries = fs::read_dir(folder).map_err(|error| load::no_folder(folder, &error))?;
-    let mut names: Vec<(String, PathBuf)> =
-        entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
+    let mut is_plain = |entry: &fs::DirEntry| {
+        let odd = odd::name(folder, &entry.file_name());
+        let is_plain = odd.is_none();
+        findings.extend(odd);
+        is_plain
+    };
+    let mut names: Vec<(String, PathBuf)> = entries
+        .flatten()
+        .filter(|entry| is_plain(entry))
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .collect();
     names.retain(|(name, _)| !name.starts_with('.'));
     names.sort();
     Ok(names)

@@ -1,0 +1,102 @@
+//! An address as a URL that psql and everything else on libpq takes, and that comes to the same place.
+//!
+//! The driver's own URL has parameters that only the driver knows, and psql refuses those.
+
+use std::fmt::Write as _;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use super::Database;
+use super::conninfo::{decoded, encode};
+
+/// The parameters that the driver does not tell by a method of their own.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
+impl Database {
+    /// The address of its first host as a URL for libpq, without the password.
+    pub fn shown_url(&self) -> String {
+        libpq_url(self.options(), None)
+    }
+
+    /// The same with the password, where there is one: for programs. It is shown to nobody, unless it is that of a database
+    /// which is thrown away and protects nothing.
+    pub fn url_with_password(&self) -> String {
+        let password =
+            self.options().clone().host("localhost").username("user").to_url_lossy().password().map(str::to_owned);
+        let password = password.as_deref().and_then(decoded).filter(|password| !password.is_empty());
+        libpq_url(self.options(), password.as_deref())
+    }
+}
+
+/// Writes the URL.
+fn libpq_url(options: &PgConnectOptions, password: Option<&str>) -> String {
+    let password = password.map(|password| format!(":{}", encode(password))).unwrap_or_default();
+    let socket = options.get_socket().map(|folder| folder.to_string_lossy());
+    let host = match &socket {
+        Some(folder) => encode(folder),
+        // An address of IPv6 stands in brackets.
+        None if options.get_host().contains(':') => format!("[{}]", options.get_host().trim_matches(['[', ']'])),
+        None => encode(options.get_host()),
+    };
+    let user = encode(options.get_username());
+    let database = encode(options.get_database().unwrap_or_else(|| options.get_username()));
+    let mut url = format!("postgres://{user}{password}@{host}:{}/{database}", options.get_port());
+    let mode = match options.get_ssl_mode() {
+        // That is what libpq takes where nothing is said.
+        PgSslMode::Prefer => None,
+        PgSslMode::Disable => Some("disable"),
+        PgSslMode::Allow => Some("allow"),
+        PgSslMode::Require => Some("require"),
+        PgSslMode::VerifyCa => Some("verify-ca"),
+        PgSslMode::VerifyFull => Some("verify-full"),
+    };
+    // The driver's own URL is made for a name that it can write in every case.
+    let known = options.clone().host("localhost").username("user").database("database").to_url_lossy();
+    let files = known.query_pairs().filter_map(|(key, value)| {
+        let key = FILES.into_iter().find(|file| *file == key)?;
+        match value.strip_prefix("file: ") {
+            Some(file) => Some((key, file.to_owned())),
+            // An empty list of roots stands for those of the system.
+            None if key == "sslrootcert" && value.is_empty() => Some((key, "system".to_owned())),
+            None => None,
+        }
+    });
+    let files = files.filter(|_| mode.is_some_and(|mode| mode != "disable"));
+    let startup = options.get_options().map(|given| ("options", given.to_owned()));
+    let mode = mode.map(|mode| ("sslmode", mode.to_owned()));
+    for (at, (key, value)) in mode.clone().into_iter().chain(files).chain(startup).enumerate() {
+        // Writing to a String cannot fail.
+        let _ = write!(url, "{}{key}={}", if at == 0 { '?' } else { '&' }, encode(&value));
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(options: PgConnectOptions) -> Database {
+        Database::from(options)
+    }
+
+    #[test]
+    fn a_url_has_what_libpq_knows_and_nothing_else() {
+        let options =
+            PgConnectOptions::new_without_pgpass().username("a b@c").password("p:/?").database("x?y/z").port(5);
+        let socket = database(options.clone().socket("/tmp/a b"));
+        assert_eq!(socket.shown_url(), "postgres://a%20b%40c@%2Ftmp%2Fa%20b:5/x%3Fy%2Fz");
+        assert_eq!(socket.url_with_password(), "postgres://a%20b%40c:p%3A%2F%3F@%2Ftmp%2Fa%20b:5/x%3Fy%2Fz");
+        let safe = options.host("h").ssl_mode(PgSslMode::VerifyFull).ssl_root_cert("/a b.pem");
+        let safe = database(safe).shown_url();
+        assert_eq!(safe, "postgres://a%20b%40c@h:5/x%3Fy%2Fz?sslmode=verify-full&sslrootcert=%2Fa%20b.pem");
+        let plain = socket.shown_url();
+        assert_eq!(Database::parse(&plain).unwrap().user(), "a b@c");
+    }
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets() {
+        let options = PgConnectOptions::new_without_pgpass().username("a").database("d").host("::1");
+        assert_eq!(database(options).shown_url(), "postgres://a@[::1]:5432/d");
+    }
+}
