@@ -73,5 +73,7 @@ async fn at(version: Option<&str>) -> TestDatabase {
 fn chain() -> Vec<Arc<Migration>> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
     let set = Config::load(None, &package).and_then(|config| MigrationSet::load(config.migrations));
-    set.map(|set| set.iter().cloned().collect()).unwrap_or_else(|error| panic!("{error}"))
+    let set = set.unwrap_or_else(|error| panic!("{error}"));
+    assert!(!set.is_empty(), "{}", set.why_empty());
+    set.iter().cloned().collect()
 }

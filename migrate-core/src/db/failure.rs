@@ -113,6 +113,7 @@ impl Failure {
                 finding.notes.extend(refusal.detail);
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 finding.help.extend(refusal.hint);
+                finding.help.extend(help(&refusal.sqlstate).map(str::to_owned));
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
             }
             lost => Error::new(
@@ -122,6 +123,15 @@ impl Failure {
                     .help("what was committed before is safe; run the command again when the server is back"),
             ),
         }
+    }
+}
+
+/// What to do where a server refuses something, whatever it was.
+fn help(sqlstate: &str) -> Option<&'static str> {
+    match sqlstate {
+        "25006" => Some("this server is a standby, or its transactions are read-only: give the address of the primary"),
+        "42501" => Some("the role that logged in lacks a right: let the owner GRANT it, or log in as the owner"),
+        _ => None,
     }
 }
 

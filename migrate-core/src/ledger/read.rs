@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rights::{self, Wanted};
 use super::{HistoryEntry, LedgerEntry};
 use crate::db::{Failure, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::ident::{QualifiedName, ident, literal};
+use crate::ident::{QualifiedName, literal};
 use crate::source::{Checksum, Version};
 
 /// The rows that decide the present state, oldest first, and the number of the newest row of
@@ -83,22 +84,26 @@ async fn select(
         Err(failure) => {
             // An error leaves the transaction open; a lost connection has none.
             let lost = failure.is_lost() || session.send("ROLLBACK").await.is_err();
+            let lacking = match failure.is("42501") && !lost {
+                true => rights::ask(session, ledger, Wanted::Reading).await,
+                false => None,
+            };
             // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
-            if !lost && (failure.is("42P01") || failure.is("3F000")) { Ok(None) } else { Err(cannot(failure, ledger)) }
+            if !lost && (failure.is("42P01") || failure.is("3F000")) {
+                Ok(None)
+            } else {
+                Err(cannot(failure, ledger, lacking))
+            }
         }
     }
 }
 
-fn cannot(failure: Failure, ledger: &QualifiedName) -> Error {
-    let refused = failure.is("42501");
+fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
-    if !refused {
-        return error;
+    match lacking {
+        Some((told, grant)) => error.note(told).help(format!("let it read the ledger: {grant}")),
+        None => error,
     }
-    error.help(format!(
-        "let the role read it: GRANT USAGE ON SCHEMA {} TO …; GRANT SELECT ON {ledger} TO …;",
-        ident(ledger.schema())
-    ))
 }
 
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {

@@ -9,7 +9,9 @@ use super::options::{Options, Progress, RunReport};
 use super::{Migrator, aside, obstacle};
 use crate::db::{Database, Failure, Guard, LockKeys, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
 use crate::ident::{QualifiedName, ident, literal};
+use crate::ledger::rights::{self, Wanted};
 use crate::ledger::{self, Direction, Writer};
 use crate::{kept, schema};
 
@@ -102,11 +104,20 @@ impl Executor<'_> {
 async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, i32, bool)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
-        "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}",
-        aside::registry_exists(&kept::registry(&options.ledger).to_string())
+        "SELECT pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, pg_catalog.pg_backend_pid(), {}, \
+         pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on', {}",
+        aside::registry_exists(&kept::registry(&options.ledger).to_string()),
+        rights::columns(&options.ledger)
     );
     let rows = worker.rows(&question).await.map_err(unprepared)?;
     let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
+    if cell(3) == Some("t") || cell(4) == Some("t") {
+        return Err(read_only(cell(3) == Some("t")));
+    }
+    let lacking = rows.first().and_then(|row| rights::lacking(&options.ledger, Wanted::Writing, row.get(5..)?));
+    if let Some((told, grant)) = lacking {
+        return Err(unwritable(told, &grant));
+    }
     let settings = Settings {
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
@@ -114,6 +125,24 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
     };
     let pid = cell(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
     Ok((settings, pid, cell(2) == Some("t")))
+}
+
+/// Nothing can be run where nothing can be written; that is found before anything is taken.
+fn read_only(is_standby: bool) -> Error {
+    let finding = Finding::error("read-only", "this database takes no writes");
+    let finding = match is_standby {
+        true => finding.note("the server is a standby: it only replays what another one writes").help("give the address of the primary"),
+        false => finding
+            .note("its transactions are read-only: default_transaction_read_only is on, for the server, the database or the role")
+            .help("give the address of the primary, or of a role that may write"),
+    };
+    Error::new(ErrorKind::Ledger, finding.note("nothing was run")).with_sqlstate("25006")
+}
+
+fn unwritable(told: String, grant: &str) -> Error {
+    let finding =
+        Finding::error("ledger-unwritable", "cannot write into the ledger").note(told).note("nothing was run");
+    Error::new(ErrorKind::Ledger, finding.help(format!("let it write: {grant}"))).with_sqlstate("42501")
 }
 
 fn unprepared(failure: Failure) -> Error {
@@ -124,21 +153,24 @@ fn unprepared(failure: Failure) -> Error {
 async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
     let ledger = &options.ledger;
     let schema = ident(ledger.schema());
-    let cannot = |failure: Failure| {
+    let cannot = |failure: Failure, has_schema: bool| {
         let refused = failure.is("42501");
         let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
         if !refused {
             return error;
         }
         let (name, user) = (ident(database.name()), ident(database.user()));
+        if has_schema {
+            return error.help(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
+        }
         error
             .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
             .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
     let question = format!("SELECT {}", schema_exists(ledger));
-    let found = worker.rows(&question).await.map_err(cannot)?;
+    let found = worker.rows(&question).await.map_err(|failure| cannot(failure, false))?;
     let has_schema = found.first().and_then(|row| row.first()?.as_deref()) == Some("t");
-    worker.send(&creation(ledger, writer, has_schema)).await.map_err(cannot)
+    worker.send(&creation(ledger, writer, has_schema)).await.map_err(|failure| cannot(failure, has_schema))
 }
 
 /// The condition that holds where the ledger's schema is there.

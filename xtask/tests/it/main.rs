@@ -14,6 +14,7 @@ mod lint;
 mod merging;
 mod mistakes;
 mod notify;
+mod older;
 #[path = "../../../migrate-test/tests/it/pgbouncer.rs"]
 mod pgbouncer;
 mod pooler;
@@ -27,4 +28,6 @@ mod shapes;
 mod standby;
 mod support;
 mod tls;
+mod unnamed;
 mod verify;
+mod waiting;
