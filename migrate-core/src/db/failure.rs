@@ -144,6 +144,11 @@ pub(super) fn connecting(database: &Database, error: sqlx::Error) -> Error {
         sqlx::Error::Io(error) => {
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
+        // What stands before a server that is still starting hangs up at once.
+        sqlx::Error::Protocol(why) if why.contains("response from SSLRequest: 0x00") => {
+            let error = std::io::Error::new(Io::UnexpectedEof, "the connection was closed before anything was said");
+            return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
+        }
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();

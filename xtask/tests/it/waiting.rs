@@ -126,7 +126,7 @@ fn a_statement_that_takes_long_is_reported_with_its_migration() {
     let project = Project::new();
     let wait = "SELECT pg_advisory_lock(4711), pg_advisory_unlock(4711);\n";
     project.migration(1, "quick", "CREATE TABLE a (id int);", "DROP TABLE a;");
-    project.migration(2, "slow", wait, "DROP TABLE IF EXISTS b;");
+    project.migration(2, "slow", &format!("-- migrate: statement-timeout 1min\n{wait}"), "DROP TABLE IF EXISTS b;");
     project.migration(3, "late", "CREATE TABLE c (id int);", "DROP TABLE c;");
     let told = first_words(&project, &["migrate"]);
     assert!(told.contains("20250101000002_slow: statement 1 of 1 runs for 2"), "{told}");
@@ -137,7 +137,9 @@ fn a_statement_that_takes_long_is_reported_with_its_migration() {
         (&event["progress"], &event["version"], &event["statement"], &event["statements"]),
         (&"running".into(), &"20250101000002".into(), &1.into(), &1.into())
     );
-    let alone = format!("-- migrate: no-transaction\nSELECT 1;\n{wait}CREATE INDEX CONCURRENTLY i ON a (id);\n");
+    let alone = format!(
+        "-- migrate: no-transaction\n-- migrate: statement-timeout 1min\nSELECT 1;\n{wait}CREATE INDEX CONCURRENTLY i ON a (id);\n"
+    );
     project.migration(4, "alone", &alone, "DROP INDEX i;");
     let told = first_words(&project, &["migrate"]);
     assert!(told.contains("20250101000004_alone: statement 2 of 3 runs for 2"), "{told}");
