@@ -76,5 +76,7 @@ fn chain() -> Vec<Arc<Migration>> {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
         MigrationSet::load(config.migrations)
     });
-    set.map(|set| set.iter().cloned().collect()).unwrap_or_else(|error| panic!("{error}"))
+    let set = set.unwrap_or_else(|error| panic!("{error}"));
+    assert!(!set.is_empty(), "{}", set.why_empty());
+    set.iter().cloned().collect()
 }

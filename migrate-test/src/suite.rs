@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use migrate_core::config::Config;
+use migrate_core::finding::Finding;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet, visible};
 
@@ -46,11 +47,23 @@ pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
     if let Ok(config) = Config::load(None, folder.as_ref()) {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
     }
-    let trials = match MigrationSet::load(folder.as_ref()) {
-        Ok(set) => trials(Arc::new(set), &code),
-        Err(error) => vec![Trial::test("the_folder_can_be_read", move || Err(shown(&told(&error))))],
-    };
-    libtest_mimic::run(&arguments, trials).exit_code()
+    match MigrationSet::load(folder.as_ref()) {
+        Ok(set) if set.is_empty() => nothing("there_are_migrations", &set.why_empty(), arguments),
+        Ok(set) => libtest_mimic::run(&arguments, trials(Arc::new(set), &code)).exit_code(),
+        Err(error) => broken("the_folder_can_be_read", told(&error), arguments),
+    }
+}
+
+/// A folder without migrations proves nothing.
+fn nothing(name: &str, finding: &Finding, arguments: Arguments) -> ExitCode {
+    let told = [finding.message.clone()].into_iter().chain(finding.notes.clone()).chain(finding.help.clone());
+    broken(name, told.collect::<Vec<_>>().join("\n"), arguments)
+}
+
+/// Fails, whatever tests were asked for: of those that are not there nobody knows whether they were meant.
+fn broken(name: &str, why: String, arguments: Arguments) -> ExitCode {
+    let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
+    libtest_mimic::run(&all, vec![Trial::test(name, move || Err(shown(&why)))]).exit_code()
 }
 
 fn trials(set: Arc<MigrationSet>, code: &CodeMigrations) -> Vec<Trial> {

@@ -181,7 +181,7 @@ impl Gather {
     pub(super) fn end(mut self, problems: &mut Vec<Finding>) -> Consumer {
         self.consumer.role = self.role.map(|role| role.text);
         if self.consumer.queries.is_empty() && self.consumer.uses.is_empty() && self.problems.is_empty() {
-            let finding = Finding::warning(
+            let finding = Finding::error(
                 "consumer-empty",
                 format!("{} has no queries, and says no table that it uses", self.consumer.name),
             );

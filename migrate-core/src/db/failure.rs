@@ -175,6 +175,7 @@ impl Failure {
                 }
                 finding.help.extend(refusal.holders.first().map(Holder::ending));
                 finding.help.extend(refusal.hint);
+                finding.help.extend(help(&refusal.sqlstate).map(str::to_owned));
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
             }
             Self::Silent(why) => Error::new(
@@ -194,6 +195,15 @@ impl Failure {
     }
 }
 
+/// What to do where a server refuses something, whatever it was.
+fn help(sqlstate: &str) -> Option<&'static str> {
+    match sqlstate {
+        "25006" => Some("this server is a standby, or its transactions are read-only: give the address of the primary"),
+        "42501" => Some("the role that logged in lacks a right: let the owner GRANT it, or log in as the owner"),
+        _ => None,
+    }
+}
+
 /// Why a connection could not be made, with what to do about it.
 pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
     let (host, user) = (place.host(), place.options.get_username());
@@ -202,6 +212,11 @@ pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
         // A certificate that is refused in the handshake arrives as data that make no sense.
         sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
         sqlx::Error::Io(error) => {
+            return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
+        }
+        // What stands before a server that is still starting hangs up at once.
+        sqlx::Error::Protocol(why) if why.contains("response from SSLRequest: 0x00") => {
+            let error = std::io::Error::new(Io::UnexpectedEof, "the connection was closed before anything was said");
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),

@@ -11,6 +11,8 @@ struct Copy {
     store: String,
     rows: u64,
     back: u64,
+    /// How many rows the up inserted again that the table did not have any more.
+    resown: u64,
 }
 
 /// The query for the copies of the last rollbacks of some versions, for [`sentences`].
@@ -18,7 +20,8 @@ pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     let registry = registry(ledger);
     let versions: Vec<String> = versions.iter().map(|version| literal(version)).collect();
     format!(
-        "SELECT k.version, k.relation, coalesce(k.store, ''), k.rows, coalesce(k.restored, 0) FROM {registry} AS k \
+        "SELECT k.version, k.relation, coalesce(k.store, ''), k.rows, coalesce(k.restored, 0), \
+         coalesce(k.shape ->> 'resown', '0') FROM {registry} AS k \
          WHERE k.relation <> '' AND k.version IN ({}) AND k.transaction = (SELECT last.transaction FROM {registry} AS last \
          WHERE last.version = k.version ORDER BY last.id DESC LIMIT 1) ORDER BY k.id",
         versions.join(", ")
@@ -36,6 +39,15 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
             let rows: u64 = whole.iter().map(|copy| copy.rows).sum();
             sentences.push(format!("what the rollback of {version} kept is back: {}", counted(rows)));
         }
+        let resown = of_version.iter().filter(|copy| copy.resown > 0);
+        sentences.extend(resown.map(|copy| {
+            let (rows, were) = (counted(copy.resown), if copy.resown == 1 { "was" } else { "were" });
+            format!(
+                "the up script of {version} inserted {rows} of {} again that {were} not there any more when it was rolled back: \
+                 remove what is not wanted",
+                copy.relation
+            )
+        }));
         sentences.extend(part.iter().map(|copy| {
             format!(
                 "of {} that the rollback of {version} kept of {}, {} came back; the copy is {}: `cargo xtask kept`",
@@ -52,7 +64,8 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
 fn copy(row: Vec<Option<String>>) -> Option<Copy> {
     let mut cells = row.into_iter().flatten();
     let (version, relation, store) = (cells.next()?, cells.next()?, cells.next()?);
-    Some(Copy { version, relation, store, rows: cells.next()?.parse().ok()?, back: cells.next()?.parse().ok()? })
+    let mut number = || cells.next()?.parse().ok();
+    Some(Copy { version, relation, store, rows: number()?, back: number()?, resown: number()? })
 }
 
 fn counted(rows: u64) -> String {
@@ -65,19 +78,20 @@ mod tests {
 
     #[test]
     fn what_is_not_back_is_told_for_each_table() {
-        let row = |cells: [&str; 5]| cells.iter().map(|cell| Some((*cell).to_owned())).collect::<Vec<_>>();
+        let row = |cells: [&str; 6]| cells.iter().map(|cell| Some((*cell).to_owned())).collect::<Vec<_>>();
         let rows = vec![
-            row(["1", "public.a", "ledger_kept_1", "1", "1"]),
-            row(["2", "public.b", "ledger_kept_2", "3", "3"]),
-            row(["2", "public.b_id_seq", "", "0", "0"]),
-            row(["3", "public.c", "ledger_kept_3", "5", "5"]),
-            row(["3", "public.d", "ledger_kept_4", "2", "0"]),
+            row(["1", "public.a", "ledger_kept_1", "1", "1", "2"]),
+            row(["2", "public.b", "ledger_kept_2", "3", "3", "0"]),
+            row(["2", "public.b_id_seq", "", "0", "0", "0"]),
+            row(["3", "public.c", "ledger_kept_3", "5", "5", "0"]),
+            row(["3", "public.d", "ledger_kept_4", "2", "0", "0"]),
         ];
         let told = sentences(&QualifiedName::new("roundtrip", "ledger"), rows);
         assert_eq!(
             told,
             [
                 "what the rollback of 1 kept is back: 1 row",
+                "the up script of 1 inserted 2 rows of public.a again that were not there any more when it was rolled back: remove what is not wanted",
                 "what the rollback of 2 kept is back: 3 rows",
                 "of 2 rows that the rollback of 3 kept of public.d, 0 came back; the copy is roundtrip.ledger_kept_4: `cargo xtask kept`",
             ]

@@ -128,6 +128,7 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("seeds", include_str!("seeds.sql")),
         ("update", include_str!("update.sql")),
         ("insert", include_str!("insert.sql")),
+        ("resown", include_str!("resown.sql")),
     ];
     let body = fill(body, &parts.map(|(name, part)| (name, part.to_owned())));
     format!("DO {};", literal(&fill(&body, &names)))
@@ -166,7 +167,7 @@ mod tests {
             for name in [
                 "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",
                 "script", "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
-                "update", "insert",
+                "update", "insert", "resown",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

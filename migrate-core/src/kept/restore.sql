@@ -15,6 +15,7 @@ DECLARE
     live     text;
     rows_    text;
     inserted bigint;
+    resown_  bigint;
     updated  bigint;
     set_     text;
     differs  text;
@@ -99,6 +100,7 @@ BEGIN
                 {update}
                 IF (one.shape ->> 'whole')::boolean THEN
                     {insert}
+                    {resown}
                 END IF;
                 is_on := true;
                 IF one.id = thin THEN

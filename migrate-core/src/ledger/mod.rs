@@ -7,6 +7,7 @@
 mod entry;
 mod read;
 mod record;
+pub(crate) mod rights;
 
 pub use entry::{Direction, Event, HistoryEntry, LedgerEntry};
 pub(crate) use read::{down_scripts, entries, history, newest, newest_applied};

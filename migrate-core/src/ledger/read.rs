@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rights::{self, Wanted};
 use super::{HistoryEntry, LedgerEntry};
 use crate::db::{Failure, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::ident::{QualifiedName, ident, literal};
+use crate::ident::{QualifiedName, literal};
 use crate::source::{Checksum, Version};
 
 /// The rows that decide the present state, oldest first, and the number of the newest row of
@@ -90,13 +91,17 @@ async fn select(
         Err(failure) => {
             // An error leaves the transaction open; a lost connection has none.
             let ended = if failure.is_lost() { Ok(()) } else { session.send("ROLLBACK").await };
-            // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
-            let is_missing = failure.is("42P01") || failure.is("3F000");
             match ended {
-                Err(second) if second.is_statement_pooling() => Err(cannot(second, ledger)),
-                Ok(()) if is_missing => Ok(None),
-                _ => Err(cannot(failure, ledger)),
+                Err(second) if second.is_statement_pooling() => return Err(cannot(second, ledger, None)),
+                // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
+                Ok(()) if failure.is("42P01") || failure.is("3F000") => return Ok(None),
+                _ => {}
             }
+            let lacking = match failure.is("42501") {
+                true => rights::ask(session, ledger, Wanted::Reading).await,
+                false => None,
+            };
+            Err(cannot(failure, ledger, lacking))
         }
     }
 }
@@ -113,16 +118,12 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     )
 }
 
-fn cannot(failure: Failure, ledger: &QualifiedName) -> Error {
-    let refused = failure.is("42501");
+fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
-    if !refused {
-        return error;
+    match lacking {
+        Some((told, grant)) => error.note(told).help(format!("let it read the ledger: {grant}")),
+        None => error,
     }
-    error.help(format!(
-        "let the role read it: GRANT USAGE ON SCHEMA {} TO …; GRANT SELECT ON {ledger} TO …;",
-        ident(ledger.schema())
-    ))
 }
 
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {

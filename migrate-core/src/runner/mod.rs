@@ -22,6 +22,7 @@ mod paced;
 mod plan;
 mod prepare;
 mod pulse;
+mod refusal;
 mod rehearse;
 mod resolve;
 mod runbook;
@@ -241,7 +242,10 @@ impl Migrator {
         report.elapsed = begin.elapsed();
         match outcome.and(released) {
             Ok(()) => Ok(report),
-            Err(error) => Err(self.tell_of_others(error.with_report(report)).await),
+            Err(error) => {
+                let error = refusal::told(error.with_report(report), plan, &self.options, &self.database);
+                Err(self.tell_of_others(error).await)
+            }
         }
     }
 

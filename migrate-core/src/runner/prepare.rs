@@ -9,7 +9,9 @@ use super::options::{Options, Progress, RunReport};
 use super::{Migrator, aside, explain, obstacle};
 use crate::db::{Database, Failure, Guard, IDENTITY, LockKeys, Process, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
 use crate::ident::{QualifiedName, ident, literal};
+use crate::ledger::rights::{self, Wanted};
 use crate::ledger::{self, Direction, Writer};
 use crate::source::Version;
 use crate::{kept, schema};
@@ -139,22 +141,49 @@ impl Executor<'_> {
 async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, Process, bool)> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
-        "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}",
+        "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, \
+         pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on', {}",
         worker.comment(),
-        aside::registry_exists(&kept::registry(&options.ledger).to_string())
+        aside::registry_exists(&kept::registry(&options.ledger).to_string()),
+        rights::columns(&options.ledger)
     );
     let rows = worker.read(&question).await.map_err(unprepared)?;
     let row = rows.into_iter().next().unwrap_or_default();
-    let is = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref) == Some("t");
+    let is = |at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
+    let process = row.get(..3).and_then(|identity| worker.recognise(identity));
+    let process = process.ok_or_else(pooler::no_process)?;
+    let (is_standby, is_read_only) = (is(5), is(6));
+    if is_standby || is_read_only {
+        return Err(read_only(is_standby));
+    }
+    let lacking = row.get(7..).and_then(|rights| rights::lacking(&options.ledger, Wanted::Writing, rights));
+    if let Some((told, grant)) = lacking {
+        return Err(unwritable(told, &grant));
+    }
     let settings = Settings {
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
-        notices_lost_client: is(1),
+        notices_lost_client: is(3),
     };
-    let has_kept = is(0);
-    let process = row.get(..3).and_then(|identity| worker.recognise(identity));
-    let process = process.ok_or_else(pooler::no_process)?;
-    Ok((settings, process, has_kept))
+    Ok((settings, process, is(4)))
+}
+
+/// Nothing can be run where nothing can be written; that is found before anything is taken.
+fn read_only(is_standby: bool) -> Error {
+    let finding = Finding::error("read-only", "this database takes no writes");
+    let finding = match is_standby {
+        true => finding.note("the server is a standby: it only replays what another one writes").help("give the address of the primary"),
+        false => finding
+            .note("its transactions are read-only: default_transaction_read_only is on, for the server, the database or the role")
+            .help("give the address of the primary, or of a role that may write"),
+    };
+    Error::new(ErrorKind::Ledger, finding.note("nothing was run")).with_sqlstate("25006")
+}
+
+fn unwritable(told: String, grant: &str) -> Error {
+    let finding =
+        Finding::error("ledger-unwritable", "cannot write into the ledger").note(told).note("nothing was run");
+    Error::new(ErrorKind::Ledger, finding.help(format!("let it write: {grant}"))).with_sqlstate("42501")
 }
 
 fn unprepared(failure: Failure) -> Error {
@@ -165,21 +194,24 @@ fn unprepared(failure: Failure) -> Error {
 async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
     let ledger = &options.ledger;
     let schema = ident(ledger.schema());
-    let cannot = |failure: Failure| {
+    let cannot = |failure: Failure, has_schema: bool| {
         let refused = failure.is("42501");
         let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
         if !refused {
             return error;
         }
         let (name, user) = (ident(database.name()), ident(database.user()));
+        if has_schema {
+            return error.help(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
+        }
         error
             .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
             .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
     let question = format!("SELECT {}", schema_exists(ledger));
-    let found = worker.rows(&question).await.map_err(cannot)?;
+    let found = worker.rows(&question).await.map_err(|failure| cannot(failure, false))?;
     let has_schema = found.first().and_then(|row| row.first()?.as_deref()) == Some("t");
-    worker.send(&creation(ledger, writer, has_schema)).await.map_err(cannot)
+    worker.send(&creation(ledger, writer, has_schema)).await.map_err(|failure| cannot(failure, has_schema))
 }
 
 /// The condition that holds where the ledger's schema is there.

@@ -1,13 +1,14 @@
 //! Up, down and up again: what is there, what the ledger says, and what was not touched.
 
+use migrate_core::ident::QualifiedName;
 use migrate_core::runner::DownFrom;
 use migrate_core::source::Migration;
-use migrate_core::{Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Chain, column, connect, events, execute, migrator, quick, version};
+use crate::support::{Chain, column, connect, events, execute, listening, migrator, quick, version};
 
 fn three() -> Chain {
     Chain::new(&[
@@ -223,6 +224,68 @@ async fn an_application_can_ask_for_a_version() {
     migrator(&database, &three(), quick()).await.run(&Target::Up(2), Policy::default()).await.unwrap();
     assert_eq!(ask(2).await, None);
     assert_eq!(ask(3).await, Some(ErrorKind::Behind));
+    // Another ledger is another history, and the options of the driver are an address as well.
+    let other = Options { ledger: QualifiedName::new("svc", "ledger"), ..Options::default() };
+    let error = Migrator::ensure_at_least(database.options(), &version(1), &other).await.unwrap_err();
+    assert!(error.findings()[0].notes[0].contains("svc.ledger"), "{error:?}");
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_program_runs_on_a_newer_database_where_its_policy_says_so() {
+    let (database, chain) = (TestDatabase::create().await.unwrap(), three());
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.remove(3, "c");
+    chain.remove(2, "b");
+    let codes = async |policy| {
+        let outcome = migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
+        outcome.err().map(|error| error.findings().iter().map(|finding| finding.code).collect::<Vec<_>>())
+    };
+    let newer = Policy { allow_newer: true, ..Policy::default() };
+    assert_eq!(codes(Policy::default()).await, Some(vec!["missing-file"]));
+    assert_eq!(codes(newer).await, None);
+    let (ear, options) = listening();
+    migrator(&database, &chain, options).await.run(&Target::Latest, newer).await.unwrap();
+    assert!(ear.heard().iter().any(|heard| heard.contains("2 migrations ahead")), "{:?}", ear.heard());
+    chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c;");
+    assert_eq!(codes(newer).await, Some(vec!["missing-file"]), "a hole is no newer database");
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_set_without_migrations_is_an_error_unless_it_is_allowed() {
+    let (database, chain) = (TestDatabase::create().await.unwrap(), Chain::new(&[]));
+    let run = async |policy| migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
+    let error = run(Policy::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Plan, "no-migrations"));
+    run(Policy { allow_empty: true, ..Policy::default() }).await.unwrap();
+    let address = Database::from(database.options());
+    let embedded = MigrationSet::embedded(&[]).unwrap();
+    let mut migrator = Migrator::open(address, embedded, CodeMigrations::none(), quick()).await.unwrap();
+    let error = migrator.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!(error.findings()[0].message, "there is no migration in this program");
+    migrator.close().await;
+    database.drop_now().await.unwrap();
+}
+
+/// A number of migrations never reaches what was only recorded; a version and everything do.
+#[tokio::test]
+async fn a_number_of_migrations_does_not_reach_what_was_never_run() {
+    let (database, chain) = (TestDatabase::create().await.unwrap(), three());
+    execute(&mut connect(&database).await, "CREATE TABLE a (id int); CREATE TABLE b (id int);").await;
+    let mut runner = migrator(&database, &chain, quick()).await;
+    runner.adopt(&version(2), "it was here before").await.unwrap();
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let refused = runner.run(&Target::Down(2), Policy::default()).await.unwrap_err();
+    assert_eq!(refused.findings()[0].code, "never-run");
+    assert_eq!(runner.run(&Target::Down(1), Policy::default()).await.unwrap().done.len(), 1);
+    let plan = runner.plan(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
+    assert_eq!((plan.never_run(), plan.warnings()[0].code), (&[version(2)][..], "never-run"));
+    assert_eq!(runner.run(&Target::Zero, Policy::default()).await.unwrap().done.len(), 2);
+    // What was run here afterwards is undone as ever.
+    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    assert_eq!(runner.run(&Target::Down(3), Policy::default()).await.unwrap().done.len(), 3);
+    runner.close().await;
     database.drop_now().await.unwrap();
 }
 

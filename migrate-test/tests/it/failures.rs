@@ -1,12 +1,13 @@
 //! SQL that fails: which statement, where in the file, why, and what was kept.
 
 use std::fs;
+use std::time::Duration;
 
-use migrate_core::{ErrorKind, MigrationSet, Policy, Target};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 
-use crate::support::{Chain, connect, events, migrator, quick, version};
+use crate::support::{Chain, connect, events, execute, migrator, quick, version};
 
 /// Runs a chain whose second migration has this up, and tells code, line:column and notes.
 async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
@@ -183,5 +184,87 @@ async fn a_row_of_the_ledger_that_is_taken_makes_a_plan_stale_and_is_not_tried_f
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Stale);
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stale, "the next one finds it taken too");
+    database.drop_now().await.unwrap();
+}
+
+/// A role of the test's own, and the address with which it logs in.
+async fn role(database: &TestDatabase, rights: &str) -> (String, Database) {
+    let name = format!("role_of_{}", database.name());
+    let mut db = connect(database).await;
+    execute(&mut db, &format!("CREATE ROLE {name} LOGIN PASSWORD 'x'; {}", rights.replace("ROLE", &name))).await;
+    let options = database.options().username(&name).password("x");
+    (name, Database::from(options))
+}
+
+/// What is refused to a role, as the finding of a run.
+async fn refused_to(database: Database, chain: &Chain) -> migrate_core::finding::Finding {
+    let opened = Migrator::open(database, chain.set(), CodeMigrations::none(), quick()).await;
+    let error = match opened {
+        Ok(mut runner) => runner.run(&Target::Latest, Policy::default()).await.unwrap_err(),
+        Err(error) => error,
+    };
+    error.findings()[0].clone()
+}
+
+#[tokio::test]
+async fn every_right_that_a_role_lacks_is_named_with_the_statement_that_grants_it() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.write(2, "b", "CREATE TABLE private.b (id int);", "DROP TABLE private.b;");
+    let (name, address) = role(&database, "CREATE SCHEMA private;").await;
+    let mut db = connect(&database).await;
+    let both = refused_to(address.clone(), &chain).await;
+    let grant = format!("GRANT USAGE ON SCHEMA roundtrip TO {name}; GRANT SELECT ON roundtrip.ledger TO {name};");
+    assert!(both.help.iter().any(|help| help.ends_with(&grant)), "{both:?}");
+    execute(&mut db, &grant).await;
+    let write = refused_to(address.clone(), &chain).await;
+    let grant = format!("GRANT INSERT ON roundtrip.ledger TO {name};");
+    assert!(write.code == "ledger-unwritable" && write.help.iter().any(|help| help.ends_with(&grant)), "{write:?}");
+    execute(&mut db, &grant).await;
+    let schema = refused_to(address, &chain).await;
+    let grant = format!("GRANT USAGE, CREATE ON SCHEMA private TO {name};");
+    assert!(schema.help.iter().any(|help| help.ends_with(&grant)), "{schema:?}");
+    assert!(schema.notes.iter().any(|note| note.contains(&name)), "{schema:?}");
+    execute(&mut db, &format!("DROP OWNED BY {name}; DROP ROLE {name};")).await;
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_told_before_anything_is_taken() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    let mut db = connect(&database).await;
+    execute(&mut db, &format!("ALTER DATABASE {} SET default_transaction_read_only TO on", database.name())).await;
+    let refused = refused_to(Database::from(database.options()), &chain).await;
+    assert_eq!(refused.code, "read-only", "{refused:?}");
+    assert!(refused.notes[0].contains("default_transaction_read_only"), "{refused:?}");
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_timeout_that_ends_the_wait_for_a_lock_says_so() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    chain.write(2, "b", "ALTER TABLE a ADD COLUMN b int;", "ALTER TABLE a DROP COLUMN b;");
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await;
+    let options = Options {
+        lock_timeout: Duration::from_secs(60),
+        statement_timeout: Duration::from_millis(1500),
+        lock_retries: 0,
+        ..quick()
+    };
+    let error = migrator(&database, &chain, options).await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let finding = &error.findings()[0];
+    let told = format!("{:?} {:?}", finding.notes, finding.help);
+    assert_eq!(error.sqlstate(), Some("57014"));
+    for part in
+        ["in the way was pid", "it was waiting for a lock", "1500 ms", "60000 ms", "longer than its lock timeout"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    drop(holder);
     database.drop_now().await.unwrap();
 }

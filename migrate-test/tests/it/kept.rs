@@ -626,3 +626,46 @@ async fn what_does_not_fit_any_more_stops_the_apply_and_stays_kept() {
     assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap()[0].rows, 1);
     assert_eq!(column(&mut connection, "SELECT count(a) FROM t").await, ["0"]);
 }
+
+/// What a run that applies the last migration again tells of what is kept.
+async fn told_again(database: &TestDatabase, chain: &Chain) -> Vec<String> {
+    migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let (ear, options) = crate::support::listening();
+    migrator(database, chain, options).await.run(&Target::Latest, NOW).await.unwrap();
+    ear.heard().into_iter().filter(|heard| heard.contains("inserted")).collect()
+}
+
+/// Somebody removed rows that the up had inserted: the same up inserts them again, and that is told.
+#[rstest]
+#[case::a_table_of_its_own(
+    "SELECT 1;",
+    "CREATE TABLE country (code text PRIMARY KEY, name text); INSERT INTO country VALUES ('de', 'a'), ('fr', 'b'), ('it', 'c');",
+    "DROP TABLE country;"
+)]
+#[case::a_table_without_a_key(
+    "SELECT 1;",
+    "CREATE TABLE country (code text, name text); INSERT INTO country VALUES ('de', 'a'), ('fr', 'b'), ('it', 'c');",
+    "DROP TABLE country;"
+)]
+#[case::a_table_that_stays(
+    "CREATE TABLE country (code text PRIMARY KEY, name text); INSERT INTO country VALUES ('es', 'x');",
+    "INSERT INTO country VALUES ('de', 'a'), ('fr', 'b'), ('it', 'c');",
+    "DELETE FROM country WHERE code IN ('de', 'fr', 'it');"
+)]
+#[tokio::test]
+async fn rows_that_were_removed_and_that_the_up_inserts_again_are_told(
+    #[case] schema: &str,
+    #[case] up: &str,
+    #[case] down: &str,
+) {
+    let (database, chain, mut connection) = with_rows(schema, up, down, "SELECT 1;").await;
+    assert_eq!(told_again(&database, &chain).await, Vec::<String>::new(), "nobody has removed any");
+    execute(
+        &mut connection,
+        "DELETE FROM country WHERE code IN ('fr', 'it'); INSERT INTO country VALUES ('pt', 'mine');",
+    )
+    .await;
+    let told = told_again(&database, &chain).await;
+    assert!(told.len() == 1 && told[0].contains("inserted 2 rows of public.country again"), "{told:?}");
+    database.drop_now().await.unwrap();
+}

@@ -1,5 +1,7 @@
 //! `edited`: nothing that is released or applied somewhere is another one here.
 
+use migrate_core::finding::Finding;
+
 use super::{Clock, Ground};
 use crate::output::style;
 use crate::released::{self, Standing};
@@ -12,16 +14,33 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
     let reached: Vec<&Standing> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
     let unreached = standings.iter().filter_map(|one| Some(format!("{} ({})", one.name, one.unreachable.as_ref()?)));
     let unreached: Vec<String> = unreached.collect();
-    if let (Err(why), true) = (&ground.released, reached.is_empty()) {
+    let is_asked = standings.iter().any(|one| one.was_asked);
+    if let (Err(why), true) = (&ground.released, reached.is_empty() && !is_asked) {
         return clock.skipped(why.clone());
     }
     let released = ground.released.as_ref().ok();
-    let findings = released::edited(&ground.context.migrations, released, ground.set.as_ref().ok(), &standings);
+    let mut findings = released::edited(&ground.context.migrations, released, ground.set.as_ref().ok(), &standings);
     let mut against: Vec<String> = released.iter().map(|released| released.base.title()).collect();
     against.extend((!reached.is_empty()).then(|| style::count(reached.len(), "ledger")));
-    let mut summary = format!("against {}", against.join(" and "));
+    let mut summary = match against.is_empty() {
+        true => "nothing to compare with".to_owned(),
+        false => format!("against {}", against.join(" and ")),
+    };
     if !unreached.is_empty() {
         summary += &format!("; not asked: {}", unreached.join(", "));
     }
+    findings.extend(standings.iter().filter(|one| one.was_asked).filter_map(not_asked));
     clock.done(summary, findings)
+}
+
+/// An environment whose address is known here, and which could not be asked.
+fn not_asked(standing: &Standing) -> Option<Finding> {
+    let why = standing.unreachable.as_ref()?;
+    let finding =
+        Finding::warning("could-not-look", format!("the ledger of {} could not be asked: {why}", standing.name));
+    Some(
+        finding
+            .note("so a file that is applied there could be another one here")
+            .help("make it reachable from here, or leave its variable unset where it need not be"),
+    )
 }

@@ -8,10 +8,10 @@ use migrate_core::ledger::Direction;
 use migrate_core::lint::{self, Subject};
 use migrate_core::schema::Described;
 use migrate_core::source::{Migration, Script};
-use migrate_core::{MigrationSet, Version};
+use migrate_core::{Error, MigrationSet, Version};
 use migrate_test::shape;
 
-use super::{Clock, Ground};
+use super::{Clock, Ground, could_not_look};
 use crate::exit::Result;
 use crate::output::style;
 use crate::report::Check;
@@ -23,14 +23,24 @@ type Around = BTreeMap<Version, (Arc<Described>, Arc<Described>)>;
 ///
 /// # Errors
 ///
-/// The server is gone. A chain that does not apply is no error: its files are judged without schemas.
+/// The server is gone. A chain that does not apply is a finding: its files are judged without schemas.
 pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check> {
     let clock = Clock::start("lint");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
     let weights = &ground.context.config.lint;
     let mut findings: Vec<Finding> =
         lint::unknown(weights).into_iter().map(|unknown| no_rule(ground, unknown)).collect();
-    let around = if with_server { around(ground, set).await? } else { Around::new() };
+    let around = match with_server {
+        true => around(ground, set).await?,
+        false => Ok(Around::new()),
+    };
+    if let Err(error) = &around {
+        let why = "the migrations do not apply, so their schemas are not known";
+        findings.push(
+            could_not_look("the schemas for lint", why, error).help("or judge the texts alone, with --no-server"),
+        );
+    }
+    let around = around.unwrap_or_default();
     let released = if with_server { ground.released_schema().await? } else { None };
     let chosen = set.iter().filter(|migration| ground.new.contains(migration.version()));
     for migration in chosen.clone() {
@@ -64,12 +74,12 @@ fn scripts(migration: &Migration) -> Vec<(&Arc<Script>, Direction)> {
     up.into_iter().chain(migration.down_script().map(|script| (script, Direction::Down))).collect()
 }
 
-/// The schemas around each new migration; none, where the chain does not apply.
-async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<Around> {
+/// The schemas around each new migration, or why the chain does not apply.
+async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<std::result::Result<Around, Error>> {
     match shape::along(set, &ground.code, &ground.new).await {
-        Ok(around) => Ok(around),
+        Ok(around) => Ok(Ok(around)),
         Err(migrate_test::proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
-            Ok(Around::new())
+            Ok(Err(error))
         }
         Err(error) => Err(error.into()),
     }

@@ -35,7 +35,7 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
     let all = match observe(set, &ground.code, &ground.new, SEED).await {
         Ok(all) => all,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-            return Ok((clock.skipped("what stands before the new ones does not apply"), Vec::new()));
+            return Ok((clock.could_not_look("what stands before the new ones does not apply", &error), Vec::new()));
         }
         Err(error) => return Err(error.into()),
     };
@@ -49,6 +49,13 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
     let mut findings: Vec<Finding> =
         all.iter().filter_map(|one| Some(judge.observation(one, set.get(&one.version)?))).flatten().collect();
     findings.extend(judge.environments());
+    if let (Err(why), Some(name)) = (&sizes, &policy.sizes) {
+        findings.push(
+            Finding::warning("could-not-look", format!("how large the tables of {name} are could not be asked: {why}"))
+                .note("so rules that depend on the number of rows were not applied")
+                .help("make the environment reachable from here, or leave out `sizes` in [policy]"),
+        );
+    }
     let strongest =
         all.iter().flat_map(Observation::locks).filter(|lock| in_use.has(&lock.relation)).max_by_key(|lock| lock.mode);
     let strongest = strongest.map_or_else(

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use migrate_core::finding::Finding;
+use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::Described;
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use tokio::sync::OnceCell;
@@ -97,6 +97,32 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// The code of what could not be looked at.
+const COULD_NOT_LOOK: &str = "could-not-look";
+
+/// The finding for a check that could not be made.
+fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
+    let place = error.findings().iter().find_map(|finding| finding.place.clone());
+    let finding = Finding::error("could-not-look", format!("{name} could not be looked at: {why}")).at(place);
+    let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
+    finding.help("correct what is in the way: `cargo xtask verify --all` shows it, and keeps the database")
+}
+
+/// Where another check tells the cause, one that could not be made is only skipped: one cause gives one finding.
+pub(crate) fn told_elsewhere(checks: &mut [Check]) {
+    let is_real = |finding: &Finding| finding.severity == Severity::Error && finding.code != COULD_NOT_LOOK;
+    if !checks.iter().any(|check| check.findings.iter().any(is_real)) {
+        return;
+    }
+    for check in checks {
+        let before = check.findings.len();
+        check.findings.retain(|finding| finding.code != COULD_NOT_LOOK || finding.severity != Severity::Error);
+        if check.findings.len() < before && check.findings.is_empty() {
+            check.skipped = Some(std::mem::take(&mut check.summary));
+        }
+    }
+}
+
 /// A check that is being made.
 struct Clock {
     name: &'static str,
@@ -110,6 +136,12 @@ impl Clock {
 
     fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> Check {
         Check { name: self.name, summary: summary.into(), skipped: None, findings, elapsed: self.begin.elapsed() }
+    }
+
+    /// What was to be looked at could not be: that is no success. `error` is the cause.
+    fn could_not_look(self, why: &str, error: &Error) -> Check {
+        let finding = could_not_look(self.name, why, error);
+        self.done(format!("not looked at: {why}"), vec![finding])
     }
 
     fn skipped(self, why: impl Into<String>) -> Check {

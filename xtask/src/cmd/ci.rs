@@ -44,6 +44,7 @@ async fn all(ground: &Ground<'_>, report: &mut Report) -> Result<()> {
     );
     let ((locks, observed), (proof, proven), released, (consumers, orders)) = (locks?, proof?, released?, consumers?);
     report.checks.extend([edited, lint?, locks, proof, released.check, role?, consumers]);
+    checks::told_elsewhere(&mut report.checks);
     report.orders = orders;
     report.migrations = proven.migrations.iter().map(judged).collect();
     checks::fill(ground, &mut report.migrations, &observed).await?;

@@ -15,6 +15,8 @@ pub(crate) struct Standing {
     pub(crate) name: String,
     /// Why it could not be asked.
     pub(crate) unreachable: Option<String>,
+    /// Whether its address is known here, so that it was tried.
+    pub(crate) was_asked: bool,
     /// What is applied there.
     pub(crate) applied: BTreeMap<Version, AppliedStatus>,
 }
@@ -26,8 +28,11 @@ pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -
         matches!(other.environment.database, DatabaseSource::Variable(_) | DatabaseSource::Url(_))
     };
     let asked = others.filter(has_own).map(async |other| match ask(&other, code).await {
-        Ok(applied) => Standing { name: other.name.clone(), unreachable: None, applied },
-        Err(why) => Standing { name: other.name.clone(), unreachable: Some(why), applied: BTreeMap::new() },
+        Ok(applied) => Standing { name: other.name.clone(), unreachable: None, was_asked: true, applied },
+        Err(why) => {
+            let was_asked = other.environment.database.url().is_ok();
+            Standing { name: other.name.clone(), unreachable: Some(why), was_asked, applied: BTreeMap::new() }
+        }
     });
     futures_util::future::join_all(asked).await
 }

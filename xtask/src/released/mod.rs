@@ -12,7 +12,7 @@ use std::path::Path;
 use migrate_core::source::{Layout, Version, normalise};
 use migrate_core::{MigrationSet, Result as CoreResult};
 
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::git::{self, Base, Files, Found};
 
 pub(crate) use edited::edited;
@@ -48,7 +48,8 @@ impl Released {
         let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
         match (fork, tip) {
             (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip })),
-            _ => Ok(Err(format!("the files of {} cannot be read", base.name))),
+            _ => Err(Failure::usage("no-base", format!("git cannot read the migrations of {}", base.name))
+                .help("is the clone complete? `git fsck` tells, `git fetch` brings what is missing")),
         }
     }
 

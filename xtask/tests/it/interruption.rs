@@ -47,7 +47,7 @@ fn a_killed_run_is_finished_by_the_next() {
     let mut kills = 0;
     for (direction, goal) in [(&["migrate"][..], "25"), (&["rollback", "--all"][..], "0"), (&["migrate"][..], "25")] {
         for attempt in 0u64.. {
-            let arguments = [direction, &["--database", "env:TEST_DATABASE_URL"]].concat();
+            let arguments = [direction, &["--env", "development", "--database", "env:TEST_DATABASE_URL"]].concat();
             let mut child = project.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(8 + attempt * 3));
             if child.try_wait().unwrap().is_some_and(|status| status.success()) {

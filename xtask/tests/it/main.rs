@@ -20,6 +20,7 @@ mod locked;
 mod merging;
 mod mistakes;
 mod notify;
+mod older;
 #[path = "../../../migrate-test/tests/it/pgbouncer.rs"]
 mod pgbouncer;
 mod pooler;
@@ -37,4 +38,6 @@ mod standby;
 mod support;
 mod terminal;
 mod tls;
+mod unnamed;
 mod verify;
+mod waiting;

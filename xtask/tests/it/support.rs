@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// The password in every address of these tests; it must never be shown.
 pub(crate) const SECRET: &str = "hunter2-s3cret";
 
+/// How the test's database is named on the command line.
+const DATABASE: [&str; 2] = ["--database", "env:TEST_DATABASE_URL"];
+
 /// A folder with migrations and, if wanted, a migrate.toml.
 pub(crate) struct Project {
     folder: TempDir,
@@ -71,10 +74,17 @@ impl Project {
         command
     }
 
-    /// Runs it on the test's database.
+    /// Runs it on the test's database, as one for development unless another environment is named.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let all: Vec<&str> = arguments.iter().copied().chain(["--database", "env:TEST_DATABASE_URL"]).collect();
+        let is_named = arguments.contains(&"--env");
+        let environment = ["--env", "development"].into_iter().filter(|_| !is_named);
+        let all: Vec<&str> = environment.chain(arguments.iter().copied()).chain(DATABASE).collect();
         self.run_bare(&all)
+    }
+
+    /// Runs it on the test's database, of which nobody says what it is for.
+    pub(crate) fn run_unnamed(&self, arguments: &[&str]) -> Said {
+        self.run_bare(&[arguments, &DATABASE].concat())
     }
 
     /// Runs it with nothing but these arguments.

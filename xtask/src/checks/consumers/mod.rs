@@ -51,7 +51,7 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
     let course = match follow(&chain(released), &chain(new), &ground.code, &asked).await {
         Ok(course) => course,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-            return Ok((clock.skipped("the migrations do not apply"), Vec::new()));
+            return Ok((clock.could_not_look("the migrations do not apply", &error), Vec::new()));
         }
         Err(error) => return Err(error.into()),
     };

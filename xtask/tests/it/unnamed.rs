@@ -1,0 +1,73 @@
+//! A database that only `--database` names: nobody says what it is for, so it is not treated as one for development.
+
+use crate::support::Project;
+
+fn project() -> Project {
+    let project = Project::new();
+    project.migration(1, "a", "CREATE TABLE a (id int);\n", "DROP TABLE a;\n");
+    project.migration(2, "b", "CREATE TABLE b (id int);\n", "DROP TABLE b;\n");
+    std::fs::create_dir(project.path().join("seeds")).unwrap();
+    project.write("seeds/development.sql", "INSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\n");
+    project
+}
+
+#[test]
+fn it_gets_no_seed_and_no_hint_to_it_and_its_fingerprint_is_recorded() {
+    let project = project();
+    let name = project.query("SELECT current_database()").remove(0);
+    let migrated = project.run_unnamed(&["migrate"]).ok();
+    assert!(!migrated.out.contains("seed"), "{migrated:?}");
+    assert_eq!(project.query("SELECT count(fingerprint) FROM roundtrip.ledger"), ["1"]);
+    assert_eq!(project.run_unnamed(&["status", "--format", "json"]).ok().json()["environment"], name.as_str());
+    let refused = project.run_unnamed(&["seed"]);
+    assert!(refused.code == 2 && refused.err.contains("not-development"), "{refused:?}");
+    assert_eq!(project.run_unnamed(&["seed", "seeds/development.sql"]).code, 2);
+    assert_eq!(project.query("SELECT count(*) FROM a"), ["0"]);
+    // Where the environment is said, the address is only another one.
+    project.run(&["seed"]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM a"), ["1"]);
+    project.end();
+}
+
+#[test]
+fn a_rollback_there_that_destroys_data_needs_a_yes_and_no_other_does() {
+    let project = project();
+    project.run_unnamed(&["migrate"]).ok();
+    // Nothing is in the tables yet.
+    project.run_unnamed(&["rollback"]).ok();
+    project.run_unnamed(&["redo"]).ok();
+    project.run_unnamed(&["migrate"]).ok();
+    project.query("INSERT INTO b VALUES (1), (2)");
+    for command in [&["rollback"][..], &["rollback", "--all"], &["redo"], &["rollback", "--format", "json"]] {
+        let refused = project.run_unnamed(command);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        let text = format!("{}{}", refused.out, refused.err);
+        assert!(text.contains("needs-yes") && text.contains("--env development"), "{refused:?}");
+    }
+    let told = project.run_unnamed(&["rollback"]);
+    assert!(told.err.contains("data lost public.b: 2 rows"), "{told:?}");
+    assert_eq!(project.query("SELECT count(*) FROM b"), ["2"]);
+    project.run_unnamed(&["rollback", "--dry-run"]).ok();
+    project.run_unnamed(&["rollback", "--keep-data"]).ok();
+    project.run_unnamed(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM b"), ["2"]);
+    project.run_unnamed(&["rollback", "--yes"]).ok();
+    project.end();
+}
+
+#[test]
+fn the_settings_of_the_project_hold_for_it_and_those_of_an_environment_that_is_named_too() {
+    let project = project();
+    project.write(
+        "migrate.toml",
+        "[environments.development]\nledger = \"svc.ledger\"\nfingerprint = false\n\n\
+         [environments.live]\ndatabase = \"env:NOT_SET\"\nledger = \"live.ledger\"\nprotected = true\n",
+    );
+    project.run_unnamed(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT count(fingerprint) FROM svc.ledger"), ["1"]);
+    let live = ["--env", "live", "--database", "env:TEST_DATABASE_URL"];
+    assert_eq!(project.run_bare(&[&["migrate"][..], &live].concat()).code, 2, "it is protected");
+    let status = project.run_bare(&[&["status", "--format", "json"][..], &live].concat()).ok().json();
+    assert_eq!((&status["environment"], &status["has_ledger"]), (&"live".into(), &false.into()));
+    project.end();
+}
