@@ -29,6 +29,10 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let mut done = 0usize;
     let outcome = session.each(&message, |part| done += usize::from(matches!(part, Part::End))).await;
+    // Nobody knows what the script left in the session: a transaction that failed, settings, locks.
+    if let Some(session) = migrator.session.take() {
+        session.give_back().await;
+    }
     match outcome {
         Ok(()) => Ok(statements.len()),
         Err(failure) => Err(refused(file, &text, &statements, done.saturating_sub(1), failure)),
