@@ -190,7 +190,14 @@ impl<'a> Watch<'a> {
                 biased;
                 () = options.cancel.cancelled(), if !is_pressed => None,
                 // A look that gets no answer is dropped for the switch; the guard's connection can take that.
-                looked = async { ticks.tick().await; self.look().await } => Some(looked),
+                looked = async {
+                    ticks.tick().await;
+                    // Whoever wants to leave does not wait for a connection either.
+                    match is_pressed {
+                        true => timeout(LEAVING, self.look()).await.ok().flatten(),
+                        false => self.look().await,
+                    }
+                } => Some(looked),
             };
             let Some(looked) = looked else {
                 self.cancel().await;

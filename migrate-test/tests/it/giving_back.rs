@@ -29,7 +29,7 @@ async fn runners_with_other_checkouts_and_other_targets_all_come_to_an_end() {
     let (old, new) = (chain(4), chain(8));
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
-    for round in 0..20 {
+    for round in 0..8 {
         let runs = [
             (&new, Target::Latest),
             (&old, Target::Latest),
