@@ -161,7 +161,7 @@ impl Failure {
     /// An error of this kind that says what was being done: `doing` fits after "cannot".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
         if self.is_statement_pooling() {
-            return pooler::refused("statement");
+            return pooler::of_mode("statement");
         }
         let lost = self.is_lost();
         match self {

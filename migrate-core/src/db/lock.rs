@@ -324,7 +324,7 @@ async fn poll(
             return Err(held_by(holder, patience));
         }
         sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(500));
+        pause = (pause * 3 / 2).min(Duration::from_millis(200));
     }
 }
 

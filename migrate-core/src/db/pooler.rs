@@ -119,11 +119,11 @@ fn keep_their_processes(sessions: &[&[i32]]) -> bool {
 }
 
 fn pooler() -> Error {
-    refused("transaction")
+    of_mode("transaction")
 }
 
 /// The error of an address that leads through a pooler in a mode that is of no use.
-pub(super) fn refused(mode: &str) -> Error {
+pub(super) fn of_mode(mode: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
         Finding::error("pooler", format!("this address leads through a connection pooler in {mode} mode"))

@@ -192,7 +192,14 @@ impl<'a> Watch<'a> {
                 biased;
                 () = options.cancel.cancelled(), if !is_pressed => None,
                 // A look that gets no answer is dropped for the switch; the guard's connection can take that.
-                looked = self.next_look(&mut ticks, course, options) => Some(looked),
+                looked = async {
+                    let looking = self.next_look(&mut ticks, course, options);
+                    // Whoever wants to leave does not wait for a connection either.
+                    match is_pressed {
+                        true => timeout(LEAVING, looking).await.ok().flatten(),
+                        false => looking.await,
+                    }
+                } => Some(looked),
             };
             let Some(looked) = looked else {
                 self.cancel().await;

@@ -135,7 +135,7 @@ impl Executor<'_> {
             if !self.try_again(step, &broken, tries).await {
                 // Answers that a server had not sent yet are lost with the connection.
                 let last = left.last().filter(|last| broken.failure.is_lost() && last.version != step.version);
-                let together = last.map(|last| explain::together(last));
+                let together = last.map(explain::together);
                 let error = explain::refused(step, failed.1, broken);
                 return Err(together.into_iter().fold(error, Error::note));
             }

@@ -50,6 +50,10 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
             }
         }
     };
+    // Nobody knows what the script left in the session: a transaction that failed, settings, locks.
+    if let Some(session) = migrator.session.take() {
+        session.give_back().await;
+    }
     match outcome {
         Ok(()) => Ok(statements.len()),
         Err(failure) => Err(refused(file, &text, &statements, &message, done.saturating_sub(1), failure)),

@@ -29,7 +29,7 @@ async fn runners_with_other_checkouts_and_other_targets_all_come_to_an_end() {
     let (old, new) = (chain(4), chain(8));
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
-    for round in 0..20 {
+    for round in 0..8 {
         let runs = [
             (&new, Target::Latest),
             (&old, Target::Latest),
@@ -102,6 +102,8 @@ enum End {
     Adopted,
     LockLost,
     WorkerEnded,
+    Seeded,
+    SeedFails,
 }
 
 struct Unwilling(End);
@@ -153,7 +155,9 @@ async fn no_lock_is_left_however_a_run_ends(
         End::Resolved,
         End::Adopted,
         End::LockLost,
-        End::WorkerEnded
+        End::WorkerEnded,
+        End::Seeded,
+        End::SeedFails
     )]
     end: End,
 ) {
@@ -239,13 +243,21 @@ async fn no_lock_is_left_however_a_run_ends(
             runner.run(&latest, policy).await.unwrap_err();
             runner.resolve(&migrate_core::runner::Resolution::Applied("by hand".to_owned())).await.map(drop)
         }
+        End::Seeded | End::SeedFails => {
+            let seed = chain.path().join("seed");
+            let last = if end == End::Seeded { "SELECT 1;" } else { "SELECT 1/0;" };
+            std::fs::write(&seed, format!("SELECT pg_advisory_lock(7); SET search_path TO nowhere; {last}")).unwrap();
+            let outcome = migrate_core::runner::seed::run(&mut runner, &seed).await.map(drop);
+            runner.status().await.unwrap();
+            outcome
+        }
         End::Adopted => runner.adopt(&version(1), "it is there").await.map(drop),
         _ => runner.run(&latest, policy).await.map(drop),
     };
     assert_eq!(column(&mut db, LOCKS).await, ["0"], "{end:?}: {outcome:?}");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(column(&mut db, open).await, ["0"], "{end:?}: {outcome:?}");
-    let ends_well = [End::Well, End::Dropped, End::Resolved, End::Adopted].contains(&end);
+    let ends_well = [End::Well, End::Dropped, End::Resolved, End::Adopted, End::Seeded].contains(&end);
     assert_eq!(outcome.is_ok(), ends_well, "{end:?}: {outcome:?}");
     drop(runner);
     let role = format!("DROP ROLE IF EXISTS {}_may_not", database.name());

@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use migrate_core::db::{Keepalive, Reader};
-use migrate_core::{Cancel, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target};
+use migrate_core::runner::BoxFuture;
+use migrate_core::{
+    Cancel, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target, Version,
+};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 use sqlx::PgConnection;
 
 use crate::proxy::Proxy;
-use crate::support::{Chain, column, connect, events, quick};
+use crate::support::{Chain, column, connect, events, quick, version};
 
 /// What falls silent while a migration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +151,60 @@ async fn a_statement_that_is_silent_for_long_is_not_cut_off() {
     let mut reader = Reader::open(&through(&proxy, &database)).await.unwrap();
     let rows = reader.ask("sleep", "SELECT 7 FROM (SELECT pg_sleep(4)) s").await.unwrap();
     assert_eq!(rows, [[Some("7".to_owned())]]);
+    database.drop_now().await.unwrap();
+}
+
+/// Asks nothing of the server for a while, in the middle of its transaction.
+struct Thinks;
+
+impl CodeMigration for Thinks {
+    fn version(&self) -> Version {
+        version(3)
+    }
+
+    fn up<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, Result<(), CodeError>> {
+        Box::pin(async move {
+            sqlx::query("CREATE TABLE thought ()").execute(&mut *connection).await?;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Ok(sqlx::query("CREATE TABLE acted ()").execute(connection).await.map(drop)?)
+        })
+    }
+
+    fn down<'a>(&'a self, _: &'a mut PgConnection) -> BoxFuture<'a, Result<(), CodeError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[rstest]
+#[case::well(false)]
+#[case::dark(true)]
+#[tokio::test]
+async fn code_that_thinks_is_not_cut_off_unless_nothing_answers(#[case] is_dark: bool) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let chain = chain(0);
+    std::fs::write(chain.path().join(format!("{}_thinks.rs", version(3))), "").unwrap();
+    let code = CodeMigrations::none().with(Thinks);
+    let mut runner = Migrator::open(through(&proxy, &database), chain.set(), code, quick()).await.unwrap();
+    let mut db = connect(&database).await;
+    let begin = async {
+        until(&mut db, "to_regclass('roundtrip.ledger') IS NOT NULL").await;
+        let thinks = "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                      AND application_name = 'roundtrip' AND state = 'idle in transaction')";
+        until(&mut db, thinks).await;
+        if is_dark {
+            proxy.go_dark();
+        }
+    };
+    let both = async { tokio::join!(runner.run(&Target::Latest, Policy::default()), begin).0 };
+    let outcome = tokio::time::timeout(Duration::from_secs(40), both).await.expect("the run hangs");
+    assert_eq!(
+        outcome.map(|report| report.done.len()).map_err(|error| error.findings()[0].code),
+        match is_dark {
+            true => Err("connection-dead"),
+            false => Ok(3),
+        }
+    );
     database.drop_now().await.unwrap();
 }
 

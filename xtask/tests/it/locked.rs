@@ -24,7 +24,7 @@ fn look(project: &Project, table: &str, commands: &[&[&str]]) {
         format!("SET application_name TO 'a forgotten session'; BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
     let holder = project.hold(&lock);
     let pid =
-        project.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'a forgotten session'").remove(0);
+        project.query("SELECT pid FROM pg_stat_activity WHERE application_name = 'a forgotten session' AND datname = current_database()").remove(0);
     let mut children: Vec<_> = commands
         .iter()
         .map(|arguments| {
@@ -63,7 +63,7 @@ fn a_locked_ledger_keeps_nobody_waiting() {
         &["doctor"],
         &["drift"],
         &["resolve", "20250101000001"],
-        &["baseline", "--mark", "--reason", "it is there"],
+        &["baseline", "--mark"],
     ];
     look(&project, "roundtrip.ledger", &commands);
     project.end();
