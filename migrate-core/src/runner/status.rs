@@ -2,7 +2,7 @@
 
 use super::obstacle;
 use super::state::{State, Unfinished};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::source::{MigrationSet, Version};
 
 /// Where a chain stands.
@@ -55,9 +55,14 @@ pub struct PendingStatus {
 impl Status {
     /// Compares files and ledger.
     pub(super) fn of(set: &MigrationSet, state: &State) -> Self {
-        let (mut problems, warnings) = obstacle::compare(set, state);
+        let (mut problems, mut warnings) = obstacle::compare(set, state);
         let unfinished = state.unfinished().cloned();
-        problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
+        match unfinished.as_ref().map(|one| (obstacle::unfinished(set, one), &one.running)) {
+            // What is running is nothing that anybody has to do something about.
+            Some((finding, Some(_))) => warnings.insert(0, Finding { severity: Severity::Warning, ..finding }),
+            Some((finding, None)) => problems.push(finding),
+            None => {}
+        }
         let newest = state.version().cloned();
         let mut pending = Vec::new();
         for migration in set.iter().filter(|migration| state.get(migration.version()).is_none()) {
