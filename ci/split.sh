@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=${1:?the folder for tools}
-count=${2:-20000}
+count=${2:-12000}
 
 python="$tools/split/bin/python"
 if ! "$python" -c 'import pglast' 2>/dev/null; then

@@ -258,7 +258,7 @@ impl Executor<'_> {
         let cleaned = self.lines.worker.send(&half.cleaning()).await;
         let back = self.settings.sql();
         let cleaned = cleaned.map_err(|failure| {
-            let error = failure.explain(ErrorKind::Statement, "left-behind", &to_do);
+            let error = failure.explain(ErrorKind::Statement, "half-done", &to_do);
             error.help(format!("remove the cause, or do it by hand: {};", half.cleaning()))
         });
         if cleaned.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection) {
@@ -300,10 +300,19 @@ pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) ->
         "--undo" => ("where nothing of it was done", "where it was done"),
         _ => ("runs it again", "goes on after it"),
     };
+    let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
+    let why = match script.statements().get(at).map(|statement| statement.class) {
+        Some(Class::CreateIndexConcurrently) => {
+            "the server chose its name, and since it began a valid index came about on its table: that one, or another"
+        }
+        Some(Class::DetachConcurrently) => "its table or its partition is not found any more",
+        _ if failed => "it commits by itself, and what it had committed when it failed stays",
+        _ => "it commits by itself, and the run ended while it was running: wholly, in part or not at all",
+    };
     let title = explain::title(step);
     let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
         .at(place)
-        .note("it commits by itself, and the run ended while it was running: wholly, in part or not at all")
+        .note(why)
         .help("look at what it has done, and bring that to one side")
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));

@@ -50,6 +50,9 @@ impl At {
         // The semicolon that we put after it stands for the one in the file.
         let byte = byte.filter(|byte| span.start <= *byte && *byte <= span.end + "\n;".len());
         let byte = byte.map(|byte| byte.min(span.end));
+        // What was prepared in another message has positions in that one.
+        let is_prepared = script.text()[span.clone()].get(..7).is_some_and(|word| word.eq_ignore_ascii_case("execute"));
+        let byte = byte.filter(|_| !is_prepared);
         Self { part: Where::Statement(n), byte: byte.or_else(|| inside(failure, script, n)) }
     }
 }

@@ -133,7 +133,8 @@ impl Migrator {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
             None => unfinished.done,
         };
-        if done == 0 {
+        // What a statement sets for its session is gone with that.
+        if done == 0 || script.is_some_and(|script| !singly::has_effect(&script, done)) {
             return self.declare(&unfinished, back, "nothing of it was done; nothing was run", state.newest()).await;
         }
         let mut step = way_back?;

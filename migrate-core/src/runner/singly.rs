@@ -31,6 +31,11 @@ pub(super) fn prepare(script: &Script, done: usize) -> String {
     settings.join(" ")
 }
 
+/// Whether the first `done` statements did anything that outlives their session.
+pub(super) fn has_effect(script: &Script, done: usize) -> bool {
+    script.statements().iter().take(done).any(|statement| statement.class != Class::Session)
+}
+
 /// What the statements from `done` up to `first` set for the session; may be empty.
 pub(super) fn between(script: &Script, done: usize, first: usize) -> String {
     let skipped = script.statements().iter().take(first).skip(done);

@@ -62,9 +62,14 @@ impl Status {
         if set.is_empty() {
             return Self::of_nothing(set, state);
         }
-        let (mut problems, warnings) = obstacle::compare(set, state, allow_newer);
+        let (mut problems, mut warnings) = obstacle::compare(set, state, allow_newer);
         let unfinished = state.unfinished().cloned();
-        problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
+        match unfinished.as_ref().map(|one| (obstacle::unfinished(set, one), &one.running)) {
+            // What is running is nothing that anybody has to do something about.
+            Some((finding, Some(_))) => warnings.insert(0, Finding { severity: Severity::Warning, ..finding }),
+            Some((finding, None)) => problems.push(finding),
+            None => {}
+        }
         let newest = state.version().cloned();
         let mut pending = Vec::new();
         for migration in set.iter().filter(|migration| state.get(migration.version()).is_none()) {

@@ -207,7 +207,7 @@ async fn failed(
         let brief: Vec<String> = left.iter().map(Left::brief).collect();
         why = format!("{why}; left behind: {}", brief.join("; "));
     }
-    let nothing_left = at == 0 && left.is_empty() && class != Class::MayCommit;
+    let nothing_left = !singly::has_effect(script, at) && left.is_empty() && class != Class::MayCommit;
     let mut record = failed_record(run, step, at, &why);
     if nothing_left {
         record.push_str(&singly::given_up(&mut run.writer, step));

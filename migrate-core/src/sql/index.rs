@@ -128,20 +128,20 @@ mod tests {
 
     #[test]
     fn the_index_and_its_table_are_found() {
-        let table = "i.indrelid = pg_catalog.to_regclass('shop.orders') AND c.relname = 'a'::pg_catalog.name";
+        let table = "i.indrelid = pg_catalog.to_regclass('\"shop\".\"orders\"') AND c.relname = 'a'::pg_catalog.name";
         check("create unique index concurrently if not exists A on only shop . Orders (x)", "a", table);
         let quoted = "i.indrelid = pg_catalog.to_regclass('\"T\"') AND c.relname = 'My Ix'::pg_catalog.name";
         check("create index concurrently \"My Ix\" on \"T\" using gin (x)", "My Ix", quoted);
         let escaped = "to_regclass('\"Ä.b\"') AND c.relname = 'é😀'::pg_catalog.name";
         check("create index concurrently U&\"\\00e9\\+01F600\" on u&\"\\00C4.b\" (x)", "é😀", escaped);
-        check("drop index concurrently if exists shop.a cascade", "a", "to_regclass('shop.a')");
+        check("drop index concurrently if exists shop.a cascade", "a", "to_regclass('\"shop\".\"a\"')");
     }
 
     #[test]
     fn a_name_of_the_servers_choosing_is_not_known() {
         assert_eq!(IndexName::of("create index concurrently on t (x)"), None);
         assert_eq!(IndexName::of("drop index concurrently a, b"), None);
-        let table = Some("i.indrelid = pg_catalog.to_regclass('s.t')".to_owned());
+        let table = Some("i.indrelid = pg_catalog.to_regclass('\"s\".\"t\"')".to_owned());
         assert_eq!(of_table("create unique index concurrently on only s.t (x)"), table);
         assert_eq!(of_table("create unique index concurrently if not exists i on s.t using btree (x)"), table);
     }
@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn a_partition_and_its_table_are_found() {
         let found = |parent: &str, partition: &str| Some((parent.to_owned(), partition.to_owned()));
-        assert_eq!(detached("ALTER TABLE p DETACH PARTITION s.c CONCURRENTLY"), found("p", "s.c"));
+        assert_eq!(detached("ALTER TABLE p DETACH PARTITION s.c CONCURRENTLY"), found("\"p\"", "\"s\".\"c\""));
         let spelled = "alter table if exists only \"P q\" detach /* */ partition C concurrently";
-        assert_eq!(detached(spelled), found("\"P q\"", "c"));
+        assert_eq!(detached(spelled), found("\"P q\"", "\"c\""));
         assert_eq!(detached("alter table p detach"), None);
     }
 }

@@ -244,7 +244,61 @@ mod tests {
         check("copy t from stdin;\na'b\t1\n\\.\nselect 1;", &["copy t from stdin", "select 1"], &[]);
     }
 
+    /// What a statement can be made of: whole tokens, and bodies that hold semicolons.
+    const PIECES: [&str; 24] = [
+        "select",
+        "a",
+        "1",
+        "';'",
+        "'it''s;'",
+        "E'\\';'",
+        "E'a'\n'\\';'",
+        "$$;$$",
+        "$x$ ; $$ ' $x$",
+        "\"a;\"\"b\"",
+        "U&'\\003b'",
+        "( 1 ; 2 )",
+        "case when x then ';' end",
+        "t.end",
+        "as end",
+        "as case",
+        "begin",
+        "atomic",
+        "/* ; /* ' */ ; */",
+        "-- ';\n",
+        "+",
+        "$1",
+        "create function f(begin atomic) begin atomic select 1 end; select case x when 1 then 2 end as end; end",
+        "x'1f'",
+    ];
+
     proptest::proptest! {
+        /// A script of whole statements falls apart into them, whatever stands between them.
+        #[test]
+        fn whole_statements_come_back(
+            parts in proptest::collection::vec((proptest::collection::vec(0..PIECES.len(), 1..6), 0..4usize), 1..6),
+        ) {
+            let mut script = String::new();
+            let mut expected = Vec::new();
+            for (pieces, gap) in &parts {
+                // A body of a function ends its statement, and begins it as well.
+                let body = pieces.iter().find(|piece| PIECES[**piece].starts_with("create"));
+                let pieces: Vec<&str> = match body {
+                    Some(body) => vec![PIECES[*body]],
+                    None => ["select"].into_iter().chain(pieces.iter().map(|piece| PIECES[*piece])).collect(),
+                };
+                script.push_str(["", "\n", "-- ;\n", "/* ' */ ;"][*gap]);
+                let start = script.len();
+                script.push_str(&pieces.join(" "));
+                let end = start + pieces.iter().rposition(|piece| !piece.starts_with(['-', '/'])).map_or(0, |last| pieces[..=last].join(" ").len());
+                expected.push(start..end);
+                script.push(';');
+            }
+            let (found, flaws) = split(&script);
+            let found: Vec<Range<usize>> = found.into_iter().map(|statement| statement.span).collect();
+            proptest::prop_assert_eq!((&found, flaws), (&expected, Vec::new()), "{}", script);
+        }
+
         /// Whatever the text, nothing panics, and statements lie in it one after the other.
         #[test]
         fn statements_are_in_order_and_inside(text in "[-a-z'\"$;()\\\\/* \nü]{0,60}") {

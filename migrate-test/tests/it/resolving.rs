@@ -114,11 +114,13 @@ async fn undoing_nothing_runs_nothing() {
         for (up, resolution) in [
             ("CREATE TABLE made ();\nSELECT 1;", Resolution::Undo),
             ("CALL work();\nCREATE TABLE made ();", Resolution::UndoFrom(1)),
+            ("SET search_path = public;\nCREATE TABLE made ();", Resolution::UndoFrom(2)),
         ] {
             let mut scene = Scene::new(up, &down).await;
-            scene.kill(0).await;
+            scene.kill(usize::from(resolution == Resolution::UndoFrom(2))).await;
             resolved(&scene, resolution).await.unwrap();
-            assert_eq!(events(&mut scene.db).await, ["applied 1", "started 2", "resolved 2"]);
+            let events = events(&mut scene.db).await;
+            assert_eq!((&events[1], events.last().unwrap()), (&"started 2".into(), &"resolved 2".into()), "{up}");
             let status = scene.runner().await.status().await.unwrap();
             assert_eq!((status.applied.len(), status.pending.len(), status.problems.len()), (1, 1, 0));
             scene.end().await;

@@ -91,9 +91,14 @@ async fn what_was_done_by_hand_is_recorded_with_its_reason() {
 async fn a_first_statement_that_fails_leaves_nothing_to_resolve() {
     let database = TestDatabase::create().await.unwrap();
     let chain = Chain::new(&[(1, "bad", &format!("{NO}SELECT 1/0;\nSELECT 1;"), "SELECT 1;")]);
-    let mut runner = migrator(&database, &chain, quick()).await;
-    assert!(runner.run(&Target::Latest, Policy::default()).await.is_err());
-    assert_eq!(runner.status().await.unwrap().problems.len(), 0);
+    // A setting is gone with its session.
+    for first in ["SELECT 1/0;", "SELEC 1;", "SET search_path = public;\nSELECT 1/0;"] {
+        chain.write(1, "bad", &format!("{NO}{first}\nSELECT 1;"), "SELECT 1;");
+        let mut runner = migrator(&database, &chain, quick()).await;
+        let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        assert!(error.findings()[0].notes.iter().any(|note| note == "nothing of this migration was kept"), "{error:?}");
+        assert_eq!(runner.status().await.unwrap().problems.len(), 0);
+    }
     chain.write(1, "bad", &format!("{NO}SELECT 1;"), "SELECT 1;");
     let mut runner = migrator(&database, &chain, quick()).await;
     assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 1);

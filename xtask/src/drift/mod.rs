@@ -9,7 +9,7 @@ use std::sync::Arc;
 use migrate_core::audit::{self, Filter, Record, Recording};
 use migrate_core::db::Reader;
 use migrate_core::drift::{self, Bounds, Difference, Seen};
-use migrate_core::finding::Severity;
+use migrate_core::finding::{Finding, Severity};
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::runner::Status;
 use migrate_core::schema::{Described, Id, Object};
@@ -105,7 +105,8 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     }
     let is_obstacle =
         |code: &str| matches!(code, "modified" | "renamed" | "missing-file" | "half-squashed" | "unfinished");
-    let problems = status.problems.iter().filter(|one| one.severity == Severity::Error && is_obstacle(one.code));
+    let is_problem = |one: &&Finding| one.severity == Severity::Error && is_obstacle(one.code) || one.code == "running";
+    let problems = status.problems.iter().filter(is_problem);
     let problems: Vec<_> = problems.cloned().collect();
     if problems.is_empty() {
         return Ok(());

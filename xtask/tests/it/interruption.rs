@@ -97,3 +97,46 @@ fn ctrl_c_and_sigterm_cancel_on_the_server_and_say_where_the_chain_stands() {
         project.end();
     }
 }
+
+/// A runner that is killed inside of a `CALL` that commits: the command says what may have been done, and its own hints, as
+/// they stand, bring it to an end.
+#[test]
+fn a_call_that_may_have_been_done_is_asked_for_and_its_hint_can_be_pasted() {
+    let project = Project::new();
+    let procedure = "CREATE TABLE log (n int); CREATE PROCEDURE work() LANGUAGE plpgsql AS \
+        $$ BEGIN INSERT INTO log VALUES (1); COMMIT; PERFORM pg_sleep(600); INSERT INTO log VALUES (2); END $$;";
+    project.migration(1, "log", procedure, "DROP PROCEDURE work; DROP TABLE log;");
+    let up = "-- migrate: no-transaction\nSELECT 1;\nCALL work();\nINSERT INTO log VALUES (3);";
+    project.migration(2, "work", up, "DELETE FROM log;");
+    let mut command = project.command(&["migrate", "--database", "env:TEST_DATABASE_URL"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let sleeping = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while project.query(sleeping).is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // While it runs, nobody is sent to `resolve`, which refuses.
+    let status = project.run(&["status"]).ok();
+    assert!(status.out.contains("running") && status.err.contains("statement 2 of 3"), "{status:?}");
+    assert!(!status.err.contains("xtask resolve"), "{status:?}");
+    let json = project.run(&["status", "--format", "json"]).ok().json();
+    assert!(json["unfinished"]["running"].as_str().unwrap().starts_with("pid "), "{json}");
+    for arguments in [&["rollback"][..], &["resolve", "--undo"]] {
+        let said = project.run(arguments);
+        assert!(said.code != 0 && said.err.contains("error[running]"), "{said:?}");
+    }
+
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    project.query(&format!("SELECT pg_terminate_backend(pid::int, 10000) FROM ({sleeping}) AS s (pid)"));
+    let said = project.run(&["resolve", "--continue"]);
+    assert!(said.code != 0 && said.err.contains("error[may-be-done]"), "{said:?}");
+    assert_eq!(project.query("SELECT n FROM log"), ["1"], "nothing was run");
+    let hints: Vec<&str> = said.err.split('`').filter(|hint| hint.starts_with("cargo xtask resolve")).collect();
+    assert_eq!(hints.len(), 2, "{said:?}");
+    assert!(project.run(&["resolve"]).out.contains(hints[1]), "the ways out have it as well");
+    let words: Vec<&str> = hints[1].split(' ').skip(2).collect();
+    project.run(&words).ok();
+    assert_eq!(project.query("SELECT n FROM log ORDER BY n"), ["1", "3"]);
+    project.run(&["status"]).ok();
+    project.end();
+}
