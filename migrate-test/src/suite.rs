@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use migrate_core::config::Config;
-use migrate_core::finding::Finding;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet, visible};
 
@@ -42,28 +41,31 @@ macro_rules! suite {
 /// Runs the suite as the main function of a test binary; it understands the arguments of
 /// `cargo test` and nextest.
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
-    let arguments = Arguments::from_args();
     // What is wrong with migrate.toml is not for this binary to say.
     if let Ok(config) = Config::load(None, folder.as_ref()) {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
     }
-    match MigrationSet::load(folder.as_ref()) {
-        Ok(set) if set.is_empty() => nothing("there_are_migrations", &set.why_empty(), arguments),
-        Ok(set) => libtest_mimic::run(&arguments, trials(Arc::new(set), &code)).exit_code(),
-        Err(error) => broken("the_folder_can_be_read", told(&error), arguments),
-    }
+    let (arguments, trials) = chosen(folder.as_ref(), &code, Arguments::from_args());
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// A folder without migrations proves nothing.
-fn nothing(name: &str, finding: &Finding, arguments: Arguments) -> ExitCode {
-    let told = [finding.message.clone()].into_iter().chain(finding.notes.clone()).chain(finding.help.clone());
-    broken(name, told.collect::<Vec<_>>().join("\n"), arguments)
-}
-
-/// Fails, whatever tests were asked for: of those that are not there nobody knows whether they were meant.
-fn broken(name: &str, why: String, arguments: Arguments) -> ExitCode {
+/// The tests of a folder, and what is asked for. A folder that cannot be read, or has no migration, fails whatever was asked
+/// for: of tests that are not there nobody knows whether they were meant.
+fn chosen(folder: &Path, code: &CodeMigrations, arguments: Arguments) -> (Arguments, Vec<Trial>) {
+    let (name, why) = match MigrationSet::load(folder) {
+        Ok(set) if set.is_empty() => ("there_are_migrations", empty(&set)),
+        Ok(set) => return (arguments, trials(Arc::new(set), code)),
+        Err(error) => ("the_folder_can_be_read", told(&error)),
+    };
     let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
-    libtest_mimic::run(&all, vec![Trial::test(name, move || Err(shown(&why)))]).exit_code()
+    (all, vec![Trial::test(name, move || Err(shown(&why)))])
+}
+
+/// Why there is nothing to prove.
+fn empty(set: &MigrationSet) -> String {
+    let finding = set.why_empty();
+    let told = [finding.message].into_iter().chain(finding.notes).chain(finding.help);
+    told.collect::<Vec<_>>().join("\n")
 }
 
 fn trials(set: Arc<MigrationSet>, code: &CodeMigrations) -> Vec<Trial> {
@@ -109,4 +111,32 @@ fn story(report: &Report) -> String {
 
 fn told(error: &migrate_core::Error) -> String {
     error.findings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the tests that would run, and how many of them fail, when this is asked for.
+    fn asked(folder: &Path, words: &[&str]) -> (usize, bool) {
+        let arguments = Arguments::from_iter(std::iter::once("suite").chain(words.iter().copied()));
+        let (arguments, trials) = chosen(folder, &CodeMigrations::none(), arguments);
+        let count = trials.len();
+        (count, arguments.filter.is_none() && libtest_mimic::run(&arguments, trials).has_failed())
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_proven_fails_whatever_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        for folder in [folder.path(), &folder.path().join("nowhere")] {
+            for words in [&[][..], &["orders"], &["orders", "--exact"], &["--skip", "the"], &["--ignored"]] {
+                assert_eq!(asked(folder, words), (1, true), "{words:?}");
+            }
+        }
+        std::fs::write(folder.path().join("20250101000001_a.up.sql"), "SELECT 1;").unwrap();
+        std::fs::write(folder.path().join("20250101000001_a.down.sql"), "SELECT 1;").unwrap();
+        let arguments = Arguments::from_iter(["suite", "orders"]);
+        let (arguments, trials) = chosen(folder.path(), &CodeMigrations::none(), arguments);
+        assert_eq!((trials.len(), arguments.filter.as_deref()), (1, Some("orders")));
+    }
 }

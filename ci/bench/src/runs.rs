@@ -90,7 +90,13 @@ impl Bench {
             ];
             for (what, arguments) in commands {
                 let mut ours = Command::new(&self.ours);
-                ours.args(arguments).arg("--database").arg(self.server.url(name)).arg("--migrations").arg(folder);
+                // Nobody is to be asked whether the rows may go.
+                ours.args(["--env", "development"])
+                    .args(arguments)
+                    .arg("--database")
+                    .arg(self.server.url(name))
+                    .arg("--migrations")
+                    .arg(folder);
                 times.push((what, timed(&mut ours)?));
             }
             Ok(())

@@ -1,7 +1,7 @@
 //! What a role may do with the ledger, and the statement that grants what it lacks.
 
 use crate::db::Session;
-use crate::ident::{QualifiedName, ident, literal};
+use crate::ident::{QualifiedName, literal, plain};
 
 /// What is wanted of a ledger that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<Stri
         .into_iter()
         .filter_map(|(right, has)| (!has).then_some(right))
         .collect();
-    let (schema, to) = (ident(ledger.schema()), ident(role));
+    let (schema, to) = (plain(ledger.schema()), plain(role));
+    let table = [ledger.schema(), ledger.name()].map(plain).join(".");
     let mut told = Vec::new();
     let mut grants = Vec::new();
     if !has(1) {
@@ -47,8 +48,8 @@ pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<Stri
         grants.push(format!("GRANT USAGE ON SCHEMA {schema} TO {to};"));
     }
     if !rights.is_empty() {
-        told.push(format!("{} on the table {ledger}", rights.join(" and ")));
-        grants.push(format!("GRANT {} ON {ledger} TO {to};", rights.join(", ")));
+        told.push(format!("{} on the table {table}", rights.join(" and ")));
+        grants.push(format!("GRANT {} ON {table} TO {to};", rights.join(", ")));
     }
     (!told.is_empty()).then(|| (format!("the role {role} lacks {}", told.join(" and ")), grants.join(" ")))
 }

@@ -3,7 +3,7 @@
 use super::obstacle::applied_then;
 use super::state::{Applied, State};
 use crate::finding::{Finding, Place};
-use crate::ident::QualifiedName;
+use crate::ident::{QualifiedName, plain};
 use crate::source::{MigrationSet, Version};
 
 /// What else can be the reason for a migration in the ledger that nobody here knows.
@@ -62,6 +62,7 @@ pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -
     if state.get(version).is_some() {
         return Ok(());
     }
+    let ledger = [ledger.schema(), ledger.name()].map(plain).join(".");
     let newest = match state.version() {
         _ if !state.has_ledger() => format!("this database has no ledger {ledger}"),
         None => format!("nothing is applied by the ledger {ledger}"),

@@ -4,7 +4,7 @@ use super::options::Options;
 use super::plan::{Plan, Step, Work};
 use crate::db::Database;
 use crate::error::Error;
-use crate::ident::ident;
+use crate::ident::plain;
 
 /// Adds what the options and the database tell about an error of a run.
 pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
@@ -36,8 +36,8 @@ fn right(error: Error, database: &Database) -> Error {
     let kind = if kind == "view" { "TABLE".to_owned() } else { kind.to_uppercase() };
     error.help(format!(
         "or let its owner grant the role what it needs of this: GRANT {rights} ON {kind} {} TO {};",
-        ident(name),
-        ident(&role)
+        plain(name),
+        plain(&role)
     ))
 }
 

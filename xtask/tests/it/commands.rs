@@ -75,7 +75,7 @@ fn status_tells_people_and_programs_where_the_chain_stands() {
 #[test]
 fn history_tells_who_when_from_where_and_how_long() {
     let project = two();
-    let mut migrate = project.command(&["migrate", "--database", "env:TEST_DATABASE_URL"]);
+    let mut migrate = project.command(&["migrate", "--env", "development", "--database", "env:TEST_DATABASE_URL"]);
     migrate.env("GITHUB_ACTOR", "ann").env("HOSTNAME", "build-7").env("GITHUB_SHA", "0123456789abcdef");
     crate::support::said(migrate.output().unwrap()).ok();
     let shown = project.run(&["history"]).ok();
