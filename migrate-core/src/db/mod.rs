@@ -11,6 +11,7 @@ mod holder;
 mod keepalive;
 mod lock;
 pub(crate) mod pooler;
+mod reply;
 mod session;
 mod silence;
 
@@ -23,5 +24,6 @@ pub use holder::Holder;
 
 pub(crate) use failure::Failure;
 pub(crate) use lock::{Fence, Guard, LockKeys, Look};
-pub(crate) use session::{Answer, IDENTITY, MARKER, Marker, Part, Reply, Row, Session};
+pub(crate) use reply::{MARKER, Marker, Reply};
+pub(crate) use session::{Answer, IDENTITY, Part, Row, Session};
 pub(crate) use silence::{Limits, Process, Refused, Seen, Verdict};
