@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::holder::WHO;
 use super::silence::{Limits, Process, Refused, Seen, scout_rows};
-use super::{Failure, Holder, Row, Session, pooler};
+use super::{Database, Failure, Holder, Row, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -280,6 +280,11 @@ impl Fence {
     /// The number of the server process.
     pub(super) fn pid(&self) -> i32 {
         self.process.pid
+    }
+
+    /// Ends its process, over a connection that is made where there is none.
+    pub(crate) async fn end(&self, database: &Database, scout: &mut Option<Session>) {
+        let _ = scout_rows(scout, database, "roundtrip", Limits::of(database), &self.process.end()).await;
     }
 
     fn cancelling(&self) -> String {

@@ -8,13 +8,11 @@ use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Row as _};
 use tokio::time::timeout;
 
 use super::connect::{Connected, connect};
+use super::reply::{Reply, marker};
 use super::silence::{By, Line};
 use super::{Database, Failure, Holder, Limits, Process, holder};
 use crate::error::{Error, Result};
 use crate::ident::QualifiedName;
-
-/// The name of the column that tells a ledger row apart from rows that a migration selects.
-pub(crate) const MARKER: &str = "roundtrip_ledger_id";
 
 /// A connection that belongs to one run and is closed, not returned, when the run ends.
 #[derive(Debug)]
@@ -56,37 +54,6 @@ pub(crate) enum Part<'a> {
     /// The statement is done.
     End,
 }
-
-/// What the server answers while it works through a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// One more statement of the message is done.
-    Statement,
-    /// A ledger row was written, but not yet committed.
-    Marker(Marker),
-}
-
-/// What the server tells about a ledger row that it wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Marker {
-    /// The number of the row.
-    pub(crate) id: i64,
-    /// When the message with it arrived at the server, as the time of day.
-    pub(crate) sent_at: Duration,
-    /// When it was written, as the time of day.
-    pub(crate) at: Duration,
-}
-
-impl Marker {
-    /// How long the work before this row took, which began at `before` or with its message.
-    pub(crate) fn elapsed(self, before: Option<Duration>) -> Duration {
-        let since = |begin: Duration| (self.at + DAY).saturating_sub(begin).as_micros() % DAY.as_micros();
-        let shortest = before.map_or(since(self.sent_at), |before| since(before).min(since(self.sent_at)));
-        Duration::from_micros(u64::try_from(shortest).unwrap_or(0))
-    }
-}
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Session {
     /// Connects, waiting for each host as long as the database's patience lasts.
@@ -412,36 +379,4 @@ async fn each(
         }
     }
     Ok(())
-}
-
-/// What this row tells about the ledger, if it is not a row that a migration selects.
-fn marker(row: &sqlx::postgres::PgRow) -> Option<Marker> {
-    if row.len() != 3 || row.column(0).name() != MARKER {
-        return None;
-    }
-    let text = |at| row.try_get_unchecked::<&str, _>(at).ok();
-    Some(Marker { id: text(0)?.parse().ok()?, sent_at: time_of_day(text(1)?)?, at: time_of_day(text(2)?)? })
-}
-
-/// The time of day in `2026-11-24 02:16:16.123456+00`.
-fn time_of_day(timestamp: &str) -> Option<Duration> {
-    let (_, time) = timestamp.split_once(' ')?;
-    let mut parts = time.trim_end_matches("+00").split(':');
-    let hours: u64 = parts.next()?.parse().ok()?;
-    let minutes: u64 = parts.next()?.parse().ok()?;
-    let seconds: f64 = parts.next()?.parse().ok()?;
-    Some(Duration::from_secs(hours * 3600 + minutes * 60) + Duration::try_from_secs_f64(seconds).ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn elapsed_time_counts_from_the_row_before_also_over_midnight() {
-        let at = |text| time_of_day(text).unwrap();
-        let marker = Marker { id: 1, sent_at: at("2026-11-24 23:59:58+00"), at: at("2026-11-25 00:00:01.5+00") };
-        assert_eq!(marker.elapsed(None), Duration::from_millis(3500));
-        assert_eq!(marker.elapsed(Some(at("2026-11-25 00:00:01+00"))), Duration::from_millis(500));
-    }
 }

@@ -52,11 +52,17 @@ impl Lines {
             // Nobody is there to take anything back: the server will see for itself that we are gone.
             return Ok(());
         }
-        if !worker.is_open() {
+        let is_gone = !worker.is_open();
+        if is_gone {
             let _ = timeout(LEAVING, guard.end(&fence, &mut scout)).await;
         }
+        let database = worker.database().clone();
         // Both at once, for neither has to wait for the other: the next run takes the lock first, and the fence second.
-        let (_, released) = tokio::join!(worker.give_back(), guard.release(&mut scout));
+        let (is_back, released) = tokio::join!(worker.give_back(), guard.release(&mut scout));
+        if !is_back && !is_gone {
+            // The connection broke, and perhaps only we know that: while the server process lives, its fence stands.
+            let _ = timeout(LEAVING, fence.end(&database, &mut scout)).await;
+        }
         if let Some(scout) = scout {
             scout.close().await;
         }
