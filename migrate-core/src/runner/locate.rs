@@ -112,7 +112,8 @@ fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
     let frame = frames.find(|frame| frame.contains("PL/pgSQL function") || frame.starts_with("SQL function"));
     let begins = |word: &str| text.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
     // A body that cannot be read has no frame of its own.
-    if !begins("create") && !(begins("do") && frame.is_none_or(|frame| frame.contains("inline_code_block"))) {
+    let is_of_block = frame.is_none_or(|frame| frame.contains("inline_code_block"));
+    if !(begins("create") || begins("do") && is_of_block) {
         return None;
     }
     let mut found = text.match_indices(&**query);

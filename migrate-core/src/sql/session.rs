@@ -71,9 +71,8 @@ impl Reader {
 
     /// Whether an `ALTER ROLE` or `ALTER DATABASE` is about settings.
     fn changes_defaults(self, words: &[&str], at: usize) -> bool {
-        let rest = words[at..].iter().take_while(|word| **word != ";");
-        let is_setting = |word: &&str| word.eq_ignore_ascii_case("set") || word.eq_ignore_ascii_case("reset");
-        self.depth > 1 || rest.into_iter().any(|word| is_setting(&word))
+        let mut rest = words[at..].iter().take_while(|word| **word != ";");
+        self.depth > 1 || rest.any(|word| word.eq_ignore_ascii_case("set") || word.eq_ignore_ascii_case("reset"))
     }
 }
 
