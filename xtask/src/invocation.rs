@@ -13,7 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 use migrate_core::config::DatabaseSource;
 use migrate_core::finding::Finding;
-use migrate_core::hint;
+use migrate_core::{Database, hint};
 
 use crate::cli::Cli;
 
@@ -176,7 +176,9 @@ pub(crate) fn address(text: &str) -> String {
 }
 
 fn without_password(url: &str) -> String {
-    migrate_core::db::without_password(url).map_or_else(|_| "URL".to_owned(), |(bare, _)| bare)
+    // Nothing of one that means nothing is repeated.
+    let bare = Database::parse(url).and_then(|_| migrate_core::db::without_password(url));
+    bare.map_or_else(|_| "URL".to_owned(), |(bare, _)| bare)
 }
 
 impl Invocation {
