@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::visible::is_hidden;
+
 /// How texts call the command line.
 pub const PROGRAM: &str = "cargo xtask";
 
@@ -81,6 +83,29 @@ fn length(rest: &str, is_quoted: bool) -> usize {
     rest.find(|char| char == '\n' || (is_quoted && char == '`')).unwrap_or(rest.len())
 }
 
+/// A text as one word of a shell. Characters that cannot be seen are written as escapes, which bash, zsh and newer shells
+/// read.
+pub fn quote(text: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    if !text.chars().any(is_hidden) && !text.contains(['\n', '\t', '`']) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let escaped = |char: char| match char {
+        '\'' | '\\' => format!("\\{char}"),
+        // A backtick would end the command in a text.
+        '`' | '\n' | '\t' => format!("\\x{:02x}", u32::from(char)),
+        char if is_hidden(char) => {
+            let mut bytes = [0; 4];
+            char.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\x{byte:02x}")).collect()
+        }
+        char => char.to_string(),
+    };
+    format!("$'{}'", text.chars().map(escaped).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +127,11 @@ mod tests {
         let rewritten = rewrite(text, &|arguments| format!("me {arguments} -e x"));
         assert_eq!(rewritten, "a `me status -e x`, `b`\n\tme db psql -c 'x' -e x\nc");
         assert!(matches!(rewrite("nothing", &|_| String::new()), Cow::Borrowed("nothing")));
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(["a-b/c.d", "", "a b", "$x", "a'b"].map(quote), ["a-b/c.d", "''", "'a b'", "'$x'", r"'a'\''b'"]);
+        assert_eq!(quote("a\u{1b}'`\u{202e}"), r"$'a\x1b\'\x60\xe2\x80\xae'");
     }
 }

@@ -71,7 +71,8 @@ fn empty(set: &MigrationSet) -> String {
 fn trials(set: Arc<MigrationSet>, code: &CodeMigrations) -> Vec<Trial> {
     let trial = |migration: &Arc<Migration>| {
         let (set, code, version) = (set.clone(), code.clone(), migration.version().clone());
-        Trial::test(format!("{version}_{}", migration.name()), move || prove(&set, &code, version))
+        let name = format!("{version}_{}", migration.name());
+        Trial::test(visible::line(&name).into_owned(), move || prove(&set, &code, version))
     };
     set.iter().map(trial).collect()
 }

@@ -13,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 use migrate_core::config::DatabaseSource;
 use migrate_core::finding::Finding;
+pub(crate) use migrate_core::hint::quote;
 use migrate_core::{Database, hint};
 
 use crate::cli::Cli;
@@ -238,29 +239,6 @@ fn value(command: &Command, id: &str, words: &[&str]) -> Option<String> {
     behind.or_else(joined).map(str::to_owned)
 }
 
-/// A text as one word of a shell. Characters that cannot be seen are written as escapes, which bash, zsh and newer shells
-/// read.
-pub(crate) fn quote(text: &str) -> String {
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    if !text.chars().any(crate::output::clean::is_hidden) && !text.contains(['\n', '\t', '`']) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
-    let escaped = |char: char| match char {
-        '\'' | '\\' => format!("\\{char}"),
-        // A backtick would end the command in a text.
-        '`' | '\n' | '\t' => format!("\\x{:02x}", u32::from(char)),
-        char if crate::output::clean::is_hidden(char) => {
-            let mut bytes = [0; 4];
-            char.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\x{byte:02x}")).collect()
-        }
-        char => char.to_string(),
-    };
-    format!("$'{}'", text.chars().map(escaped).collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::FromArgMatches;
@@ -315,11 +293,5 @@ mod tests {
         assert_eq!(here.call("ci"), "x ci --database postgres://ann@h:5/shop");
         let here = called("x", &["status", "--database", "postgres://ann:s3cret@h:port/shop"]);
         assert_eq!(here.call("ci"), "x ci --database URL");
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(["a-b/c.d", "", "a b", "$x", "a'b"].map(quote), ["a-b/c.d", "''", "'a b'", "'$x'", r"'a'\''b'"]);
-        assert_eq!(quote("a\u{1b}'`\u{202e}"), r"$'a\x1b\'\x60\xe2\x80\xae'");
     }
 }

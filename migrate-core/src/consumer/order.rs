@@ -1,5 +1,6 @@
 //! In which order a migration and the code of consumers can be deployed, and how a change is split where there is none.
 
+use crate::hint::quote;
 use crate::ident::plain;
 use crate::schema::{Change, Id, Kind, Object};
 
@@ -126,6 +127,18 @@ fn qualified(schema: &str, name: &str) -> String {
     if schema == "public" { plain(name) } else { format!("{}.{}", plain(schema), plain(name)) }
 }
 
+/// The name of a migration, which has no letters but those of a file's name.
+fn snake(text: &str) -> String {
+    let text = text.replace('"', "").to_lowercase();
+    text.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect()
+}
+
+/// An argument of a command, in quotes.
+fn word(text: &str) -> String {
+    let quoted = quote(text);
+    if quoted == text { format!("'{text}'") } else { quoted }
+}
+
 /// A type as `cargo xtask new` takes it, which has a colon where SQL has parentheses.
 fn typed(of: &str) -> String {
     let of = of.replace("character varying", "varchar").replace("timestamp with time zone", "timestamptz");
@@ -137,9 +150,11 @@ fn typed(of: &str) -> String {
 
 fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
     let (old_name, new_name) = (plain(old), plain(new));
-    let words = table.replace('.', "_").replace('"', "");
+    let (added, dropped) = (snake(&format!("add_{new}_to_{table}")), snake(&format!("drop_{old}_of_{table}")));
+    let (column, old_column) =
+        (word(&format!("{table}.{new_name}:{}:null", typed(of))), word(&format!("{table}.{old_name}")));
     let steps = vec![
-        format!("expand: `cargo xtask new add_{new}_to_{words} --add-column '{table}.{new_name}:{}:null'`", typed(of)),
+        format!("expand: `cargo xtask new {added} --add-column {column}`"),
         format!(
             "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
         ),
@@ -147,7 +162,7 @@ fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
             "backfill, in parts: `UPDATE {table} SET {new_name} = {old_name} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
         ),
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
-        format!("contract: `cargo xtask new drop_{old}_of_{words} --drop-column '{table}.{old_name}'`"),
+        format!("contract: `cargo xtask new {dropped} --drop-column {old_column}`"),
     ];
     Way { change, steps }
 }
@@ -167,15 +182,13 @@ fn retyped(old: &Object, new: &Object) -> Way {
 
 fn dropped(id: &Id) -> Way {
     let (table, column) = (table(id), plain(&id.name));
-    let words = table.replace('.', "_").replace('"', "");
+    let name = snake(&format!("drop_{}_of_{table}", id.name));
+    let typed = word(&format!("{table}.{column}"));
     Way {
         change: format!("{table}.{column} goes"),
         steps: vec![
             format!("switch: deploy code of every consumer that neither reads nor writes {table}.{column}"),
-            format!(
-                "contract, in a later merge: `cargo xtask new drop_{}_of_{words} --drop-column '{table}.{column}'`",
-                id.name
-            ),
+            format!("contract, in a later merge: `cargo xtask new {name} --drop-column {typed}`"),
         ],
     }
 }
@@ -201,7 +214,8 @@ fn unguarded(id: &Id) -> Way {
         change: format!("{name} of {table} goes, and with it what ON CONFLICT stands on"),
         steps: vec![
             format!(
-                "expand: make the unique index that comes in its place: `cargo xtask new NAME --add-index '{table}.COLUMNS' --unique`"
+                "expand: make the unique index that comes in its place: `cargo xtask new NAME --add-index {} --unique`",
+                word(&format!("{table}.COLUMNS"))
             ),
             "switch: deploy code of every consumer whose ON CONFLICT names the columns of the new one".to_owned(),
             format!("contract, in a later merge: drop {name}"),
@@ -231,5 +245,19 @@ fn removed(id: &Id) -> Way {
             format!("switch: deploy code of every consumer that no longer uses {name}"),
             format!("contract, in a later merge: `DROP {word} {name}`"),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_whatever_the_names_are() {
+        assert_eq!(
+            (snake("drop_It's_of_\"a b\".c"), word("a.b")),
+            ("drop_it_s_of_a_b_c".to_owned(), "'a.b'".to_owned())
+        );
+        assert_eq!(word("a.\"it's\""), r#"'a."it'\''s"'"#);
     }
 }

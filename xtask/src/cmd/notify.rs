@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
     for (name, hook) in hooks {
         let body = notify::body(hook, &notice);
         if *print && !context.output.is_json() {
-            context.output.answer(&body);
+            context.output.written(&body);
         }
         tried.push(attempt(name, hook, (!print).then_some(body)).await);
     }

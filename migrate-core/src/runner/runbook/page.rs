@@ -2,6 +2,7 @@
 
 use crate::config::Contact;
 use crate::db::LockKeys;
+use crate::hint::quote;
 use crate::ident::{QualifiedName, literal, plain};
 use crate::kept;
 use crate::template::fill;
@@ -13,6 +14,8 @@ pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> 
     let shown = |name: &QualifiedName| format!("{}.{}", plain(name.schema()), plain(name.name()));
     let names = [
         ("environment", environment.to_owned()),
+        // As a command takes it.
+        ("env", quote(environment)),
         ("ledger", shown(ledger)),
         ("ledger_plain", shown(ledger)),
         ("registry", shown(&registry)),

@@ -11,6 +11,7 @@ use super::parts::{Item, Save};
 use crate::ident::{ident, literal};
 use crate::ledger::{self, USERS};
 use crate::template::fill;
+use crate::visible;
 
 /// The script of a runbook.
 pub(super) fn write(book: &Runbook) -> String {
@@ -49,8 +50,7 @@ fn head(book: &Runbook) -> String {
     lines.extend(book.reason.iter().map(|reason| format!("Why: {reason}")));
     let mut text = String::new();
     for line in lines {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "-- {}", line.replace(['\n', '\r'], " "));
+        text += &comment(&line);
     }
     text + "--\n"
 }
@@ -183,11 +183,9 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
         text += "-- What the parts below need in their session.\n";
     } else {
         let title = format!("part {} of {}: {}", item.until, book.parts.count, item.title);
-        let _ = writeln!(text, "-- {title}");
-        for line in &item.advice {
-            let _ = writeln!(text, "-- {line}");
-        }
-        let _ = writeln!(text, "-- When the cause is gone, go on here: psql … -v part={}", item.until);
+        text += &comment(&title);
+        text += &item.advice.iter().map(|line| comment(line)).collect::<String>();
+        text += &comment(&format!("When the cause is gone, go on here: psql … -v part={}", item.until));
     }
     if item.until < usize::MAX {
         let _ = writeln!(text, "SELECT :part <= {} AS is_due \\gset\n\\if :is_due", item.until);
@@ -259,8 +257,24 @@ fn tag(book: &Runbook) -> String {
     candidates.into_iter().find(is_free).unwrap_or_default()
 }
 
+/// A comment of one line, whatever is in it: psql would run what follows a line break in a name.
+fn comment(text: &str) -> String {
+    format!("-- {}\n", visible::line(text))
+}
+
 /// An argument of a psql command.
 fn word(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ").replace('\\', "\\\\");
+    let text = visible::line(text).replace('\\', "\\\\");
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_line_of_its_own() {
+        assert_eq!(comment("a\n\\! rm\r\u{1b}[2J"), "-- a\\n\\! rm\\r\\x1b[2J\n");
+        assert_eq!(word("it's\n\\q"), "'it''s\\\\n\\\\q'");
+    }
 }
