@@ -236,7 +236,10 @@ fn what_was_made_by_hand_becomes_a_migration_that_is_applied_where_it_is_there()
     drift(&project, &[]).ok();
     assert_eq!(project.run_bare(&["status", "--env", "staging", "--exit-code"]).ok().code, 0);
     project.run_bare(&["verify", &versions[0], &versions[1]]).ok();
-    project.run_bare(&["rollback", "--env", "staging", "-n", "2"]).ok();
+    let refused = project.run_bare(&["rollback", "--env", "staging", "-n", "2"]);
+    assert!(refused.code == 3 && refused.err.contains("never-run"), "they were never run here: {refused:?}");
+    let before = project.query("SELECT max(version) FROM roundtrip.ledger WHERE event = 'applied'").remove(0);
+    project.run_bare(&["rollback", "--env", "staging", "--to", &before]).ok();
     assert_eq!(project.query("SELECT count(*) FROM pg_class WHERE relname IN ('stray', 'hand')"), ["0"]);
     project.end();
 }
