@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::finding::{Finding, Place};
+use crate::visible::escape;
 
 /// What is wrong with a name that holds something else than text of one line, with the name as it can be shown.
 pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
@@ -20,7 +21,7 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
                 }
             };
             why.get_or_insert(wrong);
-            shown.extend(c.escape_default());
+            shown.push_str(&escape(c));
         }
         for byte in chunk.invalid() {
             why.get_or_insert("a byte that is not UTF-8");
