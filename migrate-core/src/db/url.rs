@@ -43,6 +43,8 @@ fn libpq_url(options: &PgConnectOptions, password: Option<&str>) -> String {
     let database = encode(options.get_database().unwrap_or_else(|| options.get_username()));
     let mut url = format!("postgres://{user}{password}@{host}:{}/{database}", options.get_port());
     let mode = match options.get_ssl_mode() {
+        // There is no TLS on a socket of this machine.
+        _ if socket.is_some() => None,
         // That is what libpq takes where nothing is said.
         PgSslMode::Prefer => None,
         PgSslMode::Disable => Some("disable"),

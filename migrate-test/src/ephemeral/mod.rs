@@ -145,9 +145,11 @@ impl EphemeralServer {
             }
             DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await.map_err(named),
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
-                let url = source.url().map_err(ServerError::Given)?.unwrap_or_default();
-                let database = Database::parse(&url).map_err(ServerError::Given)?;
-                let database = database.settled().await.map_err(ServerError::Given)?;
+                let given = |error: migrate_core::Error| {
+                    ServerError::Given(error.note(format!("{who} names the server on which migrations are tried")))
+                };
+                let url = source.url().map_err(given)?.unwrap_or_default();
+                let database = Database::parse(&url).map_err(given)?.settled().await.map_err(given)?;
                 Ok(Self { address: Address::Given(Box::new(database)), why: format!("{who} gives its address") })
             }
         }

@@ -45,7 +45,7 @@ fn next(context: &Context<'_>) -> &'static str {
     if context.is_unnamed {
         "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
     } else if context.environment.protected {
-        "`cargo xtask status` with the same --env shows where the chain stands; `cargo xtask rollback` undoes the last one"
+        "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
     } else {
         "`cargo xtask seed` for development data, `cargo xtask db psql` to look around, `cargo xtask new NAME` for the next change"
     }

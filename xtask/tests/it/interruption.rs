@@ -134,8 +134,9 @@ fn a_call_that_may_have_been_done_is_asked_for_and_its_hint_can_be_pasted() {
     let hints: Vec<&str> = said.err.split('`').filter(|hint| hint.starts_with("cargo xtask resolve")).collect();
     assert_eq!(hints.len(), 2, "{said:?}");
     assert!(project.run(&["resolve"]).out.contains(hints[1]), "the ways out have it as well");
+    // It is pasted as it stands.
     let words: Vec<&str> = hints[1].split(' ').skip(2).collect();
-    project.run(&words).ok();
+    project.run_bare(&words).ok();
     assert_eq!(project.query("SELECT n FROM log ORDER BY n"), ["1", "3"]);
     project.run(&["status"]).ok();
     project.end();

@@ -44,7 +44,7 @@ fn an_older_program_is_refused_with_the_ways_out_and_accepted_where_that_is_aske
     for command in [&["migrate"][..], &["migrate", "--to", FIRST], &["status"], &["status", "--exit-code"]] {
         let refused = project.run(command);
         assert_eq!(refused.code, 3, "{refused:?}");
-        let back = format!("`cargo xtask rollback --to {FIRST}`");
+        let back = format!("`cargo xtask rollback --to {FIRST} --env");
         says(&refused, &["missing-file", SECOND, THIRD, "2 migrations ahead", &back, "--allow-newer", "`ledger`"]);
     }
     for command in [&["migrate"][..], &["migrate", "--to", FIRST], &["status", "--exit-code"]] {
@@ -109,7 +109,7 @@ fn migrate_to_a_version_that_the_database_is_past_is_an_error_of_its_own() {
     project.run(&["migrate"]).ok();
     let past = project.run(&["migrate", "--to", FIRST]);
     assert_eq!(past.code, 3, "{past:?}");
-    says(&past, &["error[beyond-target]", SECOND, &format!("`cargo xtask rollback --to {FIRST}`")]);
+    says(&past, &["error[beyond-target]", SECOND, &format!("`cargo xtask rollback --to {FIRST} --env")]);
     let json = project.run(&["migrate", "--to", FIRST, "--format", "json"]);
     assert_eq!((json.code, &json.json()["error"]["findings"][0]["code"]), (3, &"beyond-target".into()));
     assert_eq!(project.run(&["migrate", "--to", FIRST, "--dry-run"]).code, 3);
@@ -197,7 +197,7 @@ fn a_folder_without_migrations_is_never_a_success() {
     std::fs::remove_dir_all(project.path().join("migrations/db")).unwrap();
     let empty = project.run(&["migrate"]);
     assert_eq!(empty.code, 3, "{empty:?}");
-    says(&empty, &["the folder is empty", "`cargo xtask new NAME`"]);
+    says(&empty, &["the folder is empty", "`cargo xtask new NAME --env"]);
     project.run_bare(&["new", "first"]).ok();
     repository.0.end();
 }
@@ -218,13 +218,13 @@ fn a_rollback_does_not_undo_what_a_baseline_only_recorded_unless_it_is_named() {
     for command in [&["rollback"][..], &["rollback", "-n", "3"], &["redo"], &["rollback", "--dry-run"]] {
         let refused = project.run(command);
         assert_eq!(refused.code, 3, "{refused:?}");
-        says(&refused, &["error[never-run]", FIRST, "`cargo xtask rollback --all`"]);
+        says(&refused, &["error[never-run]", FIRST, "`cargo xtask rollback --all --env"]);
     }
     table(&project, 2, "new");
     project.run(&["migrate"]).ok();
     let reaches = project.run(&["rollback", "-n", "2"]);
     assert_eq!(reaches.code, 3, "{reaches:?}");
-    says(&reaches, &["`cargo xtask rollback -n 1`"]);
+    says(&reaches, &["`cargo xtask rollback -n 1 --env"]);
     project.run(&["redo"]).ok();
     project.run(&["rollback", "-n", "1"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM old"), ["2"]);
