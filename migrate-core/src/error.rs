@@ -96,6 +96,14 @@ impl Error {
         self
     }
 
+    /// Gives the first finding this next step in place of general ones.
+    pub(crate) fn help_instead(mut self, help: impl Into<String>) -> Self {
+        if let Some(first) = self.0.findings.first_mut() {
+            first.help = vec![help.into()];
+        }
+        self
+    }
+
     /// Adds a next step to the first finding.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {

@@ -153,7 +153,7 @@ fn refused(failure: Failure, doing: &str) -> Error {
     error
         .note("event triggers belong to superusers; some hosting services let an administrator of theirs make them")
         .note("without the record, drift is found all the same, and bounded in time by the fingerprints of the ledger: it is not known who made it, and how")
-        .help("run it once as a superuser, with --database; from then on every role's DDL is recorded, and no role needs more rights than before")
+        .help_instead("run it once as a superuser, with --database; from then on every role's DDL is recorded, and no role needs more rights than before")
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
 fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
     match lacking {
-        Some((told, grant)) => error.note(told).help(format!("let it read the ledger: {grant}")),
+        Some((told, grant)) => error.note(told).help_instead(format!("let it read the ledger: {grant}")),
         None => error,
     }
 }

@@ -202,10 +202,11 @@ async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer,
         }
         let (name, user) = (ident(database.name()), ident(database.user()));
         if has_schema {
-            return error.help(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
+            return error
+                .help_instead(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
         }
         error
-            .help(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
+            .help_instead(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
             .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
     let question = format!("SELECT {}", schema_exists(ledger));
