@@ -42,9 +42,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
 
 /// What somebody who has just migrated wants to do.
 fn next(context: &Context<'_>) -> &'static str {
-    if context.is_unnamed {
-        "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
-    } else if context.environment.protected {
+    if context.is_unnamed || context.environment.protected {
         "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
     } else {
         "`cargo xtask seed` for development data, `cargo xtask db psql` to look around, `cargo xtask new NAME` for the next change"
