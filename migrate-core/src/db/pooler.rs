@@ -54,6 +54,8 @@ async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row
         |failure: Failure| failure.explain(ErrorKind::Connection, "session", "see which server process answers");
     let patience = session.database().patience;
     match timeout(patience, session.unbounded(question)).await {
+        // So PgBouncer says that it had no process to lend for as long as its own patience lasted.
+        Ok(Err(failure)) if failure.why().contains("query_wait_timeout") => Err(queued(session.database())),
         Ok(answer) => answer.map_err(cannot),
         Err(_) => Err(queued(session.database())),
     }
@@ -137,10 +139,10 @@ pub(super) fn of_mode(mode: &str) -> Error {
 
 /// The connection is there, and nobody answers.
 fn queued(database: &Database) -> Error {
-    let (host, seconds) = (database.host(), database.patience.as_secs_f32());
+    let host = database.host();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("pool-exhausted", format!("{host} accepts a connection and does not answer on it within {seconds} s"))
+        Finding::error("pool-exhausted", format!("{host} accepts a second connection and does not answer on it"))
             .note("a connection pooler whose pool has no server connection left keeps its clients waiting like this")
             .note("a run needs two connections at the same time: one for the work, one for the lock; nothing was run")
             .help("give the pool at least two server connections for this user and database (`pool_size`), or the address of the server itself"),

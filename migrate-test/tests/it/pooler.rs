@@ -116,12 +116,16 @@ async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing
     database.drop_now().await.unwrap();
 }
 
+/// Whoever loses its patience first, we or the pooler.
+#[rstest]
+#[case::ours("session\ndefault_pool_size = 1", 1)]
+#[case::that_of_the_pooler("session\ndefault_pool_size = 1\nquery_wait_timeout = 1", 60)]
 #[tokio::test]
-async fn a_pool_of_one_in_session_mode_is_too_small() {
+async fn a_pool_of_one_in_session_mode_is_too_small(#[case] mode: &str, #[case] seconds: u64) {
     let database = TestDatabase::create().await.unwrap();
-    let Some(pooler) = Pooler::start(&database, "session\ndefault_pool_size = 1").await else { return };
+    let Some(pooler) = Pooler::start(&database, mode).await else { return };
     let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
-    let address = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(1));
+    let address = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(seconds));
     let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "pool-exhausted"), "{error}");
