@@ -2,6 +2,7 @@
 
 use migrate_core::db::Reader;
 use migrate_core::ledger::Direction;
+use migrate_core::runner::Step;
 use migrate_core::{Plan, schema};
 
 use super::run::Runner;
@@ -14,7 +15,9 @@ impl Runner<'_> {
     ///
     /// The database is only looked at where the scripts can take something away.
     pub(super) async fn destroyed(&self, plan: &Plan, brief: Option<&Brief>) -> Result<Vec<String>> {
-        let is_rollback = plan.steps().iter().any(|step| step.direction == Direction::Down);
+        // A way back that was interrupted was meant when it began: the next run ends it, whoever makes it.
+        let begins = |step: &Step| step.direction == Direction::Down && step.resume.is_none();
+        let is_rollback = plan.steps().iter().any(begins);
         if !self.context.is_unnamed || self.wish.keep_data || !is_rollback {
             return Ok(Vec::new());
         }

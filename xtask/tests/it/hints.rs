@@ -231,7 +231,7 @@ fn an_address_is_repeated_without_its_password() {
     let other = url.replacen("postgres://", "postgresql://", 1);
     let shown = project.run_bare(&["kept", "--database", &other]).ok();
     let bare = project.database.url().replacen("postgres://", "postgresql://", 1);
-    let expected = format!("rollback --keep-data --database '{bare}'`");
+    let expected = format!("rollback --keep-data --database {}`", migrate_core::hint::quote(&bare));
     assert!(shown.out.contains(&expected), "{shown:?} {expected}");
     project.end();
 }

@@ -1,5 +1,10 @@
 //! A database that only `--database` names: nobody says what it is for, so it is not treated as one for development.
 
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::Project;
 
 fn project() -> Project {
@@ -52,6 +57,29 @@ fn a_rollback_there_that_destroys_data_needs_a_yes_and_no_other_does() {
     project.run_unnamed(&["migrate"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM b"), ["2"]);
     project.run_unnamed(&["rollback", "--yes"]).ok();
+    project.end();
+}
+
+/// A deploy job has nobody to ask, and what it finishes was asked for when it began.
+#[test]
+fn an_interrupted_rollback_is_finished_by_the_next_migrate_without_a_question() {
+    let project = Project::new();
+    project.migration(1, "log", "CREATE TABLE log (n int); CREATE TABLE pause (s int);", "DROP TABLE log, pause;");
+    let down = "-- migrate: no-transaction\nDELETE FROM log;\nSELECT pg_sleep(s) FROM pause;";
+    project.migration(2, "rows", "INSERT INTO log VALUES (1), (2);", down);
+    project.run_unnamed(&["migrate"]).ok();
+    project.query("INSERT INTO pause VALUES (600)");
+    let mut rollback = project.command(&["rollback", "--yes", "--database", "env:TEST_DATABASE_URL"]);
+    let mut child = rollback.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let sleeping = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while project.query(sleeping).is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    project.query("UPDATE pause SET s = 0");
+    project.run_unnamed(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM log"), ["2"]);
     project.end();
 }
 
