@@ -40,7 +40,7 @@ sh -n ci/pre-commit
 bash -n .ci/run
 if command -v shellcheck >/dev/null; then
     shellcheck .ci/run ci/check.sh ci/pre-commit ci/split.sh ci/validate.sh
-    shellcheck --shell sh migrate-test/src/ephemeral/supervise.sh
+    shellcheck --shell sh migrate-test/src/ephemeral/supervise.sh migrate-test/src/provider/throwaway.sh
 fi
 
 # What reads the compose file on this machine reads it, and refuses it without a password.

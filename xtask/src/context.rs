@@ -36,8 +36,9 @@ pub(crate) struct Context<'a> {
     pub(crate) named_database: bool,
     /// Whether it is named by nothing but its address: nobody knows what it is for, so it is not a development database.
     pub(crate) is_unnamed: bool,
-    /// How long to wait for a server that is starting.
+    /// How long to wait for a server that is starting, and whether the command line says so.
     wait: Duration,
+    given_wait: Option<Duration>,
     pub(crate) output: &'a Output,
 }
 
@@ -49,9 +50,11 @@ impl<'a> Context<'a> {
         let config = Config::load(global.config.as_deref(), &folder)?;
         let database = global.database.as_deref().map(source).transpose()?;
         let is_address = matches!(database, Some(DatabaseSource::Variable(_) | DatabaseSource::Url(_)));
-        let is_unnamed = global.env.is_none() && is_address;
         let name = global.env.as_deref().unwrap_or(DEVELOPMENT);
         let named = config.environment(name);
+        // A name that no file explains says nothing of what the database is for.
+        let is_explained = named.is_ok() || config.path.is_some();
+        let is_unnamed = is_address && (global.env.is_none() || !is_explained);
         let mut environment = match (named, &database) {
             // A database that is given by hand needs no environment in a file.
             (Err(_), Some(_)) if config.path.is_none() => Environment::default(),
@@ -65,7 +68,7 @@ impl<'a> Context<'a> {
         if is_unnamed {
             // The ledger and the timeouts of the project hold; what is only for development does not.
             (environment.fingerprint, environment.seed) = (true, None);
-            name = own_name(&environment.database).unwrap_or(name);
+            name = global.env.clone().or_else(|| own_name(&environment.database)).unwrap_or(name);
         }
         let wait = global.wait.unwrap_or(environment.connect_wait);
         let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
@@ -86,6 +89,7 @@ impl<'a> Context<'a> {
             named_database: global.database.is_some(),
             is_unnamed,
             wait,
+            given_wait: global.wait,
             output,
         })
     }
@@ -198,21 +202,26 @@ impl<'a> Context<'a> {
     /// The database of this environment, wherever it is; a managed server is started.
     pub(crate) async fn reach(&self) -> Result<Database> {
         let Some(managed) = self.managed()? else {
-            let database = self.database()?;
-            if !self.wait.is_zero() {
-                let mut waiting = |why: &str, left: Duration| self.output.unreachable(&database, why, left);
-                database.wait(self.wait, &mut waiting).await?;
-            }
-            return Ok(database);
+            return self.awaited(self.database()?).await;
         };
         let endpoint = self.start(&managed).await?;
         Ok(self.patient(endpoint.options(&self.name).into()))
+    }
+
+    /// The same database, once its server has started, where that is to be waited for.
+    pub(crate) async fn awaited(&self, database: Database) -> Result<Database> {
+        if !self.wait.is_zero() {
+            let mut waiting = |why: &str, left: Duration| self.output.unreachable(&database, why, left);
+            database.wait(self.wait, &mut waiting).await?;
+        }
+        Ok(database)
     }
 
     /// The same for another environment of the configuration.
     pub(crate) fn other(&self, name: &str) -> Result<Self> {
         let environment = self.config.environment(name)?;
         refuse_committed_password(&self.config, name, &environment)?;
+        let wait = environment.connect_wait;
         Ok(Self {
             name: name.to_owned(),
             environment,
@@ -221,7 +230,8 @@ impl<'a> Context<'a> {
             layout: self.layout,
             named_database: false,
             is_unnamed: false,
-            wait: Duration::ZERO,
+            wait: self.given_wait.unwrap_or(wait),
+            given_wait: self.given_wait,
             output: self.output,
         })
     }
@@ -324,10 +334,10 @@ fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
     use std::io::{BufRead, IsTerminal};
     let name = &context.name;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
-        let failure = Failure::usage("needs-yes", format!("{why}, and there is nobody to ask"));
+        let failure = Failure::usage("needs-yes", format!("{why}, and there is no terminal to ask on"));
         let failure = failure.help(match invocation::can_look_first() {
             true => "look at it with --dry-run, then give --yes",
-            false => "give --yes where it is meant",
+            false => "if you mean it, give --yes",
         });
         return Err(match context.is_unnamed {
             true => failure.help("where it is a development database, say so: `--env development`"),

@@ -153,8 +153,11 @@ impl Failure {
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Lost(_) | Self::Silent(_) => true,
-            // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout.
-            Self::Server(refusal) => matches!(&*refusal.sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03"),
+            // 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now, 57P05 idle_session_timeout,
+            // 25P03 idle_in_transaction_session_timeout, 25P04 transaction_timeout (PostgreSQL 17).
+            Self::Server(refusal) => {
+                matches!(&*refusal.sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04")
+            }
         }
     }
 

@@ -59,8 +59,8 @@ impl Holder {
     }
 }
 
-/// Ends a transaction in which a read waited in vain for a lock, and sees who had it; the holder is still there then. Only a lock
-/// that is exclusive keeps a reader waiting, or one that waits to be.
+/// Ends a transaction in which a read waited in vain for a lock, and sees who had it; the holder is still there then. Only an
+/// exclusive lock keeps a reader waiting, and one that shuts out writers whoever adds a row.
 pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedName>) -> Vec<Holder> {
     let only = table.map_or(String::new(), |table| {
         format!("AND n.nspname = {} AND c.relname = {}", literal(table.schema()), literal(table.name()))
@@ -68,7 +68,7 @@ pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedNa
     let query = format!(
         "ROLLBACK; SELECT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_catalog.pg_backend_pid() \
+         WHERE l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') AND l.pid <> pg_catalog.pg_backend_pid() \
          AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
          {only} GROUP BY a.pid, a.application_name, a.usename, a.client_addr, a.backend_start, a.query \
          ORDER BY bool_or(l.granted) DESC, min(a.xact_start) LIMIT 3"

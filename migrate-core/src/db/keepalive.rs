@@ -40,7 +40,9 @@ impl Default for Keepalive {
 impl Keepalive {
     /// How long it is accepted that nothing answers: neither a connection nor an attempt to connect again.
     pub(crate) fn patience(&self) -> Duration {
-        self.user_timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(PATIENCE)
+        let given = self.user_timeout.filter(|timeout| !timeout.is_zero());
+        // Less than this is no time to ask anybody.
+        given.map_or(PATIENCE, |timeout| timeout.max(Duration::from_secs(2)))
     }
 
     /// The settings for the server's side of a connection, which every role may set; for a Unix socket, and on a system that

@@ -45,8 +45,8 @@ pub(crate) async fn attempt(
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(match limit.is_zero() {
-                true => error.help("where it is still starting, `--wait` waits for it"),
-                false => error.note(format!("it was waited for, for {} s", limit.as_secs_f64())),
+                true => error.help("if it is still starting, `--wait` waits for it"),
+                false => error.note(format!("waited {} s for it", limit.as_secs_f64())),
             });
         }
         waiting(error.findings().first().map_or("", |finding| &finding.message), left);

@@ -232,6 +232,10 @@ impl<'a> Watch<'a> {
         if looked.is_none() && self.pulse.is_due() {
             self.pulse.tell_of_silence(&*options.observer);
         }
+        // Who is out of the way is not to blame for what comes later.
+        if matches!(&looked, Some(Ok(look)) if look.holders.is_empty()) {
+            self.blockers.clear();
+        }
         let holders = match &looked {
             Some(Ok(look)) if !look.holders.is_empty() && look.holders != self.blockers => look.holders.clone(),
             _ => Vec::new(),

@@ -118,7 +118,7 @@ impl Executor<'_> {
                 Box::pin(self.run_chunk(&left[..failed.0])).await?;
                 return Err(explain::refused(step, failed.1, broken));
             }
-            if failed.1.part == Where::Unknown && left.len() > 1 {
+            if failed.1.part == Where::Unknown && left.len() > 1 && !broken.cancelled {
                 // Something in the message cannot be read, and nothing of it was run: one by one shows where.
                 for step in left {
                     Box::pin(self.run_chunk(std::slice::from_ref(step))).await?;

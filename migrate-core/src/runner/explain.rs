@@ -53,12 +53,18 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
     let title = title(step);
     let (kind, what) = match cancelled {
         true => (ErrorKind::Cancelled, format!("interrupted at {title}, while the connection to the server is dead")),
-        false => (ErrorKind::Connection, format!("the connection to the server is dead, at {title}")),
+        false => (ErrorKind::Connection, format!("lost the connection to the server during {title}")),
+    };
+    let answer = match step.no_transaction() {
+        true => "the ledger says how far it came; the statement that was under way may be done without its row",
+        false => {
+            "the ledger has the answer: a migration and its row in the ledger are committed together, or neither is"
+        }
     };
     let finding = Finding::error("connection-dead", what)
         .note(why)
         .note("what was committed before is safe; whether this migration was committed is not known here")
-        .note("the ledger has the answer: a migration and its row in the ledger are committed together, or neither is")
+        .note(answer)
         .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again");
     Error::new(kind, finding)
 }
@@ -84,7 +90,9 @@ pub(super) fn interrupted_before() -> Error {
 /// The error of a run that was stopped on request.
 pub(super) fn interrupted(step: &Step) -> Error {
     let what = match step.no_transaction() {
-        true => "what its statements did so far is kept and recorded; the next run goes on from there",
+        true => {
+            "what its statements did so far is kept and recorded; the next run goes on from there, or says what you have to decide"
+        }
         false => "nothing of this migration was kept",
     };
     let finding = Finding::error("interrupted", format!("interrupted at {}", title(step)))

@@ -227,7 +227,7 @@ impl Executor<'_> {
     async fn settle_partition(&mut self, step: &Step, text: &str) -> Result<Option<bool>> {
         let Some((parent, partition)) = sql::detached(text) else { return Ok(None) };
         let query = format!(
-            "SELECT p.there, h.inhdetachpending, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
+            "SELECT CASE WHEN p.parent IS NOT NULL THEN p.there END, h.inhdetachpending, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
              pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) \
              FROM (SELECT pg_catalog.to_regclass({}) AS parent, pg_catalog.to_regclass({}) AS there) AS p \
              LEFT JOIN pg_catalog.pg_inherits h ON h.inhparent = p.parent AND h.inhrelid = p.there \

@@ -184,7 +184,10 @@ pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Hold
         .at(set.get(version).map(|migration| Place::file(migration.path())))
         .note(format!("{holder} runs it for {by} since {at}, at {which}{query}"))
         .help("wait for it to end; `cargo xtask status` shows when it has")
-        .help(format!("to stop it: SELECT pg_cancel_backend({}); the next run goes on from there", holder.pid))
+        .help(format!(
+            "to stop it: SELECT pg_cancel_backend({}); then `cargo xtask resolve {version}` shows the ways out",
+            holder.pid
+        ))
 }
 
 pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Finding {
@@ -262,8 +265,8 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
     };
     let before = state.applied().rfind(|one| one.version < *version);
     finding.help(match before {
-        Some(before) => format!("to undo it all the same, say how far: `cargo xtask rollback --to {}`", before.version),
-        None => "to undo it all the same, say so: `cargo xtask rollback --all`".to_owned(),
+        Some(before) => format!("to undo it anyway, say how far: `cargo xtask rollback --to {}`", before.version),
+        None => "to undo it anyway: `cargo xtask rollback --all`".to_owned(),
     })
 }
 

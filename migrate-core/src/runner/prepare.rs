@@ -170,7 +170,7 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
 
 /// Nothing can be run where nothing can be written; that is found before anything is taken.
 fn read_only(is_standby: bool) -> Error {
-    let finding = Finding::error("read-only", "this database takes no writes");
+    let finding = Finding::error("read-only", "this database accepts no writes");
     let finding = match is_standby {
         true => finding.note("the server is a standby: it only replays what another one writes").help("give the address of the primary"),
         false => finding

@@ -45,6 +45,16 @@ pub struct Unresolved {
     pub uncertain: Option<usize>,
 }
 
+impl Unresolved {
+    /// Whether undoing it runs the script of the other direction; `from` is the first statement, from 1, that is not done.
+    ///
+    /// It does not where nothing is done, or nothing but settings of a session that is gone.
+    pub fn undoing_runs(&self, from: Option<usize>) -> bool {
+        let done = from.map_or(self.unfinished.done, |from| from.saturating_sub(1));
+        done > 0 && self.script.as_ref().is_none_or(|script| singly::has_effect(script, done))
+    }
+}
+
 /// What one statement of an unfinished script left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reality {

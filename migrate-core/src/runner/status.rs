@@ -90,7 +90,11 @@ impl Status {
         let severity = if is_fresh { Severity::Warning } else { Severity::Error };
         let mut problems = vec![Finding { severity, ..nothing }];
         let unfinished = state.unfinished().cloned();
-        problems.extend(unfinished.as_ref().map(|one| obstacle::unfinished(set, one)));
+        let as_severe = |one: &Unfinished| match one.running {
+            Some(_) => Finding { severity: Severity::Warning, ..obstacle::unfinished(set, one) },
+            None => obstacle::unfinished(set, one),
+        };
+        problems.extend(unfinished.as_ref().map(as_severe));
         let (version, has_ledger) = (state.version().cloned(), state.has_ledger());
         Self { version, applied: applied(set, state), pending: Vec::new(), unfinished, problems, has_ledger }
     }

@@ -145,7 +145,11 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
         let place = At::apart(&broken.failure, &message, head.len(), script, at);
         return Err(failed(run, step, script, at, place, broken, Some(&before)).await);
     }
-    let back = if is_patient { run.settings.sql() } else { String::new() };
+    // The timeouts of the run, and what the script itself says of them.
+    let back = match is_patient {
+        true => format!("{} {}", run.settings.sql(), singly::prepare(script, at + 1)),
+        false => String::new(),
+    };
     let after = run.look_left(step, &back).await?;
     // With IF NOT EXISTS it may have taken a half-built index for the real one.
     if script.statements()[at].class == Class::CreateIndexConcurrently && !after.is_empty() {

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use migrate_core::ident::{ident, literal};
+use migrate_core::ident::{ident, literal, quoted};
 use migrate_core::{Database, Error};
 
 /// What of an environment's settings decides what its migrations make, and where.
@@ -143,20 +143,9 @@ fn names_in(path: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = path.trim_start();
     while !rest.is_empty() {
-        let mut name = String::new();
-        if let Some(quoted) = rest.strip_prefix('"') {
-            rest = quoted;
-            loop {
-                let (part, after) = rest.split_once('"').unwrap_or((rest, ""));
-                name.push_str(part);
-                match after.strip_prefix('"') {
-                    Some(more) => (rest, _) = (more, name.push('"')),
-                    None => {
-                        rest = after;
-                        break;
-                    }
-                }
-            }
+        let name;
+        if let Some(inside) = rest.strip_prefix('"') {
+            (name, rest) = quoted(inside, '"').unwrap_or((inside.to_owned(), ""));
         } else {
             let end = rest.find(',').unwrap_or(rest.len());
             name = rest[..end].trim_end().to_lowercase();

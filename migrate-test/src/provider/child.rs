@@ -44,7 +44,7 @@ const ALL: [&str; 18] = [
     "XDG_RUNTIME_DIR",
 ];
 /// See git(1), "Environment Variables". What a CI system hands to git as configuration is git's.
-const GIT: [&str; 20] = [
+const GIT: [&str; 31] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -64,10 +64,21 @@ const GIT: [&str; 20] = [
     "GIT_CONFIG_VALUE_*",
     "GIT_SSH",
     "GIT_SSH_COMMAND",
+    "GIT_ASKPASS",
+    "GIT_SSL_*",
+    "SSH_ASKPASS",
     "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
 ];
 /// See <https://docs.docker.com/reference/cli/docker/#environment-variables>.
-const DOCKER: [&str; 12] = [
+const DOCKER: [&str; 19] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -78,8 +89,15 @@ const DOCKER: [&str; 12] = [
     "DOCKER_AUTH_CONFIG",
     "DOCKER_DEFAULT_PLATFORM",
     "CONTAINER_HOST",
-    "NO_PROXY",
     "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
 ];
 /// See <https://www.postgresql.org/docs/current/libpq-envars.html> and psql's own page.
 const PSQL: [&str; 17] = [

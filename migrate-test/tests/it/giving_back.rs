@@ -29,7 +29,7 @@ async fn runners_with_other_checkouts_and_other_targets_all_come_to_an_end() {
     let (old, new) = (chain(4), chain(8));
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
-    for round in 0..8 {
+    for round in 0..20 {
         let runs = [
             (&new, Target::Latest),
             (&old, Target::Latest),
@@ -42,18 +42,20 @@ async fn runners_with_other_checkouts_and_other_targets_all_come_to_an_end() {
         ]
         .map(|(chain, target)| {
             let database = &database;
+            let old = &old;
             async move {
                 let options = Options { lock_wait: Duration::from_secs(20), ..quick() };
                 let mut runner = migrator(database, chain, options).await;
                 let outcome = runner.run(&target, Policy::default()).await;
-                (runner, outcome)
+                (runner, outcome, std::ptr::eq(chain, old))
             }
         });
         let all = tokio::time::timeout(Duration::from_secs(30), futures_util::future::join_all(runs)).await;
         let all = all.expect("runners wait for each other");
-        for (_, outcome) in &all {
+        for (_, outcome, is_old) in &all {
             let Err(error) = outcome else { continue };
-            assert!(matches!(error.kind(), ErrorKind::Plan | ErrorKind::Stale), "round {round}: {error:?}");
+            // An old checkout may find the database newer than its folder; everybody else gets through.
+            assert!(*is_old && error.kind() == ErrorKind::Plan, "round {round}: {error:?}");
         }
         // The runners are still there.
         assert_eq!(column(&mut db, LOCKS).await, ["0"], "round {round}");

@@ -37,7 +37,7 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
 fn not_asked(standing: &Standing) -> Option<Finding> {
     let why = standing.unreachable.as_ref()?;
     let finding =
-        Finding::warning("could-not-look", format!("the ledger of {} could not be asked: {why}", standing.name));
+        Finding::error("environment-unreachable", format!("the ledger of {} could not be read: {why}", standing.name));
     Some(
         finding
             .note("so a file that is applied there could be another one here")

@@ -51,7 +51,7 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
     findings.extend(judge.environments());
     if let (Err(why), Some(name)) = (&sizes, &policy.sizes) {
         findings.push(
-            Finding::warning("could-not-look", format!("how large the tables of {name} are could not be asked: {why}"))
+            Finding::warning("could-not-look", format!("the size of the tables of {name} could not be read: {why}"))
                 .note("so rules that depend on the number of rows were not applied")
                 .help("make the environment reachable from here, or leave out `sizes` in [policy]"),
         );

@@ -103,7 +103,7 @@ const COULD_NOT_LOOK: &str = "could-not-look";
 /// The finding for a check that could not be made.
 fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
     let place = error.findings().iter().find_map(|finding| finding.place.clone());
-    let finding = Finding::error("could-not-look", format!("{name} could not be looked at: {why}")).at(place);
+    let finding = Finding::error("could-not-look", format!("{name} could not run: {why}")).at(place);
     let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
     finding.help("correct what is in the way: `cargo xtask verify --all` shows it, and keeps the database")
 }

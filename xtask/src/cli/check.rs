@@ -29,7 +29,7 @@ pub(crate) struct Verify {
     /// Where chance begins: the same seed draws the same rows and walks
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// How long a statement may run on a shadow database: 90s, 10min; 0 is for ever
+    /// How long a statement may run on a shadow database: 90s, 10min; 0 means no limit
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) statement_timeout: Option<Duration>,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Ci {
     /// Write the report as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
-    /// How long a statement may run on a shadow database: 90s, 10min; 0 is for ever
+    /// How long a statement may run on a shadow database: 90s, 10min; 0 means no limit
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) statement_timeout: Option<Duration>,
 }

@@ -140,7 +140,7 @@ impl<'a> Side<'a> {
             }
             Self::Environment(other) => shadow::environment(other).await,
             Self::File(path) => shadow::file(path).await,
-            Self::Url(database) => shadow::database(database, context).await,
+            Self::Url(database) => shadow::database(&context.awaited((**database).clone()).await?, context).await,
         }
     }
 

@@ -73,7 +73,7 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
     if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
         return Ok(());
     }
-    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, a time that has not come"))
+    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future"))
         .help("`cargo xtask rebase` gives that migration the present time, where no database has it yet")
         .help("or rename its files; every later migration would have to come after it"))
 }

@@ -43,14 +43,14 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
     let released = ground.released.as_ref().map_err(|why| {
-        Failure::usage("no-base", format!("there is nothing to come behind: {why}"))
+        Failure::usage("no-base", format!("there is no base branch to follow: {why}"))
             .help("name a branch with --base REF")
     })?;
     let output = context.output;
     let mut document = RebaseJson { base: released.base.title(), dry_run: options.dry_run, renamed: Vec::new() };
     let all = stems_of(&context.migrations);
     let Some(moved) = moved(released, &all, &files::latest()) else {
-        output.line(format!("the new migrations come behind those of {} already", document.base));
+        output.line(format!("the new migrations already follow those of {}", document.base));
         output.document(&Document::new("rebase", &context.name, document));
         return Ok(Exit::Done);
     };

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::run::{Runner, Wish};
 use super::status::AttemptJson;
 use crate::cli::Resolve;
-use crate::context::{Context, confirm};
+use crate::context::{Context, confirm, confirm_loss};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD};
-use crate::output::{Document, Table};
+use crate::output::{Document, Table, printer};
 
 #[derive(Serialize)]
 struct ResolveJson {
@@ -51,10 +51,19 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         output.document(&Document::new("resolve", &context.name, json(&unresolved, false)));
         return Ok(Exit::Found);
     };
-    if matches!(way, Resolution::Undo | Resolution::UndoFrom(_)) {
-        output.line(undoing(&unresolved));
+    let runs_back = match way {
+        Resolution::Undo => Some(unresolved.undoing_runs(None)),
+        Resolution::UndoFrom(from) => Some(unresolved.undoing_runs(Some(from))),
+        _ => None,
+    };
+    if let Some(runs_back) = runs_back.filter(|_| unfinished.running.is_none()) {
+        output.line(undoing(&unresolved, runs_back));
     }
-    confirm(context, options.yes, "Resolve it as asked.")?;
+    match runs_back {
+        // The way back of a whole migration destroys what a rollback destroys.
+        Some(true) => confirm_loss(context, options.yes, "Resolve it as asked.")?,
+        _ => confirm(context, options.yes, "Resolve it as asked.")?,
+    }
     let RunReport { done, elapsed } = runner.migrator.resolve(&way).await?;
     output.line(match done.len() {
         0 => format!("\n{BOLD}recorded{BOLD:#}; nothing was run"),
@@ -78,14 +87,12 @@ fn way(options: &Resolve, unresolved: &Unresolved, context: &Context<'_>) -> Opt
 
 /// Asks on a terminal whether a statement that commits by itself was done; returns the first one that is not.
 fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
-    use std::io::{BufRead, IsTerminal, Write};
+    use std::io::{BufRead, IsTerminal};
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
         return None;
     }
-    let mut terminal = std::io::stderr();
-    let question = format!("Statement {statement} may have been done, wholly or in part. Count it as done? [yes/no] ");
     // A terminal that cannot be written to or read from gives no answer, and the error says how to give one.
-    let _ = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
+    printer::ask(&format!("Statement {statement} may have been done, wholly or in part. Count it as done? [yes/no] "));
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     match answer.trim() {
@@ -96,14 +103,13 @@ fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
 }
 
 /// What undoing will do.
-fn undoing(unresolved: &Unresolved) -> String {
+fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
     let (done, of) = (unresolved.unfinished.done, unresolved.reality.len());
-    match done {
-        0 if unresolved.uncertain.is_none() => {
-            "no statement is recorded as done: what the interrupted one left is cleaned up, and nothing is undone"
-                .to_owned()
+    match runs_back {
+        false => {
+            "no statement is done: what the interrupted one left is cleaned up, and nothing else is run".to_owned()
         }
-        _ => format!(
+        true => format!(
             "the whole script of the other direction runs, though {done} of {of} statements are done: \
              what it expects of the others is not there"
         ),
@@ -151,7 +157,7 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     let version = &unresolved.unfinished.version;
     let output = context.output;
     let way = |way: &str, what: &str| output.line(format!("  cargo xtask resolve {version} {way}\n      {what}"));
-    output.line("\nThe ways out, when the cause is removed:");
+    output.line("\nRemove the cause, then choose one:");
     match unresolved.uncertain {
         Some(at) => {
             way(&format!("--continue --from {at}"), &format!("runs statement {at} again, and those after it"));
@@ -165,8 +171,8 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     match (unresolved.unfinished.undoes.is_some(), unresolved.uncertain) {
         (true, _) => {}
         (false, Some(at)) => {
-            way(&format!("--undo --from {at}"), &format!("the same back, where nothing of statement {at} was done"));
-            way(&format!("--undo --from {}", at + 1), &format!("the same back, where statement {at} was done"));
+            way(&format!("--undo --from {at}"), &format!("rolls back, if statement {at} was not done"));
+            way(&format!("--undo --from {}", at + 1), &format!("rolls back, if statement {at} was done"));
         }
         (false, None) if unresolved.unfinished.done == 0 => {
             way("--undo", "cleans up what the interrupted statement left, and runs nothing else: no statement is done");

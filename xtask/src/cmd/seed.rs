@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         return Err(Failure::usage("protected", format!("{name} is protected; development data has no place in it")));
     }
     if context.is_unnamed {
-        let message = format!("{name} is only named by --database, and nobody says that it is for development");
+        let message = format!("{name} is given only by --database, so it is not known to be a development database");
         return Err(Failure::usage("not-development", message)
             .help("name its environment; for a development database that is `--env development`"));
     }

@@ -53,7 +53,7 @@ pub(crate) fn edited(
         let finding = whom.into_iter().fold(finding, Finding::note);
         let finding = finding.help("`cargo xtask new NAME` makes a new migration for what is to change");
         findings.push(allowed(finding, is_down, set, Some(&version)).help(
-            "or roll it back there while its old down is in the ledger: `cargo xtask rollback --env NAME`, then apply it anew",
+            "or roll it back there while its old down is in the ledger: `cargo xtask rollback --env NAME`, then apply it again",
         ));
     }
     findings

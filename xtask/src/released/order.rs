@@ -48,7 +48,7 @@ pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<
 pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
     let all = set.iter().filter(|migration| is_ahead(migration.version(), latest));
     let found = all.map(|migration| {
-        Finding::warning("version-ahead", format!("the version {} is a time that has not come", migration.version()))
+        Finding::warning("version-ahead", format!("the version {} is in the future", migration.version()))
             .at(Place::file(migration.path()))
             .note("every migration that is written until then has to come after it")
             .help("where no database has it yet, `cargo xtask rebase` gives it the present time")

@@ -170,7 +170,7 @@ fn a_migration_that_comes_too_late_is_renumbered() {
     let text = |at: usize| std::fs::read_to_string(repository.0.path().join("migrations").join(&ours[at])).unwrap();
     assert!(text(0).contains("COLUMN a") && text(1).contains("COLUMN b"));
     check(&repository).ok();
-    says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations come behind those of main"]);
+    says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations already follow those of main"]);
     repository.0.end();
 }
 
@@ -199,7 +199,7 @@ fn two_branches_with_one_version_are_told_apart() {
     let there = |name: &str| repository.0.path().join(repository.path(3, name)).exists();
     assert!(there("theirs.up.sql") && there("theirs.down.sql") && !there("ours.up.sql") && !there("ours.down.sql"));
     says(&check(&repository).ok(), &["4 migrations, 1 new"]);
-    says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations come behind those of main"]);
+    says(&repository.0.run_bare(&["rebase"]).ok(), &["the new migrations already follow those of main"]);
     repository.0.end();
 }
 

@@ -150,8 +150,9 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
             written.secrets.push(range.end - pair.split_once('=').map_or(0, |(_, value)| value.len())..range.end);
         }
         if keyword == "password" {
-            // With the separator behind it, or the one before the last.
-            let cut = if at <= text.len() { range.start..at } else { range.start - 1..range.end };
+            // With the separator behind it, or the one before the last, where that is not cut already.
+            let before = written.cuts.last().map_or(0, |cut| cut.end).max(range.start - 1);
+            let cut = if at <= text.len() { range.start..at } else { before..range.end };
             written.cuts.push(cut);
         }
         written.give(keyword, value);
@@ -249,7 +250,7 @@ pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
             None => "docs/FORMATS.md has the parameters; an & within a value is %26".to_owned(),
         },
     };
-    Err(because(format!("parameter {} is none that libpq knows", n + 1), help))
+    Err(because(format!("libpq does not know parameter {}", n + 1), help))
 }
 
 pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> Unreadable {

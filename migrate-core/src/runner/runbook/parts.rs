@@ -184,7 +184,7 @@ impl Builder<'_> {
         let mut messages = vec![message];
         if singly::is_patient(script, at) {
             messages.insert(0, singly::PATIENTLY.to_owned());
-            messages.push(self.settings.sql());
+            messages.push(format!("{} {}", self.settings.sql(), singly::prepare(script, at + 1)));
         }
         let index = IndexName::of(&script.text()[script.statements()[at].span.clone()])
             .filter(|_| class == Class::CreateIndexConcurrently);
