@@ -227,6 +227,20 @@ pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_password_is_taken_out() {
+        let bare = |text: &str| without_password(text).map(|(bare, password)| (bare, password.unwrap_or_default()));
+        let own = |bare: &str, password: &str| (bare.to_owned(), password.to_owned());
+        for (text, expected) in [
+            ("postgres://h/d?password=a&password=b", own("postgres://h/d?", "b")),
+            ("postgres://h/d?password=a&user=u&password=b", own("postgres://h/d?user=u", "b")),
+            ("postgres://h/d?user=u&password=a&password=b", own("postgres://h/d?user=u", "b")),
+            ("postgres://ann:a@h/d?password=b", own("postgres://ann@h/d", "b")),
+        ] {
+            assert_eq!(bare(text).unwrap(), expected, "{text}");
+        }
+    }
+
     /// What a URL means where the environment has these variables, or why it is refused.
     fn read(url: &str, variables: &[(&str, &str)]) -> std::result::Result<Conninfo, String> {
         let lookup =
