@@ -220,6 +220,10 @@ pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
     for cut in written.cuts.iter().rev() {
         bare.replace_range(cut.clone(), "");
     }
+    if bare.contains("://") && !written.cuts.is_empty() {
+        // A separator with nothing behind it.
+        bare.truncate(bare.trim_end_matches(['?', '&']).len());
+    }
     Ok((bare, password))
 }
 
@@ -232,7 +236,7 @@ mod tests {
         let bare = |text: &str| without_password(text).map(|(bare, password)| (bare, password.unwrap_or_default()));
         let own = |bare: &str, password: &str| (bare.to_owned(), password.to_owned());
         for (text, expected) in [
-            ("postgres://h/d?password=a&password=b", own("postgres://h/d?", "b")),
+            ("postgres://h/d?password=a&password=b", own("postgres://h/d", "b")),
             ("postgres://h/d?password=a&user=u&password=b", own("postgres://h/d?user=u", "b")),
             ("postgres://h/d?user=u&password=a&password=b", own("postgres://h/d?user=u", "b")),
             ("postgres://ann:a@h/d?password=b", own("postgres://ann@h/d", "b")),
