@@ -117,7 +117,13 @@ impl Guard {
         match poll(&mut session, keys.lock, own.pid, patience, waiting).await {
             Ok(()) => Ok(Self { session, keys, process: own }),
             Err(error) => {
+                let database = session.database().clone();
+                // The answer that did not come may have been that the lock is ours.
+                let is_lost = !session.is_open() || error.kind() == ErrorKind::Connection;
                 session.close().await;
+                if is_lost {
+                    let _ = timeout(UNLOCKING, Fence::of(own).end(&database, &mut None)).await;
+                }
                 Err(error)
             }
         }
@@ -132,7 +138,7 @@ impl Guard {
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Fence> {
         poll(worker, self.keys.work, process.pid, patience, waiting).await?;
-        Ok(Fence { process })
+        Ok(Fence::of(process))
     }
 
     /// Whether the lock is still ours, what the worker does, and who keeps it waiting.
@@ -277,6 +283,11 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
+    /// The one that this process holds, or perhaps holds.
+    pub(crate) fn of(process: Process) -> Self {
+        Self { process }
+    }
+
     /// The number of the server process.
     pub(super) fn pid(&self) -> i32 {
         self.process.pid
