@@ -255,13 +255,14 @@ impl Look {
 pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
     let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
     let question = format!(
-        "SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
+        "{} SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1"
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1",
+        session.comment()
     );
     let deadline = Instant::now() + MOMENT;
     loop {
-        let rows = session.rows(&question).await;
+        let rows = session.read(&question).await;
         let rows =
             rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
