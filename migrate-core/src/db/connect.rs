@@ -7,6 +7,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::ErrorKind as Io;
+use std::time::Duration;
 
 use sqlx::postgres::PgSslMode;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
@@ -16,6 +17,9 @@ use super::conninfo::{Place, Wanted};
 use super::{Database, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What `target_session_attrs` looks at.
 const STATE: &str =
@@ -83,7 +87,7 @@ async fn try_place(
             options = options.options(settings.iter().map(|(name, value)| (*name, value)));
         }
         match timeout(patience, PgConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => return Ok((check(place, connection, wanted).await?, *mode)),
+            Ok(Ok(connection)) => return Ok((check(place, connection, wanted, patience).await?, *mode)),
             Ok(Err(error)) => {
                 let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(&error, *next));
                 let goes_on = leads_to_another_host(&error);
@@ -114,16 +118,24 @@ fn follow(first: Option<Refused>, error: Error) -> Error {
     }
 }
 
-/// Whether a session is what is wanted.
+/// Says goodbye to a server, and does not wait for one that says nothing: nothing is lost when this fails.
+pub(super) async fn leave(connection: PgConnection) {
+    let _ = timeout(GOODBYE, connection.close()).await;
+}
+
+/// Whether a session is what is wanted; whoever does not say so within `patience` does not answer.
 async fn check(
     place: &Place,
     mut connection: PgConnection,
     wanted: Wanted,
+    patience: Duration,
 ) -> std::result::Result<PgConnection, Refused> {
     if wanted == Wanted::Any {
         return Ok(connection);
     }
-    let answer = sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connection).await;
+    let Ok(answer) = timeout(patience, sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connection)).await else {
+        return Err(Refused { error: failure::no_answer(place, patience), goes_on: true });
+    };
     let row = answer.map_err(|error| Refused { error: failure::connecting(place, error), goes_on: true })?;
     let says = |at: usize, word: &str| row.try_get_unchecked::<&str, _>(at).is_ok_and(|text| text == word);
     let (is_standby, is_read_only) = (says(0, "true"), says(1, "on"));
@@ -134,8 +146,7 @@ async fn check(
         Wanted::Standby if !is_standby => "is not a standby",
         _ => return Ok(connection),
     };
-    // Nothing is lost when this fails.
-    let _ = connection.close().await;
+    leave(connection).await;
     let finding =
         Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
             .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");

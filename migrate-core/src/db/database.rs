@@ -66,8 +66,7 @@ impl Database {
             return Ok(self.clone());
         }
         let connected = connect::connect(self, "roundtrip", &[]).await?;
-        // Nothing is lost when this fails.
-        let _ = sqlx::Connection::close(connected.connection).await;
+        connect::leave(connected.connection).await;
         Ok(connected.database)
     }
 

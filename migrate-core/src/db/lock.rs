@@ -117,7 +117,13 @@ impl Guard {
         match poll(&mut session, keys.lock, own.pid, patience, waiting).await {
             Ok(()) => Ok(Self { session, keys, process: own }),
             Err(error) => {
+                let database = session.database().clone();
+                // The answer that did not come may have been that the lock is ours.
+                let is_lost = !session.is_open() || error.kind() == ErrorKind::Connection;
                 session.close().await;
+                if is_lost {
+                    let _ = timeout(UNLOCKING, Fence::of(own).end(&database, &mut None)).await;
+                }
                 Err(error)
             }
         }
@@ -132,7 +138,7 @@ impl Guard {
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Fence> {
         poll(worker, self.keys.work, process.pid, patience, waiting).await?;
-        Ok(Fence { process })
+        Ok(Fence::of(process))
     }
 
     /// Whether the lock is still ours, what the worker does, and who keeps it waiting.
@@ -249,13 +255,14 @@ impl Look {
 pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
     let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
     let question = format!(
-        "SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
+        "{} SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1"
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1",
+        session.comment()
     );
     let deadline = Instant::now() + MOMENT;
     loop {
-        let rows = session.rows(&question).await;
+        let rows = session.read(&question).await;
         let rows =
             rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -277,6 +284,11 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
+    /// The one that this process holds, or perhaps holds.
+    pub(crate) fn of(process: Process) -> Self {
+        Self { process }
+    }
+
     /// The number of the server process.
     pub(super) fn pid(&self) -> i32 {
         self.process.pid

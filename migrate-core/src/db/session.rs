@@ -1,13 +1,12 @@
 //! One connection of its own, and messages over it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Row as _};
 use tokio::time::timeout;
 
-use super::connect::{Connected, connect};
+use super::connect::{Connected, connect, leave};
 use super::reply::{Reply, marker};
 use super::silence::{By, Line};
 use super::{Database, Failure, Holder, Limits, Process, holder};
@@ -90,7 +89,7 @@ impl Session {
     /// Closes the connection and makes another one in its place, in the same way; until then it is closed.
     pub(crate) async fn renew(&mut self, application: &str) -> Result<()> {
         if let Some(connection) = self.connection.take() {
-            let _ = timeout(GOODBYE, connection.close()).await;
+            leave(connection).await;
         }
         *self = self.another(application).await?;
         Ok(())
@@ -302,13 +301,10 @@ impl Session {
     pub(crate) async fn close(self) {
         // Nothing is lost when this fails: the server notices that the socket is closed.
         if let Some(connection) = self.connection {
-            let _ = timeout(GOODBYE, connection.close()).await;
+            leave(connection).await;
         }
     }
 }
-
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A number that no other session has, in hexadecimal.
 fn tag() -> String {

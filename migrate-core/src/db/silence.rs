@@ -52,6 +52,9 @@ pub(crate) struct Limits {
     first: Duration,
 }
 
+/// How many bytes of a query the server has to keep for its tag to be found: the default of `track_activity_query_size`.
+const COMMENTED: usize = 1024;
+
 /// How fast the slowest network takes a message to its server, in bytes a second: until it is there, the server is idle.
 const SLOWEST: usize = 16 << 10;
 
@@ -118,10 +121,11 @@ impl Line {
         format!("/*roundtrip {}*/", self.tag)
     }
 
-    /// The question for what has the tag. The tag is put together by the server, so that the question does not find itself.
+    /// The question for what has the tag; nothing is concluded where the server cuts queries off before it. The tag is put together by the server, so that the question does not find itself.
     fn question(&self) -> String {
         format!(
-            "SELECT CASE WHEN pg_catalog.current_setting('track_activities') = 'on' THEN coalesce((\
+            "SELECT CASE WHEN pg_catalog.current_setting('track_activities') = 'on' \
+             AND pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) >= {COMMENTED} THEN coalesce((\
              SELECT a.state FROM pg_catalog.pg_stat_activity a WHERE pg_catalog.strpos(a.query, '/*roundtrip ' || {} || '*/') > 0 \
              ORDER BY a.query_start DESC LIMIT 1), 'gone') END",
             literal(&self.tag)

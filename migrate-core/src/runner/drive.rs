@@ -244,8 +244,13 @@ impl<'a> Watch<'a> {
         if !holders.is_empty() || (looked.is_some() && self.pulse.is_due()) {
             let advance = self.advance(course, options).await;
             if !holders.is_empty() {
-                if let Some(step) = course.step(advance.newest) {
-                    options.observer.hear(&Progress::Blocked(step, &holders));
+                match course.step(advance.newest) {
+                    Some(step) => options.observer.hear(&Progress::Blocked(step, &holders)),
+                    // Which of the steps waits is not known.
+                    None if advance.newest.is_none() => holders.iter().for_each(|holder| {
+                        options.observer.hear(&Progress::Remark(&format!("waiting for {holder}")));
+                    }),
+                    None => {}
                 }
                 self.blockers = holders;
             }

@@ -13,7 +13,7 @@ use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::pulse::Course;
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Failure, Marker, Reply, pooler};
+use crate::db::{Failure, Fence, Marker, Reply, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
@@ -232,6 +232,8 @@ impl Executor<'_> {
         let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
         worker.renew(application).await?;
         let process = pooler::identify(worker).await?;
+        // Whoever gives back what the run holds ends this process, also where the answer about the fence does not come.
+        *fence = Fence::of(process.clone());
         *fence = guard.fence(worker, process, lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
         let sent = self.lines.worker.send(&settings).await;

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use super::execute::Executor;
 use super::explain;
+use super::locate::Where;
 use super::options::Progress;
 use super::plan::Step;
+use super::pulse::Course;
 use super::singly::{self, PATIENTLY};
-use crate::db::Row;
+use crate::db::{Failure, Row};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::{QualifiedName, literal};
@@ -255,13 +257,18 @@ impl Executor<'_> {
         let (doing, to_do) = half.doing();
         self.options.observer.hear(&Progress::Remark(&doing));
         self.record(step, PATIENTLY).await?;
-        let cleaned = self.lines.worker.send(&half.cleaning()).await;
+        let course = Course::of(step);
+        let cleaned = self.lines.drive(half.cleaning(), &course, self.options, &mut |_| {}).await;
         let back = self.settings.sql();
-        let cleaned = cleaned.map_err(|failure| {
-            let error = failure.explain(ErrorKind::Statement, "half-done", &to_do);
+        let cleaned = cleaned.map_err(|broken| {
+            if broken.cancelled {
+                return explain::refused(step, Where::Unknown.into(), broken);
+            }
+            let error = broken.failure.explain(ErrorKind::Statement, "half-done", &to_do);
             error.help(format!("remove the cause, or do it by hand: {};", half.cleaning()))
         });
-        if cleaned.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection) {
+        let is_lost = cleaned.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection);
+        if is_lost || !self.lines.worker.is_open() {
             return cleaned;
         }
         self.record(step, &back).await?;
@@ -269,7 +276,14 @@ impl Executor<'_> {
     }
 
     async fn ask(&mut self, step: &Step, query: &str) -> Result<Vec<Row>> {
-        let rows = self.lines.worker.rows(query).await;
+        let rows = tokio::select! {
+            biased;
+            rows = self.lines.worker.rows(query) => rows,
+            () = self.options.cancel.impatient() => Err(explain::no_patience()),
+        };
+        if matches!(&rows, Err(Failure::Silent(_))) {
+            self.lines.worker.cut();
+        }
         rows.map_err(|failure| {
             failure.explain(ErrorKind::Statement, "index", &format!("look at what {} left", explain::title(step)))
         })

@@ -48,19 +48,23 @@ impl Limit {
         if self.each.is_zero() {
             return session.attempt(message).await;
         }
-        let mut work = std::pin::pin!(session.attempt(message));
-        if let Ok(outcome) = timeout(all.saturating_add(GRACE), &mut work).await {
-            return outcome;
-        }
-        // What catches the first is ended by the second.
-        for end in ["pg_cancel_backend", "pg_terminate_backend"] {
-            self.tell(end).await;
-            match timeout(GRACE, &mut work).await {
-                Ok((answers, Some(failure))) if failure.is_lost() => return (answers, Some(overdue())),
-                Ok(outcome) => return outcome,
-                Err(_) => {}
+        {
+            let mut work = std::pin::pin!(session.attempt(message));
+            if let Ok(outcome) = timeout(all.saturating_add(GRACE), &mut work).await {
+                return outcome;
+            }
+            // What catches the first is ended by the second.
+            for end in ["pg_cancel_backend", "pg_terminate_backend"] {
+                self.tell(end).await;
+                match timeout(GRACE, &mut work).await {
+                    Ok((answers, Some(failure))) if failure.is_lost() => return (answers, Some(overdue())),
+                    Ok(outcome) => return outcome,
+                    Err(_) => {}
+                }
             }
         }
+        // Its answer would be waited for by whatever is sent next.
+        session.cut();
         (Vec::new(), Some(overdue()))
     }
 

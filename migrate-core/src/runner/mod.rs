@@ -63,6 +63,9 @@ pub struct Again {
     tries: u32,
 }
 
+/// How often the ledger may change while somebody looks whose run it is that has not ended.
+const LOOKS: usize = 5;
+
 /// How often a plan may be stale, and how often while the ledger stays as it is.
 const STALE: (u32, u32) = (100, 3);
 
@@ -153,19 +156,25 @@ impl Migrator {
     ///
     /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood.
     pub async fn state(&mut self) -> Result<State> {
-        let state = self.recorded().await?;
-        if state.unfinished().is_none() {
-            return Ok(state);
-        }
-        // What began and did not end may be running: the locks of a run tell, which a killed one does not hold any more.
         let keys = LockKeys::of(&self.options.ledger);
-        if let Some(holder) = db::at_work(self.session().await?, keys).await? {
-            let mut state = state;
-            state.set_running(holder);
-            return Ok(state);
+        let mut state = self.recorded().await?;
+        for _ in 0..LOOKS {
+            if state.unfinished().is_none() {
+                break;
+            }
+            // What began and did not end may be running: the locks of a run tell, which a killed one does not hold any more.
+            if let Some(holder) = db::at_work(self.session().await?, keys).await? {
+                state.set_running(holder);
+                break;
+            }
+            // It may have ended between the two looks, and another one may have begun, which nobody has looked for yet.
+            let before = state.newest();
+            state = self.recorded().await?;
+            if state.newest() == before {
+                break;
+            }
         }
-        // It may have ended between the two looks.
-        self.recorded().await
+        Ok(state)
     }
 
     async fn recorded(&mut self) -> Result<State> {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::timeout;
+
 use super::drive::Lines;
 use super::execute::Executor;
 use super::message::Settings;
-use super::options::{Options, Progress, RunReport};
+use super::options::{LEAVING, Options, Progress, RunReport};
 use super::{Migrator, aside, explain, obstacle};
-use crate::db::{Database, Failure, Guard, IDENTITY, LockKeys, Process, Session, pooler};
+use crate::db::{Database, Failure, Fence, Guard, IDENTITY, LockKeys, Process, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::{QualifiedName, ident, literal};
@@ -62,12 +64,19 @@ impl Lines {
                 return Err(error);
             }
         };
-        match guard.fence(&mut worker, process, patience, &mut waiting).await {
+        match guard.fence(&mut worker, process.clone(), patience, &mut waiting).await {
             Ok(fence) => Ok(Self { worker, guard, fence, scout: None, is_cut_off: false, lock_lost: false }),
             Err(error) => {
                 // A pooler would keep the lock when its connection is closed.
-                let mut scout = None;
-                let _ = tokio::join!(worker.give_back(), guard.release(&mut scout));
+                let (mut scout, database) = (None, worker.database().clone());
+                let (is_back, _) = tokio::join!(worker.give_back(), guard.release(&mut scout));
+                if !is_back {
+                    // The answer that did not come may have been that the fence is up.
+                    let _ = timeout(LEAVING, Fence::of(process).end(&database, &mut scout)).await;
+                }
+                if let Some(scout) = scout {
+                    scout.close().await;
+                }
                 Err(error)
             }
         }

@@ -41,9 +41,12 @@ impl<'a> Course<'a> {
         self.first.map(|_| &options.ledger)
     }
 
-    /// The step that runs, by the newest row of the ledger; where that could not be read, the first one. Nothing runs any
-    /// more when all of them have their rows.
+    /// The step that runs, by the newest row of the ledger; where that could not be read, it is only known of one that is alone.
+    /// Nothing runs any more when all of them have their rows.
     pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
+        if newest.is_none() && self.steps.len() > 1 {
+            return None;
+        }
         let done = self.first.zip(newest).map_or(0, |(first, newest)| usize::try_from(newest + 1 - first).unwrap_or(0));
         self.steps.get(done)
     }
@@ -75,8 +78,9 @@ impl Pulse {
 
     /// Reports how far the work is; what could not be seen is left out.
     pub(super) fn report(&mut self, advance: Advance, course: &Course<'_>, options: &Options) {
-        if let Some(step) = course.step(advance.newest) {
-            self.tell(step, course, advance, options);
+        match course.step(advance.newest) {
+            Some(step) => self.tell(step, course, advance, options),
+            None => self.next(false),
         }
     }
 
@@ -135,11 +139,13 @@ mod tests {
         let step = |number: u64| Step::new(Direction::Up, (number.into(), "a".into()), Work::Sql(script()), None);
         let steps = [step(1), step(2), step(3)];
         let course = Course::bundle(&steps, 7);
-        for (newest, version) in [(None, 1), (Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3)] {
+        for (newest, version) in [(Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3)] {
             let running = course.step(newest).map(|step| step.version.clone());
             assert_eq!(running, Some(version.into()), "{newest:?}");
         }
         assert!(course.step(Some(9)).is_none(), "all are committed");
+        assert!(course.step(None).is_none(), "any of them may run");
+        assert!(Course::bundle(&steps[2..], 9).step(None).is_some(), "no other one can");
         assert_eq!(Course::of(&steps[1]).step(Some(99)).map(|step| step.version.clone()), Some(2.into()));
     }
 }

@@ -13,7 +13,7 @@ use super::message::{Message, Settings};
 use super::paced::Paced;
 use super::plan::{Step, Work};
 use super::{explain, locate};
-use crate::db::{Answer, Database, Failure, Session};
+use crate::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
@@ -276,16 +276,19 @@ async fn connect(database: &Database, limit: Duration) -> Result<(Session, Setti
     let settings = Settings { lock_timeout: LOCK_TIMEOUT, statement_timeout: limit, notices_lost_client: false };
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
-        "{} SELECT pg_catalog.pg_backend_pid(), pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, \
+        "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, \
          CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 \
          THEN pg_catalog.set_config('client_connection_check_interval', '1000', false) END;",
         settings.sql()
     );
     let rows = session.rows(&question).await;
     let rows = rows.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
-    let cell = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref());
-    let backend = cell(0).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    Ok((session, Settings { notices_lost_client: cell(1) == Some("t"), ..settings }, backend))
+    let row = rows.first().map(Vec::as_slice).unwrap_or_default();
+    let process = row.get(..3).and_then(|identity| session.recognise(identity)).ok_or_else(pooler::no_process)?;
+    // What a rehearsal sets holds for its session, so that nobody stands between who lends another process.
+    session.keeps(&process);
+    let notices_lost_client = row.get(3).and_then(Option::as_deref) == Some("t");
+    Ok((session, Settings { notices_lost_client, ..settings }, process.pid))
 }
 
 /// The step that a migration is in one direction.

@@ -139,6 +139,11 @@ impl Migrator {
         // Whether there is a way back is looked at before anything is touched.
         let way_back = turn_back(&unfinished, migration.clone());
         let script = unresolved.script.or_else(|| file(migration.as_deref()?, unfinished.direction));
+        // What is done now stays done, so that the script is needed then.
+        let way_back = match &script {
+            Some(script) if singly::has_effect(script, unfinished.done) => Ok(way_back?),
+            _ => way_back,
+        };
         let done = match &script {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
             None => unfinished.done,
@@ -319,14 +324,14 @@ async fn look(
 /// Asks with the eyes of the script: with what the statements before it set for the session, as far as they may be repeated.
 async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> Result<Vec<Row>> {
     let settings = singly::prepare(script, at);
-    let query = query.trim_end_matches(';');
+    let query = format!("{} {}", session.comment(), query.trim_end_matches(';'));
     let outcome = match settings.is_empty() {
-        true => session.rows(query).await,
+        true => session.read(&query).await,
         false => {
-            let seen = session.rows(&format!("BEGIN READ ONLY; {settings} {query}; ROLLBACK;")).await;
+            let seen = session.read(&format!("{} BEGIN READ ONLY; {settings} {query}; ROLLBACK;", session.comment())).await;
             match seen {
-                Err(failure) if !failure.is_lost() => match session.send("ROLLBACK").await {
-                    Ok(()) => session.rows(query).await,
+                Err(failure) if !failure.is_lost() => match session.read(&format!("{} ROLLBACK", session.comment())).await {
+                    Ok(_) => session.read(&query).await,
                     Err(failure) => Err(failure),
                 },
                 seen => seen,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::pulse::Pulse;
 use super::{Migrator, locate};
-use crate::db::{Failure, Part};
+use crate::db::{Failure, Part, pooler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::regular;
@@ -36,6 +36,8 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     }
     let observer = migrator.options.observer.clone();
     let session = migrator.session().await?;
+    // So that a silence can be told from work that takes long.
+    pooler::identify(session).await?;
     let mut pulse = Pulse::start();
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let mut done = 0usize;

@@ -113,6 +113,10 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@localhost:{a}/shop?sslmode=nonsense", &[], Same),
     ("postgres://ann:{w}@localhost:{a}/shop?sslmode=", &[], Same),
     ("postgres://ann:{w}@localhost:{a}/shop?sslrootcert=system", &[], Since(16)),
+    ("postgres://ann:{w}@localhost:{a}/shop?sslcert={d}/none.crt", &[], Same),
+    ("postgres://ann:{w}@localhost:{a}/shop?sslcert={d}/own.crt&sslkey={d}/open.key", &[], Same),
+    ("postgres://postgres@{s}:{a}/shop", &[("PGSSLKEY", "{d}/own.key")], Same),
+    ("postgres://ann:{w}@localhost:{a}/shop?sslmode=disable", &[("PGSSLKEY", "{d}/own.key")], Same),
     // Passwords and services.
     ("postgres://ann:wrong@127.0.0.1:{a}/shop", &[], Same),
     ("postgres://ann@127.0.0.1:{a}/shop", &[], Same),
@@ -152,6 +156,7 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?sslmode", &[], Same),
     ("mysql://ann:{w}@127.0.0.1:{a}/shop", &[], Same),
     // What is refused here by decision.
+    ("postgres://ann:{w}@localhost:{a}/shop", &[("PGSSLKEY", "{d}/own.key")], Refused("unset PGSSLKEY")),
     (
         "postgres://slow:{w}@localhost:{a}/shop?sslmode=require&channel_binding=require",
         &[],

@@ -123,6 +123,7 @@ impl Conninfo {
             None => {
                 let options = options.host(&address.at);
                 tls.check_name(address.name.as_deref(), &address.at)?;
+                tls.check_variables()?;
                 (tls.certify(options), tls.modes.clone())
             }
         };

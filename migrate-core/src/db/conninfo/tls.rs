@@ -45,7 +45,7 @@ impl Tls {
             return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None });
         }
         let root = find_root(root, mode)?;
-        let own = match own(conninfo) {
+        let own = match own(conninfo, is_strict) {
             Ok(own) => own,
             // As with libpq: where nothing has to be encrypted, what is wrong with a certificate leads to a connection without.
             Err(_) if !is_strict => return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None }),
@@ -70,6 +70,18 @@ impl Tls {
         }
         Err(wrong("`hostaddr` cannot be honoured together with `sslmode=verify-full`: the driver checks the name that it connects to")
             .help("leave `hostaddr` out, or use `sslmode=verify-ca` with a root certificate of your own"))
+    }
+
+    /// Without a certificate of ours, the driver takes what these variables name all the same.
+    pub(super) fn check_variables(&self) -> Result<()> {
+        let is_encrypted = self.modes.iter().any(|mode| !matches!(mode, PgSslMode::Disable));
+        let is_set = |name: &&&str| std::env::var_os(name).is_some();
+        match ["PGSSLCERT", "PGSSLKEY"].iter().find(is_set).filter(|_| is_encrypted && self.own.is_none()) {
+            Some(name) => Err(wrong(format!("no client certificate is used, and the variable {name} is set"))
+                .note("the driver would use it all the same")
+                .help(format!("unset {name}"))),
+            None => Ok(()),
+        }
     }
 
     /// Gives the driver the certificates.
@@ -109,25 +121,20 @@ fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
 }
 
 /// Our own certificate and its key, where there is one.
-fn own(conninfo: &Conninfo) -> Result<Option<(PathBuf, PathBuf)>> {
+fn own(conninfo: &Conninfo, is_strict: bool) -> Result<Option<(PathBuf, PathBuf)>> {
     let usual = |name: &str| files::home().map(|home| home.join(".postgresql").join(name));
     let named = conninfo.some("sslcert").map(PathBuf::from);
     let certificate = match named {
         _ if conninfo.some("sslcertmode") == Some("disable") => None,
+        // As with libpq: a certificate that is not there is none, and the connection is encrypted without it.
+        Some(file) if !is_strict && is_missing(&file) => None,
         Some(file) if !file.is_file() => {
             return Err(missing("the client certificate", &file).help("correct `sslcert` (or PGSSLCERT)"));
         }
         Some(file) => Some(file),
         None => usual("postgresql.crt").filter(|file| file.is_file()),
     };
-    let Some(certificate) = certificate else {
-        // The driver would take these all the same.
-        return match ["PGSSLCERT", "PGSSLKEY"].iter().find(|name| std::env::var_os(name).is_some()) {
-            Some(name) => Err(wrong(format!("no client certificate is meant, and the variable {name} is set"))
-                .help(format!("unset {name}"))),
-            None => Ok(None),
-        };
-    };
+    let Some(certificate) = certificate else { return Ok(None) };
     let key = conninfo.some("sslkey").map(PathBuf::from).or_else(|| usual("postgresql.key"));
     let key = key.filter(|key| key.is_file()).ok_or_else(|| {
         tls(format!("the client certificate {} has no private key", certificate.display()))
@@ -145,6 +152,11 @@ fn own(conninfo: &Conninfo) -> Result<Option<(PathBuf, PathBuf)>> {
         .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
     }
     Ok(Some((certificate, key)))
+}
+
+fn is_missing(file: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    file.metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
 fn tls(message: impl Into<String>) -> Error {

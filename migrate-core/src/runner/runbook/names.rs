@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ident::literal;
-use crate::sql::tokens;
+use crate::ident::{catalog_name, literal};
+use crate::sql::{quoted, tokens};
 
 /// Every word of a script as a name: in lower case, or as it is quoted.
 pub(super) fn of(text: &str) -> BTreeSet<String> {
@@ -17,22 +17,14 @@ pub(super) fn of(text: &str) -> BTreeSet<String> {
 fn collect(text: &str, names: &mut BTreeSet<String>) {
     for token in tokens(text) {
         match token.chars().next() {
-            Some('"') => drop(names.insert(token.trim_matches('"').replace("\"\"", "\""))),
             Some('$') => {
-                if let Some(body) = body(token) {
-                    collect(body, names);
+                if let Some(body) = quoted(token) {
+                    collect(&body, names);
                 }
             }
-            Some(char) if char.is_alphabetic() || char == '_' => drop(names.insert(token.to_lowercase())),
-            _ => {}
+            _ => names.extend(catalog_name(token)),
         }
     }
-}
-
-/// What stands in a dollar quote.
-fn body(token: &str) -> Option<&str> {
-    let end = token[1..].find('$')? + 2;
-    token.get(end..token.len().checked_sub(end)?)
 }
 
 /// The names as an array of SQL.
@@ -53,7 +45,5 @@ mod tests {
             assert!(names.contains(name), "{name} in {names:?}");
         }
         assert!(!["c", "f", "A"].iter().any(|name| names.contains(*name)), "{names:?}");
-        assert_eq!(body("$$x$$"), Some("x"));
-        assert_eq!(body("$1"), None);
     }
 }
