@@ -243,7 +243,7 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
     let proxy = Proxy::start(&database);
     let chain = chain(0);
     // After this one the run takes a fresh session.
-    chain.write(1, "before", "CREATE TABLE before (); SET app.user = 1;", "DROP TABLE before;");
+    chain.write(1, "before", "CREATE TABLE before (); SET app.name = 1;", "DROP TABLE before;");
     let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
     proxy.swallow(words, nth);
     let run = runner.run(&Target::Latest, Policy::default());

@@ -220,10 +220,11 @@ async fn what_is_running_is_not_called_interrupted() {
 /// Where there is no way back, that is said before what is half built is removed.
 #[tokio::test]
 async fn without_a_way_back_nothing_is_touched() {
+    let scene = Scene::new("SELECT 1;", "SELECT 1;").await;
     let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";
-    let scene = Scene::new(up, "DROP INDEX half;").await;
-    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    scene.chain.write(2, "work", &format!("-- migrate: irreversible it is not\n{NO}{up}"), "");
     std::fs::remove_file(scene.chain.path().join(format!("{}_work.down.sql", version(2)))).unwrap();
+    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!(code(resolved(&scene, Resolution::Undo).await), "no-way-back");
     let mut db = connect(&scene.database).await;
     assert_eq!(column(&mut db, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'half'::regclass").await, ["f"]);
