@@ -71,7 +71,8 @@ impl Limit {
     /// Where this fails the session is ended by the server, which notices when this process ends.
     async fn tell(&self, end: &str) {
         if let Ok(mut other) = Session::connect(&self.database, "roundtrip rehearsal").await {
-            let _ = other.send(&format!("SELECT pg_catalog.{end}({})", self.backend)).await;
+            let end = format!("{} SELECT pg_catalog.{end}({})", other.comment(), self.backend);
+            let _ = other.read(&end).await;
             other.close().await;
         }
     }

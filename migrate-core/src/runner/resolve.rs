@@ -328,12 +328,15 @@ async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> 
     let outcome = match settings.is_empty() {
         true => session.read(&query).await,
         false => {
-            let seen = session.read(&format!("{} BEGIN READ ONLY; {settings} {query}; ROLLBACK;", session.comment())).await;
+            let seen =
+                session.read(&format!("{} BEGIN READ ONLY; {settings} {query}; ROLLBACK;", session.comment())).await;
             match seen {
-                Err(failure) if !failure.is_lost() => match session.read(&format!("{} ROLLBACK", session.comment())).await {
-                    Ok(_) => session.read(&query).await,
-                    Err(failure) => Err(failure),
-                },
+                Err(failure) if !failure.is_lost() => {
+                    match session.read(&format!("{} ROLLBACK", session.comment())).await {
+                        Ok(_) => session.read(&query).await,
+                        Err(failure) => Err(failure),
+                    }
+                }
                 seen => seen,
             }
         }

@@ -15,7 +15,7 @@ use crate::error::Result;
 
 /// One host of a database, with everything that the driver needs.
 #[derive(Clone)]
-pub(in crate::db) struct Place {
+pub(in crate::db) struct HostPlace {
     pub(in crate::db) options: PgConnectOptions,
     /// In which ways it is tried, one after the other.
     pub(in crate::db) modes: Vec<PgSslMode>,
@@ -26,8 +26,8 @@ pub(in crate::db) struct Place {
 /// All hosts of a database, and what a session has to be.
 #[derive(Clone)]
 pub(in crate::db) struct Places {
-    pub(in crate::db) all: Vec<Place>,
-    pub(in crate::db) wanted: Wanted,
+    pub(in crate::db) all: Vec<HostPlace>,
+    pub(in crate::db) wanted: SessionWanted,
     /// Whether they are tried in another order each time.
     pub(in crate::db) is_shuffled: bool,
     /// How long each of them is waited for.
@@ -38,7 +38,7 @@ pub(in crate::db) struct Places {
 
 /// What `target_session_attrs` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::db) enum Wanted {
+pub(in crate::db) enum SessionWanted {
     Any,
     ReadWrite,
     ReadOnly,
@@ -50,7 +50,7 @@ pub(in crate::db) enum Wanted {
 /// The folders in which servers of this machine have their sockets, as they are packaged.
 const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
-impl Place {
+impl HostPlace {
     /// The one that the driver's options describe.
     pub(in crate::db) fn of(options: PgConnectOptions) -> Self {
         Self { modes: vec![options.get_ssl_mode()], options: tuned(options), open_passfile: None }
@@ -116,7 +116,7 @@ impl Conninfo {
         Ok(tuned(options.username(&user).database(&database)))
     }
 
-    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<Place> {
+    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<HostPlace> {
         let options = base.clone().port(address.port);
         let (options, modes) = match &address.socket {
             Some(folder) => (options.socket(folder), vec![PgSslMode::Disable]),
@@ -136,17 +136,17 @@ impl Conninfo {
         let open_passfile = passfile.filter(|file| password.is_none() && files::is_open(file));
         let options = modes.first().map_or(options.clone(), |mode| options.ssl_mode(*mode));
         // An empty one takes the place of what the driver reads from the environment.
-        Ok(Place { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
+        Ok(HostPlace { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
     }
 
-    fn wanted(&self) -> Result<Wanted> {
+    fn wanted(&self) -> Result<SessionWanted> {
         Ok(match self.some("target_session_attrs") {
-            None | Some("any") => Wanted::Any,
-            Some("read-write") => Wanted::ReadWrite,
-            Some("read-only") => Wanted::ReadOnly,
-            Some("primary") => Wanted::Primary,
-            Some("standby") => Wanted::Standby,
-            Some("prefer-standby") => Wanted::PreferStandby,
+            None | Some("any") => SessionWanted::Any,
+            Some("read-write") => SessionWanted::ReadWrite,
+            Some("read-only") => SessionWanted::ReadOnly,
+            Some("primary") => SessionWanted::Primary,
+            Some("standby") => SessionWanted::Standby,
+            Some("prefer-standby") => SessionWanted::PreferStandby,
             Some(_) => {
                 let all = "any, read-write, read-only, primary, standby or prefer-standby";
                 return Err(self.wrong_value("target_session_attrs", all));
