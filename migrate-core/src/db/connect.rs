@@ -89,7 +89,7 @@ async fn try_place(
         match timeout(patience, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => return Ok((check(place, connection, wanted, patience).await?, *mode)),
             Ok(Err(error)) => {
-                let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(&error, *next));
+                let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(place, &error, *next));
                 let goes_on = leads_to_another_host(&error);
                 let error = failure::connecting(place, error);
                 refused = Some(Refused { error: follow(refused, error), goes_on });
@@ -155,8 +155,12 @@ async fn check(
 
 /// Whether libpq tries the next way after this failure: without TLS where TLS failed, and the other way round where the server
 /// does not let in who comes like this.
-fn leads_on(error: &sqlx::Error, next: PgSslMode) -> bool {
+fn leads_on(place: &HostPlace, error: &sqlx::Error, next: PgSslMode) -> bool {
     match error {
+        // libpq asks nobody else where it has no password to give.
+        sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "28P01") && !place.has_password() => {
+            false
+        }
         // 28000 invalid_authorization_specification, 28P01 invalid_password.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("28")),
         _ if !matches!(next, PgSslMode::Disable) => false,

@@ -226,6 +226,9 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
             let mut finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
+            if code == "28P01" && !place.has_password() {
+                finding.message = format!("{host} asks for the password of role {user}, and none was given");
+            }
             if let Some(file) = place.open_passfile.as_ref().filter(|_| code == "28P01") {
                 let file = file.display();
                 finding = finding.note(format!("the password file {file} is not used, for others may read it"));

@@ -23,6 +23,15 @@ pub(in crate::db) struct HostPlace {
     pub(in crate::db) open_passfile: Option<PathBuf>,
 }
 
+impl HostPlace {
+    /// Whether a password is known for it, from wherever.
+    pub(in crate::db) fn has_password(&self) -> bool {
+        // The driver shows it nowhere but in its own URL, which it cannot write for every host and name.
+        let url = self.options.clone().host("localhost").username("user").database("database").to_url_lossy();
+        url.password().is_some_and(|password| !password.is_empty())
+    }
+}
+
 /// All hosts of a database, and what a session has to be.
 #[derive(Clone)]
 pub(in crate::db) struct Places {
@@ -111,7 +120,8 @@ impl Conninfo {
         if let Some(geqo) = self.geqo.as_deref().filter(|geqo| !geqo.is_empty() && *geqo != "default") {
             options = options.options([("geqo", geqo)]);
         }
-        let user = self.get("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
+        // As for libpq, an empty name is none.
+        let user = self.some("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
         let database = self.some("dbname").unwrap_or(&user).to_owned();
         Ok(tuned(options.username(&user).database(&database)))
     }
