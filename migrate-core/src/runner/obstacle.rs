@@ -185,7 +185,7 @@ pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Hold
         .note(format!("{holder} runs it for {by} since {at}, at {which}{query}"))
         .help("wait for it to end; `cargo xtask status` shows when it has")
         .help(format!(
-            "to stop it: SELECT pg_cancel_backend({}); then `cargo xtask resolve {version}` shows the ways out",
+            "to stop it: SELECT pg_cancel_backend({}); `cargo xtask status` then says what is left to do",
             holder.pid
         ))
 }

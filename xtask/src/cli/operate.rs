@@ -221,7 +221,7 @@ pub(crate) struct Resolve {
     #[arg(long, group = "way")]
     pub(crate) undo: bool,
     /// The first statement that is not done, where only you can know it: one that commits by itself
-    #[arg(long, value_name = "STATEMENT", requires = "way", conflicts_with_all = ["mark_applied", "mark_rolled_back"])]
+    #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["mark_applied", "mark_rolled_back"])]
     pub(crate) from: Option<usize>,
     /// Run nothing; record that it counts as applied, and why
     #[arg(long, value_name = "REASON", group = "way")]

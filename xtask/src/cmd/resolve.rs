@@ -31,6 +31,9 @@ struct StatementJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Resolve) -> Result<Exit> {
+    if options.from.is_some() && !options.go_on && !options.undo {
+        return Err(Failure::usage("usage", "--from goes with --continue or --undo"));
+    }
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     let output = context.output;
     let Some(unresolved) = runner.migrator.unresolved().await? else {
