@@ -146,7 +146,8 @@ impl Migrator {
         };
         let done = match &script {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
-            None => unfinished.done,
+            // What its statement left cannot be looked at.
+            None => return Err(closed(&unfinished, migration.as_deref(), "changed-since")),
         };
         // What a statement sets for its session is gone with that.
         if done == 0 || script.is_some_and(|script| !singly::has_effect(&script, done)) {
@@ -266,15 +267,27 @@ fn turn_back(unfinished: &Unfinished, migration: Option<Arc<Migration>>) -> Resu
 fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static str) -> Error {
     let Unfinished { version, name, done, .. } = unfinished;
     let finding = match code {
+        "changed-since" if migration.is_none() => {
+            Finding::error(code, format!("the file of {version}_{name} is missing"))
+                .note(format!("without it nobody knows what its statement {} left", done + 1))
+                .help("put the file back as it was, and run the command again")
+        }
         "changed-since" => Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
             .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
-            .help(format!("put the file back as it was, or undo: `cargo xtask resolve {version} --undo`")),
+            .help("put the file back as it was, and run the command again"),
         _ if unfinished.undoes.is_some() => {
             Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
                 .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))
                 .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
         }
-        _ => Finding::error(code, format!("there is no script that undoes {version}_{name}")),
+        _ => {
+            let finding = Finding::error(code, format!("there is no script that undoes {version}_{name}"));
+            if migration.is_some() {
+                finding
+            } else {
+                finding.help("put its file back as it was, and run the command again")
+            }
+        }
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
         "or bring the database to one side by hand, and say so: \
