@@ -133,7 +133,9 @@ impl Migrator {
     ) -> Result<RunReport> {
         let unfinished = unresolved.unfinished.clone();
         if unfinished.undoes.is_some() {
-            return Err(closed(&unfinished, migration.as_deref(), "no-way-back"));
+            // Going on, which is advised otherwise, needs the script that was running.
+            let code = if unresolved.script.is_some() { "no-way-back" } else { "changed-since" };
+            return Err(closed(&unfinished, migration.as_deref(), code));
         }
         let back = unfinished.direction.reverse();
         // Whether there is a way back is looked at before anything is touched.
@@ -272,9 +274,18 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
                 .note(format!("without it nobody knows what its statement {} left", done + 1))
                 .help("put the file back as it was, and run the command again")
         }
-        "changed-since" => Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
-            .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
-            .help("put the file back as it was, and run the command again"),
+        "changed-since" => {
+            let finding = Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
+                .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
+                .help("put the file back as it was, and run the command again");
+            // A way back is not undone.
+            match unfinished.undoes {
+                None => finding.help(format!(
+                    "or undo: `cargo xtask resolve {version} --undo` runs the whole script of the other direction"
+                )),
+                Some(_) => finding,
+            }
+        }
         _ if unfinished.undoes.is_some() => {
             Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
                 .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))

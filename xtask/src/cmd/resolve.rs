@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         Resolution::UndoFrom(from) => Some(unresolved.undoing_runs(Some(from))),
         _ => None,
     };
-    if let Some(runs_back) = runs_back.filter(|_| unfinished.running.is_none() && has_script(&unresolved)) {
+    if let Some(runs_back) = runs_back.filter(|_| unfinished.running.is_none() && !unresolved.reality.is_empty()) {
         output.line(undoing(&unresolved, runs_back));
     }
     match runs_back {
@@ -168,8 +168,13 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
         let what = if unresolved.reality.is_empty() { "missing" } else { "not the one that was running" };
         output.line(format!(
             "\nThe script of this migration is {what}. Put the file back as it was, and `cargo xtask resolve {version}` \
-             shows how to go on or undo; or bring the database to one side by hand, and say so:"
+             shows how to go on; or choose one:"
         ));
+        // The script of the other direction runs whole, whatever this one is now.
+        let is_open = !unresolved.reality.is_empty() && unresolved.unfinished.undoes.is_none();
+        if is_open && unresolved.uncertain.is_none() {
+            way("--undo", "runs the whole script of the other direction, as it stands in the folder");
+        }
         output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
         way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");
         return;
