@@ -138,9 +138,9 @@ async fn change(database: &Database, application: &str, script: &str, doing: &st
     // A command that is being recorded holds the table for a moment; whoever holds it for longer is not waited for.
     let message =
         format!("BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL search_path = pg_catalog; {script}\nCOMMIT;");
-    let sent = session.send(&message).await;
+    let sent = session.read(&format!("{} {message}", session.comment())).await;
     session.close().await;
-    sent.map_err(|failure| refused(failure, doing))
+    sent.map(drop).map_err(|failure| refused(failure, doing))
 }
 
 fn refused(failure: Failure, doing: &str) -> Error {

@@ -162,16 +162,18 @@ impl Config {
             return Ok(Environment { fingerprint: false, ..Environment::default() });
         }
         let known = self.names();
-        let finding = Finding::error("no-environment", format!("there is no environment {name}"));
+        // A URL in the wrong place may hold a password.
+        let shown = if name.contains("//") { "of this name" } else { name };
+        let finding = Finding::error("no-environment", format!("there is no environment {shown}"));
         let finding = match suggest::nearest(name, known.iter().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help(format!("the environments are {}", known.join(", "))),
         };
         let finding = match &self.path {
             Some(path) => {
-                finding.at(Place::file(path)).help(format!("add it: [environments.{name}] with its database"))
+                finding.at(Place::file(path)).help(format!("add it: [environments.{shown}] with its database"))
             }
-            None => finding.help(format!("write a {FILE_NAME} with [environments.{name}], or give --database URL")),
+            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or give --database URL")),
         };
         Err(Error::new(ErrorKind::Configuration, finding))
     }

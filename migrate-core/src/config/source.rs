@@ -34,12 +34,18 @@ impl FromStr for DatabaseSource {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "local" => Ok(Self::Local),
             None if text == "docker" => Ok(Self::Docker(None)),
-            Some(("docker", image)) if !image.is_empty() => Ok(Self::Docker(Some(image.to_owned()))),
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Variable(name.to_owned())),
+            Some(("docker", image)) if is_name(image, "-._/:@") => Ok(Self::Docker(Some(image.to_owned()))),
+            Some(("env", name)) if is_name(name, "_.-") => Ok(Self::Variable(name.to_owned())),
             _ if conninfo::is_connection_string(text) => Ok(Self::Url(text.to_owned())),
             _ => Err(NotASource),
         }
     }
+}
+
+/// Whether a text is a name of letters, digits and these signs. Somebody may write `env:$DATABASE_URL`: that is no name, and
+/// what is no name is not repeated in a message.
+fn is_name(text: &str, signs: &str) -> bool {
+    !text.is_empty() && !text.contains("//") && text.chars().all(|char| char.is_alphanumeric() || signs.contains(char))
 }
 
 impl DatabaseSource {
@@ -202,6 +208,9 @@ mod tests {
         assert_eq!("env:STAGING".parse(), Ok(DatabaseSource::Variable("STAGING".into())));
         let pairs = "host=/tmp dbname=shop";
         assert_eq!(pairs.parse(), Ok(DatabaseSource::Url(pairs.to_owned())));
+        for leaky in ["env:postgres://a:b@h/d", "docker:postgres://a:b@h/d", "env:host=h password=x"] {
+            assert_eq!(leaky.parse::<DatabaseSource>(), Err(NotASource), "{leaky}");
+        }
         for wrong in ["", "Auto", "env:", "postgres:x", "localhost", "mysql://h/d?a=b"] {
             assert_eq!(wrong.parse::<DatabaseSource>(), Err(NotASource), "{wrong}");
         }

@@ -13,7 +13,7 @@ use sqlx::postgres::PgSslMode;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 use tokio::time::timeout;
 
-use super::conninfo::{Place, Wanted};
+use super::conninfo::{HostPlace, SessionWanted};
 use super::{Database, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -48,8 +48,8 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
         }
         _ => application.to_owned(),
     };
-    let passes: &[Wanted] = match places.wanted {
-        Wanted::PreferStandby => &[Wanted::Standby, Wanted::Any],
+    let passes: &[SessionWanted] = match places.wanted {
+        SessionWanted::PreferStandby => &[SessionWanted::Standby, SessionWanted::Any],
         ref one => std::slice::from_ref(one),
     };
     let mut refused: Vec<Error> = Vec::new();
@@ -75,9 +75,9 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
 /// Tries one host in each way that is allowed.
 async fn try_place(
     database: &Database,
-    place: &Place,
+    place: &HostPlace,
     (application, settings): (&str, &[(&str, String)]),
-    wanted: Wanted,
+    wanted: SessionWanted,
 ) -> std::result::Result<(PgConnection, PgSslMode), Refused> {
     let patience = database.places.timeout.unwrap_or(database.patience);
     let mut refused = None;
@@ -89,7 +89,7 @@ async fn try_place(
         match timeout(patience, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => return Ok((check(place, connection, wanted, patience).await?, *mode)),
             Ok(Err(error)) => {
-                let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(&error, *next));
+                let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(place, &error, *next));
                 let goes_on = leads_to_another_host(&error);
                 let error = failure::connecting(place, error);
                 refused = Some(Refused { error: follow(refused, error), goes_on });
@@ -125,12 +125,12 @@ pub(super) async fn leave(connection: PgConnection) {
 
 /// Whether a session is what is wanted; whoever does not say so within `patience` does not answer.
 async fn check(
-    place: &Place,
+    place: &HostPlace,
     mut connection: PgConnection,
-    wanted: Wanted,
+    wanted: SessionWanted,
     patience: Duration,
 ) -> std::result::Result<PgConnection, Refused> {
-    if wanted == Wanted::Any {
+    if wanted == SessionWanted::Any {
         return Ok(connection);
     }
     let Ok(answer) = timeout(patience, sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connection)).await else {
@@ -140,10 +140,10 @@ async fn check(
     let says = |at: usize, word: &str| row.try_get_unchecked::<&str, _>(at).is_ok_and(|text| text == word);
     let (is_standby, is_read_only) = (says(0, "true"), says(1, "on"));
     let wrong = match wanted {
-        Wanted::ReadWrite if is_standby || is_read_only => "is read-only",
-        Wanted::ReadOnly if !is_standby && !is_read_only => "is not read-only",
-        Wanted::Primary if is_standby => "is a standby",
-        Wanted::Standby if !is_standby => "is not a standby",
+        SessionWanted::ReadWrite if is_standby || is_read_only => "is read-only",
+        SessionWanted::ReadOnly if !is_standby && !is_read_only => "is not read-only",
+        SessionWanted::Primary if is_standby => "is a standby",
+        SessionWanted::Standby if !is_standby => "is not a standby",
         _ => return Ok(connection),
     };
     leave(connection).await;
@@ -155,8 +155,12 @@ async fn check(
 
 /// Whether libpq tries the next way after this failure: without TLS where TLS failed, and the other way round where the server
 /// does not let in who comes like this.
-fn leads_on(error: &sqlx::Error, next: PgSslMode) -> bool {
+fn leads_on(place: &HostPlace, error: &sqlx::Error, next: PgSslMode) -> bool {
     match error {
+        // libpq asks nobody else where it has no password to give.
+        sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "28P01") && !place.has_password() => {
+            false
+        }
         // 28000 invalid_authorization_specification, 28P01 invalid_password.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("28")),
         _ if !matches!(next, PgSslMode::Disable) => false,

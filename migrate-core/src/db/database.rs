@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::conninfo::{Conninfo, Place, Places, Wanted};
+use super::conninfo::{Conninfo, HostPlace, Places, SessionWanted};
 use super::{Keepalive, connect};
 use crate::error::Result;
 
@@ -72,17 +72,17 @@ impl Database {
 
     /// Whether there is one host, and one way to it.
     fn is_settled(&self) -> bool {
-        matches!(&*self.places.all, [place] if place.modes.len() == 1) && self.places.wanted == Wanted::Any
+        matches!(&*self.places.all, [place] if place.modes.len() == 1) && self.places.wanted == SessionWanted::Any
     }
 
     /// The same with nothing but this host, in this way.
-    pub(super) fn narrowed(&self, place: &Place, mode: PgSslMode) -> Self {
+    pub(super) fn narrowed(&self, place: &HostPlace, mode: PgSslMode) -> Self {
         if self.is_settled() {
             return self.clone();
         }
         let options = place.options.clone().ssl_mode(mode);
-        let place = Place { options, modes: vec![mode], open_passfile: place.open_passfile.clone() };
-        let places = Places { all: vec![place], wanted: Wanted::Any, ..(*self.places).clone() };
+        let place = HostPlace { options, modes: vec![mode], open_passfile: place.open_passfile.clone() };
+        let places = Places { all: vec![place], wanted: SessionWanted::Any, ..(*self.places).clone() };
         Self { places: Arc::new(places), ..self.clone() }
     }
 
@@ -124,7 +124,7 @@ impl Database {
 
     /// The host, or the folder of the socket, with the port; all of them, where there are several.
     pub fn host(&self) -> String {
-        self.places.all.iter().map(Place::host).collect::<Vec<_>>().join(",")
+        self.places.all.iter().map(HostPlace::host).collect::<Vec<_>>().join(",")
     }
 
     /// Another database of the same server.
@@ -136,7 +136,7 @@ impl Database {
         Self { places: Arc::new(places), ..self.clone() }
     }
 
-    fn first(&self) -> &Place {
+    fn first(&self) -> &HostPlace {
         // There is always one; see `Conninfo::addresses`.
         &self.places.all[0]
     }
@@ -145,8 +145,8 @@ impl Database {
 impl From<PgConnectOptions> for Database {
     fn from(options: PgConnectOptions) -> Self {
         Self::at(Places {
-            all: vec![Place::of(options)],
-            wanted: Wanted::Any,
+            all: vec![HostPlace::of(options)],
+            wanted: SessionWanted::Any,
             is_shuffled: false,
             timeout: None,
             application: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use super::conninfo::Place;
+use super::conninfo::HostPlace;
 use super::{Holder, pooler};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
@@ -208,7 +208,7 @@ fn help(sqlstate: &str) -> Option<&'static str> {
 }
 
 /// Why a connection could not be made, with what to do about it.
-pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
+pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
     let (host, user) = (place.host(), place.options.get_username());
     let name = place.options.get_database().unwrap_or(user);
     let finding = match error {
@@ -226,6 +226,9 @@ pub(super) fn connecting(place: &Place, error: sqlx::Error) -> Error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
             let mut finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
+            if code == "28P01" && !place.has_password() {
+                finding.message = format!("{host} asks for the password of role {user}, and none was given");
+            }
             if let Some(file) = place.open_passfile.as_ref().filter(|_| code == "28P01") {
                 let file = file.display();
                 finding = finding.note(format!("the password file {file} is not used, for others may read it"));
@@ -286,7 +289,7 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
 }
 
 /// There was no answer in time.
-pub(super) fn no_answer(place: &Place, patience: Duration) -> Error {
+pub(super) fn no_answer(place: &HostPlace, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     Error::new(
         ErrorKind::Connection,

@@ -95,6 +95,8 @@ async fn select(
                 Err(second) if second.is_statement_pooling() => return Err(cannot(second, ledger, None)),
                 // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
                 Ok(()) if failure.is("42P01") || failure.is("3F000") => return Ok(None),
+                // The network went in between: that is the news, and not what the first answer said.
+                Err(second) if second.is_lost() => return Err(cannot(second, ledger, None)),
                 _ => {}
             }
             let lacking = match failure.is("42501") {

@@ -40,6 +40,9 @@ pub(super) struct Lines {
     pub(super) lock_lost: bool,
 }
 
+/// After how long a statement that was to be cancelled, and still runs, is to be cancelled again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How often the second connection looks after the first.
 const LOOK: Duration = Duration::from_millis(400);
 
@@ -214,8 +217,11 @@ impl<'a> Watch<'a> {
             if let Some(failure) = self.judge(looked) {
                 return failure;
             }
-            if let Some((since, false)) = self.cancelled {
-                self.cancelled = Some((since, self.ask_to_cancel().await));
+            // A script can catch the first request, and one that was not delivered is asked again at once.
+            if let Some((since, was_asked)) = self.cancelled
+                && (!was_asked || since.elapsed() >= AGAIN)
+            {
+                self.cancelled = Some((Instant::now(), self.ask_to_cancel().await));
             }
         }
     }

@@ -49,13 +49,14 @@ impl Limit {
             return session.attempt(message).await;
         }
         {
-            let mut work = std::pin::pin!(session.attempt(message));
+            // On the heap: it is waited for at several places, deep in the futures of whoever rehearses.
+            let mut work = Box::pin(session.attempt(message));
             if let Ok(outcome) = timeout(all.saturating_add(GRACE), &mut work).await {
                 return outcome;
             }
             // What catches the first is ended by the second.
             for end in ["pg_cancel_backend", "pg_terminate_backend"] {
-                self.tell(end).await;
+                Box::pin(self.tell(end)).await;
                 match timeout(GRACE, &mut work).await {
                     Ok((answers, Some(failure))) if failure.is_lost() => return (answers, Some(overdue())),
                     Ok(outcome) => return outcome,
@@ -71,7 +72,8 @@ impl Limit {
     /// Where this fails the session is ended by the server, which notices when this process ends.
     async fn tell(&self, end: &str) {
         if let Ok(mut other) = Session::connect(&self.database, "roundtrip rehearsal").await {
-            let _ = other.send(&format!("SELECT pg_catalog.{end}({})", self.backend)).await;
+            let end = format!("{} SELECT pg_catalog.{end}({})", other.comment(), self.backend);
+            let _ = other.read(&end).await;
             other.close().await;
         }
     }

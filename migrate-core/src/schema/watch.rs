@@ -13,7 +13,7 @@ use super::object::Id;
 use super::read::{COMMENTS, MEMBERS, PLAIN, QUERIES, assemble, scoped};
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
-use crate::db::{Answer, Database, Failure, Part, Row, Session};
+use crate::db::{Answer, Database, Failure, IDENTITY, Part, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
@@ -95,7 +95,13 @@ impl Watcher {
             let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
             message += &format!("PREPARE q{n} {parameter} AS {};", scoped(query, Some("$1")));
         }
-        self.session.send(&message).await
+        // What is prepared here belongs to one server process, so that nobody stands between who lends another one.
+        message += &format!("SELECT {IDENTITY}");
+        let rows = self.session.rows(&message).await?;
+        if let Some(process) = rows.last().and_then(|identity| self.session.recognise(identity)) {
+            self.session.keeps(&process);
+        }
+        Ok(())
     }
 
     async fn advance(&mut self) -> std::result::Result<Change, Failure> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use migrate_core::db::{Keepalive, Reader};
-use migrate_core::runner::BoxFuture;
+use migrate_core::runner::{BoxFuture, Rehearsal};
 use migrate_core::{
     Cancel, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target, Version,
 };
@@ -229,5 +229,102 @@ async fn a_look_at_the_ledger_that_gets_no_answer_ends(#[case] is_dark: bool) {
     assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
     // The next look goes over a new connection.
     assert_eq!(history.is_ok(), !is_dark);
+    database.drop_now().await.unwrap();
+}
+
+/// What the server has granted although nobody heard of it is given back, and not left to a process that nobody talks to.
+#[rstest]
+#[case::lock("pg_try_advisory_lock(6640134922425552076)", 1)]
+#[case::fence("pg_try_advisory_lock(-6527390260889961801)", 1)]
+#[case::second_fence("pg_try_advisory_lock(-6527390260889961801)", 2)]
+#[tokio::test]
+async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[case] nth: usize) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let chain = chain(0);
+    // After this one the run takes a fresh session.
+    chain.write(1, "before", "CREATE TABLE before (); SET app.name = 1;", "DROP TABLE before;");
+    let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
+    proxy.swallow(words, nth);
+    let run = runner.run(&Target::Latest, Policy::default());
+    let error = tokio::time::timeout(Duration::from_secs(30), run).await.expect("the run hangs").unwrap_err();
+    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    let mut db = connect(&database).await;
+    until(&mut db, NO_LOCKS).await;
+    database.drop_now().await.unwrap();
+}
+
+/// Each of these asks on a session that no run has looked at before.
+#[rstest]
+#[case::who_is_at_work("FROM pg_catalog.pg_locks l JOIN")]
+#[case::what_is_half_built("pg_index")]
+#[tokio::test]
+async fn a_look_at_what_is_unfinished_that_gets_no_answer_ends(#[case] words: &str) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let chain = Chain::new(&[(
+        1,
+        "half",
+        "-- migrate: no-transaction\nCREATE TABLE t (n int);\nINSERT INTO t VALUES (1), (1);\n\
+         CREATE UNIQUE INDEX CONCURRENTLY half ON t (n);",
+        "DROP TABLE t;",
+    )]);
+    let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
+    runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    runner.unresolved().await.unwrap().unwrap();
+    proxy.swallow(words, 1);
+    let look = tokio::time::timeout(Duration::from_secs(30), runner.unresolved()).await.expect("the look hangs");
+    assert_eq!(look.unwrap_err().kind(), ErrorKind::Connection);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_seed_whose_answer_is_swallowed_ends() {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let chain = chain(0);
+    let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
+    let seed = chain.path().join("seed");
+    std::fs::write(&seed, "CREATE TABLE swallowed ();").unwrap();
+    proxy.swallow("TABLE swallowed", 1);
+    let run = migrate_core::runner::seed::run(&mut runner, &seed);
+    let error = tokio::time::timeout(Duration::from_secs(30), run).await.expect("the seed hangs").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    database.drop_now().await.unwrap();
+}
+
+/// Whether nobody limits a statement or somebody does who cannot end it: what is sent next does not wait for it.
+#[rstest]
+#[case::without_a_limit(Duration::ZERO)]
+#[case::with_a_limit(Duration::from_millis(100))]
+#[tokio::test]
+async fn a_rehearsal_whose_answer_is_swallowed_ends(#[case] limit: Duration) {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let address = through(&proxy, &database);
+    let mut rehearsal = Rehearsal::open_limited(address, CodeMigrations::none(), limit).await.unwrap();
+    proxy.swallow("TABLE swallowed", 1);
+    let texts = ["CREATE TABLE swallowed ()"];
+    let run = tokio::time::timeout(Duration::from_secs(30), rehearsal.statements(&texts));
+    run.await.expect("the rehearsal hangs").unwrap_err();
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_say_what_it_is_is_waited_for_no_longer_than_any_other() {
+    let database = TestDatabase::create().await.unwrap();
+    let proxy = Proxy::start(&database);
+    let options = proxy.options(&database);
+    let url = format!(
+        "postgres://{}@127.0.0.1:{}/{}?sslmode=disable&target_session_attrs=read-write",
+        options.get_username(),
+        options.get_port(),
+        database.name()
+    );
+    proxy.swallow("pg_is_in_recovery", 1);
+    let address = Database::parse(&url).unwrap().patience(Duration::from_secs(1));
+    let settled = tokio::time::timeout(Duration::from_secs(10), address.settled()).await.expect("it hangs");
+    assert_eq!(settled.unwrap_err().findings()[0].code, "connection-timeout");
+    address.settled().await.unwrap();
     database.drop_now().await.unwrap();
 }

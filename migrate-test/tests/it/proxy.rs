@@ -21,6 +21,21 @@ struct State {
     connections: Mutex<Vec<Connection>>,
     /// Whether connections that come from now on are swallowed from their first byte on.
     is_dark: AtomicBool,
+    /// A message with these words gets through, so many more of them, and then no answer comes.
+    swallowed: Mutex<Option<(String, usize)>>,
+}
+
+impl State {
+    /// Whether the answer to this message is swallowed, and all that follows on its connection.
+    fn swallows(&self, message: &[u8]) -> bool {
+        let mut swallowed = self.swallowed.lock().unwrap();
+        let Some((words, left)) = swallowed.as_mut() else { return false };
+        if !message.windows(words.len()).any(|part| part == words.as_bytes()) {
+            return false;
+        }
+        *left -= 1;
+        *left == 0 && swallowed.take().is_some()
+    }
 }
 
 struct Connection {
@@ -55,6 +70,11 @@ impl Proxy {
         for connection in connections.iter().filter(|connection| is_meant(&connection.application)) {
             connection.is_silent.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// The server gets the `nth` message with these words, from 1, and its answer does not come, nor any later one.
+    pub(crate) fn swallow(&self, words: &str, nth: usize) {
+        *self.state.swallowed.lock().unwrap() = Some((words.to_owned(), nth));
     }
 
     /// From now on nothing passes at all.
@@ -100,12 +120,12 @@ fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &State) {
     let mut to_client = client.try_clone().unwrap();
     let silent = is_silent.clone();
     thread::spawn(move || {
-        pump(&mut from_server, &mut to_client, &silent);
+        pump(&mut from_server, &mut to_client, &silent, |_| false);
         if !silent.load(Ordering::SeqCst) {
             let _ = to_client.shutdown(Shutdown::Both);
         }
     });
-    pump(&mut client, &mut *to_server, &is_silent);
+    pump(&mut client, &mut *to_server, &is_silent, |message| state.swallows(message));
     if is_silent.load(Ordering::SeqCst) {
         // The end of a client is swallowed as well: the server goes on believing in it.
         std::mem::forget(to_server);
@@ -115,10 +135,14 @@ fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &State) {
     }
 }
 
-fn pump(from: &mut dyn Read, to: &mut dyn Write, is_silent: &AtomicBool) {
+fn pump(from: &mut dyn Read, to: &mut dyn Write, is_silent: &AtomicBool, is_last: impl Fn(&[u8]) -> bool) {
     let mut bytes = [0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        if !is_silent.load(Ordering::SeqCst) && to.write_all(&bytes[..length]).is_err() {
+        let was_silent = is_silent.load(Ordering::SeqCst);
+        if is_last(&bytes[..length]) {
+            is_silent.store(true, Ordering::SeqCst);
+        }
+        if !was_silent && to.write_all(&bytes[..length]).is_err() {
             return;
         }
     }

@@ -1,9 +1,11 @@
 //! Bringing an unfinished migration to an end: what may have been done is asked, what is not done is not undone, and what is
 //! running is left alone.
 
+use std::time::Duration;
+
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Resolution;
-use migrate_core::{Error, Migrator, Policy, Target};
+use migrate_core::{Cancel, Error, ErrorKind, Migrator, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 
@@ -238,5 +240,45 @@ async fn what_is_running_is_not_called_interrupted() {
     assert_eq!(waiting.await.unwrap().unwrap().done, []);
     assert_eq!(scene.log().await, ["1", "2"]);
     assert_eq!(scene.runner().await.status().await.unwrap().problems.len(), 0);
+    scene.end().await;
+}
+
+/// Where there is no way back, that is said before what is half built is removed.
+#[tokio::test]
+async fn without_a_way_back_nothing_is_touched() {
+    let scene = Scene::new("SELECT 1;", "SELECT 1;").await;
+    let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";
+    scene.chain.write(2, "work", &format!("-- migrate: irreversible it is not\n{NO}{up}"), "");
+    std::fs::remove_file(scene.chain.path().join(format!("{}_work.down.sql", version(2)))).unwrap();
+    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!(code(resolved(&scene, Resolution::Undo).await), "no-way-back");
+    let mut db = connect(&scene.database).await;
+    assert_eq!(column(&mut db, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'half'::regclass").await, ["f"]);
+    scene.end().await;
+}
+
+/// Removing what is half built waits for everybody who uses the table, and whoever does not want to wait for that can leave.
+#[tokio::test]
+async fn bringing_something_to_an_end_can_be_interrupted() {
+    let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";
+    let mut scene = Scene::new(up, "DROP INDEX half;").await;
+    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let mut user = connect(&scene.database).await;
+    execute(&mut user, "BEGIN; SELECT FROM log").await;
+    let cancel = Cancel::new();
+    let options = Options { cancel: cancel.clone(), ..quick() };
+    let mut runner = migrator(&scene.database, &scene.chain, options).await;
+    let press = async {
+        let waits = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' \
+                     AND wait_event_type = 'Lock' AND datname = current_database()";
+        while column(&mut scene.db, waits).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cancel.cancel();
+    };
+    let both = async { tokio::join!(runner.resolve(&Resolution::Continue), press).0 };
+    let outcome = tokio::time::timeout(Duration::from_secs(20), both).await.expect("it cannot be interrupted");
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled);
+    execute(&mut user, "COMMIT").await;
     scene.end().await;
 }

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-pub(super) use place::{Place, Places, Wanted};
+pub(super) use place::{HostPlace, Places, SessionWanted};
 pub(crate) use text::encode;
 use text::{ENCODE, Unreadable};
 

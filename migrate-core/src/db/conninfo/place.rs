@@ -15,7 +15,7 @@ use crate::error::Result;
 
 /// One host of a database, with everything that the driver needs.
 #[derive(Clone)]
-pub(in crate::db) struct Place {
+pub(in crate::db) struct HostPlace {
     pub(in crate::db) options: PgConnectOptions,
     /// In which ways it is tried, one after the other.
     pub(in crate::db) modes: Vec<PgSslMode>,
@@ -23,11 +23,20 @@ pub(in crate::db) struct Place {
     pub(in crate::db) open_passfile: Option<PathBuf>,
 }
 
+impl HostPlace {
+    /// Whether a password is known for it, from wherever.
+    pub(in crate::db) fn has_password(&self) -> bool {
+        // The driver shows it nowhere but in its own URL, which it cannot write for every host and name.
+        let url = self.options.clone().host("localhost").username("user").database("database").to_url_lossy();
+        url.password().is_some_and(|password| !password.is_empty())
+    }
+}
+
 /// All hosts of a database, and what a session has to be.
 #[derive(Clone)]
 pub(in crate::db) struct Places {
-    pub(in crate::db) all: Vec<Place>,
-    pub(in crate::db) wanted: Wanted,
+    pub(in crate::db) all: Vec<HostPlace>,
+    pub(in crate::db) wanted: SessionWanted,
     /// Whether they are tried in another order each time.
     pub(in crate::db) is_shuffled: bool,
     /// How long each of them is waited for.
@@ -38,7 +47,7 @@ pub(in crate::db) struct Places {
 
 /// What `target_session_attrs` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::db) enum Wanted {
+pub(in crate::db) enum SessionWanted {
     Any,
     ReadWrite,
     ReadOnly,
@@ -50,7 +59,7 @@ pub(in crate::db) enum Wanted {
 /// The folders in which servers of this machine have their sockets, as they are packaged.
 const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
-impl Place {
+impl HostPlace {
     /// The one that the driver's options describe.
     pub(in crate::db) fn of(options: PgConnectOptions) -> Self {
         Self { modes: vec![options.get_ssl_mode()], options: tuned(options), open_passfile: None }
@@ -111,12 +120,13 @@ impl Conninfo {
         if let Some(geqo) = self.geqo.as_deref().filter(|geqo| !geqo.is_empty() && *geqo != "default") {
             options = options.options([("geqo", geqo)]);
         }
-        let user = self.get("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
+        // As for libpq, an empty name is none.
+        let user = self.some("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
         let database = self.some("dbname").unwrap_or(&user).to_owned();
         Ok(tuned(options.username(&user).database(&database)))
     }
 
-    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<Place> {
+    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<HostPlace> {
         let options = base.clone().port(address.port);
         let (options, modes) = match &address.socket {
             Some(folder) => (options.socket(folder), vec![PgSslMode::Disable]),
@@ -136,17 +146,17 @@ impl Conninfo {
         let open_passfile = passfile.filter(|file| password.is_none() && files::is_open(file));
         let options = modes.first().map_or(options.clone(), |mode| options.ssl_mode(*mode));
         // An empty one takes the place of what the driver reads from the environment.
-        Ok(Place { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
+        Ok(HostPlace { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
     }
 
-    fn wanted(&self) -> Result<Wanted> {
+    fn wanted(&self) -> Result<SessionWanted> {
         Ok(match self.some("target_session_attrs") {
-            None | Some("any") => Wanted::Any,
-            Some("read-write") => Wanted::ReadWrite,
-            Some("read-only") => Wanted::ReadOnly,
-            Some("primary") => Wanted::Primary,
-            Some("standby") => Wanted::Standby,
-            Some("prefer-standby") => Wanted::PreferStandby,
+            None | Some("any") => SessionWanted::Any,
+            Some("read-write") => SessionWanted::ReadWrite,
+            Some("read-only") => SessionWanted::ReadOnly,
+            Some("primary") => SessionWanted::Primary,
+            Some("standby") => SessionWanted::Standby,
+            Some("prefer-standby") => SessionWanted::PreferStandby,
             Some(_) => {
                 let all = "any, read-write, read-only, primary, standby or prefer-standby";
                 return Err(self.wrong_value("target_session_attrs", all));

@@ -134,15 +134,16 @@ impl Migrator {
     async fn look_there(&mut self) -> Result<There> {
         let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
         let registry = kept::registry(&ledger).to_string();
+        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "look at the database");
+        let session = self.session().await?;
         let question = format!(
-            "BEGIN READ ONLY; SELECT pg_catalog.current_database(), SESSION_USER, \
+            "BEGIN READ ONLY; {} SELECT pg_catalog.current_database(), SESSION_USER, \
              pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, {}",
+            session.comment(),
             schema_exists(&ledger),
             aside::registry_exists(&registry)
         );
-        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "look at the database");
-        let session = self.session().await?;
-        let row = session.rows(&question).await.map_err(cannot)?.into_iter().next().unwrap_or_default();
+        let row = session.read(&question).await.map_err(cannot)?.into_iter().next().unwrap_or_default();
         let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
         let kept = match restores && cell(4) == "t" {
             true => aside::kept_versions(session, &registry).await?,
