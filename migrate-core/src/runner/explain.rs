@@ -3,6 +3,7 @@
 use super::drive::Broken;
 use super::locate::{At, Where};
 use super::plan::{Step, Work};
+use super::singly;
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Place};
@@ -44,7 +45,11 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
     }
     finding.help.extend(refusal.hint.clone());
-    finding.help.extend(advice(&refusal.sqlstate, step).or_else(|| syntax(&refusal.sqlstate, &refusal.message)));
+    let advised = advice(&refusal.sqlstate, step).or_else(|| syntax(&refusal.sqlstate, &refusal.message));
+    finding.help.extend(match stays(step, at) && is_for_the_file(&refusal.sqlstate) {
+        true => undo_first(&refusal.sqlstate, step),
+        false => advised,
+    });
     Error::new(ErrorKind::Statement, finding).with_sqlstate(refusal.sqlstate)
 }
 
@@ -144,6 +149,44 @@ fn word_end(text: &str, byte: usize) -> usize {
     let rest = text.get(byte..).unwrap_or_default();
     let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     byte + word.max(1).min(rest.len().max(1))
+}
+
+/// Whether statements before the failed one stay done, so that a script that is corrected is not the one that began.
+fn stays(step: &Step, at: At) -> bool {
+    match (&step.work, at.part) {
+        (Work::Sql(script), Where::Statement(n)) => step.no_transaction() && singly::has_effect(script, n),
+        _ => false,
+    }
+}
+
+/// Whether the advice is to correct the file.
+fn is_for_the_file(sqlstate: &str) -> bool {
+    let names = ["42P01", "42703", "42704", "42883", "3F000"];
+    let there = ["42P07", "42710", "42701", "42P06", "42723"];
+    sqlstate == "42601" || names.contains(&sqlstate) || there.contains(&sqlstate)
+}
+
+/// The same advice, where statements are done that the corrected file would run again.
+fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
+    let version = &step.version;
+    let cause = match sqlstate {
+        "42601" => "",
+        "42P07" | "42710" | "42701" | "42P06" | "42723" => {
+            "an object of this name is there already: remove what is in its way; or "
+        }
+        _ => "put what it stands on there; or ",
+    };
+    let is_way_back = step.undoes.is_some() || step.resume.as_ref().is_some_and(|resume| resume.undoes.is_some());
+    match (is_way_back, step.direction) {
+        // The way back of an unfinished one only goes on.
+        (true, _) => None,
+        (false, Direction::Up) => Some(format!(
+            "{cause}undo what is done with `cargo xtask resolve {version} --undo`, correct the file, and migrate"
+        )),
+        (false, Direction::Down) => Some(format!(
+            "{cause}take back what is done with `cargo xtask resolve {version} --undo`, correct the file, and roll back"
+        )),
+    }
 }
 
 /// What to do about a text that is not SQL.

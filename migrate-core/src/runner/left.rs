@@ -17,6 +17,12 @@ use crate::ident::{QualifiedName, literal};
 use crate::source::{Script, Version};
 use crate::sql::{self, Class, IndexName};
 
+/// In the note of a failure, before what the statement left half done.
+pub(super) const LEFT_BEHIND: &str = "; left behind: ";
+
+/// The end of the note where `IF NOT EXISTS` met an index that is not valid.
+pub(super) const NOT_VALID: &str = "exists but is not valid";
+
 /// Something half done, as the catalogs have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Left {
@@ -32,6 +38,8 @@ pub(super) struct Left {
 enum Kind {
     /// An index that is not valid.
     Index,
+    /// The same, where it was to be dropped.
+    Dropped,
     /// A partition that is half detached.
     Partition,
 }
@@ -93,6 +101,14 @@ impl Left {
         self.kind == Kind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
     }
 
+    /// The same, as what a statement of a class leaves: one that drops an index does not half build it.
+    pub(super) fn by(mut self, class: Class) -> Self {
+        if class == Class::DropIndexConcurrently && self.kind == Kind::Index && !self.is_copy() {
+            self.kind = Kind::Dropped;
+        }
+        self
+    }
+
     /// What is there, for a note.
     pub(super) fn note(&self) -> String {
         match self.kind {
@@ -108,6 +124,12 @@ impl Left {
                     self.name, self.of
                 )
             }
+            Kind::Dropped => {
+                format!(
+                    "the index {} was left behind half dropped: it is not used any more, and slows writes to {}",
+                    self.name, self.of
+                )
+            }
             Kind::Partition => format!("the partition {} was left half detached from {}", self.name, self.of),
         }
     }
@@ -115,7 +137,7 @@ impl Left {
     /// The same in a few words, for the ledger.
     pub(super) fn brief(&self) -> String {
         match self.kind {
-            Kind::Index => format!("index {}, not valid", self.name),
+            Kind::Index | Kind::Dropped => format!("index {}, not valid", self.name),
             Kind::Partition => format!("partition {}, half detached", self.name),
         }
     }
@@ -124,6 +146,7 @@ impl Left {
     pub(super) fn seen(&self) -> String {
         match self.kind {
             Kind::Index => format!("index {} is there, but not valid: half built", self.name),
+            Kind::Dropped => format!("index {} is there, but not valid: half dropped", self.name),
             Kind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
         }
     }
@@ -132,6 +155,7 @@ impl Left {
     fn cleaning(&self) -> String {
         match self.kind {
             Kind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
+            Kind::Dropped => format!("REINDEX INDEX CONCURRENTLY {}", self.name),
             Kind::Partition => format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", self.of, self.name),
         }
     }
@@ -140,6 +164,7 @@ impl Left {
     fn doing(&self) -> (String, String) {
         let (doing, to_do, what) = match self.kind {
             Kind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
+            Kind::Dropped => ("rebuilding", "rebuild", format!("the half-dropped index {}", self.name)),
             Kind::Partition => ("detaching", "detach", format!("the partition {} from {}", self.name, self.of)),
         };
         (format!("{doing} {what}"), format!("{to_do} {what}"))
@@ -154,26 +179,71 @@ impl Executor<'_> {
         Ok(rows.into_iter().filter_map(Left::of).collect())
     }
 
-    /// The same as [`Executor::settle`], in a session that nothing was run in yet.
+    /// The same as [`Executor::settle`], in a session that nothing was run in yet, where the statement is to be undone: an
+    /// index that it half dropped is rebuilt.
     pub(super) async fn settle_apart(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
         let settings = singly::prepare(script, at);
         if !settings.is_empty() {
             self.record(step, &settings).await?;
         }
-        self.settle(step, script, at).await
+        let is_done = self.settle(step, script, at).await?;
+        let dropping = script.statements().get(at).filter(|statement| statement.class == Class::DropIndexConcurrently);
+        if let Some(statement) = dropping.filter(|_| is_done == Some(false)) {
+            self.rebuild(step, &script.text()[statement.span.clone()]).await?;
+        }
+        Ok(is_done)
+    }
+
+    /// Rebuilds the index that a `DROP INDEX CONCURRENTLY` half dropped; one that was not valid before stays as it was.
+    async fn rebuild(&mut self, step: &Step, text: &str) -> Result<()> {
+        let Some(name) = self.half_built(step, IndexName::of(text)).await? else { return Ok(()) };
+        let ours = format!(
+            "SELECT i.indrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
+             WHERE i.indexrelid = pg_catalog.to_regclass({}) AND pg_catalog.age(i.xmin) < {}",
+            literal(&name),
+            base(&self.options.ledger, &step.version)
+        );
+        let Some(row) = self.ask(step, &ours).await?.into_iter().next() else { return Ok(()) };
+        // Those of a rebuilding that did not come to its end.
+        let copies = self.ask(step, &look_since(&self.options.ledger, &step.version)).await?;
+        let is_of_it = |copy: &Left| copy.is_copy() && copy.name.starts_with(name.trim_end_matches('"'));
+        for copy in copies.into_iter().filter_map(Left::of).filter(is_of_it) {
+            self.clean(step, &copy).await?;
+        }
+        let of = row.into_iter().next().flatten().unwrap_or_default();
+        let half = Left { kind: Kind::Dropped, oid: String::new(), name, of };
+        let still = |error: Error| {
+            error.note(format!("{}; nothing was recorded, so {} is unfinished as before", half.seen(), step.version))
+        };
+        self.clean(step, &half).await.map_err(still)?;
+        match self.half_built(step, IndexName::of(text)).await? {
+            None => Ok(()),
+            Some(_) => {
+                let finding = Finding::error("half-done", format!("cannot {}", half.doing().1));
+                Err(still(Error::new(ErrorKind::Statement, finding))
+                    .help(format!("do it by hand: {};", half.cleaning())))
+            }
+        }
     }
 
     /// Brings what the statement `at` left half done to an end, and says whether the statement is done then; `None` is not
     /// known.
     ///
     /// What shares a transaction with its record is not done. An index or a partition tells for itself: one that is half
-    /// built is removed, so that it can be built again.
+    /// built is removed, so that it can be built again. What the server refused is not done, unless it left something half
+    /// done or something came about since: an index of that name that was there before is somebody else's.
     pub(super) async fn settle(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
         let Some(statement) = script.statements().get(at) else { return Ok(Some(false)) };
         let text = &script.text()[statement.span.clone()];
-        let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
+        let failed = step.resume.as_ref().and_then(|unfinished| unfinished.failed.as_ref());
+        let why = failed.filter(|(failed, _)| *failed == at + 1).map(|(_, why)| why.as_str());
+        let refused = why.is_some_and(|why| !why.contains(LEFT_BEHIND));
         match statement.class {
-            Class::CreateIndexConcurrently => self.settle_index(step, text).await,
+            Class::CreateIndexConcurrently => {
+                let is_taken = why.is_some_and(|why| why.ends_with(NOT_VALID));
+                self.settle_index(step, text, is_taken).await
+            }
+            Class::DropIndexConcurrently | Class::DetachConcurrently if refused => Ok(Some(false)),
             Class::DropIndexConcurrently => {
                 let Some(index) = IndexName::of(text) else { return Ok(Some(false)) };
                 Ok(Some(self.ask(step, &index.query).await?.is_empty()))
@@ -188,7 +258,7 @@ impl Executor<'_> {
             }
             Class::DetachConcurrently => self.settle_partition(step, text).await,
             Class::MayCommit => Ok(None),
-            Class::OutsideTransaction => Ok(failed.then_some(false)),
+            Class::OutsideTransaction => Ok(failed.map(|_| false)),
             _ => Ok(Some(false)),
         }
     }
@@ -202,22 +272,25 @@ impl Executor<'_> {
         Ok(row.next().flatten().filter(|_| is_half))
     }
 
-    /// The index of a `CREATE INDEX CONCURRENTLY`: by its name, or where the server chose one, all that is new on its table.
-    async fn settle_index(&mut self, step: &Step, text: &str) -> Result<Option<bool>> {
+    /// The index of a `CREATE INDEX CONCURRENTLY`: what is new on its table, under its name where it has one. `is_taken`:
+    /// it was built before and `IF NOT EXISTS` met it half built, so that it has to be removed too.
+    async fn settle_index(&mut self, step: &Step, text: &str, is_taken: bool) -> Result<Option<bool>> {
+        let Some(table) = sql::of_table(text) else { return Ok(None) };
         let named = IndexName::of(text);
-        let query = match (&named, sql::of_table(text)) {
-            (Some(index), _) => index.query.clone(),
-            (None, Some(table)) => new_on(&table, &self.options.ledger, &step.version),
-            (None, None) => return Ok(None),
+        // A name that is too long is cut by its type.
+        let condition = match &named {
+            Some(index) => format!("{table} AND c.relname = {}::pg_catalog.name", literal(&index.name)),
+            None => table,
         };
-        let rows = self.ask(step, &query).await?;
+        let rows = self.ask(step, &indexes(&condition, &self.options.ledger, &step.version)).await?;
         let mut is_valid = false;
         for row in rows {
             let mut row = row.into_iter();
-            let valid = row.next().flatten().as_deref() == Some("t");
+            let mut is = || row.next().flatten().as_deref() == Some("t");
+            let (valid, new) = (is(), is());
             let Some(name) = row.next().flatten() else { continue };
-            is_valid |= valid;
-            if !valid {
+            is_valid |= valid && new;
+            if !valid && (new || is_taken) {
                 let half = Left { kind: Kind::Index, oid: String::new(), name, of: String::new() };
                 self.clean(step, &half).await?;
             }
@@ -290,26 +363,45 @@ impl Executor<'_> {
     }
 }
 
-/// The query for the indexes on a table that came about since the newest row about a statement: whether each is valid, and its
+/// The query for indexes: whether each is valid, whether it came about since the newest row about a statement, and its
 /// quoted name.
-fn new_on(table: &str, ledger: &QualifiedName, version: &Version) -> String {
+fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String {
     format!(
-        "SELECT i.indisvalid AND i.indisready AND i.indislive, pg_catalog.format('%I.%I', n.nspname, c.relname) \
+        "SELECT i.indisvalid AND i.indisready AND i.indislive, pg_catalog.age(c.xmin) < {}, \
+         pg_catalog.format('%I.%I', n.nspname, c.relname) \
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE {table} AND pg_catalog.age(c.xmin) < {}",
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {condition}",
         base(ledger, version)
     )
+}
+
+/// The finding for a statement that turned out to be done where undoing was to run nothing: what is done is recorded now.
+pub(super) fn is_done_after_all(step: &Step, script: &Script, at: usize) -> Error {
+    let (version, all) = (&step.version, script.statements().len());
+    let title = explain::title(step);
+    let finding =
+        Finding::error("may-be-done", format!("statement {} of {all} of {title} turned out to be done", at + 1))
+            .at(line(script, at))
+            .note("the ledger did not say so; it is recorded now, and nothing was undone")
+            .help(format!(
+                "`cargo xtask resolve {version} --undo` undoes it: the whole script of the other direction runs then"
+            ))
+            .help(format!("`cargo xtask resolve {version} --continue` goes on after it"));
+    Error::new(ErrorKind::Plan, finding)
+}
+
+/// The first line of a statement.
+fn line(script: &Script, at: usize) -> Place {
+    let span = script.statements().get(at).map_or(0..0, |statement| {
+        let first_line = script.text()[statement.span.clone()].lines().next().map_or(0, str::len);
+        statement.span.start..statement.span.start + first_line
+    });
+    Place::within(script.path(), script.text().clone(), span)
 }
 
 /// The finding for a statement that may have been done, wholly or in part, when its run ended; it needs an answer.
 pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) -> Error {
     let (version, all) = (&step.version, script.statements().len());
-    let span = script.statements().get(at).map_or(0..0, |statement| {
-        let first_line = script.text()[statement.span.clone()].lines().next().map_or(0, str::len);
-        statement.span.start..statement.span.start + first_line
-    });
-    let place = Place::within(script.path(), script.text().clone(), span);
     let (again, after) = match way {
         "--undo" => ("where nothing of it was done", "where it was done"),
         _ => ("runs it again", "goes on after it"),
@@ -325,7 +417,7 @@ pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) ->
     };
     let title = explain::title(step);
     let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
-        .at(place)
+        .at(line(script, at))
         .note(why)
         .help("look at what it has done, and bring that to one side")
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))

@@ -133,7 +133,9 @@ impl Migrator {
     ) -> Result<RunReport> {
         let unfinished = unresolved.unfinished.clone();
         if unfinished.undoes.is_some() {
-            return Err(closed(&unfinished, migration.as_deref(), "no-way-back"));
+            // Going on, which is advised otherwise, needs the script that was running.
+            let code = if unresolved.script.is_some() { "no-way-back" } else { "changed-since" };
+            return Err(closed(&unfinished, migration.as_deref(), code));
         }
         let back = unfinished.direction.reverse();
         // Whether there is a way back is looked at before anything is touched.
@@ -146,7 +148,8 @@ impl Migrator {
         };
         let done = match &script {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
-            None => unfinished.done,
+            // What its statement left cannot be looked at.
+            None => return Err(closed(&unfinished, migration.as_deref(), "changed-since")),
         };
         // What a statement sets for its session is gone with that.
         if done == 0 || script.is_some_and(|script| !singly::has_effect(&script, done)) {
@@ -171,7 +174,17 @@ impl Migrator {
         let step = Step::new(unfinished.direction, identity, Work::Sql(script.clone()), migration);
         let step = Step { resume: Some(unfinished.clone()), ..step };
         let mut executor = self.prepare(state.newest(), true).await?;
-        let settled = executor.settle_apart(&step, script, unfinished.done).await;
+        let mut settled = executor.settle_apart(&step, script, unfinished.done).await;
+        // Where it was announced that nothing runs, nothing does.
+        let is_unannounced = from.is_none() && matches!(settled, Ok(Some(true)));
+        let was_nothing = !singly::has_effect(script, unfinished.done);
+        if is_unannounced && was_nothing && singly::has_effect(script, unfinished.done + 1) {
+            let row = singly::progress(&mut executor.writer, &step, unfinished.done);
+            settled = match executor.record(&step, &row).await {
+                Ok(()) => Err(left::is_done_after_all(&step, script, unfinished.done)),
+                Err(error) => Err(error),
+            };
+        }
         executor.finish(false).await.1?;
         match (from, settled?) {
             (Some(from), _) => Ok(from),
@@ -256,15 +269,36 @@ fn turn_back(unfinished: &Unfinished, migration: Option<Arc<Migration>>) -> Resu
 fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static str) -> Error {
     let Unfinished { version, name, done, .. } = unfinished;
     let finding = match code {
-        "changed-since" => Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
-            .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
-            .help(format!("put the file back as it was, or undo: `cargo xtask resolve {version} --undo`")),
+        "changed-since" if migration.is_none() => {
+            Finding::error(code, format!("the file of {version}_{name} is missing"))
+                .note(format!("without it nobody knows what its statement {} left", done + 1))
+                .help("put the file back as it was, and run the command again")
+        }
+        "changed-since" => {
+            let finding = Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
+                .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
+                .help("put the file back as it was, and run the command again");
+            // A way back is not undone.
+            match unfinished.undoes {
+                None => finding.help(format!(
+                    "or undo: `cargo xtask resolve {version} --undo` runs the whole script of the other direction"
+                )),
+                Some(_) => finding,
+            }
+        }
         _ if unfinished.undoes.is_some() => {
             Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
                 .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))
                 .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
         }
-        _ => Finding::error(code, format!("there is no script that undoes {version}_{name}")),
+        _ => {
+            let finding = Finding::error(code, format!("there is no script that undoes {version}_{name}"));
+            if migration.is_some() {
+                finding
+            } else {
+                finding.help("put its file back as it was, and run the command again")
+            }
+        }
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
         "or bring the database to one side by hand, and say so: \
@@ -301,6 +335,9 @@ async fn look(
                 let rows = ask(session, script, at, &index.query).await?;
                 Some(match rows.first().map(Vec::as_slice) {
                     Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} is there and valid"),
+                    Some([_, Some(name)]) if statement.class == Class::DropIndexConcurrently => {
+                        format!("index {name} is there, but not valid: half dropped")
+                    }
                     Some([_, Some(name)]) => format!("index {name} is there, but not valid: half built"),
                     _ => format!("there is no index {}", index.name),
                 })

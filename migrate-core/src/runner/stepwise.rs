@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
 use super::explain;
-use super::left::{self, Left};
+use super::left::{self, LEFT_BEHIND, Left, NOT_VALID};
 use super::locate::{At, Where};
 use super::options::Progress;
 use super::plan::Step;
@@ -155,7 +155,7 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
     if script.statements()[at].class == Class::CreateIndexConcurrently && !after.is_empty() {
         let named = IndexName::of(&script.text()[script.statements()[at].span.clone()]);
         if let Some(name) = run.half_built(step, named).await? {
-            let record = failed_record(run, step, at, &format!("the index {name} exists but is not valid"));
+            let record = failed_record(run, step, at, &format!("the index {name} {NOT_VALID}"));
             run.record(step, &own(&record)).await?;
             return Err(invalid_index(step, script, &script.statements()[at], &name));
         }
@@ -200,7 +200,10 @@ async fn failed(
     }
     let isolate = format!("BEGIN; {} COMMIT;", run.settings.isolate());
     let left = match before {
-        Some(before) => run.look_left(step, &isolate).await.map(|after| after.difference(before).cloned().collect()),
+        Some(before) => run
+            .look_left(step, &isolate)
+            .await
+            .map(|after| after.difference(before).cloned().map(|left| left.by(class)).collect()),
         None => run.record(step, &isolate).await.map(|()| Vec::new()),
     };
     let left: Vec<Left> = match left {
@@ -209,7 +212,7 @@ async fn failed(
     };
     if !left.is_empty() {
         let brief: Vec<String> = left.iter().map(Left::brief).collect();
-        why = format!("{why}; left behind: {}", brief.join("; "));
+        why = format!("{why}{LEFT_BEHIND}{}", brief.join("; "));
     }
     let nothing_left = !singly::has_effect(script, at) && left.is_empty() && class != Class::MayCommit;
     let mut record = failed_record(run, step, at, &why);
@@ -249,7 +252,7 @@ fn invalid_index(step: &Step, script: &Script, statement: &Statement, index: &st
     let place = Place::within(script.path(), script.text().clone(), statement.span.clone());
     Error::new(
         ErrorKind::Statement,
-        Finding::error("invalid-index", format!("the index {index} exists but is not valid"))
+        Finding::error("invalid-index", format!("the index {index} {NOT_VALID}"))
             .at(place)
             .note("IF NOT EXISTS took a half-built index, left by an earlier attempt, for the real one")
             .help(format!("`cargo xtask resolve {} --continue` removes it and builds it again", step.version)),

@@ -141,6 +141,10 @@ async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brou
             assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
             assert!(!column(&mut scene.db, HALF).await.is_empty(), "{up}");
             execute(&mut old, "ROLLBACK").await;
+            if resolution == Resolution::Undo && up.contains("DETACH") {
+                // Nothing was done, so that nothing was to run; now it is done, and that is said first.
+                check_stopped(&mut runner).await;
+            }
             runner.resolve(&resolution).await.unwrap_or_else(|error| panic!("{up} {resolution:?}: {error:?}"));
             assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up} {resolution:?}");
             let is_attached = "SELECT count(*) FROM pg_inherits WHERE inhrelid = '\"p Ü\"'::regclass";
@@ -219,6 +223,116 @@ async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
     assert_eq!(column(&mut scene.db, indexes).await, ["1"]);
     assert_eq!(runner.status().await.unwrap().problems.len(), 0);
     scene.end().await;
+}
+
+/// `--undo` that was to run nothing stops where the statement turns out to be done.
+async fn check_stopped(runner: &mut Migrator) {
+    assert!(!runner.unresolved().await.unwrap().unwrap().undoing_runs(None));
+    let error = runner.resolve(&Resolution::Undo).await.unwrap_err();
+    let finding = &error.findings()[0];
+    assert!(finding.code == "may-be-done" && finding.message.contains("turned out to be done"), "{finding:?}");
+    assert!(finding.help[0].contains(&format!("`cargo xtask resolve {} --undo`", version(2))), "{finding:?}");
+    let unresolved = runner.unresolved().await.unwrap().unwrap();
+    assert_eq!((unresolved.unfinished.done, unresolved.undoing_runs(None)), (1, true));
+}
+
+/// What the server refused is not done because of something that was there before, and that is left alone.
+#[tokio::test]
+async fn a_refused_statement_is_not_done_and_what_was_there_before_stays() {
+    let invalid = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'f'::regclass";
+    let create = "CREATE INDEX CONCURRENTLY f ON t (i);";
+    let there = "SELECT to_regclass('f')";
+    for (before, statement, sqlstate) in [
+        ("CREATE UNIQUE INDEX f ON t (b)", create, "42P07"),
+        ("CREATE UNIQUE INDEX f ON k (x)", create, "42P07"),
+        (&format!("CREATE INDEX f ON t (b); {invalid}"), create, "42P07"),
+        ("CREATE INDEX f ON t (b)", "DROP INDEX CONCURRENTLY typo;", "42704"),
+        ("CREATE INDEX f ON t (b)", "ALTER TABLE p DETACH PARTITION t CONCURRENTLY;", "42P01"),
+        ("CREATE INDEX f ON t (b)", "ALTER TABLE p DETACH PARTITION typo CONCURRENTLY;", "42P01"),
+    ] {
+        let up = format!("{NO}CREATE TABLE x ();\n{statement}");
+        let mut scene = Scene::new(&up, "DROP TABLE x;").await;
+        execute(&mut scene.db, before).await;
+        let mut runner = scene.runner(quick()).await;
+        assert_eq!(refused(&mut runner).await.sqlstate(), Some(sqlstate), "{statement}");
+        let again = runner.resolve(&Resolution::Continue).await.unwrap_err();
+        assert_eq!(again.sqlstate(), Some(sqlstate), "{before} {statement}: {again:?}");
+        assert_eq!(runner.unresolved().await.unwrap().unwrap().unfinished.done, 1, "{before} {statement}");
+        assert_eq!(column(&mut scene.db, there).await, ["f"], "{before} {statement}");
+        runner.resolve(&Resolution::Undo).await.unwrap();
+        assert_eq!(column(&mut scene.db, there).await, ["f"], "{before} {statement}");
+        assert_eq!(runner.status().await.unwrap().problems.len(), 0);
+        scene.end().await;
+    }
+}
+
+/// A run that was killed before its index was built does not take another one of that name for it.
+#[tokio::test]
+async fn an_index_from_before_is_not_what_a_killed_run_built() {
+    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY f ON t (i);"), "DROP INDEX f;").await;
+    execute(&mut scene.db, "CREATE INDEX f ON t (b)").await;
+    kill(&mut scene).await;
+    let mut runner = scene.runner(quick()).await;
+    runner.resolve(&Resolution::Undo).await.unwrap();
+    assert_eq!(column(&mut scene.db, "SELECT to_regclass('f')").await, ["f"]);
+    assert_eq!(runner.status().await.unwrap().applied.len(), 1);
+    scene.end().await;
+}
+
+/// Undoing that announces that nothing runs does not run the down, whatever the interrupted statement had done.
+#[tokio::test]
+async fn undoing_does_not_run_the_down_unannounced() {
+    let pending = "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'p_1'::regclass";
+    for (up, done, down) in [
+        ("ALTER TABLE p DETACH PARTITION p_1 CONCURRENTLY;", pending, "DROP TABLE p_1;"),
+        ("ALTER TABLE p DETACH PARTITION p_1 CONCURRENTLY;", "ALTER TABLE p DETACH PARTITION p_1", "DROP TABLE p_1;"),
+        ("CREATE INDEX CONCURRENTLY f ON t (i);", "CREATE INDEX f ON t (i)", "DROP TABLE p_1; DROP INDEX f;"),
+        ("DROP INDEX CONCURRENTLY k_x;", "DROP INDEX k_x", "DROP TABLE p_1;"),
+    ] {
+        let up = format!("{NO}{up}\nCREATE TABLE z ();");
+        let mut scene = Scene::new(&up, &format!("DROP TABLE IF EXISTS z; {down}")).await;
+        kill(&mut scene).await;
+        execute(&mut scene.db, done).await;
+        let mut runner = scene.runner(quick()).await;
+        check_stopped(&mut runner).await;
+        assert_eq!(column(&mut scene.db, "SELECT to_regclass('p_1')").await, ["p_1"], "{up}");
+        assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up}");
+        runner.resolve(&Resolution::Undo).await.unwrap();
+        assert_eq!(column(&mut scene.db, "SELECT to_regclass('p_1')").await, ["NULL"], "{up}");
+        assert_eq!(runner.status().await.unwrap().problems.len(), 0);
+        scene.end().await;
+    }
+}
+
+/// An index that was half dropped serves again when its dropping is undone.
+#[tokio::test]
+async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() {
+    let valid = "SELECT indisvalid AND indisready AND indislive FROM pg_index WHERE indexrelid = 'k_x'::regclass";
+    for more in
+        ["SELECT 1", "UPDATE pg_index SET indisready = false, indislive = false WHERE indexrelid = 'k_x'::regclass"]
+    {
+        let up = format!("{NO}-- migrate: statement-timeout 500ms\nDROP INDEX CONCURRENTLY k_x;\nCREATE TABLE z ();");
+        let mut scene = Scene::new(&up, "CREATE INDEX k_x ON k (x);").await;
+        let mut old = connect(&scene.database).await;
+        execute(&mut old, "BEGIN; SELECT FROM k").await;
+        let mut runner = scene.runner(quick()).await;
+        let error = refused(&mut runner).await;
+        check_told(&mut scene, &error, "k_x").await;
+        assert!(error.findings()[0].notes.join("\n").contains("half dropped"), "{error:?}");
+        execute(&mut scene.db, more).await;
+        // Whoever is still in the way keeps it unfinished.
+        execute(&mut old, "LOCK TABLE k IN SHARE MODE").await;
+        let error = runner.resolve(&Resolution::Undo).await.unwrap_err();
+        assert!(error.findings()[0].notes.join("\n").contains("nothing was recorded"), "{error:?}");
+        assert!(runner.unresolved().await.unwrap().is_some());
+        execute(&mut old, "ROLLBACK").await;
+        runner.resolve(&Resolution::Undo).await.unwrap();
+        assert_eq!(column(&mut scene.db, valid).await, ["t"], "{more}");
+        assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{more}");
+        let status = runner.status().await.unwrap();
+        assert_eq!((status.problems.len(), status.applied.len()), (0, 1), "{more}");
+        scene.end().await;
+    }
 }
 
 /// Writes what a runner had written that was killed at the first statement of the second migration.

@@ -174,6 +174,27 @@ async fn a_way_back_that_fails_leaves_one_state() {
     scene.end().await;
 }
 
+/// A file that is corrected after some of its statements are done is not the one that began: the advice says what works.
+#[tokio::test]
+async fn a_statement_to_correct_is_corrected_after_an_undo() {
+    for (wrong, says) in [("SELEC 1;", "undo what is done"), ("SELECT 1 FROM typo;", "put what it stands on")] {
+        let scene = Scene::new(&format!("CREATE TABLE a ();\n{wrong}"), "DROP TABLE a;").await;
+        let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        let help = error.findings()[0].help.join("\n");
+        let undo = format!("`cargo xtask resolve {} --undo`", version(2));
+        assert!(help.contains(&undo) && help.contains(says) && !help.contains("run the command again"), "{help}");
+        // A corrected file is not gone on with, and what is advised then is not what was just tried.
+        scene.chain.write(2, "work", &format!("{NO}CREATE TABLE a ();\nSELECT 1;"), "DROP TABLE a;");
+        let error = resolved(&scene, Resolution::Continue).await.unwrap_err();
+        let finding = &error.findings()[0];
+        assert_eq!(finding.code, "changed-since");
+        assert!(finding.help[0].contains("put the file back") && !finding.help.join("").contains("--continue"));
+        resolved(&scene, Resolution::Undo).await.unwrap();
+        scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap();
+        scene.end().await;
+    }
+}
+
 /// While a run is at work, everybody else is told who that is, and nobody may end it for it.
 #[tokio::test]
 async fn what_is_running_is_not_called_interrupted() {
@@ -196,7 +217,10 @@ async fn what_is_running_is_not_called_interrupted() {
     assert_eq!((problem.code, status.problems.len()), ("running", 1));
     let notes = problem.notes.join("\n");
     assert!(notes.contains("statement 2 of 3") && notes.contains("pid ") && notes.contains("role postgres"), "{notes}");
-    assert!(!problem.help.join("\n").contains("resolve"), "{problem:?}");
+    // Nobody is sent to `resolve`, which refuses, before it is stopped.
+    assert!(problem.help[0].starts_with("wait for it to end"), "{problem:?}");
+    let early = problem.help.iter().find(|help| help.contains("resolve") && !help.contains("pg_cancel_backend"));
+    assert_eq!(early, None);
     let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code, "running", "{error:?}");
     // Another one that goes the same way waits, and finds nothing left to do.

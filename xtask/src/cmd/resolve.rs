@@ -55,11 +55,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         return Ok(Exit::Found);
     };
     let runs_back = match way {
+        // What is itself a way back is not undone: that is refused.
+        _ if unfinished.undoes.is_some() => None,
         Resolution::Undo => Some(unresolved.undoing_runs(None)),
         Resolution::UndoFrom(from) => Some(unresolved.undoing_runs(Some(from))),
         _ => None,
     };
-    if let Some(runs_back) = runs_back.filter(|_| unfinished.running.is_none()) {
+    if let Some(runs_back) = runs_back.filter(|_| unfinished.running.is_none() && !unresolved.reality.is_empty()) {
         output.line(undoing(&unresolved, runs_back));
     }
     match runs_back {
@@ -103,6 +105,11 @@ fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
         "no" | "n" => Some(statement),
         _ => None,
     }
+}
+
+/// Whether there is a script to go by: the one that was running, or one that was corrected while nothing of it is done.
+fn has_script(unresolved: &Unresolved) -> bool {
+    unresolved.script.is_some() || (unresolved.unfinished.done == 0 && !unresolved.reality.is_empty())
 }
 
 /// What undoing will do.
@@ -160,6 +167,21 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     let version = &unresolved.unfinished.version;
     let output = context.output;
     let way = |way: &str, what: &str| output.line(format!("  cargo xtask resolve {version} {way}\n      {what}"));
+    if !has_script(unresolved) {
+        let what = if unresolved.reality.is_empty() { "missing" } else { "not the one that was running" };
+        output.line(format!(
+            "\nThe script of this migration is {what}. Put the file back as it was, and `cargo xtask resolve {version}` \
+             shows how to go on; or choose one:"
+        ));
+        // The script of the other direction runs whole, whatever this one is now.
+        let is_open = !unresolved.reality.is_empty() && unresolved.unfinished.undoes.is_none();
+        if is_open && unresolved.uncertain.is_none() {
+            way("--undo", "runs the whole script of the other direction, as it stands in the folder");
+        }
+        output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
+        way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");
+        return;
+    }
     output.line("\nRemove the cause, then choose one:");
     match unresolved.uncertain {
         Some(at) => {
