@@ -322,12 +322,20 @@ pub(crate) fn confirm(context: &Context<'_>, yes: bool, what: &str) -> Result<()
     if is_meant { Ok(()) } else { ask(context, &format!("{} is protected", context.name), what) }
 }
 
-/// Asks before data are destroyed for good, in a protected environment and in a database of which nobody says what it is for.
+/// Asks before data are destroyed for good.
 pub(crate) fn confirm_loss(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
+    confirm_loss_of(context, yes, true, what)
+}
+
+/// Asks before data are destroyed for good, in a protected environment and in a database of which nobody says what it is for.
+///
+/// `is_certain` is whether data are destroyed, or only may be.
+pub(crate) fn confirm_loss_of(context: &Context<'_>, yes: bool, is_certain: bool, what: &str) -> Result<()> {
     if yes || !context.is_unnamed {
         return confirm(context, yes, what);
     }
-    ask(context, &format!("this destroys data of {}", context.name), what)
+    let word = if is_certain { "destroys" } else { "may destroy" };
+    ask(context, &format!("this {word} data of {}", context.name), what)
 }
 
 fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {

@@ -40,6 +40,12 @@ pub use exit::Exit;
 
 /// Runs the command line of this process; `code` has the migrations that are written in Rust.
 pub fn main(code: CodeMigrations) -> ExitCode {
+    let exit = run(code);
+    // A result that is not there, or not all of it, is none.
+    if output::printer::is_incomplete() { Exit::Failed.into() } else { exit }
+}
+
+fn run(code: CodeMigrations) -> ExitCode {
     let cli = match usage::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(exit) => return exit,

@@ -33,7 +33,8 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
         None => finding,
     };
     finding
-        .help("or let this older program run beside them: `--allow-newer`, or `allow_newer = true` in the environment")
+        .help("or let this older program run beside them: `allow_newer = true` in the environment, or `--allow-newer` with \
+             `migrate`, `status` and `runbook`")
         .help(OTHER_SERVICE)
 }
 

@@ -343,7 +343,7 @@ pub(super) fn twice(path: &Path, first: &Path) -> Finding {
     Finding::error("version-twice", "two migrations have the same version")
         .at(Place::file(path))
         .note(format!("the other one is {}", first.display()))
-        .help("give the newer one a later version; `cargo xtask new NAME` takes the present time")
+        .help("give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one")
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {

@@ -17,6 +17,7 @@ use migrate_core::schema::Schema;
 use serde::{Serialize, Serializer};
 
 use crate::exit::Result;
+use crate::output::style;
 
 pub(crate) use advice::Advice;
 
@@ -154,11 +155,43 @@ impl Brief {
 
 impl Brief {
     /// What of it destroys data, a sentence each.
-    pub(crate) fn destroyed(&self) -> Vec<String> {
+    pub(crate) fn destroyed(&self) -> Destroyed {
         let unknown = self.steps.iter().flat_map(|step| {
             step.unknown.iter().map(|what| unknown_of(&format!("{}_{}", step.version, step.name), what))
         });
-        self.losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).chain(unknown).collect()
+        Destroyed::of(&self.losses, unknown.collect())
+    }
+}
+
+/// What a run destroys, and what it may destroy, a sentence each.
+#[derive(Debug, Default)]
+pub(crate) struct Destroyed {
+    lost: Vec<String>,
+    /// What nobody can tell from the text.
+    unknown: Vec<String>,
+}
+
+impl Destroyed {
+    fn of(losses: &[Loss], unknown: Vec<String>) -> Self {
+        Self { lost: losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).collect(), unknown }
+    }
+
+    /// Whether nothing is destroyed, which is certain.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lost.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Whether it is certain that something is destroyed.
+    pub(crate) fn is_certain(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// For people.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let lost = self.lost.iter().map(|loss| format!("{} {loss}", style::paint(style::BAD, "data lost")));
+        let unknown = self.unknown.iter();
+        let unknown = unknown.map(|what| format!("{} {what}", style::paint(style::WARN, "may destroy data")));
+        lost.chain(unknown).collect()
     }
 }
 
@@ -169,13 +202,13 @@ pub(crate) fn is_harmless(step: &Step) -> bool {
 }
 
 /// What steps destroy of what is there, a sentence each.
-pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Vec<String>> {
+pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Destroyed> {
     let losses = losses(reader, plan, schema, exact).await?;
     let unknown = plan.steps().iter().flat_map(|step| {
         let title = format!("{}_{}", step.version, step.name);
         effects(step).unknown.into_iter().map(move |what| unknown_of(&title, &what))
     });
-    Ok(losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).chain(unknown).collect())
+    Ok(Destroyed::of(&losses, unknown.collect()))
 }
 
 fn unknown_of(title: &str, what: &str) -> String {

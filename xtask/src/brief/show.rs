@@ -34,7 +34,7 @@ impl Brief {
         if self.losses.is_empty() {
             let unknown = self.steps.iter().any(|step| !step.unknown.is_empty());
             let text = match unknown {
-                true => "what the statements above take away is not in their text",
+                true => "not known: what the statements above take away is not in their text",
                 false => "nothing",
             };
             let line = is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}"));

@@ -172,6 +172,11 @@ fn version(text: &str) -> Result<Version, String> {
     digits.parse().map_err(|_| "a version is a number, as at the beginning of the file name".to_owned())
 }
 
+/// How many migrations: none would be nothing to do, which nobody asks for.
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number of migrations is 1 or more".to_owned())
+}
+
 fn layout(text: &str) -> Result<Layout, String> {
     text.parse().map_err(|_| format!("the tools are {}", Layout::names().join(", ")))
 }

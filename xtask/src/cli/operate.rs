@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use migrate_core::Version;
 
-use super::{time, version};
+use super::{number, time, version};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask migrate\n  cargo xtask migrate --dry-run\n  \
@@ -16,7 +16,7 @@ pub(crate) struct Migrate {
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "count")]
     pub(crate) to: Option<Version>,
     /// Apply only the next N
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) count: Option<usize>,
     /// Apply everything that is pending (this is the default)
     #[arg(long, conflicts_with_all = ["to", "count"])]
@@ -43,7 +43,7 @@ pub(crate) struct Rollback {
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
     /// Undo the last N [default: 1]
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number, conflicts_with = "all")]
     pub(crate) count: Option<usize>,
     /// Undo everything
     #[arg(long)]
@@ -72,7 +72,7 @@ pub(crate) struct Runbook {
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
     /// Only the last N, or the next N [default: 1 for rollback, all for migrate]
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "all")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number, conflicts_with = "all")]
     pub(crate) count: Option<usize>,
     /// Everything
     #[arg(long)]
@@ -136,7 +136,7 @@ pub(crate) enum DownFrom {
 #[derive(Debug, Args)]
 pub(crate) struct Redo {
     /// Undo and apply the last N
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number, default_value_t = 1)]
     pub(crate) count: usize,
     /// Copy aside what is destroyed in between, and bring it back
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use migrate_core::schema::ddl::{Ddl, Stage, unowned};
 use migrate_core::schema::{Change, Sides};
-use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_core::{CodeMigrations, MigrationSet, Version, visible};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
 use serde::Serialize;
 
@@ -118,14 +118,15 @@ pub(super) fn texts(
     };
     let directive = if large { "-- migrate: no-transaction\n" } else { "" };
     let squashes = squashes.map_or(String::new(), |first| format!("-- migrate: squashes {first}\n"));
-    let mut head = format!("{squashes}{directive}-- Everything that {of} had when it was captured");
+    let mut head =
+        format!("{squashes}{directive}-- Everything that {of} had when it was captured", of = visible::line(of));
     if !data.is_empty() {
         let tables: Vec<&str> = data.iter().map(|table| &*table.table.name).collect();
-        let _ = write!(head, ", with the rows of {}", tables.join(", "));
+        let _ = write!(head, ", with the rows of {}", visible::line(&tables.join(", ")));
     }
     let _ = writeln!(head, ". Written by `cargo xtask {command}`, and proven.");
     for object in baseline.left_out.iter().flat_map(|one| one.with.iter().chain([&one.object])) {
-        let _ = writeln!(head, "{LEFT_OUT}{object}");
+        let _ = writeln!(head, "{LEFT_OUT}{}", visible::line(&object.to_string()));
     }
     let guard = role_guard(&baseline.roles);
     let up = script(&baseline.up);
@@ -186,7 +187,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let differences: Vec<String> = change
         .sentences(sides)
         .into_iter()
-        .filter(|line| !excused.iter().any(|object| line.starts_with(&format!("{object}: only"))))
+        .filter(|line| !excused.iter().any(|object| visible::line(line).starts_with(&format!("{object}: only"))))
         .collect();
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {

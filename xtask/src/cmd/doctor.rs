@@ -29,7 +29,7 @@ struct CheckJson {
 struct Check {
     what: &'static str,
     said: String,
-    /// What is wrong; where all of it are notes, it is merely worth knowing.
+    /// What is wrong; where nothing of it is an error, it is merely worth knowing.
     findings: Vec<Finding>,
 }
 
@@ -54,7 +54,8 @@ impl Check {
     fn state(&self) -> &'static str {
         match self.findings.iter().map(|finding| finding.severity).max() {
             None => "good",
-            Some(Severity::Note) => "without",
+            // A warning stops nothing, as in `status`.
+            Some(Severity::Note | Severity::Warning) => "without",
             Some(_) => "wrong",
         }
     }
@@ -108,7 +109,10 @@ fn show(output: &Output, checks: &[Check]) {
     if wrong.is_empty() {
         output.next("`cargo xtask migrate`");
     }
-    output.findings(&wrong);
+    let is_said = |check: &&Check| check.findings.iter().any(|finding| finding.severity == Severity::Warning);
+    let warned = checks.iter().filter(|check| check.state() == "without").filter(is_said);
+    let told: Vec<Finding> = warned.flat_map(|check| check.findings.clone()).chain(wrong).collect();
+    output.findings(&told);
 }
 
 fn migrations(context: &Context<'_>) -> Check {

@@ -1,6 +1,6 @@
 //! `ensure`: fails unless a version is applied.
 
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use serde::Serialize;
 
 use crate::cli::Ensure;
@@ -34,10 +34,30 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
     let version = migrator.state().await?.version().map(ToString::to_string);
     let database = migrator.database().to_string();
     migrator.close().await;
-    ensured?;
+    ensured.map_err(|error| not_here(context, options, error))?;
     let newest = version.as_deref().unwrap_or_default();
     context.output.line(format!("{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest is {newest}"));
     let document = EnsureJson { database, ensured: wanted.to_string(), version };
     context.output.document(&Document::new("ensure", &context.name, document));
     Ok(Exit::Done)
+}
+
+/// No migrate helps where the folder does not have the version. A folder without migrations is that of an application.
+fn not_here(context: &Context<'_>, options: &Ensure, error: Error) -> Error {
+    let is_missing = |version: &Version| {
+        let set = context.layout.load(&context.migrations);
+        set.is_ok_and(|set| !set.is_empty() && set.get(version).is_none())
+    };
+    let Some(version) = options.version.as_ref().filter(|version| is_missing(version)) else { return error };
+    if error.kind() != ErrorKind::Behind {
+        return error;
+    }
+    let mut findings = error.findings().to_vec();
+    for finding in &mut findings {
+        finding.help = vec![format!(
+            "the folder {} does not have {version} either: is the version right, and is this checkout up to date?",
+            context.migrations.display()
+        )];
+    }
+    Error::of(error.kind(), findings)
 }

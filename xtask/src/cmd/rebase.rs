@@ -49,7 +49,14 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     let output = context.output;
     let mut document = RebaseJson { base: released.base.title(), dry_run: options.dry_run, renamed: Vec::new() };
     let all = stems_of(&context.migrations);
-    let Some(moved) = moved(released, &all, &files::latest()) else {
+    let moved = moved(released, &all, &files::latest());
+    if let Err(error) = &ground.set
+        && are_shared(&all, moved.as_ref())
+    {
+        // They are all on the base branch already, so that none of them is the newer one.
+        return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
+    }
+    let Some(moved) = moved else {
         output.line(format!("the new migrations already follow those of {}", document.base));
         output.document(&Document::new("rebase", &context.name, document));
         return Ok(Exit::Done);
@@ -102,6 +109,13 @@ fn moved(
     };
     let (first, _) = all.iter().filter(is_new).find(is_wrong)?;
     Some(all.iter().filter(is_new).filter(|(version, _)| version >= first).cloned().collect())
+}
+
+/// Whether two migrations would still have one version, or nothing is moved at all.
+fn are_shared(all: &BTreeSet<(Version, String)>, moved: Option<&BTreeSet<(Version, String)>>) -> bool {
+    let Some(moved) = moved else { return true };
+    let stay: Vec<&Version> = all.difference(moved).map(|(version, _)| version).collect();
+    stay.windows(2).any(|two| two.first() == two.last())
 }
 
 /// Gives all files of a migration another version; the index of Rust migrations follows. Where another migration has the

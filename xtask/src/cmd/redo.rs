@@ -1,11 +1,15 @@
 //! `redo`: undo the last migrations and apply the same ones again.
 
-use migrate_core::{CodeMigrations, Policy, RunReport, Target};
+use std::collections::BTreeSet;
+
+use migrate_core::finding::{Finding, Place};
+use migrate_core::runner::Step;
+use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, Policy, RunReport, Target, Version};
 
 use super::run::{Runner, What, Wish};
 use crate::cli::{Change, Redo};
 use crate::context::Context;
-use crate::exit::{Exit, Result};
+use crate::exit::{Exit, Failure, Result};
 use crate::output::Document;
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Redo) -> Result<Exit> {
@@ -14,6 +18,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     let what = |verb| What { command: "redo", verb };
     // The edited file is what is tried here, so its down goes with it.
     let policy = Policy { allow_out_of_order: true, ..context.policy(false) };
+    can_come_back(&mut runner.migrator, options.count, policy).await?;
     let down =
         runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and apply again")).await?;
     let output = context.output;
@@ -41,4 +46,44 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     }
     runner.close().await;
     Ok(Exit::Done)
+}
+
+/// Looks, before anything is undone, whether all of it can be applied again.
+async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) -> Result<()> {
+    let down = migrator.plan(&Target::Down(count), policy).await?;
+    let state = migrator.state().await?;
+    let applied: BTreeSet<Version> = state.applied().map(|applied| applied.version.clone()).collect();
+    let missing = down.steps().iter().filter(|step| !is_in_folder(migrator, &applied, &step.version));
+    let mut findings: Vec<Finding> = missing.map(|step| missing_file(migrator, step)).collect();
+    if findings.is_empty() && !down.is_empty() {
+        let undone = down.steps().iter().filter_map(|step| migrator.migrations().get(&step.version));
+        let undone: Vec<_> = undone.map(|migration| migration.path().to_path_buf()).collect();
+        // What is undone may have been edited: that is what is tried. Of everything else the way up does not allow it.
+        let stays = |finding: &Finding| match finding.code {
+            "missing-file" | "half-squashed" => true,
+            "modified" | "renamed" => {
+                !finding.place.as_ref().is_some_and(|place| undone.iter().any(|path| path == place.path()))
+            }
+            _ => false,
+        };
+        let up = migrator.plan(&Target::Up(0), policy).await;
+        findings.extend(up.err().into_iter().flat_map(|error| error.findings().to_vec()).filter(stays));
+    }
+    if findings.is_empty() { Ok(()) } else { Err(Failure::Core(Error::of(ErrorKind::Plan, findings))) }
+}
+
+/// Whether the folder has the migration that was applied, and not what a squash put in the place of several.
+fn is_in_folder(migrator: &Migrator, applied: &BTreeSet<Version>, version: &Version) -> bool {
+    let Some(migration) = migrator.migrations().get(version) else { return false };
+    !migration.squashes().is_some_and(|first| applied.range(first.clone()..version.clone()).next().is_some())
+}
+
+fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
+    let (version, name) = (&step.version, &step.name);
+    let file = migrator.migrations().folder().join(format!("{version}_{name}.up.sql"));
+    Finding::error("missing-file", format!("the file of applied migration {version}_{name} is missing"))
+        .at(Place::file(file))
+        .note("without it the migration could not be applied again; nothing was undone")
+        .help("is this checkout older than the database? then update it; a deleted file is found by `git log --diff-filter=D -- PATH`")
+        .help("to undo the migration for good: `cargo xtask rollback`; the ledger has the down scripts")
 }

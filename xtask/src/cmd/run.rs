@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use migrate_core::finding::Finding;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Again, Step, Work};
-use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target};
+use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target, visible};
 use serde::Serialize;
 
 use crate::brief::Brief;
 use crate::cli::Change;
-use crate::context::{Context, Run, confirm, confirm_loss};
+use crate::context::{Context, Run, confirm, confirm_loss_of};
 use crate::exit::{Failure, Result};
 use crate::notify::Team;
 use crate::output::style::{self, BOLD, DIM};
@@ -136,14 +136,14 @@ impl<'a> Runner<'a> {
                 None => self.warn_of_loss(&plan),
             }
             let destroyed = self.destroyed(&plan, brief.as_ref()).await?;
-            for loss in destroyed.iter().filter(|_| brief.is_none()) {
-                self.context.output.remark(format!("{} {loss}", style::paint(style::BAD, "data lost")));
+            if brief.is_none() {
+                destroyed.lines().iter().for_each(|line| self.context.output.remark(line));
             }
             let steps = style::count(plan.steps().len(), "migration");
             let question = format!("{} {steps}.", what.verb);
             match destroyed.is_empty() {
                 true => confirm(self.context, change.yes, &question)?,
-                false => confirm_loss(self.context, change.yes, &question)?,
+                false => confirm_loss_of(self.context, change.yes, destroyed.is_certain(), &question)?,
             }
             match self.apply(&plan, what.command, brief).await {
                 // With nobody to ask, the newer plan is as good as the older one was.
@@ -239,7 +239,7 @@ impl<'a> Runner<'a> {
     pub(super) fn total(&self, report: &RunReport, word: &str) -> String {
         let count = style::count(report.done.len(), "migration");
         let time = style::time(report.elapsed);
-        format!("\n{BOLD}{count} {word}{BOLD:#} in {time}, on {}", self.migrator.database())
+        format!("\n{BOLD}{count} {word}{BOLD:#} in {time}, on {}", visible::line(&self.migrator.database().to_string()))
     }
 
     pub(super) async fn close(self) {

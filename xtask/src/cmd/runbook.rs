@@ -9,7 +9,7 @@ use migrate_core::{CodeMigrations, Migrator, Policy, Target};
 use serde::Serialize;
 
 use super::{migrate, rollback};
-use crate::cli::{self, Way};
+use crate::cli::{self, DownFrom, Way};
 use crate::context::{Context, Run};
 use crate::drill::Exercise;
 use crate::exit::{Exit, Failure, Result};
@@ -126,8 +126,9 @@ async fn drill(
     if holds {
         output
             .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
+        let same = as_given(options);
         output.next(format!(
-            "`cargo xtask runbook {} -o FILE` writes the script for {}",
+            "`cargo xtask runbook {}{same} -o FILE` writes the script for {}",
             context.aim(),
             context.title()
         ));
@@ -145,6 +146,25 @@ async fn drill(
     };
     output.document(&Document::new("runbook-drill", &context.name, document));
     Ok(if holds { Exit::Done } else { Exit::Found })
+}
+
+/// The options that decide what is in the script, as they were given, each with a space before it.
+fn as_given(options: &cli::Runbook) -> String {
+    let way = (options.way == Way::Migrate).then(|| "--for migrate".to_owned());
+    let to = options.to.as_ref().map(|version| format!("--to {}", quote(version.as_str())));
+    let count = options.count.map(|count| format!("-n {count}"));
+    let files = (options.down_from == DownFrom::Files).then(|| "--down-from files".to_owned());
+    let flags = [
+        ("--all", options.all),
+        ("--keep-data", options.keep_data),
+        ("--leave-kept", options.leave_kept),
+        ("--allow-out-of-order", options.allow_out_of_order),
+        ("--allow-newer", options.allow_newer),
+    ];
+    let flags = flags.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag.to_owned());
+    let reason = options.reason.as_ref().map(|reason| format!("--reason={}", quote(reason)));
+    let all = way.into_iter().chain(to).chain(count).chain(files).chain(flags).chain(reason);
+    all.map(|option| format!(" {option}")).collect()
 }
 
 /// Writes the page of an environment, for the team.

@@ -107,7 +107,9 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
         |code: &str| matches!(code, "modified" | "renamed" | "missing-file" | "half-squashed" | "unfinished");
     let is_problem = |one: &&Finding| one.severity == Severity::Error && is_obstacle(one.code) || one.code == "running";
     let problems = status.problems.iter().filter(is_problem);
-    let problems: Vec<_> = problems.cloned().collect();
+    let mut problems: Vec<_> = problems.cloned().collect();
+    // What is newer than the folder cannot be made, so there is no option to accept it.
+    problems.iter_mut().for_each(|one| one.help.retain(|help| !help.contains("--allow-newer")));
     if problems.is_empty() {
         return Ok(());
     }
@@ -160,7 +162,10 @@ fn without_ignored(
     let rules = &context.config.drift.ignore;
     let exists = |id: &Id| made.schema.get(id).or(there.schema.get(id)).is_some();
     let is_left_out = |object: &Object| {
-        let is_excused = || excused.contains(&object.id.to_string()) && made.schema.get(&object.id).is_none();
+        let is_excused = || {
+            excused.contains(&migrate_core::visible::line(&object.id.to_string()).into_owned())
+                && made.schema.get(&object.id).is_none()
+        };
         left_out.contains(&object.id) || rules.iter().any(|rule| rule.matches(object, &exists)) || is_excused()
     };
     let all = drift::differences(&made.schema, &there.schema, "").len();

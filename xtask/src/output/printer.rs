@@ -1,10 +1,34 @@
 //! The only place that prints. Whatever goes through it is the command as this process was called, and shows what is hidden
 //! in it; styles of ours pass, and are removed where they are not wanted.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use super::clean;
 use crate::invocation::spoken;
+
+/// Why something for standard output could not be written, the first time.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Remembers what could not be written. A reader that went away, as `head` does, has what it wanted.
+fn written(outcome: io::Result<()>) {
+    if let Err(error) = outcome
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
+
+/// Says at the end of the process whether a part of the result is lost, and that it is.
+pub(crate) fn is_incomplete() -> bool {
+    written(io::stdout().lock().flush());
+    let Some(why) = UNWRITTEN.get() else { return false };
+    err(&format!(
+        "{}: the result could not be written to standard output: {why}; what the command did stays done",
+        super::style::paint(super::style::BAD, "error")
+    ));
+    true
+}
 
 /// A line on standard output. A reader that went away, as `head` does, is no error.
 pub(crate) fn out(text: &str) {
@@ -13,7 +37,7 @@ pub(crate) fn out(text: &str) {
 
 /// The same for a text that is not ours, whose commands stay as they are.
 pub(crate) fn quoted(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{}", clean::printed(&guarded(text)));
+    written(writeln!(anstream::stdout().lock(), "{}", clean::printed(&guarded(text))));
 }
 
 /// A line on standard error.
@@ -30,7 +54,7 @@ pub(crate) fn ask(text: &str) {
 
 /// Help that was asked for, with the styles of whoever wrote it: all of it is ours.
 pub(crate) fn help(text: &str) {
-    let _ = write!(anstream::stdout().lock(), "{text}");
+    written(write!(anstream::stdout().lock(), "{text}"));
 }
 
 /// Help that was not asked for.
@@ -40,12 +64,12 @@ pub(crate) fn help_beside(text: &str) {
 
 /// Lines that GitHub's runner reads commands in.
 pub(crate) fn commands(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{}", clean::printed(text));
+    written(writeln!(anstream::stdout().lock(), "{}", clean::printed(text)));
 }
 
 /// A document.
 pub(crate) fn json(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", clean::json(text));
+    written(writeln!(std::io::stdout().lock(), "{}", clean::json(text)));
 }
 
 /// One line for programs, beside the document: what happens while a command works.
@@ -57,7 +81,7 @@ pub(crate) fn event(line: &str) {
 pub(crate) fn verbatim(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let text = if stdout.is_terminal() { clean::lines(text) } else { text.into() };
-    let _ = stdout.write_all(text.as_bytes());
+    written(stdout.write_all(text.as_bytes()));
 }
 
 /// In GitHub Actions a line of ours must not be a command that somebody put into a name.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use migrate_core::visible;
+
 use super::{Record, RowsChange, TableRows};
 use crate::invocation::spoken;
 use crate::output::style;
@@ -18,7 +20,7 @@ impl Record {
     }
 
     fn page(&self, page: &mut String) -> std::fmt::Result {
-        writeln!(page, "# {} of {}: {}\n", self.command, self.environment, self.outcome)?;
+        writeln!(page, "# {} of {}: {}\n", self.command, prose(&visible::line(&self.environment)), self.outcome)?;
         if self.outcome == "running" {
             let told = "The run had not ended when this was written. Where no run is in progress any more, its process was \
                         killed: `cargo xtask status` shows where the database stands, and the command can be given again.";
@@ -48,7 +50,7 @@ impl Record {
         let host = self.actor.host.as_deref().unwrap_or("an unknown host");
         let time = self.milliseconds.map(|ms| style::time(Duration::from_secs_f64((ms / 1000.0).max(0.0))));
         let facts = [
-            ("Database", self.database.clone()),
+            ("Database", visible::line(&self.database).into_owned()),
             ("Version", format!("{} → {}", version(&self.version_before), version(&self.version_after))),
             ("Who", format!("{who} on {host}, as role {}", self.actor.role)),
             ("Why", self.reason.clone().unwrap_or_else(|| "no reason was given".to_owned())),

@@ -12,6 +12,7 @@ mod drift;
 mod explain;
 mod fixtures;
 mod hints;
+mod honest;
 mod interruption;
 mod libpq;
 mod limits;

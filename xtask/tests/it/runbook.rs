@@ -400,8 +400,9 @@ fn a_drill_practises_on_throw_away_databases() {
     let drill = project.run(&["runbook", "-n", "2", "--drill", "--format", "json"]).ok().json();
     assert_eq!((&drill["holds"], &drill["parts"], &drill["version"]), (&true.into(), &2.into(), &version(3).into()));
     project.migration(4, "odd", "CREATE TABLE d (id int);", "DROP TABLE nothing;");
-    let up = project.run(&["runbook", "--for", "migrate", "--drill"]).ok();
-    assert!(up.out.contains("holds") && up.out.contains("next"), "{up:?}");
+    let up = project.run(&["runbook", "--for", "migrate", "-n", "1", "--reason", "it's it", "--drill"]).ok();
+    let same = r"--for migrate -n 1 --reason='it'\''s it' -o FILE";
+    assert!(up.out.contains("holds") && up.out.contains(same), "{up:?}");
     project.run(&["migrate"]).ok();
     let odd = project.run(&["runbook", "--drill"]);
     assert!(odd.code == 1 && odd.err.contains("runbook-drill") && odd.err.contains("nothing"), "{odd:?}");
