@@ -75,7 +75,7 @@ async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) ->
 /// Whether the folder has the migration that was applied, and not what a squash put in the place of several.
 fn is_in_folder(migrator: &Migrator, applied: &BTreeSet<Version>, version: &Version) -> bool {
     let Some(migration) = migrator.migrations().get(version) else { return false };
-    !migration.squashes().is_some_and(|first| applied.range(first.clone()..version.clone()).next().is_some())
+    migration.squashes().is_none_or(|first| applied.range(first.clone()..version.clone()).next().is_none())
 }
 
 fn missing_file(migrator: &Migrator, step: &Step) -> Finding {

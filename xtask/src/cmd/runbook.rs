@@ -127,12 +127,8 @@ async fn drill(
     if holds {
         output
             .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
-        let same = as_given(options);
-        output.next(format!(
-            "`cargo xtask runbook {}{same} -o FILE` writes the script for {}",
-            context.aim(),
-            context.title()
-        ));
+        let same = format!("{}{}", context.aim(), as_given(options));
+        output.next(format!("`cargo xtask runbook {} -o FILE` writes the script for {}", same, context.title()));
     } else {
         output.next("do not use the script; report the differences with the migration");
     }
