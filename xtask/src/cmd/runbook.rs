@@ -1,11 +1,12 @@
 //! `runbook`: what a run would do as a script for psql, the page for the team, and a drill.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use migrate_core::finding::Finding;
 use migrate_core::runner::{self, Runbook, Step};
-use migrate_core::{CodeMigrations, Migrator, Policy, Target};
+use migrate_core::{CodeMigrations, Migrator, Policy, Target, visible};
 use serde::Serialize;
 
 use super::{migrate, rollback};
@@ -126,12 +127,8 @@ async fn drill(
     if holds {
         output
             .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
-        let same = as_given(options);
-        output.next(format!(
-            "`cargo xtask runbook {}{same} -o FILE` writes the script for {}",
-            context.aim(),
-            context.title()
-        ));
+        let same = format!("{}{}", context.aim(), as_given(options));
+        output.next(format!("`cargo xtask runbook {} -o FILE` writes the script for {}", same, context.title()));
     } else {
         output.next("do not use the script; report the differences with the migration");
     }
@@ -170,6 +167,11 @@ fn as_given(options: &cli::Runbook) -> String {
 /// Writes the page of an environment, for the team.
 fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
     let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
+    // Where a command takes the name it is quoted already.
+    let text = match visible::line(&context.name) {
+        Cow::Owned(shown) => text.replace(&*context.name, &shown),
+        Cow::Borrowed(_) => text,
+    };
     let text = spoken_page(&text).into_owned();
     let output = context.output;
     match &options.output {

@@ -115,3 +115,12 @@ fn a_name_does_not_leave_the_comment_of_a_generated_migration() {
     project.query(&format!("DROP DATABASE \"{name}\nSELECT 1;\""));
     project.end();
 }
+
+#[test]
+fn the_name_of_an_environment_stays_in_the_heading_of_its_page() {
+    let project = Project::new();
+    project.write("migrate.toml", "[environments.\"live\\nodd\"]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
+    let page = project.run_bare(&["runbook", "--page", "--env", "live\nodd"]).ok();
+    assert!(page.out.starts_with("# Rollback runbook: live\\nodd\n") && !page.out.contains("live\nodd"), "{page:?}");
+    project.end();
+}
