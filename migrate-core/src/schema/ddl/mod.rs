@@ -142,7 +142,8 @@ impl Ddl {
             last = Some(statement);
             for hazard in &statement.hazards {
                 let (kind, what) = hazard.parts();
-                script += &format!("-- {kind}: {what}\n");
+                // A name may hold a line break, and what follows one would be a statement.
+                script += &format!("-- {kind}: {}\n", crate::visible::line(what));
             }
             script += &format!("{};\n", statement.text);
         }
