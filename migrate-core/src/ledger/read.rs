@@ -90,13 +90,14 @@ async fn select(
         }
         Err(failure) => {
             // An error leaves the transaction open; a lost connection has none.
+            // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
+            let is_missing = failure.is("42P01") || failure.is("3F000");
             let ended = if failure.is_lost() { Ok(()) } else { session.send("ROLLBACK").await };
             match ended {
                 Err(second) if second.is_statement_pooling() => return Err(cannot(second, ledger, None)),
-                // 42P01 undefined_table, 3F000 invalid_schema_name: nothing was ever recorded here.
-                Ok(()) if failure.is("42P01") || failure.is("3F000") => return Ok(None),
-                // The network went in between: that is the news, and not what the first answer said.
-                Err(second) if second.is_lost() => return Err(cannot(second, ledger, None)),
+                Ok(()) if is_missing => return Ok(None),
+                // The network went in between: that is the news, and not that there is no ledger.
+                Err(second) if is_missing && second.is_lost() => return Err(cannot(second, ledger, None)),
                 _ => {}
             }
             let lacking = match failure.is("42501") {
