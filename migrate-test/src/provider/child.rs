@@ -44,7 +44,7 @@ const ALL: [&str; 18] = [
     "XDG_RUNTIME_DIR",
 ];
 /// See git(1), "Environment Variables". What a CI system hands to git as configuration is git's.
-const GIT: [&str; 31] = [
+const GIT: [&str; 23] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -68,17 +68,12 @@ const GIT: [&str; 31] = [
     "GIT_SSL_*",
     "SSH_ASKPASS",
     "SSH_AUTH_SOCK",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
 ];
+/// The way out of a closed network, for what may talk to a remote.
+const PROXIES: [&str; 8] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 /// See <https://docs.docker.com/reference/cli/docker/#environment-variables>.
-const DOCKER: [&str; 19] = [
+const DOCKER: [&str; 11] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -90,14 +85,6 @@ const DOCKER: [&str; 19] = [
     "DOCKER_DEFAULT_PLATFORM",
     "CONTAINER_HOST",
     "SSH_AUTH_SOCK",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
 ];
 /// See <https://www.postgresql.org/docs/current/libpq-envars.html> and psql's own page.
 const PSQL: [&str; 17] = [
@@ -122,16 +109,16 @@ const PSQL: [&str; 17] = [
 
 /// A program that is about to be started.
 pub fn command(program: impl AsRef<OsStr>, needs: Needs) -> Command {
-    let own: &[&str] = match needs {
-        Needs::Nothing => &[],
-        Needs::Git => &GIT,
-        Needs::Docker => &DOCKER,
-        Needs::Psql => &PSQL,
+    let (own, proxies): (&[&str], &[&str]) = match needs {
+        Needs::Nothing => (&[], &[]),
+        Needs::Git => (&GIT, &PROXIES),
+        Needs::Docker => (&DOCKER, &PROXIES),
+        Needs::Psql => (&PSQL, &[]),
     };
     let is_allowed = |name: &OsStr| {
         let name = name.to_string_lossy();
         let fits = |known: &&str| known.strip_suffix('*').map_or(*known == name, |begin| name.starts_with(begin));
-        ALL.iter().chain(own).any(fits)
+        ALL.iter().chain(own).chain(proxies).any(fits)
     };
     let mut command = Command::new(program);
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_allowed(name)));
