@@ -18,19 +18,11 @@ use migrate_core::schema::{Kind, Object, Schema};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
+use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders};
 pub(crate) use fitting::Required;
 use spec::{Column, ForeignKey, Table};
 use values::Taste;
-
-/// A table into which no row could be put, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unfilled {
-    /// The table: `public.users`.
-    pub(crate) table: String,
-    /// What the server said of the last row.
-    pub(crate) why: String,
-}
 
 /// How many rows each table gets.
 const ROWS: u32 = 4;
@@ -52,7 +44,7 @@ pub(crate) async fn fill(
     rows: &mut Rows,
     runner: &mut TestRunner,
     awkward: bool,
-) -> migrate_core::Result<Vec<Unfilled>> {
+) -> migrate_core::Result<Vec<WithoutRows>> {
     let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
     let empty = |table: &&Object| rows.table(&name(table)).is_none_or(|rows| rows.rows.is_empty());
     let tables: Vec<Table> = holders(schema).filter(empty).map(|table| Table::of(schema, table)).collect();
@@ -130,7 +122,7 @@ async fn one(
     runner: &mut TestRunner,
     table: &Table,
     awkward: bool,
-) -> migrate_core::Result<Option<Unfilled>> {
+) -> migrate_core::Result<Option<WithoutRows>> {
     let mut filled = 0;
     let mut serial = 0;
     let mut why = String::new();
@@ -156,7 +148,7 @@ async fn one(
         }
     }
     let name = format!("{}.{}", table.id.schema, table.id.name);
-    Ok((filled == 0).then_some(Unfilled { table: name, why }))
+    Ok((filled == 0).then_some(WithoutRows { table: name, why }))
 }
 
 /// Fills tables that need one another: a row of each at once, whose keys are chosen beforehand.
@@ -167,7 +159,7 @@ async fn together(
     runner: &mut TestRunner,
     tables: &[&Table],
     awkward: bool,
-) -> migrate_core::Result<Vec<Unfilled>> {
+) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
         let mut drawn: BTreeMap<TableName, BTreeMap<String, String>> = BTreeMap::new();
@@ -191,7 +183,7 @@ async fn together(
         }
     }
     let name = |table: &&Table| format!("{}.{}", table.id.schema, table.id.name);
-    Ok(tables.iter().map(|table| Unfilled { table: name(table), why: why.clone() }).collect())
+    Ok(tables.iter().map(|table| WithoutRows { table: name(table), why: why.clone() }).collect())
 }
 
 /// The row that is to be drawn.

@@ -151,7 +151,8 @@ impl Walk<'_> {
         let before = self.watcher.schema();
         // What the migrations before did to the rows was not followed.
         self.filled.rows = Rows::default();
-        self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await
+        let filled = self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await?;
+        Ok(filled.map(|rests| rests.without.iter().map(ToString::to_string).collect()))
     }
 
     /// The schema that a migration makes where no rows are in its way.

@@ -9,8 +9,8 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
-use super::ProofError;
 use super::stage::Ground;
+use super::{ProofError, Rests};
 use crate::generate::{self, Required};
 use crate::rows::Rows;
 
@@ -65,8 +65,8 @@ impl Filled {
         Ok(Self { runner: super::runner(seed), ground, rows: Rows::default() })
     }
 
-    /// Puts in the rows of the fixture, and rows into every table that has none. Returns the tables
-    /// that got none, and why; or the error of the fixture.
+    /// Puts in the rows of the fixture, and rows into every table that has none. Returns which tables
+    /// have rows, and why others have none; or the error of the fixture.
     ///
     /// `before` is the present schema, and `after` the one that the migration makes of it.
     pub(crate) async fn fill(
@@ -75,7 +75,7 @@ impl Filled {
         before: &Schema,
         after: &Schema,
         how: How,
-    ) -> Result<Result<Vec<String>, Error>, ProofError> {
+    ) -> Result<Result<Rests, Error>, ProofError> {
         self.read(before, &Touched::Tables(Vec::new())).await?;
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
@@ -93,7 +93,7 @@ impl Filled {
         } else {
             generate::fill(rehearsal, before, rows, runner, how.awkward).await?
         };
-        Ok(Ok(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)).collect()))
+        Ok(Ok(Rests::on(before, &self.rows, &unfilled)))
     }
 
     /// Reads again what may have changed; `schema` is the present one.

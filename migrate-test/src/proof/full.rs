@@ -9,7 +9,7 @@ use migrate_core::source::Migration;
 
 use super::filled::{Filled, How};
 use super::stage::Ground;
-use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict};
 use crate::rows::{Loss, Rows};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
@@ -36,8 +36,8 @@ pub(super) struct Seen {
     pub(super) losses: Vec<Loss>,
     /// What the up alone changed.
     pub(super) changed: Vec<Loss>,
-    /// Which tables could not be filled.
-    notes: Vec<String>,
+    /// Which tables had rows.
+    rests: Rests,
 }
 
 /// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
@@ -94,13 +94,14 @@ impl Full {
             self.filled.replace(fresh).end().await?;
             outcome = self.attempt(&migration, sight, ways, how).await?;
         }
-        proven.notes.append(&mut self.seen.notes);
+        proven.rests = std::mem::take(&mut self.seen.rests);
+        proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
         if let (Some(why), Ok(())) = (first, &outcome) {
             proven.notes.push(how.note(&why));
         }
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
-            Ok(()) => self.verdict(&migration),
+            Ok(()) => self.verdict(&migration, &proven.rests),
             Err(story) => story.broken(),
         };
         let broken = verdict.is_broken();
@@ -119,7 +120,7 @@ impl Full {
     ) -> Result<Result<(), Story>, ProofError> {
         self.seen = Seen::default();
         match self.filled.fill(migration, sight.before, sight.after, how).await? {
-            Ok(notes) => self.seen.notes = notes,
+            Ok(rests) => self.seen.rests = rests,
             Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
         }
         let before = self.filled.rows.clone();
@@ -172,11 +173,12 @@ impl Full {
         Ok(Ok(()))
     }
 
-    fn verdict(&self, migration: &Migration) -> Verdict {
+    fn verdict(&self, migration: &Migration, rests: &Rests) -> Verdict {
         let losses = self.seen.losses.clone();
         if losses.is_empty() {
-            return match self.seen.rows {
-                0 => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+            return match (self.seen.rows, rests.without.first()) {
+                (0, None) => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+                (0, Some(first)) => Verdict::Skipped(format!("no table had rows: {first}")),
                 _ => Verdict::Holds,
             };
         }

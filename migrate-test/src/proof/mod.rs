@@ -10,6 +10,7 @@ mod declared;
 mod filled;
 mod full;
 mod law;
+mod rests;
 mod stage;
 mod walk;
 
@@ -28,6 +29,7 @@ use crate::error::ServerError;
 
 pub(crate) use filled::{Filled, How};
 pub use law::{Law, Story, Verdict};
+pub use rests::{Rests, WithoutRows};
 pub(crate) use stage::{Ground, Stage};
 
 /// What to prove, and how hard to try.
@@ -52,6 +54,8 @@ pub struct Proven {
     pub name: String,
     /// How each law ended.
     pub laws: BTreeMap<Law, Verdict>,
+    /// What the verdicts rest on: how many tables had rows.
+    pub rests: Rests,
     /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
     pub notes: Vec<String>,
     /// The databases that were kept, as URLs.
@@ -97,6 +101,7 @@ impl Proven {
             version: migration.version().clone(),
             name: migration.name().to_owned(),
             laws: Law::ALL.into_iter().map(|law| (law, Verdict::Unknown)).collect(),
+            rests: Rests::default(),
             notes: Vec::new(),
             kept: Vec::new(),
             elapsed: Duration::ZERO,
@@ -106,6 +111,14 @@ impl Proven {
     /// Whether no law is broken.
     pub fn holds(&self) -> bool {
         !self.laws.values().any(Verdict::is_broken)
+    }
+
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`. `None` where it was not looked at.
+    pub fn rested(&self, law: Law) -> Option<String> {
+        match (law, self.laws.get(&law)?) {
+            (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
+            _ => None,
+        }
     }
 
     /// Records how a law ended; what is broken stays broken.
