@@ -105,12 +105,12 @@ fn shown(text: &str) -> Failed {
 fn story(report: &Report) -> String {
     let mut lines = Vec::new();
     for proven in &report.migrations {
-        for (law, verdict) in &proven.laws {
-            if let proof::Verdict::Broken(story) = verdict {
-                lines.push(format!("{law} is broken: {}", law.claim()));
-                lines.extend(story.lines().into_iter().map(|line| format!("  {line}")));
-            }
+        for fault in proven.faults() {
+            lines.push(fault.title());
+            lines.extend(fault.story.lines().into_iter().map(|line| format!("  {line}")));
+            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is broken too: {}", story.summary)));
         }
+        lines.extend(proven.unreached.iter().map(|why| format!("it was not looked at: {why}")));
         lines.extend(proven.rests.words().map(|rests| format!("data was proven where {rests}")));
         lines.extend(proven.rests.without.iter().map(|one| format!("  {one}")));
         lines.extend(proven.kept.iter().map(|url| format!("the database was kept for 30 minutes: psql '{url}'")));

@@ -32,7 +32,7 @@ const ROUNDS: u32 = 6;
 
 /// A function that runs a command and tells what the server has against it; constraints that
 /// are checked late are checked at once.
-const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
+pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
     BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; SET CONSTRAINTS ALL IMMEDIATE; RETURN ''; \
     EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $try$;";
 
@@ -293,7 +293,7 @@ fn insert(table: &Table, row: &BTreeMap<String, String>) -> String {
     format!("INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", columns.join(", "), values.join(", "))
 }
 
-fn attempt(command: &str) -> String {
+pub(crate) fn attempt(command: &str) -> String {
     format!("SELECT pg_temp.roundtrip_try({});", literal(command))
 }
 

@@ -6,7 +6,7 @@ use migrate_core::schema::Schema;
 
 use crate::rows::{Rows, TableName, holders};
 
-/// What the law of data was looked at with: the tables as they were when the up ran.
+/// What the law of data was looked at with, the tables as they were when the up ran; and that of the path: steps of walks.
 ///
 /// All tables of the schema before the up count that can hold rows here: ordinary tables and partitions, but neither the
 /// parents of partitions, which hold none of their own, nor foreign tables. Whose rows they are does not matter: those of
@@ -17,6 +17,8 @@ pub struct Rests {
     pub tables: usize,
     /// Those of them that had no rows, by name.
     pub without: Vec<WithoutRows>,
+    /// How many steps of walks led over the migration, up or down.
+    pub moves: usize,
 }
 
 /// A table that had no rows, and why.
@@ -54,6 +56,15 @@ impl Rests {
     /// `37 of 41 tables had rows`; `None` where there was no table.
     pub fn words(&self) -> Option<String> {
         (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))
+    }
+
+    /// `14 steps of walks`; `None` where no walk led over it.
+    pub fn walked(&self) -> Option<String> {
+        match self.moves {
+            0 => None,
+            1 => Some("1 step of a walk".to_owned()),
+            moves => Some(format!("{moves} steps of walks")),
+        }
     }
 }
 
