@@ -86,7 +86,7 @@ impl Full {
         let mut outcome = self.attempt(&migration, sight, ways, how).await?;
         let mut first = None;
         while let Err(story) = &outcome
-            && let Some(plainer) = how.after(story.sqlstate.as_deref().unwrap_or_default())
+            && let Some(plainer) = how.after(story.sqlstate.as_deref().unwrap_or_default(), &migration)
         {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
             how = plainer;
@@ -97,7 +97,7 @@ impl Full {
         proven.rests = std::mem::take(&mut self.seen.rests);
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
         if let (Some(why), Ok(())) = (first, &outcome) {
-            proven.notes.push(how.note(&why));
+            proven.notes.push(how.note(&why, &migration));
         }
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
