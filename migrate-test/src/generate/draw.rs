@@ -179,6 +179,7 @@ fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
         _ => return None,
     };
     let base = column.base.split('(').next().unwrap_or_default().trim();
+    let other = format!("({other})::{}", column.base);
     Some(match (Sort::of(&column.base), base) {
         (Sort::Integer | Sort::Number, _) | (_, "date" | "inet") => format!("(({other}) {strict} 1)"),
         (_, "timestamp" | "timestamp without time zone" | "timestamp with time zone" | "interval") => {

@@ -17,10 +17,13 @@ pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
-/// The type or domain of the schema that a type name means, without its modifier.
+/// The type or domain of the schema that a type name means, without its modifier; none for an array.
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
     let (space, rest) = first_name(type_name)?;
-    let (name, _) = first_name(rest.strip_prefix('.')?)?;
+    let (name, rest) = first_name(rest.strip_prefix('.')?)?;
+    if rest.trim_start().starts_with('[') {
+        return None;
+    }
     let id = |kind| Id {
         kind,
         schema: space.as_str().into(),

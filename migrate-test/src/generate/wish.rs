@@ -97,6 +97,12 @@ impl Wish {
 
     fn compare(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         right.constants(&mut self.constants);
+        // `a SIMILAR TO 'x'`, as the server writes it.
+        if let Form::Call(name, pattern) = &right.bare().form
+            && let ("similar_to_escape", "~", [pattern]) = (name.as_str(), op, pattern.as_slice())
+        {
+            return self.compare(left, "similar", pattern);
+        }
         let Some(constant) = right.as_constant() else { return self.listed(left, op, right) };
         match &left.bare().form {
             Form::Column(_) => self.column(op, &constant),
