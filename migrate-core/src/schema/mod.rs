@@ -10,6 +10,7 @@ mod change;
 pub mod ddl;
 mod depend;
 mod object;
+mod query;
 mod read;
 mod row;
 mod touched;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::query::same_but_for_order;
+
 /// What an object is.
 ///
 /// The order is that of a listing: what others stand on comes first.
@@ -168,7 +170,8 @@ pub struct Fact {
 
 /// An object with everything that is known about it.
 ///
-/// Two objects are equal when their names and facts are; the position of a column is no fact.
+/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of a view's
+/// columns is none either.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
@@ -184,11 +187,29 @@ impl Object {
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
     }
+
+    /// Whether a fact of another object of this name is a different one.
+    pub(super) fn differs_in(&self, other: &Self, name: &str) -> bool {
+        match (self.fact(name), other.fact(name)) {
+            (Some(one), Some(two)) if self.is_query(name) => !same_but_for_order(one, two),
+            (one, two) => one != two,
+        }
+    }
+
+    /// Whether a fact is the text of a view's query.
+    fn is_query(&self, name: &str) -> bool {
+        matches!(self.id.kind, Kind::View | Kind::MaterializedView) && name == "definition"
+    }
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.facts == other.facts
+        let is_same = |one: &Fact, two: &Fact| one.name == two.name && !self.differs_in(other, &one.name);
+        self.id == other.id
+            && (self.facts == other.facts
+                || (self.facts.len() == other.facts.len()
+                    && self.facts.iter().any(|fact| self.is_query(&fact.name))
+                    && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))))
     }
 }
 
