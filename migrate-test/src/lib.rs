@@ -31,7 +31,7 @@ pub mod fixtures;
 mod suite;
 
 pub use ephemeral::{
-    EphemeralServer, Replay, TestDatabase, clear, limit_statements, migrated, server, statement_limit, use_server,
+    EphemeralServer, Replay, Setup, TestDatabase, clear, limit_statements, migrated, server, statement_limit, use_server,
     use_source,
 };
 pub use error::ServerError;

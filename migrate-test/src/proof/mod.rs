@@ -25,6 +25,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
+use crate::ephemeral::suited;
 use crate::error::ServerError;
 
 pub(crate) use filled::{Filled, How};
@@ -184,7 +185,7 @@ pub async fn prove(
     let mut report = Report { migrations: Vec::new(), seed: proof.seed, moves: 0, elapsed: Duration::ZERO };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, kept: AtomicUsize::new(0) };
-        prover.run(first, last, &marked, &mut report, hear).await?;
+        suited(&prover.chain, prover.run(first, last, &marked, &mut report, hear)).await?;
     }
     report.elapsed = begin.elapsed();
     Ok(report)

@@ -2,7 +2,7 @@
 //! schema must be the one of its version. A walk that fails is shrunk to the shortest that does.
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Sides};
+use migrate_core::schema::{Change, Kind, Sides};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -107,7 +107,8 @@ async fn walk_once(
             }
             at = if goal > at { at + 1 } else { at - 1 };
             let expected = ups[at..].iter().rev().fold(Change::default(), |sum, up| sum.then(&up.reversed()));
-            let difference = expected.reversed().then(&actual);
+            // Where a sequence stands is a matter of all the steps before.
+            let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
             if !difference.is_empty() {
                 let summary = "on this walk it ends in another schema than on the straight way";
                 let story = Story { difference: difference.sentences(SIDES), ..Story::of(summary) };
