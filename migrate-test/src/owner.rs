@@ -18,7 +18,7 @@ use migrate_core::schema::{self, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
 
-use crate::ephemeral::{ROLE, TestDatabase, rehearsal};
+use crate::ephemeral::{ROLE, TestDatabase, rehearsal, suited};
 use crate::proof::ProofError;
 use crate::random;
 use crate::shape::remaining;
@@ -82,11 +82,14 @@ enum Right {
 /// [`ProofError`] when there is no server, or it makes no roles.
 pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    let mut estate = Estate::found(code).await?;
-    let mut owned = Owned::default();
-    let outcome = estate.around(&chain, &mut owned).await;
-    estate.sell().await?;
-    outcome.map(|()| owned)
+    suited(&chain, async {
+        let mut estate = Estate::found(code).await?;
+        let mut owned = Owned::default();
+        let outcome = estate.around(&chain, &mut owned).await;
+        estate.sell().await?;
+        outcome.map(|()| owned)
+    })
+    .await
 }
 
 impl Estate {
@@ -231,6 +234,10 @@ impl Estate {
         self.owner.close().await;
         self.superuser.close().await;
         let server = self.database.options().database("postgres");
+        if self.database.is_apart() {
+            // Its role goes with its server.
+            return Ok(self.database.drop_now().await?);
+        }
         self.database.drop_now().await?;
         let mut office = Rehearsal::open(Database::from(server), CodeMigrations::none()).await?;
         // What it granted to others depends on it.

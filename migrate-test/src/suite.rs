@@ -9,6 +9,7 @@ use migrate_core::config::{Config, RowsWanted};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet, visible};
 
+use crate::Setup;
 use crate::proof::{self, Proof, ProofError, Report};
 
 /// Proves every migration of a folder, each in a test of its own name; the folder is read when
@@ -41,11 +42,18 @@ macro_rules! suite {
 /// Runs the suite as the main function of a test binary; it understands the arguments of
 /// `cargo test` and nextest.
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
-    // What is wrong with migrate.toml is not for this binary to say.
+    // What is wrong with migrate.toml is not for this binary to say, but without its set-up nothing can be proven.
     let mut wanted = RowsWanted::default();
-    if let Ok(config) = Config::load(None, folder.as_ref()) {
+    let setup = Config::load(None, folder.as_ref()).map_or(Ok(()), |config| {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
         wanted = config.policy.rows;
+        Setup::load(&config).map(Setup::begin)
+    });
+    if let Err(error) = setup {
+        let (arguments, why) = (Arguments::from_args(), told(&error));
+        let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
+        let trial = Trial::test("the_shadow_can_be_set_up", move || Err(shown(&why)));
+        return libtest_mimic::run(&all, vec![trial]).exit_code();
     }
     let (arguments, trials) = chosen(folder.as_ref(), &code, wanted, Arguments::from_args());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -66,6 +66,12 @@ impl Change {
         self
     }
 
+    /// The same without objects of a kind.
+    pub fn without(mut self, kind: Kind) -> Self {
+        self.objects.retain(|id, _| id.kind != kind);
+        self
+    }
+
     /// The same change backwards.
     pub fn reversed(&self) -> Self {
         let objects = self.objects.iter();

@@ -6,6 +6,7 @@
 //! a database that changes and looks only at what did.
 
 mod acl;
+mod around;
 mod change;
 pub mod ddl;
 mod depend;
@@ -26,6 +27,7 @@ use crate::ident::QualifiedName;
 use crate::{audit, kept, ledger};
 
 pub use acl::array_items;
+pub use around::{Positions, Surroundings};
 pub use change::{Change, Sides};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};

@@ -54,6 +54,17 @@ pub enum Kind {
     Publication,
     Subscription,
     DefaultPrivileges,
+    /// What is around a schema; a [`Schema`](super::Schema) has none of these.
+    Database,
+    Role,
+    Tablespace,
+    Parameter,
+    ReplicationOrigin,
+    ReplicationSlot,
+    LargeObject,
+    BuiltIn,
+    Unpopulated,
+    SequencePosition,
 }
 
 const WORDS: [(Kind, &str); 40] = [
@@ -99,20 +110,34 @@ const WORDS: [(Kind, &str); 40] = [
     (Kind::DefaultPrivileges, "default privileges"),
 ];
 
+/// The words for what is around a schema.
+const AROUND: [(Kind, &str); 10] = [
+    (Kind::Database, "database"),
+    (Kind::Role, "role"),
+    (Kind::Tablespace, "tablespace"),
+    (Kind::Parameter, "parameter"),
+    (Kind::ReplicationOrigin, "replication origin"),
+    (Kind::ReplicationSlot, "replication slot"),
+    (Kind::LargeObject, "large object"),
+    (Kind::BuiltIn, "built-in"),
+    (Kind::Unpopulated, "unpopulated materialized view"),
+    (Kind::SequencePosition, "position of sequence"),
+];
+
 impl Kind {
     /// The word for it: `table`, `materialized view`.
     pub fn as_str(self) -> &'static str {
-        WORDS.iter().find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
+        WORDS.iter().chain(&AROUND).find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
     }
 
-    /// The words for all of them.
+    /// The words for all of them that a schema has.
     pub fn words() -> impl Iterator<Item = &'static str> {
         WORDS.iter().map(|(_, word)| *word)
     }
 
     /// The kind that a word means.
     pub fn parse(word: &str) -> Option<Self> {
-        WORDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+        WORDS.iter().chain(&AROUND).find(|(_, known)| *known == word).map(|(kind, _)| *kind)
     }
 }
 
@@ -134,12 +159,17 @@ pub struct Id {
 /// Writes it as people do: `column public.orders.total`, `function public.touch(integer)`.
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == Kind::Database && self.name.is_empty() {
+            return f.write_str("the database");
+        }
         write!(f, "{} ", self.kind.as_str())?;
         for part in [&self.schema, &self.parent].into_iter().filter(|part| !part.is_empty()) {
             write!(f, "{}.", shown(part))?;
         }
         match self.kind {
-            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform => f.write_str(&self.name)?,
+            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform | Kind::BuiltIn => {
+                f.write_str(&self.name)?
+            }
             _ => f.write_str(&shown(&self.name))?,
         }
         match self.kind {
@@ -243,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_word() {
-        for (kind, word) in WORDS {
+        for (kind, word) in WORDS.into_iter().chain(AROUND) {
             assert_eq!((Kind::parse(word), kind.as_str()), (Some(kind), word));
         }
     }

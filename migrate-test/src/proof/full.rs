@@ -78,9 +78,9 @@ enum Retry {
 }
 
 impl Retry {
-    fn note(&self, why: &str) -> String {
+    fn note(&self, why: &str, migration: &Migration) -> String {
         match self {
-            Self::Other(how) => how.note(why),
+            Self::Other(how) => how.note(why, migration),
             Self::Below => {
                 format!("it fails on rows that earlier migrations did not see, and not on those that they did: {why}")
             }
@@ -130,7 +130,7 @@ impl Full {
         let mut first = None;
         let mut tried: Vec<Retry> = Vec::new();
         while let Err(story) = &outcome
-            && let Some(retry) = self.after(story, how, &tried)
+            && let Some(retry) = self.after(story, how, &migration, &tried)
         {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
             if let Retry::Other(other) = retry {
@@ -143,7 +143,7 @@ impl Full {
         proven.rests = std::mem::take(&mut self.seen.rests);
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
         if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
-            proven.notes.push(last.note(&why));
+            proven.notes.push(last.note(&why, &migration));
         }
         let refused = matches!(&outcome, Err(story) if story.fails == Some(Direction::Up));
         let verdict = match outcome {
@@ -162,9 +162,9 @@ impl Full {
     }
 
     /// What to try after this.
-    fn after(&self, story: &Story, how: How, tried: &[Retry]) -> Option<Retry> {
+    fn after(&self, story: &Story, how: How, migration: &Migration, tried: &[Retry]) -> Option<Retry> {
         let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
-        if let Some(other) = how.after(sqlstate) {
+        if let Some(other) = how.after(sqlstate, migration) {
             return Some(Retry::Other(other));
         }
         let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));

@@ -27,6 +27,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
+use crate::ephemeral::suited;
 use crate::error::ServerError;
 
 pub(crate) use filled::{Filled, How};
@@ -215,7 +216,7 @@ pub async fn prove(
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
         let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
-        let outcome = prover.run(first, last, &mut walks, &mut told).await;
+        let outcome = suited(&prover.chain, prover.run(first, last, &mut walks, &mut told)).await;
         told.all(&mut walks);
         outcome?;
         told.report.moves = walks.moves;

@@ -12,7 +12,7 @@ use migrate_core::{CodeMigrations, Error, MigrationSet};
 
 use super::Shadow;
 use super::came::Keys;
-use crate::ephemeral::migrated;
+use crate::ephemeral::{migrated, suited};
 use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
 
 /// A down that was written, and what was proven of it.
@@ -56,7 +56,17 @@ pub async fn derive(
 ) -> Result<Derived, ProofError> {
     // Any statement will do, for it is not run.
     let set = load("SELECT 1;\n")?;
-    let (way, gone, no_transaction) = way_back(&set, code, version).await?;
+    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    suited(&chain, derived(load, &set, code, version)).await
+}
+
+async fn derived(
+    load: &dyn Fn(&str) -> Result<MigrationSet, Error>,
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    version: &Version,
+) -> Result<Derived, ProofError> {
+    let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(ToString::to_string).collect();
     let mut lossy = gone;
     let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;

@@ -57,6 +57,17 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::UserMapping | Kind::Subscription => {
             None
         }
+        // What is around a schema is in none.
+        Kind::Database
+        | Kind::Role
+        | Kind::Tablespace
+        | Kind::Parameter
+        | Kind::ReplicationOrigin
+        | Kind::ReplicationSlot
+        | Kind::LargeObject
+        | Kind::BuiltIn
+        | Kind::Unpopulated
+        | Kind::SequencePosition => None,
     }
 }
 
