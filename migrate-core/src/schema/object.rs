@@ -52,9 +52,11 @@ pub enum Kind {
     Publication,
     Subscription,
     DefaultPrivileges,
+    /// Those on what an extension or the system itself has, where they are not those that it came with.
+    Privileges,
 }
 
-const WORDS: [(Kind, &str); 40] = [
+const WORDS: [(Kind, &str); 41] = [
     (Kind::Schema, "schema"),
     (Kind::Extension, "extension"),
     (Kind::Language, "language"),
@@ -95,6 +97,7 @@ const WORDS: [(Kind, &str); 40] = [
     (Kind::Publication, "publication"),
     (Kind::Subscription, "subscription"),
     (Kind::DefaultPrivileges, "default privileges"),
+    (Kind::Privileges, "privileges"),
 ];
 
 impl Kind {
@@ -138,6 +141,7 @@ impl fmt::Display for Id {
         }
         match self.kind {
             Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform => f.write_str(&self.name)?,
+            Kind::Privileges => write!(f, "on {}", self.name)?,
             _ => f.write_str(&shown(&self.name))?,
         }
         match self.kind {
