@@ -8,8 +8,8 @@ use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::script::{Named, Parsed, Target, span, targets};
 use super::{Hit, Subject};
-use crate::locks::{Cause, Effort, Wanted, Work, efforts};
 use crate::lock_mode::LockMode;
+use crate::locks::{Cause, Effort, Wanted, Work, efforts};
 
 /// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
 const DECIDED: [Theirs; 8] = [

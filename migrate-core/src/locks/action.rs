@@ -31,8 +31,11 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { referenced: referenced(it.syntax()), worked: worked(is_read), ..asked }
         }
         AlterTableAction::AddConstraint(it) => {
-            let only = only || has_word(it.syntax(), "inherit") && known.full(table).is_some_and(|table| !known.stores_nothing(&table));
-            let keeps = !matches!(it.constraint(), Some(Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_)));
+            let only = only
+                || has_word(it.syntax(), "inherit")
+                    && known.full(table).is_some_and(|table| !known.stores_nothing(&table));
+            let keeps =
+                !matches!(it.constraint(), Some(Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_)));
             Asked { only: only && keeps, referenced: referenced(it.syntax()), worked: worked(true), ..asked }
         }
         AlterTableAction::DropColumn(it) => {
@@ -75,7 +78,8 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { other: other.into_iter().collect(), work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
         AlterTableAction::MergePartitions(it) => {
-            let other = it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
+            let other =
+                it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
             let other = other.filter_map(ast::TableNameRef::cast).filter_map(|name| named(&name)).collect();
             Asked { other, work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }

@@ -107,7 +107,10 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
             &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
         ),
         (Form::DropConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::ValidateConstraint, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)]),
+        (
+            Form::ValidateConstraint,
+            &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
+        ),
         (Form::AlterConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::Trigger, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
         (Form::TableSettings, &[(Target, ShareUpdateExclusive)]),
@@ -115,10 +118,7 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
         (Form::StrongStorage, &[(Target, AccessExclusive)]),
         (Form::OwnTable, &[(Target, AccessExclusive)]),
         (Form::Rename, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (
-            Form::Attach,
-            &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)],
-        ),
+        (Form::Attach, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
         (Form::Detach, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
         (Form::DetachConcurrently, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
         (Form::DetachFinalize, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
