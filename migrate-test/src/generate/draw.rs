@@ -87,6 +87,9 @@ impl Asked {
                 }
             }
             if Sort::of(&column.base) == Sort::Text {
+                if draft.table.is_watched && draft.round > 1 {
+                    wish.constants.extend(draft.uses.words().cloned());
+                }
                 wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
                 if wish
                     .readable

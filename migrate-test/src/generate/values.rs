@@ -6,7 +6,8 @@ use proptest::sample::select;
 
 use super::claims::{Dice, choose};
 use super::expr::VALUE;
-use super::wish::{Sort, Wish, array, element};
+use super::fulfil::{array, element};
+use super::wish::{Sort, Wish};
 use super::{names, spec};
 
 /// What values are to be like.
