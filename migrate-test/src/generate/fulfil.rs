@@ -6,6 +6,9 @@ use proptest::sample::select;
 use super::pattern::Pattern;
 use super::wish::{Sort, Wish};
 
+/// How long a value gets at most.
+const LONGEST: usize = 1_000_000;
+
 impl Wish {
     /// Values that are as it is asked; `None` where nothing is asked that says what they are.
     pub(super) fn values(&self, type_name: &str, serial: u32) -> Option<BoxedStrategy<String>> {
@@ -23,6 +26,7 @@ impl Wish {
             Sort::Integer | Sort::Number => self.numbers(sort, serial),
             Sort::Json => self.documents(serial),
             Sort::Array => self.arrays(serial),
+            Sort::Bytes => self.bytes(serial),
             Sort::Other => None,
         }
     }
@@ -53,7 +57,7 @@ impl Wish {
             let text = if lower { text.to_lowercase() } else { text };
             let text = if upper { text.to_uppercase() } else { text };
             let text = if trimmed { text.trim().to_owned() } else { text };
-            let short = least.unwrap_or(0).saturating_sub(text.chars().count());
+            let short = least.unwrap_or(0).min(LONGEST).saturating_sub(text.chars().count());
             let text: String = text.chars().chain("abcdefghij".chars().cycle().take(short)).collect();
             text.chars().take(most.unwrap_or(usize::MAX)).collect::<String>()
         };
@@ -118,6 +122,11 @@ impl Wish {
         });
         let shown: Vec<String> = shown.filter(|number| !self.not.contains(number)).collect();
         (!shown.is_empty()).then(|| select(shown).boxed())
+    }
+
+    fn bytes(&self, serial: u32) -> Option<BoxedStrategy<String>> {
+        let length = self.length.0.or(self.length.1.map(|most| most.min(4)))?.min(LONGEST);
+        Some(Just(format!("\\x{}", format!("{:02x}", serial % 256).repeat(length))).boxed())
     }
 
     fn documents(&self, serial: u32) -> Option<BoxedStrategy<String>> {

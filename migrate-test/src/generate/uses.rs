@@ -12,6 +12,9 @@ use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
 use crate::rows::TableName;
 
+/// How many patterns are tried.
+const MOST_PATTERNS: usize = 20;
+
 /// How long a text is at most that is kept in mind.
 const LONGEST: usize = 40;
 
@@ -23,6 +26,8 @@ pub(crate) struct Uses {
     casts: BTreeMap<String, String>,
     /// Short texts in the bodies of functions: what they compare with.
     words: BTreeSet<String>,
+    /// What functions look for in texts.
+    patterns: BTreeSet<String>,
 }
 
 impl Uses {
@@ -88,6 +93,12 @@ impl Uses {
                     self.ask(Some((column, steps)), None);
                 }
             }
+            Form::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
+                self.patterns.extend(sides.get(1).and_then(Expr::as_constant));
+            }
+            Form::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
+                self.patterns.extend(arguments.get(1).and_then(Expr::as_constant));
+            }
             Form::Call(name, arguments) => {
                 let Some(first) = arguments.first().and_then(path) else { return };
                 match name.as_str() {
@@ -133,6 +144,7 @@ impl Uses {
             self.columns.entry(name).or_insert(shape);
         }
         self.words.extend(other.words);
+        self.patterns.extend(other.patterns);
         for (name, to) in other.casts.into_iter().filter(|_| casts) {
             self.casts.entry(name).or_insert(to);
         }
@@ -182,6 +194,16 @@ impl Uses {
     /// What the documents of a column look like.
     pub(super) fn shape(&self, column: &str) -> Option<&Shape> {
         self.columns.get(column).filter(|shape| !shape.is_empty())
+    }
+
+    /// A pattern that functions look for.
+    pub(super) fn pattern(&self, at: usize) -> Option<&String> {
+        self.patterns.iter().nth(at)
+    }
+
+    /// How many of them are tried.
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns.len().min(MOST_PATTERNS)
     }
 
     /// What functions compare texts with.

@@ -293,9 +293,9 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
 /// How many formats there are.
 pub(super) const FORMATS: usize = 14;
 
-/// A text in a format: what reads it is not known, so each is tried.
+/// A text in a format: what reads it is not known, so each is tried. Those from here on are patterns.
 fn formatted(format: usize, serial: u32) -> String {
-    match format % FORMATS {
+    match format {
         0 => (serial + 1).to_string(),
         1 => format!("1.2.{serial}"),
         2 => format!("{{\"a\": {serial}}}"),

@@ -42,6 +42,7 @@ pub(super) enum Sort {
     Number,
     Json,
     Array,
+    Bytes,
     Other,
 }
 
@@ -55,6 +56,7 @@ impl Sort {
             "numeric" | "real" | "double precision" | "money" => Self::Number,
             "text" | "character varying" | "character" | "bpchar" | "name" | "citext" => Self::Text,
             "json" | "jsonb" => Self::Json,
+            "bytea" => Self::Bytes,
             _ => Self::Other,
         }
     }
@@ -90,6 +92,13 @@ impl Wish {
             Claim::Truth(..) => {}
         }
         true
+    }
+
+    /// Takes a pattern for what nothing else is asked of.
+    pub(super) fn suggest(&mut self, pattern: Pattern) {
+        if self.patterns.is_empty() && self.exactly.is_empty() {
+            self.patterns.push(pattern);
+        }
     }
 
     fn compare(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
