@@ -143,7 +143,7 @@ impl Proven {
         faults
     }
 
-    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps of walks`. `None` where it was not looked at.
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
     pub fn rested(&self, law: Law) -> Option<String> {
         match (law, self.laws.get(&law)?) {
             (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
