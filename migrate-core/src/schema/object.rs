@@ -54,6 +54,8 @@ pub enum Kind {
     Publication,
     Subscription,
     DefaultPrivileges,
+    /// Those on what an extension or the system itself has, where they are not those that it came with.
+    Privileges,
     /// What is around a schema; a [`Schema`](super::Schema) has none of these.
     Database,
     Role,
@@ -67,7 +69,7 @@ pub enum Kind {
     SequencePosition,
 }
 
-const WORDS: [(Kind, &str); 40] = [
+const WORDS: [(Kind, &str); 41] = [
     (Kind::Schema, "schema"),
     (Kind::Extension, "extension"),
     (Kind::Language, "language"),
@@ -108,6 +110,7 @@ const WORDS: [(Kind, &str); 40] = [
     (Kind::Publication, "publication"),
     (Kind::Subscription, "subscription"),
     (Kind::DefaultPrivileges, "default privileges"),
+    (Kind::Privileges, "privileges"),
 ];
 
 /// The words for what is around a schema.
@@ -170,6 +173,7 @@ impl fmt::Display for Id {
             Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform | Kind::BuiltIn => {
                 f.write_str(&self.name)?
             }
+            Kind::Privileges => write!(f, "on {}", self.name)?,
             _ => f.write_str(&shown(&self.name))?,
         }
         match self.kind {

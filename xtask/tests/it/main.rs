@@ -18,6 +18,7 @@ mod interruption;
 mod libpq;
 mod limits;
 mod lint;
+mod locks;
 mod locked;
 mod merging;
 mod mistakes;
