@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod audit;
+mod causes;
 mod children;
 mod ci;
 mod commands;
