@@ -75,7 +75,9 @@ pub enum ServerError {
     #[error(transparent)]
     Setup(migrate_core::Error),
     /// A chain changes what exists once for a server, and the server is one that others use as well.
-    #[error("these migrations change roles or something else that belongs to a whole server, and this one is shared: {server}")]
+    #[error(
+        "these migrations change roles or something else that belongs to a whole server, and this one is shared: {server}"
+    )]
     NeedsOwn {
         /// Where the server comes from.
         server: String,

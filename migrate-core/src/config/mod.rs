@@ -30,7 +30,7 @@ pub use consumer::{Declared, Said, Style};
 pub use contacts::Contact;
 pub use drift::Drift;
 pub use environment::Environment;
-pub use judgement::{Lint, Policy, Weight};
+pub use judgement::{Lint, Policy, RowsWanted, Weight};
 pub use notify::{Address, Form, Hook, Moment};
 pub use shadow::ShadowSetup;
 pub use source::{DatabaseSource, NotASource, redact};

@@ -16,8 +16,7 @@ use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::QualifiedName;
 
-const PROBES: [&str; 2] =
-    [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
+const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
 const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
 /// Every sequence that is no part of PostgreSQL.
 const SEQUENCES: &str = "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

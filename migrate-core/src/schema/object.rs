@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::query::same_but_for_order;
+
 /// What an object is.
 ///
 /// The order is that of a listing: what others stand on comes first.
@@ -52,6 +54,8 @@ pub enum Kind {
     Publication,
     Subscription,
     DefaultPrivileges,
+    /// Those on what an extension or the system itself has, where they are not those that it came with.
+    Privileges,
     /// What is around a schema; a [`Schema`](super::Schema) has none of these.
     Database,
     Role,
@@ -65,7 +69,7 @@ pub enum Kind {
     SequencePosition,
 }
 
-const WORDS: [(Kind, &str); 40] = [
+const WORDS: [(Kind, &str); 41] = [
     (Kind::Schema, "schema"),
     (Kind::Extension, "extension"),
     (Kind::Language, "language"),
@@ -106,6 +110,7 @@ const WORDS: [(Kind, &str); 40] = [
     (Kind::Publication, "publication"),
     (Kind::Subscription, "subscription"),
     (Kind::DefaultPrivileges, "default privileges"),
+    (Kind::Privileges, "privileges"),
 ];
 
 /// The words for what is around a schema.
@@ -165,7 +170,10 @@ impl fmt::Display for Id {
             write!(f, "{}.", shown(part))?;
         }
         match self.kind {
-            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform | Kind::BuiltIn => f.write_str(&self.name)?,
+            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform | Kind::BuiltIn => {
+                f.write_str(&self.name)?
+            }
+            Kind::Privileges => write!(f, "on {}", self.name)?,
             _ => f.write_str(&shown(&self.name))?,
         }
         match self.kind {
@@ -196,7 +204,8 @@ pub struct Fact {
 
 /// An object with everything that is known about it.
 ///
-/// Two objects are equal when their names and facts are; the position of a column is no fact.
+/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of a view's
+/// columns is none either.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
@@ -212,11 +221,29 @@ impl Object {
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
     }
+
+    /// Whether a fact of another object of this name is a different one.
+    pub(super) fn differs_in(&self, other: &Self, name: &str) -> bool {
+        match (self.fact(name), other.fact(name)) {
+            (Some(one), Some(two)) if self.is_query(name) => !same_but_for_order(one, two),
+            (one, two) => one != two,
+        }
+    }
+
+    /// Whether a fact is the text of a view's query.
+    fn is_query(&self, name: &str) -> bool {
+        matches!(self.id.kind, Kind::View | Kind::MaterializedView) && name == "definition"
+    }
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.facts == other.facts
+        let is_same = |one: &Fact, two: &Fact| one.name == two.name && !self.differs_in(other, &one.name);
+        self.id == other.id
+            && (self.facts == other.facts
+                || (self.facts.len() == other.facts.len()
+                    && self.facts.iter().any(|fact| self.is_query(&fact.name))
+                    && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))))
     }
 }
 

@@ -177,9 +177,8 @@ fn is_put_together(words: &[&str]) -> bool {
 
 /// A quick look, so that most texts are not read at all.
 fn may_matter(text: &str) -> bool {
-    const WORDS: [&[u8]; 10] = [
-        b"role", b"user", b"group", b"tablespace", b"database", b"grant", b"revoke", b"owned", b"execute", b"system",
-    ];
+    const WORDS: [&[u8]; 10] =
+        [b"role", b"user", b"group", b"tablespace", b"database", b"grant", b"revoke", b"owned", b"execute", b"system"];
     has_any(text, &WORDS) || has_any(text, &[b"pg_", b"subscription"])
 }
 
@@ -243,12 +242,20 @@ mod tests {
 
     #[test]
     fn a_position_that_a_text_gives_is_told_from_one_that_follows_rows() {
-        for text in ["SELECT setval('s', 100)", "ALTER SEQUENCE s RESTART", "ALTER TABLE t ALTER a RESTART WITH 5",
-            "DO $$ BEGIN PERFORM setval('s', (7), false); END $$"] {
+        for text in [
+            "SELECT setval('s', 100)",
+            "ALTER SEQUENCE s RESTART",
+            "ALTER TABLE t ALTER a RESTART WITH 5",
+            "DO $$ BEGIN PERFORM setval('s', (7), false); END $$",
+        ] {
             assert!(sets_positions(text), "{text}");
         }
-        for text in ["SELECT setval('s', (SELECT max(id) FROM t))", "SELECT setval('s', coalesce(max(id), 1)) FROM t",
-            "TRUNCATE t RESTART IDENTITY", "SELECT nextval('s'); CREATE SEQUENCE s START 5"] {
+        for text in [
+            "SELECT setval('s', (SELECT max(id) FROM t))",
+            "SELECT setval('s', coalesce(max(id), 1)) FROM t",
+            "TRUNCATE t RESTART IDENTITY",
+            "SELECT nextval('s'); CREATE SEQUENCE s START 5",
+        ] {
             assert!(!sets_positions(text), "{text}");
         }
     }

@@ -32,10 +32,9 @@ impl Setup {
     pub fn load(config: &Config) -> Result<Self, Error> {
         let read = |path: &PathBuf| {
             let text = migrate_core::regular::read_to_string(path).map_err(|error| {
-                let finding =
-                    Finding::error("shadow-setup", format!("{} cannot be read: {error}", path.display()))
-                        .at(config.path.as_ref().map(Place::file))
-                        .help("`setup` in [shadow] names SQL files, relative to migrate.toml");
+                let finding = Finding::error("shadow-setup", format!("{} cannot be read: {error}", path.display()))
+                    .at(config.path.as_ref().map(Place::file))
+                    .help("`setup` in [shadow] names SQL files, relative to migrate.toml");
                 Error::new(ErrorKind::Configuration, finding)
             })?;
             Ok((path.clone(), text.into()))

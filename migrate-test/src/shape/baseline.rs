@@ -73,8 +73,8 @@ async fn captured(mut source: Described, data: &[TableData]) -> Result<Baseline,
         Start::placed(&mut source, &nothing);
         let mut up = between(&nothing, &source, Style::Whole);
         put(&mut up, data);
-        if let Some(id) = up.uncovered.first().cloned() {
-            leave_out(&mut source, &id, secret(&id), &mut left_out);
+        if let Some(gap) = up.uncovered.first().cloned() {
+            leave_out(&mut source, &gap.object, gap.why, &mut left_out);
             shadow.end().await?;
             continue;
         }
@@ -131,14 +131,6 @@ fn leave_out(source: &mut Described, id: &Id, why: String, left_out: &mut Vec<Le
     let at = with.iter().position(|other| **other == *id);
     let object = at.map_or_else(|| Arc::new(id.clone()), |at| with.remove(at));
     left_out.push(LeftOut { object, why, with });
-}
-
-fn secret(id: &Id) -> String {
-    use migrate_core::schema::Kind;
-    match id.kind {
-        Kind::UserMapping | Kind::Subscription => "it holds a password, which is never read".to_owned(),
-        _ => "there is no statement that makes it without C code".to_owned(),
-    }
 }
 
 /// A statement that makes the roles that are missing; they may not log in.

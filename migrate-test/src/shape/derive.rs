@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
 use migrate_core::schema::{Described, Kind, Schema};
@@ -33,13 +34,13 @@ impl Derived {
     pub fn is_proven(&self) -> bool {
         let is_wrong =
             |(law, verdict): (&Law, &Verdict)| verdict.is_broken() && !(*law == Law::Data && self.refused().is_some());
-        self.uncovered.is_empty() && !self.proven.laws.iter().any(is_wrong)
+        self.uncovered.is_empty() && self.proven.failure.is_none() && !self.proven.laws.iter().any(is_wrong)
     }
 
     /// What happened where the up itself cannot be applied to rows that were drawn, so that only the schema is proven.
     pub fn refused(&self) -> Option<&Story> {
         let verdict = self.proven.laws.get(&Law::Data)?;
-        verdict.story().filter(|story| verdict.is_broken() && story.of_up)
+        verdict.story().filter(|story| verdict.is_broken() && story.fails == Some(Direction::Up))
     }
 }
 
@@ -127,7 +128,7 @@ async fn way_back(
 }
 
 async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(), ProofError> {
-    rehearsal.run(migration, migrate_core::ledger::Direction::Up).await?;
+    rehearsal.run(migration, Direction::Up).await?;
     Ok(())
 }
 
