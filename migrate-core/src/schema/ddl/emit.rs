@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
-use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, sequence, table};
+use super::{
+    Hazard, Sides, Stage, Statement, Style, count, create, fill, grant, owner_of, partition, remove, sequence, table,
+};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -29,10 +31,14 @@ pub(super) fn shell(part: &Part) -> Option<Statement> {
     Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
-/// The statement that gives a sequence to its column.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Option<Statement> {
-    let by = sides.after.schema.get(&part.id)?.fact("owned by")?;
-    Some(Statement::new(format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&part.id))))
+/// The statements that give a sequence to its column; one that became that of an identity column is a new one.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+    let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
+    let mut all = count::given(object);
+    if count::role(sides, part) == count::Role::Becomes {
+        all.extend(said(sides, None, object));
+    }
+    all
 }
 
 /// The statements that make or alter a part, or `None` where there are none. The defaults that are `late` come later.
@@ -47,11 +53,17 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     if sides.fates.get(part) == Fate::Altered {
         let old = sides.before.schema.get(&part.id);
         let mut all = sides.fates.altered(part).to_vec();
-        all.extend(said(sides, old, object));
+        all.extend(match count::role(sides, part) {
+            count::Role::Stays => said(sides, old, object),
+            count::Role::Leaves => said(sides, None, object),
+            count::Role::Becomes => Vec::new(),
+        });
         return Some(all);
     }
     let mut all = match object.id.kind {
-        Kind::Table | Kind::ForeignTable => plain_ones(table::create(schema, object, late)),
+        Kind::Table | Kind::ForeignTable => {
+            plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()))
+        }
         Kind::Column if is_of_view(schema, &object.id) => Vec::new(),
         Kind::Column => added(sides, object, late),
         Kind::Attribute => {
@@ -65,7 +77,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
             plain_ones(own_name(schema, object).into_iter().collect())
         }
-        Kind::Index | Kind::Constraint => on_table(sides, object, create::object(schema, object)?),
+        Kind::Index | Kind::Constraint => on_table(sides, object, partition::key(sides, object)),
         _ => plain_ones(create::object(schema, object)?),
     };
     all.extend(said(sides, None, object));

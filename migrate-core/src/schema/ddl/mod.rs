@@ -9,6 +9,7 @@
 mod alter;
 mod alter_table;
 mod code;
+mod count;
 mod create;
 mod emit;
 mod far;
@@ -18,6 +19,7 @@ mod grant;
 mod host;
 mod name;
 mod order;
+mod partition;
 mod remove;
 mod rename;
 mod sequence;

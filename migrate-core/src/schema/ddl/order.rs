@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
-use super::name::named;
-use super::{Ddl, Sides, emit, sequence, table};
+use super::name::{holder, named};
+use super::{Ddl, Sides, count, emit, partition, sequence, table};
 use crate::ident::QualifiedName;
+use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind};
 
@@ -17,7 +18,7 @@ pub(super) enum Act {
     /// A type gets its name, so that there can be functions that take and return it.
     Shell,
     Make,
-    /// A sequence is given to its column, when both are there.
+    /// A sequence is given to its column, or a partition to its parent, when both are there.
     Give,
 }
 
@@ -83,7 +84,8 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
             None => ddl.uncovered.push(part.id.clone()),
         },
         Act::Shell => ddl.statements.extend(emit::shell(part)),
-        Act::Give => ddl.statements.extend(emit::given(sides, part)),
+        Act::Give if part.id.kind == Kind::Sequence => ddl.statements.extend(emit::given(sides, part)),
+        Act::Give => ddl.statements.extend(partition::given(sides, part)),
     }
     for statement in &mut ddl.statements[first..] {
         statement.object = Some(part.id.clone());
@@ -106,10 +108,11 @@ impl Graph {
             }
         }
         graph.shells(sides, &hosts);
+        graph.owners(sides, &hosts);
         graph.dependencies(sides, &hosts);
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
-        graph.owners(sides, &hosts);
+        graph.joined(sides, &hosts);
         graph
     }
 
@@ -159,7 +162,10 @@ impl Graph {
                 if drops(on) {
                     self.edge(&hosts.dropped(user), &hosts.dropped(on), folded.then(|| user.clone()));
                 } else if fate(on) == Fate::Altered {
-                    self.edge(&hosts.dropped(user), &hosts.made(on), None);
+                    // What counts with a sequence only has to go before the sequence does.
+                    let is_sequence = on.id.kind == Kind::Sequence;
+                    let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
+                    self.edge(&hosts.dropped(user), &then, None);
                 }
             } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
                 // It has to let go first.
@@ -181,20 +187,37 @@ impl Graph {
         }
     }
 
-    /// A sequence that is made is given to its column.
+    /// A sequence leaves the column that it belongs to before that goes, and is given to its column when that is there.
     fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        let schema = &sides.after.schema;
-        for part in sides.fates.made().filter(|part| part.id.kind == Kind::Sequence) {
-            let Some(sequence) = schema.get(&part.id).filter(|sequence| !sequence::is_identity(sequence)) else {
-                continue;
+        for part in sides.fates.iter().map(|(part, _)| part).filter(|part| part.id.kind == Kind::Sequence) {
+            let column = |schema: &Schema| {
+                let (of, column) = sequence::owner(schema.get(&part.id)?)?;
+                let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+                schema.get(&id).map(|column| Part::object(&column.id))
             };
-            let Some((of, column)) = sequence::owner(sequence) else { continue };
+            let made = hosts.made(part);
+            if sides.fates.get(part) == Fate::Altered
+                && let Some(old) = column(&sides.before.schema)
+            {
+                self.edge(&made, &hosts.dropped(&old), None);
+                self.edge(&made, &hosts.made(&old), None);
+            }
+            // The sequence of an identity column that becomes that of another one goes first.
+            let columns = column(&sides.before.schema).zip(column(&sides.after.schema));
+            let is_identity = sides.after.schema.get(&part.id).is_some_and(|one| sequence::is_identity(one));
+            if let Some((old, new)) = columns.filter(|(old, new)| is_identity && old != new) {
+                self.edge(&hosts.made(&old), &hosts.made(&new), None);
+                self.edge(&hosts.dropped(&old), &hosts.made(&new), None);
+            }
+            if !count::is_given(sides, part) {
+                continue;
+            }
             let node = (Act::Give, part.clone());
             self.node(sides, &node);
-            self.edge(&hosts.made(part), &node, None);
-            let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
-            if let Some(column) = schema.get(&column) {
-                self.edge(&hosts.made(&Part::object(&column.id)), &node, None);
+            self.edge(&made, &node, None);
+            if let Some(new) = column(&sides.after.schema) {
+                self.edge(&made, &hosts.made(&new), None);
+                self.edge(&hosts.made(&new), &node, None);
             }
         }
     }
@@ -223,7 +246,10 @@ impl Graph {
         for part in sides.fates.made().filter(|part| part.id.kind == Kind::Table) {
             let parents = schema.get(&part.id).and_then(|table| table.fact("parents")).unwrap_or_default();
             for parent in parents.split(", ").filter_map(QualifiedName::parse) {
-                parts.entry(parent).or_default().push(hosts.made(part));
+                parts
+                    .entry(parent)
+                    .or_default()
+                    .push(partition::joined(sides, part).unwrap_or_else(|| hosts.made(part)));
             }
         }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
@@ -250,6 +276,33 @@ impl Graph {
                     false if !is_foreign_key(object) => self.edge(&hosts.made(part), child, None),
                     false => {}
                 }
+            }
+        }
+    }
+
+    /// A partition that is attached when its keys are there.
+    fn joined(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let schema = &sides.after.schema;
+        let late: Vec<Node> = sides.fates.made().filter_map(|part| partition::joined(sides, part)).collect();
+        for node in &late {
+            self.node(sides, node);
+            self.edge(&hosts.made(&node.1), node, None);
+        }
+        if late.is_empty() {
+            return;
+        }
+        for part in sides.fates.made() {
+            let Some(object) = schema.get(&part.id) else { continue };
+            for table in partition::attached_with(sides, object) {
+                self.edge(&hosts.made(part), &(Act::Give, Part::object(&table.id)), None);
+            }
+            // What a partition has from its parent is there when it has joined that.
+            let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| Part::object(&table.id));
+            if object.fact("inherited") == Some("only")
+                && object.fact("attached to").is_none()
+                && let Some(of) = of
+            {
+                self.edge(&(Act::Give, of), &hosts.made(part), None);
             }
         }
     }
