@@ -4,7 +4,7 @@ use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
 use super::far::json_list;
 use super::name::{parent, phrase, qualified};
-use super::{Statement, count, swap, table};
+use super::{Statement, count, inherit, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -64,14 +64,17 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
     let name = || phrase(after, &new.id);
     let set = |text: String| Some(vec![Statement::new(text)]);
     match new.id.kind {
-        Kind::Table | Kind::ForeignTable => differing.each(|fact, was, now| {
-            let mut all = Vec::new();
-            if fact == "parents" && now.is_some() {
-                all.extend(renamed_not_nulls(before, after, new));
+        Kind::Table | Kind::ForeignTable => match differing.each(|fact, was, now| relation(new, fact, was, now)) {
+            Change::InPlace { statements: rest, disturbs } => {
+                let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(Statement::new).collect();
+                if differing.has("parents") && new.fact("parents").is_some() {
+                    statements.extend(renamed_not_nulls(before, after, new));
+                }
+                statements.extend(rest);
+                Change::InPlace { statements, disturbs }
             }
-            all.extend(relation(old, new, fact, was, now)?);
-            Some(all)
-        }),
+            Change::Remake => Change::Remake,
+        },
         Kind::Column if is_stored(before, after, new) => {
             let joins = table_moves(before, after, new) && new.fact("inherited").is_some();
             column(after, &differing.without(if joins { "not null constraint" } else { "" }), old, new)

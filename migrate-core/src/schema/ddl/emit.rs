@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
 use super::{
-    Hazard, Sides, Stage, Statement, Style, count, create, fill, grant, owner_of, partition, remove, sequence, table,
+    Hazard, Sides, Stage, Statement, Style, count, create, fill, grant, inherit, owner_of, partition, remove, sequence,
+    table,
 };
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
@@ -20,8 +21,10 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
-    let by_parent =
-        object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || sequence::is_identity(object);
+    // What a table had from a parent that it left is its own; a trigger went.
+    let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
+    let by_parent = object.fact("inherited") == Some("only") && !left;
+    let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
     if by_parent { Vec::new() } else { remove::object(schema, object) }
 }
@@ -103,7 +106,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 /// A column that a table gets.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let schema = &sides.after.schema;
-    if column.fact("inherited") == Some("only") {
+    if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
         return Vec::new();
     }
     let bare = ["default", "generated", "identity"].iter().all(|fact| column.fact(fact).is_none());

@@ -17,6 +17,7 @@ mod fate;
 mod fill;
 mod grant;
 mod host;
+mod inherit;
 mod name;
 mod order;
 mod partition;

@@ -1,15 +1,16 @@
 //! The order of the statements: what stands on something is dropped before it and made behind it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
 use super::name::{holder, named};
-use super::{Ddl, Sides, count, emit, partition, sequence, table};
+use super::{Ddl, Sides, count, emit, inherit, partition, sequence, table};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
-use crate::schema::object::{Id, Kind};
+use crate::schema::object::{Id, Kind, Object};
 
 /// What is done to a part; to alter it is to make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,6 +147,10 @@ impl Graph {
         let fate = |part: &Part| sides.fates.get(part);
         let makes = |part: &Part| matches!(fate(part), Fate::Made | Fate::Remade | Fate::Altered);
         let drops = |part: &Part| matches!(fate(part), Fate::Dropped | Fate::Remade);
+        let is_inherited = |part: &Part| {
+            let has = |one: &Arc<Object>| one.fact("inherited").or(one.fact("attached to")).is_some();
+            !part.default && sides.before.schema.get(&part.id).is_some_and(has)
+        };
         for (user, on) in sides.after.dependencies.pairs() {
             let on = sides.fates.carried(on).unwrap_or(on);
             if sides.is_shelled(on) && sides.after.dependencies.has(on, user) {
@@ -165,7 +170,11 @@ impl Graph {
                     // What counts with a sequence only has to go before the sequence does.
                     let is_sequence = on.id.kind == Kind::Sequence;
                     let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
-                    self.edge(&hosts.dropped(user), &then, None);
+                    let comes_after = *user.id.parent == *on.id.name && inherit::is_left(sides, &user.id);
+                    match comes_after && (user.id.kind == Kind::Column && !user.default || is_inherited(user)) {
+                        true => self.edge(&then, &hosts.dropped(user), None),
+                        false => self.edge(&hosts.dropped(user), &then, None),
+                    }
                 }
             } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
                 // It has to let go first.
@@ -283,10 +292,15 @@ impl Graph {
     /// A partition that is attached when its keys are there.
     fn joined(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let schema = &sides.after.schema;
-        let late: Vec<Node> = sides.fates.made().filter_map(|part| partition::joined(sides, part)).collect();
+        let tables = sides.fates.iter().map(|(part, _)| part).filter(|part| !part.default);
+        let tables = tables.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
+        let late: Vec<Node> = tables.filter_map(|part| partition::joined(sides, part)).collect();
         for node in &late {
             self.node(sides, node);
             self.edge(&hosts.made(&node.1), node, None);
+        }
+        for (first, then) in inherit::edges(sides, hosts) {
+            self.edge(&first, &then, None);
         }
         if late.is_empty() {
             return;
@@ -298,8 +312,9 @@ impl Graph {
             }
             // What a partition has from its parent is there when it has joined that.
             let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| Part::object(&table.id));
-            if object.fact("inherited") == Some("only")
-                && object.fact("attached to").is_none()
+            let comes_along = part.id.kind == Kind::Trigger || is_foreign_key(object);
+            if comes_along
+                && object.fact("inherited") == Some("only")
                 && let Some(of) = of
             {
                 self.edge(&(Act::Give, of), &hosts.made(part), None);

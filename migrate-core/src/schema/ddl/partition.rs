@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::fate::Fate;
-use super::name::{holder, named};
+use super::name::{holder, named, parent};
 use super::order::{Act, Node};
-use super::{Sides, Statement, create, table};
-use crate::ident::{QualifiedName, first_name};
+use super::{Sides, Statement, create, inherit, table};
+use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -27,6 +27,9 @@ const DEEPEST: u8 = 100;
 
 fn joins(sides: &Sides<'_>, table: &Object, depth: u8) -> Joins {
     let schema = &sides.after.schema;
+    if inherit::joins(sides, &table.id) {
+        return Joins::After;
+    }
     let coming: Vec<&Object> = keys(schema, &table.id).filter(|key| is_brought(sides, key, depth)).collect();
     let names: BTreeSet<Option<String>> = coming.iter().map(|key| usual_name(key)).collect();
     let usual = coming.iter().all(|key| usual_name(key).as_deref() == Some(&*key.id.name));
@@ -43,7 +46,8 @@ fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
     let made = |id: &Id| {
         schema.get(id).is_some_and(|one| matches!(sides.fates.get(&Part::object(&one.id)), Fate::Made | Fate::Remade))
     };
-    let Some(theirs) = of_parent(schema, key).filter(|_| made(&holder(&key.id, Kind::Table)) && depth > 0) else {
+    let of = holder(&key.id, Kind::Table);
+    let Some(theirs) = of_parent(schema, key).filter(|_| depth > 0 && (made(&of) || inherit::joins(sides, &of))) else {
         return false;
     };
     let table = schema.get(&holder(&theirs.id, Kind::Table)).filter(|table| made(&table.id));
@@ -93,10 +97,13 @@ fn usual_name(key: &Object) -> Option<String> {
     (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
 }
 
-/// Where a table is attached, if that is apart from where it is made.
+/// Where a table joins its parent, if that is apart from where it is made or altered.
 pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
-    let table = sides.after.schema.get(&part.id).filter(|_| part.id.kind == Kind::Table)?;
-    table.fact("partition bound")?;
+    let table = sides.after.schema.get(&part.id)?;
+    if inherit::joins(sides, &table.id) {
+        return Some((Act::Give, part.clone()));
+    }
+    table.fact("partition bound").filter(|_| part.id.kind == Kind::Table)?;
     (joins(sides, table, DEEPEST) == Joins::After).then(|| (Act::Give, part.clone()))
 }
 
@@ -113,15 +120,24 @@ pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'
     all
 }
 
-/// The statement that attaches a table.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Option<Statement> {
-    table::attach(sides.after.schema.get(&part.id)?).map(Statement::new)
+/// The statements with which a table joins others.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+    let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
+    let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
+        Some(old) => inherit::joined(old, new),
+        None => table::attach(new).into_iter().collect(),
+    };
+    texts.into_iter().map(Statement::new).collect()
 }
 
 /// The statements that make a key of a table, as far as nothing else brings it.
 pub(super) fn key(sides: &Sides<'_>, key: &Object) -> Vec<String> {
     let schema = &sides.after.schema;
-    let create::Key { own, attach, facts } = create::key(schema, key);
+    let create::Key { mut own, attach, facts } = create::key(schema, key);
+    let check = key.fact("definition").filter(|text| own.is_empty() && text.starts_with("CHECK"));
+    if let Some(check) = check.filter(|_| inherit::is_joined(sides, &key.id)) {
+        own.push(format!("ALTER TABLE {} ADD CONSTRAINT {} {check}", parent(&key.id), plain(&key.id.name)));
+    }
     let table = schema.get(&holder(&key.id, Kind::Table)).filter(|_| is_brought(sides, key, DEEPEST));
     match table.map(|table| joins(sides, table, DEEPEST)) {
         Some(Joins::WithKeys) => facts,
