@@ -6,10 +6,13 @@
 //! database; whoever calls brings the schemas.
 
 mod harmless;
+mod inside;
 mod page;
 mod rules;
 pub(crate) mod script;
 mod squawk;
+mod tautology;
+mod work;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -21,6 +24,7 @@ use crate::schema::Described;
 use crate::source::Script;
 use crate::suggest;
 
+pub(crate) use inside::unfold;
 pub use page::{Block, Page, Sample};
 pub use script::Named;
 use script::Parsed;
@@ -54,7 +58,7 @@ pub enum Class {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Squawk(squawk_linter::Rule),
-    Own(fn(&Subject<'_>, &Parsed<'_>) -> Vec<Hit>),
+    Own(fn(&Subject<'_>, &Parsed) -> Vec<Hit>),
 }
 
 /// A script, and what is known of the databases that it will run on.

@@ -1,6 +1,7 @@
 //! Running migrations on a database that is thrown away: the same messages, transactions and
 //! settings as in a run, without lock and ledger.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::ident::QualifiedName;
 use crate::kept::Aside;
 use crate::ledger::Direction;
 use crate::source::{Body, Migration, Script};
+use crate::sql::split;
 
 /// Runs migrations on a throw-away database.
 #[derive(Debug)]
@@ -209,6 +211,23 @@ impl Rehearsal {
         let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
         let error = error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1));
         Err(self.limit.reword(error, Some(script)))
+    }
+
+    /// Runs a script that is no migration, before the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with the place in the file.
+    pub async fn set_up(&mut self, path: &Path, text: &Arc<str>) -> Result<()> {
+        let (statements, _) = split(text);
+        let (answers, failure) = self.attempt(text, self.limit.of(None, statements.len() + 1)).await;
+        let Some(failure) = failure else { return Ok(()) };
+        let failed = || statements.get(answers.len()).map(|statement| statement.span.start);
+        let byte = locate::byte(&failure, text).or_else(failed).unwrap_or(0);
+        let error = failure.explain(ErrorKind::Statement, "shadow-setup", "set up a shadow database");
+        let end = text[byte..].chars().next().map_or(byte, |first| byte + first.len_utf8());
+        let error = error.at(Place::within(path, text.clone(), byte..end));
+        Err(self.limit.reword(error, None))
     }
 
     /// Says goodbye to the server.

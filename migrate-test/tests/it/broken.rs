@@ -1,7 +1,8 @@
 //! Migrations that are broken on purpose: a folder for each, and beside it what must be found.
 //!
 //! A line of `expected` is `name law verdict`, and after a colon a part of what is told:
-//! `create_orders identity broken: type public.order_status: only after rollback`.
+//! `create_orders identity broken: type public.order_status: only after rollback`. `name faults 1` says how many causes are
+//! reported, and `name up fails` that it does not apply.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,15 @@ fn wrong(report: &Report, line: &str) -> Option<String> {
     let mut next = || words.next().unwrap_or_default();
     let (name, law, verdict) = (next(), next(), next());
     let proven = report.migrations.iter().find(|proven| proven.name == name).unwrap_or_else(|| panic!("no {name}"));
+    if law == "faults" {
+        let count = proven.faults().len().to_string();
+        return (count != verdict).then(|| format!("expected {line}\n   found {count}: {:?}", proven.faults()));
+    }
+    if law == "up" {
+        let story =
+            proven.failure.as_deref().cloned().map_or(Verdict::Unknown, |story| Verdict::Broken(Box::new(story)));
+        return (!told(&story).contains(part) || !story.is_broken()).then(|| format!("expected {line}: {story:?}"));
+    }
     let law = Law::ALL.into_iter().find(|one| one.as_str() == law).unwrap_or_else(|| panic!("no law {law}"));
     let found = &proven.laws[&law];
     let right = found.as_str() == verdict && told(found).contains(part);

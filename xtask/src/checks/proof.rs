@@ -1,11 +1,16 @@
 //! `proof`: the five laws, for each new migration.
 
+use std::collections::BTreeSet;
+
 use migrate_core::MigrationSet;
+use migrate_core::config::RowsWanted;
 use migrate_core::finding::{Finding, Place};
+use migrate_core::source::{Layout, Migration};
 use migrate_test::proof::{self, Law, Proof, Proven, Report, Story, Verdict};
 
 use super::{Clock, Ground};
 use crate::cmd::blame;
+use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style;
 use crate::report::Check;
@@ -33,10 +38,40 @@ pub(crate) async fn proof(ground: &Ground<'_>) -> Result<(Check, Report)> {
         }
         Err(error) => return Err(error.into()),
     };
-    let findings = report.migrations.iter().flat_map(|proven| broken(set, proven)).collect();
+    let mut findings: Vec<Finding> = report.migrations.iter().flat_map(|proven| broken(set, proven)).collect();
+    findings.extend(without_rows(ground.context, set, &report));
     let holds = report.migrations.iter().filter(|proven| proven.holds()).count();
     let summary = format!("{holds} of {} proven", style::count(report.migrations.len(), "new migration"));
     Ok((clock.done(summary, findings), report))
+}
+
+/// The tables without rows, each named once: with the first migration that was proven without a row in it.
+pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
+    let mut named = BTreeSet::new();
+    let mut findings = Vec::new();
+    for proven in &report.migrations {
+        let new: Vec<_> = proven.rests.without.iter().filter(|one| named.insert(one.table.clone())).collect();
+        let Some(migration) = set.get(&proven.version).filter(|_| !new.is_empty()) else { continue };
+        let message = format!("data was proven on less than all tables: {}", proven.rests.words().unwrap_or_default());
+        let finding = match context.config.policy.rows {
+            RowsWanted::All => Finding::error("tables-without-rows", message),
+            RowsWanted::Any => Finding::warning("tables-without-rows", message),
+        };
+        let finding = new.iter().map(ToString::to_string).fold(finding, Finding::note);
+        let finding = finding.at(Place::file(migration.path()));
+        findings.push(match fixture(context, migration) {
+            Some(file) => finding.help(format!("write rows for them into {file}, which the proof runs before the up")),
+            None => finding,
+        });
+    }
+    findings
+}
+
+/// The file for rows that must be there before a migration; other tools' folders have none.
+fn fixture(context: &Context<'_>, migration: &Migration) -> Option<String> {
+    let path = migration.path().to_str()?;
+    let stem = path.strip_suffix(".up.sql").filter(|_| context.layout == Layout::Roundtrip)?;
+    Some(format!("{stem}.fixture.sql"))
 }
 
 /// The laws that a migration breaks, a finding each.

@@ -71,6 +71,7 @@ fn judged(proven: &Proven) -> Judged {
         rolled_back: if applies { mark(Law::Identity) } else { Mark::Unknown },
         reapplied: mark(Law::Reapply),
         data: mark(Law::Data),
+        rests: proven.rests.clone(),
         lock: None,
         lock_down: None,
         rewritten: Vec::new(),

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::finding::Finding;
+use migrate_core::finding::{Finding, Severity};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_test::proof::{self, Law, Proof, Proven, Report, Story, Verdict};
+use migrate_test::proof::{self, Law, Proof, Proven, Report, Rests, Story, Verdict};
 use serde::Serialize;
 
+use crate::checks;
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
@@ -22,6 +23,7 @@ struct VerifyJson {
     holds: bool,
     milliseconds: f64,
     migrations: Vec<ProvenJson>,
+    findings: Vec<FindingJson>,
 }
 
 #[derive(Serialize)]
@@ -30,14 +32,32 @@ struct ProvenJson {
     name: String,
     holds: bool,
     laws: std::collections::BTreeMap<&'static str, LawJson>,
+    rests: RestsJson,
     notes: Vec<String>,
     kept: Vec<String>,
     milliseconds: f64,
 }
 
+/// What the law of data rests on.
+#[derive(Debug, Serialize)]
+pub(crate) struct RestsJson {
+    tables: usize,
+    with_rows: usize,
+    without: Vec<WithoutRowsJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct WithoutRowsJson {
+    table: String,
+    why: String,
+}
+
 #[derive(Serialize)]
 struct LawJson {
     verdict: &'static str,
+    /// What a verdict rests on, in words: `37 of 41 tables had rows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rests: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +91,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
     if count == 0 {
         output.line("nothing to prove: every migration is on the base branch already; --all proves the whole chain");
-        output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed)));
+        output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed, &[])));
         return Ok(Exit::Done);
     }
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
@@ -82,9 +102,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let report = proof::prove(&set, &code, &proof, &mut hear).await;
     bar.end();
     let report = report?;
-    show(context, &set, &report);
-    output.document(&Document::new("verify", &context.name, json(&report, options.seed)));
-    Ok(if report.holds() { Exit::Done } else { Exit::Found })
+    let findings = checks::without_rows(context, &set, &report);
+    show(context, &set, &report, &findings);
+    output.document(&Document::new("verify", &context.name, json(&report, options.seed, &findings)));
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(if report.holds() && !refused { Exit::Done } else { Exit::Found })
 }
 
 /// The migrations to look at: those that were named, all, or what the base branch does not have.
@@ -103,7 +125,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
     Ok(released.ok().map(|released| released.new_versions(set)))
 }
 
-fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
+fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding]) {
     let output = context.output;
     let mut table = Table::default();
     let plain = style::PLAIN;
@@ -112,7 +134,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
     table.row(head);
     for proven in &report.migrations {
         let mut row = vec![(BOLD, proven.version.to_string()), (plain, proven.name.clone())];
-        row.extend(Law::ALL.map(|law| mark(proven.laws.get(&law))));
+        row.extend(Law::ALL.map(|law| mark(proven, law)));
         row.push((DIM, style::time(proven.elapsed)));
         table.row(row);
     }
@@ -151,6 +173,9 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
             output.line(format!("  {DIM}the database was kept for 30 minutes: psql '{url}'{DIM:#}"));
         }
     }
+    for finding in findings {
+        output.line(format!("\n{}", render(finding)));
+    }
     let broken = report.migrations.iter().filter(|proven| !proven.holds()).count();
     let count = style::count(report.migrations.len(), "migration");
     let time = style::time(report.elapsed);
@@ -163,13 +188,17 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report) {
     }
 }
 
-/// How a law ended, in a word.
-fn mark(verdict: Option<&Verdict>) -> (style::Style, String) {
-    match verdict {
+/// How a law ended, in a word, and what that rests on.
+fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
+    let (style, word) = match proven.laws.get(&law) {
         Some(Verdict::Holds) => (GOOD, "holds".to_owned()),
         Some(Verdict::Broken(_)) => (BAD, "BROKEN".to_owned()),
         Some(Verdict::Declared(..)) => (WARN, "declared".to_owned()),
         _ => (DIM, "skipped".to_owned()),
+    };
+    match proven.rested(law) {
+        Some(rests) => (style, format!("{word}, {rests}")),
+        None => (style, word),
     }
 }
 
@@ -198,12 +227,13 @@ pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
     }
 }
 
-fn json(report: &Report, seed: u64) -> VerifyJson {
+fn json(report: &Report, seed: u64, findings: &[Finding]) -> VerifyJson {
     let migrations = report.migrations.iter().map(|proven| ProvenJson {
         version: proven.version.to_string(),
         name: proven.name.clone(),
         holds: proven.holds(),
-        laws: proven.laws.iter().map(|(law, verdict)| (law.as_str(), law_json(verdict))).collect(),
+        laws: proven.laws.iter().map(|(law, verdict)| (law.as_str(), law_json(proven, *law, verdict))).collect(),
+        rests: RestsJson::from(&proven.rests),
         notes: proven.notes.clone(),
         kept: proven.kept.clone(),
         milliseconds: style::milliseconds(proven.elapsed),
@@ -213,10 +243,19 @@ fn json(report: &Report, seed: u64) -> VerifyJson {
         holds: report.holds(),
         milliseconds: style::milliseconds(report.elapsed),
         migrations: migrations.collect(),
+        findings: findings.iter().map(FindingJson::from).collect(),
     }
 }
 
-fn law_json(verdict: &Verdict) -> LawJson {
+impl From<&Rests> for RestsJson {
+    fn from(rests: &Rests) -> Self {
+        let without = rests.without.iter();
+        let without = without.map(|one| WithoutRowsJson { table: one.table.clone(), why: one.why.clone() }).collect();
+        Self { tables: rests.tables, with_rows: rests.with_rows(), without }
+    }
+}
+
+fn law_json(proven: &Proven, law: Law, verdict: &Verdict) -> LawJson {
     let reason = match verdict {
         Verdict::Declared(reason, _) | Verdict::Skipped(reason) => Some(reason.clone()),
         _ => None,
@@ -229,7 +268,7 @@ fn law_json(verdict: &Verdict) -> LawJson {
         rows: story.rows.clone(),
         findings: story.findings.iter().map(|finding: &Finding| FindingJson::from(finding)).collect(),
     });
-    LawJson { verdict: verdict.as_str(), reason, story }
+    LawJson { verdict: verdict.as_str(), rests: proven.rested(law), reason, story }
 }
 
 fn loss_json(loss: &migrate_test::Loss) -> LossJson {

@@ -122,7 +122,7 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
-    let made = shadow::as_placed_in(made, &there);
+    let made = shadow::as_placed_in(made, &there).await?;
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());

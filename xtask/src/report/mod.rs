@@ -21,6 +21,7 @@ use migrate_core::Version;
 use migrate_core::consumer::Order;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::lock_mode::LockMode;
+use migrate_test::proof::Rests;
 
 use crate::output::style;
 
@@ -73,6 +74,8 @@ pub(crate) struct Judged {
     pub(crate) reapplied: Mark,
     /// Whether the rows are there afterwards.
     pub(crate) data: Mark,
+    /// What that rests on: how many tables had rows.
+    pub(crate) rests: Rests,
     /// The strongest lock on a table that was there before, on the way up.
     pub(crate) lock: Option<Held>,
     /// The same on the way down.
@@ -206,6 +209,12 @@ impl Judged {
     /// The name of its files without their ending: `20250217143000_create_orders_table`.
     pub(crate) fn title(&self) -> String {
         format!("{}_{}", self.version, self.name)
+    }
+
+    /// What the word for the data rests on: `, 37 of 41 tables had rows`.
+    pub(crate) fn rested(&self) -> String {
+        let words = self.rests.words().filter(|_| self.data != Mark::Unknown);
+        words.map(|words| format!(", {words}")).unwrap_or_default()
     }
 }
 

@@ -17,6 +17,7 @@ mod interruption;
 mod libpq;
 mod limits;
 mod lint;
+mod locks;
 mod locked;
 mod merging;
 mod mistakes;

@@ -59,7 +59,7 @@ impl Private {
     fn end(self) {
         let home = self.home().unwrap();
         until("the server ends", || !home.join("data/postmaster.pid").exists());
-        until("its supervisor ends", || !home.join("supervisor.pid").exists());
+        until("its supervisor ends", || has_ended(&home));
         self.project.end();
     }
 }
@@ -129,4 +129,9 @@ fn templates_are_kept_and_the_oldest_of_too_many_go() {
     assert!(kept.len() <= 49, "{}", kept.len());
     assert!(made.iter().all(|name| kept.contains(name)), "the ones that were used went: {kept:?}");
     private.end();
+}
+
+/// Whether the shell that ended a server has nothing more to do.
+fn has_ended(home: &Path) -> bool {
+    fs::read_to_string(home.join("supervisor.pid")).is_ok_and(|pid| pid.is_empty())
 }

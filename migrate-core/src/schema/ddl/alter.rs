@@ -2,7 +2,7 @@
 
 use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
-use super::far::json_list;
+use super::far::{self, json_list};
 use super::name::{parent, phrase, qualified};
 use super::{Statement, count, inherit, swap, table};
 use crate::ident::{literal, plain};
@@ -120,6 +120,11 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Server | Kind::ForeignDataWrapper => differing.each(|fact, old, now| match fact {
             "options" => changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name()))),
             "version" => set(format!("ALTER {} VERSION {}", name(), now.map_or("NULL".to_owned(), literal))),
+            "handler" | "validator" => {
+                let word = fact.to_uppercase();
+                let what = now.map_or(format!("NO {word}"), |function| format!("{word} {function}"));
+                set(format!("ALTER {} {what}", name()))
+            }
             _ => None,
         }),
         Kind::Trigger | Kind::Rule => {
@@ -135,7 +140,14 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             _ => None,
         }),
         // Its privileges are all that there is.
-        Kind::DefaultPrivileges => Change::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {
+            differing.each(|_, old, now| {
+                changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name())))
+            })
+        }
+        // What is not known cannot be made again, so it is not dropped either.
+        Kind::UserMapping | Kind::Subscription => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ if differing.0.is_empty() => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ => Change::Remake,
     }

@@ -52,10 +52,21 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::Policy => one(policy(object)),
         Kind::EventTrigger => far::event_trigger(schema, object),
         Kind::Publication => one(far::publication(object)),
-        Kind::DefaultPrivileges => Some(far::default_privileges(&id.name, None, fact("grants"))),
-        Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::UserMapping | Kind::Subscription => {
-            None
-        }
+        Kind::UserMapping => one(far::user_mapping(schema, object)?),
+        // Privileges are all that there is of them.
+        Kind::DefaultPrivileges | Kind::Privileges => Some(Vec::new()),
+        Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::Subscription => None,
+        // What is around a schema is in none.
+        Kind::Database
+        | Kind::Role
+        | Kind::Tablespace
+        | Kind::Parameter
+        | Kind::ReplicationOrigin
+        | Kind::ReplicationSlot
+        | Kind::LargeObject
+        | Kind::BuiltIn
+        | Kind::Unpopulated
+        | Kind::SequencePosition => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
 use super::name::{holder, named};
-use super::{Ddl, Sides, count, emit, inherit, partition, sequence, table};
+use super::{Ddl, Sides, Uncovered, count, emit, inherit, mention, partition, sequence, table};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -82,7 +82,10 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
         Act::Drop => ddl.statements.extend(emit::dropped(sides, part)),
         Act::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
             Some(statements) => ddl.statements.extend(statements),
-            None => ddl.uncovered.push(part.id.clone()),
+            None => {
+                let why = sides.after.schema.get(&part.id).map_or("", |object| emit::no_statement(object));
+                ddl.uncovered.push(Uncovered { object: part.id.clone(), part: None, why: why.to_owned() });
+            }
         },
         Act::Shell => ddl.statements.extend(emit::shell(part)),
         Act::Give if part.id.kind == Kind::Sequence => ddl.statements.extend(emit::given(sides, part)),
@@ -114,6 +117,7 @@ impl Graph {
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
         graph.joined(sides, &hosts);
+        graph.mentions(sides, &hosts);
         graph
     }
 
@@ -123,7 +127,8 @@ impl Graph {
         }
     }
 
-    fn edge(&mut self, first: &Node, then: &Node, soft: Option<Part>) {
+    /// The parts of a soft edge go apart where it is cut.
+    fn edge(&mut self, first: &Node, then: &Node, soft: Option<BTreeSet<Part>>) {
         if first == then || !self.nodes.contains_key(first) || !self.nodes.contains_key(then) {
             return;
         }
@@ -131,13 +136,11 @@ impl Graph {
         match waits.get_mut(first) {
             // What is hard once stays hard.
             Some(known) => match (known.as_mut(), soft) {
-                (Some(parts), Some(part)) => {
-                    parts.insert(part);
-                }
+                (Some(parts), Some(more)) => parts.extend(more),
                 _ => *known = None,
             },
             None => {
-                waits.insert(first.clone(), soft.map(|part| BTreeSet::from([part])));
+                waits.insert(first.clone(), soft);
                 self.behind.entry(first.clone()).or_default().push(then.clone());
             }
         }
@@ -157,7 +160,7 @@ impl Graph {
                 self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
             } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
-                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| user.clone()));
+                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| BTreeSet::from([user.clone()])));
             }
         }
         for (user, on) in sides.before.dependencies.pairs() {
@@ -165,7 +168,8 @@ impl Graph {
             if drops(user) {
                 let folded = hosts.dropped(user).1 != *user && goes_alone(user);
                 if drops(on) {
-                    self.edge(&hosts.dropped(user), &hosts.dropped(on), folded.then(|| user.clone()));
+                    let soft = folded.then(|| BTreeSet::from([user.clone()]));
+                    self.edge(&hosts.dropped(user), &hosts.dropped(on), soft);
                 } else if fate(on) == Fate::Altered {
                     // What counts with a sequence only has to go before the sequence does.
                     let is_sequence = on.id.kind == Kind::Sequence;
@@ -196,6 +200,23 @@ impl Graph {
         }
     }
 
+    /// What the text of a function names is there before it, and with that before everything that runs the function at
+    /// once; a circle is cut, for no text is looked at when a function is made.
+    fn mentions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
+        let needs = mention::needs(&sides.after.schema, &happens);
+        for (function, needed) in needs.iter().filter(|(function, _)| happens(function)) {
+            for part in needed {
+                self.edge(&hosts.made(part), &hosts.made(function), Some(BTreeSet::new()));
+            }
+        }
+        for (user, on) in sides.after.dependencies.pairs().filter(|(user, on)| happens(user) && !happens(on)) {
+            for part in needs.get(on).into_iter().flatten() {
+                self.edge(&hosts.made(part), &hosts.made(user), Some(BTreeSet::new()));
+            }
+        }
+    }
+
     /// A sequence leaves the column that it belongs to before that goes, and is given to its column when that is there.
     fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         for part in sides.fates.iter().map(|(part, _)| part).filter(|part| part.id.kind == Kind::Sequence) {
@@ -217,6 +238,10 @@ impl Graph {
             if let Some((old, new)) = columns.filter(|(old, new)| is_identity && old != new) {
                 self.edge(&hosts.made(&old), &hosts.made(&new), None);
                 self.edge(&hosts.dropped(&old), &hosts.made(&new), None);
+            }
+            let is_new = matches!(sides.fates.get(part), Fate::Made | Fate::Remade);
+            if let Some(new) = column(&sides.after.schema).filter(|_| is_identity && is_new) {
+                self.edge(&hosts.made(&new), &made, None);
             }
             if !count::is_given(sides, part) {
                 continue;
@@ -330,7 +355,8 @@ impl Graph {
         late: &mut BTreeMap<Part, BTreeSet<Node>>,
         ddl: &mut Ddl,
     ) -> Node {
-        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| !done.contains(*node)).collect();
+        let circle = self.circle(done);
+        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| circle.contains(*node)).collect();
         let soft = |node: &Node| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
         let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
         let next = next.or_else(|| open.iter().min_by_key(|(_, key)| *key)).map(|(node, _)| (*node).clone());
@@ -348,6 +374,47 @@ impl Graph {
         }
         next
     }
+}
+
+impl Graph {
+    /// Nodes that wait for one another and for nothing else: the first strongly connected component that Tarjan's
+    /// algorithm finishes, on the way from a node to what it waits for.
+    fn circle(&self, done: &BTreeSet<Node>) -> BTreeSet<Node> {
+        let Some(start) = self.nodes.keys().find(|node| !done.contains(*node)) else { return BTreeSet::new() };
+        let waits = |node: &Node| -> Vec<&Node> { self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect() };
+        // For each node that was reached its number, and the lowest number that can be reached from it.
+        let mut seen: HashMap<&Node, (usize, usize)> = HashMap::from([(start, (0, 0))]);
+        let mut stack: Vec<&Node> = vec![start];
+        let mut path: Vec<(&Node, Vec<&Node>)> = vec![(start, waits(start))];
+        while let Some((node, rest)) = path.last_mut() {
+            let node = *node;
+            if let Some(next) = rest.pop() {
+                match seen.get(next).copied() {
+                    Some((number, _)) => lower(&mut seen, node, number),
+                    None => {
+                        let number = seen.len();
+                        seen.insert(next, (number, number));
+                        stack.push(next);
+                        path.push((next, waits(next)));
+                    }
+                }
+                continue;
+            }
+            let (number, lowest) = seen.get(node).copied().unwrap_or_default();
+            if number == lowest {
+                return stack.into_iter().skip_while(|one| *one != node).cloned().collect();
+            }
+            path.pop();
+            if let Some((above, _)) = path.last() {
+                lower(&mut seen, above, lowest);
+            }
+        }
+        BTreeSet::new()
+    }
+}
+
+fn lower<'a>(seen: &mut HashMap<&'a Node, (usize, usize)>, node: &'a Node, to: usize) {
+    seen.entry(node).and_modify(|(_, lowest)| *lowest = to.min(*lowest));
 }
 
 /// Whether a part of a table can be dropped before the table is.
