@@ -18,6 +18,7 @@ pub(crate) use index::{IndexName, detached, of_table};
 pub(crate) use refuse::refused;
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
+pub use words::tokens as words;
 pub(crate) use words::tokens;
 
 /// One statement of a script.
