@@ -38,6 +38,7 @@ pub(super) enum Form {
     AlterIdentity,
     ColumnStatistics,
     AddConstraint,
+    AddKey,
     AddForeignKey,
     DropConstraint,
     ValidateConstraint,
@@ -92,7 +93,7 @@ pub(super) enum Form {
 }
 
 /// The table.
-static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
+static TABLE: [(Form, &[(Role, LockMode)]); 59] = {
     use Role::*;
     [
         (Form::AddColumn, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
@@ -102,6 +103,8 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
         (Form::AlterIdentity, &[(Target, AccessExclusive)]),
         (Form::ColumnStatistics, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::AddConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // The index is built on each partition, as CREATE INDEX does.
+        (Form::AddKey, &[(Target, AccessExclusive), (Child, Share)]),
         (
             Form::AddForeignKey,
             &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],

@@ -30,7 +30,7 @@ pub(super) struct Full {
     blind: bool,
     /// The migration on whose account all rows were drawn again: what it does to rows is not known.
     unsure: Option<String>,
-    /// What is known of rows that were there before those of now.
+    /// Which columns were filled by migrations that the rows of now may not have passed.
     known: again::Known,
     /// What the last cycle saw.
     pub(super) seen: Seen,
@@ -190,7 +190,6 @@ impl Full {
         }
         let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
         self.filled.replace(fresh).end().await?;
-        self.known.learn(sight.before, origin);
         if let Retry::Filled(_) = retry {
             self.known.require(sight.before, sight.after);
         }
@@ -283,6 +282,7 @@ impl Full {
             return Ok(Err(story));
         }
         self.seen.changed = before.losses(&self.filled.rows);
+        self.known.learn(sight.after, before, &self.filled.rows);
         if ways == Ways::Up {
             return Ok(Ok(()));
         }
@@ -388,7 +388,6 @@ impl Full {
         }
         let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;
-        self.known.learn(sight.before, &start);
         self.unsure = Some(super::title(&chain[at]));
         Ok(())
     }

@@ -61,7 +61,14 @@ pub(super) fn report() -> Report {
 }
 
 fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> Check {
-    Check { name, summary: summary.to_owned(), skipped: None, findings, elapsed: Duration::from_millis(ms) }
+    Check {
+        name,
+        summary: summary.to_owned(),
+        skipped: None,
+        lost: false,
+        findings,
+        elapsed: Duration::from_millis(ms),
+    }
 }
 
 fn findings() -> Vec<Finding> {
