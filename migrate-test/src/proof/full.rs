@@ -7,10 +7,10 @@ use migrate_core::runner::Touched;
 use migrate_core::schema::{self, Change, Id, Kind, Schema};
 use migrate_core::source::Migration;
 
-use super::filled::{Filled, How};
+use super::filled::{self, Filled, How};
 use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
-use crate::generate::Required;
+use crate::generate::{Required, Uses};
 use crate::rows::{Loss, Rows, TableName};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
@@ -206,7 +206,12 @@ impl Full {
             }
             _ => {
                 let changed = again::changed(sight.before, sight.after);
-                let is_apart = |table: &TableName| !changed.is_empty() && !changed.contains(table);
+                // Texts that cannot be read are to be drawn again, wherever they are.
+                let is_strict = matches!(retry, Retry::Other(how) if how.readable);
+                let read = if is_strict { filled::read(&prover.chain[at]) } else { Uses::default() };
+                let is_apart = |table: &TableName| {
+                    !changed.is_empty() && !changed.contains(table) && !read.is_about(sight.before, table)
+                };
                 again::that_fit(rehearsal, sight.before, origin, &is_apart).await?;
             }
         }

@@ -36,6 +36,7 @@ mod runbook_ways;
 mod secrets;
 mod servers;
 mod settings;
+mod shadow_setup;
 mod shapes;
 mod standby;
 mod support;
