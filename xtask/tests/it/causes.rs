@@ -1,7 +1,11 @@
 //! One cause is one finding, advice is given where it helps, and what was found before a proof broke off is reported.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::repository::Repository;
 use crate::support::{Project, Said, said};
@@ -23,13 +27,13 @@ fn check(said: &Said, name: &str) -> serde_json::Value {
 #[test]
 fn an_up_script_that_fails_is_one_finding_with_its_place() {
     let repository = Repository::branched();
-    repository.0.migration(3, "index", "CREATE INDEX i ON shops (nme);\n", "DROP INDEX i;\n");
+    repository.0.migration(3, "city", "ALTER TABLE shops ADD COLUMN city txt;\n", "ALTER TABLE shops DROP COLUMN city;\n");
     repository.0.migration(4, "after", "CREATE TABLE after_it (id bigint PRIMARY KEY);\n", "DROP TABLE after_it;\n");
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
     assert_eq!((said.code, errors(&said)), (3, vec!["up-fails".to_owned()]), "{said:?}");
     let finding = &check(&said, "proof")["findings"][0];
-    assert!(finding["message"].as_str().unwrap().contains("column \"nme\" does not exist"), "{finding}");
-    assert_eq!((&finding["line"], &finding["column"]), (&1.into(), &27.into()), "{finding}");
+    assert!(finding["message"].as_str().unwrap().contains("type \"txt\" does not exist"), "{finding}");
+    assert_eq!((&finding["line"], &finding["column"]), (&1.into(), &35.into()), "{finding}");
     assert!(check(&said, "proof")["summary"].as_str().unwrap().contains("1 not looked at"), "{said:?}");
     for blind in ["released", "role"] {
         assert!(check(&said, blind)["skipped"].is_string(), "{blind}: {said:?}");
@@ -196,5 +200,23 @@ fn reports_are_written_when_the_server_was_lost() {
     for file in ["junit.xml", "report.md"] {
         assert!(fs::read_to_string(project.path().join(file)).unwrap().contains("proof"), "{file}");
     }
+    project.end();
+}
+
+#[test]
+fn what_was_proven_before_an_interruption_is_kept() {
+    let project = Project::new();
+    deadly(&project);
+    project.migration(25, "t25", "SELECT pg_sleep(50);\n", "SELECT 1;\n");
+    let mut command = project.command(&["verify", "--all", "--format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"proven\"")), "a result before the end");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    lines.for_each(drop);
+    let said = said(child.wait_with_output().unwrap());
+    let json = said.json();
+    assert_eq!((said.code, &json["error"]["findings"][0]["code"]), (1, &"interrupted".into()), "{said:?}");
+    assert!(!json["migrations"].as_array().unwrap().is_empty() && json["holds"] == false, "{said:?}");
     project.end();
 }
