@@ -82,14 +82,14 @@ enum Right {
 /// [`ProofError`] when there is no server, or it makes no roles.
 pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    suited(&chain, async {
+    let work = async {
         let mut estate = Estate::found(code).await?;
         let mut owned = Owned::default();
         let outcome = estate.around(&chain, &mut owned).await;
         estate.sell().await?;
         outcome.map(|()| owned)
-    })
-    .await
+    };
+    suited(&chain, Box::pin(work)).await
 }
 
 impl Estate {
