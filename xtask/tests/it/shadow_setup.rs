@@ -51,7 +51,7 @@ fn what_a_host_has_is_no_drift_and_no_part_of_a_baseline() {
     project.run(&["migrate"]).ok();
     let drift = project.run(&["drift"]);
     assert_eq!(drift.code, 0, "{drift:?}");
-    let same = project.run(&["diff", "migrations", "env:TEST_DATABASE_URL"]);
+    let same = project.run(&["diff", "migrations", &project.database.url()]);
     assert_eq!(same.code, 0, "{same:?}");
     std::fs::remove_dir_all(project.path().join("migrations")).unwrap();
     std::fs::create_dir(project.path().join("migrations")).unwrap();
