@@ -8,7 +8,7 @@ use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::script::{Named, Parsed, Target, span, targets};
 use super::{Hit, Subject};
-use crate::locks::{Cause, Effort, Wanted, Work, efforts};
+use crate::locks::{Cause, Effort, Known, Wanted, Work, efforts};
 use crate::lock_mode::LockMode;
 
 /// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
@@ -76,7 +76,7 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
                 }
             }
             Stmt::AlterDomain(_) => all.extend(of_domain(&wanted, at)),
-            Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&wanted) => {
+            Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&known, &wanted) => {
                 let hit = Hit::new(span(it), "every row is read to build the index, while nobody can write the table")
                     .help("CREATE INDEX CONCURRENTLY, in a migration without a transaction");
                 all.push((Theirs::RequireConcurrentIndexCreation, at.clone(), hit));
@@ -90,8 +90,8 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
     all
 }
 
-fn works(wanted: &[Wanted]) -> bool {
-    wanted.iter().any(|one| one.work > Work::Nothing && one.mode >= LockMode::Share)
+fn works(known: &Known<'_>, wanted: &[Wanted]) -> bool {
+    wanted.iter().any(|one| one.work > Work::Nothing && known.is_in_the_way(&one.table, one.mode))
 }
 
 /// Whether rows are read or written under a lock that keeps writers out, of this statement or of an earlier one.

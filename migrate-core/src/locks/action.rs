@@ -31,9 +31,12 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { referenced: referenced(it.syntax()), worked: worked(is_read), ..asked }
         }
         AlterTableAction::AddConstraint(it) => {
-            let only = only || has_word(it.syntax(), "inherit") && known.full(table).is_some_and(|table| !known.stores_nothing(&table));
-            let keeps = !matches!(it.constraint(), Some(Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_)));
-            Asked { only: only && keeps, referenced: referenced(it.syntax()), worked: worked(true), ..asked }
+            let only = match form {
+                // Children that are no partitions have keys of their own.
+                Form::AddKey => !known.is_partitioned(table),
+                _ => only || has_word(it.syntax(), "inherit"),
+            };
+            Asked { only, referenced: referenced(it.syntax()), worked: worked(true), ..asked }
         }
         AlterTableAction::DropColumn(it) => {
             let name = it.column_name_ref().and_then(|name| named(&name));
@@ -75,10 +78,12 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { other: other.into_iter().collect(), work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
         AlterTableAction::MergePartitions(it) => {
-            let other = it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
+            let other =
+                it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
             let other = other.filter_map(ast::TableNameRef::cast).filter_map(|name| named(&name)).collect();
             Asked { other, work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
+        _ if form == Form::Trigger => Asked { only: !known.has_triggers(table), ..asked },
         _ => asked,
     }
 }
@@ -112,6 +117,9 @@ fn form(action: &AlterTableAction) -> Form {
         A::AlterColumn(it) => of_column(it),
         A::AddConstraint(it) => match it.constraint() {
             Some(Constraint::ForeignKeyConstraint(_)) => Form::AddForeignKey,
+            Some(
+                Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_) | Constraint::ExcludeConstraint(_),
+            ) => Form::AddKey,
             _ => Form::AddConstraint,
         },
         A::DropConstraint(_) => Form::DropConstraint,

@@ -38,6 +38,7 @@ pub(super) enum Form {
     AlterIdentity,
     ColumnStatistics,
     AddConstraint,
+    AddKey,
     AddForeignKey,
     DropConstraint,
     ValidateConstraint,
@@ -92,7 +93,7 @@ pub(super) enum Form {
 }
 
 /// The table.
-static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
+static TABLE: [(Form, &[(Role, LockMode)]); 59] = {
     use Role::*;
     [
         (Form::AddColumn, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
@@ -102,12 +103,17 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
         (Form::AlterIdentity, &[(Target, AccessExclusive)]),
         (Form::ColumnStatistics, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::AddConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // The index is built on each partition, as CREATE INDEX does.
+        (Form::AddKey, &[(Target, AccessExclusive), (Child, Share)]),
         (
             Form::AddForeignKey,
             &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
         ),
         (Form::DropConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::ValidateConstraint, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)]),
+        (
+            Form::ValidateConstraint,
+            &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
+        ),
         (Form::AlterConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::Trigger, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
         (Form::TableSettings, &[(Target, ShareUpdateExclusive)]),
@@ -115,10 +121,7 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
         (Form::StrongStorage, &[(Target, AccessExclusive)]),
         (Form::OwnTable, &[(Target, AccessExclusive)]),
         (Form::Rename, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (
-            Form::Attach,
-            &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)],
-        ),
+        (Form::Attach, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
         (Form::Detach, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
         (Form::DetachConcurrently, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
         (Form::DetachFinalize, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),

@@ -32,7 +32,7 @@ pub use change::{Change, Sides};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};
 pub(crate) use read::read_on;
-pub use read::{Described, describe, read, read_with};
+pub use read::{Described, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
 /// All objects of a database, in their canonical order. Two schemas are equal when their objects are.

@@ -133,9 +133,19 @@ impl Described {
 ///
 /// Those of [`read`].
 pub async fn describe(database: &Database) -> Result<Described> {
-    let mut session = Session::connect(database, "roundtrip schema").await?;
-    let found = fetch(&mut session, Some(depend::QUERY)).await;
-    session.close().await;
+    let mut reader = Reader::open(database).await?;
+    let described = describe_with(&mut reader).await;
+    reader.close().await;
+    described
+}
+
+/// The same, on a connection that is there.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
+    let found = fetch(&mut reader.session, Some(depend::QUERY)).await;
     let (found, rows, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
     let dependencies = Dependencies::new(&found, &rows);
@@ -154,10 +164,7 @@ fn schema(found: Vec<Found>, version: u32) -> Schema {
 
 /// Sends the queries and one more in the same transaction; returns the objects, the rows of the latter, and the major
 /// version of the server.
-async fn fetch(
-    session: &mut Session,
-    more: Option<&str>,
-) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
+async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
     let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
     let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));

@@ -5,11 +5,13 @@
 //! touched it. What is dearer (the tree of a query, its plan) is asked for where the step makes it a question.
 
 mod climb;
+mod copied;
 mod describe;
 mod plans;
 mod reach;
 mod touched;
 mod uses;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

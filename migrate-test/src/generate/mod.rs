@@ -261,7 +261,8 @@ impl Place<'_> {
         kept: Row,
     ) -> Row {
         let awkward = self.awkward && round < 4 && !whole;
-        let taste = Taste { serial, awkward, obedient: self.strict || serial % 4 != 3, dice: self.dice };
+        let format = (round > 1 && !whole && serial % 2 == 0).then_some(serial as usize / 2);
+        let taste = Taste { serial, awkward, obedient: self.strict || serial % 4 != 3, format, dice: self.dice };
         let Self { schema, rows, uses, .. } = self;
         let draft = Draft { schema, rows, table, uses, taste, round, whole };
         draw(&draft, self.runner, fixed, kept)

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use migrate_core::ident::catalog_name;
+use migrate_core::schema::{Kind, Schema};
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
+use crate::rows::TableName;
 
 /// What is done with the columns of each name.
 #[derive(Debug, Clone, Default)]
@@ -130,6 +132,17 @@ impl Uses {
     /// Whether values are read that not all can be.
     pub(crate) fn is_empty(&self) -> bool {
         self.casts.is_empty() && self.columns.is_empty()
+    }
+
+    /// Whether a column of a table has a name that values are read of.
+    pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
+        let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
+        schema.objects().any(|one| {
+            one.id.kind == Kind::Column
+                && *one.id.schema == *table.0
+                && *one.id.parent == *table.1
+                && is_read(&one.id.name)
+        })
     }
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.

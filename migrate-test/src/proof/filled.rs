@@ -35,7 +35,7 @@ pub(crate) struct How {
     /// None that breaks a key or a check which the migration adds.
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
-    readable: bool,
+    pub(super) readable: bool,
 }
 
 impl Default for How {
@@ -73,7 +73,7 @@ impl How {
 }
 
 /// What the scripts of a migration do with the values of columns.
-fn read(migration: &Migration) -> Uses {
+pub(super) fn read(migration: &Migration) -> Uses {
     let mut uses = Uses::default();
     for script in [migration.up_script(), migration.down_script()].into_iter().flatten() {
         uses.extend(Uses::of(script.text()), true);

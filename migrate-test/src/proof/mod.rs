@@ -30,6 +30,7 @@ use thiserror::Error;
 use crate::ephemeral::watched;
 use crate::error::ServerError;
 
+pub use declared::COULD_HAVE_ONE;
 pub(crate) use filled::{Filled, How};
 pub use law::{Fault, Law, Story, Verdict};
 pub use rests::{Rests, WithoutRows};
@@ -142,7 +143,7 @@ impl Proven {
         faults
     }
 
-    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps of walks`. `None` where it was not looked at.
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
     pub fn rested(&self, law: Law) -> Option<String> {
         match (law, self.laws.get(&law)?) {
             (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
@@ -233,7 +234,7 @@ async fn prove_chain(
         let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
         // It is large, and tests have small stacks.
         let outcome = Box::pin(prover.run(first, last, &mut walks, &mut told)).await;
-        told.all(&mut walks);
+        told.all(&mut walks, outcome.is_err());
         outcome?;
         told.report.moves = walks.moves;
     }
@@ -253,21 +254,23 @@ impl Told<'_> {
     /// Tells what no walk leads over any more.
     fn settled(&mut self, walks: &mut walk::Walks) {
         while self.waiting.front().is_some_and(|(at, _)| walks.is_settled(*at)) {
-            self.next(walks);
+            self.next(walks, false);
         }
     }
 
-    fn all(&mut self, walks: &mut walk::Walks) {
+    /// Tells everything, because the proof is at its end, or broke off.
+    fn all(&mut self, walks: &mut walk::Walks, broke_off: bool) {
         while !self.waiting.is_empty() {
-            self.next(walks);
+            self.next(walks, broke_off);
         }
     }
 
-    fn next(&mut self, walks: &mut walk::Walks) {
+    fn next(&mut self, walks: &mut walk::Walks, broke_off: bool) {
         let Some((at, mut proven)) = self.waiting.pop_front() else { return };
         walks.tell(at, &mut proven);
         let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
         let why = match [Law::Identity, Law::Reapply].iter().any(is_broken) {
+            _ if broke_off => "the proof broke off before",
             true => "its own way down is broken",
             false => "no walk led over it",
         };

@@ -297,7 +297,12 @@ mod tests {
         let (none, chain) = (table(None), table(Some("me=arwdDxt/me, b=r*/me, a=r/b")));
         assert_eq!(
             statements(&none, &chain, "TABLE t", ""),
-            ["GRANT SELECT ON TABLE t TO b WITH GRANT OPTION", "SET ROLE b", "GRANT SELECT ON TABLE t TO a", "RESET ROLE"]
+            [
+                "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION",
+                "SET ROLE b",
+                "GRANT SELECT ON TABLE t TO a",
+                "RESET ROLE"
+            ]
         );
         assert_eq!(
             statements(&chain, &none, "TABLE t", ""),
@@ -321,6 +326,8 @@ mod tests {
         for (letter, word) in privilege::words() {
             assert_eq!(privilege::word(letter), Some(word));
         }
-        assert!(!On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm'));
+        assert!(
+            !On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm')
+        );
     }
 }

@@ -45,7 +45,9 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of(schema: &'a Schema) -> Self {
-        use Kind::{Aggregate, Domain, ForeignTable, Function, MaterializedView, Procedure, Sequence, Table, Type, View};
+        use Kind::{
+            Aggregate, Domain, ForeignTable, Function, MaterializedView, Procedure, Sequence, Table, Type, View,
+        };
         const NAMED: [Kind; 10] =
             [Function, Procedure, Aggregate, Table, ForeignTable, View, MaterializedView, Sequence, Type, Domain];
         let mut all: HashMap<&str, Vec<&Object>> = HashMap::new();
