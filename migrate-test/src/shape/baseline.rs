@@ -60,7 +60,8 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
 ///
 /// Those of [`baseline`], and what the server says of rows that do not fit without others.
 pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
-    for_roles(&[&source.schema.clone()], captured(source, data)).await
+    let roles = source.schema.clone();
+    for_roles(&[&roles], Box::pin(captured(source, data))).await
 }
 
 async fn captured(mut source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {

@@ -57,7 +57,7 @@ pub async fn derive(
     // Any statement will do, for it is not run.
     let set = load("SELECT 1;\n")?;
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    suited(&chain, derived(load, &set, code, version)).await
+    suited(&chain, Box::pin(derived(load, &set, code, version))).await
 }
 
 async fn derived(

@@ -34,7 +34,8 @@ impl Difference {
 ///
 /// [`ProofError`] when there is no server, or the first schema cannot be made on it.
 pub async fn difference(from: Described, to: Described, style: Style) -> Result<Difference, ProofError> {
-    for_roles(&[&from.schema.clone(), &to.schema.clone()], difference_of(from, to, style)).await
+    let roles = [from.schema.clone(), to.schema.clone()];
+    for_roles(&[&roles[0], &roles[1]], Box::pin(difference_of(from, to, style))).await
 }
 
 async fn difference_of(mut from: Described, mut to: Described, style: Style) -> Result<Difference, ProofError> {

@@ -32,7 +32,7 @@ pub async fn translated(there: Described, database: &Database) -> Result<Transla
         return Ok(Translated { there, left_out: Vec::new(), versions: None });
     }
     let roles = there.schema.clone();
-    for_roles(&[&roles], made_here(there, versions)).await
+    for_roles(&[&roles], Box::pin(made_here(there, versions))).await
 }
 
 async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated, ProofError> {
