@@ -195,7 +195,7 @@ impl Graph {
                 self.edge(&hosts.made(part), &hosts.made(function), Some(BTreeSet::new()));
             }
         }
-        for (user, on) in sides.after.dependencies.pairs().filter(|(user, on)| happens(user) && !happens(on)) {
+        for (user, on) in sides.after.dependencies.pairs().filter(|(user, _)| happens(user)) {
             for part in needs.get(on).into_iter().flatten() {
                 self.edge(&hosts.made(part), &hosts.made(user), Some(BTreeSet::new()));
             }
@@ -314,7 +314,8 @@ impl Graph {
     /// algorithm finishes, on the way from a node to what it waits for.
     fn circle(&self, done: &BTreeSet<Node>) -> BTreeSet<Node> {
         let Some(start) = self.nodes.keys().find(|node| !done.contains(*node)) else { return BTreeSet::new() };
-        let waits = |node: &Node| -> Vec<&Node> { self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect() };
+        let waits =
+            |node: &Node| -> Vec<&Node> { self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect() };
         // For each node that was reached its number, and the lowest number that can be reached from it.
         let mut seen: HashMap<&Node, (usize, usize)> = HashMap::from([(start, (0, 0))]);
         let mut stack: Vec<&Node> = vec![start];
