@@ -204,4 +204,6 @@ LEFT JOIN pg_extension e ON e.oid = d.refobjid
 LEFT JOIN pg_init_privs i ON i.classoid = l.class AND i.objoid = l.oid AND i.objsubid = l.sub
 CROSS JOIN LATERAL (SELECT coalesce(i.initprivs, CASE WHEN l.sub = 0 THEN acldefault(l.letter, l.owner) ELSE '{}' END) AS list) first
 WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own)))
+  -- Nobody noted with which privileges the information schema came.
+  AND coalesce(n.nspname, l.name) <> 'information_schema'
   AND l.list IS DISTINCT FROM first.list
