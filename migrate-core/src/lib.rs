@@ -57,6 +57,8 @@ pub mod evidence;
 pub mod kept;
 #[cfg(feature = "lint")]
 pub mod lint;
+#[cfg(feature = "lint")]
+pub mod locks;
 
 pub use db::{Database, PgConnection};
 pub use error::{Error, ErrorKind, Result};

@@ -1,9 +1,8 @@
 //! What a script does to what is there, read from its text: what it only adds, what it takes away, which locks it wants.
 //!
-//! It is a look ahead for people who decide, not a proof: what a `DO` block or a function does is not in the text of a
-//! migration, and is told as unknown. The text names things; [`resolve`] finds them in a schema.
+//! It is a look ahead for people who decide, not a proof. What a `DO` block says is read, and what a function or a statement
+//! that is put together at run time does is reported as unknown. The text names things; [`resolve`] finds them in a schema.
 
-mod lock;
 mod resolve;
 
 use squawk_syntax::SourceFile;
@@ -11,9 +10,11 @@ use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stm
 
 use crate::lint::Named;
 use crate::lint::script::{Target, named, targets};
+use crate::lint::unfold;
+use crate::locks::{self, Known, Wanted};
+use crate::schema::Schema;
 use crate::source::Script;
 
-pub use lock::Wanted;
 pub use resolve::{Loss, find, resolve};
 
 /// What a script does, as far as its text says.
@@ -21,8 +22,6 @@ pub use resolve::{Loss, find, resolve};
 pub struct Effects {
     /// What it takes away, in the order of its statements.
     pub taken: Vec<Taken>,
-    /// The locks on tables that it wants, each the strongest.
-    pub locks: Vec<Wanted>,
     /// Statements whose doing is not in the text: `DO`, `CALL`, functions that are called.
     pub unknown: Vec<String>,
     /// Whether it changes or removes something that was there, beyond what it adds.
@@ -54,6 +53,11 @@ impl Effects {
         let mut effects = Self::default();
         for stmt in SourceFile::parse(text).tree().stmts() {
             effects.take(&stmt);
+            if matches!(stmt, Stmt::Do(_)) {
+                // What the block says is read as well; whether it comes to that, and what it calls, stays unknown.
+                let inner = unfold(&stmt.syntax().text().to_string()).text;
+                SourceFile::parse(&inner).tree().stmts().for_each(|stmt| effects.take(&stmt));
+            }
         }
         effects
     }
@@ -64,12 +68,6 @@ impl Effects {
     }
 
     fn take(&mut self, stmt: &Stmt) {
-        for wanted in lock::wanted(stmt) {
-            match self.locks.iter_mut().find(|known| known.table == wanted.table) {
-                Some(known) => known.mode = known.mode.max(wanted.mode),
-                None => self.locks.push(wanted),
-            }
-        }
         let before = self.taken.len();
         let tables = || relations(stmt);
         match stmt {
@@ -94,6 +92,26 @@ impl Effects {
         }
         self.changes |= self.taken.len() > before || changes(stmt);
     }
+}
+
+/// The locks that a script wants on what is in a schema, each the strongest, in the order in which they are taken.
+pub fn locks(script: &Script, schema: &Schema) -> Vec<Wanted> {
+    let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
+    let domains = locks::strict_domains(stmts.iter());
+    let known = Known { before: Some(schema), after: None, domains: &domains };
+    let mut all: Vec<Wanted> = Vec::new();
+    for stmt in &stmts {
+        for one in locks::wanted(stmt, &known, false) {
+            match all.iter_mut().find(|other| other.table == one.table) {
+                Some(other) => {
+                    other.mode = other.mode.max(one.mode);
+                    other.work = other.work.max(one.work);
+                }
+                None => all.push(one),
+            }
+        }
+    }
+    all
 }
 
 fn relations(stmt: &Stmt) -> impl Iterator<Item = Named> {

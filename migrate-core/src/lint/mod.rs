@@ -6,10 +6,13 @@
 //! database; whoever calls brings the schemas.
 
 mod harmless;
+mod inside;
 mod page;
 mod rules;
 pub(crate) mod script;
 mod squawk;
+mod tautology;
+mod work;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -21,6 +24,7 @@ use crate::schema::Described;
 use crate::source::Script;
 use crate::suggest;
 
+pub(crate) use inside::unfold;
 pub use page::{Block, Page, Sample};
 pub use script::Named;
 use script::Parsed;
@@ -54,7 +58,7 @@ pub enum Class {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Squawk(squawk_linter::Rule),
-    Own(fn(&Subject<'_>, &Parsed<'_>) -> Vec<Hit>),
+    Own(fn(&Subject<'_>, &Parsed) -> Vec<Hit>),
 }
 
 /// A script, and what is known of the databases that it will run on.
@@ -95,6 +99,29 @@ impl Hit {
         self.help.push(help.into());
         self
     }
+}
+
+/// A statement of a script, or one that stands in a block of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its place in the file.
+    pub span: Range<usize>,
+    /// Its text; what a block runs is written as it runs.
+    pub text: String,
+}
+
+/// The statements of a script; those in a `DO` block stand for the block, at their own places.
+pub fn statements(script: &Script) -> Vec<Part> {
+    let parsed = Parsed::new(script);
+    let part = |span: &Range<usize>, text: &str| {
+        let text = text[span.clone()].trim_end_matches([';', ' ', '\n']).to_owned();
+        Part { span: span.start..span.start + text.len(), text }
+    };
+    let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
+    // What cannot be read is a statement all the same.
+    all.extend(parsed.unread.iter().map(|span| part(span, script.text())));
+    all.sort_by_key(|part| part.span.start);
+    all
 }
 
 /// All rules, in the order in which they are listed.

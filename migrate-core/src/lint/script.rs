@@ -6,17 +6,24 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::{Parse, SourceFile};
 
 use super::Subject;
+use super::inside::unfold;
 use crate::ident::first_name;
+use crate::locks::{self, Known, Wanted};
 use crate::schema::{Described, Kind, Object};
 use crate::source::Script;
 
 /// A script, parsed.
-pub(crate) struct Parsed<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Parsed {
+    /// Its text, with what stands in blocks in the open.
+    pub(super) text: String,
+    /// What in it cannot be read.
+    pub(super) unread: Vec<Range<usize>>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
     pub(super) transaction: bool,
+    /// The domains that it makes, and that ask something of their values.
+    domains: Vec<Named>,
 }
 
 /// A name as a script has it: with or without a schema, as the catalog has it.
@@ -39,11 +46,25 @@ pub(crate) enum Target {
     Other(Named),
 }
 
-impl<'a> Parsed<'a> {
-    pub(super) fn new(script: &'a Script) -> Self {
-        let file = SourceFile::parse(script.text());
-        let statements = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
-        Self { text: script.text(), file, statements, transaction: !script.directives().no_transaction }
+impl Parsed {
+    pub(super) fn new(script: &Script) -> Self {
+        let unfolded = unfold(script.text());
+        let (text, unread) = (unfolded.text, unfolded.unread);
+        let file = SourceFile::parse(&text);
+        let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
+        let domains = locks::strict_domains(statements.iter().map(|(_, stmt)| stmt));
+        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, domains }
+    }
+
+    /// Whether the time zone of the session is UTC at a place, because the script says so before it.
+    pub(super) fn is_utc(&self, at: usize) -> bool {
+        let before = self.statements.iter().rev().filter(|(span, _)| span.start < at);
+        let set = before.filter_map(|(_, stmt)| match stmt {
+            Stmt::Set(set) => Some(set.syntax().text().to_string().to_ascii_lowercase()),
+            _ => None,
+        });
+        let set = set.map(|text| text.replace([' ', '\''], "")).find(|text| text.contains("timezone"));
+        set.is_some_and(|text| text.trim_end_matches(';').ends_with("utc"))
     }
 
     /// The statement around a place.
@@ -106,7 +127,7 @@ const RELATIONS: [Kind; 4] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind:
 
 impl Subject<'_> {
     /// Whether what a statement is about is there already where it will run, and so in use.
-    pub(super) fn in_use(&self, parsed: &Parsed<'_>, target: &Target) -> bool {
+    pub(super) fn in_use(&self, parsed: &Parsed, target: &Target) -> bool {
         match (self.released, target) {
             (Some(released), Target::Relation(name)) => relation(released, name).is_some(),
             (None, Target::Relation(name)) => !parsed.made().contains(name),
@@ -119,8 +140,22 @@ impl Subject<'_> {
         }
     }
 
+    /// What is known of the schemas around the script.
+    pub(super) fn known<'b>(&'b self, parsed: &'b Parsed) -> Known<'b> {
+        let (before, after) = (self.before.map(|at| &at.schema), self.after.map(|at| &at.schema));
+        Known { before, after, domains: &parsed.domains }
+    }
+
+    /// The locks that a statement wants on what is in use, and what it does under them.
+    pub(super) fn wanted(&self, parsed: &Parsed, stmt: &Stmt) -> Vec<Wanted> {
+        let utc = parsed.is_utc(span(stmt).start);
+        let mut all = locks::wanted(stmt, &self.known(parsed), utc);
+        all.retain(|one| self.uses(parsed, &one.table));
+        all
+    }
+
     /// Whether a table is in use.
-    pub(super) fn uses(&self, parsed: &Parsed<'_>, name: &Named) -> bool {
+    pub(super) fn uses(&self, parsed: &Parsed, name: &Named) -> bool {
         self.in_use(parsed, &Target::Relation(name.clone()))
     }
 }

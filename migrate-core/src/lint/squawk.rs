@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use squawk_linter::{Linter, Rule as Theirs};
-use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
 use super::harmless::is_harmless;
-use super::script::{Parsed, span, targets};
+use super::script::{Parsed, targets};
+use super::work::decided;
 use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
@@ -87,7 +87,7 @@ pub(super) static RULES: [Rule; 41] = squawk! {
 };
 
 /// What squawk finds in a script that is in the way of somebody.
-pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, Hit)> {
+pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)> {
     let asked = RULES.iter().filter_map(|rule| match rule.origin {
         Origin::Squawk(theirs) => Some(theirs),
         Origin::Own(_) => None,
@@ -96,7 +96,7 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, H
     linter.settings.assume_in_transaction = parsed.transaction;
     // None of its rules says less for a newer server, and that of VACUUM FULL is silent before 19.
     linter.settings.pg_version = "19".parse().unwrap_or_default();
-    let found = linter.lint(&parsed.file, parsed.text).into_iter().filter_map(|violation| {
+    let found = linter.lint(&parsed.file, &parsed.text).into_iter().filter_map(|violation| {
         let span: Range<usize> = violation.text_range.into();
         let class =
             RULES.iter().find(|rule| matches!(rule.origin, Origin::Squawk(theirs) if theirs == violation.code))?.class;
@@ -109,30 +109,5 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, H
         let hit = Hit::new(span, message);
         Some((violation.code, violation.help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
     });
-    found.chain(checked_columns(subject, parsed)).collect()
-}
-
-/// New columns with a check, which squawk passes over: all rows are read for it, with a default or without.
-fn checked_columns(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<(Theirs, Hit)> {
-    let mut hits = Vec::new();
-    for (_, stmt) in &parsed.statements {
-        let Stmt::AlterTable(alter) = stmt else { continue };
-        if !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
-            continue;
-        }
-        let columns = alter.actions().filter_map(|action| match action {
-            AlterTableAction::AddColumn(column) => Some(column),
-            _ => None,
-        });
-        for constraint in columns.flat_map(|column| column.constraints()) {
-            let ast::Constraint::CheckConstraint(check) = constraint else { continue };
-            let hit =
-                Hit::new(span(&check), "every row is read to prove this, while nobody can read or write the table")
-                    .help(
-                        "add the column without it, then the CHECK as NOT VALID, and VALIDATE it in a later migration",
-                    );
-            hits.push((Theirs::ConstraintMissingNotValid, hit));
-        }
-    }
-    hits
+    decided(subject, parsed, found.collect())
 }

@@ -6,10 +6,12 @@
 //! a database that changes and looks only at what did.
 
 mod acl;
+mod around;
 mod change;
 pub mod ddl;
 mod depend;
 mod object;
+mod query;
 mod read;
 mod row;
 mod touched;
@@ -25,11 +27,12 @@ use crate::ident::QualifiedName;
 use crate::{audit, kept, ledger};
 
 pub use acl::array_items;
+pub use around::{Positions, Surroundings};
 pub use change::{Change, Sides};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};
 pub(crate) use read::read_on;
-pub use read::{Described, describe, read, read_with};
+pub use read::{Described, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
 /// All objects of a database, in their canonical order. Two schemas are equal when their objects are.

@@ -147,9 +147,19 @@ impl Described {
 ///
 /// Those of [`read`].
 pub async fn describe(database: &Database) -> Result<Described> {
-    let mut session = Session::connect(database, "roundtrip schema").await?;
-    let found = fetch(&mut session, Some(depend::QUERY)).await;
-    session.close().await;
+    let mut reader = Reader::open(database).await?;
+    let described = describe_with(&mut reader).await;
+    reader.close().await;
+    described
+}
+
+/// The same, on a connection that is there.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
+    let found = fetch(&mut reader.session, Some(depend::QUERY)).await;
     let (found, rows, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
     let dependencies = Dependencies::new(&found, &rows);

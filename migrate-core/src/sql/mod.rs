@@ -7,6 +7,7 @@ mod body;
 mod index;
 pub(crate) mod lex;
 mod refuse;
+mod server;
 mod session;
 mod split;
 mod words;
@@ -16,8 +17,10 @@ use std::ops::Range;
 pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
 pub(crate) use refuse::refused;
+pub use server::{ServerUse, named_database, server_use, sets_positions};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
+pub use words::tokens as words;
 pub(crate) use words::tokens;
 
 /// One statement of a script.

@@ -174,6 +174,11 @@ impl<'a> Observer<'a> {
         }
         let moved = self.tally.look(&look);
         self.count(statement, &moved).await?;
+        if self.script.as_ref().is_some_and(|script| words(script, statement) == ["rollback", "to"]) {
+            // A table that was written anew has the file of before again.
+            let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
+            self.tally.counted(look.stored);
+        }
         if !self.paced.is_transaction() {
             self.tally.commit(Duration::ZERO);
         }
@@ -212,7 +217,11 @@ impl<'a> Observer<'a> {
         if moved.is_empty() {
             return Ok(());
         }
-        let count = |moved: &&Moved| format!("SELECT count(*) FROM ONLY {};", moved.name);
+        // A materialized view without data refuses to be counted.
+        let count = |moved: &&Moved| match moved.is_empty {
+            true => "SELECT 0;".to_owned(),
+            false => format!("SELECT count(*) FROM ONLY {};", moved.name),
+        };
         let counts: String = moved.iter().map(count).collect();
         let mut answers = self.paced.look(&format!("{counts}{RELATIONS}")).await?;
         let behind = answers.split_off(moved.len().min(answers.len()));

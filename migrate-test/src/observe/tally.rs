@@ -41,6 +41,8 @@ pub(super) struct Moved {
     pub(super) name: String,
     /// Whether there was something in it.
     pub(super) was_filled: bool,
+    /// Whether there is nothing in it now.
+    pub(super) is_empty: bool,
 }
 
 impl Tally {
@@ -100,7 +102,8 @@ impl Tally {
                 *read.entry(table).or_default() += now.reads.saturating_sub(before.reads);
             }
             if matches!(kind, 'r' | 'm') && now.file.is_some() && now.file != before.file {
-                moved.push(Moved { oid: *oid, name: now.name.clone(), was_filled: before.size > 0 });
+                let (was_filled, is_empty) = (before.size > 0, now.size == 0);
+                moved.push(Moved { oid: *oid, name: now.name.clone(), was_filled, is_empty });
             }
         }
         for (oid, rows) in read.into_iter().filter(|(_, rows)| *rows > 0) {

@@ -10,7 +10,8 @@ use migrate_core::{Error, ErrorKind};
 
 use super::capture::{Capture, LeftOut, failed};
 use super::data::TableData;
-use super::{Shadow, remaining};
+use super::start::Start;
+use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
 
 /// The statements that make a schema, and those that remove it, proven on a throw-away database.
@@ -50,6 +51,10 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
 ///
 /// Those of [`baseline`], and what the server says of rows that do not fit without others.
 pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+    for_roles(&[&source.schema.clone()], captured(source, data)).await
+}
+
+async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
     let roles = roles(&source.schema);
     let mut capture = Capture::of(source);
     let mut last = None;
@@ -58,6 +63,7 @@ pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Base
         shadow.rehearsal().query(&role_guard(&roles)).await?;
         capture.without_places(&mut shadow).await?;
         let nothing = shadow.describe().await?;
+        Start::placed(&mut capture.source, &nothing);
         let mut up = between(&nothing, &capture.source, Style::Whole);
         if capture.uncover(&up, nothing.schema.version()) {
             shadow.end().await?;

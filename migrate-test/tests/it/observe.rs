@@ -104,6 +104,7 @@ async fn on_base(up: &str, down: &str) -> Vec<Observation> {
 #[case::emptied_twice("TRUNCATE other; TRUNCATE other;", "access exclusive other +1\n")]
 #[case::view("CREATE OR REPLACE VIEW v AS SELECT id, 1 AS n FROM t;", "access exclusive v; access share t")]
 #[case::materialized("REFRESH MATERIALIZED VIEW mv;", "access exclusive mv; access share t; rewritten mv 5; scanned t")]
+#[case::without_data("REFRESH MATERIALIZED VIEW mv WITH NO DATA;", "access exclusive mv")]
 #[case::partitioned(
     "ALTER TABLE part ADD x float DEFAULT random();",
     "access exclusive part; access exclusive part_1; access exclusive part_2; \
@@ -134,6 +135,10 @@ async fn on_base(up: &str, down: &str) -> Vec<Observation> {
 #[case::savepoint(
     "SAVEPOINT a; ALTER TABLE t ADD x int; ROLLBACK TO a; LOCK TABLE t IN SHARE MODE; SELECT 1;",
     "\naccess exclusive t +1\n\nshare t +1\n"
+)]
+#[case::rewrite_taken_back(
+    "SAVEPOINT a; ALTER TABLE other ALTER a TYPE bigint; ROLLBACK TO a; LOCK TABLE other IN SHARE MODE;",
+    "\naccess exclusive other +1; rewritten other 5; scanned other\n\nshare other"
 )]
 #[tokio::test]
 async fn what_a_transaction_does_is_seen(#[case] up: &str, #[case] expected: &str) {

@@ -12,6 +12,7 @@ use migrate_core::effect::{self, Effects};
 use migrate_core::evidence::{self, Count, Situation};
 use migrate_core::ident::{QualifiedName, plain};
 use migrate_core::ledger::Direction;
+use migrate_core::locks::{self, Wanted};
 use migrate_core::runner::{Step, Work};
 use migrate_core::schema::Schema;
 use serde::{Serialize, Serializer};
@@ -60,6 +61,22 @@ pub(crate) struct LockBrief {
     pub(crate) table: String,
     pub(crate) mode: &'static str,
     pub(crate) blocks: &'static str,
+    /// What is done under it with all rows: `read`, `rewritten`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rows: Option<&'static str>,
+}
+
+impl LockBrief {
+    fn of(wanted: &Wanted) -> Option<Self> {
+        let table = QualifiedName::new(wanted.table.schema.clone()?, &*wanted.table.name);
+        let rows = match wanted.work {
+            locks::Work::Nothing => None,
+            locks::Work::Reads => Some("read"),
+            locks::Work::Rewrites => Some("rewritten"),
+        };
+        let (mode, blocks) = (wanted.mode.as_str(), wanted.mode.blocks());
+        Some(Self { table: shown(&table), mode, blocks, rows })
+    }
 }
 
 /// What a table loses.
@@ -225,14 +242,10 @@ impl Loss {
 
 fn step_brief(step: &Step, schema: &Schema) -> StepBrief {
     let effects = effects(step);
-    let locks = effects.locks.iter().flat_map(|wanted| {
-        let lock = |table: QualifiedName| LockBrief {
-            table: shown(&table),
-            mode: wanted.mode.as_str(),
-            blocks: wanted.mode.blocks(),
-        };
-        effect::find(schema, &wanted.table).into_iter().map(lock)
-    });
+    let locks = match &step.work {
+        Work::Sql(script) => effect::locks(script, schema).iter().filter_map(LockBrief::of).collect(),
+        Work::Code => Vec::new(),
+    };
     StepBrief {
         direction: step.direction.as_str(),
         version: step.version.to_string(),
@@ -245,7 +258,7 @@ fn step_brief(step: &Step, schema: &Schema) -> StepBrief {
             Work::Sql(_) => "additive",
         },
         no_transaction: step.no_transaction(),
-        locks: locks.collect(),
+        locks,
         sql: match &step.work {
             Work::Sql(script) => Some(script.text().to_string()),
             Work::Code => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use migrate_core::evidence::Count;
 
-use super::{Brief, Loss, SituationJson, StepBrief};
+use super::{Brief, LockBrief, Loss, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 
 /// From how many bytes, or seconds, a replica is so far behind that what a run writes makes it worse.
@@ -149,14 +149,17 @@ impl StepBrief {
         let mut lines = vec![title];
         let sql = self.sql.as_deref().unwrap_or("-- written in Rust");
         lines.extend(sql.trim().lines().map(|line| format!("    {DIM}{line}{DIM:#}")));
-        lines.extend(
-            self.locks
-                .iter()
-                .map(|lock| format!("  locks {} in {} mode: blocks {}", lock.table, lock.mode, lock.blocks)),
-        );
+        lines.extend(self.locks.iter().map(LockBrief::line));
         lines.extend(self.unknown.iter().map(|what| format!("  what {what} does is not in the text")));
         lines.push(String::new());
         lines
+    }
+}
+
+impl LockBrief {
+    fn line(&self) -> String {
+        let rows = self.rows.map(|done| format!(", while every row is {done}")).unwrap_or_default();
+        format!("  locks {} in {} mode: blocks {}{rows}", self.table, self.mode, self.blocks)
     }
 }
 

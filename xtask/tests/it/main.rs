@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod audit;
+mod causes;
 mod children;
 mod ci;
 mod commands;
@@ -18,6 +19,7 @@ mod libpq;
 mod limits;
 mod lint;
 mod locked;
+mod locks;
 mod merging;
 mod mistakes;
 mod notify;
@@ -34,6 +36,7 @@ mod runbook_ways;
 mod secrets;
 mod servers;
 mod settings;
+mod shadow_setup;
 mod shapes;
 mod standby;
 mod support;

@@ -1,15 +1,17 @@
 //! `change-under-lock`: rows are changed while the transaction holds a lock that keeps others out.
 
-use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
+use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::finding::line_column;
 use crate::lint::script::{named, targets};
+use crate::lock_mode::LockMode;
+use crate::sql::tokens;
 
 pub(super) const RULE: Rule =
     rule("change-under-lock", Class::Locks, Severity::Error, include_str!("../pages/change-under-lock.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut locked = None;
     if !parsed.transaction {
@@ -18,7 +20,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     for (span, stmt) in &parsed.statements {
         let in_use =
             || targets(stmt).iter().any(|target| subject.in_use(parsed, target)) || fills(subject, parsed, stmt);
-        match locked {
+        match &locked {
             Some((line, what)) if changes_rows(stmt) && in_use() => {
                 let message = format!("rows are changed while the lock of the {what} in line {line} is held");
                 let note =
@@ -30,7 +32,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
                 );
             }
             None => {
-                locked = locks(stmt).filter(|_| in_use()).map(|what| (line_column(parsed.text, span.start).0, what));
+                locked = locks(subject, parsed, stmt).map(|what| (line_column(&parsed.text, span.start).0, what));
             }
             Some(_) => {}
         }
@@ -38,46 +40,16 @@ fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
     hits
 }
 
-/// What takes a lock that keeps writers out, or everybody.
-fn locks(stmt: &Stmt) -> Option<&'static str> {
-    match stmt {
-        Stmt::AlterTable(it) => it.actions().any(|action| is_heavy(&action)).then_some("ALTER TABLE"),
-        Stmt::DropTable(_) => Some("DROP TABLE"),
-        Stmt::DropIndex(_) => Some("DROP INDEX"),
-        Stmt::CreateIndex(it) if it.concurrently_token().is_none() => Some("CREATE INDEX"),
-        Stmt::CreateTrigger(_) => Some("CREATE TRIGGER"),
-        Stmt::DropTrigger(_) => Some("DROP TRIGGER"),
-        Stmt::Truncate(_) => Some("TRUNCATE"),
-        Stmt::Lock(_) => Some("LOCK TABLE"),
-        _ => None,
-    }
-}
-
-/// Whether an action takes more than `SHARE UPDATE EXCLUSIVE`.
-/// See <https://www.postgresql.org/docs/current/sql-altertable.html>.
-fn is_heavy(action: &AlterTableAction) -> bool {
-    match action {
-        AlterTableAction::ValidateConstraint(_)
-        | AlterTableAction::ClusterOn(_)
-        | AlterTableAction::SetWithoutCluster(_) => false,
-        AlterTableAction::AttachPartition(_) | AlterTableAction::SetOptions(_) | AlterTableAction::ResetOptions(_) => {
-            false
-        }
-        AlterTableAction::AlterColumn(it) => !matches!(
-            it.option(),
-            Some(
-                ast::AlterColumnOption::SetStatistics(_)
-                    | ast::AlterColumnOption::SetOptions(_)
-                    | ast::AlterColumnOption::SetOptionsList(_)
-                    | ast::AlterColumnOption::ResetOptions(_)
-            )
-        ),
-        _ => true,
-    }
+/// What takes a lock that keeps writers out, or everybody: its first words.
+fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> {
+    let is_heavy = subject.wanted(parsed, stmt).iter().any(|one| one.mode >= LockMode::Share);
+    let text = stmt.syntax().text().to_string();
+    let words = tokens(&text).into_iter().take_while(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    is_heavy.then(|| words.take(2).collect::<Vec<_>>().join(" ").to_ascii_uppercase())
 }
 
 /// Whether rows of a table that is in use are copied, to wherever that is.
-fn fills(subject: &Subject<'_>, parsed: &Parsed<'_>, stmt: &Stmt) -> bool {
+fn fills(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
     let mut read = stmt.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
     matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, &name))
 }

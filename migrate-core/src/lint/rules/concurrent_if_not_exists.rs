@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = rule(
     check,
 );
 
-fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hides = |stmt: &Stmt| match stmt {
         Stmt::CreateIndex(it) => it.concurrently_token().is_some() && it.if_not_exists().is_some(),
         _ => false,

@@ -9,7 +9,7 @@ use crate::schema::{Described, Id, Kind};
 pub(super) const RULE: Rule =
     rule("drop-cascade", Class::Breaks, Severity::Error, include_str!("../pages/drop-cascade.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         // TRUNCATE has a rule of its own.

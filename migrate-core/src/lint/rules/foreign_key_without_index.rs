@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = rule(
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let (Some(before), Some(after)) = (subject.before, subject.after) else { return Vec::new() };
     let new = after
         .schema
@@ -80,7 +80,7 @@ fn columns(list: &str) -> Vec<String> {
 }
 
 /// The words that make the key; the first statement, where they cannot be found.
-fn place(parsed: &Parsed<'_>, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
+fn place(parsed: &Parsed, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
     let tree = parsed.file.tree();
     let nodes = tree.syntax().descendants().filter(|node| {
         ast::ForeignKeyConstraint::can_cast(node.kind()) || ast::ReferencesConstraint::can_cast(node.kind())

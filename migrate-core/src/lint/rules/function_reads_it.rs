@@ -17,7 +17,7 @@ use crate::sql::lex;
 pub(super) const RULE: Rule =
     rule("function-reads-it", Class::Breaks, Severity::Error, include_str!("../pages/function-reads-it.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let Some(before) = subject.before else { return Vec::new() };
     let mut hits = Vec::new();
     for (place, table, column) in parsed.statements.iter().flat_map(|(_, stmt)| gone(stmt)) {

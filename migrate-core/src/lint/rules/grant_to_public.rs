@@ -8,7 +8,7 @@ use crate::lint::script::span;
 pub(super) const RULE: Rule =
     rule("grant-to-public", Class::Security, Severity::Warning, include_str!("../pages/grant-to-public.md"), check);
 
-fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         let roles = match stmt {

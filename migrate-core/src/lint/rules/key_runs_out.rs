@@ -14,7 +14,7 @@ pub(super) const RULE: Rule =
 const SHORT: [&str; 10] =
     ["int", "integer", "int4", "serial", "serial4", "smallint", "int2", "smallserial", "serial2", "pg_catalog.int4"];
 
-fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let tables = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         Stmt::CreateTable(it) => it.table_arg_list(),
         _ => None,

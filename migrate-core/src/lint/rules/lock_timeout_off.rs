@@ -7,7 +7,7 @@ use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 pub(super) const RULE: Rule =
     rule("lock-timeout-off", Class::Locks, Severity::Error, include_str!("../pages/lock-timeout-off.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hit = |span| {
         Hit::new(span, "without a lock timeout it waits for ever")
             .note("whoever wants the table meanwhile waits behind it")

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = rule(
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let made = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         // A partition or a child has that of its parent, or none can be said here.
         Stmt::CreateTable(it) if it.partition_of().is_none() && it.inherits().is_none() => Some(it),

@@ -17,13 +17,14 @@ mod row_security_off;
 mod security_definer_path;
 mod truncate;
 mod unbatched_change;
+mod unread_statement;
 
 use super::script::Parsed;
 use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
 /// All of them, in the order in which they are listed.
-pub(super) static RULES: [Rule; 17] = [
+pub(super) static RULES: [Rule; 18] = [
     change_under_lock::RULE,
     unbatched_change::RULE,
     rewriting_alter::RULE,
@@ -41,6 +42,7 @@ pub(super) static RULES: [Rule; 17] = [
     row_security_off::RULE,
     security_definer_path::RULE,
     grant_to_public::RULE,
+    unread_statement::RULE,
 ];
 
 const fn rule(
@@ -48,7 +50,7 @@ const fn rule(
     class: Class,
     weight: Severity,
     page: &'static str,
-    check: fn(&Subject<'_>, &Parsed<'_>) -> Vec<Hit>,
+    check: fn(&Subject<'_>, &Parsed) -> Vec<Hit>,
 ) -> Rule {
     Rule { code, class, weight: Some(weight), page, origin: Origin::Own(check) }
 }

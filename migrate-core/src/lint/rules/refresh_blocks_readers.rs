@@ -3,7 +3,7 @@
 use squawk_syntax::ast::Stmt;
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::script::targets;
+use crate::lock_mode::LockMode;
 
 pub(super) const RULE: Rule = rule(
     "refresh-blocks-readers",
@@ -13,16 +13,12 @@ pub(super) const RULE: Rule = rule(
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
-    let blocks = |stmt: &Stmt| match stmt {
-        Stmt::Refresh(it) => it.concurrently_token().is_none(),
-        _ => false,
-    };
-    let statements = parsed.statements.iter().filter(|(_, stmt)| blocks(stmt));
-    let in_use = statements.filter(|(_, stmt)| targets(stmt).iter().any(|target| subject.in_use(parsed, target)));
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+    let statements = parsed.statements.iter().filter(|(_, stmt)| matches!(stmt, Stmt::Refresh(_)));
+    let blocks = |stmt: &Stmt| subject.wanted(parsed, stmt).iter().any(|one| one.mode == LockMode::AccessExclusive);
     let hit = |span: &std::ops::Range<usize>| {
         Hit::new(span.clone(), "nobody can read the view while it is refreshed")
             .help("REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on the view")
     };
-    in_use.map(|(span, _)| hit(span)).collect()
+    statements.filter(|(_, stmt)| blocks(stmt)).map(|(span, _)| hit(span)).collect()
 }

@@ -8,7 +8,7 @@ use crate::lint::script::{span, targets};
 pub(super) const RULE: Rule =
     rule("row-security-off", Class::Security, Severity::Error, include_str!("../pages/row-security-off.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         let Stmt::AlterTable(alter) = stmt else { continue };

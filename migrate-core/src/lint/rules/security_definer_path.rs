@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = rule(
     check,
 );
 
-fn check(_: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let options = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         Stmt::CreateFunction(it) => it.option_list(),
         Stmt::CreateProcedure(it) => it.option_list(),

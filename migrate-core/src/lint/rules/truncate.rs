@@ -8,7 +8,7 @@ use crate::lint::script::targets;
 pub(super) const RULE: Rule =
     rule("truncate", Class::Breaks, Severity::Error, include_str!("../pages/truncate.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed<'_>) -> Vec<Hit> {
+fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let truncates = |stmt: &Stmt| {
         matches!(stmt, Stmt::Truncate(_)) && targets(stmt).iter().any(|target| subject.in_use(parsed, target))
     };

@@ -6,8 +6,8 @@ use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
 use super::privilege::On;
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, create, far, fill, grant, on_of, owner_of, remove, sequence,
-    table,
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, on_of, owner_of,
+    partition, remove, sequence, table,
 };
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
@@ -22,8 +22,10 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
-    let by_parent =
-        object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || sequence::is_identity(object);
+    // What a table had from a parent that it left is its own; a trigger went.
+    let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
+    let by_parent = object.fact("inherited") == Some("only") && !left;
+    let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
     if by_parent { Vec::new() } else { remove::object(schema, object, sides.version()) }
 }
@@ -33,10 +35,14 @@ pub(super) fn shell(part: &Part) -> Option<Statement> {
     Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
-/// The statement that gives a sequence to its column.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Option<Statement> {
-    let by = sides.after.schema.get(&part.id)?.fact("owned by")?;
-    Some(Statement::new(format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&part.id))))
+/// The statements that give a sequence to its column; one that became that of an identity column is a new one.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+    let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
+    let mut all = count::given(object);
+    if count::role(sides, part) == count::Role::Becomes {
+        all.extend(said(sides, None, object));
+    }
+    all
 }
 
 /// The statements that make or alter a part, or `None` where there are none. The defaults that are `late` come later.
@@ -55,12 +61,18 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         }
         let old = sides.before.schema.get(&part.id);
         let mut all = sides.fates.altered(part).to_vec();
-        // A type in whose place another one came has said nothing yet.
-        all.extend(said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object));
+        all.extend(match count::role(sides, part) {
+            // A type in whose place another one came has said nothing yet.
+            count::Role::Stays => said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object),
+            count::Role::Leaves => said(sides, None, object),
+            count::Role::Becomes => Vec::new(),
+        });
         return Some(all);
     }
     let mut all = match object.id.kind {
-        Kind::Table | Kind::ForeignTable => plain_ones(table::create(schema, object, late)),
+        Kind::Table | Kind::ForeignTable => {
+            plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()))
+        }
         Kind::View => {
             let columns = schema.children(&object.id, Kind::Column).filter(|column| !late(&column.id));
             let defaults: Vec<String> = columns.filter_map(|column| view_default(column)).collect();
@@ -82,7 +94,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
             plain_ones(own_name(schema, object).into_iter().collect())
         }
-        Kind::Index | Kind::Constraint => on_table(sides, object, create::object(schema, object)?),
+        Kind::Index | Kind::Constraint => on_table(sides, object, partition::key(sides, object)),
         _ => plain_ones(create::object(schema, object)?),
     };
     all.extend(said(sides, None, object));
@@ -183,7 +195,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 /// A column that a table gets.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let schema = &sides.after.schema;
-    if column.fact("inherited") == Some("only") {
+    if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
         return Vec::new();
     }
     let bare = ["default", "generated", "identity"].iter().all(|fact| column.fact(fact).is_none());

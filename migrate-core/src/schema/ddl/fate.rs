@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alter::{self, Change};
 use super::name::{holder, named};
-use super::{Statement, swap};
+use super::{Statement, count, sequence, swap};
 use crate::ident::QualifiedName;
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
@@ -87,6 +87,7 @@ impl Fates {
             }
         }
         fates.spread(before, after, queue);
+        fates.sequences(before, after);
         fates
     }
 
@@ -185,6 +186,39 @@ impl Fates {
                 }
             }
         }
+    }
+
+    /// A sequence whose column goes and comes back leaves it before; that of an identity column goes and comes with it.
+    fn sequences(&mut self, before: &Described, after: &Described) {
+        let pairs = before.schema.objects().filter(|one| one.id.kind == Kind::Sequence);
+        for (old, new) in pairs.filter_map(|old| Some((old, after.schema.get(&old.id)?))) {
+            let part = Part::object(&old.id);
+            let stays = matches!(self.get(&part), Fate::Kept | Fate::Altered);
+            if !stays || !self.loses_owner(&before.schema, old) {
+                continue;
+            }
+            match (sequence::is_identity(old), sequence::is_identity(new)) {
+                (true, true) => {
+                    self.altered.remove(&part);
+                    self.fates.insert(part, Fate::Remade);
+                }
+                (false, false) if old.fact("owned by") == new.fact("owned by") => {
+                    self.altered.entry(part.clone()).or_default().push(count::released(old));
+                    self.fates.insert(part, Fate::Altered);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the column that a sequence belongs to goes, also where it comes back.
+    pub(super) fn loses_owner(&self, before: &Schema, sequence: &Object) -> bool {
+        let Some((of, column)) = sequence::owner(sequence) else { return false };
+        let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+        [column, named(Kind::Table, of.schema(), of.name())].iter().any(|id| {
+            let part = before.get(id).map(|object| Part::object(&object.id));
+            part.is_some_and(|part| matches!(self.get(&part), Fate::Dropped | Fate::Remade))
+        })
     }
 
     /// Whether a part that is kept or altered so far has to be made again because of what it stands on.

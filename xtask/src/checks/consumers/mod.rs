@@ -22,7 +22,7 @@ use super::{Clock, Ground};
 use crate::exit::Result;
 use crate::output::style;
 use crate::report::{Check, Ordered};
-use culprit::Culprit;
+use culprit::{Culprit, Sought};
 use fault::Fault;
 use sides::Sides;
 
@@ -279,7 +279,8 @@ fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
         hit.fault.about.as_ref().is_none_or(meant)
     };
-    Culprit::find(&step.migration, &step.change, &hit.text, &about)
+    let sought = Sought { query: &hit.text, about: &about, label: hit.fault.label.as_deref() };
+    Culprit::find(&step.migration, &step.change, &sought)
 }
 
 /// Why a migration may break a consumer, where its head says so.

@@ -7,7 +7,7 @@ use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::Id;
 use migrate_core::source::Migration;
 
-use super::culprit::Culprit;
+use super::culprit::{Culprit, Sought};
 use super::sides::placed;
 use super::{Hit, Judge, allowance, fault, told};
 
@@ -74,7 +74,8 @@ impl Judge<'_> {
             return None;
         }
         let texts = all.iter().map(|one| one.text).collect::<Vec<_>>().join("\n");
-        let culprit = Culprit::find(&step.migration, &step.change, &texts, &|_| true);
+        let sought = Sought { query: &texts, about: &|_| true, label: None };
+        let culprit = Culprit::find(&step.migration, &step.change, &sought);
         let finding = Finding { severity: severity(order), ..Finding::error("consumer-order", message(order, cases)) };
         let note = |one: &&Broken<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
         let finding = all.iter().take(8).map(note).fold(finding.at(culprit.place), Finding::note);

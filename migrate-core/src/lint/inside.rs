@@ -1,0 +1,252 @@
+//! What stands inside of `DO` blocks, put where it can be read: statements, and texts that the block runs.
+//!
+//! The text of a script is copied with every block replaced by the statements in it, each at its own place, so that a place
+//! in the copy is the same place in the file. What is put together at run time from more than literals cannot be read.
+
+use std::ops::Range;
+
+use squawk_syntax::ast::{self, AstNode, Stmt};
+use squawk_syntax::plpgsql::Plpgsql;
+use squawk_syntax::{SourceFile, SyntaxNode};
+
+use super::script::span;
+use crate::ident::{literal, plain};
+use crate::sql::quoted;
+
+/// A script with its blocks unfolded.
+#[derive(Debug, Clone)]
+pub(crate) struct Unfolded {
+    /// The text; as long as that of the script.
+    pub(crate) text: String,
+    /// The places of statements that cannot be read.
+    pub(crate) unread: Vec<Range<usize>>,
+}
+
+/// Unfolds the blocks of a text.
+pub(crate) fn unfold(text: &str) -> Unfolded {
+    let mut unfolded = Unfolded { text: text.to_owned(), unread: Vec::new() };
+    // Most scripts have none, and are not parsed for it.
+    if !text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"do")) {
+        return unfolded;
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for stmt in SourceFile::parse(text).tree().stmts() {
+        let Stmt::Do(block) = &stmt else { continue };
+        let place = span(block);
+        let Some(body) = block.plpgsql() else {
+            unfolded.unread.push(place);
+            continue;
+        };
+        for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
+        let mut from = place.start;
+        for (at, found) in statements(&body) {
+            let is_free = at.start >= from;
+            match found {
+                Some(sql) if is_free && at.start + sql.len() < place.end => {
+                    let end = at.start + sql.len();
+                    bytes[at.start..end].copy_from_slice(sql.as_bytes());
+                    bytes[end] = b';';
+                    from = end + 1;
+                }
+                Some(_) if !is_free => {}
+                _ => unfolded.unread.push(at),
+            }
+        }
+        if !body.errors().is_empty() && unfolded.unread.is_empty() {
+            unfolded.unread.push(place);
+        }
+    }
+    if let Ok(text) = String::from_utf8(bytes) {
+        unfolded.text = text;
+    }
+    unfolded
+}
+
+/// The statements of a body in their order, each with its place in the file; no text for one that cannot be read.
+fn statements(body: &Plpgsql) -> Vec<(Range<usize>, Option<String>)> {
+    let mut all = Vec::new();
+    for node in body.syntax().descendants() {
+        let place = |node: &SyntaxNode| place(body, node);
+        if let Some(it) = ast::PlpgsqlExecSqlStmt::cast(node.clone()) {
+            all.extend(it.stmt().map(|stmt| (place(stmt.syntax()), Some(without_into(stmt.syntax())))));
+        } else if let Some(it) = ast::PlpgsqlForQueryStmt::cast(node.clone()) {
+            all.extend(it.query().map(|stmt| (place(stmt.syntax()), Some(without_into(stmt.syntax())))));
+        } else if ast::PlpgsqlPerformStmt::can_cast(node.kind()) || ast::PlpgsqlCallStmt::can_cast(node.kind()) {
+            let text = trimmed(&node);
+            // As long as the word that it replaces.
+            let text = match text.get(..7).filter(|word| word.eq_ignore_ascii_case("perform")) {
+                Some(_) => format!("SELECT {}", &text[7..]),
+                None => text,
+            };
+            all.push((place(&node), Some(text)));
+        } else if let Some(it) = ast::PlpgsqlDynExecuteStmt::cast(node.clone()) {
+            all.push(dynamic(body, &node, it.query().as_ref(), &place));
+        } else if let Some(it) = ast::PlpgsqlForDynStmt::cast(node.clone()) {
+            all.push(dynamic(body, &node, it.query().as_ref(), &place));
+        } else if ast::PlpgsqlDoStmt::can_cast(node.kind()) {
+            all.push((place(&node), None));
+        }
+    }
+    all
+}
+
+/// Where a node of a body is in the file, without the space and the comments before it.
+fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
+    let mut tokens = node.descendants_with_tokens().filter(|one| one.as_token().is_some());
+    let first = tokens.find(|token| !token.kind().is_trivia()).map_or(node.text_range(), |token| token.text_range());
+    let last = node.last_token().map_or(node.text_range(), |token| token.text_range());
+    usize::from(body.source_range(first).start())..usize::from(body.source_range(last).end())
+}
+
+/// A text that is run: it is put where its first literal begins.
+fn dynamic(
+    body: &Plpgsql,
+    node: &SyntaxNode,
+    query: Option<&ast::PlpgsqlExpr>,
+    place: &dyn Fn(&SyntaxNode) -> Range<usize>,
+) -> (Range<usize>, Option<String>) {
+    let value =
+        query.and_then(|query| query.syntax().descendants().find_map(ast::Expr::cast)).and_then(|expr| value(&expr));
+    let first = query.and_then(|query| query.syntax().descendants().find_map(ast::Literal::cast));
+    match (value, first) {
+        (Some(sql), Some(first)) => {
+            let text = first.syntax().text().to_string();
+            let quote = text.find(['\'', '$']).map_or(0, |at| match text[at..].strip_prefix('$') {
+                Some(rest) => at + 2 + rest.find('$').unwrap_or(0),
+                None => at + 1,
+            });
+            let lead = sql.len() - sql.trim_start().len();
+            let at = usize::from(body.source_range(first.syntax().text_range()).start()) + quote + lead;
+            let sql = sql.trim().trim_end_matches(';').to_owned();
+            (at..at + sql.len(), Some(sql))
+        }
+        _ => (place(node), None),
+    }
+}
+
+/// The value of an expression that is made of literals.
+fn value(expr: &ast::Expr) -> Option<String> {
+    match expr {
+        ast::Expr::Literal(it) => quoted(it.syntax().text().to_string().trim()).map(|text| text.into_owned()),
+        ast::Expr::ParenExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
+        ast::Expr::CastExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
+        ast::Expr::BinExpr(it) => {
+            let sides: Vec<ast::Expr> = it.syntax().children().filter_map(ast::Expr::cast).collect();
+            let [left, right] = sides.as_slice() else { return None };
+            let operator = it.syntax().text().to_string();
+            let between = operator.get(left.syntax().text().to_string().len()..)?;
+            between.trim_start().starts_with("||").then_some(())?;
+            Some(value(left)? + &value(right)?)
+        }
+        ast::Expr::CallExpr(it) => {
+            let name = it.expr()?.syntax().text().to_string().trim().to_ascii_lowercase();
+            let list = it.arg_list()?;
+            let arguments: Vec<ast::Expr> =
+                list.args().filter_map(|one| one.syntax().descendants().find_map(ast::Expr::cast)).collect();
+            match (name.trim_start_matches("pg_catalog."), arguments.as_slice()) {
+                ("format", [template, arguments @ ..]) => formatted(&value(template)?, arguments),
+                ("quote_ident", [one]) => Some(plain(&value(one)?)),
+                ("quote_literal", [one]) => Some(literal(&value(one)?)),
+                ("concat", all) => all.iter().map(value).collect(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What `format` makes of a template; `None` where it has more in it than `%I`, `%L` and `%s`, each with a place or without.
+fn formatted(template: &str, arguments: &[ast::Expr]) -> Option<String> {
+    let mut text = String::new();
+    let (mut next, mut letters) = (0, template.chars().peekable());
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            text.push(letter);
+            continue;
+        }
+        let mut place = String::new();
+        while let Some(digit) = letters.next_if(char::is_ascii_digit) {
+            place.push(digit);
+        }
+        if !place.is_empty() {
+            letters.next_if_eq(&'$')?;
+            next = place.parse::<usize>().ok()?.checked_sub(1)?;
+        }
+        match letters.next()? {
+            '%' => text.push('%'),
+            kind @ ('I' | 'L' | 's') => {
+                let value = value(arguments.get(next)?)?;
+                next += 1;
+                text.push_str(&match kind {
+                    'I' => plain(&value),
+                    'L' => literal(&value),
+                    _ => value,
+                });
+            }
+            _ => return None,
+        }
+    }
+    Some(text)
+}
+
+/// A statement without the variables that its result goes to.
+fn without_into(stmt: &SyntaxNode) -> String {
+    let start = stmt.text_range().start();
+    let mut text = stmt.text().to_string();
+    for into in stmt.descendants().filter(|node| ast::PlpgsqlIntoClause::can_cast(node.kind())) {
+        let range = into.text_range() - start;
+        let range = usize::from(range.start())..usize::from(range.end());
+        let blank: String = text[range.clone()].chars().map(|_| ' ').collect();
+        // Only where the text stays as long as it is.
+        if blank.len() == range.len() {
+            text.replace_range(range, &blank);
+        }
+    }
+    let text = text.trim_start();
+    text.trim_end().trim_end_matches(';').to_owned()
+}
+
+fn trimmed(node: &SyntaxNode) -> String {
+    node.text().to_string().trim().trim_end_matches(';').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str], unread: &[&str]) {
+        let unfolded = unfold(text);
+        assert_eq!(unfolded.text.len(), text.len());
+        let tree = SourceFile::parse(&unfolded.text).tree();
+        let found: Vec<String> =
+            tree.stmts().map(|stmt| unfolded.text[span(&stmt)].trim_end_matches(';').to_owned()).collect();
+        assert_eq!(found, expected);
+        let found: Vec<&str> = unfolded.unread.iter().map(|at| &text[at.clone()]).collect();
+        assert_eq!(found, unread);
+    }
+
+    #[test]
+    fn statements_of_a_block_keep_their_places() {
+        let text = "SELECT 1;\nDO $$\nDECLARE n int;\nBEGIN\n  IF NOT EXISTS (SELECT 1 FROM a) THEN\n    ALTER TABLE ü DROP b;\n  END IF;\n  \
+                    PERFORM f(1);\nEND $$;\nSELECT 2;";
+        check(text, &["SELECT 1", "ALTER TABLE ü DROP b", "SELECT  f(1)", "SELECT 2"], &[]);
+        let at = unfold(text).text.find("ALTER").unwrap();
+        assert_eq!(text.find("ALTER"), Some(at));
+        check("DO 'BEGIN UPDATE t SET a = ''x''; END';", &["UPDATE t SET a = 'x'"], &[]);
+    }
+
+    #[test]
+    fn texts_that_are_run_are_read() {
+        check("DO $$ BEGIN EXECUTE 'DROP TABLE a'; END $$;", &["DROP TABLE a"], &[]);
+        check("DO $$ BEGIN EXECUTE 'DROP ' || 'TABLE a;'; END $$;", &["DROP TABLE a"], &[]);
+        check("DO $$ BEGIN EXECUTE $x$DROP TABLE a$x$; END $$;", &["DROP TABLE a"], &[]);
+        check("DO $$ BEGIN EXECUTE format('DROP TABLE %I.%2$I', 'a', 'B c'); END $$;", &["DROP TABLE a.\"B c\""], &[]);
+        check("DO $$ BEGIN EXECUTE format('UPDATE t SET a = %L', 'x''y'); END $$;", &["UPDATE t SET a = 'x''y'"], &[]);
+        check("DO $$ BEGIN EXECUTE 'DROP TABLE ' || n; END $$;", &[], &["EXECUTE 'DROP TABLE ' || n;"]);
+        check("DO $$ BEGIN EXECUTE format('DROP TABLE %I', n); END $$;", &[], &["EXECUTE format('DROP TABLE %I', n);"]);
+        check("DO LANGUAGE plpython3u $$ x $$;", &[], &["DO LANGUAGE plpython3u $$ x $$;"]);
+    }
+}
