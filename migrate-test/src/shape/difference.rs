@@ -1,6 +1,6 @@
 //! The difference of two schemas as statements that are proven.
 
-use migrate_core::schema::Described;
+use migrate_core::schema::{Described, Object, Schema};
 use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
 
 use super::baseline::{baseline, role_guard};
@@ -57,6 +57,18 @@ impl Pair {
                 }
             }
         }
+    }
+
+    /// What was made, without what is left out and was there before.
+    fn seen(&self, mut made: Described) -> Described {
+        for one in &self.wanted.left_out {
+            let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
+            match &one.part {
+                Some(part) => made.leave_out_part(&one.object, part),
+                None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
+            }
+        }
+        made
     }
 
     /// What is left out of the statements.
@@ -126,7 +138,7 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
             continue;
         }
         let failed = failed.map(|(statement, error)| (statement, reason(&error)));
-        let made = shadow.describe().await?;
+        let made = pair.seen(shadow.describe().await?);
         shadow.end().await?;
         if failed.is_none() && last > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);
