@@ -72,7 +72,7 @@ impl Asked {
     fn wanted(&self, known: &Known<'_>) -> Vec<Wanted> {
         let target = known.full(&self.target);
         let mut all = Vec::new();
-        for (role, mode) in self.form.locks() {
+        for (role, mode) in self.form.locks(known.major.unwrap_or(u32::MAX)) {
             let names = match role {
                 Role::Target => vec![self.target.clone()],
                 Role::Child if self.only => Vec::new(),

@@ -113,7 +113,10 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
         Stmt::CreateTrigger(it) => {
             let referenced = it.from_table().and_then(|from| named(&from.table_name_ref()?));
             let referenced: Vec<Named> = referenced.into_iter().collect();
-            on(Form::CreateTrigger).into_iter().map(|one| Asked { referenced: referenced.clone(), ..one }).collect()
+            // Partitions get one of their own where it fires for each row.
+            let only = it.trigger_level().is_none_or(|level| !has_word(level.syntax(), "row"));
+            let all = on(Form::CreateTrigger).into_iter();
+            all.map(|one| Asked { only, referenced: referenced.clone(), ..one }).collect()
         }
         Stmt::DropTrigger(_) => on(Form::DropTrigger),
         Stmt::AlterTrigger(_) => first(Form::DropTrigger),
