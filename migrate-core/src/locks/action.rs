@@ -82,7 +82,8 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { other: other.into_iter().collect(), work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
         AlterTableAction::MergePartitions(it) => {
-            let other = it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
+            let other =
+                it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
             let other = other.filter_map(ast::TableNameRef::cast).filter_map(|name| named(&name)).collect();
             Asked { other, work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
@@ -121,7 +122,9 @@ fn form(action: &AlterTableAction) -> Form {
         A::AddConstraint(it) => match it.constraint() {
             Some(Constraint::ForeignKeyConstraint(_)) => Form::AddForeignKey,
             Some(
-                Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_) | Constraint::ExcludeConstraint(_),
+                Constraint::UniqueConstraint(_)
+                | Constraint::PrimaryKeyConstraint(_)
+                | Constraint::ExcludeConstraint(_),
             ) => Form::AddKey,
             _ => Form::AddConstraint,
         },

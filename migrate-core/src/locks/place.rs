@@ -22,8 +22,7 @@ pub(crate) struct Known<'a> {
 }
 
 /// What is locked like a table.
-const RELATIONS: [Kind; 5] =
-    [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
+const RELATIONS: [Kind; 5] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
 
 pub(super) fn full(id: &Id) -> Named {
     Named { schema: Some(id.schema.to_string()), name: id.name.to_string() }

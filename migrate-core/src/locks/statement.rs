@@ -37,11 +37,9 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
         Stmt::DropTable(_) | Stmt::DropForeignTable(_) | Stmt::DropView(_) | Stmt::DropMaterializedView(_) => {
             tables().iter().map(|table| dropped(known, table, is_cascade(node))).collect()
         }
-        Stmt::DropSequence(it) => it
-            .sequence_refs()
-            .filter_map(|name| named(&name))
-            .map(|name| Asked::new(Form::TypeChange, name))
-            .collect(),
+        Stmt::DropSequence(it) => {
+            it.sequence_refs().filter_map(|name| named(&name)).map(|name| Asked::new(Form::TypeChange, name)).collect()
+        }
         Stmt::DropSchema(it) if is_cascade(node) => {
             let inside = it.schema_refs().filter_map(|name| named(&name)).flat_map(|name| known.inside(&name.name));
             inside.map(|table| dropped(known, &table, true)).collect()
@@ -155,7 +153,8 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
                 Stmt::AlterSequence(it) => it.sequence_ref().and_then(|name| named(&name)),
                 _ => None,
             };
-            let owner = node.descendants().find_map(ast::QualifiedColumnNameRef::cast).and_then(|name| column_table(&name));
+            let owner =
+                node.descendants().find_map(ast::QualifiedColumnNameRef::cast).and_then(|name| column_table(&name));
             let owner = owner.map(|table| Asked::new(Form::OwnSequence, table));
             let strong = has_word(node, "owner") || has_word(node, "rename") || has_word(node, "schema");
             let form = if strong { Form::TypeChange } else { Form::ReferNew };
@@ -310,7 +309,9 @@ fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
     use ast::ReindexTarget as T;
     let target = reindex.reindex_target();
     let is_concurrent = has_word(reindex.syntax(), "concurrently")
-        && reindex.reindex_option_list().is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
+        && reindex
+            .reindex_option_list()
+            .is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
     let form = if is_concurrent { Form::ReindexConcurrently } else { Form::Reindex };
     let tables = match target {
         Some(T::ReindexTargetTable(it)) => it.table_name_ref().and_then(|name| named(&name)).into_iter().collect(),

@@ -198,7 +198,13 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
         });
         let rows = rows.map(|one| value(one, &around[..=level], depth + 1)).max();
         rows.or_else(|| {
-            let inner = entry.field("subquery").filter(|one| one.name() == "QUERY").or_else(|| with(query, entry))?;
+            let sub = entry.field("subquery").filter(|one| one.name() == "QUERY");
+            let above = entry.number("ctelevelsup").and_then(|up| usize::try_from(up).ok()).unwrap_or_default();
+            let holder = level.checked_sub(above)?;
+            let (inner, level) = match sub {
+                Some(inner) => (inner, level),
+                None => (with(around.get(holder)?, entry)?, holder),
+            };
             // Of a UNION only the whole is known.
             let is_plain = !matches!(inner.field("setOperations"), Some(Node::Object(..)));
             let mut columns = inner.list("targetList").iter().filter(|one| one.text("resjunk") == "false");
@@ -226,7 +232,8 @@ mod tests {
         let one = "{CONST :consttype 23 :constisnull false :constvalue 4 [ 1 0 0 0 0 0 0 0 ]}";
         let rows = format!("(({one} {null}) ({one} {{SETTODEFAULT :typeId 23}}))");
         let var = |at: u32| format!("{{VAR :varno 2 :varattno {at} :varlevelsup 0}}");
-        let entry = |expr: &str, at: u32| format!("{{TARGETENTRY :expr {expr} :resno {at} :resname a\\ b :resjunk false}}");
+        let entry =
+            |expr: &str, at: u32| format!("{{TARGETENTRY :expr {expr} :resno {at} :resname a\\ b :resjunk false}}");
         let body = format!(
             "(({{QUERY :commandType 3 :resultRelation 1 :cteList <> :rtable ({{RANGETBLENTRY :rtekind 0 :relid 20}} \
              {{RANGETBLENTRY :rtekind 5 :values_lists {rows}}}) :targetList ({} {} {}) :setOperations <>}}))",
