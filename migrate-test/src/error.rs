@@ -71,6 +71,17 @@ pub enum ServerError {
     /// The server whose address is given cannot be reached, or the address cannot be read.
     #[error(transparent)]
     Given(migrate_core::Error),
+    /// What `[shadow]` names cannot be read, or does not run.
+    #[error(transparent)]
+    Setup(migrate_core::Error),
+    /// A chain changes what exists once for a server, and the server is one that others use as well.
+    #[error(
+        "these migrations change roles or something else that belongs to a whole server, and this one is shared: {server}"
+    )]
+    NeedsOwn {
+        /// Where the server comes from.
+        server: String,
+    },
     /// A statement on the server failed.
     #[error("the server refused to {doing}: {why}")]
     Refused {
@@ -119,7 +130,12 @@ impl ServerError {
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
             Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
-            Self::Given(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
+            Self::NeedsOwn { .. } => vec![
+                "leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own"
+                    .to_owned(),
+                "or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
+            ],
+            Self::Given(error) | Self::Setup(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
         }
     }

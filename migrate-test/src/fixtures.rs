@@ -29,7 +29,7 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, MigrationSet};
 use rstest::fixture;
 
-use crate::ephemeral::{EphemeralServer, TestDatabase, migrated};
+use crate::ephemeral::{EphemeralServer, Setup, TestDatabase, migrated};
 
 /// The server that all tests of this process use.
 #[fixture]
@@ -40,6 +40,11 @@ pub async fn server() -> &'static EphemeralServer {
 /// An empty database.
 #[fixture]
 pub async fn empty_db() -> TestDatabase {
+    // It begins with what `[shadow]` sets up, where there is a migrate.toml that does.
+    let package = package();
+    if let Ok(setup) = Config::load(None, &package).and_then(|config| Setup::load(&config)) {
+        setup.begin();
+    }
     TestDatabase::create().await.unwrap_or_else(|error| panic!("{error}\n{}", error.help().join("\n")))
 }
 
@@ -69,11 +74,16 @@ async fn at(version: Option<&str>) -> TestDatabase {
     database.unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
+}
+
 /// The chain of the package that is tested.
 fn chain() -> Vec<Arc<Migration>> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let package = package();
     let set = Config::load(None, &package).and_then(|config| {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
+        Setup::load(&config)?.begin();
         MigrationSet::load(config.migrations)
     });
     let set = set.unwrap_or_else(|error| panic!("{error}"));

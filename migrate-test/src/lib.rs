@@ -31,8 +31,8 @@ pub mod fixtures;
 mod suite;
 
 pub use ephemeral::{
-    EphemeralServer, Replay, TestDatabase, clear, limit_statements, migrated, server, statement_limit, use_server,
-    use_source,
+    EphemeralServer, Replay, Setup, TestDatabase, clear, limit_statements, migrated, server, statement_limit,
+    use_server, use_source,
 };
 pub use error::ServerError;
 pub use managed::{Endpoint, Managed, Progress, Source, Status};

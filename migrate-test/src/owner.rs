@@ -1,9 +1,14 @@
-//! The whole chain as the role that owns the database and may do nothing else.
+//! The whole chain as the role that owns the database and is no superuser.
 //!
-//! Throw-away servers are reached as a superuser, and a superuser may everything: `CREATE EXTENSION`, functions in
-//! C, roles, row security without effect. Migrations that need that fail in production, where they run as
+//! Shadow servers are reached as a superuser, and a superuser may do everything: untrusted extensions, functions in
+//! C, row security without effect. Migrations that need that fail in production, where they run as
 //! the owner of a database. Here they do so as well: up, all the way down, and up again.
+//!
+//! What the owner of a database needs besides is given to it where it is refused at first, and reported, for in production it
+//! has that or gets it without a superuser's help in the migration: to make roles, and to be a member of the roles that
+//! are there. What is refused then too is run by the same role as a superuser, so that what it makes belongs to nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::ident::{ident, literal};
@@ -13,7 +18,7 @@ use migrate_core::schema::{self, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
 
-use crate::ephemeral::{ROLE, TestDatabase, rehearsal};
+use crate::ephemeral::{ROLE, TestDatabase, rehearsal, suited};
 use crate::proof::ProofError;
 use crate::random;
 use crate::shape::remaining;
@@ -23,6 +28,8 @@ use crate::shape::remaining;
 pub struct Owned {
     /// What the owner may not do, and a superuser may.
     pub refused: Vec<Refusal>,
+    /// The migrations that need more than to own the database, and no superuser: to make roles, or to be a member of some.
+    pub needs_roles: BTreeSet<Version>,
     /// The migration that does not run at all, with the direction.
     pub failed: Option<Refusal>,
     /// How many were applied.
@@ -46,12 +53,25 @@ pub struct Refusal {
     pub error: Error,
 }
 
-/// A database, its owner, and somebody who may everything.
+/// A database, its owner, and somebody who may do everything.
 struct Estate {
     database: TestDatabase,
     role: String,
     owner: Rehearsal,
     superuser: Rehearsal,
+}
+
+/// What the owner may do, from the least on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// What it owns.
+    Owner,
+    /// To make roles, and what the other roles of the server may do: it is a member of them.
+    Member,
+    /// The same, and those roles may make objects in every schema, as new owners of tables have to.
+    Host,
+    /// Everything.
+    Superuser,
 }
 
 /// Runs a chain as the owner of its database: up, down as far as it goes, and up again. What the owner may not do is told,
@@ -62,11 +82,14 @@ struct Estate {
 /// [`ProofError`] when there is no server, or it makes no roles.
 pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    let mut estate = Estate::found(code).await?;
-    let mut owned = Owned::default();
-    let outcome = estate.around(&chain, &mut owned).await;
-    estate.sell().await?;
-    outcome.map(|()| owned)
+    suited(&chain, async {
+        let mut estate = Estate::found(code).await?;
+        let mut owned = Owned::default();
+        let outcome = estate.around(&chain, &mut owned).await;
+        estate.sell().await?;
+        outcome.map(|()| owned)
+    })
+    .await
 }
 
 impl Estate {
@@ -93,57 +116,117 @@ impl Estate {
 
     async fn around(&mut self, chain: &[Arc<Migration>], owned: &mut Owned) -> Result<(), ProofError> {
         let nothing = self.schema().await?;
-        owned.applied = self.run(chain.iter(), Direction::Up, owned).await;
+        owned.applied = self.run(chain.iter(), Direction::Up, owned).await?;
         if owned.failed.is_some() {
             return Ok(());
         }
         let everything = self.schema().await?;
         // What cannot be undone is a wall.
         let lowest = chain.iter().rposition(|one| one.irreversible().is_some()).map_or(0, |at| at + 1);
-        owned.rolled_back = self.run(chain[lowest..].iter().rev(), Direction::Down, owned).await;
+        owned.rolled_back = self.run(chain[lowest..].iter().rev(), Direction::Down, owned).await?;
         if owned.failed.is_some() {
             return Ok(());
         }
         if lowest == 0 {
             owned.left = remaining(&nothing, &self.schema().await?);
         }
-        self.run(chain[lowest..].iter(), Direction::Up, owned).await;
+        self.run(chain[lowest..].iter(), Direction::Up, owned).await?;
         if owned.failed.is_none() {
             owned.different = remaining(&everything, &self.schema().await?);
         }
         Ok(())
     }
 
-    /// Runs migrations one behind the other; returns how many ran.
+    /// Runs migrations one after the other; returns how many ran.
     async fn run<'m>(
         &mut self,
         chain: impl Iterator<Item = &'m Arc<Migration>>,
         direction: Direction,
         owned: &mut Owned,
-    ) -> usize {
+    ) -> Result<usize, ProofError> {
         let mut count = 0;
         for migration in chain {
-            let Err(error) = self.owner.run(migration, direction).await else {
+            let Err(error) = self.attempt(migration, direction, Right::Owner).await? else {
                 count += 1;
                 continue;
             };
             let refusal = |error| Refusal { version: migration.version().clone(), direction, error };
-            match self.superuser.run(migration, direction).await {
-                Ok(_) => {
-                    count += 1;
+            // Only what is forbidden can be allowed.
+            let is_forbidden = error.sqlstate() == Some("42501");
+            let helps = match is_forbidden {
+                true => self.more(migration, direction).await?,
+                false => None,
+            };
+            match helps {
+                Some(Right::Superuser) => {
                     let known = owned
                         .refused
                         .iter()
                         .any(|one| one.version == *migration.version() && one.direction == direction);
                     owned.refused.extend((!known).then(|| refusal(error)));
                 }
-                Err(wrong) => {
-                    owned.failed = Some(refusal(wrong));
-                    break;
-                }
+                Some(_) => drop(owned.needs_roles.insert(migration.version().clone())),
+                None => match self.attempt(migration, direction, Right::Superuser).await? {
+                    Ok(()) => owned.refused.push(refusal(error)),
+                    Err(wrong) => {
+                        owned.failed = Some(refusal(wrong));
+                        break;
+                    }
+                },
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The least right with which a migration runs, above that of the owner.
+    async fn more(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Option<Right>, ProofError> {
+        for right in [Right::Member, Right::Host, Right::Superuser] {
+            if self.attempt(migration, direction, right).await?.is_ok() {
+                return Ok(Some(right));
             }
         }
-        count
+        Ok(None)
+    }
+
+    /// Runs a migration as the owner, who has this right for it.
+    async fn attempt(
+        &mut self,
+        migration: &Arc<Migration>,
+        direction: Direction,
+        right: Right,
+    ) -> Result<Result<(), Error>, ProofError> {
+        let (give, take) = match right {
+            Right::Owner => (String::new(), String::new()),
+            Right::Member => (self.memberships(), String::new()),
+            Right::Host => (self.hosting("GRANT", "TO"), self.hosting("REVOKE", "FROM")),
+            Right::Superuser => {
+                let role = ident(&self.role);
+                (format!("ALTER ROLE {role} SUPERUSER;"), format!("ALTER ROLE {role} NOSUPERUSER;"))
+            }
+        };
+        if !give.is_empty() {
+            self.superuser.query(&give).await?;
+        }
+        let outcome = self.owner.run(migration, direction).await.map(drop);
+        if !take.is_empty() {
+            self.superuser.query(&take).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Lets the owner make roles, and makes it a member of those of the chain: neither the server's own ones, nor superusers,
+    /// nor the owners of other estates.
+    fn memberships(&self) -> String {
+        let role = ident(&self.role);
+        let grant = format!("GRANT %I TO {role} WITH ADMIN OPTION");
+        format!("ALTER ROLE {role} CREATEROLE; {}", for_each_role(&self.role, &grant, ""))
+    }
+
+    /// Lets the roles of the chain make objects in every schema, or takes that back.
+    fn hosting(&self, verb: &str, to: &str) -> String {
+        let command = format!("{verb} CREATE ON SCHEMA %2$I {to} %1$I");
+        for_each_role(&self.role, &command, ", pg_catalog.pg_namespace n")
     }
 
     /// Drops the database and its owner.
@@ -151,10 +234,39 @@ impl Estate {
         self.owner.close().await;
         self.superuser.close().await;
         let server = self.database.options().database("postgres");
+        if self.database.is_apart() {
+            // Its role goes with its server.
+            return Ok(self.database.drop_now().await?);
+        }
         self.database.drop_now().await?;
         let mut office = Rehearsal::open(Database::from(server), CodeMigrations::none()).await?;
-        let dropped = office.query(&format!("DROP ROLE IF EXISTS {}", ident(&self.role))).await;
+        // What it granted to others depends on it.
+        let role = ident(&self.role);
+        let dropped = office.query(&format!("DROP OWNED BY {role}; DROP ROLE IF EXISTS {role}")).await;
         office.close().await;
         Ok(dropped.map(drop)?)
     }
+}
+
+/// A command for each role that a chain may have made or needs; `%1$I` is its name, and `%2$I` that of a schema where `more`
+/// brings schemas.
+fn for_each_role(owner: &str, command: &str, more: &str) -> String {
+    let (args, schemas) = match more.is_empty() {
+        true => ("r.rolname", ""),
+        false => (
+            "r.rolname, n.nspname",
+            "AND NOT pg_catalog.starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'",
+        ),
+    };
+    format!(
+        "DO $grant$ DECLARE command text; BEGIN \
+         FOR command IN SELECT pg_catalog.format({}, {args}) FROM pg_catalog.pg_roles r{more} \
+         WHERE NOT r.rolsuper AND r.rolname <> {} AND NOT pg_catalog.starts_with(r.rolname, 'pg_') \
+         AND NOT pg_catalog.starts_with(r.rolname, {}) {schemas} \
+         LOOP BEGIN EXECUTE command; \
+         EXCEPTION WHEN undefined_object OR invalid_grant_operation THEN NULL; END; END LOOP; END $grant$;",
+        literal(command),
+        literal(owner),
+        literal(ROLE)
+    )
 }

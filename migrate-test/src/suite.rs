@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use migrate_core::config::Config;
+use migrate_core::config::{Config, RowsWanted};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet, visible};
 
+use crate::Setup;
 use crate::proof::{self, Proof, ProofError, Report};
 
 /// Proves every migration of a folder, each in a test of its own name; the folder is read when
@@ -41,20 +42,29 @@ macro_rules! suite {
 /// Runs the suite as the main function of a test binary; it understands the arguments of
 /// `cargo test` and nextest.
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
-    // What is wrong with migrate.toml is not for this binary to say.
-    if let Ok(config) = Config::load(None, folder.as_ref()) {
+    // What is wrong with migrate.toml is not for this binary to say, but without its set-up nothing can be proven.
+    let mut wanted = RowsWanted::default();
+    let setup = Config::load(None, folder.as_ref()).map_or(Ok(()), |config| {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
+        wanted = config.policy.rows;
+        Setup::load(&config).map(Setup::begin)
+    });
+    if let Err(error) = setup {
+        let (arguments, why) = (Arguments::from_args(), told(&error));
+        let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
+        let trial = Trial::test("the_shadow_can_be_set_up", move || Err(shown(&why)));
+        return libtest_mimic::run(&all, vec![trial]).exit_code();
     }
-    let (arguments, trials) = chosen(folder.as_ref(), &code, Arguments::from_args());
+    let (arguments, trials) = chosen(folder.as_ref(), &code, wanted, Arguments::from_args());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// The tests of a folder, and what is asked for. A folder that cannot be read, or has no migration, fails whatever was asked
 /// for: of tests that are not there nobody knows whether they were meant.
-fn chosen(folder: &Path, code: &CodeMigrations, arguments: Arguments) -> (Arguments, Vec<Trial>) {
+fn chosen(folder: &Path, code: &CodeMigrations, wanted: RowsWanted, arguments: Arguments) -> (Arguments, Vec<Trial>) {
     let (name, why) = match MigrationSet::load(folder) {
         Ok(set) if set.is_empty() => ("there_are_migrations", empty(&set)),
-        Ok(set) => return (arguments, trials(Arc::new(set), code)),
+        Ok(set) => return (arguments, trials(Arc::new(set), code, wanted)),
         Err(error) => ("the_folder_can_be_read", told(&error)),
     };
     let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
@@ -68,25 +78,30 @@ fn empty(set: &MigrationSet) -> String {
     told.collect::<Vec<_>>().join("\n")
 }
 
-fn trials(set: Arc<MigrationSet>, code: &CodeMigrations) -> Vec<Trial> {
+fn trials(set: Arc<MigrationSet>, code: &CodeMigrations, wanted: RowsWanted) -> Vec<Trial> {
     let trial = |migration: &Arc<Migration>| {
         let (set, code, version) = (set.clone(), code.clone(), migration.version().clone());
         let name = format!("{version}_{}", migration.name());
-        Trial::test(visible::line(&name).into_owned(), move || prove(&set, &code, version))
+        Trial::test(visible::line(&name).into_owned(), move || prove(&set, &code, version, wanted))
     };
     set.iter().map(trial).collect()
 }
 
-fn prove(set: &MigrationSet, code: &CodeMigrations, version: Version) -> Result<(), Failed> {
+fn prove(set: &MigrationSet, code: &CodeMigrations, version: Version, wanted: RowsWanted) -> Result<(), Failed> {
     let proof = Proof { only: Some([version].into()), ..Proof::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(proof::prove(set, code, &proof, &mut |_| {}));
     match report {
-        Ok(report) if report.holds() => Ok(()),
+        Ok(report) if report.holds() && (wanted == RowsWanted::Any || is_full(&report)) => Ok(()),
         Ok(report) => Err(shown(&story(&report))),
         Err(ProofError::Server(error)) => Err(shown(&format!("{error}\n{}", error.help().join("\n")))),
         Err(ProofError::Core(error)) => Err(shown(&told(&error))),
     }
+}
+
+/// Whether every table had rows.
+fn is_full(report: &Report) -> bool {
+    report.migrations.iter().all(|proven| proven.rests.without.is_empty())
 }
 
 /// A text for a terminal, on which a message of the server does nothing.
@@ -94,16 +109,18 @@ fn shown(text: &str) -> Failed {
     visible::lines(text).into_owned().into()
 }
 
-/// Everything that is broken, as text.
+/// Everything that is broken, as text, and what the law of data rests on.
 fn story(report: &Report) -> String {
     let mut lines = Vec::new();
     for proven in &report.migrations {
-        for (law, verdict) in &proven.laws {
-            if let proof::Verdict::Broken(story) = verdict {
-                lines.push(format!("{law} is broken: {}", law.claim()));
-                lines.extend(story.lines().into_iter().map(|line| format!("  {line}")));
-            }
+        for fault in proven.faults() {
+            lines.push(fault.title());
+            lines.extend(fault.story.lines().into_iter().map(|line| format!("  {line}")));
+            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is broken too: {}", story.summary)));
         }
+        lines.extend(proven.unreached.iter().map(|why| format!("it was not looked at: {why}")));
+        lines.extend(proven.rests.words().map(|rests| format!("data was proven where {rests}")));
+        lines.extend(proven.rests.without.iter().map(|one| format!("  {one}")));
         lines.extend(proven.kept.iter().map(|url| format!("the database was kept for 30 minutes: psql '{url}'")));
     }
     lines.push(format!("seed {}", report.seed));
@@ -121,7 +138,7 @@ mod tests {
     /// The names of the tests that would run, and how many of them fail, when this is asked for.
     fn asked(folder: &Path, words: &[&str]) -> (usize, bool) {
         let arguments = Arguments::from_iter(std::iter::once("suite").chain(words.iter().copied()));
-        let (arguments, trials) = chosen(folder, &CodeMigrations::none(), arguments);
+        let (arguments, trials) = chosen(folder, &CodeMigrations::none(), RowsWanted::Any, arguments);
         let count = trials.len();
         (count, arguments.filter.is_none() && libtest_mimic::run(&arguments, trials).has_failed())
     }
@@ -137,7 +154,7 @@ mod tests {
         std::fs::write(folder.path().join("20250101000001_a.up.sql"), "SELECT 1;").unwrap();
         std::fs::write(folder.path().join("20250101000001_a.down.sql"), "SELECT 1;").unwrap();
         let arguments = Arguments::from_iter(["suite", "orders"]);
-        let (arguments, trials) = chosen(folder.path(), &CodeMigrations::none(), arguments);
+        let (arguments, trials) = chosen(folder.path(), &CodeMigrations::none(), RowsWanted::Any, arguments);
         assert_eq!((trials.len(), arguments.filter.as_deref()), (1, Some("orders")));
     }
 }

@@ -47,13 +47,14 @@ impl Exercise {
     }
 
     async fn once(&self) -> Result<Drill> {
-        let hand = TestDatabase::for_chain().await?;
+        let chain: Vec<_> = self.set.iter().cloned().collect();
+        let mut hand = TestDatabase::for_chain(&chain).await?;
         let mut migrator = self.migrator(&hand).await?;
         if let Some(version) = &self.from {
             migrator.run(&Target::UpTo(version.clone()), self.policy).await?;
         }
         migrator.close().await;
-        let command = TestDatabase::copy_of(hand.name()).await?;
+        let command = hand.copy().await?;
         let outcome = self.compare(&hand, &command).await;
         hand.drop_now().await?;
         command.drop_now().await?;

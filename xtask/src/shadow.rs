@@ -8,8 +8,8 @@ use migrate_core::finding::{Finding, Place};
 use migrate_core::schema::{self, Described, Fact, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
-use migrate_test::Replay;
-use migrate_test::shape::Shadow;
+use migrate_test::shape::{self, Shadow};
+use migrate_test::{Replay, Setup};
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
@@ -28,6 +28,7 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
         }
     }
     context.config.shadow_limit.into_iter().for_each(migrate_test::limit_statements);
+    Setup::load(&context.config)?.begin();
     configured(context).await?;
     let server = migrate_test::server().await?;
     if context.output.verbose {
@@ -59,7 +60,13 @@ pub(crate) async fn replay(database: &Database) -> Result<()> {
 
 /// What a chain made, in the places that the environment has for it. Schemas that no migration makes are taken as they are
 /// there, but for one that the chain gave a comment or grants; and what says no tablespace stands in the usual one.
-pub(crate) fn as_placed_in(mut made: Described, there: &Described) -> Described {
+///
+/// What `[shadow]` sets up is taken as it is there as well, unless the chain changed it.
+pub(crate) async fn as_placed_in(mut made: Described, there: &Described) -> Result<Described> {
+    if let Some(start) = shape::start().await? {
+        let untouched = made.schema.clone();
+        made.schema = made.schema.as_in(&there.schema, |object| start.is_untouched(object, &untouched));
+    }
     let schemas = Replay::schemas();
     let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
     let touched: Vec<Arc<Id>> =
@@ -84,7 +91,7 @@ pub(crate) fn as_placed_in(mut made: Described, there: &Described) -> Described 
         let moved: Vec<Arc<Object>> = made.schema.objects().filter(stored).map(moved).collect();
         made.schema = made.schema.with(moved);
     }
-    made
+    Ok(made)
 }
 
 /// The schema of an environment, without the ledger. Nothing is written.
@@ -120,7 +127,7 @@ pub(crate) async fn file(path: &Path) -> Result<Described> {
         Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
             .help("`file:` is followed by an SQL file that makes the whole schema")
     })?;
-    let mut shadow = Shadow::blank().await?;
+    let mut shadow = Shadow::for_script(&text).await?;
     if let Err(error) = shadow.rehearsal().query(&text).await {
         if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
             return Err(Failure::Core(error.note(format!("it is in {}", path.display()))));

@@ -32,6 +32,19 @@ pub struct Policy {
     pub lock_timeout: bool,
     /// The environment whose tables say how many rows there are.
     pub sizes: Option<String>,
+    /// Which tables must have rows when a migration is proven.
+    pub rows: RowsWanted,
+}
+
+/// Which tables must have rows for a proof to count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowsWanted {
+    /// Those that the generator can fill; the others are named.
+    #[default]
+    Any,
+    /// All of them.
+    All,
 }
 
 impl<'de> Deserialize<'de> for Weight {

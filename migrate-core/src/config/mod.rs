@@ -9,6 +9,7 @@ mod drift;
 mod environment;
 mod judgement;
 mod notify;
+mod shadow;
 mod source;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,9 @@ pub use consumer::{Declared, Said, Style};
 pub use contacts::Contact;
 pub use drift::Drift;
 pub use environment::Environment;
-pub use judgement::{Lint, Policy, Weight};
+pub use judgement::{Lint, Policy, RowsWanted, Weight};
 pub use notify::{Address, Form, Hook, Moment};
+pub use shadow::ShadowSetup;
 pub use source::{DatabaseSource, NotASource, redact};
 
 /// The name of the file, looked for in the present folder and those above it.
@@ -55,6 +57,8 @@ pub struct Config {
     pub policy: Policy,
     /// How long a statement may run on a shadow database, where `[environments.shadow]` says so; zero is for ever.
     pub shadow_limit: Option<Duration>,
+    /// What every shadow database begins with.
+    pub shadow: ShadowSetup,
     /// Who is told of runs, by their names.
     pub notify: BTreeMap<String, Hook>,
     /// What is no drift.
@@ -86,6 +90,8 @@ struct File {
     #[serde(default)]
     consumers: BTreeMap<Spanned<String>, consumer::Written>,
     #[serde(default)]
+    shadow: ShadowSetup,
+    #[serde(default)]
     environments: BTreeMap<String, Environment>,
 }
 
@@ -108,8 +114,9 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let File { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, mut environments } =
-            toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let file: File = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let File { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, shadow, .. } = file;
+        let mut environments = file.environments;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         for environment in environments.values_mut() {
@@ -121,13 +128,14 @@ impl Config {
         let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
         let contacts = contacts.0;
         let config = Self {
-            project,
             migrations,
             layout,
             base,
             lint,
             policy,
             shadow_limit,
+            shadow: shadow.below(&project),
+            project,
             drift,
             contacts,
             environments,

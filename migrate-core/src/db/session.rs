@@ -147,6 +147,11 @@ impl Session {
         self.connection.is_some()
     }
 
+    /// The major version of the server; 0 where it did not say.
+    pub(crate) fn major_version(&self) -> u32 {
+        self.connection.as_ref().and_then(PgConnection::server_version_num).unwrap_or(0) / 10_000
+    }
+
     /// Gives it up: what is sent later fails at once.
     pub(crate) fn cut(&mut self) {
         self.connection = None;

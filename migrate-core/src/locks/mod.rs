@@ -5,6 +5,7 @@
 
 mod action;
 mod place;
+mod query;
 mod statement;
 mod table;
 mod types;

@@ -207,7 +207,10 @@ pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> F
         Some((migration, reason)) => {
             Finding::error("irreversible", format!("migration {version}_{name} cannot be rolled back"))
                 .at(Place::file(migration.path()))
-                .note(format!("it is declared irreversible: {reason}"))
+                .note(match migration.is_up_only() {
+                    true => reason.to_owned(),
+                    false => format!("it is declared irreversible: {reason}"),
+                })
                 .help("write a new migration that repairs what is wrong")
         }
         None => Finding::error("no-down", format!("there is no down for migration {version}_{name}"))

@@ -1,6 +1,7 @@
 //! Running migrations on a database that is thrown away: the same messages, transactions and
 //! settings as in a run, without lock and ledger.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::ident::QualifiedName;
 use crate::kept::Aside;
 use crate::ledger::Direction;
 use crate::source::{Body, Migration, Script};
+use crate::sql::split;
 
 /// Runs migrations on a throw-away database.
 #[derive(Debug)]
@@ -211,6 +213,23 @@ impl Rehearsal {
         Err(self.limit.reword(error, Some(script)))
     }
 
+    /// Runs a script that is no migration, before the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with the place in the file.
+    pub async fn set_up(&mut self, path: &Path, text: &Arc<str>) -> Result<()> {
+        let (statements, _) = split(text);
+        let (answers, failure) = self.attempt(text, self.limit.of(None, statements.len() + 1)).await;
+        let Some(failure) = failure else { return Ok(()) };
+        let failed = || statements.get(answers.len()).map(|statement| statement.span.start);
+        let byte = locate::byte(&failure, text).or_else(failed).unwrap_or(0);
+        let error = failure.explain(ErrorKind::Statement, "shadow-setup", "set up a shadow database");
+        let end = text[byte..].chars().next().map_or(byte, |first| byte + first.len_utf8());
+        let error = error.at(Place::within(path, text.clone(), byte..end));
+        Err(self.limit.reword(error, None))
+    }
+
     /// Says goodbye to the server.
     pub async fn close(self) {
         self.session.close().await;
@@ -241,7 +260,8 @@ impl Rehearsal {
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
-        Err(self.limit.reword(explain::refused(steps[part].0, at, broken(failure)), Some(steps[part].1)))
+        let error = missing(explain::refused(steps[part].0, at, broken(failure)));
+        Err(self.limit.reword(error, Some(steps[part].1)))
     }
 
     /// Sends a message that ends within this time, or is ended.
@@ -267,6 +287,17 @@ impl Rehearsal {
         (self.settings, self.limit.backend) = (settings, backend);
         std::mem::replace(&mut self.session, fresh).close().await;
         Ok(())
+    }
+}
+
+/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704), schemas.
+fn missing(error: Error) -> Error {
+    match error.sqlstate() {
+        Some("42704" | "3F000") => error.help(
+            "if it exists before the first migration, make it in a script that `setup` in [shadow] of migrate.toml names; \
+             settings of sessions are in `settings` there",
+        ),
+        _ => error,
     }
 }
 

@@ -42,16 +42,15 @@ pub fn array_items(text: &str) -> Vec<Option<String>> {
 /// both mean the same.
 pub(super) fn grants(lists: &str) -> Option<String> {
     let (now, first) = lists.split_once('\n')?;
-    let sorted = |list: &str| {
-        let mut items: Vec<String> = array_items(list).into_iter().flatten().collect();
-        items.sort();
-        items
-    };
-    let now = sorted(now);
-    if now == sorted(first) {
-        return None;
-    }
-    Some(if now.is_empty() { "none".to_owned() } else { now.join(", ") })
+    let now = canonical(now);
+    (now != canonical(first)).then_some(now)
+}
+
+/// A list of privileges in canonical order.
+pub(super) fn canonical(list: &str) -> String {
+    let mut items: Vec<String> = array_items(list).into_iter().flatten().collect();
+    items.sort();
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
 #[cfg(test)]

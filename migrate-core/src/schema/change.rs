@@ -1,6 +1,6 @@
 //! The difference of two schemas, as data and in sentences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,10 +41,10 @@ impl Change {
         change
     }
 
-    /// Adds what happened to one object; where nothing did, nothing is kept.
+    /// Adds what happened to one object; where nothing did, nothing is kept. Another order of columns is kept.
     pub(super) fn put(&mut self, id: &Arc<Id>, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
         let same = match (&before, &after) {
-            (Some(before), Some(after)) => before == after && before.position == after.position,
+            (Some(before), Some(after)) => before.facts == after.facts && before.position == after.position,
             (None, None) => true,
             _ => false,
         };
@@ -63,6 +63,12 @@ impl Change {
             };
             self.put(id, first, after.clone());
         }
+        self
+    }
+
+    /// The same without objects of a kind.
+    pub fn without(mut self, kind: Kind) -> Self {
+        self.objects.retain(|id, _| id.kind != kind);
         self
     }
 
@@ -102,26 +108,29 @@ impl Change {
         all.filter(|(_, sentences)| !sentences.is_empty()).collect()
     }
 
-    /// A sentence for each table whose columns stand in another order; a note, never a fault.
+    /// A sentence for each table, view and type whose columns have another order; a note, never a fault.
     pub fn order_notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = Vec::new();
-        for (id, (before, after)) in &self.objects {
-            let (Some(before), Some(after)) = (before, after) else { continue };
-            if before.position != after.position && matches!(id.kind, Kind::Column | Kind::Attribute) {
-                let parent = Id {
-                    kind: Kind::Table,
-                    schema: id.schema.clone(),
-                    parent: "".into(),
-                    name: id.parent.clone(),
-                    signature: "".into(),
-                };
-                let note = format!("{parent}: its columns stand in another order");
-                if notes.last() != Some(&note) {
-                    notes.push(note);
-                }
-            }
+        let moved = |sided: &Sided| matches!(sided, (Some(one), Some(two)) if one.position != two.position);
+        let columns =
+            self.objects.iter().filter(|(id, sided)| matches!(id.kind, Kind::Column | Kind::Attribute) && moved(sided));
+        let holders: BTreeSet<Id> = columns.map(|(id, _)| self.holder(id)).collect();
+        holders.iter().map(|holder| format!("{holder}: its columns are in another order")).collect()
+    }
+
+    /// What a column or an attribute belongs to. That a view has another order is in its query, so it is here as well.
+    fn holder(&self, column: &Id) -> Id {
+        let of = |kind| Id {
+            kind,
+            schema: column.schema.clone(),
+            parent: "".into(),
+            name: column.parent.clone(),
+            signature: "".into(),
+        };
+        let mut others = [Kind::View, Kind::MaterializedView, Kind::ForeignTable].into_iter().map(of);
+        match column.kind {
+            Kind::Attribute => of(Kind::Type),
+            _ => others.find(|id| self.objects.contains_key(id)).unwrap_or_else(|| of(Kind::Table)),
         }
-        notes
     }
 
     /// Whether the table, type or server that this belongs to is missing on the same side.
@@ -163,7 +172,7 @@ fn facts(before: &Object, after: &Object) -> Vec<String> {
     all.extend(names(after));
     all.sort();
     all.dedup();
-    let differing = all.iter().filter(|name| before.fact(name) != after.fact(name));
+    let differing = all.iter().filter(|name| before.differs_in(after, name));
     differing.map(|name| format!("{}: {}", before.id, fact(name, before.fact(name), after.fact(name)))).collect()
 }
 

@@ -6,10 +6,12 @@
 //! a database that changes and looks only at what did.
 
 mod acl;
+mod around;
 mod change;
 pub mod ddl;
 mod depend;
 mod object;
+mod query;
 mod read;
 mod row;
 mod touched;
@@ -25,18 +27,29 @@ use crate::ident::QualifiedName;
 use crate::{audit, kept, ledger};
 
 pub use acl::array_items;
+pub use around::{Positions, Surroundings};
 pub use change::{Change, Sides};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};
 pub(crate) use read::read_on;
-pub use read::{Described, describe, read, read_with};
+pub use read::{Described, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
-/// All objects of a database, in their canonical order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// All objects of a database, in their canonical order. Two schemas are equal when their objects are.
+#[derive(Debug, Clone, Default)]
 pub struct Schema {
     objects: BTreeMap<Arc<Id>, Arc<Object>>,
+    /// The major version of the server that has it; 0 where nobody knows.
+    version: u32,
 }
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.objects == other.objects
+    }
+}
+
+impl Eq for Schema {}
 
 /// The version of the JSON form; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::query::same_but_for_order;
+
 /// What an object is.
 ///
 /// The order is that of a listing: what others stand on comes first.
@@ -52,9 +54,22 @@ pub enum Kind {
     Publication,
     Subscription,
     DefaultPrivileges,
+    /// Those on what an extension or the system itself has, where they are not those that it came with.
+    Privileges,
+    /// What is around a schema; a [`Schema`](super::Schema) has none of these.
+    Database,
+    Role,
+    Tablespace,
+    Parameter,
+    ReplicationOrigin,
+    ReplicationSlot,
+    LargeObject,
+    BuiltIn,
+    Unpopulated,
+    SequencePosition,
 }
 
-const WORDS: [(Kind, &str); 40] = [
+const WORDS: [(Kind, &str); 41] = [
     (Kind::Schema, "schema"),
     (Kind::Extension, "extension"),
     (Kind::Language, "language"),
@@ -95,22 +110,37 @@ const WORDS: [(Kind, &str); 40] = [
     (Kind::Publication, "publication"),
     (Kind::Subscription, "subscription"),
     (Kind::DefaultPrivileges, "default privileges"),
+    (Kind::Privileges, "privileges"),
+];
+
+/// The words for what is around a schema.
+const AROUND: [(Kind, &str); 10] = [
+    (Kind::Database, "database"),
+    (Kind::Role, "role"),
+    (Kind::Tablespace, "tablespace"),
+    (Kind::Parameter, "parameter"),
+    (Kind::ReplicationOrigin, "replication origin"),
+    (Kind::ReplicationSlot, "replication slot"),
+    (Kind::LargeObject, "large object"),
+    (Kind::BuiltIn, "built-in"),
+    (Kind::Unpopulated, "unpopulated materialized view"),
+    (Kind::SequencePosition, "position of sequence"),
 ];
 
 impl Kind {
     /// The word for it: `table`, `materialized view`.
     pub fn as_str(self) -> &'static str {
-        WORDS.iter().find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
+        WORDS.iter().chain(&AROUND).find(|(kind, _)| *kind == self).map_or("object", |(_, word)| word)
     }
 
-    /// The words for all of them.
+    /// The words for all of them that a schema has.
     pub fn words() -> impl Iterator<Item = &'static str> {
         WORDS.iter().map(|(_, word)| *word)
     }
 
     /// The kind that a word means.
     pub fn parse(word: &str) -> Option<Self> {
-        WORDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+        WORDS.iter().chain(&AROUND).find(|(_, known)| *known == word).map(|(kind, _)| *kind)
     }
 }
 
@@ -132,12 +162,18 @@ pub struct Id {
 /// Writes it as people do: `column public.orders.total`, `function public.touch(integer)`.
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == Kind::Database && self.name.is_empty() {
+            return f.write_str("the database");
+        }
         write!(f, "{} ", self.kind.as_str())?;
         for part in [&self.schema, &self.parent].into_iter().filter(|part| !part.is_empty()) {
             write!(f, "{}.", shown(part))?;
         }
         match self.kind {
-            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform => f.write_str(&self.name)?,
+            Kind::Cast | Kind::Operator | Kind::DefaultPrivileges | Kind::Transform | Kind::BuiltIn => {
+                f.write_str(&self.name)?
+            }
+            Kind::Privileges => write!(f, "on {}", self.name)?,
             _ => f.write_str(&shown(&self.name))?,
         }
         match self.kind {
@@ -168,7 +204,8 @@ pub struct Fact {
 
 /// An object with everything that is known about it.
 ///
-/// Two objects are equal when their names and facts are; the position of a column is no fact.
+/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of a view's
+/// columns is none either.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
@@ -184,11 +221,29 @@ impl Object {
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
     }
+
+    /// Whether a fact of another object of this name is a different one.
+    pub(super) fn differs_in(&self, other: &Self, name: &str) -> bool {
+        match (self.fact(name), other.fact(name)) {
+            (Some(one), Some(two)) if self.is_query(name) => !same_but_for_order(one, two),
+            (one, two) => one != two,
+        }
+    }
+
+    /// Whether a fact is the text of a view's query.
+    fn is_query(&self, name: &str) -> bool {
+        matches!(self.id.kind, Kind::View | Kind::MaterializedView) && name == "definition"
+    }
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.facts == other.facts
+        let is_same = |one: &Fact, two: &Fact| one.name == two.name && !self.differs_in(other, &one.name);
+        self.id == other.id
+            && (self.facts == other.facts
+                || (self.facts.len() == other.facts.len()
+                    && self.facts.iter().any(|fact| self.is_query(&fact.name))
+                    && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))))
     }
 }
 
@@ -222,7 +277,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_word() {
-        for (kind, word) in WORDS {
+        for (kind, word) in WORDS.into_iter().chain(AROUND) {
             assert_eq!((Kind::parse(word), kind.as_str()), (Some(kind), word));
         }
     }

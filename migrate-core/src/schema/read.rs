@@ -133,27 +133,38 @@ impl Described {
 ///
 /// Those of [`read`].
 pub async fn describe(database: &Database) -> Result<Described> {
-    let mut session = Session::connect(database, "roundtrip schema").await?;
-    let found = fetch(&mut session, Some(depend::QUERY)).await;
-    session.close().await;
-    let (found, rows) =
+    let mut reader = Reader::open(database).await?;
+    let described = describe_with(&mut reader).await;
+    reader.close().await;
+    described
+}
+
+/// The same, on a connection that is there.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
+    let found = fetch(&mut reader.session, Some(depend::QUERY)).await;
+    let (found, rows, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
     let dependencies = Dependencies::new(&found, &rows);
     let addresses = found.iter().map(|one| (one.address, one.object.id.clone())).collect();
-    Ok(Described { schema: schema(found), dependencies, addresses })
+    Ok(Described { schema: schema(found, version), dependencies, addresses })
 }
 
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
-    fetch(session, None).await.map(|(found, _)| schema(found))
+    fetch(session, None).await.map(|(found, _, version)| schema(found, version))
 }
 
-fn schema(found: Vec<Found>) -> Schema {
-    Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect() }
+fn schema(found: Vec<Found>, version: u32) -> Schema {
+    Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect(), version }
 }
 
-/// Sends the queries and one more in the same transaction; returns the objects and the rows of the latter.
-async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>), Failure> {
+/// Sends the queries and one more in the same transaction; returns the objects, the rows of the latter, and the major
+/// version of the server.
+async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
     let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
     let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
@@ -176,7 +187,7 @@ async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result
         let _ = session.send("ROLLBACK").await;
         return Err(failure);
     }
-    Ok((assemble(objects.finish(), &members, comments), rest))
+    Ok((assemble(objects.finish(), &members, comments), rest, session.major_version()))
 }
 
 /// A query for everything, or for the units that a parameter lists.

@@ -74,6 +74,10 @@ fn object(names: &[Arc<str>], row: Row) -> Option<(Found, i32)> {
         }
     }
     facts.sort_unstable();
+    // They are all that there is of it.
+    if kind == Kind::Privileges && !facts.iter().any(|fact| &*fact.name == "grants") {
+        return None;
+    }
     let id = Id { kind, schema, parent, name, signature };
     let object = Object { id: Arc::new(id), facts, position: None };
     Some((Found { unit, address: (class, own, sub), object }, position))
@@ -89,6 +93,7 @@ fn from_json(text: &str) -> Vec<Fact> {
     let text = |name: &str, value: serde_json::Value| match value {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) if name == "grants" => acl::grants(&text),
+        serde_json::Value::String(text) if name == "first grants" => Some(acl::canonical(&text)),
         serde_json::Value::String(text) => Some(text),
         other => Some(other.to_string()),
     };

@@ -28,12 +28,13 @@ pub(super) const CATALOGS: [Watched; 17] = [
     watched(
         "pg_inherits",
         "pg_inherits r WHERE true",
-        None,
+        Some("(r.inhrelid::bigint << 31) # r.inhparent::bigint"),
         "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = r.inhrelid), r.inhrelid)",
     ),
     watched("pg_sequence", "pg_sequence r WHERE true", None, "r.seqrelid"),
     watched("pg_foreign_table", "pg_foreign_table r WHERE true", None, "r.ftrelid"),
-    watched("pg_enum", "pg_enum r WHERE true", None, "r.enumtypid"),
+    // Scripts delete labels from the catalog, for there is no statement that drops one.
+    watched("pg_enum", "pg_enum r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
     watched("pg_attrdef", "pg_attrdef r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.adrelid"),
     watched(
         "pg_constraint",

@@ -58,7 +58,8 @@ impl Watcher {
     /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
     pub async fn open(database: &Database) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
-        let (schema, units, catalogs) = (Schema::default(), HashMap::new(), BTreeMap::new());
+        let schema = Schema { version: session.major_version(), ..Schema::default() };
+        let (units, catalogs) = (HashMap::new(), BTreeMap::new());
         let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs };
         watcher.prepare().await.map_err(unreadable)?;
         watcher.look().await?;

@@ -223,7 +223,14 @@ fn build(version: Version, found: Found, findings: &mut Vec<Finding>) -> Option<
             return None;
         }
     };
-    (findings.len() == before).then(|| Migration { version, name: name.into(), body, fixture, verify })
+    (findings.len() == before).then(|| Migration {
+        version,
+        name: name.into(),
+        body,
+        is_up_only: false,
+        fixture,
+        verify,
+    })
 }
 
 /// What is wrong with a check: it has to be one query, for its rows are what is wrong.

@@ -40,6 +40,8 @@ pub struct Migration {
     version: Version,
     name: Box<str>,
     body: Body,
+    /// Whether nobody declared that it has no down script: the files of another tool just have none.
+    is_up_only: bool,
     fixture: Option<Arc<Script>>,
     verify: Option<Arc<Script>>,
 }
@@ -184,7 +186,12 @@ impl Migration {
         }
     }
 
-    /// Why there is no way down, where that was declared.
+    /// Whether it has no down script although nobody declared it irreversible: the files of another tool just have none.
+    pub fn is_up_only(&self) -> bool {
+        self.is_up_only
+    }
+
+    /// Why there is no way down, where that was declared, or the layout of another tool has none.
     pub fn irreversible(&self) -> Option<&str> {
         match &self.body {
             Body::Sql { up, .. } => up.directives.irreversible.as_deref(),

@@ -21,7 +21,7 @@ use migrate_core::schema::Change;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
-use crate::ephemeral::migrated;
+use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 use climb::Climb;
 
@@ -72,6 +72,16 @@ pub struct Step {
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
 pub async fn follow(
+    released: &[Arc<Migration>],
+    new: &[Arc<Migration>],
+    code: &CodeMigrations,
+    asked: &Asked,
+) -> Result<Course, ProofError> {
+    let chain: Vec<Arc<Migration>> = released.iter().chain(new).cloned().collect();
+    suited(&chain, follow_on(released, new, code, asked)).await
+}
+
+async fn follow_on(
     released: &[Arc<Migration>],
     new: &[Arc<Migration>],
     code: &CodeMigrations,

@@ -1,15 +1,22 @@
 //! A database of its own for a test.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use migrate_core::Database;
 use migrate_core::ident::{ident, literal};
+use migrate_core::source::Migration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use super::owner;
+use super::apart::{self, Apart};
+use super::own::{self, OwnServer};
 use super::replay::Replay;
-use super::{EphemeralServer, server};
+use super::setup::Setup;
+use super::shared::Lease;
+use super::{EphemeralServer, owner, server, template};
 use crate::error::ServerError;
+use crate::provider::throwaway::Throwaway;
 
 /// How the names of all databases of tests begin.
 pub(super) const PREFIX: &str = "test_";
@@ -20,20 +27,37 @@ pub(super) const PREFIX: &str = "test_";
 /// the output of the test says how to connect to it.
 #[derive(Debug)]
 pub struct TestDatabase {
-    server: &'static EphemeralServer,
+    place: Place,
     name: String,
     /// Whether it goes with this value.
     ends: bool,
 }
 
+/// Where a database is.
+#[derive(Debug)]
+enum Place {
+    /// Beside others.
+    Shared(&'static EphemeralServer),
+    /// On a server that has no other one.
+    Own(Box<OwnServer>),
+    Container(Box<Throwaway>),
+}
+
 impl TestDatabase {
-    /// Makes an empty one on the server that this process uses.
+    /// Makes an empty one on the server that this process uses, or one with what `[shadow]` sets up.
     ///
     /// # Errors
     ///
     /// [`ServerError`] when there is no server, or it refuses.
     pub async fn create() -> Result<Self, ServerError> {
-        Self::copy_of("template0").await
+        let apart = apart::for_migrations(&[]).await?;
+        if apart.is_own {
+            return Self::apart(&apart).await;
+        }
+        let mut office = Office::open(&server().await?.options("postgres")).await?;
+        let made = Self::create_in(&mut office).await;
+        office.close().await;
+        made
     }
 
     /// Makes one that is a copy of another, to which nobody may be connected.
@@ -48,12 +72,34 @@ impl TestDatabase {
         copy
     }
 
-    /// Makes an empty one for a chain: with the settings and the schemas of the environment that it is compared with.
+    /// Makes another one that is a copy of this one, to which nobody may be connected.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TestDatabase::create`], and that a database in a container of its own is not copied.
+    pub async fn copy(&mut self) -> Result<Self, ServerError> {
+        let name = self.name.clone();
+        match &mut self.place {
+            Place::Shared(_) => Self::copy_of(&name).await,
+            Place::Own(own) => {
+                let lease = server().await?.lease().ok_or_else(not_copied)?;
+                Ok(Self::on_own(own.copy(lease).await?, name))
+            }
+            Place::Container(_) => Err(not_copied()),
+        }
+    }
+
+    /// Makes an empty one for a chain: with the settings and the schemas of the environment that it is compared with, and
+    /// on a server of its own where the chain needs that.
     ///
     /// # Errors
     ///
     /// Those of [`TestDatabase::create`].
-    pub async fn for_chain() -> Result<Self, ServerError> {
+    pub async fn for_chain(chain: &[Arc<Migration>]) -> Result<Self, ServerError> {
+        let apart = apart::for_migrations(chain).await?;
+        if apart.is_own {
+            return Self::apart_for_chain(&apart).await;
+        }
         let mut office = Office::open(&server().await?.options("postgres")).await?;
         let made = Self::for_chain_in(&mut office).await;
         office.close().await;
@@ -62,12 +108,27 @@ impl TestDatabase {
 
     /// The same on a connection that is there already.
     pub(super) async fn for_chain_in(office: &mut Office) -> Result<Self, ServerError> {
-        let made = Self::copy_in(office, "template0").await?;
+        Self::create_in(office).await?.with_schemas().await
+    }
+
+    /// The same on a server of its own.
+    pub(super) async fn apart_for_chain(apart: &Apart) -> Result<Self, ServerError> {
+        Self::apart(apart).await?.with_schemas().await
+    }
+
+    async fn with_schemas(self) -> Result<Self, ServerError> {
         let schemas = Replay::current().map(|replay| replay.schemas_sql()).unwrap_or_default();
         if !schemas.is_empty() {
-            administer(&made.options(), &schemas).await?;
+            administer(&self.options(), &schemas).await?;
         }
-        Ok(made)
+        Ok(self)
+    }
+
+    async fn create_in(office: &mut Office) -> Result<Self, ServerError> {
+        match Setup::current() {
+            Some(setup) => template::set_up(office, &setup).await,
+            None => Self::copy_in(office, "template0").await,
+        }
     }
 
     /// The same on a connection that is there already.
@@ -81,12 +142,68 @@ impl TestDatabase {
         let (new, template) = (ident(&name), ident(template));
         let sql = format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy");
         office.ask(&sql).await?;
-        let made = Self { server, name, ends: true };
+        let made = Self { place: Place::Shared(server), name, ends: true };
         // These are no part of what is copied.
-        if let Some(settings) = Replay::current().map(|replay| replay.sql(&made.name)).filter(|sql| !sql.is_empty()) {
+        let settings = settings(&made.name);
+        if !settings.is_empty() {
             office.ask(&settings).await?;
         }
         Ok(made)
+    }
+
+    /// An empty one, or one with what `[shadow]` sets up, on a server that has no other one.
+    async fn apart(apart: &Apart) -> Result<Self, ServerError> {
+        match server().await?.lease() {
+            Some(lease) => template::apart(lease, apart).await,
+            None => Self::in_container(apart).await,
+        }
+    }
+
+    /// The database on a server of its own.
+    pub(super) fn on_own(own: OwnServer, name: String) -> Self {
+        Self { place: Place::Own(Box::new(own)), name, ends: true }
+    }
+
+    /// Gives the database of a new server the name that a chain has for it, and its settings.
+    pub(super) async fn named(own: OwnServer, apart: &Apart) -> Result<Self, ServerError> {
+        let name = name_of(apart);
+        let rename = format!("ALTER DATABASE {} RENAME TO {};", ident(own::DATABASE), ident(&name));
+        let rename = if [own::DATABASE, "postgres"].contains(&&*name) { String::new() } else { rename };
+        administer(&own.options("postgres"), &(rename + &settings(&name))).await?;
+        Ok(Self::on_own(own, name))
+    }
+
+    /// The same for a server whose data have all that already.
+    pub(super) fn saved(own: OwnServer, apart: &Apart) -> Self {
+        Self::on_own(own, name_of(apart))
+    }
+
+    async fn in_container(apart: &Apart) -> Result<Self, ServerError> {
+        let container = Throwaway::start(server().await?.image()).await?;
+        let name = name_of(apart);
+        let options = container.options("postgres");
+        if name != "postgres" {
+            administer(&options, &format!("CREATE DATABASE {} TEMPLATE template0", ident(&name))).await?;
+        }
+        administer(&options, &settings(&name)).await?;
+        let made = Self { place: Place::Container(Box::new(container)), name, ends: true };
+        if let Some(setup) = Setup::current() {
+            setup.run(&made.options()).await?;
+        }
+        Ok(made)
+    }
+
+    /// Keeps the data of its own server under a name, for others.
+    pub(super) async fn save(&mut self, lease: &Lease, name: &str) -> Result<(), ServerError> {
+        match &mut self.place {
+            Place::Own(own) => own.save(lease, name).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it has a server of its own, on which nobody else changes anything.
+    pub(crate) fn is_apart(&self) -> bool {
+        !matches!(self.place, Place::Shared(_))
     }
 
     /// Its name.
@@ -96,12 +213,28 @@ impl TestDatabase {
 
     /// How to connect to it, as a superuser.
     pub fn options(&self) -> PgConnectOptions {
-        self.server.options(&self.name)
+        match &self.place {
+            Place::Shared(server) => server.options(&self.name),
+            Place::Own(own) => own.options(&self.name),
+            Place::Container(container) => container.options(&self.name),
+        }
     }
 
     /// The same as a URL, for programs.
     pub fn url(&self) -> String {
-        self.server.url(&self.name)
+        match &self.place {
+            Place::Shared(server) => server.url(&self.name),
+            Place::Own(_) => Database::from(self.options()).shown_url(),
+            Place::Container(_) => Database::from(self.options()).url_with_password(),
+        }
+    }
+
+    /// The same for people.
+    fn shown_url(&self) -> String {
+        match &self.place {
+            Place::Shared(server) => server.shown_url(&self.name),
+            _ => self.url(),
+        }
     }
 
     /// Leaves it to be looked at, and tells where it is, as a URL that psql takes and that has no password
@@ -109,19 +242,25 @@ impl TestDatabase {
     pub fn keep(mut self) -> String {
         self.ends = false;
         self.stay();
-        self.server.shown_url(&self.name)
+        self.shown_url()
     }
 
     /// Keeps it from being swept for half an hour, and the server from ending.
-    fn stay(&self) {
-        self.server.linger();
-        self.tell(owner::keep(&self.name));
+    fn stay(&mut self) {
+        match &mut self.place {
+            Place::Shared(server) => {
+                server.linger();
+                self.tell(owner::keep(&self.name));
+            }
+            Place::Own(own) => own.keep(),
+            Place::Container(container) => container.watch().keep(),
+        }
     }
 
     /// Sends a statement from a thread of its own, for the present one may be inside of a runtime. What fails here is
     /// made up for by the next run, which sweeps.
     fn tell(&self, sql: String) {
-        let options = self.server.options("postgres");
+        let options = self.options().database("postgres");
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.map(|runtime| runtime.block_on(administer(&options, &sql)))
@@ -136,14 +275,18 @@ impl TestDatabase {
     /// [`ServerError::Refused`] with what the server said.
     pub async fn drop_now(mut self) -> Result<(), ServerError> {
         self.ends = false;
+        if self.is_apart() {
+            // It goes with its server.
+            return Ok(());
+        }
         let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name));
-        administer(&self.server.options("postgres"), &sql).await
+        administer(&self.options().database("postgres"), &sql).await
     }
 
     /// Gives it another name, under which it stays; nobody may be connected.
     pub(super) async fn rename(mut self, name: &str) -> Result<(), ServerError> {
         let sql = format!("ALTER DATABASE {} RENAME TO {}", ident(&self.name), ident(name));
-        administer(&self.server.options("postgres"), &sql).await?;
+        administer(&self.options().database("postgres"), &sql).await?;
         self.ends = false;
         Ok(())
     }
@@ -157,11 +300,30 @@ impl Drop for TestDatabase {
         }
         if std::thread::panicking() {
             self.stay();
-            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.server.shown_url(&self.name));
+            eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.shown_url());
             return;
         }
-        self.tell(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name)));
+        if !self.is_apart() {
+            self.tell(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name)));
+        }
     }
+}
+
+/// The name of a database that has a server of its own.
+fn name_of(apart: &Apart) -> String {
+    let usable = |name: &&String| !name.starts_with("template");
+    apart.name.as_ref().filter(usable).cloned().unwrap_or_else(|| own::DATABASE.to_owned())
+}
+
+/// The statements that give a database the settings of the environment, and those that `[shadow]` gives.
+fn settings(database: &str) -> String {
+    let replay = Replay::current().map(|replay| replay.sql(database)).unwrap_or_default();
+    replay + &Setup::current().map(|setup| setup.sql(database)).unwrap_or_default()
+}
+
+fn not_copied() -> ServerError {
+    let why = "a database in a container of its own is not copied; PostgreSQL binaries on this machine can do that";
+    ServerError::Program { program: "docker".to_owned(), why: why.to_owned() }
 }
 
 /// Runs a statement on the server, on a connection of its own.

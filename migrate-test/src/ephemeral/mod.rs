@@ -4,11 +4,14 @@
 //! PostgreSQL binaries of this machine, Docker. The processes that run side by side, and those
 //! that come soon after, share one.
 
+mod apart;
 #[cfg(feature = "testcontainers")]
 mod container;
 mod database;
+mod own;
 mod owner;
 mod replay;
+mod setup;
 mod shared;
 mod template;
 
@@ -27,9 +30,11 @@ use crate::provider::binaries::{Binaries, OLDEST};
 #[cfg(not(feature = "testcontainers"))]
 use crate::provider::throwaway::Throwaway;
 
+pub(crate) use apart::{own_where, suited};
 pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::Replay;
+pub use setup::Setup;
 pub use template::{clear, migrated};
 
 /// A server for tests, while this process uses it.
@@ -225,6 +230,27 @@ impl EphemeralServer {
     /// Whether templates that are made on it are there the next time, and nobody else's business.
     pub(crate) fn remembers(&self) -> bool {
         matches!(self.address, Address::Shared(_))
+    }
+
+    /// Whether a database can have a server of its own: a server that is given by its address cannot be had twice.
+    pub(crate) fn can_be_apart(&self) -> bool {
+        !matches!(self.address, Address::Given(_))
+    }
+
+    /// The folder of the shared server, where it is one of this machine.
+    fn lease(&self) -> Option<&shared::Lease> {
+        match &self.address {
+            Address::Shared(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    /// The image that its container is made of, where it is one.
+    fn image(&self) -> Option<&str> {
+        match &self.address {
+            Address::Container(container) => Some(container.image()),
+            _ => None,
+        }
     }
 
     /// Lets it live on for a while, for a database that was kept.

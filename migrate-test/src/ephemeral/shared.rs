@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) const KEEP: Duration = Duration::from_secs(30 * 60);
 
 /// What durability costs is not paid: the data may be lost with the machine.
-const SETTINGS: [(&str, &str); 7] = [
+pub(super) const SETTINGS: [(&str, &str); 7] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
@@ -44,8 +44,9 @@ const SETTINGS: [(&str, &str); 7] = [
 /// The right to use a shared server; it ends with this value, or with the process.
 #[derive(Debug)]
 pub(super) struct Lease {
-    home: PathBuf,
-    sockets: PathBuf,
+    /// The folder of the server, and of those that single databases have.
+    pub(super) home: PathBuf,
+    pub(super) cluster: Cluster,
     /// While it is open the shell at the other end lets the server live.
     _alive: File,
     /// Whether this process started it, rather than found it running.
@@ -70,27 +71,28 @@ impl Lease {
             binaries,
             account,
         };
+        super::own::sweep(&home, &cluster).await;
         let (alive, started) = match join(&home, &cluster).await? {
             Some(alive) => (alive, false),
             None => (start(&home, &cluster).await?, true),
         };
-        Ok(Self { sockets: cluster.sockets, home, _alive: alive, started })
+        Ok(Self { cluster, home, _alive: alive, started })
     }
 
     /// How to connect to one of its databases, as a superuser.
     pub(super) fn options(&self, database: &str) -> PgConnectOptions {
-        options(&self.sockets, database)
+        options(&self.cluster.sockets, database)
     }
 
     /// Lets the server live on for a while after its last user, for a database that was kept.
     pub(super) fn linger(&self) {
-        let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + KEEP;
-        // Where this cannot be written the database goes with the server, a little early.
-        let _ = fs::write(self.home.join("keep"), until.as_secs().to_string());
+        // The shell counts the time itself, from when it sees another text. Where this cannot be written the database
+        // goes with the server, a little early.
+        let _ = fs::write(self.home.join("keep"), format!("{}\n", random::hex(8)));
     }
 }
 
-fn options(sockets: &Path, database: &str) -> PgConnectOptions {
+pub(super) fn options(sockets: &Path, database: &str) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass().socket(sockets).port(5432);
     options.username(SUPERUSER).database(database).ssl_mode(PgSslMode::Disable)
 }
@@ -118,7 +120,7 @@ async fn join(home: &Path, cluster: &Cluster) -> Result<Option<File>, ServerErro
     let end = Instant::now() + Duration::from_secs(60);
     while cluster.running().is_some() && home.join("alive").exists() && Instant::now() < end {
         let alive = arrive(home)?;
-        if home.join("stopping").exists() {
+        if fs::metadata(home.join("stopping")).is_ok_and(|word| word.len() > 0) {
             // The shell is about to end it, or has seen us and will not.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -134,9 +136,8 @@ async fn join(home: &Path, cluster: &Cluster) -> Result<Option<File>, ServerErro
 /// Starts the server, making its data first where there are none that serve.
 async fn start(home: &Path, cluster: &Cluster) -> Result<File, ServerError> {
     cluster.stop().await?;
-    for left in ["stopping", "seen", "keep", "alive", "supervisor.pid"] {
-        let left = home.join(left);
-        let _ = fs::remove_file(&left).or_else(|_| fs::remove_dir(&left));
+    for left in ["stopping", "seen", "keep", "alive", "pause", "supervisor.pid"] {
+        let _ = fs::remove_file(home.join(left));
     }
     if Cluster::data_major(&cluster.data) == Some(cluster.binaries.major) && run(cluster).await.is_ok() {
         // It serves.
@@ -146,11 +147,8 @@ async fn start(home: &Path, cluster: &Cluster) -> Result<File, ServerError> {
         cluster.init(&random::hex(32))?;
         run(cluster).await?;
     }
-    let fifo = home.join("alive");
-    let made = rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0);
-    made.map_err(|error| ServerError::io(&fifo, "made")(error.into()))?;
-    if let Some(account) = &cluster.account {
-        account.own(&fifo)?;
+    for name in ["alive", "pause"] {
+        fifo(&home.join(name), cluster.account.as_ref())?;
     }
     let alive = arrive(home)?;
     supervise(home, cluster)?;
@@ -161,6 +159,13 @@ async fn start(home: &Path, cluster: &Cluster) -> Result<File, ServerError> {
 async fn run(cluster: &Cluster) -> Result<(), ServerError> {
     let mut child = cluster.start(None, &SETTINGS)?;
     cluster.wait(&mut child, &options(&cluster.sockets, "postgres"), Duration::from_secs(30)).await
+}
+
+/// Makes a FIFO. The shell waits at the end of one that nobody writes to, where it has no other way to wait.
+pub(super) fn fifo(path: &Path, account: Option<&Account>) -> Result<(), ServerError> {
+    let made = rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    made.map_err(|error| ServerError::io(path, "made")(error.into()))?;
+    account.map_or(Ok(()), |account| account.own(path))
 }
 
 /// Opens the FIFO and says so in it. Opened for both ways it waits for nobody.
@@ -176,8 +181,8 @@ fn supervise(home: &Path, cluster: &Cluster) -> Result<(), ServerError> {
     let server = cluster.running().map_or("0".to_owned(), |pid| pid.as_raw_nonzero().to_string());
     let script = home.join("supervise.sh");
     write_private(&script, SUPERVISOR, cluster.account.as_ref())?;
-    let mut shell = shell(Needs::Nothing, &["cat", "date", "mkdir", "rm", "rmdir", "sleep"])?;
-    shell.arg(&script).arg(home).args([&server, &LINGER.as_secs().to_string()]);
+    let mut shell = shell(Needs::Nothing, &[])?;
+    shell.arg(&script).arg(home).args([&server, &LINGER.as_secs().to_string(), &KEEP.as_secs().to_string()]);
     shell.args(["kill", "-INT", &server]);
     run_as(&mut shell, cluster.account.as_ref());
     // A process group of its own: Ctrl-C in the terminal is for the tests, not for it.

@@ -1,41 +1,56 @@
 # Lets a shared server live while somebody uses it, and ends it afterwards.
 #
-# $1 is the folder of the server, $2 its process, $3 how many seconds it outlives its last user;
-# what follows is the command that ends it. Users hold the FIFO `alive` open and write a byte into
+# $1 is the folder of the server, $2 its process, $3 how many seconds it outlives its last user, $4 how many when a
+# database was kept; what follows is the command that ends it. Users hold the FIFO `alive` open and write a byte into
 # it when they come; the end of the FIFO is the end of all of them, however they ended.
+#
+# Nothing here needs a program beside the shell. `sleep` is used where there is one, then `read -t`; a shell that has
+# neither ends the server with its last user.
 trap '' HUP INT
-home=$1 server=$2 linger=$3
-shift 3
+home=$1 server=$2 linger=$3 kept=$4
+shift 4
 cd "$home" || exit 1
-wanted() { [ "$(date +%s)" -lt "$(cat keep 2>/dev/null || echo 0)" ]; }
-lives() {
-    [ "$server" = 0 ] && return 0
-    if [ -d /proc/self ]; then [ -d "/proc/$server" ]; else ps -p "$server" >/dev/null 2>&1; fi
-}
+if command -v sleep >/dev/null 2>&1; then
+    pause() { sleep 0.2; }
+elif [ -z "$(read -r -t 1 _ </dev/null 2>&1)" ]; then
+    pause() { read -r -t 0.2 _ <>pause || true; }
+else
+    pause() { false; }
+fi
+lives() { [ "$server" = 0 ] || kill -0 "$server" 2>/dev/null; }
+known= left=0 over=
 while lives; do
     : >seen
-    cat alive >seen 2>/dev/null &
+    { read -r _ && echo yes >seen; while read -r _; do :; done; } <alive &
     reader=$!
     tick=0
-    while [ ! -s seen ] && lives && { [ "$tick" -lt "$((linger * 5))" ] || wanted; }; do
-        sleep 0.2
+    while [ ! -s seen ] && lives; do
+        token=
+        read -r token 2>/dev/null <keep
+        if [ "$token" != "$known" ]; then
+            known=$token
+            left=$((kept * 5))
+        fi
+        [ "$tick" -lt "$((linger * 5))" ] || [ "$left" -gt 0 ] || break
+        pause || { wait "$reader"; over=yes; break; }
         tick=$((tick + 1))
+        left=$((left - 1))
     done
-    if [ -s seen ]; then
+    if [ -z "$over" ] && [ -s seen ]; then
         wait "$reader"
         continue
     fi
-    # Nobody came. Whoever comes now sees this folder, and waits for what becomes of it.
-    mkdir stopping 2>/dev/null
-    sleep 0.1
-    if [ -s seen ] && lives; then
-        rmdir stopping
+    # Nobody came. Whoever comes now sees this word, and waits for what becomes of it.
+    echo yes >stopping
+    [ "$over" ] || pause
+    if [ -z "$over" ] && [ -s seen ] && lives; then
+        : >stopping
         wait "$reader"
         continue
     fi
     kill "$reader" 2>/dev/null
     break
 done
-rm -f alive
+echo yes >stopping
 "$@"
-rm -rf stopping seen keep supervisor.pid
+: >supervisor.pid

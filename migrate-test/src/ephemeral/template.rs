@@ -13,9 +13,14 @@ use migrate_core::{CodeMigrations, Database};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use super::apart::{self, Apart};
 use super::database::{Office, TestDatabase};
+use super::own::{self, OwnServer};
 use super::replay::Replay;
+use super::setup::Setup;
+use super::shared::Lease;
 use super::{rehearsal, server};
+use crate::error::ServerError;
 use crate::proof::ProofError;
 
 /// How the names of all templates begin; the number changes when what they hold does.
@@ -52,9 +57,13 @@ async fn made(
     code: &CodeMigrations,
     remember: bool,
 ) -> Result<TestDatabase, ProofError> {
+    let apart = apart::for_migrations(migrations).await?;
+    if apart.is_own {
+        return made_apart(&apart, migrations, code, remember).await;
+    }
     let server = server().await?;
     if migrations.len() < SHORT || !server.remembers() {
-        return build(TestDatabase::for_chain().await?, migrations, code).await;
+        return build(TestDatabase::for_chain(migrations).await?, migrations, code).await;
     }
     // Two of this process would otherwise build the same one; two processes may, and one is kept.
     static ONE_BUILDS: Mutex<()> = Mutex::const_new(());
@@ -68,11 +77,89 @@ async fn made(
         None => build(TestDatabase::for_chain_in(&mut office).await?, migrations, code).await,
     };
     let database = match database {
-        Ok(made) if remember && !whole => keep(&mut office, made, &names).await,
+        Ok(made) if remember && !whole => match names.last() {
+            Some(name) => keep(&mut office, made, name).await.map_err(ProofError::from),
+            None => Ok(made),
+        },
         other => other,
     };
     office.close().await;
     database
+}
+
+/// The same on a server of its own: what is kept is a folder of data.
+async fn made_apart(
+    apart: &Apart,
+    migrations: &[Arc<Migration>],
+    code: &CodeMigrations,
+    remember: bool,
+) -> Result<TestDatabase, ProofError> {
+    let Some(lease) = server().await?.lease().filter(|_| migrations.len() >= SHORT) else {
+        return build(TestDatabase::apart_for_chain(apart).await?, migrations, code).await;
+    };
+    let names: Vec<String> = names(migrations).into_iter().map(|name| name_apart(apart, &name)).collect();
+    let mut found = None;
+    for (at, name) in names.iter().enumerate().rev() {
+        if let Some(own) = OwnServer::saved(lease, name).await {
+            found = Some((TestDatabase::saved(own, apart), at + 1));
+            break;
+        }
+    }
+    let (ground, applied) = match found {
+        Some(found) => found,
+        None => (TestDatabase::apart_for_chain(apart).await?, 0),
+    };
+    let mut database = build(ground, &migrations[applied..], code).await?;
+    if let Some(name) = names.last().filter(|_| remember && applied < migrations.len()) {
+        database.save(lease, name).await?;
+    }
+    Ok(database)
+}
+
+/// A database with what `[shadow]` sets up.
+pub(super) async fn set_up(office: &mut Office, setup: &Setup) -> Result<TestDatabase, ServerError> {
+    let remembers = server().await?.remembers();
+    let name = format!("{PREFIX}{}", setup.key());
+    if remembers {
+        let query = format!("SELECT datname FROM pg_database WHERE datname = {}", literal(&name));
+        // A template that somebody dropped in this moment is made again.
+        if !office.ask(&query).await?.is_empty()
+            && let Ok(copy) = TestDatabase::copy_in(office, &name).await
+        {
+            touch(office, &name).await;
+            return Ok(copy);
+        }
+    }
+    let made = TestDatabase::copy_in(office, "template0").await?;
+    setup.run(&made.options()).await?;
+    if remembers { keep(office, made, &name).await } else { Ok(made) }
+}
+
+/// The same on a server of its own.
+pub(super) async fn apart(lease: &Lease, apart: &Apart) -> Result<TestDatabase, ServerError> {
+    let Some(setup) = Setup::current() else {
+        return TestDatabase::named(OwnServer::fresh(lease).await?, apart).await;
+    };
+    let replay = Replay::current().map(|replay| replay.key()).unwrap_or_default();
+    let name = name_apart(apart, &format!("{} {replay}", setup.key()));
+    if let Some(own) = OwnServer::saved(lease, &name).await {
+        return Ok(TestDatabase::saved(own, apart));
+    }
+    let mut made = TestDatabase::named(OwnServer::fresh(lease).await?, apart).await?;
+    setup.run(&made.options()).await?;
+    made.save(lease, &name).await?;
+    Ok(made)
+}
+
+/// The name of a folder of data, in which the database has its name as well.
+fn name_apart(apart: &Apart, name: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(format!("{name} {:?}", apart.name));
+    hex(&digest)
+}
+
+fn hex(digest: &Sha256) -> String {
+    digest.clone().finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A copy of the longest beginning that is kept, and how many migrations it has.
@@ -91,16 +178,18 @@ async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatab
 ///
 /// # Errors
 ///
-/// [`ServerError`](crate::ServerError) when there is no server, or it refuses.
-pub async fn clear() -> Result<usize, crate::ServerError> {
-    let mut office = Office::open(&server().await?.options("postgres")).await?;
+/// [`ServerError`] when there is no server, or it refuses.
+pub async fn clear() -> Result<usize, ServerError> {
+    let server = server().await?;
+    let folders = server.lease().map_or(Ok(0), |lease| own::clear(&lease.home))?;
+    let mut office = Office::open(&server.options("postgres")).await?;
     let query = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
     let all = office.ask(&query).await?;
     for name in &all {
         office.ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name))).await?;
     }
     office.close().await;
-    Ok(all.len())
+    Ok(all.len() + folders)
 }
 
 /// The names of the templates for the first migration, the first two, and so on.
@@ -108,6 +197,9 @@ fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
     let mut digest = Sha256::new();
     if let Some(replay) = Replay::current() {
         digest.update(replay.key());
+    }
+    if let Some(setup) = Setup::current() {
+        digest.update(setup.key());
     }
     let mut names = Vec::with_capacity(migrations.len());
     for migration in migrations {
@@ -118,8 +210,7 @@ fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
         if matches!(migration.body(), Body::Code { .. }) {
             digest.update(executable());
         }
-        let hex: String = digest.clone().finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        names.push(format!("{PREFIX}{hex}"));
+        names.push(format!("{PREFIX}{}", hex(&digest)));
     }
     names
 }
@@ -148,8 +239,7 @@ async fn build(
 }
 
 /// Makes a finished database a template, and returns a copy of it.
-async fn keep(office: &mut Office, made: TestDatabase, names: &[String]) -> Result<TestDatabase, ProofError> {
-    let Some(name) = names.last() else { return Ok(made) };
+async fn keep(office: &mut Office, made: TestDatabase, name: &str) -> Result<TestDatabase, ServerError> {
     let copy = TestDatabase::copy_in(office, made.name()).await?;
     // Where another process was faster the name is taken, and ours is not needed.
     if made.rename(name).await.is_ok() {
@@ -167,7 +257,7 @@ async fn touch(office: &mut Office, name: &str) {
 }
 
 /// Drops the templates that were not used for the longest time, while there are too many.
-async fn evict(office: &mut Office, newest: &str) -> Result<(), ProofError> {
+async fn evict(office: &mut Office, newest: &str) -> Result<(), ServerError> {
     let query = format!(
         "SELECT datname FROM (SELECT datname, count(*) OVER age AS place, sum(pg_database_size(oid)) OVER age AS bytes \
          FROM pg_database WHERE starts_with(datname, {}) AND datname <> {} \

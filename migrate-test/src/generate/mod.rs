@@ -4,55 +4,72 @@
 //! A table is filled after those that its foreign keys need. A row that the server refuses is
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
+mod claims;
+mod draw;
+mod expr;
 mod fitting;
-mod hints;
+mod json;
 mod names;
+mod pattern;
 mod spec;
+mod uses;
 mod values;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::{QualifiedName, ident, literal};
 use migrate_core::runner::{Rehearsal, Touched};
 use migrate_core::schema::{Kind, Object, Schema};
-use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
+use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders};
+use draw::{Draft, Row, draw};
 pub(crate) use fitting::Required;
-use spec::{Column, ForeignKey, Table};
+use spec::Table;
+pub(crate) use uses::Uses;
 use values::Taste;
-
-/// A table into which no row could be put, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unfilled {
-    /// The table: `public.users`.
-    pub(crate) table: String,
-    /// What the server said of the last row.
-    pub(crate) why: String,
-}
 
 /// How many rows each table gets.
 const ROWS: u32 = 4;
 /// How many rows are tried at once, and how often, before a table is given up.
 const BATCH: u32 = 8;
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 8;
 
-/// A function that runs a command and tells what the server has against it; constraints that
-/// are checked late are checked at once.
-const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
-    BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; SET CONSTRAINTS ALL IMMEDIATE; RETURN ''; \
-    EXCEPTION WHEN OTHERS THEN RETURN SQLERRM; END $try$;";
+/// Triggers, rules and foreign keys do not look at what is written like this.
+const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
 
-/// Puts rows into every table that has none, `awkward` ones among them; `rows` is what is there,
-/// and is brought up to date.
+/// A function that runs a command and tells what the server has against it: the constraint, the column, the message.
+/// Constraints that are checked late are checked at once.
+pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
+    DECLARE n bigint; con text; col text; \
+    BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; GET DIAGNOSTICS n = ROW_COUNT; SET CONSTRAINTS ALL IMMEDIATE; \
+    IF n = 0 AND command LIKE '%INSERT INTO%' THEN RETURN E'\\x1f\\x1fthe row was accepted, and not stored'; END IF; RETURN ''; \
+    EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS con = CONSTRAINT_NAME, col = COLUMN_NAME; \
+    RETURN con || E'\\x1f' || col || E'\\x1f' || SQLERRM; END $try$;";
+
+/// What rows are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Extreme values among them.
+    pub(crate) awkward: bool,
+    /// None that is drawn without regard to what is asked.
+    pub(crate) strict: bool,
+    /// What is done with the columns, which their values have to bear.
+    pub(crate) uses: &'a Uses,
+    /// The tables that could not be filled before: they get fewer tries.
+    pub(crate) given_up: &'a BTreeSet<String>,
+}
+
+/// Puts rows into every table that has none; `rows` is what is there, and is brought up to date.
 pub(crate) async fn fill(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
     rows: &mut Rows,
     runner: &mut TestRunner,
-    awkward: bool,
-) -> migrate_core::Result<Vec<Unfilled>> {
+    wanted: Wanted<'_>,
+) -> migrate_core::Result<Vec<WithoutRows>> {
     let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
     let empty = |table: &&Object| rows.table(&name(table)).is_none_or(|rows| rows.rows.is_empty());
     let tables: Vec<Table> = holders(schema).filter(empty).map(|table| Table::of(schema, table)).collect();
@@ -62,14 +79,20 @@ pub(crate) async fn fill(
     let open: Vec<&Table> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
+    let Wanted { awkward, strict, uses, given_up } = wanted;
+    let mut place = Place { rehearsal, schema, rows, runner, uses, awkward, strict, dice: 1 };
     for group in ordered(&open) {
         let outcome = match group.as_slice() {
-            [table] => one(rehearsal, schema, rows, runner, table, awkward).await?.into_iter().collect(),
-            group => together(rehearsal, schema, rows, runner, group, awkward).await?,
+            [table] => {
+                let rounds =
+                    if given_up.contains(&format!("{}.{}", table.id.schema, table.id.name)) { 2 } else { ROUNDS };
+                one(&mut place, table, rounds).await?.into_iter().collect()
+            }
+            group => together(&mut place, group).await?,
         };
         unfilled.extend(outcome);
         let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
-        rows.refresh(rehearsal, schema, &Touched::Tables(touched)).await?;
+        place.rows.refresh(place.rehearsal, schema, &Touched::Tables(touched)).await?;
     }
     // A trigger may have written to tables that were read before.
     if tables.iter().any(|table| schema.children(&table.id, Kind::Trigger).next().is_some()) {
@@ -122,176 +145,164 @@ fn cycle(tables: &[&Table]) -> BTreeSet<TableName> {
     needs.keys().map(reach).min_by_key(BTreeSet::len).unwrap_or_default()
 }
 
-/// Fills one table.
-async fn one(
-    rehearsal: &mut Rehearsal,
-    schema: &Schema,
-    rows: &Rows,
-    runner: &mut TestRunner,
-    table: &Table,
-    awkward: bool,
-) -> migrate_core::Result<Option<Unfilled>> {
-    let mut filled = 0;
-    let mut serial = 0;
-    let mut why = String::new();
-    for round in 0..ROUNDS {
-        let mut commands = String::new();
-        for _ in 0..BATCH {
-            let row = draw(
-                &Draw { schema, rows, table, taste: Taste { serial, awkward }, round, whole: false },
-                runner,
-                &BTreeMap::new(),
-            );
-            commands += &attempt(&insert(table, &row));
-            serial += 1;
-        }
-        for (_, answer) in rehearsal.query_all(&commands).await? {
-            match answer.into_iter().flatten().next().flatten() {
-                Some(error) if !error.is_empty() => why = error,
-                _ => filled += 1,
+/// Fills one table. Rows that break a check are tried again with other values in the columns of that check alone.
+async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core::Result<Option<WithoutRows>> {
+    let name = format!("{}.{}", table.id.schema, table.id.name);
+    if let Some(parent) = table.needs().iter().find(|need| place.is_empty(need)) {
+        let why = format!("it refers to {}.{}, which has none", parent.0, parent.1);
+        return Ok(Some(WithoutRows { table: name, why }));
+    }
+    let (mut filled, mut serial, mut why) = (0, 0, String::new());
+    let mut refused: Vec<(Row, Refusal)> = Vec::new();
+    for round in 0..rounds {
+        let count = if round < 2 { BATCH } else { 3 * BATCH };
+        let repairs: Vec<Row> = refused.iter().filter_map(|(row, refusal)| refusal.kept(table, row)).collect();
+        let tried: Vec<Row> = (0..count)
+            .map(|n| {
+                let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
+                serial += 1;
+                place.draw(table, round, serial - 1, false, &BTreeMap::new(), kept)
+            })
+            .collect();
+        let answers = place.put(table, &tried, "").await?;
+        refused.clear();
+        for (row, refusal) in tried.into_iter().zip(answers) {
+            match refusal {
+                Some(refusal) => {
+                    why = refusal.message.clone();
+                    refused.push((row, refusal));
+                }
+                None => filled += 1,
             }
         }
         if filled >= ROWS {
             break;
         }
     }
-    let name = format!("{}.{}", table.id.schema, table.id.name);
-    Ok((filled == 0).then_some(Unfilled { table: name, why }))
+    // What triggers and rules have against it was not there when other rows were written.
+    if filled == 0 && table.is_watched {
+        let tried: Vec<Row> =
+            (0..BATCH).map(|n| place.draw(table, 4, serial + n, true, &BTreeMap::new(), Row::new())).collect();
+        filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count() as u32;
+    }
+    Ok((filled == 0).then_some(WithoutRows { table: name, why }))
 }
 
 /// Fills tables that need one another: a row of each at once, whose keys are chosen beforehand.
-async fn together(
-    rehearsal: &mut Rehearsal,
-    schema: &Schema,
-    rows: &Rows,
-    runner: &mut TestRunner,
-    tables: &[&Table],
-    awkward: bool,
-) -> migrate_core::Result<Vec<Unfilled>> {
+async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
-        let mut drawn: BTreeMap<TableName, BTreeMap<String, String>> = BTreeMap::new();
+        let round = serial / BATCH;
+        place.reseed();
+        let mut drawn: BTreeMap<TableName, Row> = BTreeMap::new();
         for table in tables {
-            let draft =
-                Draw { schema, rows, table, taste: Taste { serial, awkward }, round: serial / BATCH, whole: true };
-            drawn.insert(table.name(), draw(&draft, runner, &BTreeMap::new()));
+            let row = place.draw_again(table, round, serial, true, &BTreeMap::new(), Row::new());
+            drawn.insert(table.name(), row);
         }
         // The keys are right by construction; only their order would be in the way.
-        let mut command = "SET LOCAL session_replication_role TO replica;".to_owned();
+        let mut command = REPLICA.to_owned();
         for table in tables {
-            let draft =
-                Draw { schema, rows, table, taste: Taste { serial, awkward }, round: serial / BATCH, whole: true };
-            command += &insert(table, &draw(&draft, runner, &drawn));
+            command += &insert(table, &place.draw_again(table, round, serial, true, &drawn, Row::new()));
             command += ";";
         }
-        let answer = rehearsal.query(&attempt(&command)).await?.1;
-        match answer.into_iter().flatten().next().flatten() {
-            Some(error) if !error.is_empty() => why = error,
-            _ => return Ok(Vec::new()),
+        let answer = place.rehearsal.query(&attempt(&command)).await?.1;
+        match answer.into_iter().flatten().next().flatten().and_then(|text| Refusal::read(&text)) {
+            Some(refusal) => why = refusal.message,
+            None => return Ok(Vec::new()),
         }
     }
     let name = |table: &&Table| format!("{}.{}", table.id.schema, table.id.name);
-    Ok(tables.iter().map(|table| Unfilled { table: name(table), why: why.clone() }).collect())
+    Ok(tables.iter().map(|table| WithoutRows { table: name(table), why: why.clone() }).collect())
 }
 
-/// The row that is to be drawn.
-struct Draw<'a> {
+/// Where rows are put.
+struct Place<'a> {
+    rehearsal: &'a mut Rehearsal,
     schema: &'a Schema,
-    rows: &'a Rows,
-    table: &'a Table,
-    taste: Taste,
-    /// How often rows of this table were refused already.
-    round: u32,
-    /// Whether no column may be left to the server.
-    whole: bool,
+    rows: &'a mut Rows,
+    runner: &'a mut TestRunner,
+    uses: &'a Uses,
+    awkward: bool,
+    strict: bool,
+    dice: u64,
 }
 
-/// Draws the values of a row, as SQL; columns that are left to the server are not in it.
-///
-/// `fixed` has the rows that are made at the same time, whose keys this one may have to name.
-fn draw(
-    draft: &Draw<'_>,
-    runner: &mut TestRunner,
-    fixed: &BTreeMap<TableName, BTreeMap<String, String>>,
-) -> BTreeMap<String, String> {
-    let table = draft.table;
-    let mut row = fixed.get(&table.name()).cloned().unwrap_or_default();
-    for column in &table.columns {
-        let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name));
-        if !is_key
-            && !row.contains_key(&column.name)
-            && let Some(value) = value(draft, runner, column)
-        {
-            row.insert(column.name.clone(), value);
-        }
+impl Place<'_> {
+    fn is_empty(&self, table: &TableName) -> bool {
+        self.rows.table(table).is_none_or(|rows| rows.rows.is_empty())
     }
-    for key in &table.keys {
-        reference(draft, key, fixed, &mut row);
-    }
-    row
-}
 
-/// A value for a column; `None` leaves it to the server.
-fn value(draft: &Draw<'_>, runner: &mut TestRunner, column: &Column) -> Option<String> {
-    let Draw { schema, taste, round, whole, .. } = *draft;
-    let chance = pick(runner, 10);
-    if column.counted && column.hints.is_empty() {
-        // A small number would be in the way of the next row that is counted.
-        return (whole || chance < 3).then(|| column.beyond(taste.serial).to_string());
+    /// Chooses anew between the sides of each OR.
+    fn reseed(&mut self) {
+        self.dice = (u64::from(pick(self.runner, u32::MAX)) << 20) | 1;
     }
-    if column.has_default && !whole && (round % 2 == 1 || chance < 4) {
-        return None;
-    }
-    // Every round has rows with NULL, and the later ones try it wherever it is allowed.
-    if column.nullable && (chance < 2 || (round > 2 && column.hints.is_empty() && chance < 7)) {
-        return Some("NULL".to_owned());
-    }
-    let strategy = values::strategy(schema, &column.type_name, &column.hints, taste);
-    let text = strategy.new_tree(runner).ok()?.current();
-    Some(literal(&text))
-}
 
-/// Sets the columns of a foreign key to those of a row that is there, or is made at the same time.
-fn reference(
-    draft: &Draw<'_>,
-    key: &ForeignKey,
-    fixed: &BTreeMap<TableName, BTreeMap<String, String>>,
-    row: &mut BTreeMap<String, String>,
-) {
-    let Draw { rows, table, taste: Taste { serial, .. }, .. } = *draft;
-    let pairs = || key.columns.iter().zip(&key.referenced);
-    if let Some(other) = fixed.get(&key.table) {
-        for (column, referenced) in pairs() {
-            if let Some(value) = other.get(referenced) {
-                row.insert(column.clone(), value.clone());
-            }
-        }
-        return;
+    fn draw(
+        &mut self,
+        table: &Table,
+        round: u32,
+        serial: u32,
+        whole: bool,
+        fixed: &BTreeMap<TableName, Row>,
+        kept: Row,
+    ) -> Row {
+        self.reseed();
+        self.draw_again(table, round, serial, whole, fixed, kept)
     }
-    let parent = rows.table(&key.table).filter(|parent| !parent.rows.is_empty());
-    if let Some(parent) = parent {
-        let source = &parent.rows[serial as usize % parent.rows.len()];
-        for (column, referenced) in pairs() {
-            let at = parent.columns.iter().position(|name| name == referenced);
-            let value = at.and_then(|at| source.get(at).cloned().flatten());
-            row.insert(column.clone(), value.map_or("NULL".to_owned(), |text| literal(&text)));
-        }
-    } else if key.table == table.name() && !table.optional(key) {
-        // A row that has to point somewhere, in an empty table, points to itself.
-        for (column, referenced) in pairs() {
-            let counted = table.columns.iter().find(|column| column.name == *referenced && column.counted);
-            let number = counted.map_or(u64::from(serial) + 1, |column| column.beyond(serial));
-            let own = row.entry(referenced.clone()).or_insert_with(|| literal(&number.to_string())).clone();
-            row.insert(column.clone(), own);
-        }
-    } else {
-        for column in &key.columns {
-            row.entry(column.clone()).or_insert_with(|| "NULL".to_owned());
-        }
+
+    /// Draws with the same choices as the last time.
+    fn draw_again(
+        &mut self,
+        table: &Table,
+        round: u32,
+        serial: u32,
+        whole: bool,
+        fixed: &BTreeMap<TableName, Row>,
+        kept: Row,
+    ) -> Row {
+        let awkward = self.awkward && round < 4 && !whole;
+        let format = (round > 1 && !whole && serial % 2 == 0).then_some(serial as usize / 2);
+        let taste = Taste { serial, awkward, obedient: self.strict || serial % 4 != 3, format, dice: self.dice };
+        let Self { schema, rows, uses, .. } = self;
+        let draft = Draft { schema, rows, table, uses, taste, round, whole };
+        draw(&draft, self.runner, fixed, kept)
+    }
+
+    /// Tries rows, and tells what the server has against each.
+    async fn put(&mut self, table: &Table, rows: &[Row], before: &str) -> migrate_core::Result<Vec<Option<Refusal>>> {
+        let commands: String = rows.iter().map(|row| attempt(&format!("{before}{}", insert(table, row)))).collect();
+        let answers = self.rehearsal.query_all(&commands).await?;
+        let read = |answer: Vec<Vec<Option<String>>>| Refusal::read(&answer.into_iter().flatten().next().flatten()?);
+        Ok(answers.into_iter().map(|(_, answer)| read(answer)).collect())
     }
 }
 
-fn insert(table: &Table, row: &BTreeMap<String, String>) -> String {
+/// What the server has against a row.
+struct Refusal {
+    constraint: String,
+    column: String,
+    message: String,
+}
+
+impl Refusal {
+    /// Reads the answer of the function; `None` where there is nothing against it.
+    fn read(answer: &str) -> Option<Self> {
+        let mut parts = answer.splitn(3, '\u{1f}').map(str::to_owned);
+        let (constraint, column, message) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { constraint, column, message })
+    }
+
+    /// What of a row can stay: all but the columns that the refusal is about.
+    fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
+        let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
+        let is_meant = |column: &String| *column == self.column || checks().any(|(_, check)| check.mentions(column));
+        let kept: Row =
+            row.iter().filter(|(column, _)| !is_meant(column)).map(|(a, b)| (a.clone(), b.clone())).collect();
+        (kept.len() < row.len() || row.is_empty()).then_some(kept)
+    }
+}
+
+fn insert(table: &Table, row: &Row) -> String {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     if row.is_empty() {
         return format!("INSERT INTO {name} DEFAULT VALUES");
@@ -301,7 +312,7 @@ fn insert(table: &Table, row: &BTreeMap<String, String>) -> String {
     format!("INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", columns.join(", "), values.join(", "))
 }
 
-fn attempt(command: &str) -> String {
+pub(crate) fn attempt(command: &str) -> String {
     format!("SELECT pg_temp.roundtrip_try({});", literal(command))
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ident::first_name;
+use migrate_core::ident::{first_name, ident};
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
-use super::hints::Hints;
+use super::expr::{Expr, VALUE};
 use super::names;
 
 /// A table that rows can be put into.
@@ -15,6 +15,10 @@ pub(super) struct Table {
     pub(super) id: Arc<Id>,
     pub(super) columns: Vec<Column>,
     pub(super) keys: Vec<ForeignKey>,
+    /// What has to be so in each row, under the name of its constraint.
+    pub(super) checks: Vec<(String, Expr)>,
+    /// Whether something else than constraints has a say: a trigger, a rule.
+    pub(super) is_watched: bool,
 }
 
 /// A column of it.
@@ -23,11 +27,12 @@ pub(super) struct Column {
     pub(super) name: String,
     /// The type as the server writes it: `numeric(10,2)`, `shop.state[]`.
     pub(super) type_name: String,
+    /// The same without domains around it.
+    pub(super) base: String,
     pub(super) nullable: bool,
     pub(super) has_default: bool,
     /// Whether a sequence counts its values.
     pub(super) counted: bool,
-    pub(super) hints: Hints,
 }
 
 /// A foreign key: these columns are those of a row of that table.
@@ -40,18 +45,22 @@ pub(super) struct ForeignKey {
 
 impl Table {
     pub(super) fn of(schema: &Schema, table: &Object) -> Self {
-        let constraints: Vec<&str> = schema
-            .children(&table.id, Kind::Constraint)
-            .filter_map(|constraint| constraint.fact("definition"))
-            .collect();
-        let checks: Vec<&str> = constraints.iter().copied().filter(|text| text.starts_with("CHECK")).collect();
-        let bound = table.fact("partition bound");
+        let constraints = || schema.children(&table.id, Kind::Constraint);
+        let definitions = constraints().filter_map(|one| Some((one.id.name.to_string(), one.fact("definition")?)));
+        let definitions: Vec<(String, &str)> = definitions.collect();
+        let mut checks: Vec<(String, Expr)> = Vec::new();
+        for (name, text) in &definitions {
+            checks.extend(Expr::of_check(text).map(|expr| (name.clone(), expr)));
+        }
+        checks.extend(bounds(schema, table).into_iter().map(|expr| (String::new(), expr)));
         let columns = schema.children(&table.id, Kind::Column).filter(|column| column.fact("generated").is_none());
         let mut columns: Vec<_> = columns.map(|column| (column.position, column)).collect();
         columns.sort_by_key(|(position, _)| *position);
-        let columns = columns.into_iter().map(|(_, column)| Column::of(schema, column, &checks, bound)).collect();
-        let keys = constraints.iter().filter_map(|text| ForeignKey::parse(text)).collect();
-        Self { id: table.id.clone(), columns, keys }
+        let columns = columns.into_iter().map(|(_, column)| Column::of(schema, column, &mut checks)).collect();
+        let keys = definitions.iter().filter_map(|(_, text)| ForeignKey::parse(text)).collect();
+        let is_watched =
+            [Kind::Trigger, Kind::Rule].into_iter().any(|kind| schema.children(&table.id, kind).next().is_some());
+        Self { id: table.id.clone(), columns, keys, checks, is_watched }
     }
 
     pub(super) fn name(&self) -> (String, String) {
@@ -82,28 +91,78 @@ impl Column {
         base + u64::from(serial)
     }
 
-    fn of(schema: &Schema, column: &Object, checks: &[&str], bound: Option<&str>) -> Self {
+    fn of(schema: &Schema, column: &Object, checks: &mut Vec<(String, Expr)>) -> Self {
         let type_name = column.fact("type").unwrap_or("text").to_owned();
-        let domain = names::lookup(schema, &type_name).filter(|object| object.id.kind == Kind::Domain);
-        let domain_not_null = domain.is_some_and(|domain| domain.fact("not null").is_some());
         let name = &*column.id.name;
-        let mut hints = Hints::default();
-        for check in checks.iter().filter(|check| names::mentions(check, name)) {
-            hints.learn(check);
-        }
-        if let Some(bound) = bound {
-            hints.learn(bound);
+        let mut base = type_name.clone();
+        let mut nullable = column.fact("not null").is_none();
+        while let Some(domain) = names::lookup(schema, &base).filter(|object| object.id.kind == Kind::Domain) {
+            nullable &= domain.fact("not null").is_none();
+            checks.extend(domain_checks(schema, domain).filter_map(|(constraint, expr)| {
+                let here = |column: &str| Some(ident(if column == VALUE { name } else { column }));
+                Some((constraint, Expr::parse(&expr.with(&here)?)?))
+            }));
+            match domain.fact("type") {
+                Some(inner) if inner != base => base = inner.to_owned(),
+                _ => break,
+            }
         }
         Self {
             name: name.to_owned(),
-            nullable: column.fact("not null").is_none() && !domain_not_null,
+            nullable,
             has_default: column.fact("default").is_some() || column.fact("identity").is_some(),
             counted: column.fact("identity").is_some()
                 || column.fact("default").is_some_and(|default| default.starts_with("nextval(")),
             type_name,
-            hints,
+            base,
         }
     }
+}
+
+/// The checks of a domain itself.
+pub(super) fn domain_checks<'a>(schema: &'a Schema, domain: &'a Object) -> impl Iterator<Item = (String, Expr)> + 'a {
+    schema.children(&domain.id, Kind::Constraint).filter_map(|constraint| {
+        Some((constraint.id.name.to_string(), Expr::of_check(constraint.fact("definition")?)?))
+    })
+}
+
+/// What a partition asks of its rows, for each column of the key.
+fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
+    let read = || {
+        let bound = table.fact("partition bound")?;
+        let (space, rest) = first_name(table.fact("parents")?)?;
+        let (name, _) = first_name(rest.strip_prefix('.')?)?;
+        let none: Box<str> = "".into();
+        let id = Id {
+            kind: Kind::Table,
+            schema: space.as_str().into(),
+            parent: none.clone(),
+            name: name.as_str().into(),
+            signature: none,
+        };
+        let (_, key) = schema.get(&id)?.fact("partition key")?.split_once('(')?;
+        let (columns, _) = names::list(key)?;
+        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
+        if let Some(list) = bound.strip_prefix("FOR VALUES IN ") {
+            return Some(Expr::parse(&format!("{} IN {list}", columns.first()?)).into_iter().collect());
+        }
+        let (from, to) = bound.strip_prefix("FOR VALUES FROM (")?.split_once(") TO (")?;
+        let ends = |text: &str| Expr::parse(&format!("ARRAY[{text}]"));
+        let (from, to) = (ends(from)?, ends(to.strip_suffix(')')?)?);
+        let asked = columns.iter().zip(from.parts()).zip(to.parts()).filter_map(|((column, from), to)| {
+            let bounded = |end: &Expr| end.columns().next().is_none();
+            // Several columns are compared one after the other: at its beginning a partition has every one of them.
+            let text = match (bounded(from), bounded(to)) {
+                (true, true) if columns.len() == 1 => format!("{column} >= {} AND {column} < {}", from.text, to.text),
+                (true, _) => format!("{column} = {}", from.text),
+                (false, true) => format!("{column} < {}", to.text),
+                (false, false) => return None,
+            };
+            Expr::parse(&text)
+        });
+        Some(asked.collect())
+    };
+    read().unwrap_or_default()
 }
 
 impl ForeignKey {

@@ -4,8 +4,10 @@ use migrate_core::schema::{Kind, Object, Schema};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::hints::Hints;
-use super::names;
+use super::claims::{Dice, choose};
+use super::expr::VALUE;
+use super::wish::{Sort, Wish, array, element};
+use super::{names, spec};
 
 /// What values are to be like.
 #[derive(Debug, Clone, Copy)]
@@ -14,37 +16,42 @@ pub(super) struct Taste {
     pub(super) serial: u32,
     /// Whether values are wanted that break things.
     pub(super) awkward: bool,
+    /// Whether all that is asked is to be so; else some columns are drawn without regard to it, in case it was misread.
+    pub(super) obedient: bool,
+    /// Texts in one of the formats that functions and triggers often read, by its number.
+    pub(super) format: Option<usize>,
+    /// Where the choices between the sides of an OR begin.
+    pub(super) dice: u64,
 }
 
 /// A strategy for the text form of values of a type.
-pub(super) fn strategy(schema: &Schema, type_name: &str, hints: &Hints, taste: Taste) -> BoxedStrategy<String> {
-    match of_hints(type_name, hints) {
-        Some(known) => prop_oneof![4 => known, 1 => plain(schema, type_name, taste, 0)].boxed(),
-        None => plain(schema, type_name, taste, 0),
-    }
+pub(super) fn strategy(schema: &Schema, type_name: &str, wish: &Wish, taste: Taste) -> BoxedStrategy<String> {
+    wished(schema, type_name, wish, taste, 0)
 }
 
-fn of_hints(type_name: &str, hints: &Hints) -> Option<BoxedStrategy<String>> {
-    let mut choices: Vec<BoxedStrategy<String>> = Vec::new();
-    let array = type_name.ends_with("[]");
-    for pattern in &hints.patterns {
-        let pattern = pattern.trim_start_matches('^').trim_end_matches('$');
-        choices.extend(proptest::string::string_regex(pattern).ok().map(Strategy::boxed));
+fn wished(schema: &Schema, type_name: &str, wish: &Wish, taste: Taste, depth: u32) -> BoxedStrategy<String> {
+    let known = wish.values(type_name, taste.serial);
+    let plain = match type_name.strip_suffix("[]").filter(|_| wish.is_long()) {
+        Some(item) => {
+            let (least, most) = wish.elements();
+            let item = plain(schema, item.trim_end_matches("[]"), taste, depth + 1);
+            prop::collection::vec(item, least..=most).prop_map(|items| array(&items)).boxed()
+        }
+        None => plain(schema, type_name, taste, depth),
+    };
+    let constants = wish.constants.clone();
+    match known {
+        Some(known) if taste.obedient => known,
+        Some(known) if constants.is_empty() => prop_oneof![3 => known, 1 => plain].boxed(),
+        Some(known) => prop_oneof![2 => known, 1 => plain, 1 => select(constants)].boxed(),
+        None if constants.is_empty() || taste.obedient => {
+            let wish = wish.clone();
+            let other = format!("v{}", taste.serial);
+            let is_text = Sort::of(type_name) == Sort::Text;
+            plain.prop_map(move |text| if is_text && wish.refuses(&text) { other.clone() } else { text }).boxed()
+        }
+        None => prop_oneof![2 => plain, 1 => select(constants)].boxed(),
     }
-    if !hints.texts.is_empty() {
-        let texts = hints.texts.iter().map(|text| if array { format!("{{{}}}", element(text)) } else { text.clone() });
-        choices.push(select(texts.collect::<Vec<_>>()).boxed());
-    }
-    if !hints.lengths.is_empty() {
-        let letters = hints.lengths.iter().map(|length| "abcdefghij".chars().cycle().take(*length).collect::<String>());
-        choices.push(select(letters.collect::<Vec<_>>()).boxed());
-    }
-    if !hints.numbers.is_empty() && hints.lengths.is_empty() {
-        let numbers =
-            hints.numbers.iter().map(|number| if array { format!("{{{number}}}") } else { number.to_string() });
-        choices.push(select(numbers.collect::<Vec<_>>()).boxed());
-    }
-    (!choices.is_empty()).then(|| proptest::strategy::Union::new(choices).boxed())
 }
 
 fn words(taste: Taste, list: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -146,19 +153,70 @@ fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStr
         "tid" => words(taste, &["(0,1)"]),
         "pg_snapshot" | "txid_snapshot" => words(taste, &["1:1:"]),
         "jsonpath" => words(taste, &["$.a[*]"]),
-        // A type of an extension: most of them read one of these.
-        _ => select(vec![
-            format!("v{}", taste.serial),
-            "1".into(),
-            String::new(),
-            "[1,2,3]".into(),
-            "a=>1".into(),
-            "a.b".into(),
-            "(1,2)".into(),
-            "POINT(1 2)".into(),
-        ])
-        .boxed(),
+        "regconfig" => words(taste, &["pg_catalog.english", "pg_catalog.simple"]),
+        "regdictionary" => words(taste, &["pg_catalog.simple"]),
+        "regnamespace" => words(taste, &["pg_catalog", "public"]),
+        "regprocedure" => words(taste, &["pg_catalog.now()"]),
+        "regcollation" => words(taste, &["pg_catalog.\"C\""]),
+        "int2vector" | "oidvector" => words(taste, &["1 2"]),
+        fields if fields.starts_with("interval") => words(taste, &["0", "1 day", "1 mon"]),
+        _ => of_extension(base, modifier, taste),
     }
+}
+
+/// A type of an extension, by its name; where that is not known, what most of them read.
+fn of_extension(base: &str, modifier: &str, taste: Taste) -> BoxedStrategy<String> {
+    let serial = taste.serial;
+    let first = modifier.split([',', ')']).next().unwrap_or_default().trim();
+    let values = |texts: &[&str]| select(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).boxed();
+    match base.rsplit('.').next().unwrap_or(base).trim_matches('"') {
+        "citext" => texts(None, base, taste),
+        "ltree" => values(&[&format!("a.b{serial}"), "a", "top.science.astronomy"]),
+        "lquery" => values(&["a.*", "*.b"]),
+        "hstore" => values(&[&format!("\"a\"=>\"{serial}\""), "\"a\"=>NULL, \"b\"=>\"2\""]),
+        "cube" => values(&[&format!("({serial}, 2)"), "(0, 0, 0)"]),
+        "vector" | "halfvec" => {
+            let numbers = (0..first.parse().unwrap_or(3)).map(|at: u32| ((at + serial) % 9).to_string());
+            Just(format!("[{}]", numbers.collect::<Vec<_>>().join(","))).boxed()
+        }
+        "sparsevec" => Just(format!("{{1:{}}}/{}", serial + 1, first.parse().unwrap_or(3))).boxed(),
+        "geometry" | "geography" => {
+            let srid =
+                modifier.split(',').nth(1).and_then(|rest| rest.trim_end_matches(')').trim().parse::<u32>().ok());
+            let place = srid.map(|srid| format!("SRID={srid};")).unwrap_or_default();
+            Just(place + &shape(first, serial)).boxed()
+        }
+        "box2d" => values(&["BOX(0 0,1 1)"]),
+        "box3d" => values(&["BOX3D(0 0 0,1 1 1)"]),
+        _ => {
+            let own = format!("v{serial}");
+            let number = (serial + 1).to_string();
+            values(&[&own, &number, "", "[1,2,3]", "a=>1", "a.b", "(1,2)", "POINT(1 2)", "{}", "2024-01-01", "1.0.0"])
+        }
+    }
+}
+
+/// A shape of PostGIS of a kind: `PointZ`, `MultiPolygon`.
+fn shape(kind: &str, serial: u32) -> String {
+    let lower = kind.to_lowercase();
+    let (name, more) = match lower.strip_suffix("zm") {
+        Some(name) => (name, " 1 1"),
+        None => lower.strip_suffix(['z', 'm']).map_or((lower.as_str(), ""), |name| (name, " 1")),
+    };
+    let mark =
+        if more.is_empty() { String::new() } else { format!(" {}", lower.trim_start_matches(name).to_uppercase()) };
+    let at = |x: u32, y: u32| format!("{} {}{more}", (x + serial) % 80, y);
+    let (a, b, c) = (at(0, 0), at(1, 1), at(1, 0));
+    let text = match name {
+        "linestring" => format!("({a},{b})"),
+        "polygon" => format!("(({a},{b},{c},{a}))"),
+        "multipoint" => format!("(({a}),({b}))"),
+        "multilinestring" => format!("(({a},{b}))"),
+        "multipolygon" => format!("((({a},{b},{c},{a})))"),
+        "geometrycollection" => format!("(POINT{mark}({a}))"),
+        _ => return format!("POINT{mark}({a})"),
+    };
+    format!("{}{mark}{text}", name.to_uppercase())
 }
 
 /// A type that the schema itself defines.
@@ -169,15 +227,14 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
     let items = |text: &str| quoted_items(text);
     match (object.id.kind, object.fact("form")) {
         (Kind::Domain, _) => {
-            let mut hints = Hints::default();
-            for check in schema.children(&object.id, Kind::Constraint).filter_map(|check| check.fact("definition")) {
-                hints.learn(check);
+            let (mut wish, mut claims, mut dice) = (Wish::default(), Vec::new(), Dice::new(taste.dice));
+            for (_, check) in spec::domain_checks(schema, object) {
+                choose(&check, true, &mut dice, &mut claims);
             }
-            let base = object.fact("type").unwrap_or("text");
-            match of_hints(base, &hints) {
-                Some(known) => prop_oneof![4 => known, 1 => plain(schema, base, taste, depth + 1)].boxed(),
-                None => plain(schema, base, taste, depth + 1),
+            for claim in &claims {
+                wish.take(claim, VALUE);
             }
+            wished(schema, object.fact("type").unwrap_or("text"), &wish, taste, depth + 1)
         }
         (_, Some("enum")) => match object.fact("labels").map(items).filter(|labels| !labels.is_empty()) {
             Some(labels) => select(labels).boxed(),
@@ -232,9 +289,35 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     select(vec![small.clone(), small, largest.clone(), format!("-{largest}"), "0".to_owned(), "0.5".to_owned()]).boxed()
 }
 
+/// How many formats there are.
+pub(super) const FORMATS: usize = 14;
+
+/// A text in a format: what reads it is not known, so each is tried.
+fn formatted(format: usize, serial: u32) -> String {
+    match format % FORMATS {
+        0 => (serial + 1).to_string(),
+        1 => format!("1.2.{serial}"),
+        2 => format!("{{\"a\": {serial}}}"),
+        3 => format!("2024-01-{:02}", serial % 28 + 1),
+        4 => format!("a{serial}@example.com"),
+        5 => format!("https://example.com/{serial}"),
+        6 => format!("00000000-0000-4000-8000-{serial:012x}"),
+        7 => format!("10.0.0.{}", serial % 250 + 1),
+        8 => format!("a{serial}"),
+        9 => format!("A{serial}"),
+        10 => "true".to_owned(),
+        11 => format!("/a/{serial}"),
+        12 => format!("2024-01-{:02} 10:00:00+00", serial % 28 + 1),
+        _ => format!("a:{serial}"),
+    }
+}
+
 fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String> {
     const AWKWARD: [&str; 9] =
         ["", " ", "it's", "back\\slash", "two\nlines", "\"quoted\"", "Ünïcödé 😀", " around ", "NULL"];
+    if let Some(format) = taste.format {
+        return Just(formatted(format, taste.serial)).boxed();
+    }
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
     let own = format!("{} text", taste.serial);
@@ -244,13 +327,4 @@ fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String
     prop_oneof![3 => Just(own), 2 => select(&AWKWARD[..]).prop_map(str::to_owned), 1 => Just("x".repeat(limit))]
         .prop_map(cut)
         .boxed()
-}
-
-fn array(items: &[String]) -> String {
-    format!("{{{}}}", items.iter().map(|item| element(item)).collect::<Vec<_>>().join(","))
-}
-
-/// An element of an array, or a field of a row, in quotes.
-fn element(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -24,6 +24,7 @@ use migrate_core::lock_mode::LockMode;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
 
+use crate::ephemeral::suited;
 use crate::proof::ProofError;
 
 /// What was observed of one migration on its way up, or down.
@@ -144,5 +145,5 @@ pub async fn observe(
 ) -> Result<Vec<Observation>, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let chosen: Vec<usize> = (0..chain.len()).filter(|at| versions.contains(chain[*at].version())).collect();
-    walk::along(&chain, code, &chosen, seed).await
+    suited(&chain, walk::along(&chain, code, &chosen, seed)).await
 }

@@ -101,7 +101,7 @@ impl Walk<'_> {
                 Err(error) => Observation { failed: Some(error), ..Observation::new(migration, Direction::Up) },
             };
             let Some(error) = &seen.failed else {
-                seen.notes.extend(first.map(|why| attempt.how.note(&why)));
+                seen.notes.extend(first.map(|why| attempt.how.note(&why, migration)));
                 return Ok(seen);
             };
             let why = error.findings().first().map(ToString::to_string);
@@ -151,7 +151,8 @@ impl Walk<'_> {
         let before = self.watcher.schema();
         // What the migrations before did to the rows was not followed.
         self.filled.rows = Rows::default();
-        self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await
+        let filled = self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await?;
+        Ok(filled.map(|rests| rests.without.iter().map(ToString::to_string).collect()))
     }
 
     /// The schema that a migration makes where no rows are in its way.
@@ -185,7 +186,7 @@ impl Attempt {
         match code {
             // A lock, or the statement, took longer than its own timeout allows; or a deadlock was found.
             "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self }),
-            _ => self.how.after(code).map(|how| Self { how, ..self }),
+            _ => self.how.after(code, migration).map(|how| Self { how, ..self }),
         }
     }
 }

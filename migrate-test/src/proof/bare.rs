@@ -7,6 +7,7 @@ use migrate_core::ledger::Direction;
 use migrate_core::schema::{Change, Schema, Sides};
 
 use super::stage::{Ground, Stage};
+use super::walk::Walks;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
 /// A database without rows, and what each migration did to its schema.
@@ -40,6 +41,7 @@ impl Bare {
     pub(super) async fn cycle(
         &mut self,
         prover: &Prover<'_>,
+        walks: &mut Walks,
         at: usize,
         proven: &mut Proven,
     ) -> Result<bool, ProofError> {
@@ -47,28 +49,39 @@ impl Bare {
         let up = match self.stage.go(migration, Direction::Up).await? {
             Ok(up) => up,
             Err(error) => {
-                proven.set(Law::Identity, Story::error("it does not apply to an empty database", &error).broken());
+                let story = Story::error("it does not apply to an empty database", &error).of_script(Direction::Up);
+                proven.failure = Some(Box::new(story));
+                self.as_before(prover, at).await?;
                 return Ok(false);
             }
         };
         self.ups.push(up.clone());
         if let Some(reason) = migration.irreversible() {
-            proven.set(Law::Identity, Verdict::Declared(reason.to_owned(), Box::default()));
-            proven.set(Law::Reapply, Verdict::Skipped("it is declared irreversible".to_owned()));
+            let identity = match migration.is_up_only() {
+                true => Verdict::Skipped(reason.to_owned()),
+                false => Verdict::Declared(reason.to_owned(), Box::default()),
+            };
+            proven.set(Law::Identity, identity);
+            let why = if migration.is_up_only() { reason } else { "it is declared irreversible" };
+            proven.set(Law::Reapply, Verdict::Skipped(why.to_owned()));
+            proven.set(Law::Path, Verdict::Skipped(why.to_owned()));
             return Ok(true);
         }
         let down = match self.stage.go(migration, Direction::Down).await? {
             Ok(down) => down,
             Err(error) => {
-                let story = Story::error("it applies, but rolling back fails", &error);
+                let story = Story::error("it applies, but rolling back fails", &error).of_script(Direction::Down);
                 proven.set(Law::Identity, story.broken());
                 proven.set(Law::Reapply, Verdict::Skipped("it cannot be rolled back".to_owned()));
-                self.anew(prover, at, proven).await?;
+                self.anew(prover, walks, at, proven).await?;
                 return Ok(true);
             }
         };
         self.rolled = self.stage.schema().clone();
         self.compare(prover, at, proven, &up, &down).await?;
+        if !proven.holds() {
+            self.anew(prover, walks, at, proven).await?;
+        }
         Ok(true)
     }
 
@@ -95,37 +108,54 @@ impl Bare {
                 proven.set(Law::Identity, Story { difference, ..Story::of(summary) }.broken());
             }
         }
-        match self.stage.go(&prover.chain[at], Direction::Up).await? {
+        // What the first rollback left behind, or took away, is in the way of the next up.
+        let cause = (!left.is_empty()).then_some(Law::Identity);
+        let story = match self.stage.go(&prover.chain[at], Direction::Up).await? {
             Ok(again) => {
                 let difference = down.clone().then(&again);
-                if difference.is_empty() {
-                    proven.set(Law::Reapply, Verdict::Holds);
-                } else {
-                    let difference = difference.sentences(REAPPLY);
-                    let summary = "applied again, the schema is not that of the first time";
-                    proven.set(Law::Reapply, Story { difference, ..Story::of(summary) }.broken());
-                }
+                let notes = difference.order_notes();
+                proven.notes.extend(notes.into_iter().map(|note| format!("{note} after applying again")));
+                let summary = "applied again, the schema is not that of the first time";
+                (!difference.is_empty())
+                    .then(|| Story { difference: difference.sentences(REAPPLY), ..Story::of(summary) })
             }
-            Err(error) => {
-                let story = Story::error("it applies and rolls back, but cannot be applied again", &error);
-                proven.set(Law::Reapply, story.broken());
-            }
-        }
-        if proven.holds() { Ok(()) } else { self.anew(prover, at, proven).await }
+            Err(error) => Some(Story::error("it applies and rolls back, but cannot be applied again", &error)),
+        };
+        proven.set(Law::Reapply, story.map_or(Verdict::Holds, |story| story.after(cause).broken()));
+        Ok(())
     }
 
-    /// Goes on with a fresh database behind a migration that broke a law.
-    async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: &mut Proven) -> Result<(), ProofError> {
-        let fresh = Stage::at(&prover.chain[..=at], prover.code, false).await?;
-        prover.abandon(std::mem::replace(&mut self.stage, fresh).leave().await, proven).await
+    /// Goes on with a fresh database after a migration that broke a law. Before it is applied there, walks lead over what
+    /// is below it: they cannot do so later.
+    async fn anew(
+        &mut self,
+        prover: &Prover<'_>,
+        walks: &mut Walks,
+        at: usize,
+        proven: &mut Proven,
+    ) -> Result<(), ProofError> {
+        let fresh = Stage::at(&prover.chain[..at], prover.code, false).await?;
+        prover.abandon(std::mem::replace(&mut self.stage, fresh).leave().await, &mut proven.kept).await?;
+        walks.wall(prover, self, at).await?;
+        Ok(self.stage.go(&prover.chain[at], Direction::Up).await?.map(drop)?)
+    }
+
+    /// Takes a fresh database where one is not known to be as it was before a migration that failed.
+    async fn as_before(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
+        let in_one = prover.chain[at].up_script().is_some_and(|up| !up.directives().no_transaction);
+        if !in_one {
+            let fresh = Stage::at(&prover.chain[..at], prover.code, false).await?;
+            std::mem::replace(&mut self.stage, fresh).end().await?;
+        }
+        Ok(())
     }
 }
 
 impl Prover<'_> {
     /// Keeps a database on which a law was broken, or drops it.
-    pub(super) async fn abandon(&self, ground: Ground, proven: &mut Proven) -> Result<(), ProofError> {
+    pub(super) async fn abandon(&self, ground: Ground, kept: &mut Vec<String>) -> Result<(), ProofError> {
         if self.proof.keep && self.kept.fetch_add(1, Ordering::Relaxed) < MOST_KEPT {
-            proven.kept.push(ground.leave().await.keep());
+            kept.push(ground.leave().await.keep());
             return Ok(());
         }
         ground.end().await

@@ -1,17 +1,19 @@
 //! A database with rows, and what kind of rows are tried where the first ones are in the way.
 //! What is done on it is left to others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use migrate_core::ident::{first_name, quoted};
 use migrate_core::runner::Touched;
-use migrate_core::schema::Schema;
+use migrate_core::schema::{Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
-use super::ProofError;
 use super::stage::Ground;
-use crate::generate::{self, Required};
+use super::{ProofError, Rests};
+use crate::generate::{self, Required, Uses, Wanted};
 use crate::rows::Rows;
 
 /// A database with rows.
@@ -20,6 +22,9 @@ pub(crate) struct Filled {
     runner: TestRunner,
     pub(crate) ground: Ground,
     pub(crate) rows: Rows,
+    /// The tables that could not be filled the last time.
+    given_up: BTreeSet<String>,
+    learnt: Learnt,
 }
 
 /// What kind of rows are tried.
@@ -29,11 +34,13 @@ pub(crate) struct How {
     awkward: bool,
     /// None that breaks a key or a check which the migration adds.
     pub(crate) fitting: bool,
+    /// Only texts and documents that can be read as the migration reads them.
+    pub(super) readable: bool,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { awkward: true, fitting: false }
+        Self { awkward: true, fitting: false, readable: false }
     }
 }
 
@@ -41,32 +48,54 @@ impl How {
     /// What to try after a failure that may say more about the rows than about the migration: a
     /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
     /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
-    pub(crate) fn after(self, sqlstate: &str) -> Option<Self> {
+    pub(crate) fn after(self, sqlstate: &str, migration: &Migration) -> Option<Self> {
+        let plain = self.awkward.then_some(Self { awkward: false, ..self });
+        let readable =
+            || Some(Self { readable: true, ..self }).filter(|_| !self.readable && !read(migration).is_empty());
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
-            code if (code.starts_with("22") || code == "0A000") && self.awkward => {
-                Some(Self { awkward: false, ..self })
-            }
+            // A number that is too large says nothing of texts.
+            "22003" | "22012" | "0A000" => plain.or_else(readable),
+            code if code.starts_with("22") => readable().or(plain),
             _ => None,
         }
     }
 
     /// What a migration that fails on the first rows, and not on these, is told of.
-    pub(crate) fn note(self, why: &str) -> String {
+    pub(crate) fn note(self, why: &str, migration: &Migration) -> String {
+        if self.readable {
+            let what = read(migration).words();
+            return format!("it fails on text that is not {what}: {why}; proven with text that is");
+        }
         let rows = if self.fitting { "rows that do not fit what it requires" } else { "extreme values" };
         format!("it fails on {rows}, and not on others: {why}")
     }
+}
+
+/// What the scripts of a migration do with the values of columns.
+pub(super) fn read(migration: &Migration) -> Uses {
+    let mut uses = Uses::default();
+    for script in [migration.up_script(), migration.down_script()].into_iter().flatten() {
+        uses.extend(Uses::of(script.text()), true);
+    }
+    uses
 }
 
 impl Filled {
     /// A database at which the first migrations are applied. The same seed draws the same rows.
     pub(crate) async fn at(prefix: &[Arc<Migration>], code: &CodeMigrations, seed: u64) -> Result<Self, ProofError> {
         let ground = Ground::at(prefix, code, true).await?;
-        Ok(Self { runner: super::runner(seed), ground, rows: Rows::default() })
+        Ok(Self {
+            runner: super::runner(seed),
+            ground,
+            rows: Rows::default(),
+            given_up: BTreeSet::new(),
+            learnt: Learnt::default(),
+        })
     }
 
-    /// Puts in the rows of the fixture, and rows into every table that has none. Returns the tables
-    /// that got none, and why; or the error of the fixture.
+    /// Puts in the rows of the fixture, and rows into every table that has none. Returns which tables
+    /// have rows, and why others have none; or the error of the fixture.
     ///
     /// `before` is the present schema, and `after` the one that the migration makes of it.
     pub(crate) async fn fill(
@@ -75,7 +104,7 @@ impl Filled {
         before: &Schema,
         after: &Schema,
         how: How,
-    ) -> Result<Result<Vec<String>, Error>, ProofError> {
+    ) -> Result<Result<Rests, Error>, ProofError> {
         self.read(before, &Touched::Tables(Vec::new())).await?;
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
@@ -83,17 +112,23 @@ impl Filled {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let Self { runner, ground, rows } = self;
+        let Self { runner, ground, rows, given_up, learnt } = self;
+        if !rows.has_empty(before) {
+            return Ok(Ok(Rests::on(before, rows, &[])));
+        }
+        let uses = learnt.uses(migration, before, after, how);
+        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
-            let unfilled = generate::fill(rehearsal, &required.schema, rows, runner, how.awkward).await?;
+            let unfilled = generate::fill(rehearsal, &required.schema, rows, runner, wanted).await?;
             required.remove(rehearsal).await?;
             unfilled
         } else {
-            generate::fill(rehearsal, before, rows, runner, how.awkward).await?
+            generate::fill(rehearsal, before, rows, runner, wanted).await?
         };
-        Ok(Ok(unfilled.into_iter().map(|one| format!("{} got no rows: {}", one.table, one.why)).collect()))
+        self.given_up = unfilled.iter().map(|one| one.table.clone()).collect();
+        Ok(Ok(Rests::on(before, &self.rows, &unfilled)))
     }
 
     /// Reads again what may have changed; `schema` is the present one.
@@ -106,5 +141,53 @@ impl Filled {
     pub(crate) fn replace(&mut self, fresh: Ground) -> Ground {
         self.rows = Rows::default();
         std::mem::replace(&mut self.ground, fresh)
+    }
+}
+
+/// What the definitions of a schema do with values of columns. Each is read once.
+#[derive(Default)]
+struct Learnt(BTreeMap<Arc<Id>, (Arc<Object>, Uses)>);
+
+impl Learnt {
+    /// What is done by what is there, and by the migration itself.
+    fn uses(&mut self, migration: &Migration, before: &Schema, after: &Schema, how: How) -> Uses {
+        let mut uses = Uses::default();
+        let mut read_before = std::mem::take(&mut self.0);
+        for object in before.objects() {
+            // What an index or a generated column reads is read when a row is written.
+            let is_strict = matches!(object.id.kind, Kind::Index | Kind::Column);
+            let text = match object.id.kind {
+                Kind::Column => object.fact("generated").and_then(|text| text.split_once(' ')).map(|(_, expr)| expr),
+                Kind::Index | Kind::View | Kind::MaterializedView | Kind::Function | Kind::Procedure => {
+                    object.fact("definition")
+                }
+                _ => None,
+            };
+            let Some(text) = text else { continue };
+            let known = read_before.remove(&object.id).filter(|(known, _)| Arc::ptr_eq(known, object));
+            let (_, learnt) = known.unwrap_or_else(|| {
+                let text = if object.id.kind == Kind::Column { format!("SELECT {text}") } else { text.to_owned() };
+                (object.clone(), Uses::of(&text))
+            });
+            uses.extend(learnt.clone(), is_strict);
+            self.0.insert(object.id.clone(), (object.clone(), learnt));
+        }
+        let mut own = read(migration);
+        own.resolve(&|to| labelled(to, after).or_else(|| labelled(to, before)));
+        uses.extend(own, how.readable);
+        uses
+    }
+}
+
+/// A value of an enum or a domain, where a type is one.
+fn labelled(to: &str, schema: &Schema) -> Option<String> {
+    let (first, rest) = first_name(to.trim())?;
+    let name = rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name);
+    let is_meant =
+        |object: &&Arc<Object>| *object.id.name == *name && matches!(object.id.kind, Kind::Type | Kind::Domain);
+    let object = schema.objects().find(is_meant)?;
+    match object.fact("labels").and_then(|labels| quoted(labels.strip_prefix('\'')?, '\'')) {
+        Some((label, _)) => Some(format!("={label}")),
+        None => object.fact("type").map(str::to_owned),
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
-use migrate_core::schema::Schema;
+use migrate_core::schema::{self, Change, Id, Kind, Schema};
 use migrate_core::source::Migration;
 
-use super::filled::{Filled, How};
+use super::filled::{self, Filled, How};
 use super::stage::Ground;
-use super::{Law, ProofError, Proven, Prover, Story, Verdict};
-use crate::rows::{Loss, Rows};
+use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
+use crate::generate::{Required, Uses};
+use crate::rows::{Loss, Rows, TableName};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
 #[derive(Clone, Copy)]
@@ -23,6 +24,14 @@ pub(super) struct Sight<'a> {
 /// A database with rows.
 pub(super) struct Full {
     filled: Filled,
+    /// The rows as they were before the last up.
+    start: Rows,
+    /// Whether a migration that may have written rows had none of those to write that are there now.
+    blind: bool,
+    /// The migration on whose account all rows were drawn again: what it does to rows is not known.
+    unsure: Option<String>,
+    /// Which columns were filled by migrations that the rows of now may not have passed.
+    known: again::Known,
     /// What the last cycle saw.
     pub(super) seen: Seen,
 }
@@ -36,8 +45,8 @@ pub(super) struct Seen {
     pub(super) losses: Vec<Loss>,
     /// What the up alone changed.
     pub(super) changed: Vec<Loss>,
-    /// Which tables could not be filled.
-    notes: Vec<String>,
+    /// Which tables had rows.
+    rests: Rests,
 }
 
 /// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
@@ -58,17 +67,50 @@ impl Ways {
     }
 }
 
+/// What is tried after a failure that may say more about the rows than about the migration.
+enum Retry {
+    /// Rows of another kind.
+    Other(How),
+    /// Rows that pass all that was done to rows before.
+    Below,
+    /// Rows that have no NULL where the migration allows none.
+    Filled(String),
+}
+
+impl Retry {
+    fn note(&self, why: &str, migration: &Migration) -> String {
+        match self {
+            Self::Other(how) => how.note(why, migration),
+            Self::Below => {
+                format!("it fails on rows that earlier migrations did not see, and not on those that they did: {why}")
+            }
+            Self::Filled(broken) => {
+                format!(
+                    "it fails where a column is NULL, and not on other rows; {broken}, which may have filled it, is broken: {why}"
+                )
+            }
+        }
+    }
+}
+
+/// How far below a migration rows are put in to be passed through what is done to rows.
+const REACH: usize = 200;
+
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
         let filled = Filled::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
-        Ok(Self { filled, seen: Seen::default() })
+        let blind = prover.chain[..at].iter().any(|migration| again::is_of_data(migration));
+        let (start, known, seen) = (Rows::default(), again::Known::default(), Seen::default());
+        Ok(Self { filled, start, blind, unsure: None, known, seen })
     }
 
-    /// Applies a migration that is not looked at; where rows are in its way, goes on without them.
-    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, after: &Schema) -> Result<(), ProofError> {
+    /// Applies a migration that is not looked at; where rows are in its way, goes on with others.
+    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, sight: Sight<'_>) -> Result<(), ProofError> {
+        self.start = self.filled.rows.clone();
+        self.blind |= again::is_of_data(&prover.chain[at]);
         match self.filled.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
-            Ok(touched) => self.read(after, &touched).await,
-            Err(_) => self.anew(prover, at, None).await,
+            Ok(touched) => self.read(sight.after, &touched).await,
+            Err(_) => self.go_on(prover, at, sight, false, None).await,
         }
     }
 
@@ -84,29 +126,121 @@ impl Full {
         let ways = Ways::of(proven);
         let mut how = How::default();
         let mut outcome = self.attempt(&migration, sight, ways, how).await?;
+        let origin = self.start.clone();
         let mut first = None;
+        let mut tried: Vec<Retry> = Vec::new();
         while let Err(story) = &outcome
-            && let Some(plainer) = how.after(story.sqlstate.as_deref().unwrap_or_default())
+            && let Some(retry) = self.after(story, how, &migration, &tried)
         {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
-            how = plainer;
-            let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
-            self.filled.replace(fresh).end().await?;
+            if let Retry::Other(other) = retry {
+                how = other;
+            }
+            self.prepare(prover, at, sight, &origin, &retry).await?;
+            tried.push(retry);
             outcome = self.attempt(&migration, sight, ways, how).await?;
         }
-        proven.notes.append(&mut self.seen.notes);
-        if let (Some(why), Ok(())) = (first, &outcome) {
-            proven.notes.push(how.note(&why));
+        proven.rests = std::mem::take(&mut self.seen.rests);
+        proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
+        if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
+            proven.notes.push(last.note(&why, &migration));
         }
+        let refused = matches!(&outcome, Err(story) if story.fails == Some(Direction::Up));
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
-            Ok(()) => self.verdict(&migration),
+            Ok(()) => self.verdict(&migration, &proven.rests),
             Err(story) => story.broken(),
         };
         let broken = verdict.is_broken();
         proven.set(Law::Data, verdict);
+        one_cause(proven, sight);
         // What was lost must not be missing for the next migration, and it has to be applied.
-        if broken || ways == Ways::UpDown { self.anew(prover, at, Some(proven)).await } else { Ok(()) }
+        match broken || ways == Ways::UpDown {
+            true => self.go_on(prover, at, sight, !refused, Some(proven)).await,
+            false => Ok(()),
+        }
+    }
+
+    /// What to try after this.
+    fn after(&self, story: &Story, how: How, migration: &Migration, tried: &[Retry]) -> Option<Retry> {
+        let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
+        if let Some(other) = how.after(sqlstate, migration) {
+            return Some(Retry::Other(other));
+        }
+        let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));
+        match &self.unsure {
+            _ if story.fails != Some(Direction::Up) => None,
+            _ if self.blind => Some(Retry::Below),
+            Some(broken) if sqlstate == "23502" && !is_filled => Some(Retry::Filled(broken.clone())),
+            _ => None,
+        }
+    }
+
+    /// Makes a fresh database for another attempt, with as many of the rows of the first one as serve.
+    async fn prepare(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        sight: Sight<'_>,
+        origin: &Rows,
+        retry: &Retry,
+    ) -> Result<(), ProofError> {
+        if let Retry::Below = retry {
+            return self.below(prover, at).await;
+        }
+        let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
+        self.filled.replace(fresh).end().await?;
+        if let Retry::Filled(_) = retry {
+            self.known.require(sight.before, sight.after);
+        }
+        // A fixture puts in its rows itself.
+        if prover.chain[at].fixture().is_some() {
+            return Ok(());
+        }
+        let rehearsal = &mut self.filled.ground.rehearsal;
+        match retry {
+            Retry::Other(how) if how.fitting => {
+                let required = Required::put(rehearsal, sight.before, sight.after).await?;
+                again::that_fit(rehearsal, sight.before, origin, &|_| true).await?;
+                required.remove(rehearsal).await?;
+            }
+            _ => {
+                let changed = again::changed(sight.before, sight.after);
+                // Texts that cannot be read are to be drawn again, wherever they are.
+                let is_strict = matches!(retry, Retry::Other(how) if how.readable);
+                let read = if is_strict { filled::read(&prover.chain[at]) } else { Uses::default() };
+                let is_apart = |table: &TableName| {
+                    !changed.is_empty() && !changed.contains(table) && !read.is_about(sight.before, table)
+                };
+                again::that_fit(rehearsal, sight.before, origin, &is_apart).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts rows in before the first migration that may have written some, and passes them through all that follow.
+    async fn below(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
+        self.blind = false;
+        let chain = &prover.chain;
+        let low = at.saturating_sub(REACH);
+        let start = (low..at).find(|one| again::is_of_data(&chain[*one])).unwrap_or(at);
+        let fresh = Ground::at(&chain[..start], prover.code, true).await?;
+        self.filled.replace(fresh).end().await?;
+        for one in start..at {
+            if again::is_of_data(&chain[one]) {
+                let schema = schema::read(&self.filled.ground.address()).await?;
+                self.filled.rows = Rows::default();
+                // A fixture that does not run is reported where its own migration is looked at.
+                let _ = self.filled.fill(&chain[one], &schema, &schema, How::default()).await?;
+            }
+            if self.filled.ground.rehearsal.run(&chain[one], Direction::Up).await.is_err() {
+                let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
+                self.filled.replace(fresh).end().await?;
+                self.unsure.get_or_insert_with(|| super::title(&chain[one]));
+            }
+        }
+        self.filled.rows = Rows::default();
+        Ok(())
     }
 
     /// Fills, then goes as far as the laws of the schema hold.
@@ -118,11 +252,13 @@ impl Full {
         how: How,
     ) -> Result<Result<(), Story>, ProofError> {
         self.seen = Seen::default();
-        match self.filled.fill(migration, sight.before, sight.after, how).await? {
-            Ok(notes) => self.seen.notes = notes,
+        let before = self.known.of(sight.before);
+        match self.filled.fill(migration, &before, sight.after, how).await? {
+            Ok(rests) => self.seen.rests = rests,
             Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
         }
         let before = self.filled.rows.clone();
+        self.start = before.clone();
         self.seen.rows = before.count();
         self.around(migration, &before, sight, ways).await
     }
@@ -135,25 +271,28 @@ impl Full {
         sight: Sight<'_>,
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
-        let failed = |what: &str, error: &migrate_core::Error| Ok(Err(Story::error(what, error)));
         match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
             Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => {
                 let story = Story::error("it applies to empty tables, but not where there are rows", &error);
-                return Ok(Err(Story { of_up: true, ..story }));
+                return Ok(Err(story.of_script(Direction::Up)));
             }
         }
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
         self.seen.changed = before.losses(&self.filled.rows);
+        self.known.learn(sight.after, before, &self.filled.rows);
         if ways == Ways::Up {
             return Ok(Ok(()));
         }
         let kept = before.kept(&self.filled.rows, &self.seen.changed);
         match self.filled.ground.rehearsal.run(migration, Direction::Down).await {
             Ok(touched) => self.read(sight.rolled, &touched).await?,
-            Err(error) => return failed("it rolls back on empty tables, but not where there are rows", &error),
+            Err(error) => {
+                let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
+                return Ok(Err(story.of_script(Direction::Down)));
+            }
         }
         self.seen.losses = before.losses(&self.filled.rows);
         if ways == Ways::UpDown {
@@ -161,7 +300,9 @@ impl Full {
         }
         match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
             Ok(touched) => self.read(sight.after, &touched).await?,
-            Err(error) => return failed("with rows, it cannot be applied again after a rollback", &error),
+            Err(error) => {
+                return Ok(Err(Story::error("with rows, it cannot be applied again after a rollback", &error)));
+            }
         }
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
@@ -172,11 +313,12 @@ impl Full {
         Ok(Ok(()))
     }
 
-    fn verdict(&self, migration: &Migration) -> Verdict {
+    fn verdict(&self, migration: &Migration, rests: &Rests) -> Verdict {
         let losses = self.seen.losses.clone();
         if losses.is_empty() {
-            return match self.seen.rows {
-                0 => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+            return match (self.seen.rows, rests.without.first()) {
+                (0, None) => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+                (0, Some(first)) => Verdict::Skipped(format!("no table had rows: {first}")),
                 _ => Verdict::Holds,
             };
         }
@@ -207,17 +349,82 @@ impl Full {
         self.filled.read(schema, touched).await
     }
 
-    /// Goes on with a fresh database behind this migration.
-    async fn anew(&mut self, prover: &Prover<'_>, at: usize, proven: Option<&mut Proven>) -> Result<(), ProofError> {
-        let fresh = Ground::at(&prover.chain[..=at], prover.code, false).await?;
+    /// Goes on with a fresh database on which this migration is applied, to the rows that were there before it. Where it
+    /// refuses them, it is applied to those of them that fit it, or at last to none.
+    async fn go_on(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        sight: Sight<'_>,
+        passes: bool,
+        proven: Option<&mut Proven>,
+    ) -> Result<(), ProofError> {
+        let (chain, start) = (&prover.chain, std::mem::take(&mut self.start));
+        let counters = again::Counters::read(&mut self.filled.ground.rehearsal).await?;
+        let fresh = Ground::at(&chain[..at], prover.code, false).await?;
         let old = self.filled.replace(fresh);
         match proven {
-            Some(proven) => prover.abandon(old, proven).await,
-            None => old.end().await,
+            Some(proven) => prover.abandon(old, &mut proven.kept).await?,
+            None => old.end().await?,
         }
+        let rehearsal = &mut self.filled.ground.rehearsal;
+        let put = match passes {
+            true => again::exactly(rehearsal, sight.before, &start, &counters).await,
+            false => {
+                let required = Required::put(rehearsal, sight.before, sight.after).await?;
+                let put = again::that_fit(rehearsal, sight.before, &start, &|_| true).await;
+                required.remove(rehearsal).await?;
+                again::without_nulls(rehearsal, sight.before, sight.after).await?;
+                put
+            }
+        };
+        let applied = match put {
+            Ok(()) => rehearsal.run(&chain[at], Direction::Up).await.is_ok(),
+            Err(error) if error.kind() == migrate_core::ErrorKind::Statement => false,
+            Err(error) => return Err(error.into()),
+        };
+        if applied {
+            return self.read(sight.after, &Touched::Unknown).await;
+        }
+        let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
+        self.filled.replace(fresh).end().await?;
+        self.unsure = Some(super::title(&chain[at]));
+        Ok(())
     }
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
         self.filled.ground.end().await
+    }
+}
+
+/// What is lost where the rollback does not bring the schema back is no second fault, and rows that a rollback leaves are why
+/// they cannot be put in again.
+fn one_cause(proven: &mut Proven, sight: Sight<'_>) {
+    let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
+    let (identity, data) = (is_broken(&Law::Identity), is_broken(&Law::Data));
+    let came = |story: &Story| story.losses.iter().any(|loss| loss.came);
+    let leaves = proven.laws.get(&Law::Data).and_then(Verdict::story).is_some_and(came);
+    if identity && data {
+        let left = Change::between(sight.before, sight.rolled);
+        let is_of = |loss: &Loss, id: &Id| {
+            let table = |name: &str| format!("{}.{name}", id.schema) == loss.table;
+            match &loss.column {
+                _ if id.kind == Kind::Table => table(&id.name),
+                Some(column) => id.kind == Kind::Column && table(&id.parent) && *id.name == **column,
+                None => id.kind == Kind::Column && table(&id.parent),
+            }
+        };
+        if let Some(Verdict::Broken(story)) = proven.laws.get_mut(&Law::Data)
+            && !story.losses.is_empty()
+            && story.losses.iter().all(|loss| !loss.came && left.objects().any(|(id, ..)| is_of(loss, id)))
+        {
+            story.follows = Some(Law::Identity);
+        }
+    } else if data
+        && leaves
+        && let Some(Verdict::Broken(story)) = proven.laws.get_mut(&Law::Reapply)
+        && story.sqlstate.as_deref().is_some_and(|code| code.starts_with("23"))
+    {
+        story.follows = Some(Law::Data);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use migrate_core::finding::Finding;
+use migrate_core::ledger::Direction;
 
 use crate::rows::Loss;
 
@@ -19,6 +20,18 @@ pub enum Law {
     Data,
     /// What is declared lossy or irreversible is, and nothing else.
     Declared,
+}
+
+impl Fault<'_> {
+    /// What is wrong, in a line.
+    pub fn title(&self) -> String {
+        match (self.story.fails, self.law) {
+            (Some(Direction::Up), _) => "its up script fails".to_owned(),
+            (Some(Direction::Down), _) => "its down script fails".to_owned(),
+            (None, Some(law)) => format!("{law} is broken: {}", law.claim()),
+            (None, None) => "it does not apply".to_owned(),
+        }
+    }
 }
 
 impl Law {
@@ -112,8 +125,22 @@ pub struct Story {
     pub findings: Vec<Finding>,
     /// The server's code for it.
     pub sqlstate: Option<String>,
-    /// Whether it happened on the first way up, so that no rollback can be to blame.
-    pub of_up: bool,
+    /// The script that does not run, where that is what happened: the up on the first way up, so that no rollback can be to
+    /// blame, or the down.
+    pub fails: Option<Direction>,
+    /// The law whose break is the cause of this one too.
+    pub follows: Option<Law>,
+}
+
+/// A cause that breaks one law or several, or keeps a migration from being applied.
+#[derive(Debug, Clone)]
+pub struct Fault<'a> {
+    /// The law that shows it; `None` where the migration does not apply at all.
+    pub law: Option<Law>,
+    /// What happened.
+    pub story: &'a Story,
+    /// The other laws that it breaks.
+    pub also: Vec<(Law, &'a Story)>,
 }
 
 impl Story {
@@ -141,6 +168,23 @@ impl Story {
     pub(super) fn error(summary: impl Into<String>, error: &migrate_core::Error) -> Self {
         let sqlstate = error.sqlstate().map(str::to_owned);
         Self { findings: error.findings().to_vec(), sqlstate, ..Self::of(summary) }
+    }
+
+    /// The same as the failure of a script.
+    pub(super) fn of_script(self, direction: Direction) -> Self {
+        Self { fails: Some(direction), ..self }
+    }
+
+    /// The same as something of which the cause is the break of another law.
+    pub(super) fn after(self, law: Option<Law>) -> Self {
+        Self { follows: law, ..self }
+    }
+
+    /// Whether the server refused the same thing at the same place.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        let (Some(one), Some(two)) = (self.findings.first(), other.findings.first()) else { return false };
+        let place = |finding: &Finding| finding.place.as_ref().map(ToString::to_string);
+        one.code == two.code && place(one).is_some() && place(one) == place(two)
     }
 
     pub(super) fn broken(self) -> Verdict {

@@ -3,17 +3,20 @@
 //!
 //! Two databases go through the chain side by side: a bare one, on which schemas are compared
 //! catalog by catalog, and one with rows, on which rows are. A broken law does not end the
-//! proof: the databases are made anew behind the migration that broke it, and it goes on.
+//! proof: it goes on with fresh databases on which the migration that broke it is applied, and
+//! with the rows that were there before it.
 
+mod again;
 mod bare;
 mod declared;
 mod filled;
 mod full;
 mod law;
+mod rests;
 mod stage;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
@@ -24,10 +27,13 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
+use crate::ephemeral::suited;
 use crate::error::ServerError;
 
+pub use declared::COULD_HAVE_ONE;
 pub(crate) use filled::{Filled, How};
-pub use law::{Law, Story, Verdict};
+pub use law::{Fault, Law, Story, Verdict};
+pub use rests::{Rests, WithoutRows};
 pub(crate) use stage::{Ground, Stage};
 
 /// What to prove, and how hard to try.
@@ -52,6 +58,12 @@ pub struct Proven {
     pub name: String,
     /// How each law ended.
     pub laws: BTreeMap<Law, Verdict>,
+    /// Why it does not apply, where it does not: then no law was looked at.
+    pub failure: Option<Box<Story>>,
+    /// Why it was not reached: a migration before it does not apply.
+    pub unreached: Option<String>,
+    /// What the verdicts rest on: how many tables had rows, and how many steps of walks led over it.
+    pub rests: Rests,
     /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
     pub notes: Vec<String>,
     /// The databases that were kept, as URLs.
@@ -67,7 +79,7 @@ pub struct Report {
     pub migrations: Vec<Proven>,
     /// The seed.
     pub seed: u64,
-    /// How many moves the walks made.
+    /// How many steps the walks made.
     pub moves: usize,
     /// How long it took.
     pub elapsed: Duration,
@@ -97,15 +109,47 @@ impl Proven {
             version: migration.version().clone(),
             name: migration.name().to_owned(),
             laws: Law::ALL.into_iter().map(|law| (law, Verdict::Unknown)).collect(),
+            failure: None,
+            unreached: None,
+            rests: Rests::default(),
             notes: Vec::new(),
             kept: Vec::new(),
             elapsed: Duration::ZERO,
         }
     }
 
-    /// Whether no law is broken.
+    /// Whether it applies, and no law is broken. One that was not reached holds nothing.
     pub fn holds(&self) -> bool {
-        !self.laws.values().any(Verdict::is_broken)
+        self.failure.is_none() && self.unreached.is_none() && !self.laws.values().any(Verdict::is_broken)
+    }
+
+    /// What is wrong with it, each cause once, with all laws that it breaks.
+    pub fn faults(&self) -> Vec<Fault<'_>> {
+        let mut faults: Vec<Fault<'_>> = Vec::new();
+        faults.extend(self.failure.iter().map(|story| Fault { law: None, story, also: Vec::new() }));
+        let broken = |law: &Law| self.laws.get(law).is_some_and(Verdict::is_broken);
+        let stories = Law::ALL.into_iter().filter(broken).filter_map(|law| Some((law, self.laws.get(&law)?.story()?)));
+        let (after, first): (Vec<_>, Vec<_>) =
+            stories.partition(|(_, story)| story.follows.is_some_and(|other| broken(&other)));
+        for (law, story) in first.into_iter().chain(after) {
+            let is_cause = |fault: &&mut Fault<'_>| {
+                (fault.law.is_some() && fault.law == story.follows) || fault.story.is_same_as(story)
+            };
+            match faults.iter_mut().find(is_cause) {
+                Some(cause) => cause.also.push((law, story)),
+                None => faults.push(Fault { law: Some(law), story, also: Vec::new() }),
+            }
+        }
+        faults
+    }
+
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
+    pub fn rested(&self, law: Law) -> Option<String> {
+        match (law, self.laws.get(&law)?) {
+            (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
+            (Law::Path, Verdict::Holds | Verdict::Broken(_)) => self.rests.walked(),
+            _ => None,
+        }
     }
 
     /// Records how a law ended; what is broken stays broken.
@@ -125,11 +169,9 @@ impl Proven {
 }
 
 impl Report {
-    fn add(&mut self, proven: Option<Proven>, hear: &mut dyn FnMut(&Proven)) {
-        if let Some(proven) = proven {
-            hear(&proven);
-            self.migrations.push(proven);
-        }
+    /// The migrations that the first one which does not apply kept the proof from.
+    pub fn unreached(&self) -> usize {
+        self.migrations.iter().filter(|proven| proven.unreached.is_some()).count()
     }
 
     /// Whether no law of any migration is broken.
@@ -146,18 +188,21 @@ struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
     code: &'a CodeMigrations,
     proof: &'a Proof,
+    /// The migrations to look at.
+    marked: BTreeSet<usize>,
     /// How many databases were kept so far.
     kept: AtomicUsize,
 }
 
-/// Proves the laws for a chain; `hear` gets each migration as soon as its own laws are looked at.
+/// Proves the laws for a chain; `hear` gets each migration as soon as all its laws are looked at, the oldest first.
 ///
-/// The law of the path is told at the end, for walks lead over all of them.
+/// The law of the path is looked at window by window, so that what `hear` gets can be some migrations late. Where the proof
+/// ends early, `hear` gets what was looked at until then before the error is returned.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, or what stands before the first migration of
-/// interest cannot be applied. A broken law is no error.
+/// [`ProofError`] when there is no server, it is gone, or what is before the first migration of interest cannot be
+/// applied. A broken law is no error.
 pub async fn prove(
     set: &MigrationSet,
     code: &CodeMigrations,
@@ -167,14 +212,56 @@ pub async fn prove(
     let begin = Instant::now();
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let chosen = |migration: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(migration.version()));
-    let marked: Vec<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
-    let mut report = Report { migrations: Vec::new(), seed: proof.seed, moves: 0, elapsed: Duration::ZERO };
+    let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
+    let mut told = Told { report: Report { seed: proof.seed, ..Report::default() }, waiting: VecDeque::new(), hear };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
-        let prover = Prover { chain, code, proof, kept: AtomicUsize::new(0) };
-        prover.run(first, last, &marked, &mut report, hear).await?;
+        let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
+        let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
+        let outcome = suited(&prover.chain, prover.run(first, last, &mut walks, &mut told)).await;
+        told.all(&mut walks, outcome.is_err());
+        outcome?;
+        told.report.moves = walks.moves;
     }
-    report.elapsed = begin.elapsed();
-    Ok(report)
+    told.report.elapsed = begin.elapsed();
+    Ok(told.report)
+}
+
+/// What is proven, and whom it is told.
+struct Told<'a> {
+    report: Report,
+    /// What waits for the walks.
+    waiting: VecDeque<(usize, Proven)>,
+    hear: &'a mut dyn FnMut(&Proven),
+}
+
+impl Told<'_> {
+    /// Tells what no walk leads over any more.
+    fn settled(&mut self, walks: &mut walk::Walks) {
+        while self.waiting.front().is_some_and(|(at, _)| walks.is_settled(*at)) {
+            self.next(walks, false);
+        }
+    }
+
+    /// Tells everything, because the proof is at its end, or broke off.
+    fn all(&mut self, walks: &mut walk::Walks, broke_off: bool) {
+        while !self.waiting.is_empty() {
+            self.next(walks, broke_off);
+        }
+    }
+
+    fn next(&mut self, walks: &mut walk::Walks, broke_off: bool) {
+        let Some((at, mut proven)) = self.waiting.pop_front() else { return };
+        walks.tell(at, &mut proven);
+        let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
+        let why = match [Law::Identity, Law::Reapply].iter().any(is_broken) {
+            _ if broke_off => "the proof broke off before",
+            true => "its own way down is broken",
+            false => "no walk led over it",
+        };
+        proven.skip_rest(why);
+        (self.hear)(&proven);
+        self.report.migrations.push(proven);
+    }
 }
 
 /// A source of chance that is the same for the same seed.
@@ -191,57 +278,63 @@ impl Prover<'_> {
         &self,
         first: usize,
         last: usize,
-        marked: &[usize],
-        report: &mut Report,
-        hear: &mut dyn FnMut(&Proven),
+        walks: &mut walk::Walks,
+        told: &mut Told<'_>,
     ) -> Result<(), ProofError> {
         // Walks lead over a few migrations below the first one as well.
         let lowest = first.saturating_sub(LEAD);
         let (bare, full) = tokio::join!(bare::Bare::at(self, lowest), full::Full::at(self, first));
         let (mut bare, mut full) = (bare?, full?);
         for at in lowest..first {
+            if walk::is_wall(&self.chain[at]) {
+                walks.wall(self, &mut bare, at).await?;
+            }
             bare.climb(self, at).await??;
         }
-        let mut behind: Option<Passed> = None;
-        let mut broken_chain: Option<(usize, String)> = None;
+        let mut passed: Option<Passed> = None;
+        let mut end = last + 1;
         for at in first..=last {
-            if let Some((_, why)) = &broken_chain {
-                if marked.contains(&at) {
-                    let mut proven = Proven::new(&self.chain[at]);
-                    proven.skip_rest(why);
-                    report.migrations.push(proven);
-                }
-                continue;
+            let (lead, follow) = tokio::join!(self.lead(&mut bare, walks, at), self.follow(&mut full, passed.take()));
+            told.waiting.extend(follow?);
+            let now = lead?;
+            told.settled(walks);
+            let applies = now.applies;
+            passed = Some(now);
+            if !applies {
+                end = at;
+                break;
             }
-            let (lead, follow) =
-                tokio::join!(self.lead(&mut bare, at, marked.contains(&at)), self.follow(&mut full, behind.take()));
-            report.add(follow?, hear);
-            let passed = lead?;
-            if !passed.applies {
-                broken_chain = Some((at, format!("{} does not apply", title(&self.chain[at]))));
-            }
-            behind = Some(passed);
         }
-        report.add(self.follow(&mut full, behind).await?, hear);
+        let (walked, follow) = tokio::join!(walks.end(self, &mut bare, end), self.follow(&mut full, passed));
+        told.waiting.extend(follow?);
+        walked?;
         full.end().await?;
-        // Walks lead over what applies.
-        let end = broken_chain.map_or(last + 1, |(at, _)| at);
-        report.moves = walk::all(self, bare, lowest, end, &mut report.migrations).await?;
-        for proven in &mut report.migrations {
-            proven.skip_rest("no walk led over it");
-        }
-        // Those behind a migration that does not apply came before the one that was followed last.
-        report.migrations.sort_by(|a, b| a.version.cmp(&b.version));
+        bare.stage.end().await?;
+        let unreached = self.marked.range(end + 1..).filter(|_| end <= last);
+        told.waiting.extend(unreached.map(|at| (*at, self.unreached(*at, end))));
         Ok(())
     }
 
+    /// A migration that was not looked at, because one before it does not apply.
+    fn unreached(&self, at: usize, failed: usize) -> Proven {
+        let why = format!("{} does not apply", title(&self.chain[failed]));
+        let mut proven = Proven::new(&self.chain[at]);
+        proven.skip_rest(&why);
+        proven.unreached = Some(why);
+        proven
+    }
+
     /// Looks at the laws of the schema for one migration, or only applies it.
-    async fn lead(&self, bare: &mut bare::Bare, at: usize, is_marked: bool) -> Result<Passed, ProofError> {
+    async fn lead(&self, bare: &mut bare::Bare, walks: &mut walk::Walks, at: usize) -> Result<Passed, ProofError> {
         let begin = Instant::now();
+        let is_marked = self.marked.contains(&at);
+        if walk::is_wall(&self.chain[at]) {
+            walks.wall(self, bare, at).await?;
+        }
         let before = bare.stage.schema().clone();
         let mut proven = Proven::new(&self.chain[at]);
         let applies = match is_marked {
-            true => bare.cycle(self, at, &mut proven).await?,
+            true => bare.cycle(self, walks, at, &mut proven).await?,
             false => bare.climb(self, at).await?.map(|()| true)?,
         };
         if !applies {
@@ -250,17 +343,24 @@ impl Prover<'_> {
         proven.elapsed = begin.elapsed();
         let up = bare.ups.last().cloned().unwrap_or_default();
         let (rolled, after) = (std::mem::take(&mut bare.rolled), bare.stage.schema().clone());
+        if applies {
+            walks.step(self, bare, at + 1).await?;
+        }
         Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after })
     }
 
     /// Looks at the laws of data for a migration that the bare database has passed.
-    async fn follow(&self, full: &mut full::Full, passed: Option<Passed>) -> Result<Option<Proven>, ProofError> {
+    async fn follow(
+        &self,
+        full: &mut full::Full,
+        passed: Option<Passed>,
+    ) -> Result<Option<(usize, Proven)>, ProofError> {
         let Some(passed) = passed else { return Ok(None) };
         let begin = Instant::now();
         let sight = full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after };
         let mut proven = passed.proven;
         if !passed.is_marked {
-            full.climb(self, passed.at, sight.after).await?;
+            full.climb(self, passed.at, sight).await?;
             return Ok(None);
         }
         if passed.applies {
@@ -268,7 +368,7 @@ impl Prover<'_> {
             declared::judge(&self.chain[passed.at], &passed.up, &full.seen, &mut proven);
         }
         proven.elapsed += begin.elapsed();
-        Ok(Some(proven))
+        Ok(Some((passed.at, proven)))
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Change, Schema, Watcher};
+use migrate_core::schema::{Change, Schema, Surroundings, Watcher};
 use migrate_core::source::Migration;
+use migrate_core::sql::sets_positions;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
@@ -21,6 +22,7 @@ pub(crate) struct Ground {
 pub(crate) struct Stage {
     ground: Ground,
     watcher: Watcher,
+    around: Surroundings,
 }
 
 impl Ground {
@@ -61,8 +63,10 @@ impl Stage {
         remember: bool,
     ) -> Result<Self, ProofError> {
         let ground = Ground::at(prefix, code, remember).await?;
-        let watcher = Watcher::open(&ground.address()).await?;
-        Ok(Self { ground, watcher })
+        let address = ground.address();
+        let (watcher, around) =
+            tokio::try_join!(Watcher::open(&address), Surroundings::open(&address, ground.database.is_apart()))?;
+        Ok(Self { ground, watcher, around })
     }
 
     /// The schema as it was at the last look.
@@ -76,14 +80,23 @@ impl Stage {
         migration: &Arc<Migration>,
         direction: Direction,
     ) -> Result<Result<Change, Error>, ProofError> {
+        let positions = match migration.up_script().is_some_and(|up| sets_positions(up.text())) {
+            true => Some(self.around.positions().await?),
+            false => None,
+        };
         let outcome = self.ground.rehearsal.run(migration, direction).await;
-        let change = self.watcher.look().await?;
+        let (change, around) = tokio::try_join!(self.watcher.look(), self.around.look())?;
+        let mut change = change.then(&around);
+        if let Some(positions) = positions {
+            change = change.then(&positions.until(&self.around.positions().await?));
+        }
         Ok(outcome.map(|_| change))
     }
 
     /// Ends the watch.
     pub(crate) async fn leave(self) -> Ground {
         self.watcher.close().await;
+        self.around.close().await;
         self.ground
     }
 

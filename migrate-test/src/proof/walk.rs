@@ -1,156 +1,286 @@
 //! The law of the path: walks up and down the chain, drawn by proptest; after every step the
 //! schema must be the one of its version. A walk that fails is shrunk to the shortest that does.
+//!
+//! No walk leads over a migration that has no way down, or whose way down is broken: it is a wall. Between walls, the chain
+//! is walked window by window as soon as it is applied so far, so that every migration that can be rolled back is. A window
+//! is walked at random, and from its top to its bottom and back where that did not meet all of it; its steps are bounded.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Sides};
+use migrate_core::schema::{Change, Kind, Sides};
+use migrate_core::source::Migration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::bare::Bare;
 use super::stage::Stage;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
-/// How many steps the walks of a chain may make together, and how many one may.
+/// How many migrations are walked at once, and how many of those below them are walked again.
+const WINDOW: usize = 20;
+const OVERLAP: usize = 2;
+/// How many steps the walks over the newest migrations may make together, and how many all of them make about in one walk.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
 /// How many attempts are made to make a walk shorter.
 const SHRINKS: usize = 40;
+/// How many walks over a window may fail before the rest of it is left alone.
+const FALLS: usize = 3;
 
 const SIDES: Sides<'_> = Sides { before: "on the straight way", after: "on this walk" };
 
+/// The walks over a chain.
+pub(super) struct Walks {
+    /// The first migration of which it is known what it changes; a bare database counts from it.
+    lowest: usize,
+    /// The first migration above the last wall.
+    floor: usize,
+    /// What is below is walked, or never will be.
+    settled: usize,
+    /// How many steps were made.
+    pub(super) moves: usize,
+    walked: BTreeMap<usize, Walked>,
+    runner: TestRunner,
+}
+
+/// What walks said of one migration.
+#[derive(Default)]
+struct Walked {
+    moves: usize,
+    /// The walk on which it failed.
+    story: Option<Story>,
+    /// Why no walk led over it.
+    skipped: Option<String>,
+    kept: Vec<String>,
+}
+
 /// Where a walk failed.
 struct Fall {
-    /// The migration whose step it was, counted from the first one of the walk.
+    /// The migration whose step it was.
     at: usize,
     story: Story,
+    walk: Vec<usize>,
 }
 
-/// Walks over the migrations from `first` up to `end`; returns how many steps were made.
-pub(super) async fn all(
-    prover: &Prover<'_>,
-    bare: Bare,
-    first: usize,
-    end: usize,
-    proven: &mut [Proven],
-) -> Result<usize, ProofError> {
-    // Nobody walks down over a migration that has no way down, or whose way down is broken.
-    let stuck = |at: usize| {
-        let migration = &prover.chain[at];
-        let broken = proven.iter().any(|one| one.version == *migration.version() && !schema_holds(one));
-        migration.irreversible().is_some() || broken
-    };
-    let floor = (first..end).rev().find(|at| stuck(*at)).map_or(first, |at| at + 1);
-    let Bare { mut stage, ups, .. } = bare;
-    let ups = &ups[floor - first..];
-    let mut runner = super::runner(prover.proof.seed);
-    let mut steps = 0;
-    for _ in 0..prover.proof.walks {
-        if ups.is_empty() || steps > STEPS {
-            break;
+/// A part of the chain, with a database on which all of it is applied.
+struct Part<'a> {
+    prover: &'a Prover<'a>,
+    range: Range<usize>,
+    /// What each of its migrations changes.
+    ups: &'a [Change],
+}
+
+impl Walks {
+    pub(super) fn from(prover: &Prover<'_>, lowest: usize) -> Self {
+        let runner = super::runner(prover.proof.seed);
+        Self { lowest, floor: lowest, settled: lowest, moves: 0, walked: BTreeMap::new(), runner }
+    }
+
+    /// No walk leads over the migration that comes next: those below it are walked now.
+    pub(super) async fn wall(&mut self, prover: &Prover<'_>, bare: &mut Bare, at: usize) -> Result<(), ProofError> {
+        if self.floor <= at {
+            self.window(prover, bare, at, 0).await?;
+            (self.floor, self.settled) = (at + 1, at + 1);
         }
-        let length = (LONGEST / ups.len().min(LONGEST)).clamp(2, 6);
-        let lowest = ups.len().saturating_sub(LONGEST / 2);
-        let strategy = prop::collection::vec(lowest..=ups.len(), 1..=length);
-        let Ok(mut tree) = strategy.new_tree(&mut runner) else { break };
-        let walk = tree.current();
-        match walk_once(prover, &mut stage, floor, ups, &walk, &mut steps).await? {
-            None => {}
-            Some(fall) => {
-                let (walk, fall) = shrink(prover, floor, ups, &mut tree, walk, fall, &mut steps).await?;
-                let migration = prover.chain[floor + fall.at].clone();
-                if let Some(one) = proven.iter_mut().find(|one| one.version == *migration.version()) {
-                    let walk = named(prover, floor, &walk);
-                    one.set(Law::Path, Story { walk, ..fall.story }.broken());
-                    prover.abandon(stage.leave().await, one).await?;
-                } else {
+        Ok(())
+    }
+
+    /// Walks where enough was applied since the last time.
+    pub(super) async fn step(&mut self, prover: &Prover<'_>, bare: &mut Bare, next: usize) -> Result<(), ProofError> {
+        match next.saturating_sub(self.settled) >= WINDOW {
+            true => self.window(prover, bare, next, 0).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Walks over what is left at the end of the chain, and over some of what is below it once more.
+    pub(super) async fn end(&mut self, prover: &Prover<'_>, bare: &mut Bare, end: usize) -> Result<(), ProofError> {
+        self.window(prover, bare, end, STEPS).await?;
+        self.settled = usize::MAX;
+        Ok(())
+    }
+
+    /// Walks over everything up to `end`, which is where the bare database is, that is not walked yet.
+    async fn window(
+        &mut self,
+        prover: &Prover<'_>,
+        bare: &mut Bare,
+        end: usize,
+        least: usize,
+    ) -> Result<(), ProofError> {
+        let first = self.settled.saturating_sub(OVERLAP).max(self.floor);
+        if self.settled >= end || prover.proof.walks == 0 {
+            return Ok(());
+        }
+        let mut open = vec![first..end];
+        let mut falls = 0;
+        while let Some(range) = open.pop() {
+            if range.is_empty() {
+                continue;
+            }
+            if falls == FALLS {
+                for at in range {
+                    self.walked.entry(at).or_default().skipped.get_or_insert("other walks here failed".to_owned());
+                }
+                continue;
+            }
+            let ups: Vec<Change> = bare.ups[range.start - self.lowest..range.end - self.lowest].to_vec();
+            let part = Part { prover, range: range.clone(), ups: &ups };
+            // The database at the top is there; for a part below it one is made.
+            let mut own = match range.end == end && falls == 0 {
+                true => None,
+                false => Some(Stage::at(&prover.chain[..range.end], prover.code, true).await?),
+            };
+            let steps = ups.len().max(least);
+            let fall = self.walk(&part, own.as_mut().unwrap_or(&mut bare.stage), steps).await?;
+            let Some(fall) = fall else {
+                if let Some(stage) = own {
                     stage.end().await?;
                 }
-                return Ok(steps);
+                continue;
+            };
+            falls += 1;
+            open.extend([fall.at + 1..range.end, range.start..fall.at]);
+            let fallen = match own {
+                Some(stage) => stage,
+                None => {
+                    let fresh = Stage::at(&prover.chain[..end], prover.code, true).await?;
+                    std::mem::replace(&mut bare.stage, fresh)
+                }
+            };
+            let walked = self.walked.entry(fall.at).or_default();
+            match prover.marked.contains(&fall.at) {
+                true => prover.abandon(fallen.leave().await, &mut walked.kept).await?,
+                false => fallen.end().await?,
+            }
+            walked.story = Some(Story { walk: named(prover, &fall.walk), ..fall.story });
+        }
+        self.settled = end;
+        Ok(())
+    }
+
+    /// Walks at random, and at last down and back where some migration was not met; the shortest walk that fails.
+    async fn walk(&mut self, part: &Part<'_>, stage: &mut Stage, most: usize) -> Result<Option<Fall>, ProofError> {
+        let before = self.moves;
+        let (low, high) = (part.range.start, part.range.end);
+        let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
+        for _ in 0..part.prover.proof.walks {
+            if self.moves - before >= most {
+                break;
+            }
+            let strategy = prop::collection::vec(low..=high, 1..=length);
+            let Ok(mut tree) = strategy.new_tree(&mut self.runner) else { break };
+            if let Some(fall) = self.once(part, stage, &tree.current()).await? {
+                return self.shrink(part, &mut tree, fall).await.map(Some);
             }
         }
+        let is_met = |at: usize| self.walked.get(&at).is_some_and(|walked| walked.moves > 0);
+        if part.range.clone().all(is_met) {
+            return Ok(None);
+        }
+        match self.once(part, stage, &[low]).await? {
+            Some(fall) => self.shorten(part, fall).await.map(Some),
+            None => Ok(None),
+        }
     }
-    stage.end().await?;
-    let walked = prover.chain[floor..end].iter().map(|migration| migration.version());
-    let walked: std::collections::BTreeSet<_> = walked.collect();
-    for one in proven.iter_mut().filter(|one| steps > 0 && walked.contains(&one.version)) {
-        one.set(Law::Path, Verdict::Holds);
-    }
-    Ok(steps)
-}
 
-fn schema_holds(proven: &Proven) -> bool {
-    [Law::Identity, Law::Reapply].iter().all(|law| !proven.laws.get(law).is_some_and(Verdict::is_broken))
-}
-
-/// Goes from the top to each position of the walk in turn, and back to the top.
-async fn walk_once(
-    prover: &Prover<'_>,
-    stage: &mut Stage,
-    floor: usize,
-    ups: &[Change],
-    walk: &[usize],
-    steps: &mut usize,
-) -> Result<Option<Fall>, ProofError> {
-    let mut at = ups.len();
-    // What is different from the top, and what should be.
-    let mut actual = Change::default();
-    for goal in walk.iter().copied().chain([ups.len()]) {
-        while at != goal {
-            let (direction, migration) = if goal > at { (Direction::Up, at) } else { (Direction::Down, at - 1) };
-            *steps += 1;
-            match stage.go(&prover.chain[floor + migration], direction).await? {
-                Ok(done) => actual = actual.then(&done),
-                Err(error) => {
-                    let story = Story::error("on this walk it fails, on the straight way it does not", &error);
-                    return Ok(Some(Fall { at: migration, story }));
+    /// Goes from the top to each position of the walk in turn, and back to the top.
+    async fn once(&mut self, part: &Part<'_>, stage: &mut Stage, walk: &[usize]) -> Result<Option<Fall>, ProofError> {
+        let (low, high) = (part.range.start, part.range.end);
+        let mut at = high;
+        // What is different from the top, and what should be.
+        let mut actual = Change::default();
+        for goal in walk.iter().copied().chain([high]) {
+            while at != goal {
+                let (direction, step) = if goal > at { (Direction::Up, at) } else { (Direction::Down, at - 1) };
+                self.moves += 1;
+                self.walked.entry(step).or_default().moves += 1;
+                let fall = |story| Ok(Some(Fall { at: step, story, walk: walk.to_vec() }));
+                match stage.go(&part.prover.chain[step], direction).await? {
+                    Ok(done) => actual = actual.then(&done),
+                    Err(error) => {
+                        return fall(Story::error("on this walk it fails, on the straight way it does not", &error));
+                    }
+                }
+                at = if goal > at { at + 1 } else { at - 1 };
+                let above = part.ups[at - low..].iter().rev();
+                let expected = above.fold(Change::default(), |sum, up| sum.then(&up.reversed()));
+                // Where a sequence stands is a matter of all the steps before.
+                let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
+                if !difference.is_empty() {
+                    let summary = "on this walk it ends in another schema than on the straight way";
+                    return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
                 }
             }
-            at = if goal > at { at + 1 } else { at - 1 };
-            let expected = ups[at..].iter().rev().fold(Change::default(), |sum, up| sum.then(&up.reversed()));
-            let difference = expected.reversed().then(&actual);
-            if !difference.is_empty() {
-                let summary = "on this walk it ends in another schema than on the straight way";
-                let story = Story { difference: difference.sentences(SIDES), ..Story::of(summary) };
-                return Ok(Some(Fall { at: migration, story }));
-            }
         }
+        Ok(None)
     }
-    Ok(None)
-}
 
-/// Makes a failing walk as short as proptest can; each attempt has a fresh database.
-async fn shrink<T: ValueTree<Value = Vec<usize>>>(
-    prover: &Prover<'_>,
-    floor: usize,
-    ups: &[Change],
-    tree: &mut T,
-    mut walk: Vec<usize>,
-    mut fall: Fall,
-    steps: &mut usize,
-) -> Result<(Vec<usize>, Fall), ProofError> {
-    let mut more = tree.simplify();
-    for _ in 0..SHRINKS {
-        if !more {
-            break;
-        }
-        let shorter = tree.current();
-        let mut stage = Stage::at(&prover.chain[..floor + ups.len()], prover.code, true).await?;
-        let outcome = walk_once(prover, &mut stage, floor, ups, &shorter, steps).await?;
-        stage.end().await?;
-        match outcome {
-            Some(next) => {
-                (walk, fall) = (shorter, next);
-                more = tree.simplify();
+    /// Makes the walk to the bottom as short as it fails; each attempt has a fresh database.
+    async fn shorten(&mut self, part: &Part<'_>, fall: Fall) -> Result<Fall, ProofError> {
+        for goal in (part.range.start + 1..=fall.at).rev().take(SHRINKS) {
+            if let Some(shorter) = self.afresh(part, &[goal]).await? {
+                return Ok(shorter);
             }
-            None => more = tree.complicate(),
         }
+        Ok(fall)
     }
-    Ok((walk, fall))
+
+    /// Makes a failing walk as short as proptest can; each attempt has a fresh database.
+    async fn shrink<T: ValueTree<Value = Vec<usize>>>(
+        &mut self,
+        part: &Part<'_>,
+        tree: &mut T,
+        mut fall: Fall,
+    ) -> Result<Fall, ProofError> {
+        let mut more = tree.simplify();
+        for _ in 0..SHRINKS {
+            if !more {
+                break;
+            }
+            match self.afresh(part, &tree.current()).await? {
+                Some(next) => {
+                    fall = next;
+                    more = tree.simplify();
+                }
+                None => more = tree.complicate(),
+            }
+        }
+        Ok(fall)
+    }
+
+    async fn afresh(&mut self, part: &Part<'_>, walk: &[usize]) -> Result<Option<Fall>, ProofError> {
+        let mut stage = Stage::at(&part.prover.chain[..part.range.end], part.prover.code, true).await?;
+        let outcome = self.once(part, &mut stage, walk).await?;
+        stage.end().await?;
+        Ok(outcome)
+    }
+
+    /// Whether no walk will lead over a migration any more.
+    pub(super) fn is_settled(&self, at: usize) -> bool {
+        at < self.floor || at < self.settled.saturating_sub(OVERLAP)
+    }
+
+    /// Puts what walks said of a migration to what is proven of it.
+    pub(super) fn tell(&mut self, at: usize, proven: &mut Proven) {
+        let Some(walked) = self.walked.remove(&at) else { return };
+        proven.rests.moves = walked.moves;
+        proven.kept.extend(walked.kept);
+        let verdict = match (walked.story, walked.skipped) {
+            (Some(story), _) => story.broken(),
+            (None, Some(why)) => Verdict::Skipped(why),
+            (None, None) => Verdict::Holds,
+        };
+        proven.set(Law::Path, verdict);
+    }
 }
 
 /// The positions of a walk as versions.
-fn named(prover: &Prover<'_>, floor: usize, walk: &[usize]) -> Vec<String> {
-    let name = |at: usize| match (floor + at).checked_sub(1).map(|at| &prover.chain[at]) {
+fn named(prover: &Prover<'_>, walk: &[usize]) -> Vec<String> {
+    let name = |at: usize| match at.checked_sub(1).map(|at| &prover.chain[at]) {
         Some(migration) => format!("{}_{}", migration.version(), migration.name()),
         None => "nothing".to_owned(),
     };
@@ -162,4 +292,9 @@ fn named(prover: &Prover<'_>, floor: usize, walk: &[usize]) -> Vec<String> {
         before = Some(at);
     }
     words
+}
+
+/// Whether a migration has no way down, as far as its files say.
+pub(super) fn is_wall(migration: &Migration) -> bool {
+    migration.irreversible().is_some()
 }

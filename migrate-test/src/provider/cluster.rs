@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -51,6 +51,11 @@ impl Cluster {
     ///
     /// [`ServerError::Program`] with what `initdb` said, [`ServerError::Io`] for the folders.
     pub fn init(&self, password: &str) -> Result<(), ServerError> {
+        self.init_with(password, &[])
+    }
+
+    /// The same with more arguments for `initdb`.
+    pub(crate) fn init_with(&self, password: &str, more: &[&str]) -> Result<(), ServerError> {
         let unfinished = self.data.with_extension("unfinished");
         remove(&unfinished)?;
         private_folder(&unfinished, self.account.as_ref())?;
@@ -60,7 +65,7 @@ impl Cluster {
             let mut initdb = self.binaries.program("initdb");
             initdb.arg("-D").arg(&unfinished).arg("--pwfile").arg(&secret).arg(format!("--username={SUPERUSER}"));
             initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--no-sync"]);
-            initdb.arg(format!("--locale={locale}"));
+            initdb.arg(format!("--locale={locale}")).args(more);
             run_as(&mut initdb, self.account.as_ref());
             output(&mut initdb, Duration::from_secs(120))
         };
@@ -91,6 +96,23 @@ impl Cluster {
     ///
     /// [`ServerError::Program`] when the binary cannot be started, [`ServerError::Io`] for the log.
     pub fn start(&self, port: Option<u16>, settings: &[(&str, &str)]) -> Result<Child, ServerError> {
+        let mut postgres = self.command(port, settings)?;
+        let log = OpenOptions::new().create(true).write(true).truncate(true).open(&self.log);
+        let log = log.map_err(ServerError::io(&self.log, "written"))?;
+        let errors = log.try_clone().map_err(ServerError::io(&self.log, "written"))?;
+        run_as(&mut postgres, self.account.as_ref());
+        postgres.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
+        let failed =
+            |error: std::io::Error| ServerError::Program { program: "postgres".to_owned(), why: error.to_string() };
+        postgres.spawn().map_err(failed)
+    }
+
+    /// The command that runs a server, once what a killed one left is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`] for the folder of its sockets.
+    pub(crate) fn command(&self, port: Option<u16>, settings: &[(&str, &str)]) -> Result<Command, ServerError> {
         private_folder(&self.sockets, self.account.as_ref())?;
         if self.running().is_none() {
             // A killed server leaves its pid file. PostgreSQL removes it itself, unless the number
@@ -101,9 +123,6 @@ impl Cluster {
                 let _ = fs::remove_file(left.path());
             }
         }
-        let log = OpenOptions::new().create(true).write(true).truncate(true).open(&self.log);
-        let log = log.map_err(ServerError::io(&self.log, "written"))?;
-        let errors = log.try_clone().map_err(ServerError::io(&self.log, "written"))?;
         let mut postgres = self.binaries.program("postgres");
         postgres.arg("-D").arg(&self.data).arg("-k").arg(&self.sockets);
         match port {
@@ -113,11 +132,7 @@ impl Cluster {
         for (name, value) in settings.iter().chain(&NOTICES_LOST_CLIENT) {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
-        run_as(&mut postgres, self.account.as_ref());
-        postgres.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
-        let failed =
-            |error: std::io::Error| ServerError::Program { program: "postgres".to_owned(), why: error.to_string() };
-        postgres.spawn().map_err(failed)
+        Ok(postgres)
     }
 
     /// Waits until a real connection is accepted.

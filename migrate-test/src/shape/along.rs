@@ -1,6 +1,7 @@
 //! The schemas along a chain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
@@ -9,7 +10,7 @@ use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
 
 use super::Shadow;
-use crate::ephemeral::migrated;
+use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
 /// The schema before and after each of these migrations, on one throw-away database.
@@ -27,11 +28,20 @@ pub async fn along(
     let (Some(first), Some(last)) = ((0..chain.len()).find(wanted), (0..chain.len()).rfind(wanted)) else {
         return Ok(BTreeMap::new());
     };
-    let database = migrated(&chain[..first], code, true).await?;
+    suited(&chain, climb(&chain, first..=last, code, versions)).await
+}
+
+async fn climb(
+    chain: &[Arc<Migration>],
+    span: RangeInclusive<usize>,
+    code: &CodeMigrations,
+    versions: &BTreeSet<Version>,
+) -> Result<BTreeMap<Version, (Arc<Described>, Arc<Described>)>, ProofError> {
+    let database = migrated(&chain[..*span.start()], code, true).await?;
     let mut shadow = Shadow::on(database, code.clone()).await?;
     let mut found = BTreeMap::new();
     let mut before = Arc::new(shadow.describe().await?);
-    for migration in &chain[first..=last] {
+    for migration in &chain[span] {
         shadow.rehearsal().run(migration, Direction::Up).await?;
         let after = Arc::new(shadow.describe().await?);
         if versions.contains(migration.version()) {
@@ -66,11 +76,15 @@ pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigr
         |one: &Migration| one.squashes().is_some_and(|first| released.iter().any(|old| old.version() >= first));
     let pending = set.iter().filter(|one| released.get(one.version()).is_none() && !covered(one));
     let pending: Vec<Arc<Migration>> = pending.cloned().collect();
-    let database = migrated(&chain, code, true).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
-    let before = shadow.describe().await?;
-    shadow.rehearsal().climb(&pending).await?;
-    let after = if pending.is_empty() { before.clone() } else { shadow.describe().await? };
-    shadow.end().await?;
-    Ok(Onward { before, after, pending: pending.len() })
+    let all: Vec<Arc<Migration>> = chain.iter().chain(&pending).cloned().collect();
+    suited(&all, async {
+        let database = migrated(&chain, code, true).await?;
+        let mut shadow = Shadow::on(database, code.clone()).await?;
+        let before = shadow.describe().await?;
+        shadow.rehearsal().climb(&pending).await?;
+        let after = if pending.is_empty() { before.clone() } else { shadow.describe().await? };
+        shadow.end().await?;
+        Ok(Onward { before, after, pending: pending.len() })
+    })
+    .await
 }

@@ -8,7 +8,8 @@ use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
 use migrate_core::schema::{Described, Id};
 
 use super::data::TableData;
-use super::{Shadow, remaining};
+use super::start::Start;
+use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
 
 /// The statements that make a schema, and those that remove it, proven on a throw-away database.
@@ -58,17 +59,22 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
 /// # Errors
 ///
 /// Those of [`baseline`], and what the server says of rows that do not fit without others.
-pub async fn baseline_with(mut source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+    for_roles(&[&source.schema.clone()], captured(source, data)).await
+}
+
+async fn captured(mut source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
     let mut left_out = Vec::new();
     let roles = roles(&source.schema);
     for _ in 0..TRIES {
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles)).await?;
         let nothing = shadow.describe().await?;
+        Start::placed(&mut source, &nothing);
         let mut up = between(&nothing, &source, Style::Whole);
         put(&mut up, data);
-        if let Some(id) = up.uncovered.first().cloned() {
-            leave_out(&mut source, &id, secret(&id), &mut left_out);
+        if let Some(gap) = up.uncovered.first().cloned() {
+            leave_out(&mut source, &gap.object, gap.why, &mut left_out);
             shadow.end().await?;
             continue;
         }
@@ -125,14 +131,6 @@ fn leave_out(source: &mut Described, id: &Id, why: String, left_out: &mut Vec<Le
     let at = with.iter().position(|other| **other == *id);
     let object = at.map_or_else(|| Arc::new(id.clone()), |at| with.remove(at));
     left_out.push(LeftOut { object, why, with });
-}
-
-fn secret(id: &Id) -> String {
-    use migrate_core::schema::Kind;
-    match id.kind {
-        Kind::UserMapping | Kind::Subscription => "it holds a password, which is never read".to_owned(),
-        _ => "there is no statement that makes it without C code".to_owned(),
-    }
 }
 
 /// A statement that makes the roles that are missing; they may not log in.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
 use migrate_core::schema::{Described, Kind, Schema};
@@ -11,7 +12,7 @@ use migrate_core::{CodeMigrations, Error, MigrationSet};
 
 use super::Shadow;
 use super::came::Keys;
-use crate::ephemeral::migrated;
+use crate::ephemeral::{migrated, suited};
 use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
 
 /// A down that was written, and what was proven of it.
@@ -33,13 +34,13 @@ impl Derived {
     pub fn is_proven(&self) -> bool {
         let is_wrong =
             |(law, verdict): (&Law, &Verdict)| verdict.is_broken() && !(*law == Law::Data && self.refused().is_some());
-        self.uncovered.is_empty() && !self.proven.laws.iter().any(is_wrong)
+        self.uncovered.is_empty() && self.proven.failure.is_none() && !self.proven.laws.iter().any(is_wrong)
     }
 
     /// What happened where the up itself cannot be applied to rows that were drawn, so that only the schema is proven.
     pub fn refused(&self) -> Option<&Story> {
         let verdict = self.proven.laws.get(&Law::Data)?;
-        verdict.story().filter(|story| verdict.is_broken() && story.of_up)
+        verdict.story().filter(|story| verdict.is_broken() && story.fails == Some(Direction::Up))
     }
 }
 
@@ -55,7 +56,17 @@ pub async fn derive(
 ) -> Result<Derived, ProofError> {
     // Any statement will do, for it is not run.
     let set = load("SELECT 1;\n")?;
-    let (way, gone, no_transaction) = way_back(&set, code, version).await?;
+    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    suited(&chain, derived(load, &set, code, version)).await
+}
+
+async fn derived(
+    load: &dyn Fn(&str) -> Result<MigrationSet, Error>,
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    version: &Version,
+) -> Result<Derived, ProofError> {
+    let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(ToString::to_string).collect();
     let mut lossy = gone;
     let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
@@ -117,7 +128,7 @@ async fn way_back(
 }
 
 async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(), ProofError> {
-    rehearsal.run(migration, migrate_core::ledger::Direction::Up).await?;
+    rehearsal.run(migration, Direction::Up).await?;
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
 
 use super::baseline::{LeftOut, baseline, role_guard};
-use super::{Shadow, remaining};
+use super::start::start;
+use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
 
 /// The way from one schema to another.
@@ -33,6 +34,14 @@ impl Difference {
 ///
 /// [`ProofError`] when there is no server, or the first schema cannot be made on it.
 pub async fn difference(from: Described, to: Described, style: Style) -> Result<Difference, ProofError> {
+    for_roles(&[&from.schema.clone(), &to.schema.clone()], difference_of(from, to, style)).await
+}
+
+async fn difference_of(mut from: Described, mut to: Described, style: Style) -> Result<Difference, ProofError> {
+    if let Some(start) = start().await? {
+        start.place(&mut from);
+        start.place(&mut to);
+    }
     let ddl = between(&from, &to, style);
     if ddl.is_empty() && ddl.uncovered.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });

@@ -8,14 +8,16 @@ mod derive;
 mod difference;
 mod origin;
 mod rename;
+mod start;
 mod translate;
 
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Statement};
 use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
+use migrate_core::sql::{ServerUse, server_use};
 use migrate_core::{CodeMigrations, Database, Error};
 
-use crate::ephemeral::{TestDatabase, rehearsal};
+use crate::ephemeral::{TestDatabase, own_where, rehearsal};
 use crate::proof::ProofError;
 
 pub use along::{Onward, along, onward};
@@ -25,6 +27,7 @@ pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
 pub use origin::{Origin, origins};
 pub use rename::renamed;
+pub use start::{Start, start};
 pub use translate::{Translated, translated};
 
 /// A throw-away database with a session on it.
@@ -41,6 +44,15 @@ impl Shadow {
     /// [`ProofError`] when there is no server, or it refuses.
     pub async fn blank() -> Result<Self, ProofError> {
         Self::on(TestDatabase::create().await?, CodeMigrations::none()).await
+    }
+
+    /// An empty database for a script, on a server of its own where the script changes one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Shadow::blank`].
+    pub async fn for_script(text: &str) -> Result<Self, ProofError> {
+        own_where(server_use(text) != ServerUse::None, Self::blank()).await
     }
 
     /// A session on a database that is there.
@@ -85,6 +97,12 @@ impl Shadow {
         self.rehearsal.close().await;
         Ok(self.database.drop_now().await?)
     }
+}
+
+/// Does work on databases in which the roles of these schemas are made: where that is possible on servers of their own, so
+/// that no role stays.
+async fn for_roles<T>(schemas: &[&Schema], work: impl Future<Output = T>) -> T {
+    own_where(schemas.iter().any(|schema| !ddl::roles(schema).is_empty()), work).await
 }
 
 /// The server for throw-away databases.

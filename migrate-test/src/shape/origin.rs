@@ -29,7 +29,7 @@ pub struct Origin {
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
 pub async fn origins(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
-    let database = TestDatabase::for_chain().await?;
+    let database = TestDatabase::for_chain(chain).await?;
     let mut watcher = Watcher::open(&Database::from(database.options())).await?;
     let mut shadow = Shadow::on(database, code.clone()).await?;
     let mut origins: BTreeMap<Arc<Id>, Origin> = BTreeMap::new();

@@ -6,7 +6,7 @@ use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement};
 use migrate_core::{Error, ErrorKind};
 
-use super::{Shadow, baseline, role_guard};
+use super::{Shadow, baseline, for_roles, role_guard};
 use crate::proof::ProofError;
 
 /// The schema as it is when these tables and columns have their new names, `schema.table=new` or
@@ -20,6 +20,11 @@ pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Ve
         return Ok((from, Vec::new()));
     }
     let statements = pairs.iter().map(|pair| statement(pair)).collect::<Result<Vec<_>, _>>()?;
+    let roles = from.schema.clone();
+    for_roles(&[&roles], renamed_by(from, statements)).await
+}
+
+async fn renamed_by(from: Described, statements: Vec<Statement>) -> Result<(Described, Vec<Statement>), ProofError> {
     let first = baseline(from).await?;
     let mut shadow = Shadow::blank().await?;
     shadow.rehearsal().query(&role_guard(&first.roles)).await?;

@@ -6,7 +6,7 @@ use migrate_core::Database;
 use migrate_core::schema::{Described, Id};
 
 use super::baseline::{baseline, role_guard};
-use super::{Shadow, server_version};
+use super::{Shadow, for_roles, server_version};
 use crate::proof::ProofError;
 
 /// A schema as the server for throw-away databases has it.
@@ -31,6 +31,11 @@ pub async fn translated(there: Described, database: &Database) -> Result<Transla
     if versions.0 == versions.1 {
         return Ok(Translated { there, left_out: Vec::new(), versions: None });
     }
+    let roles = there.schema.clone();
+    for_roles(&[&roles], made_here(there, versions)).await
+}
+
+async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated, ProofError> {
     let made = baseline(there).await?;
     let mut shadow = Shadow::blank().await?;
     shadow.rehearsal().query(&role_guard(&made.roles)).await?;

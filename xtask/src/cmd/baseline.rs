@@ -180,7 +180,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     shadow::server(context, false, false).await?;
     shadow::replay(&database).await?;
     let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
-    let wanted = shadow::as_placed_in(wanted, &there);
+    let wanted = shadow::as_placed_in(wanted, &there).await?;
     let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
     let sides = Sides { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = excused(&set, &version);

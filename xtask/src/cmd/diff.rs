@@ -56,9 +56,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     let from = from_side.describe(context, &code).await?;
     let to = to_side.describe(context, &code).await?;
     let (from, to) = match (&from_side, &to_side) {
-        (Side::Migrations(_), Side::Environment(_) | Side::Url(_)) => (shadow::as_placed_in(from, &to), to),
+        (Side::Migrations(_), Side::Environment(_) | Side::Url(_)) => (shadow::as_placed_in(from, &to).await?, to),
         (Side::Environment(_) | Side::Url(_), Side::Migrations(_)) => {
-            let to = shadow::as_placed_in(to, &from);
+            let to = shadow::as_placed_in(to, &from).await?;
             (from, to)
         }
         _ => (from, to),

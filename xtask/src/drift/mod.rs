@@ -12,7 +12,7 @@ use migrate_core::drift::{self, Bounds, Difference, Seen};
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::runner::Status;
-use migrate_core::schema::{Described, Id, Object};
+use migrate_core::schema::{Change, Described, Id, Object};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
 use migrate_test::shape::{self, Origin, Translated};
@@ -42,6 +42,8 @@ pub(crate) struct Look {
     pub(crate) database: String,
     pub(crate) version: Option<Version>,
     pub(crate) found: Vec<Found>,
+    /// What is different and no drift: the order of columns.
+    pub(crate) notes: Vec<String>,
     /// How many differences the rules of `migrate.toml` leave out.
     pub(crate) ignored: usize,
     /// When the last run ended that left a fingerprint, if the schema is another one since.
@@ -122,7 +124,7 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
-    let made = shadow::as_placed_in(made, &there);
+    let made = shadow::as_placed_in(made, &there).await?;
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
@@ -142,6 +144,7 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         database: chain.database.to_string(),
         version: chain.version().cloned(),
         found: differences.into_iter().enumerate().map(story).collect(),
+        notes: Change::between(&expected.schema, &there.schema).order_notes(),
         ignored,
         changed_since: seen.changed_since().map(str::to_owned),
         recording,

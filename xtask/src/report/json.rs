@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Check, Column, Held, Judged, Ordered, Report, Table};
+use crate::cmd::RestsJson;
 use crate::output::FindingJson;
 use crate::output::style::milliseconds;
 
@@ -37,6 +38,7 @@ struct JudgedJson {
     rolled_back: &'static str,
     reapplied: &'static str,
     data: &'static str,
+    rests: RestsJson,
     lock: Option<HeldJson>,
     lock_down: Option<HeldJson>,
     rewritten: Vec<String>,
@@ -124,6 +126,7 @@ impl From<&Judged> for JudgedJson {
             rolled_back: judged.rolled_back.as_str(),
             reapplied: judged.reapplied.as_str(),
             data: judged.data.as_str(),
+            rests: RestsJson::from(&judged.rests),
             lock: judged.lock.as_ref().map(held),
             lock_down: judged.lock_down.as_ref().map(held),
             rewritten: judged.rewritten.clone(),

@@ -13,7 +13,7 @@ use migrate_core::finding::{Finding, Severity};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Check, Judged, Report, place};
+use super::{Check, Judged, Mark, Report, place};
 use crate::output::{self, clean};
 
 /// The checks that look at each new migration.
@@ -25,6 +25,8 @@ struct Case<'a> {
     elapsed: Duration,
     skipped: Option<&'a str>,
     findings: Vec<&'a Finding>,
+    /// What was seen, also where nothing is wrong.
+    seen: Option<String>,
 }
 
 /// The document.
@@ -52,6 +54,7 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
         elapsed: check.elapsed,
         skipped: check.skipped.as_deref(),
         findings,
+        seen: None,
     };
     if !ONE_BY_ONE.contains(&check.name) || check.skipped.is_some() || report.migrations.is_empty() {
         return vec![own(check.findings.iter().collect())];
@@ -60,6 +63,7 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
         name: judged.title(),
         elapsed: if check.name == "proof" { judged.elapsed } else { Duration::ZERO },
         skipped: None,
+        seen: seen(check, judged),
         findings: check.findings.iter().filter(|finding| belongs(finding, judged)).collect(),
     };
     let mut cases: Vec<Case<'_>> = report.migrations.iter().map(case).collect();
@@ -69,6 +73,18 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
         cases.push(own(others));
     }
     cases
+}
+
+/// How the law of data ended, and on how many tables.
+fn seen(check: &Check, judged: &Judged) -> Option<String> {
+    let rested = judged.rested();
+    let word = match judged.data {
+        Mark::Yes => "holds",
+        Mark::No => "is broken",
+        Mark::Declared => "is declared not to hold",
+        Mark::Unknown => return None,
+    };
+    (check.name == "proof" && !rested.is_empty()).then(|| format!("data {word}{rested}"))
 }
 
 /// Whether a finding is about one of the files of a migration: `<title>.up.sql`, or a folder of that name.
@@ -100,7 +116,7 @@ fn case(writer: &mut Writer<Vec<u8>>, check: &Check, case: &Case<'_>) -> io::Res
     }
     let (errors, rest): (Vec<&Finding>, Vec<&Finding>) =
         case.findings.iter().copied().partition(|finding| finding.severity == Severity::Error);
-    if case.findings.is_empty() && case.skipped.is_none() {
+    if case.findings.is_empty() && case.skipped.is_none() && case.seen.is_none() {
         element.write_empty()?;
         return Ok(());
     }
@@ -110,9 +126,10 @@ fn case(writer: &mut Writer<Vec<u8>>, check: &Check, case: &Case<'_>) -> io::Res
         } else if let Some(why) = case.skipped {
             writer.create_element("skipped").with_attribute(("message", &*line(why))).write_empty()?;
         }
-        if !rest.is_empty() {
+        let told: Vec<String> = case.seen.iter().cloned().chain((!rest.is_empty()).then(|| rendered(&rest))).collect();
+        if !told.is_empty() {
             // There are no warnings here; what a case said is shown beside it, whatever became of it.
-            writer.create_element("system-out").write_text_content(BytesText::new(&rendered(&rest)))?;
+            writer.create_element("system-out").write_text_content(BytesText::new(&clean(&told.join("\n"))))?;
         }
         Ok(())
     })?;

@@ -110,7 +110,7 @@ fn cells(judged: &Judged) -> [String; 9] {
         mark(judged.applied),
         mark(judged.rolled_back),
         mark(judged.reapplied),
-        mark(judged.data),
+        mark(judged.data) + &judged.rested(),
         held(judged.lock.as_ref()),
         held(judged.lock_down.as_ref()),
         if rewritten.is_empty() { "none".to_owned() } else { rewritten.join(", ") },

@@ -21,6 +21,7 @@ use migrate_core::Version;
 use migrate_core::consumer::Order;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::lock_mode::LockMode;
+use migrate_test::proof::Rests;
 
 use crate::output::style;
 
@@ -52,6 +53,8 @@ pub(crate) struct Check {
     pub(crate) summary: String,
     /// Why it was not looked at, where it was not.
     pub(crate) skipped: Option<String>,
+    /// Whether it broke off: the server was lost, or the command was interrupted.
+    pub(crate) lost: bool,
     /// What was found.
     pub(crate) findings: Vec<Finding>,
     /// How long it took.
@@ -73,6 +76,8 @@ pub(crate) struct Judged {
     pub(crate) reapplied: Mark,
     /// Whether the rows are there afterwards.
     pub(crate) data: Mark,
+    /// What that rests on: how many tables had rows.
+    pub(crate) rests: Rests,
     /// The strongest lock on a table that was there before, on the way up.
     pub(crate) lock: Option<Held>,
     /// The same on the way down.
@@ -183,12 +188,13 @@ impl Outcome {
 impl Check {
     /// Whether something was found that stops a merge.
     pub(crate) fn failed(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.lost || self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// How it ended. What was found counts, also where the rest was skipped.
     pub(crate) fn outcome(&self) -> Outcome {
         match self.findings.iter().map(|finding| finding.severity).max() {
+            _ if self.lost => Outcome::Failed,
             Some(Severity::Error) => Outcome::Failed,
             Some(Severity::Warning) => Outcome::Warned,
             _ if self.skipped.is_some() => Outcome::Skipped,
@@ -206,6 +212,12 @@ impl Judged {
     /// The name of its files without their ending: `20250217143000_create_orders_table`.
     pub(crate) fn title(&self) -> String {
         format!("{}_{}", self.version, self.name)
+    }
+
+    /// What the word for the data rests on: `, 37 of 41 tables had rows`.
+    pub(crate) fn rested(&self) -> String {
+        let words = self.rests.words().filter(|_| self.data != Mark::Unknown);
+        words.map(|words| format!(", {words}")).unwrap_or_default()
     }
 }
 
@@ -237,6 +249,11 @@ impl Report {
     /// Whether a merge is stopped.
     pub(crate) fn failed(&self) -> bool {
         self.checks.iter().any(Check::failed)
+    }
+
+    /// Whether a check broke off, so that nobody knows what it would have found.
+    pub(crate) fn broke_off(&self) -> bool {
+        self.checks.iter().any(|check| check.lost)
     }
 
     /// All findings, in the order of the checks.

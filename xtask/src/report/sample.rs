@@ -7,6 +7,7 @@ use std::time::Duration;
 use migrate_core::consumer::Order;
 use migrate_core::finding::{Finding, Place};
 use migrate_core::lock_mode::LockMode;
+use migrate_test::proof::{Rests, WithoutRows};
 
 use super::{Check, Column, Fate, Held, Judged, Mark, Ordered, Report, Table};
 
@@ -60,7 +61,14 @@ pub(super) fn report() -> Report {
 }
 
 fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> Check {
-    Check { name, summary: summary.to_owned(), skipped: None, findings, elapsed: Duration::from_millis(ms) }
+    Check {
+        name,
+        summary: summary.to_owned(),
+        skipped: None,
+        lost: false,
+        findings,
+        elapsed: Duration::from_millis(ms),
+    }
 }
 
 fn findings() -> Vec<Finding> {
@@ -103,6 +111,7 @@ fn migrations() -> Vec<Judged> {
             rolled_back: Mark::Yes,
             reapplied: Mark::Yes,
             data: Mark::No,
+            rests: rests(41, 4),
             lock: held(LockMode::AccessExclusive, "public.orders"),
             lock_down: held(LockMode::AccessExclusive, "public.orders"),
             rewritten: vec!["public.orders".to_owned()],
@@ -115,12 +124,19 @@ fn migrations() -> Vec<Judged> {
             rolled_back: Mark::Declared,
             reapplied: Mark::Unknown,
             data: Mark::Unknown,
+            rests: Rests::default(),
             lock: held(LockMode::ShareRowExclusive, "public.orders"),
             lock_down: None,
             rewritten: vec![],
             elapsed: Duration::from_micros(3_100),
         },
     ]
+}
+
+fn rests(tables: usize, without: usize) -> Rests {
+    let one =
+        |n| WithoutRows { table: format!("public.part_{n}"), why: "violates check constraint \"code\"".to_owned() };
+    Rests { tables, without: (1..=without).map(one).collect(), ..Rests::default() }
 }
 
 fn ordered(judged: Judged) -> Ordered {

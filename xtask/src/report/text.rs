@@ -50,6 +50,9 @@ fn migrations(migrations: &[Judged]) -> Vec<String> {
         let marks = [judged.applied, judged.rolled_back, judged.reapplied, judged.data].map(mark);
         let mut row = vec![(BOLD, judged.version.to_string()), (PLAIN, judged.name.clone())];
         row.extend(marks);
+        if let Some((_, data)) = row.last_mut() {
+            data.push_str(&judged.rested());
+        }
         row.extend([lock(judged.lock.as_ref()), lock(judged.lock_down.as_ref()), rewrites(&judged.rewritten)]);
         row.push((DIM, style::time(judged.elapsed)));
         table.row(row);

@@ -77,7 +77,7 @@ fn servers_of_binaries_know_none_of_our_secrets() {
     said(verify.output().unwrap()).ok();
     let home = fs::read_dir(&folder).unwrap().flatten().next().unwrap().path();
     know_nothing(&[number(&home.join("data/postmaster.pid")), number(&home.join("supervisor.pid"))]);
-    until("the server ends", || !home.join("supervisor.pid").exists());
+    until("the server ends", || has_ended(&home));
     project.end();
 }
 
@@ -201,4 +201,9 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(60), "{what}: still not so");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether the shell that ended a server has nothing more to do.
+fn has_ended(home: &Path) -> bool {
+    fs::read_to_string(home.join("supervisor.pid")).is_ok_and(|pid| pid.is_empty())
 }

@@ -10,7 +10,9 @@ SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
        (SELECT s.spcname FROM pg_class x JOIN pg_tablespace s ON s.oid = x.reltablespace
         WHERE x.oid = i.indexrelid) AS tablespace,
        (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS "attached to",
-       (SELECT obj_description(i.indexrelid, 'pg_class')) AS "comment on its index"
+       (SELECT obj_description(i.indexrelid, 'pg_class')) AS "comment on its index",
+       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM pg_class x, unnest(x.reloptions) o
+        WHERE x.oid = i.indexrelid) AS options
 FROM pg_constraint k
 JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid

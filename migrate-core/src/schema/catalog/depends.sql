@@ -33,6 +33,14 @@ UNION ALL
 SELECT 'alias', 'pg_constraint'::regclass, k.oid, 'pg_constraint'::regclass, up.oid, 0, NULL
 FROM pg_constraint k JOIN pg_constraint up ON up.oid = k.conparentid AND up.conrelid = k.conrelid
 UNION ALL
+-- The privileges on what an extension has are there with it.
+SELECT 'edge', 'pg_init_privs'::regclass, d.objid, d.refclassid, d.refobjid, d.classid::int * 2048 + s.sub, 0
+FROM pg_depend d CROSS JOIN LATERAL (
+    SELECT 0 AS sub
+    UNION ALL
+    SELECT a.attnum FROM pg_attribute a WHERE d.classid = 'pg_class'::regclass AND a.attrelid = d.objid AND a.attacl IS NOT NULL) s
+WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+UNION ALL
 SELECT 'edge', d.classid, d.objid, d.refclassid, d.refobjid, d.objsubid, d.refobjsubid
 FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND q.seqrelid = d.objid
 WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)

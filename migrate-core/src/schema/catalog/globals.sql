@@ -12,6 +12,37 @@ WITH own AS MATERIALIZED (
     SELECT 'pg_amproc'::regclass, p.oid, 2, p.amprocnum,
            'FUNCTION ' || p.amprocnum || ' (' || p.amproclefttype::regtype || ', ' || p.amprocrighttype::regtype || ') ' || p.amproc::regprocedure
     FROM pg_amproc p WHERE p.oid >= 16384
+), lists AS (
+    -- All privileges of what has any. A column without any may have begun with some.
+    SELECT 'pg_class'::regclass::oid AS class, c.oid, 0 AS sub, c.relnamespace AS space, c.relowner AS owner, c.relacl AS list,
+           CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS letter, CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS word,
+           c.relname AS name, NULL::text AS signature, NULL::name AS part
+    FROM pg_class c WHERE c.relacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, c.oid, a.attnum, c.relnamespace, c.relowner, coalesce(a.attacl, '{}'), NULL, 'table', c.relname, NULL, a.attname
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE a.attacl IS NOT NULL OR (a.attrelid, a.attnum) IN (SELECT i.objoid, i.objsubid FROM pg_init_privs i WHERE i.objsubid > 0)
+    UNION ALL
+    SELECT 'pg_proc'::regclass, p.oid, 0, p.pronamespace, p.proowner, p.proacl, 'f', CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END,
+           p.proname, '(' || oidvectortypes(p.proargtypes) || ')', NULL
+    FROM pg_proc p WHERE p.proacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, t.typnamespace, t.typowner, t.typacl, 'T', 'type', t.typname, NULL, NULL
+    FROM pg_type t WHERE t.typacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_namespace'::regclass, n.oid, 0, NULL, n.nspowner, n.nspacl, 'n', 'schema', n.nspname, NULL, NULL
+    FROM pg_namespace n WHERE n.nspacl IS NOT NULL AND n.nspname NOT LIKE 'pg\_temp\_%' AND n.nspname NOT LIKE 'pg\_toast\_temp\_%'
+        AND (n.oid NOT IN (SELECT own.oid FROM own) OR EXISTS (SELECT FROM pg_depend d
+             WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e'))
+    UNION ALL
+    SELECT 'pg_language'::regclass, l.oid, 0, NULL, l.lanowner, l.lanacl, 'l', 'language', l.lanname, NULL, NULL
+    FROM pg_language l WHERE l.lanacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 0, NULL, w.fdwowner, w.fdwacl, 'F', 'foreign data wrapper', w.fdwname, NULL, NULL
+    FROM pg_foreign_data_wrapper w WHERE w.fdwacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_foreign_server'::regclass, s.oid, 0, NULL, s.srvowner, s.srvacl, 'S', 'foreign server', s.srvname, NULL, NULL
+    FROM pg_foreign_server s WHERE s.srvacl IS NOT NULL
 ), items AS (
     SELECT d.refclassid, d.refobjid, string_agg(i.text, ', ' ORDER BY i.part, i.n, i.text COLLATE "C") AS list
     FROM item i JOIN pg_depend d ON d.classid = i.class AND d.objid = i.oid
@@ -117,10 +148,18 @@ SELECT 0, 'pg_foreign_server'::regclass, s.oid, 0, 'server', NULL, NULL, s.srvna
            'grants', CASE WHEN s.srvacl IS NOT NULL THEN s.srvacl::text || chr(10) || acldefault('S', s.srvowner)::text END)
 FROM pg_foreign_server s
 UNION ALL
--- The options of a mapping hold passwords, so only a digest of them is ever read.
+-- The options of a mapping may hold passwords: of all but these, only a digest is ever read.
 SELECT 0, 0, m.umid, 0, 'user mapping', NULL, m.srvname, CASE m.umuser WHEN 0 THEN 'public' ELSE m.usename END, NULL, NULL,
-       jsonb_build_object('options', encode(sha256(convert_to(m.umoptions::text, 'UTF8')), 'hex'))
-FROM pg_user_mappings m
+       jsonb_build_object('options', CASE
+           WHEN m.umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+                AND NOT (m.umuser = 0 AND pg_has_role(s.srvowner, 'USAGE') OR m.usename = current_user
+                         AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')))
+           THEN 'hidden'
+           WHEN NOT EXISTS (SELECT FROM unnest(m.umoptions) o
+                            WHERE split_part(o, '=', 1) NOT IN ('user', 'username', 'password_required', 'use_scram_passthrough'))
+           THEN m.umoptions::text
+           ELSE encode(sha256(convert_to(m.umoptions::text, 'UTF8')), 'hex') END)
+FROM pg_user_mappings m JOIN pg_foreign_server s ON s.oid = m.srvid
 UNION ALL
 SELECT 0, 'pg_publication'::regclass, p.oid, 0, 'publication', NULL, NULL, p.pubname, NULL, NULL,
        (to_jsonb(p) - '{oid,pubname,pubowner}'::text[]) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner),
@@ -146,6 +185,22 @@ UNION ALL
 SELECT 0, 'pg_default_acl'::regclass, d.oid, 0, 'default privileges', NULL, NULL,
        pg_get_userbyid(d.defaclrole) || coalesce(' in ' || NULLIF(d.defaclnamespace, 0)::regnamespace::text, '')
            || CASE d.defaclobjtype WHEN 'r' THEN ' on tables' WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions'
-              WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,
+              WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas'
+              WHEN 'L' THEN ' on large objects' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,
        jsonb_build_object('grants', d.defaclacl::text || chr(10) || '{}')
 FROM pg_default_acl d
+UNION ALL
+-- The catalog and the number of the object make one that no other has.
+SELECT 0, 'pg_init_privs'::regclass, l.oid, l.class::int * 2048 + l.sub, 'privileges', NULL, NULL,
+       l.word || ' ' || coalesce(quote_ident(n.nspname) || '.', '') || quote_ident(l.name) || coalesce(l.signature, ''), NULL,
+       quote_ident(l.part),
+       jsonb_build_object('owner', pg_get_userbyid(l.owner), 'extension', e.extname,
+           'grants', l.list::text || chr(10) || first.list::text, 'first grants', first.list::text)
+FROM lists l
+LEFT JOIN pg_namespace n ON n.oid = l.space
+LEFT JOIN pg_depend d ON d.classid = l.class AND d.objid = l.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+LEFT JOIN pg_extension e ON e.oid = d.refobjid
+LEFT JOIN pg_init_privs i ON i.classoid = l.class AND i.objoid = l.oid AND i.objsubid = l.sub
+CROSS JOIN LATERAL (SELECT coalesce(i.initprivs, CASE WHEN l.sub = 0 THEN acldefault(l.letter, l.owner) ELSE '{}' END) AS list) first
+WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own)))
+  AND l.list IS DISTINCT FROM first.list

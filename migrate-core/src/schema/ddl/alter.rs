@@ -2,9 +2,9 @@
 
 use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
-use super::far::json_list;
+use super::far::{self, json_list};
 use super::name::{parent, phrase, qualified};
-use super::{Statement, sequence, swap, table};
+use super::{Statement, count, inherit, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -64,14 +64,17 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
     let name = || phrase(after, &new.id);
     let set = |text: String| Some(vec![Statement::new(text)]);
     match new.id.kind {
-        Kind::Table | Kind::ForeignTable => differing.each(|fact, was, now| {
-            let mut all = Vec::new();
-            if fact == "parents" && now.is_some() {
-                all.extend(renamed_not_nulls(before, after, new));
+        Kind::Table | Kind::ForeignTable => match differing.each(|fact, was, now| relation(new, fact, was, now)) {
+            Change::InPlace { statements: rest, disturbs } => {
+                let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(Statement::new).collect();
+                if differing.has("parents") && new.fact("parents").is_some() {
+                    statements.extend(renamed_not_nulls(before, after, new));
+                }
+                statements.extend(rest);
+                Change::InPlace { statements, disturbs }
             }
-            all.extend(relation(old, new, fact, was, now)?);
-            Some(all)
-        }),
+            Change::Remake => Change::Remake,
+        },
         Kind::Column if is_stored(before, after, new) => {
             let joins = table_moves(before, after, new) && new.fact("inherited").is_some();
             column(after, &differing.without(if joins { "not null constraint" } else { "" }), old, new)
@@ -94,7 +97,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Function | Kind::Procedure if header(old) == header(new) => {
             differing.each(|_, _, now| set(now?.trim_end().to_owned()))
         }
-        Kind::Sequence => sequence(&differing, new),
+        Kind::Sequence => Change::InPlace { statements: count::changed(&differing, old, new), disturbs: false },
         Kind::Type | Kind::Domain => swap::change(before, after, &differing.0, old, new),
         Kind::Attribute => differing.each(|fact, _, _| {
             let (of, name) = (parent(&new.id), plain(&new.id.name));
@@ -110,12 +113,18 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             let moves = table_moves(before, after, new);
             differing.each(|fact, old, now| match fact {
                 "attached to" if moves || now.is_none() => Some(Vec::new()),
+                "options" if is_of_partitioned(after, new) => None,
                 _ => key(new, fact, old, now),
             })
         }
         Kind::Server | Kind::ForeignDataWrapper => differing.each(|fact, old, now| match fact {
             "options" => changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name()))),
             "version" => set(format!("ALTER {} VERSION {}", name(), now.map_or("NULL".to_owned(), literal))),
+            "handler" | "validator" => {
+                let word = fact.to_uppercase();
+                let what = now.map_or(format!("NO {word}"), |function| format!("{word} {function}"));
+                set(format!("ALTER {} {what}", name()))
+            }
             _ => None,
         }),
         Kind::Trigger | Kind::Rule => {
@@ -131,7 +140,14 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             _ => None,
         }),
         // Its privileges are all that there is.
-        Kind::DefaultPrivileges => Change::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {
+            differing.each(|_, old, now| {
+                changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name())))
+            })
+        }
+        // What is not known cannot be made again, so it is not dropped either.
+        Kind::UserMapping | Kind::Subscription => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ if differing.0.is_empty() => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ => Change::Remake,
     }
@@ -208,30 +224,6 @@ pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<St
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-fn sequence(differing: &Differing<'_>, new: &Object) -> Change {
-    let name = qualified(&new.id);
-    let persistence =
-        differing.has("persistence").then(|| if new.fact("persistence").is_some() { "UNLOGGED" } else { "LOGGED" });
-    let mut statements: Vec<String> = persistence.map(|how| format!("SET {how}")).into_iter().collect();
-    let value = |fact: &str| new.fact(fact).unwrap_or_default();
-    let clauses = [("type", "AS"), ("increment", "INCREMENT BY"), ("minimum", "MINVALUE"), ("maximum", "MAXVALUE")];
-    let clauses = clauses.into_iter().chain([("start", "START WITH"), ("cache", "CACHE")]);
-    let mut text: String = clauses
-        .filter(|(fact, _)| differing.has(fact))
-        .map(|(fact, word)| format!(" {word} {}", value(fact)))
-        .collect();
-    if differing.has("cycle") {
-        text += if new.fact("cycle").is_some() { " CYCLE" } else { " NO CYCLE" };
-    }
-    statements.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
-    if differing.has("owned by") && !sequence::is_identity(new) {
-        statements.push(format!("OWNED BY {}", new.fact("owned by").unwrap_or("NONE")));
-    }
-    let statements =
-        statements.into_iter().map(|what| Statement::new(format!("ALTER SEQUENCE {name} {what}"))).collect();
-    Change::InPlace { statements, disturbs: false }
-}
-
 /// A fact of an index or a constraint.
 fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
@@ -246,6 +238,7 @@ fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option
         // That the table has another one is said with the table.
         "replica identity" => Some(Vec::new()),
         "tablespace" => one(format!("ALTER INDEX {} SET TABLESPACE {}", qualified(&new.id), space(now))),
+        "options" => storage(&format!("INDEX {}", qualified(&new.id)), "", old, now),
         "attached to" => one(format!("ALTER INDEX {} ATTACH PARTITION {}", now?, qualified(&new.id))),
         "comment on its index" => {
             one(format!("COMMENT ON INDEX {} IS {}", qualified(&new.id), now.map_or("NULL".to_owned(), literal)))

@@ -8,13 +8,7 @@ use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
 /// A fact of a table.
-pub(super) fn relation(
-    before: &Object,
-    new: &Object,
-    fact: &str,
-    old: Option<&str>,
-    now: Option<&str>,
-) -> Option<Vec<Statement>> {
+pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
     let name = qualified(&new.id);
     let what = format!("{} {name}", new.id.kind.as_str().to_uppercase());
     let alter = |text: String| Statement::new(format!("ALTER TABLE {name} {text}"));
@@ -37,34 +31,11 @@ pub(super) fn relation(
         // That of an index is said with the index.
         "replica identity" if now == Some("index") => Some(Vec::new()),
         "replica identity" => one(alter(format!("REPLICA IDENTITY {}", now.unwrap_or("default").to_uppercase()))),
-        "parents" | "partition bound" => Some(if fact == "parents" || before.fact("parents") == new.fact("parents") {
-            lineage(before, new).into_iter().map(Statement::new).collect()
-        } else {
-            Vec::new()
-        }),
-        "of type" => one(alter(now.map_or("NOT OF".to_owned(), |kind| format!("OF {kind}")))),
+        // It leaves first and joins last.
+        "parents" | "partition bound" | "of type" => Some(Vec::new()),
         "foreign options" => changed_options(old, now).map(|list| vec![alter(format!("OPTIONS ({list})"))]),
         _ => None,
     }
-}
-
-/// From the parents of a table to others; a partition has one, and a bound.
-fn lineage(old: &Object, new: &Object) -> Vec<String> {
-    let name = qualified(&new.id);
-    let list = |table: &Object| table.fact("parents").map(table::pairs).unwrap_or_default();
-    let bound = |table: &Object| table.fact("partition bound").map(str::to_owned);
-    let leaves = |parent: &String| match bound(old) {
-        Some(_) => format!("ALTER TABLE {parent} DETACH PARTITION {name}"),
-        None => format!("ALTER TABLE {name} NO INHERIT {parent}"),
-    };
-    let joins = |parent: &String| match bound(new) {
-        Some(bound) => format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
-        None => format!("ALTER TABLE {name} INHERIT {parent}"),
-    };
-    let (was, is) = (list(old), list(new));
-    let moved = bound(old) != bound(new);
-    let gone: Vec<String> = was.iter().filter(|parent| moved || !is.contains(parent)).map(leaves).collect();
-    gone.into_iter().chain(is.iter().filter(|parent| moved || !was.contains(parent)).map(joins)).collect()
 }
 
 /// A column of a table; its default is a part of its own.
@@ -77,7 +48,9 @@ pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, ne
     let alter = |text: String| Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} {text}"));
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
-    if retyped && new.fact("inherited") != Some("only") {
+    // That of a parent takes its children along.
+    let follows = [old, new].iter().all(|column| column.fact("inherited").is_some());
+    if retyped && !follows {
         statements.push(swap::retype(old, new));
     }
     let rest = differing.each(|fact, was, now| match fact {

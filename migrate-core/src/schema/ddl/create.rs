@@ -40,8 +40,7 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::Server => one(far::server(schema, object)?),
         Kind::Sequence => Some(sequence::sequence(object)),
         Kind::View | Kind::MaterializedView => view(schema, object),
-        Kind::Constraint => Some(constraint(schema, object)),
-        Kind::Index => Some(index(object)),
+        Kind::Constraint | Kind::Index => Some(key(schema, object).all()),
         Kind::Statistics => {
             let target = fact("statistics").map(|n| format!("ALTER {} SET STATISTICS {n}", phrase(schema, id)));
             Some([fact("definition")?.to_owned()].into_iter().chain(target).collect())
@@ -53,10 +52,21 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::Policy => one(policy(object)),
         Kind::EventTrigger => far::event_trigger(schema, object),
         Kind::Publication => one(far::publication(object)),
-        Kind::DefaultPrivileges => Some(far::default_privileges(&id.name, None, fact("grants"))),
-        Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::UserMapping | Kind::Subscription => {
-            None
-        }
+        Kind::UserMapping => one(far::user_mapping(schema, object)?),
+        // Privileges are all that there is of them.
+        Kind::DefaultPrivileges | Kind::Privileges => Some(Vec::new()),
+        Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::Subscription => None,
+        // What is around a schema is in none.
+        Kind::Database
+        | Kind::Role
+        | Kind::Tablespace
+        | Kind::Parameter
+        | Kind::ReplicationOrigin
+        | Kind::ReplicationSlot
+        | Kind::LargeObject
+        | Kind::BuiltIn
+        | Kind::Unpopulated
+        | Kind::SequencePosition => None,
     }
 }
 
@@ -119,26 +129,81 @@ fn collation(object: &Object) -> Option<String> {
     Some(format!("CREATE COLLATION {} ({})", qualified(&object.id), parts.join(", ")))
 }
 
+/// The statements for a constraint or an index, in parts.
+pub(super) struct Key {
+    /// What makes it.
+    pub(super) own: Vec<String>,
+    /// What makes it a part of that of the parent of its table.
+    pub(super) attach: Option<String>,
+    /// What is said of it when it is there.
+    pub(super) facts: Vec<String>,
+}
+
+impl Key {
+    fn all(self) -> Vec<String> {
+        self.own.into_iter().chain(self.attach).chain(self.facts).collect()
+    }
+}
+
+/// The parts of a constraint or an index.
+pub(super) fn key(schema: &Schema, object: &Object) -> Key {
+    match object.id.kind {
+        Kind::Index => index(object),
+        _ => constraint(schema, object),
+    }
+}
+
 /// A constraint of a table or a domain. One that only its parent brings is not made.
-fn constraint(schema: &Schema, object: &Object) -> Vec<String> {
+fn constraint(schema: &Schema, object: &Object) -> Key {
     let id = &object.id;
-    let definition = object.fact("definition").unwrap_or_default();
-    let mut all = Vec::new();
+    let definition = optioned(object.fact("definition").unwrap_or_default(), object.fact("options"));
+    let mut own = Vec::new();
     if comes_alone(object) {
         let what = if is_domain(schema, id) { "DOMAIN" } else { "TABLE" };
         let only = if table::is_own_index_of_partitioned(schema, object) { "ONLY " } else { "" };
         let space =
             object.fact("tablespace").map_or(String::new(), |name| format!(" USING INDEX TABLESPACE {}", plain(name)));
-        all.push(format!("ALTER {what} {only}{} ADD CONSTRAINT {} {definition}{space}", parent(id), plain(&id.name)));
+        own.push(format!("ALTER {what} {only}{} ADD CONSTRAINT {} {definition}{space}", parent(id), plain(&id.name)));
     }
-    all.extend(object.fact("attached to").map(|to| format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(id))));
-    all.extend(index_facts(object));
-    all.extend(
-        object
-            .fact("comment on its index")
-            .map(|text| format!("COMMENT ON INDEX {} IS {}", qualified(id), literal(text))),
-    );
-    all
+    let comment = object.fact("comment on its index");
+    let comment = comment.map(|text| format!("COMMENT ON INDEX {} IS {}", qualified(id), literal(text)));
+    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(comment).collect() }
+}
+
+/// The definition of a key with the options of its index, which come after its columns.
+fn optioned(definition: &str, options: Option<&str>) -> String {
+    let Some(options) = options else { return definition.to_owned() };
+    let mut end = bracket_end(definition);
+    if let Some((before, _)) = definition.split_at_checked(end)
+        && let Some(rest) = definition.get(end..).filter(|rest| rest.starts_with(" INCLUDE ("))
+    {
+        end = before.len() + bracket_end(rest);
+    }
+    let (columns, rest) = definition.split_at_checked(end).unwrap_or((definition, ""));
+    format!("{columns} WITH ({options}){rest}")
+}
+
+/// Where the first bracket of a text ends.
+fn bracket_end(text: &str) -> usize {
+    let (mut depth, mut quote) = (0, None);
+    for (at, c) in text.char_indices() {
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            ('(', None) => depth += 1,
+            (')', None) => depth -= 1,
+            _ => continue,
+        }
+        if depth == 0 && c == ')' {
+            return at + 1;
+        }
+    }
+    text.len()
+}
+
+fn attach(object: &Object) -> Option<String> {
+    let to = object.fact("attached to")?;
+    Some(format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(&object.id)))
 }
 
 /// Whether a constraint or a trigger is made by a statement of its own, and not by one on a parent of its table.
@@ -146,19 +211,16 @@ pub(super) fn comes_alone(object: &Object) -> bool {
     object.fact("inherited") != Some("only") || object.fact("attached to").is_some()
 }
 
-fn index(object: &Object) -> Vec<String> {
+fn index(object: &Object) -> Key {
     let id = &object.id;
-    let mut all: Vec<String> = object.fact("definition").map(str::to_owned).into_iter().collect();
-    all.extend(
-        object.fact("tablespace").map(|space| format!("ALTER INDEX {} SET TABLESPACE {}", qualified(id), plain(space))),
-    );
-    all.extend(object.fact("attached to").map(|to| format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(id))));
-    all.extend(index_facts(object));
+    let space = object.fact("tablespace");
+    let space = space.map(|space| format!("ALTER INDEX {} SET TABLESPACE {}", qualified(id), plain(space)));
+    let own = object.fact("definition").map(str::to_owned).into_iter().chain(space).collect();
     let statistics = object.fact("statistics").into_iter().flat_map(|list| list.split(", "));
     let column =
         |text: &str| text.split_once(' ').map(|(column, n)| format!("ALTER COLUMN {column} SET STATISTICS {n}"));
-    all.extend(statistics.filter_map(column).map(|what| format!("ALTER INDEX {} {what}", qualified(id))));
-    all
+    let statistics = statistics.filter_map(column).map(|what| format!("ALTER INDEX {} {what}", qualified(id)));
+    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(statistics).collect() }
 }
 
 /// What is said of an index at its table.

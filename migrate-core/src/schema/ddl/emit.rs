@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
-use super::{Hazard, Sides, Stage, Statement, Style, create, fill, grant, owner_of, remove, sequence, table};
+use super::privilege::On;
+use super::{
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, owner_of, partition,
+    remove, sequence, table,
+};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -18,10 +22,12 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
-    let by_parent =
-        object.fact("inherited") == Some("only") || is_of_view(schema, &object.id) || sequence::is_identity(object);
+    // What a table had from a parent that it left is its own; a trigger went.
+    let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
+    let by_parent = object.fact("inherited") == Some("only") && !left;
+    let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
-    if by_parent { Vec::new() } else { remove::object(schema, object) }
+    if by_parent { Vec::new() } else { remove::object(schema, object, sides.version()) }
 }
 
 /// The statement that gives a type its name.
@@ -29,10 +35,14 @@ pub(super) fn shell(part: &Part) -> Option<Statement> {
     Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
-/// The statement that gives a sequence to its column.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Option<Statement> {
-    let by = sides.after.schema.get(&part.id)?.fact("owned by")?;
-    Some(Statement::new(format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&part.id))))
+/// The statements that give a sequence to its column; one that became that of an identity column is a new one.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+    let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
+    let mut all = count::given(object);
+    if count::role(sides, part) == count::Role::Becomes {
+        all.extend(said(sides, None, object));
+    }
+    all
 }
 
 /// The statements that make or alter a part, or `None` where there are none. The defaults that are `late` come later.
@@ -47,13 +57,28 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     if sides.fates.get(part) == Fate::Altered {
         let old = sides.before.schema.get(&part.id);
         let mut all = sides.fates.altered(part).to_vec();
-        all.extend(said(sides, old, object));
+        all.extend(match count::role(sides, part) {
+            // A type in whose place another one came has said nothing yet.
+            count::Role::Stays => said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object),
+            count::Role::Leaves => said(sides, None, object),
+            count::Role::Becomes => Vec::new(),
+        });
         return Some(all);
     }
     let mut all = match object.id.kind {
-        Kind::Table | Kind::ForeignTable => plain_ones(table::create(schema, object, late)),
-        Kind::Column if is_of_view(schema, &object.id) => Vec::new(),
+        Kind::Table | Kind::ForeignTable => {
+            plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()))
+        }
+        Kind::View => {
+            let columns = schema.children(&object.id, Kind::Column).filter(|column| !late(&column.id));
+            let defaults: Vec<String> = columns.filter_map(|column| view_default(column)).collect();
+            plain_ones(create::object(schema, object)?.into_iter().chain(defaults).collect())
+        }
+        Kind::Column if is_of_view(schema, &object.id) => {
+            plain_ones(view_default(object).filter(|_| !late(&object.id)).into_iter().collect())
+        }
         Kind::Column => added(sides, object, late),
+        Kind::Attribute if sides.fates.is_of_swapped(&object.id) => Vec::new(),
         Kind::Attribute => {
             plain_ones(vec![format!("ALTER TYPE {} ADD ATTRIBUTE {}", parent(&object.id), table::attribute(object))])
         }
@@ -65,14 +90,83 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
             plain_ones(own_name(schema, object).into_iter().collect())
         }
-        Kind::Index | Kind::Constraint => on_table(sides, object, create::object(schema, object)?),
+        Kind::Index | Kind::Constraint => on_table(sides, object, partition::key(sides, object)),
         _ => plain_ones(create::object(schema, object)?),
     };
     all.extend(said(sides, None, object));
     for kind in [Kind::Column, Kind::Attribute].into_iter().filter(|_| has_members(object.id.kind)) {
         all.extend(schema.children(&object.id, kind).flat_map(|child| said(sides, None, child)));
     }
+    all.extend(counted_by(schema, object).into_iter().flat_map(|sequence| said(sides, None, sequence)));
     Some(all)
+}
+
+/// The default of a column of a view, which rows get that are inserted through it.
+fn view_default(column: &Object) -> Option<String> {
+    let (view, name, value) = (parent(&column.id), plain(&column.id.name), column.fact("default")?);
+    Some(format!("ALTER VIEW {view} ALTER COLUMN {name} SET DEFAULT {value}"))
+}
+
+/// The sequences of identity columns, which come with their table or column.
+fn counted_by<'a>(schema: &'a Schema, object: &'a Object) -> Vec<&'a Arc<Object>> {
+    let counts = |column: &Object| column.fact("identity").is_some();
+    match object.id.kind {
+        Kind::Table | Kind::ForeignTable => {
+            let columns = schema.children(&object.id, Kind::Column).filter(|column| counts(column));
+            columns.filter_map(|column| sequence::identity_sequence(schema, &column.id)).collect()
+        }
+        Kind::Column if counts(object) => sequence::identity_sequence(schema, &object.id).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What is made or altered and has something that no statement can say.
+pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
+    let (schema, here) = (&sides.after.schema, sides.version());
+    let happens = |fate| matches!(fate, Fate::Made | Fate::Remade | Fate::Altered);
+    let parts = sides.fates.iter().filter(|(part, fate)| happens(*fate) && !part.default).map(|(part, _)| part);
+    let mut all = Vec::new();
+    for object in parts.filter_map(|part| schema.get(&part.id)) {
+        let gap =
+            |part: Option<&str>, why: String| Uncovered { object: object.id.clone(), part: part.map(Into::into), why };
+        let is_altered = sides.fates.get(&Part::object(&object.id)) == Fate::Altered;
+        if is_altered && let Some(why) = hidden(sides.before.schema.get(&object.id), object) {
+            all.push(gap(None, why.to_owned()));
+        }
+        if let Some(list) = object.fact("grants") {
+            let on = match object.id.kind {
+                Kind::DefaultPrivileges => far::default_on(far::whose(&object.id.name).2),
+                Kind::Privileges => continue,
+                kind => On::of(kind),
+            };
+            let unknown = grant::unknown(list, on, owner_of(schema, object), schema.version, here);
+            let words: Vec<String> = unknown.into_iter().collect();
+            let why = || format!("PostgreSQL {here} has no privilege {}", words.join(", "));
+            all.extend((!words.is_empty()).then(|| gap(Some("grants"), why())));
+        }
+    }
+    all
+}
+
+/// Why an object cannot become another one where the catalogs do not show what it is.
+fn hidden(old: Option<&Arc<Object>>, new: &Object) -> Option<&'static str> {
+    let differs = old.is_some_and(|old| old.facts != new.facts);
+    let hides = match new.id.kind {
+        Kind::UserMapping => far::has_unknown_options(new) || old.is_some_and(|old| far::has_unknown_options(old)),
+        Kind::Subscription => true,
+        _ => false,
+    };
+    (differs && hides).then(|| no_statement(new))
+}
+
+/// Why there is no statement that makes an object.
+pub(super) fn no_statement(object: &Object) -> &'static str {
+    match object.id.kind {
+        Kind::UserMapping if object.fact("options") == Some("hidden") => "this role may not see its options",
+        Kind::UserMapping => "its options may hold a password, and are never read",
+        Kind::Subscription => "its connection may hold a password, and is never read",
+        _ => "there is no statement that makes it without C code",
+    }
 }
 
 fn has_members(kind: Kind) -> bool {
@@ -91,7 +185,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 /// A column that a table gets.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let schema = &sides.after.schema;
-    if column.fact("inherited") == Some("only") {
+    if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
         return Vec::new();
     }
     let bare = ["default", "generated", "identity"].iter().all(|fact| column.fact(fact).is_none());
@@ -181,7 +275,7 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
     let schema = &sides.after.schema;
     let id = &object.id;
     let fact = |name: &str| (old.and_then(|old| old.fact(name)), object.fact(name));
-    let mut all = Vec::new();
+    let mut all: Vec<Statement> = Vec::new();
     let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
     let said: std::collections::BTreeSet<&str> =
         names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
@@ -192,67 +286,79 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
             Some(provider) => format!("SECURITY LABEL FOR {} ON", plain(provider)),
             None => "COMMENT ON".to_owned(),
         };
-        all.extend((was != now).then(|| format!("{what} {} IS {text}", phrase(schema, id))));
+        let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
+        all.extend((was != now).then(statement));
     }
     let (was, now) = fact("comment on its not null constraint");
     if was != now
         && let Some(constraint) = object.fact("not null constraint")
     {
         let (name, text) = (plain(table::not_null_words(constraint).0), now.map_or("NULL".to_owned(), literal));
-        all.push(format!("COMMENT ON CONSTRAINT {name} ON {} IS {text}", parent(id)));
+        let comment = format!("COMMENT ON CONSTRAINT {name} ON {} IS {text}", parent(id));
+        all.push(Statement::new(comment).about("comment on its not null constraint"));
     }
-    let (was, now) = fact("grants");
-    if id.kind == Kind::DefaultPrivileges {
-        // They are all that there is of it; where it is new they are said already.
-        if old.is_some() {
-            all.extend(super::far::default_privileges(&id.name, was, now));
-        }
-        return plain_ones(all);
-    }
+    all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
+    all
+}
+
+/// The privileges on an object, where they are not those of the old one.
+fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<String> {
+    let (schema, id) = (&sides.after.schema, &object.id);
+    let (was, now) = (old.and_then(|old| old.fact("grants")), object.fact("grants"));
     let owners = [old.map_or("", |old| owner_of(&sides.before.schema, old)), owner_of(schema, object)];
-    all.extend(match id.kind {
+    let here = sides.version();
+    match id.kind {
+        Kind::DefaultPrivileges => far::default_privileges(&id.name, was, now, here),
+        Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now),
         Kind::Column => {
             let list = |text: Option<&str>, owner| text.map(|text| grant::listed(text, owner)).unwrap_or_default();
             let on = format!("TABLE {}", parent(id));
-            grant::statements(&list(was, owners[0]), &list(now, owners[1]), &on, &grant::column(&id.name))
+            let now = grant::adapted(list(now, owners[1]), On::Table, schema.version, here);
+            grant::statements(&list(was, owners[0]), &now, &on, &grant::column(&id.name))
         }
         kind => {
-            let on = grantable(schema, id);
-            let (was, now) = (grant::of_object(was, kind, owners[0]), grant::of_object(now, kind, owners[1]));
-            let given = if old.is_none() { by_default(sides, id) } else { grant::Grants::new() };
-            grant::anew(&was, &given, &now, &on)
+            let (on, name) = (On::of(kind), grantable(schema, id));
+            let now = grant::of_object(now, on, owners[1], schema.version);
+            let now = grant::adapted(now, on, schema.version, here);
+            if old.is_none() {
+                let (least, most) = by_default(sides, id, grant::first(on, here));
+                return grant::from_nothing(&least, &most, &now, &name);
+            }
+            let mut all = grant::statements(&grant::of_object(was, on, owners[0], here), &now, &name, "");
+            // What is taken on a table is taken on its columns as well.
+            if all.iter().any(|text| text.starts_with("REVOKE")) {
+                let columns = schema.children(id, Kind::Column).filter(|column| column.fact("grants").is_some());
+                all.extend(columns.flat_map(|column| granted(sides, None, column)));
+            }
+            all
         }
-    });
-    plain_ones(all)
+    }
 }
 
-/// What a new object may get on top by default privileges, of whichever role makes it.
-fn by_default(sides: &Sides<'_>, id: &Id) -> grant::Grants {
+/// The least and the most that a new object begins with, by the default privileges of whichever role makes it.
+fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grants, grant::Grants) {
     let on = match id.kind {
         Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => "tables",
         Kind::Sequence => "sequences",
         Kind::Function | Kind::Procedure | Kind::Aggregate => "functions",
         Kind::Type | Kind::Domain => "types",
         Kind::Schema => "schemas",
-        _ => return grant::Grants::new(),
+        _ => return (first.clone(), first),
     };
-    let first = Id {
-        kind: Kind::DefaultPrivileges,
-        schema: "".into(),
-        parent: "".into(),
-        name: "".into(),
-        signature: "".into(),
-    };
-    let mut all = grant::Grants::new();
-    for object in sides.before.schema.objects.range::<Id, _>(first..).map(|(_, object)| object) {
-        let (who, space, what) = super::far::whose(&object.id.name);
+    let head = named(Kind::DefaultPrivileges, "", "");
+    let (mut least, mut most) = (first.clone(), first);
+    for object in sides.before.schema.objects.range::<Id, _>(head..).map(|(_, object)| object) {
+        let (who, space, what) = far::whose(&object.id.name);
         let applies = what == on && space.is_none_or(|space| space == plain(&id.schema));
         let stays = matches!(sides.fates.get(&Part::object(&object.id)), Fate::Kept | Fate::Altered);
         if object.id.kind == Kind::DefaultPrivileges && applies && stays {
-            for (grantee, letters) in grant::listed(object.fact("grants").unwrap_or_default(), who) {
-                all.entry(grantee).or_default().extend(letters);
+            let list = grant::listed(object.fact("grants").unwrap_or_default(), who);
+            // Those of a schema come on top of the others.
+            if space.is_none() {
+                least = grant::bounds(&least, &list).0;
             }
+            most = grant::bounds(&most, &list).1;
         }
     }
-    all
+    (least, most)
 }

@@ -2,10 +2,11 @@
 
 use super::grant;
 use super::name::{phrase, qualified};
+use super::privilege::On;
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
-use crate::schema::object::{Kind, Object};
+use crate::schema::object::Object;
 
 pub(super) fn wrapper(schema: &Schema, object: &Object) -> String {
     let clause = |word: &str, name: &str| object.fact(name).map_or(String::new(), |value| format!(" {word} {value}"));
@@ -21,6 +22,17 @@ pub(super) fn server(schema: &Schema, object: &Object) -> Option<String> {
     let (kind, version) = (clause("TYPE", "type"), clause("VERSION", "version"));
     let options = options(object.fact("options").map(json_list));
     Some(format!("CREATE {}{kind}{version} FOREIGN DATA WRAPPER {wrapper}{options}", phrase(schema, &object.id)))
+}
+
+/// A user mapping; `None` where its options are not known, for they may hold a password.
+pub(super) fn user_mapping(schema: &Schema, object: &Object) -> Option<String> {
+    let listed = (!has_unknown_options(object)).then(|| options(object.fact("options").map(json_list)))?;
+    Some(format!("CREATE {}{listed}", phrase(schema, &object.id)))
+}
+
+/// Whether a user mapping has options of which only a digest is read.
+pub(super) fn has_unknown_options(mapping: &Object) -> bool {
+    mapping.fact("options").is_some_and(|options| !options.starts_with('{'))
 }
 
 pub(super) fn dictionary(schema: &Schema, object: &Object) -> Option<String> {
@@ -89,6 +101,9 @@ pub(super) fn publication(object: &Object) -> String {
     if yes("pubviaroot") {
         with += ", publish_via_partition_root = true";
     }
+    if object.fact("pubgencols") == Some("s") {
+        with += ", publish_generated_columns = stored";
+    }
     format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
 }
 
@@ -99,21 +114,26 @@ pub(super) fn whose(name: &str) -> (&str, Option<&str>, &str) {
     (who, space, on)
 }
 
-/// The statements that lead from some default privileges to others.
-pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>) -> Vec<String> {
+/// What default privileges are for, by what they are called.
+pub(super) fn default_on(on: &str) -> On {
+    match on {
+        "functions" => On::Function,
+        "types" => On::Type,
+        "sequences" => On::Sequence,
+        "schemas" => On::Schema,
+        "large objects" => On::LargeObject,
+        _ => On::Table,
+    }
+}
+
+/// The statements that lead from some default privileges to others, on a server of this version.
+pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
     let (who, space, on) = whose(name);
-    let kind = match on {
-        "functions" => Kind::Function,
-        "types" => Kind::Type,
-        "sequences" => Kind::Sequence,
-        "schemas" => Kind::Schema,
-        _ => Kind::Table,
-    };
     // Those of a schema come on top of the others, and begin with nothing.
     let grants = |list: Option<&str>| match (list, space) {
         (None, Some(_)) => grant::Grants::new(),
         (Some(list), _) => grant::listed(list, who),
-        (None, None) => grant::of_object(None, kind, who),
+        (None, None) => grant::first(default_on(on), version),
     };
     let inside = space.map_or(String::new(), |space| format!(" IN SCHEMA {space}"));
     let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(who));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alter::{self, Change};
 use super::name::{holder, named};
-use super::{Statement, swap};
+use super::{Statement, count, sequence, swap};
 use crate::ident::QualifiedName;
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
@@ -55,6 +55,11 @@ impl Fates {
         self.carried.values().any(|kind| kind.id.schema == id.schema && kind.id.name == id.parent)
     }
 
+    /// Whether this is a type that comes in the place of an old one, with the columns that have it.
+    pub(super) fn is_swapped(&self, part: &Part) -> bool {
+        self.carried.values().any(|kind| kind == part)
+    }
+
     /// The type with which a column is carried over.
     pub(super) fn carried(&self, part: &Part) -> Option<&Part> {
         self.carried.get(part)
@@ -66,6 +71,9 @@ impl Fates {
         for object in before.schema.objects() {
             for part in parts(object) {
                 let Some(new) = after.schema.get(&object.id).filter(|new| parts(new).contains(&part)) else {
+                    if fates.replace(&before.schema, &after.schema, &part, object, &mut queue) {
+                        continue;
+                    }
                     queue.push(part.clone());
                     fates.fates.insert(part, Fate::Dropped);
                     continue;
@@ -75,10 +83,11 @@ impl Fates {
         }
         for part in after.schema.objects().flat_map(|object| parts(object)) {
             if before.schema.get(&part.id).is_none_or(|old| !parts(old).contains(&part)) {
-                fates.fates.insert(part, Fate::Made);
+                fates.fates.entry(part).or_insert(Fate::Made);
             }
         }
         fates.spread(before, after, queue);
+        fates.sequences(before, after);
         fates
     }
 
@@ -121,6 +130,24 @@ impl Fates {
         }
     }
 
+    /// A type in whose place a domain of its name comes, or the other way round, where columns have it.
+    fn replace(&mut self, before: &Schema, after: &Schema, part: &Part, old: &Object, queue: &mut Vec<Part>) -> bool {
+        let kind = match part.id.kind {
+            Kind::Type => Kind::Domain,
+            Kind::Domain => Kind::Type,
+            _ => return false,
+        };
+        let Some(new) = after.get(&named(kind, &part.id.schema, &part.id.name)) else { return false };
+        let Change::InPlace { statements, .. } = swap::swapped(before, after, old, new) else { return false };
+        let twin = Part::object(&new.id);
+        self.altered.insert(twin.clone(), statements);
+        self.fates.insert(twin.clone(), Fate::Altered);
+        self.carried.insert(part.clone(), twin.clone());
+        self.carry(before, after, &twin, queue);
+        queue.push(part.clone());
+        true
+    }
+
     /// Remembers the columns that a type takes with it.
     fn carry(&mut self, before: &Schema, after: &Schema, part: &Part, queue: &mut Vec<Part>) {
         if !matches!(part.id.kind, Kind::Type | Kind::Domain) {
@@ -130,6 +157,12 @@ impl Fates {
             let column = Part::object(&column.id);
             self.carried.insert(column.clone(), part.clone());
             queue.push(column);
+        }
+        // Its constraints and attributes are made with it, and say again what is said of them.
+        for kind in [Kind::Constraint, Kind::Attribute] {
+            let kept = before.children(&part.id, kind).filter(|one| after.get(&one.id).is_some());
+            let kept: Vec<Part> = kept.map(|one| Part::object(&one.id)).collect();
+            self.fates.extend(kept.into_iter().map(|part| (part, Fate::Remade)));
         }
     }
 
@@ -155,6 +188,39 @@ impl Fates {
         }
     }
 
+    /// A sequence whose column goes and comes back leaves it before; that of an identity column goes and comes with it.
+    fn sequences(&mut self, before: &Described, after: &Described) {
+        let pairs = before.schema.objects().filter(|one| one.id.kind == Kind::Sequence);
+        for (old, new) in pairs.filter_map(|old| Some((old, after.schema.get(&old.id)?))) {
+            let part = Part::object(&old.id);
+            let stays = matches!(self.get(&part), Fate::Kept | Fate::Altered);
+            if !stays || !self.loses_owner(&before.schema, old) {
+                continue;
+            }
+            match (sequence::is_identity(old), sequence::is_identity(new)) {
+                (true, true) => {
+                    self.altered.remove(&part);
+                    self.fates.insert(part, Fate::Remade);
+                }
+                (false, false) if old.fact("owned by") == new.fact("owned by") => {
+                    self.altered.entry(part.clone()).or_default().push(count::released(old));
+                    self.fates.insert(part, Fate::Altered);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the column that a sequence belongs to goes, also where it comes back.
+    pub(super) fn loses_owner(&self, before: &Schema, sequence: &Object) -> bool {
+        let Some((of, column)) = sequence::owner(sequence) else { return false };
+        let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+        [column, named(Kind::Table, of.schema(), of.name())].iter().any(|id| {
+            let part = before.get(id).map(|object| Part::object(&object.id));
+            part.is_some_and(|part| matches!(self.get(&part), Fate::Dropped | Fate::Remade))
+        })
+    }
+
     /// Whether a part that is kept or altered so far has to be made again because of what it stands on.
     fn goes_with(&self, before: &Described, after: &Described, on: &Part, user: &Part) -> bool {
         use Kind::{
@@ -177,6 +243,7 @@ impl Fates {
             return user.id != on.id || goes || self.get(user) == Fate::Altered;
         }
         match user.id.kind {
+            ForeignTable if on.id.kind == Kind::Server => goes,
             Table | ForeignTable => goes && matches!(on.id.kind, Table | ForeignTable),
             Column => object.fact("generated").is_some(),
             Constraint if retyped => is_foreign_key(object) && !self.stays_comparable(before, after, on),

@@ -3,128 +3,217 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::name::role;
+use super::privilege::{self, On};
 use crate::ident::{first_name, plain};
-use crate::schema::object::Kind;
+use crate::schema::object::Object;
 
-/// Who has which privileges: the letters of the catalogs, each with whether it may be given on.
-pub(super) type Grants = BTreeMap<String, BTreeMap<char, bool>>;
+/// The letters of the catalogs, each with whether it may be given on.
+pub(super) type Letters = BTreeMap<char, bool>;
 
-/// The words for the letters of the catalogs.
-///
-/// See <https://www.postgresql.org/docs/current/ddl-priv.html>.
-const WORDS: [(char, &str); 11] = [
-    ('r', "SELECT"),
-    ('a', "INSERT"),
-    ('w', "UPDATE"),
-    ('d', "DELETE"),
-    ('D', "TRUNCATE"),
-    ('x', "REFERENCES"),
-    ('t', "TRIGGER"),
-    ('m', "MAINTAIN"),
-    ('X', "EXECUTE"),
-    ('U', "USAGE"),
-    ('C', "CREATE"),
-];
+/// Who has which privileges.
+pub(super) type Grants = BTreeMap<Grantee, Letters>;
+
+/// Who has privileges, and who gave them: the owner, where that is empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Grantee {
+    who: String,
+    by: String,
+}
 
 /// What the owner is called in a list of privileges, for objects belong to whoever makes them.
 const OWNER: &str = "CURRENT_USER";
 
-/// The letters that the owner of an object has from the beginning, and those that everybody has.
-fn first(kind: Kind) -> (&'static str, &'static str) {
-    use Kind::{Aggregate, Domain, ForeignDataWrapper, Function, Language, Procedure, Schema, Sequence, Server, Type};
-    match kind {
-        Sequence => ("rwU", ""),
-        Function | Procedure | Aggregate => ("X", "X"),
-        Type | Domain | Language => ("U", "U"),
-        Schema => ("UC", ""),
-        ForeignDataWrapper | Server => ("U", ""),
-        _ => ("arwdDxt", ""),
+impl Grantee {
+    fn of_owner(who: &str) -> Self {
+        Self { who: who.to_owned(), by: String::new() }
     }
 }
 
-/// What an object has whose list is this fact; `None` is what every object of its kind begins with.
-pub(super) fn of_object(fact: Option<&str>, kind: Kind, owner: &str) -> Grants {
-    let Some(list) = fact else {
-        let (own, all) = first(kind);
-        let plain = |letters: &str| letters.chars().map(|letter| (letter, false)).collect::<BTreeMap<_, _>>();
-        let both = [(OWNER, plain(own)), ("PUBLIC", plain(all))];
-        return both
-            .into_iter()
-            .filter(|(_, letters)| !letters.is_empty())
-            .map(|(who, l)| (who.to_owned(), l))
-            .collect();
-    };
-    listed(list, owner)
+/// What every object begins with on which privileges are `on`, in a major version.
+pub(super) fn first(on: On, version: u32) -> Grants {
+    let plain = |letters: &mut dyn Iterator<Item = char>| letters.map(|letter| (letter, false)).collect::<Letters>();
+    let own = plain(&mut on.letters(version));
+    let all = plain(&mut on.for_all().iter().copied());
+    let both = [(OWNER, own), ("PUBLIC", all)];
+    both.into_iter().filter(|(_, letters)| !letters.is_empty()).map(|(who, l)| (Grantee::of_owner(who), l)).collect()
+}
+
+/// What an object has whose list is this fact; `None` is what every such object begins with.
+pub(super) fn of_object(fact: Option<&str>, on: On, owner: &str, version: u32) -> Grants {
+    fact.map_or_else(|| first(on, version), |list| listed(list, owner))
 }
 
 /// What a list says.
 pub(super) fn listed(list: &str, owner: &str) -> Grants {
     let mut grants = Grants::new();
-    for (grantee, letters) in split(list).iter().filter_map(|text| entry(text)) {
-        let mut letters = letters;
-        if grantee == owner {
-            // A privilege that only newer servers know, and that their owners have from the beginning.
-            letters.remove(&'m');
+    for (grantee, letters, grantor) in split(list).iter().filter_map(|text| entry(text)) {
+        let is_owner = |name: &str| name == owner && !owner.is_empty();
+        let who = if is_owner(&grantee) { OWNER.to_owned() } else { role(&grantee) };
+        let by = if is_owner(&grantor) || owner.is_empty() { String::new() } else { grantor };
+        let known = grants.entry(Grantee { who, by }).or_default();
+        for (letter, option) in letters {
+            *known.entry(letter).or_default() |= option;
         }
-        let who = if grantee == owner && !owner.is_empty() { OWNER.to_owned() } else { role(&grantee) };
-        grants.entry(who).or_default().extend(letters);
     }
     grants
 }
 
-/// The statements that lead from some privileges on an object to others. `column` is the list of
-/// a column, in brackets, or nothing.
-pub(super) fn statements(was: &Grants, now: &Grants, on: &str, column: &str) -> Vec<String> {
-    let none = BTreeMap::new();
-    let everybody: BTreeSet<&String> = was.keys().chain(now.keys()).collect();
-    let mut all = Vec::new();
-    for who in everybody {
-        let (old, new) = (was.get(who).unwrap_or(&none), now.get(who).unwrap_or(&none));
-        let pick = |test: &dyn Fn(Option<&bool>, Option<&bool>) -> bool| {
-            let chosen = WORDS.iter().filter(|(letter, _)| test(old.get(letter), new.get(letter)));
-            chosen.map(|(_, word)| format!("{word}{column}")).collect::<Vec<_>>().join(", ")
-        };
-        let mut say = |words: String, text: &dyn Fn(&str) -> String| {
-            if !words.is_empty() {
-                all.push(text(&words));
-            }
-        };
-        say(pick(&|old, new| old.is_some() && new.is_none()), &|words| format!("REVOKE {words} ON {on} FROM {who}"));
-        say(pick(&|old, new| old == Some(&true) && new == Some(&false)), &|words| {
-            format!("REVOKE GRANT OPTION FOR {words} ON {on} FROM {who}")
-        });
-        say(pick(&|old, new| old.is_none() && new == Some(&false)), &|words| format!("GRANT {words} ON {on} TO {who}"));
-        say(pick(&|old, new| old != Some(&true) && new == Some(&true)), &|words| {
-            format!("GRANT {words} ON {on} TO {who} WITH GRANT OPTION")
-        });
+/// The same on a server of another version: an owner who has everything there is has everything there, and what that
+/// server does not know is gone.
+pub(super) fn adapted(mut grants: Grants, on: On, from: u32, to: u32) -> Grants {
+    if from == to {
+        return grants;
     }
+    let owner = Grantee::of_owner(OWNER);
+    let everything = |version: u32| on.letters(version).map(|letter| (letter, false)).collect::<Letters>();
+    if grants.get(&owner) == Some(&everything(from)) {
+        grants.insert(owner, everything(to));
+    }
+    let known: BTreeSet<char> = on.letters(to).collect();
+    grants.values_mut().for_each(|letters| letters.retain(|letter, _| known.contains(letter)));
+    grants.retain(|_, letters| !letters.is_empty());
+    grants
+}
+
+/// The letters of a list that have no word, or none in this version, each with the word if there is one.
+pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BTreeSet<String> {
+    let known: BTreeSet<char> = on.letters(to).collect();
+    let everything: Letters = on.letters(from).map(|letter| (letter, false)).collect();
+    let all = listed(list, owner);
+    let of_others = all.iter().filter(|(grantee, letters)| grantee.who != OWNER || **letters != everything);
+    let letters = of_others.flat_map(|(_, letters)| letters.keys()).filter(|letter| !known.contains(letter));
+    letters.map(|letter| privilege::word(*letter).map_or_else(|| letter.to_string(), str::to_owned)).collect()
+}
+
+/// How many others stand between the owner and who gave something.
+fn depth(grants: &Grants, grantee: &Grantee) -> usize {
+    let mut by = &grantee.by;
+    for depth in 0..grants.len() {
+        if by.is_empty() {
+            return depth;
+        }
+        let Some(above) = grants.keys().find(|one| one.who == role(by)) else { return depth + 1 };
+        by = &above.by;
+    }
+    grants.len()
+}
+
+/// The statements that lead from some privileges on an object to others. `column` is the list of
+/// a column, in brackets, or nothing. What was given on is taken first and given last.
+pub(super) fn statements(was: &Grants, now: &Grants, on: &str, column: &str) -> Vec<String> {
+    let mut everybody: Vec<&Grantee> = was.keys().chain(now.keys()).collect::<BTreeSet<_>>().into_iter().collect();
+    everybody.sort_by_key(|one| std::cmp::Reverse(depth(was, one)));
+    let mut all: Vec<String> = everybody.iter().flat_map(|who| taken(was, now, who, on, column)).collect();
+    everybody.sort_by_key(|one| depth(now, one));
+    all.extend(everybody.iter().flat_map(|who| given(was, now, who, on, column)));
     all
 }
 
-/// The statements for an object that begins with `was` and may have been `given` more by default:
-/// whatever is not wanted is taken, and whatever is wanted is given, also where it is there already.
-pub(super) fn anew(was: &Grants, given: &Grants, now: &Grants, on: &str) -> Vec<String> {
-    let mut most = was.clone();
-    for (who, letters) in given {
-        most.entry(who.clone()).or_default().extend(letters);
-    }
-    let taken = statements(&most, now, on, "").into_iter().filter(|text| text.starts_with("REVOKE"));
-    taken.chain(statements(was, now, on, "").into_iter().filter(|text| text.starts_with("GRANT"))).collect()
+/// The words for the letters that pass a test of what they were and what they are.
+fn pick(old: &Letters, new: &Letters, column: &str, test: impl Fn(Option<&bool>, Option<&bool>) -> bool) -> String {
+    let chosen = privilege::words().filter(|(letter, _)| test(old.get(letter), new.get(letter)));
+    chosen.map(|(_, word)| format!("{word}{column}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A list without the owner's name and without who gave what: the same for another owner.
-pub(super) fn unowned(list: &str, owner: &str) -> String {
-    let letters = |letters: BTreeMap<char, bool>| {
-        letters.iter().map(|(letter, on)| format!("{letter}{}", if *on { "*" } else { "" })).collect::<String>()
+/// What is taken from somebody.
+fn taken(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) -> Vec<String> {
+    let (old, new) = pair(was, now, grantee);
+    let who = &grantee.who;
+    let gone = pick(old, new, column, |old, new| old.is_some() && new.is_none());
+    let option = pick(old, new, column, |old, new| old == Some(&true) && new == Some(&false));
+    let gone = (!gone.is_empty()).then(|| format!("REVOKE {gone} ON {on} FROM {who}"));
+    let option = (!option.is_empty()).then(|| format!("REVOKE GRANT OPTION FOR {option} ON {on} FROM {who}"));
+    said_by(grantee, gone.into_iter().chain(option).collect())
+}
+
+/// What is given to somebody.
+fn given(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) -> Vec<String> {
+    let (old, new) = pair(was, now, grantee);
+    let who = &grantee.who;
+    let plain = pick(old, new, column, |old, new| old.is_none() && new == Some(&false));
+    let option = pick(old, new, column, |old, new| old != Some(&true) && new == Some(&true));
+    let plain = (!plain.is_empty()).then(|| format!("GRANT {plain} ON {on} TO {who}"));
+    let option = (!option.is_empty()).then(|| format!("GRANT {option} ON {on} TO {who} WITH GRANT OPTION"));
+    said_by(grantee, plain.into_iter().chain(option).collect())
+}
+
+static NOTHING: Letters = Letters::new();
+
+fn pair<'a>(was: &'a Grants, now: &'a Grants, grantee: &Grantee) -> (&'a Letters, &'a Letters) {
+    (was.get(grantee).unwrap_or(&NOTHING), now.get(grantee).unwrap_or(&NOTHING))
+}
+
+/// What somebody else than the owner gave, only they can give again: nobody may be named as the giver but oneself.
+fn said_by(grantee: &Grantee, texts: Vec<String>) -> Vec<String> {
+    if grantee.by.is_empty() || texts.is_empty() {
+        return texts;
+    }
+    let role = format!("SET ROLE {}", plain(&grantee.by));
+    [role].into_iter().chain(texts).chain(["RESET ROLE".to_owned()]).collect()
+}
+
+/// The statements for an object that may begin with as little as `least` and with as much as `most`: whatever is not
+/// wanted is taken, and whatever is wanted is given, also where it is there already.
+pub(super) fn from_nothing(least: &Grants, most: &Grants, now: &Grants, on: &str) -> Vec<String> {
+    let everybody = |side: &Grants| side.keys().chain(now.keys()).cloned().collect::<BTreeSet<_>>();
+    let taken = everybody(most).into_iter().flat_map(|who| taken(most, now, &who, on, ""));
+    let mut all: Vec<String> = taken.collect();
+    let mut givers: Vec<Grantee> = everybody(least).into_iter().collect();
+    givers.sort_by_key(|one| depth(now, one));
+    all.extend(givers.iter().flat_map(|who| given(least, now, who, on, "")));
+    all
+}
+
+/// The statements that lead from some privileges on what an extension or the system has to others.
+pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>) -> Vec<String> {
+    let owner = object.fact("owner").unwrap_or_default();
+    let list = |fact: Option<&str>| fact.map(|list| listed(list, owner)).unwrap_or_default();
+    let id = &object.id;
+    let column = if id.signature.is_empty() { String::new() } else { format!(" ({})", id.signature) };
+    statements(&list(was), &list(now), &kind_first(&id.name), &column)
+}
+
+/// The name of an object with its kind, which is written as SQL's other words are.
+fn kind_first(name: &str) -> String {
+    let kinds = ["foreign data wrapper", "foreign server"].into_iter().find(|kind| name.starts_with(kind));
+    let kind = kinds.or_else(|| name.split(' ').next()).unwrap_or_default();
+    format!("{}{}", kind.to_uppercase(), &name[kind.len()..])
+}
+
+/// What is in both, and what is in one of them.
+pub(super) fn bounds(one: &Grants, other: &Grants) -> (Grants, Grants) {
+    let (mut least, mut most) = (one.clone(), one.clone());
+    for (who, letters) in other {
+        let known = most.entry(who.clone()).or_default();
+        letters.iter().for_each(|(letter, option)| *known.entry(*letter).or_default() |= option);
+    }
+    least.retain(|who, letters| {
+        let other = other.get(who).unwrap_or(&NOTHING);
+        letters.retain(|letter, option| other.get(letter) == Some(option));
+        !letters.is_empty()
+    });
+    (least, most)
+}
+
+/// A list without the owner's name: the same for another owner.
+pub(super) fn unowned(list: &str, owner: &str, on: On, version: u32) -> String {
+    let everything: Letters = on.letters(version).map(|letter| (letter, false)).collect();
+    let letters = |who: &str, letters: &Letters| match who == OWNER && *letters == everything {
+        // Newer versions have more letters for it.
+        true => "all".to_owned(),
+        false => letters.iter().map(|(letter, on)| format!("{letter}{}", if *on { "*" } else { "" })).collect(),
     };
-    let entries = listed(list, owner).into_iter().map(|(who, list)| format!("{who}={}", letters(list)));
+    let by = |by: &str| if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let entries = listed(list, owner);
+    let entries = entries.iter().map(|(one, list)| format!("{}={}{}", one.who, letters(&one.who, list), by(&one.by)));
     let text = entries.collect::<Vec<_>>().join(", ");
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
 /// The roles that a list names, other than the owner and everybody.
 pub(super) fn roles(list: &str, owner: &str) -> Vec<String> {
-    let names = split(list).into_iter().filter_map(|text| entry(&text).map(|(name, _)| name));
+    let names = split(list).into_iter().filter_map(|text| entry(&text));
+    let names = names.flat_map(|(grantee, _, grantor)| [grantee, grantor]);
     names.filter(|name| !name.is_empty() && name != owner).collect()
 }
 
@@ -149,13 +238,17 @@ fn split(grants: &str) -> Vec<String> {
     entries.iter().map(|entry| entry.trim().to_owned()).collect()
 }
 
-/// One entry: `=r/owner`, `"some one"=arw*/owner`.
-fn entry(text: &str) -> Option<(String, BTreeMap<char, bool>)> {
+/// One entry: `=r/owner`, `"some one"=arw*/owner`; who has it, what, and who gave it.
+fn entry(text: &str) -> Option<(String, Letters, String)> {
     let (grantee, rest) = match text.strip_prefix('"') {
         Some(_) => first_name(text)?,
         None => text.split_once('=').map(|(name, _)| (name.to_owned(), &text[name.len()..]))?,
     };
-    let (letters, _) = rest.strip_prefix('=')?.split_once('/')?;
+    let (letters, by) = rest.strip_prefix('=')?.split_once('/')?;
+    let by = match by.strip_prefix('"') {
+        Some(_) => first_name(by)?.0,
+        None => by.to_owned(),
+    };
     let mut found = BTreeMap::new();
     let mut last = None;
     for c in letters.chars() {
@@ -167,17 +260,21 @@ fn entry(text: &str) -> Option<(String, BTreeMap<char, bool>)> {
             }
         }
     }
-    Some((grantee, found))
+    Some((grantee, found, by))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn table(fact: Option<&str>) -> Grants {
+        of_object(fact, On::Table, "me", 15)
+    }
+
     #[test]
     fn only_what_differs_is_said() {
-        let was = of_object(None, Kind::Table, "me");
-        let now = of_object(Some("\"some one\"=r*w/me, =r/me, me=arwdDxt/me"), Kind::Table, "me");
+        let was = table(None);
+        let now = table(Some("\"some one\"=r*w/me, =r/me, me=arwdDxt/me"));
         assert_eq!(
             statements(&was, &now, "TABLE a.b", ""),
             [
@@ -191,6 +288,46 @@ mod tests {
             statements(&listed("x=r*/me", "me"), &listed("x=r/me", "me"), "TABLE a.b", ""),
             ["REVOKE GRANT OPTION FOR SELECT ON TABLE a.b FROM x"]
         );
-        assert_eq!(unowned("x=r*/me, me=U/me", "me"), unowned("you=U/you, x=r*/you", "you"));
+        let plain = |list: &str, owner: &str| unowned(list, owner, On::Table, 15);
+        assert_eq!(plain("x=r*/me, me=U/me", "me"), plain("you=U/you, x=r*/you", "you"));
+    }
+
+    #[test]
+    fn what_was_given_on_is_taken_first_and_given_last() {
+        let (none, chain) = (table(None), table(Some("me=arwdDxt/me, b=r*/me, a=r/b")));
+        assert_eq!(
+            statements(&none, &chain, "TABLE t", ""),
+            [
+                "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION",
+                "SET ROLE b",
+                "GRANT SELECT ON TABLE t TO a",
+                "RESET ROLE"
+            ]
+        );
+        assert_eq!(
+            statements(&chain, &none, "TABLE t", ""),
+            ["SET ROLE b", "REVOKE SELECT ON TABLE t FROM a", "RESET ROLE", "REVOKE SELECT ON TABLE t FROM b"]
+        );
+    }
+
+    #[test]
+    fn an_owner_who_has_everything_has_it_in_every_version() {
+        let list = "me=arwdDxtm/me, x=m/me";
+        assert_eq!(adapted(listed(list, "me"), On::Table, 17, 15), table(Some("me=arwdDxt/me")));
+        assert_eq!(unknown(list, On::Table, "me", 17, 15), BTreeSet::from(["MAINTAIN".to_owned()]));
+        assert_eq!(unknown("x=rz/me", On::Table, "me", 15, 15), BTreeSet::from(["z".to_owned()]));
+        let full = |list: &str, version| unowned(list, "me", On::Table, version);
+        assert_eq!(full("me=arwdDxtm/me", 17), full("me=arwdDxt/me", 15));
+        assert_ne!(full("me=arwdDxt/me", 17), full("me=arwdDxt/me", 15));
+    }
+
+    #[test]
+    fn every_letter_has_its_word_where_it_is_known() {
+        for (letter, word) in privilege::words() {
+            assert_eq!(privilege::word(letter), Some(word));
+        }
+        assert!(
+            !On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm')
+        );
     }
 }

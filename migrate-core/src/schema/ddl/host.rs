@@ -79,7 +79,13 @@ fn host(schema: &Schema, part: &Part, act: Act, happens: &dyn Fn(&Part) -> bool)
         return Some(column).filter(|column| happens(column));
     }
     let object = schema.get(&part.id)?;
-    let folded = act == Act::Drop || matches!(part.id.kind, Kind::Column | Kind::Attribute);
+    // A server does not go while somebody has a mapping for it.
+    let goes_along = act == Act::Drop && part.id.kind != Kind::UserMapping;
+    let folded = goes_along || matches!(part.id.kind, Kind::Column | Kind::Attribute);
+    if let (Act::Drop, Some(extension)) = (act, object.fact("extension")) {
+        let extension = schema.get(&named(Kind::Extension, "", extension)).map(|one| Part::object(&one.id));
+        return extension.filter(|extension| happens(extension));
+    }
     let holder = folded.then(|| holder_of(schema, object)).flatten().filter(|holder| happens(holder));
     let owner =
         (act == Act::Drop || sequence::is_identity(object)).then(|| owner_of(schema, object, happens)).flatten();

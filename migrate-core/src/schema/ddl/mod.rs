@@ -9,6 +9,7 @@
 mod alter;
 mod alter_table;
 mod code;
+mod count;
 mod create;
 mod emit;
 mod far;
@@ -16,8 +17,12 @@ mod fate;
 mod fill;
 mod grant;
 mod host;
+mod inherit;
+mod mention;
 mod name;
 mod order;
+mod partition;
+mod privilege;
 mod remove;
 mod rename;
 mod sequence;
@@ -26,6 +31,7 @@ mod table;
 mod types;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::Schema;
@@ -40,8 +46,28 @@ pub use rename::renames_back;
 pub struct Ddl {
     /// The statements, in the order in which they have to be run.
     pub statements: Vec<Statement>,
-    /// What no statement can be written for: its facts do not say enough, or hold a secret.
-    pub uncovered: Vec<Arc<Id>>,
+    /// What no statement is written for.
+    pub uncovered: Vec<Uncovered>,
+}
+
+/// Something that no statement is written for: an object, or one fact of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uncovered {
+    /// The object.
+    pub object: Arc<Id>,
+    /// The fact, where the rest of the object is covered.
+    pub part: Option<Arc<str>>,
+    /// Why there is none.
+    pub why: String,
+}
+
+impl fmt::Display for Uncovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.part {
+            Some(part) => write!(f, "{}: {part}", self.object),
+            None => write!(f, "{}", self.object),
+        }
+    }
 }
 
 /// One statement.
@@ -55,6 +81,8 @@ pub struct Statement {
     pub stage: Stage,
     /// What it is about; `None` for a setting.
     pub object: Option<Arc<Id>>,
+    /// The fact of it that the statement is about, where it is about no more than that: its comment, its privileges.
+    pub part: Option<Arc<str>>,
 }
 
 /// What a statement endangers, with a sentence about it.
@@ -98,11 +126,16 @@ impl Statement {
     }
 
     fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main, object: None }
+        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main, object: None, part: None }
     }
 
     fn with(mut self, hazard: Hazard) -> Self {
         self.hazards.push(hazard);
+        self
+    }
+
+    fn about(mut self, part: &str) -> Self {
+        self.part = Some(part.into());
         self
     }
 
@@ -167,11 +200,16 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     let fates = fate::Fates::of(before, after);
     let sides = Sides { before, after, fates: &fates, style };
     let mut ddl = order::statements(&sides);
-    // A text that something else is compiled from may name what comes later.
-    let makes_code = |id: &Id| matches!(id.kind, Kind::Function | Kind::Procedure);
-    let made: Vec<Kind> = fates.made().map(|part| part.id.kind).collect();
-    let code = fates.made().any(|part| makes_code(&part.id));
-    if code && made.iter().any(|kind| matches!(kind, Kind::Table | Kind::View | Kind::MaterializedView)) {
+    ddl.uncovered.extend(emit::unwritten(&sides));
+    // A text that something else is compiled from may name what comes later, or itself.
+    let happens = |fate| matches!(fate, fate::Fate::Made | fate::Fate::Remade | fate::Fate::Altered);
+    let is_code = |part: &&Part| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;
+    let all: Vec<&Part> = fates.iter().filter(|(_, fate)| happens(*fate)).map(|(part, _)| part).collect();
+    let is_sql = |part: &&Part| {
+        let definition = after.schema.get(&part.id).and_then(|object| object.fact("definition"));
+        definition.is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with("LANGUAGE sql")))
+    };
+    if all.iter().copied().filter(is_code).any(|part| all.len() > 1 || is_sql(&part)) {
         ddl.statements.insert(0, Statement::new("SET LOCAL check_function_bodies = off"));
     }
     ddl
@@ -186,6 +224,14 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// The major version of the server on which the statements run.
+    fn version(&self) -> u32 {
+        match self.before.schema.version {
+            0 => self.after.schema.version,
+            version => version,
+        }
+    }
+
     /// Whether this is a type that is made in two steps: its name, then, behind functions that take or return it, the rest.
     fn is_shelled(&self, part: &Part) -> bool {
         !part.default
@@ -228,11 +274,16 @@ fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
 pub fn unowned(schema: &Schema) -> Schema {
     let plain = |object: &Arc<Object>| {
         let owner = owner_of(schema, object);
-        let facts = object.facts.iter().filter(|fact| &*fact.name != "owner").map(|fact| match &*fact.name {
-            "grants" => Fact { name: fact.name.clone(), value: grant::unowned(&fact.value, owner).into() },
+        let is_shown = |fact: &&Fact| !matches!(&*fact.name, "owner" | "first grants");
+        let on = privilege::On::of(object.id.kind);
+        let facts = object.facts.iter().filter(is_shown).map(|fact| match &*fact.name {
+            "grants" => {
+                let value = grant::unowned(&fact.value, owner, on, schema.version);
+                Fact { name: fact.name.clone(), value: value.into() }
+            }
             _ => fact.clone(),
         });
         Arc::new(Object { id: object.id.clone(), facts: facts.collect(), position: object.position })
     };
-    Schema::default().with(schema.objects().map(plain))
+    Schema { version: schema.version, ..Schema::default() }.with(schema.objects().map(plain))
 }

@@ -45,10 +45,27 @@ pub(super) fn phrase(schema: &Schema, id: &Id) -> String {
 pub(super) fn grantable(schema: &Schema, id: &Id) -> String {
     match id.kind {
         Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => format!("TABLE {}", qualified(id)),
-        Kind::Aggregate => format!("FUNCTION {}({})", qualified(id), id.signature),
+        Kind::Aggregate => format!("FUNCTION {}({})", qualified(id), plain_arguments(&id.signature)),
         Kind::Domain => format!("TYPE {}", qualified(id)),
         Kind::Server => format!("FOREIGN SERVER {}", plain(&id.name)),
         _ => phrase(schema, id),
+    }
+}
+
+/// The arguments of an aggregate as those of a function; in an ordered-set aggregate the variadic one stands on both sides.
+fn plain_arguments(signature: &str) -> String {
+    let words: Vec<_> = crate::sql::lex::words(signature).map(|(_, span)| span).collect();
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|span| &signature[span.clone()] == word);
+    let Some(at) = (0..words.len()).find(|at| is(*at, "ORDER") && is(at + 1, "BY")) else {
+        return signature.to_owned();
+    };
+    let direct = signature[..words[at].start].trim();
+    let ordered = words.get(at + 2).map_or("", |span| &signature[span.start..]);
+    let is_variadic = |arguments: &str| arguments.split(", ").last().is_some_and(|last| last.starts_with("VARIADIC "));
+    match direct.is_empty() {
+        true => ordered.to_owned(),
+        false if is_variadic(direct) && is_variadic(ordered) => direct.to_owned(),
+        false => format!("{direct}, {ordered}"),
     }
 }
 

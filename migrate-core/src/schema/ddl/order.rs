@@ -1,14 +1,16 @@
 //! The order of the statements: what stands on something is dropped before it and made behind it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
-use super::name::named;
-use super::{Ddl, Sides, emit, sequence, table};
+use super::name::{holder, named};
+use super::{Ddl, Sides, Uncovered, count, emit, inherit, mention, partition, sequence, table};
 use crate::ident::QualifiedName;
+use crate::schema::Schema;
 use crate::schema::depend::Part;
-use crate::schema::object::{Id, Kind};
+use crate::schema::object::{Id, Kind, Object};
 
 /// What is done to a part; to alter it is to make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +19,7 @@ pub(super) enum Act {
     /// A type gets its name, so that there can be functions that take and return it.
     Shell,
     Make,
-    /// A sequence is given to its column, when both are there.
+    /// A sequence is given to its column, or a partition to its parent, when both are there.
     Give,
 }
 
@@ -80,10 +82,14 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
         Act::Drop => ddl.statements.extend(emit::dropped(sides, part)),
         Act::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
             Some(statements) => ddl.statements.extend(statements),
-            None => ddl.uncovered.push(part.id.clone()),
+            None => {
+                let why = sides.after.schema.get(&part.id).map_or("", |object| emit::no_statement(object));
+                ddl.uncovered.push(Uncovered { object: part.id.clone(), part: None, why: why.to_owned() });
+            }
         },
         Act::Shell => ddl.statements.extend(emit::shell(part)),
-        Act::Give => ddl.statements.extend(emit::given(sides, part)),
+        Act::Give if part.id.kind == Kind::Sequence => ddl.statements.extend(emit::given(sides, part)),
+        Act::Give => ddl.statements.extend(partition::given(sides, part)),
     }
     for statement in &mut ddl.statements[first..] {
         statement.object = Some(part.id.clone());
@@ -106,10 +112,12 @@ impl Graph {
             }
         }
         graph.shells(sides, &hosts);
+        graph.owners(sides, &hosts);
         graph.dependencies(sides, &hosts);
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
-        graph.owners(sides, &hosts);
+        graph.joined(sides, &hosts);
+        graph.mentions(sides, &hosts);
         graph
     }
 
@@ -119,7 +127,8 @@ impl Graph {
         }
     }
 
-    fn edge(&mut self, first: &Node, then: &Node, soft: Option<Part>) {
+    /// The parts of a soft edge go apart where it is cut.
+    fn edge(&mut self, first: &Node, then: &Node, soft: Option<BTreeSet<Part>>) {
         if first == then || !self.nodes.contains_key(first) || !self.nodes.contains_key(then) {
             return;
         }
@@ -127,13 +136,11 @@ impl Graph {
         match waits.get_mut(first) {
             // What is hard once stays hard.
             Some(known) => match (known.as_mut(), soft) {
-                (Some(parts), Some(part)) => {
-                    parts.insert(part);
-                }
+                (Some(parts), Some(more)) => parts.extend(more),
                 _ => *known = None,
             },
             None => {
-                waits.insert(first.clone(), soft.map(|part| BTreeSet::from([part])));
+                waits.insert(first.clone(), soft);
                 self.behind.entry(first.clone()).or_default().push(then.clone());
             }
         }
@@ -143,13 +150,17 @@ impl Graph {
         let fate = |part: &Part| sides.fates.get(part);
         let makes = |part: &Part| matches!(fate(part), Fate::Made | Fate::Remade | Fate::Altered);
         let drops = |part: &Part| matches!(fate(part), Fate::Dropped | Fate::Remade);
+        let is_inherited = |part: &Part| {
+            let has = |one: &Arc<Object>| one.fact("inherited").or(one.fact("attached to")).is_some();
+            !part.default && sides.before.schema.get(&part.id).is_some_and(has)
+        };
         for (user, on) in sides.after.dependencies.pairs() {
             let on = sides.fates.carried(on).unwrap_or(on);
             if sides.is_shelled(on) && sides.after.dependencies.has(on, user) {
                 self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
             } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
-                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| user.clone()));
+                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| BTreeSet::from([user.clone()])));
             }
         }
         for (user, on) in sides.before.dependencies.pairs() {
@@ -157,9 +168,17 @@ impl Graph {
             if drops(user) {
                 let folded = hosts.dropped(user).1 != *user && goes_alone(user);
                 if drops(on) {
-                    self.edge(&hosts.dropped(user), &hosts.dropped(on), folded.then(|| user.clone()));
+                    let soft = folded.then(|| BTreeSet::from([user.clone()]));
+                    self.edge(&hosts.dropped(user), &hosts.dropped(on), soft);
                 } else if fate(on) == Fate::Altered {
-                    self.edge(&hosts.dropped(user), &hosts.made(on), None);
+                    // What counts with a sequence only has to go before the sequence does.
+                    let is_sequence = on.id.kind == Kind::Sequence;
+                    let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
+                    let comes_after = *user.id.parent == *on.id.name && inherit::is_left(sides, &user.id);
+                    match comes_after && (user.id.kind == Kind::Column && !user.default || is_inherited(user)) {
+                        true => self.edge(&then, &hosts.dropped(user), None),
+                        false => self.edge(&hosts.dropped(user), &then, None),
+                    }
                 }
             } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
                 // It has to let go first.
@@ -181,20 +200,58 @@ impl Graph {
         }
     }
 
-    /// A sequence that is made is given to its column.
+    /// What the text of a function names is there before it, and with that before everything that runs the function at
+    /// once; a circle is cut, for no text is looked at when a function is made.
+    fn mentions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
+        let needs = mention::needs(&sides.after.schema, &happens);
+        for (function, needed) in needs.iter().filter(|(function, _)| happens(function)) {
+            for part in needed {
+                self.edge(&hosts.made(part), &hosts.made(function), Some(BTreeSet::new()));
+            }
+        }
+        for (user, on) in sides.after.dependencies.pairs().filter(|(user, on)| happens(user) && !happens(on)) {
+            for part in needs.get(on).into_iter().flatten() {
+                self.edge(&hosts.made(part), &hosts.made(user), Some(BTreeSet::new()));
+            }
+        }
+    }
+
+    /// A sequence leaves the column that it belongs to before that goes, and is given to its column when that is there.
     fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        let schema = &sides.after.schema;
-        for part in sides.fates.made().filter(|part| part.id.kind == Kind::Sequence) {
-            let Some(sequence) = schema.get(&part.id).filter(|sequence| !sequence::is_identity(sequence)) else {
-                continue;
+        for part in sides.fates.iter().map(|(part, _)| part).filter(|part| part.id.kind == Kind::Sequence) {
+            let column = |schema: &Schema| {
+                let (of, column) = sequence::owner(schema.get(&part.id)?)?;
+                let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+                schema.get(&id).map(|column| Part::object(&column.id))
             };
-            let Some((of, column)) = sequence::owner(sequence) else { continue };
+            let made = hosts.made(part);
+            if sides.fates.get(part) == Fate::Altered
+                && let Some(old) = column(&sides.before.schema)
+            {
+                self.edge(&made, &hosts.dropped(&old), None);
+                self.edge(&made, &hosts.made(&old), None);
+            }
+            // The sequence of an identity column that becomes that of another one goes first.
+            let columns = column(&sides.before.schema).zip(column(&sides.after.schema));
+            let is_identity = sides.after.schema.get(&part.id).is_some_and(|one| sequence::is_identity(one));
+            if let Some((old, new)) = columns.filter(|(old, new)| is_identity && old != new) {
+                self.edge(&hosts.made(&old), &hosts.made(&new), None);
+                self.edge(&hosts.dropped(&old), &hosts.made(&new), None);
+            }
+            let is_new = matches!(sides.fates.get(part), Fate::Made | Fate::Remade);
+            if let Some(new) = column(&sides.after.schema).filter(|_| is_identity && is_new) {
+                self.edge(&hosts.made(&new), &made, None);
+            }
+            if !count::is_given(sides, part) {
+                continue;
+            }
             let node = (Act::Give, part.clone());
             self.node(sides, &node);
-            self.edge(&hosts.made(part), &node, None);
-            let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
-            if let Some(column) = schema.get(&column) {
-                self.edge(&hosts.made(&Part::object(&column.id)), &node, None);
+            self.edge(&made, &node, None);
+            if let Some(new) = column(&sides.after.schema) {
+                self.edge(&made, &hosts.made(&new), None);
+                self.edge(&hosts.made(&new), &node, None);
             }
         }
     }
@@ -223,7 +280,10 @@ impl Graph {
         for part in sides.fates.made().filter(|part| part.id.kind == Kind::Table) {
             let parents = schema.get(&part.id).and_then(|table| table.fact("parents")).unwrap_or_default();
             for parent in parents.split(", ").filter_map(QualifiedName::parse) {
-                parts.entry(parent).or_default().push(hosts.made(part));
+                parts
+                    .entry(parent)
+                    .or_default()
+                    .push(partition::joined(sides, part).unwrap_or_else(|| hosts.made(part)));
             }
         }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
@@ -254,6 +314,39 @@ impl Graph {
         }
     }
 
+    /// A partition that is attached when its keys are there.
+    fn joined(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+        let schema = &sides.after.schema;
+        let tables = sides.fates.iter().map(|(part, _)| part).filter(|part| !part.default);
+        let tables = tables.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
+        let late: Vec<Node> = tables.filter_map(|part| partition::joined(sides, part)).collect();
+        for node in &late {
+            self.node(sides, node);
+            self.edge(&hosts.made(&node.1), node, None);
+        }
+        for (first, then) in inherit::edges(sides, hosts) {
+            self.edge(&first, &then, None);
+        }
+        if late.is_empty() {
+            return;
+        }
+        for part in sides.fates.made() {
+            let Some(object) = schema.get(&part.id) else { continue };
+            for table in partition::attached_with(sides, object) {
+                self.edge(&hosts.made(part), &(Act::Give, Part::object(&table.id)), None);
+            }
+            // What a partition has from its parent is there when it has joined that.
+            let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| Part::object(&table.id));
+            let comes_along = part.id.kind == Kind::Trigger || is_foreign_key(object);
+            if comes_along
+                && object.fact("inherited") == Some("only")
+                && let Some(of) = of
+            {
+                self.edge(&(Act::Give, of), &hosts.made(part), None);
+            }
+        }
+    }
+
     /// Cuts soft edges of a circle; where there are none, the next node has to do.
     fn cut(
         &mut self,
@@ -262,7 +355,8 @@ impl Graph {
         late: &mut BTreeMap<Part, BTreeSet<Node>>,
         ddl: &mut Ddl,
     ) -> Node {
-        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| !done.contains(*node)).collect();
+        let circle = self.circle(done);
+        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| circle.contains(*node)).collect();
         let soft = |node: &Node| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
         let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
         let next = next.or_else(|| open.iter().min_by_key(|(_, key)| *key)).map(|(node, _)| (*node).clone());
@@ -280,6 +374,48 @@ impl Graph {
         }
         next
     }
+}
+
+impl Graph {
+    /// Nodes that wait for one another and for nothing else: the first strongly connected component that Tarjan's
+    /// algorithm finishes, on the way from a node to what it waits for.
+    fn circle(&self, done: &BTreeSet<Node>) -> BTreeSet<Node> {
+        let Some(start) = self.nodes.keys().find(|node| !done.contains(*node)) else { return BTreeSet::new() };
+        let waits =
+            |node: &Node| -> Vec<&Node> { self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect() };
+        // For each node that was reached its number, and the lowest number that can be reached from it.
+        let mut seen: HashMap<&Node, (usize, usize)> = HashMap::from([(start, (0, 0))]);
+        let mut stack: Vec<&Node> = vec![start];
+        let mut path: Vec<(&Node, Vec<&Node>)> = vec![(start, waits(start))];
+        while let Some((node, rest)) = path.last_mut() {
+            let node = *node;
+            if let Some(next) = rest.pop() {
+                match seen.get(next).copied() {
+                    Some((number, _)) => lower(&mut seen, node, number),
+                    None => {
+                        let number = seen.len();
+                        seen.insert(next, (number, number));
+                        stack.push(next);
+                        path.push((next, waits(next)));
+                    }
+                }
+                continue;
+            }
+            let (number, lowest) = seen.get(node).copied().unwrap_or_default();
+            if number == lowest {
+                return stack.into_iter().skip_while(|one| *one != node).cloned().collect();
+            }
+            path.pop();
+            if let Some((above, _)) = path.last() {
+                lower(&mut seen, above, lowest);
+            }
+        }
+        BTreeSet::new()
+    }
+}
+
+fn lower<'a>(seen: &mut HashMap<&'a Node, (usize, usize)>, node: &'a Node, to: usize) {
+    seen.entry(node).and_modify(|(_, lowest)| *lowest = to.min(*lowest));
 }
 
 /// Whether a part of a table can be dropped before the table is.

@@ -2,13 +2,13 @@
 
 use super::name::{is_domain, parent, phrase};
 use super::{Hazard, Statement};
-use super::{far, types};
+use super::{far, grant, types};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
 /// The statements that remove an object; what belongs to it goes along.
-pub(super) fn object(schema: &Schema, object: &Object) -> Vec<Statement> {
+pub(super) fn object(schema: &Schema, object: &Object, version: u32) -> Vec<Statement> {
     let id = &object.id;
     let (table, name) = (parent(id), plain(&id.name));
     let text = match id.kind {
@@ -23,7 +23,11 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Vec<Statement> {
         Kind::Constraint if is_domain(schema, id) => format!("ALTER DOMAIN {table} DROP CONSTRAINT {name}"),
         Kind::Constraint => format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
         Kind::DefaultPrivileges => {
-            let texts = far::default_privileges(&id.name, object.fact("grants"), None);
+            let texts = far::default_privileges(&id.name, object.fact("grants"), None, version);
+            return texts.into_iter().map(Statement::new).collect();
+        }
+        Kind::Privileges => {
+            let texts = grant::of_foreign(object, object.fact("grants"), object.fact("first grants"));
             return texts.into_iter().map(Statement::new).collect();
         }
         // Its own functions stand on it; all else that does is gone by now.
@@ -34,6 +38,9 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Vec<Statement> {
     vec![match id.kind {
         Kind::Table => statement.with(Hazard::DataLoss(format!("the rows of {id}"))),
         Kind::Sequence => statement.with(Hazard::DataLoss(format!("where {id} stood"))),
+        Kind::UserMapping if far::has_unknown_options(object) => {
+            statement.with(Hazard::DataLoss(format!("the options of {id}, which are known to nobody else")))
+        }
         Kind::Attribute => statement.with(Hazard::DataLoss(format!("the values of {id}"))),
         _ => statement,
     }]

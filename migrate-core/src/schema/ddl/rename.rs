@@ -67,7 +67,7 @@ fn rename(now: &Described, from: &Id, to: &Id) -> Vec<String> {
         Kind::Trigger | Kind::Policy | Kind::Rule => {
             vec![format!("ALTER {} {old} ON {} RENAME TO {name}", from.kind.as_str().to_uppercase(), parent(to))]
         }
-        Kind::Cast | Kind::DefaultPrivileges | Kind::UserMapping | Kind::Transform => Vec::new(),
+        Kind::Cast | Kind::DefaultPrivileges | Kind::Privileges | Kind::UserMapping | Kind::Transform => Vec::new(),
         Kind::Operator if from.name != to.name => Vec::new(),
         _ => moved(now, from, to),
     }

@@ -53,7 +53,7 @@ pub(super) fn persistence(schema: &Schema, column: &Object) -> Option<String> {
     (ours != theirs).then(|| format!("ALTER SEQUENCE {} SET {how}", qualified(&sequence.id)))
 }
 
-fn identity_sequence<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
+pub(super) fn identity_sequence<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
     let table = QualifiedName::new(&*column.schema, &*column.parent);
     let ours = |one: &&Arc<Object>| {
         one.id.kind == Kind::Sequence

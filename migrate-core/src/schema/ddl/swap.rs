@@ -101,7 +101,7 @@ pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -
 }
 
 /// The new type takes the place of the old one; where no column has it, it is simply made anew.
-fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
+pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let columns = columns_of(before, after, &new.id);
     if columns.is_empty() {
         return Change::Remake;
@@ -118,7 +118,7 @@ fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Chang
     }
     statements.push(Statement::new(format!(
         "DROP {} {}.{aside}",
-        new.id.kind.as_str().to_uppercase(),
+        old.id.kind.as_str().to_uppercase(),
         plain(&new.id.schema)
     )));
     Change::InPlace { statements, disturbs: true }

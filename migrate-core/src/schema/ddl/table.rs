@@ -10,11 +10,13 @@ use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
 /// A table or foreign table with its columns; keys, checks and indexes are objects of their own.
-/// The defaults that are `late` come later, for what they stand on stands on the table.
-pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<String> {
+/// The defaults that are `late` come later, for what they stand on stands on the table. A partition that is `apart`
+/// is attached later.
+pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool, apart: bool) -> Vec<String> {
     let (id, fact) = (&table.id, |name: &str| table.fact(name));
     let columns = columns(schema, id);
-    let family = Family::of(schema, table, &columns);
+    let mut family = Family::of(schema, table, &columns);
+    family.attached |= apart;
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let own = columns.iter().filter(|one| family.attached || is_own(one));
     let lines = own.map(|one| line(schema, one, family.brings(one), late(&one.id)));
@@ -66,10 +68,19 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
         all.extend(sequence::persistence(schema, column));
     }
     // What its parent asks of every partition has to be there before.
-    if let (true, Some(bound), Some(parent)) = (family.attached, bound, parents) {
-        all.push(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"));
-    }
+    all.extend(attach(table).filter(|_| family.attached && !apart));
     all
+}
+
+/// The statement that makes a table a partition.
+pub(super) fn attach(table: &Object) -> Option<String> {
+    let (parent, bound) = (table.fact("parents")?, table.fact("partition bound")?);
+    Some(format!("ALTER TABLE {parent} ATTACH PARTITION {} {bound}", qualified(&table.id)))
+}
+
+/// Whether a partition cannot be made as one, for what is its own in it.
+pub(super) fn is_attached(schema: &Schema, table: &Object) -> bool {
+    Family::of(schema, table, &columns(schema, &table.id)).attached
 }
 
 /// What a table has from its parent.

@@ -119,12 +119,12 @@ impl Layout {
         let wraps = !matches!(self, Self::GolangMigrate);
         let mut up = Script::foreign(draft.up, wraps, findings);
         let down = draft.down.map(|part| Arc::new(Script::foreign(part, wraps, findings)));
-        if down.is_none() {
-            let reason = format!("there is no down in the {self} files");
-            up.directives.irreversible.get_or_insert(reason);
+        let is_up_only = down.is_none() && up.directives.irreversible.is_none();
+        if is_up_only {
+            up.directives.irreversible = Some(format!("there is no down script in the {self} files"));
         }
         let body = Body::Sql { up: Arc::new(up), down };
-        Migration { version: draft.version, name: draft.name.into(), body, fixture: None, verify: None }
+        Migration { version: draft.version, name: draft.name.into(), body, is_up_only, fixture: None, verify: None }
     }
 }
 

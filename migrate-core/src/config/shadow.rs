@@ -1,0 +1,58 @@
+//! `[shadow]`: what every shadow database begins with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer};
+
+/// What every shadow database begins with, before the first migration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShadowSetup {
+    /// The SQL files that are run, in order, relative to the file that names them.
+    #[serde(deserialize_with = "one_or_more")]
+    pub setup: Vec<PathBuf>,
+    /// The settings of its sessions.
+    #[serde(deserialize_with = "settings")]
+    pub settings: BTreeMap<String, String>,
+}
+
+impl ShadowSetup {
+    pub(super) fn below(mut self, project: &Path) -> Self {
+        self.setup = self.setup.into_iter().map(|path| project.join(path)).collect();
+        self
+    }
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`setup` is a file, or a list of files")]
+    enum Written {
+        One(PathBuf),
+        More(Vec<PathBuf>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(path) => vec![path],
+        Written::More(paths) => paths,
+    })
+}
+
+/// Values as people write them: numbers and truth values as well as strings.
+fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "the value of a setting is a string, a number, or true or false")]
+    enum Written {
+        Text(String),
+        Number(i64),
+        Fraction(f64),
+        Truth(bool),
+    }
+    let written = BTreeMap::<String, Written>::deserialize(deserializer)?;
+    let text = |written| match written {
+        Written::Text(text) => text,
+        Written::Number(number) => number.to_string(),
+        Written::Fraction(number) => number.to_string(),
+        Written::Truth(truth) => truth.to_string(),
+    };
+    Ok(written.into_iter().map(|(name, value)| (name, text(value))).collect())
+}

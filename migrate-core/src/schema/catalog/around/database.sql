@@ -1,0 +1,60 @@
+-- What belongs to a database and is no object of a schema. Nothing here says what the database is called.
+WITH here AS MATERIALIZED (SELECT d.* , d.oid AS id FROM pg_database d WHERE d.datname = current_database()),
+lo AS (
+    SELECT pg_get_userbyid(m.lomowner) AS owner,
+           NULLIF((SELECT string_agg(a::text, ', ' ORDER BY a::text COLLATE "C") FROM unnest(m.lomacl) a),
+                  (SELECT string_agg(a::text, ', ' ORDER BY a::text COLLATE "C") FROM unnest(acldefault('L', m.lomowner)) a)) AS grants,
+           obj_description(m.oid, 'pg_largeobject') AS comment,
+           coalesce((SELECT md5(string_agg(p.data, ''::bytea ORDER BY p.pageno)) FROM pg_largeobject p WHERE p.loid = m.oid), 'empty') AS contents
+    FROM pg_largeobject_metadata m
+)
+SELECT 0::oid AS unit, 'pg_database'::regclass::oid AS class, here.id AS oid, 0 AS sub, 'database' AS kind,
+       NULL::name AS schema, NULL::name AS parent, NULL::text AS name, NULL AS position, NULL::text AS signature,
+       jsonb_build_object('owner', pg_get_userbyid(datdba), 'connection limit', NULLIF(datconnlimit, -1),
+           'tablespace', (SELECT NULLIF(t.spcname, 'pg_default') FROM pg_tablespace t WHERE t.oid = dattablespace),
+           'template', NULLIF(datistemplate, false), 'connections', NULLIF(datallowconn, true),
+           'comment', shobj_description(here.id, 'pg_database'),
+           'labels', (SELECT string_agg(l.provider || ' ' || l.label, ', ' ORDER BY l.provider) FROM pg_shseclabel l
+                      WHERE l.classoid = 'pg_database'::regclass AND l.objoid = here.id),
+           'grants', CASE WHEN datacl IS NOT NULL THEN datacl::text || chr(10) || acldefault('d', datdba)::text END)
+       || coalesce((SELECT jsonb_object_agg('settings' || coalesce(' of ' || NULLIF(s.setrole, 0)::regrole::text, ''),
+                               (SELECT string_agg(one, ', ' ORDER BY one COLLATE "C") FROM unnest(s.setconfig) one))
+                    FROM pg_db_role_setting s WHERE s.setdatabase = here.id), '{}') AS facts
+FROM here
+UNION ALL
+SELECT 0, 'pg_language'::regclass, l.oid, 0, 'built-in', NULL, NULL, 'language ' || l.lanname, NULL, NULL,
+       jsonb_build_object('owner', NULLIF(l.lanowner, 10)::regrole, 'comment', obj_description(l.oid, 'pg_language'),
+           'trusted', CASE WHEN l.lanpltrusted <> (l.lanname IN ('sql', 'plpgsql')) THEN l.lanpltrusted END,
+           'grants', CASE WHEN l.lanacl IS NOT NULL THEN l.lanacl::text || chr(10)
+               || coalesce(i.initprivs, acldefault('l', l.lanowner))::text END)
+FROM pg_language l LEFT JOIN pg_init_privs i ON i.classoid = 'pg_language'::regclass AND i.objoid = l.oid
+WHERE l.oid < 16384
+UNION ALL
+SELECT 0, 'pg_namespace'::regclass, n.oid, 0, 'built-in', NULL, NULL, 'schema ' || n.nspname, NULL, NULL,
+       jsonb_build_object('owner', NULLIF(n.nspowner, 10)::regrole, 'grants', CASE WHEN n.nspacl IS NOT NULL
+           THEN n.nspacl::text || chr(10) || coalesce(i.initprivs, acldefault('n', n.nspowner))::text END)
+FROM pg_namespace n LEFT JOIN pg_init_privs i ON i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid
+WHERE n.oid < 16384 AND n.nspname <> 'public' AND (n.nspacl IS DISTINCT FROM i.initprivs OR n.nspowner <> 10)
+UNION ALL
+SELECT 0, 'pg_proc'::regclass, p.oid, 0, 'built-in', NULL, NULL, 'function ' || p.oid::regprocedure::text, NULL, NULL,
+       jsonb_build_object('grants', p.proacl::text || chr(10) || coalesce(i.initprivs, acldefault('f', p.proowner))::text)
+FROM pg_proc p LEFT JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
+WHERE p.oid < 16384 AND p.proacl IS DISTINCT FROM i.initprivs
+UNION ALL
+SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.oid::regclass::text, NULL, NULL,
+       jsonb_build_object('grants', c.relacl::text || chr(10) || coalesce(i.initprivs, acldefault('r', c.relowner))::text)
+FROM pg_class c LEFT JOIN pg_init_privs i ON i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0
+WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS DISTINCT FROM i.initprivs
+UNION ALL
+SELECT 0, 'pg_type'::regclass, t.oid, 0, 'built-in', NULL, NULL, 'type ' || format_type(t.oid, NULL), NULL, NULL,
+       jsonb_build_object('grants', t.typacl::text || chr(10) || coalesce(i.initprivs, acldefault('T', t.typowner))::text)
+FROM pg_type t LEFT JOIN pg_init_privs i ON i.classoid = 'pg_type'::regclass AND i.objoid = t.oid
+WHERE t.oid < 16384 AND t.typacl IS DISTINCT FROM i.initprivs
+UNION ALL
+-- A large object has a number, and that is another one each time it is made.
+SELECT 0, 'pg_largeobject'::regclass, 0, 0, 'large object', NULL, NULL, left(lo.contents, 12), NULL,
+       concat_ws(', ', 'of ' || lo.owner, lo.grants, lo.comment), jsonb_build_object('count', count(*))
+FROM lo GROUP BY lo.owner, lo.grants, lo.comment, lo.contents
+UNION ALL
+SELECT 0, 'pg_class'::regclass, c.oid, 1, 'unpopulated materialized view', n.nspname, NULL, c.relname, NULL, NULL, '{}'
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' AND NOT c.relispopulated

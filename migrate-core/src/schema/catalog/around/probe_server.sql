@@ -1,0 +1,14 @@
+-- The same for what exists once for a server.
+SELECT concat_ws('|',
+    (SELECT count(*) || ' ' || max(r.xmin::text::bigint) FROM pg_authid r),
+    (SELECT count(*) || ' ' || coalesce(max(m.xmin::text::bigint), 0) FROM pg_auth_members m),
+    (SELECT count(*) || ' ' || coalesce(max(s.xmin::text::bigint), 0) FROM pg_db_role_setting s),
+    (SELECT count(*) || ' ' || max(d.xmin::text::bigint) FROM pg_database d),
+    (SELECT count(*) || ' ' || max(t.xmin::text::bigint) FROM pg_tablespace t),
+    (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shdescription c),
+    (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shseclabel c),
+    (SELECT count(*) || ' ' || coalesce(max(p.xmin::text::bigint), 0) FROM pg_parameter_acl p),
+    (SELECT string_agg(o.roname, ' ' ORDER BY o.roname COLLATE "C") FROM pg_replication_origin o),
+    (SELECT string_agg(s.slot_name, ' ' ORDER BY s.slot_name COLLATE "C") FROM pg_replication_slots s WHERE NOT s.temporary),
+    (SELECT string_agg(f.name || '=' || f.setting, ' ' ORDER BY f.name, f.seqno) FROM pg_file_settings f
+     WHERE f.sourcefile LIKE '%postgresql.auto.conf'))

@@ -1,0 +1,158 @@
+//! Sequences that stay: how they count, whom they belong to, and that one becomes the sequence of an identity column.
+
+use super::alter::Differing;
+use super::fate::Fate;
+use super::name::qualified;
+use super::{Sides, Statement, sequence};
+use crate::ident::plain;
+use crate::schema::Schema;
+use crate::schema::depend::Part;
+use crate::schema::object::{Kind, Object};
+
+/// The statements that make a sequence into another one of its name.
+pub(super) fn changed(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<Statement> {
+    let texts = match (sequence::is_identity(old), sequence::is_identity(new)) {
+        (false, true) => aside(old, true),
+        (true, false) => aside(old, false).into_iter().chain(sequence::sequence(new)).chain([carried(new)]).collect(),
+        _ => altered(differing, old, new),
+    };
+    texts.into_iter().map(Statement::new).collect()
+}
+
+/// What a sequence is called while another one takes its place.
+fn name_aside(sequence: &Object) -> String {
+    format!("{}__old", sequence.id.name)
+}
+
+/// Gives the name of a sequence free. That of an identity column goes with the identity.
+fn aside(old: &Object, free: bool) -> Vec<String> {
+    let name = qualified(&old.id);
+    let free = free && old.fact("owned by").is_some();
+    free.then(|| released(old).text)
+        .into_iter()
+        .chain([format!("ALTER SEQUENCE {name} RENAME TO {}", plain(&name_aside(old)))])
+        .collect()
+}
+
+/// Lets a sequence go on where the one whose place it takes is.
+fn carried(new: &Object) -> String {
+    let old = format!("{}.{}", plain(&new.id.schema), plain(&name_aside(new)));
+    format!("SELECT pg_catalog.setval({}, {}, is_called) FROM {old}", regclass(new), within(new))
+}
+
+fn regclass(sequence: &Object) -> String {
+    crate::ident::literal(&qualified(&sequence.id))
+}
+
+/// The last value, or the bound that is nearest to it.
+fn within(bounds: &Object) -> String {
+    let [low, high] = ["minimum", "maximum"].map(|fact| bounds.fact(fact).unwrap_or("1"));
+    format!("greatest({low}, least({high}, last_value))")
+}
+
+fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String> {
+    let name = qualified(&new.id);
+    let persistence =
+        differing.has("persistence").then(|| if new.fact("persistence").is_some() { "UNLOGGED" } else { "LOGGED" });
+    let mut all: Vec<String> = persistence.map(|how| format!("SET {how}")).into_iter().collect();
+    let value = |fact: &str| new.fact(fact).unwrap_or_default();
+    let clauses = [("type", "AS"), ("increment", "INCREMENT BY"), ("minimum", "MINVALUE"), ("maximum", "MAXVALUE")];
+    let clauses = clauses.into_iter().chain([("start", "START WITH"), ("cache", "CACHE")]);
+    let mut text: String = clauses
+        .filter(|(fact, _)| differing.has(fact))
+        .map(|(fact, word)| format!(" {word} {}", value(fact)))
+        .collect();
+    if differing.has("cycle") {
+        text += if new.fact("cycle").is_some() { " CYCLE" } else { " NO CYCLE" };
+    }
+    let moved = Bounds::of(old).zip(Bounds::of(new)).map(|(old, new)| old.becomes(&new));
+    if moved == Some(Moved::Away) {
+        text += " RESTART";
+    }
+    all.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
+    let narrowed = (moved == Some(Moved::Narrowed))
+        .then(|| format!("SELECT pg_catalog.setval({}, {}, is_called) FROM {name}", regclass(new), within(new)));
+    let leaves = differing.has("owned by") && !sequence::is_identity(new) && old.fact("owned by").is_some();
+    let all = all.into_iter().map(|what| format!("ALTER SEQUENCE {name} {what}"));
+    narrowed.into_iter().chain(all).chain(leaves.then(|| released(old).text)).collect()
+}
+
+/// The statement that takes a sequence away from its column.
+pub(super) fn released(sequence: &Object) -> Statement {
+    Statement::new(format!("ALTER SEQUENCE {} OWNED BY NONE", qualified(&sequence.id)))
+}
+
+/// The least and the greatest value of a sequence.
+struct Bounds(i64, i64);
+
+/// What becomes of the values that a sequence can be at.
+#[derive(PartialEq, Eq)]
+enum Moved {
+    Widened,
+    /// Some of them are none any more.
+    Narrowed,
+    /// None of them is one any more.
+    Away,
+}
+
+impl Bounds {
+    fn of(sequence: &Object) -> Option<Self> {
+        let number = |fact: &str| sequence.fact(fact)?.parse().ok();
+        Some(Self(number("minimum")?, number("maximum")?))
+    }
+
+    fn becomes(&self, new: &Self) -> Moved {
+        match (new.0 <= self.0 && self.1 <= new.1, new.1 < self.0 || self.1 < new.0) {
+            (true, _) => Moved::Widened,
+            (false, true) => Moved::Away,
+            (false, false) => Moved::Narrowed,
+        }
+    }
+}
+
+/// What a sequence that is altered is with regard to identity columns.
+#[derive(PartialEq, Eq)]
+pub(super) enum Role {
+    Stays,
+    /// Another one takes its place as that of an identity column.
+    Becomes,
+    /// Another one takes the place of that of an identity column.
+    Leaves,
+}
+
+pub(super) fn role(sides: &Sides<'_>, part: &Part) -> Role {
+    let is_identity = |schema: &Schema| schema.get(&part.id).is_some_and(|one| sequence::is_identity(one));
+    let altered = sides.fates.get(part) == Fate::Altered && part.id.kind == Kind::Sequence;
+    match (is_identity(&sides.before.schema), is_identity(&sides.after.schema)) {
+        (false, true) if altered => Role::Becomes,
+        (true, false) if altered => Role::Leaves,
+        _ => Role::Stays,
+    }
+}
+
+/// Whether something is left to be done to a sequence when its column is there.
+pub(super) fn is_given(sides: &Sides<'_>, part: &Part) -> bool {
+    let Some(new) = sides.after.schema.get(&part.id) else { return false };
+    let Some(now) = new.fact("owned by") else { return false };
+    let leaves = |old: &Object| old.fact("owned by") != Some(now) || sides.fates.loses_owner(&sides.before.schema, old);
+    match sides.fates.get(part) {
+        _ if sequence::is_identity(new) => role(sides, part) == Role::Becomes,
+        Fate::Made | Fate::Remade => true,
+        Fate::Altered => sides.before.schema.get(&part.id).is_some_and(|old| leaves(old)),
+        Fate::Kept | Fate::Dropped => false,
+    }
+}
+
+/// The statements that give a sequence to its column; where it became that of an identity column, this one goes on
+/// where the old one is, which goes.
+pub(super) fn given(new: &Object) -> Vec<Statement> {
+    let texts = match new.fact("owned by") {
+        _ if sequence::is_identity(new) => {
+            let old = format!("{}.{}", plain(&new.id.schema), plain(&name_aside(new)));
+            vec![carried(new), format!("DROP SEQUENCE {old}")]
+        }
+        Some(by) => vec![format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&new.id))],
+        None => Vec::new(),
+    };
+    texts.into_iter().map(Statement::new).collect()
+}

@@ -1,0 +1,147 @@
+//! Partitions that join a table that has keys and indexes: the server brings those along.
+
+use std::collections::BTreeSet;
+
+use super::fate::Fate;
+use super::name::{holder, named, parent};
+use super::order::{Act, Node};
+use super::{Sides, Statement, create, inherit, table};
+use crate::ident::{QualifiedName, first_name, plain};
+use crate::schema::Schema;
+use crate::schema::depend::Part;
+use crate::schema::object::{Id, Kind, Object};
+
+/// How a table that is made joins its parent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joins {
+    /// Before its parent has keys; each of them is attached to that of the parent.
+    Before,
+    /// `PARTITION OF` brings its keys, under the names that they shall have.
+    WithKeys,
+    /// It is attached when its keys are there.
+    After,
+}
+
+/// Tables can be nested as deep as this.
+const DEEPEST: u8 = 100;
+
+fn joins(sides: &Sides<'_>, table: &Object, depth: u8) -> Joins {
+    let schema = &sides.after.schema;
+    if inherit::joins(sides, &table.id) {
+        return Joins::After;
+    }
+    let coming: Vec<&Object> = keys(schema, &table.id).filter(|key| is_brought(sides, key, depth)).collect();
+    let names: BTreeSet<Option<String>> = coming.iter().map(|key| usual_name(key)).collect();
+    let usual = coming.iter().all(|key| usual_name(key).as_deref() == Some(&*key.id.name));
+    match coming.is_empty() {
+        true => Joins::Before,
+        false if usual && names.len() == coming.len() && !table::is_attached(schema, table) => Joins::WithKeys,
+        false => Joins::After,
+    }
+}
+
+/// Whether the parent of the table of a key has the key that this one belongs to when the table is made.
+fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
+    let schema = &sides.after.schema;
+    let made = |id: &Id| {
+        schema.get(id).is_some_and(|one| matches!(sides.fates.get(&Part::object(&one.id)), Fate::Made | Fate::Remade))
+    };
+    let of = holder(&key.id, Kind::Table);
+    let Some(theirs) = of_parent(schema, key).filter(|_| depth > 0 && (made(&of) || inherit::joins(sides, &of))) else {
+        return false;
+    };
+    let table = schema.get(&holder(&theirs.id, Kind::Table)).filter(|table| made(&table.id));
+    match table {
+        _ if !made(&theirs.id) => true,
+        Some(table) => is_brought(sides, theirs, depth - 1) && joins(sides, table, depth - 1) == Joins::WithKeys,
+        None => false,
+    }
+}
+
+fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Object> {
+    let of = |kind| schema.children(table, kind);
+    of(Kind::Index).chain(of(Kind::Constraint)).map(|key| &**key).filter(|key| key.fact("attached to").is_some())
+}
+
+/// The key of the parent that one of a partition belongs to.
+fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
+    let index = QualifiedName::parse(key.fact("attached to")?)?;
+    let table = schema.get(&holder(&key.id, Kind::Table))?.fact("parents")?;
+    let table = QualifiedName::parse(table)?;
+    let id = |kind| Id { parent: table.name().into(), ..named(kind, index.schema(), index.name()) };
+    schema.get(&id(Kind::Constraint)).or_else(|| schema.get(&id(Kind::Index))).map(|key| &**key)
+}
+
+/// The name that the server gives to a key of a partition; `None` where that is not plain to see.
+fn usual_name(key: &Object) -> Option<String> {
+    let definition = key.fact("definition")?;
+    let name = if definition.starts_with("PRIMARY KEY ") {
+        format!("{}_pkey", key.id.parent)
+    } else {
+        let (_, list) =
+            definition.split_once(if key.id.kind == Kind::Index { " USING btree (" } else { "UNIQUE (" })?;
+        let mut name = key.id.parent.to_string();
+        let mut rest = list;
+        loop {
+            let (column, after) = first_name(rest)?;
+            name = format!("{name}_{column}");
+            let end = after.find([',', ')', '('])?;
+            rest = match after.as_bytes().get(end) {
+                Some(b',') => after.get(end + 1..)?.trim_start(),
+                Some(b')') => break,
+                _ => return None,
+            };
+        }
+        format!("{name}_{}", if key.id.kind == Kind::Index { "idx" } else { "key" })
+    };
+    (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
+}
+
+/// Where a table joins its parent, if that is apart from where it is made or altered.
+pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
+    let table = sides.after.schema.get(&part.id)?;
+    if inherit::joins(sides, &table.id) {
+        return Some((Act::Give, part.clone()));
+    }
+    table.fact("partition bound").filter(|_| part.id.kind == Kind::Table)?;
+    (joins(sides, table, DEEPEST) == Joins::After).then(|| (Act::Give, part.clone()))
+}
+
+/// The tables that are attached when this key is there: its own, and those that this is a partition of.
+pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'a Object> {
+    let schema = &sides.after.schema;
+    let mut all = Vec::new();
+    let mut at = Some(key).filter(|key| key.fact("attached to").is_some());
+    while let Some(key) = at.filter(|_| all.len() < usize::from(DEEPEST)) {
+        let table = schema.get(&holder(&key.id, Kind::Table));
+        all.extend(table.map(|table| &**table).filter(|_| is_brought(sides, key, DEEPEST)));
+        at = of_parent(schema, key);
+    }
+    all
+}
+
+/// The statements with which a table joins others.
+pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+    let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
+    let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
+        Some(old) => inherit::joined(old, new),
+        None => table::attach(new).into_iter().collect(),
+    };
+    texts.into_iter().map(Statement::new).collect()
+}
+
+/// The statements that make a key of a table, as far as nothing else brings it.
+pub(super) fn key(sides: &Sides<'_>, key: &Object) -> Vec<String> {
+    let schema = &sides.after.schema;
+    let create::Key { mut own, attach, facts } = create::key(schema, key);
+    let check = key.fact("definition").filter(|text| own.is_empty() && text.starts_with("CHECK"));
+    if let Some(check) = check.filter(|_| inherit::is_joined(sides, &key.id)) {
+        own.push(format!("ALTER TABLE {} ADD CONSTRAINT {} {check}", parent(&key.id), plain(&key.id.name)));
+    }
+    let table = schema.get(&holder(&key.id, Kind::Table)).filter(|_| is_brought(sides, key, DEEPEST));
+    match table.map(|table| joins(sides, table, DEEPEST)) {
+        Some(Joins::WithKeys) => facts,
+        Some(Joins::After) => own.into_iter().chain(facts).collect(),
+        _ => own.into_iter().chain(attach).chain(facts).collect(),
+    }
+}

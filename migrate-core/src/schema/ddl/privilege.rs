@@ -1,0 +1,87 @@
+//! Which privileges there are: the letters of the catalogs, the words for them, what they are on, and since when.
+
+use crate::schema::object::Kind;
+
+/// What a privilege can be on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Table,
+    Sequence,
+    Function,
+    Type,
+    Language,
+    Schema,
+    Wrapper,
+    Server,
+    LargeObject,
+}
+
+struct Privilege {
+    letter: char,
+    word: &'static str,
+    on: &'static [On],
+    /// The first major version that knows it.
+    since: u32,
+}
+
+const fn privilege(letter: char, word: &'static str, on: &'static [On], since: u32) -> Privilege {
+    Privilege { letter, word, on, since }
+}
+
+/// All of them. Columns have some of those of tables.
+///
+/// See <https://www.postgresql.org/docs/current/ddl-priv.html>.
+const ALL: [Privilege; 11] = [
+    privilege('r', "SELECT", &[On::Table, On::Sequence, On::LargeObject], 0),
+    privilege('a', "INSERT", &[On::Table], 0),
+    privilege('w', "UPDATE", &[On::Table, On::Sequence, On::LargeObject], 0),
+    privilege('d', "DELETE", &[On::Table], 0),
+    privilege('D', "TRUNCATE", &[On::Table], 0),
+    privilege('x', "REFERENCES", &[On::Table], 0),
+    privilege('t', "TRIGGER", &[On::Table], 0),
+    privilege('m', "MAINTAIN", &[On::Table], 17),
+    privilege('X', "EXECUTE", &[On::Function], 0),
+    privilege('U', "USAGE", &[On::Sequence, On::Type, On::Language, On::Schema, On::Wrapper, On::Server], 0),
+    privilege('C', "CREATE", &[On::Schema], 0),
+];
+
+impl On {
+    /// What the privileges of an object of this kind are on.
+    pub(super) fn of(kind: Kind) -> Self {
+        use Kind::{Aggregate, Domain, ForeignDataWrapper, Function, Procedure};
+        match kind {
+            Kind::Sequence => Self::Sequence,
+            Function | Procedure | Aggregate => Self::Function,
+            Kind::Type | Domain => Self::Type,
+            Kind::Language => Self::Language,
+            Kind::Schema => Self::Schema,
+            ForeignDataWrapper => Self::Wrapper,
+            Kind::Server => Self::Server,
+            _ => Self::Table,
+        }
+    }
+
+    /// The letters that there are on it, in a major version.
+    pub(super) fn letters(self, version: u32) -> impl Iterator<Item = char> {
+        ALL.iter().filter(move |one| one.on.contains(&self) && one.since <= version).map(|one| one.letter)
+    }
+
+    /// Those of them that everybody has from the beginning.
+    pub(super) fn for_all(self) -> &'static [char] {
+        match self {
+            Self::Function => &['X'],
+            Self::Type | Self::Language => &['U'],
+            _ => &[],
+        }
+    }
+}
+
+/// The letters and their words, in the order in which they are listed.
+pub(super) fn words() -> impl Iterator<Item = (char, &'static str)> {
+    ALL.iter().map(|one| (one.letter, one.word))
+}
+
+/// The word for a letter.
+pub(super) fn word(letter: char) -> Option<&'static str> {
+    words().find(|(known, _)| *known == letter).map(|(_, word)| word)
+}

@@ -1,0 +1,91 @@
+//! Which chains are tried on servers of their own: those that change what exists once for a server.
+//!
+//! The texts decide. What holds for a chain holds for every database that is made while it is worked on, also for those
+//! of its first migrations, which change nothing of the kind.
+
+use std::sync::Arc;
+
+use migrate_core::source::{Body, Migration, Script};
+use migrate_core::sql::{ServerUse, named_database, server_use};
+
+use super::server;
+use super::setup::Setup;
+use crate::error::ServerError;
+
+/// How the databases of a chain are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Apart {
+    /// Whether each has a server of its own.
+    pub(crate) is_own: bool,
+    /// The name that the chain has for its database.
+    pub(crate) name: Option<String>,
+}
+
+tokio::task_local! {
+    static CURRENT: Apart;
+}
+
+/// Does work for a chain: the databases that are made for it have servers of their own where the chain needs that.
+pub(crate) async fn suited<T, E: From<ServerError>>(
+    chain: &[Arc<Migration>],
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    if CURRENT.try_with(|_| ()).is_ok() {
+        return work.await;
+    }
+    let apart = decide(chain).await?;
+    CURRENT.scope(apart, work).await
+}
+
+/// Does work on databases that have servers of their own where that is possible, if `is_wanted`.
+pub(crate) async fn own_where<T>(is_wanted: bool, work: impl Future<Output = T>) -> T {
+    let is_own = is_wanted && server().await.is_ok_and(|server| server.can_be_apart());
+    match is_own && !current().is_some_and(|apart| apart.is_own) {
+        true => CURRENT.scope(Apart { is_own, name: None }, work).await,
+        false => work.await,
+    }
+}
+
+/// What was decided for the present work.
+pub(crate) fn current() -> Option<Apart> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Decides for a chain, with what is run before it.
+pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
+    let setup = Setup::current();
+    let of_setup = setup.iter().flat_map(|setup| setup.texts());
+    let texts = chain.iter().flat_map(|one| scripts(one)).map(|script| &**script.text()).chain(of_setup);
+    let is_code = chain.iter().any(|one| matches!(one.body(), Body::Code { .. }));
+    let code = if is_code { ServerUse::Unclear } else { ServerUse::None };
+    let (mut reach, mut name) = (code, None);
+    for text in texts {
+        let found = server_use(text);
+        reach = reach.max(found);
+        if name.is_none() && found > ServerUse::Unclear {
+            name = named_database(text);
+        }
+    }
+    if reach == ServerUse::None {
+        return Ok(Apart::default());
+    }
+    let server = server().await?;
+    match server.can_be_apart() {
+        true => Ok(Apart { is_own: true, name }),
+        false if reach == ServerUse::Open => Err(ServerError::NeedsOwn { server: server.why().to_owned() }),
+        false => Ok(Apart::default()),
+    }
+}
+
+/// Every script of a migration that is run on a shadow database.
+fn scripts(migration: &Migration) -> impl Iterator<Item = &Arc<Script>> {
+    [migration.up_script(), migration.down_script(), migration.fixture(), migration.verify()].into_iter().flatten()
+}
+
+/// The same for a chain that nobody decided for yet.
+pub(crate) async fn for_migrations(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
+    match current() {
+        Some(apart) => Ok(apart),
+        None => decide(chain).await,
+    }
+}

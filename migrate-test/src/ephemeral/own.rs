@@ -1,0 +1,321 @@
+//! A server for one database: a chain that makes roles, or changes something else that exists once for a server, is tried
+//! where nobody else is, and nothing of it stays.
+//!
+//! A data folder is made once and copied; the copy runs on a private socket, and durability is off. The server ends
+//! with its owner, however that ends: a small shell waits at the other end of a pipe. Its folder is locked while the
+//! owner lives, so that the next process knows which folders nobody needs any more.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use migrate_core::ident::ident;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
+
+use super::database::administer;
+use super::shared::{KEEP, Lease, SETTINGS, fifo, options};
+use crate::error::ServerError;
+use crate::provider::account::{Account, run_as};
+use crate::provider::child::{Needs, shell};
+use crate::provider::cluster::{Cluster, private_folder, remove, write_private};
+use crate::random;
+
+const KEEPER: &str = include_str!("own.sh");
+/// How the folders of single servers begin, and those of data that are copied.
+const FOLDER: &str = "o-";
+const SAVED: &str = "t-";
+/// The data that every server begins with: one empty database beside those that every server has.
+const FRESH: &str = "fresh";
+/// The name of that database.
+pub(super) const DATABASE: &str = "test";
+/// How many data folders of chains are kept for the next time.
+const MOST: usize = 8;
+
+/// A server for one database, from a folder of data.
+#[derive(Debug)]
+pub(super) struct OwnServer {
+    folder: PathBuf,
+    cluster: Cluster,
+    running: Option<Running>,
+    /// Locked while this value lives.
+    _lock: File,
+    is_kept: bool,
+}
+
+/// The shell that runs the server, and the pipe that tells it that we are there.
+#[derive(Debug)]
+struct Running {
+    shell: Child,
+    pipe: ChildStdin,
+}
+
+impl OwnServer {
+    /// A server with one empty database.
+    pub(super) async fn fresh(lease: &Lease) -> Result<Self, ServerError> {
+        static ONE_MAKES: Mutex<()> = Mutex::const_new(());
+        let saved = lease.home.join(FRESH);
+        {
+            let _one = ONE_MAKES.lock().await;
+            if !is_whole(&saved) {
+                make(lease, &saved).await?;
+            }
+        }
+        Self::of(lease, &saved).await
+    }
+
+    /// A server on a copy of saved data, if they are there.
+    pub(super) async fn saved(lease: &Lease, name: &str) -> Option<Self> {
+        let saved = lease.home.join(format!("{SAVED}{name}"));
+        if !is_whole(&saved) {
+            return None;
+        }
+        touch(&saved);
+        // Where another process removes them in this moment they are made again.
+        Self::of(lease, &saved).await.ok()
+    }
+
+    /// Keeps the data under a name, for servers to come. The server is stopped and started again.
+    pub(super) async fn save(&mut self, lease: &Lease, name: &str) -> Result<(), ServerError> {
+        let saved = lease.home.join(format!("{SAVED}{name}"));
+        let unfinished = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
+        self.stop().await?;
+        let copied = copy(self.cluster.data.clone(), unfinished.join("data"), self.cluster.account.clone()).await;
+        if copied.is_ok() {
+            touch(&unfinished);
+            // Where another process was faster its data serve as well.
+            let _ = fs::rename(&unfinished, &saved);
+        }
+        let _ = remove(&unfinished);
+        evict(&lease.home);
+        self.start().await
+    }
+
+    /// Another server on a copy of the present data. This one is stopped and started again.
+    pub(super) async fn copy(&mut self, lease: &Lease) -> Result<Self, ServerError> {
+        self.stop().await?;
+        let copied = Self::prepared(lease, Some(&self.cluster.data)).await;
+        self.start().await?;
+        let mut copied = copied?;
+        copied.start().await?;
+        Ok(copied)
+    }
+
+    async fn of(lease: &Lease, saved: &Path) -> Result<Self, ServerError> {
+        let mut own = Self::prepared(lease, Some(&saved.join("data"))).await?;
+        own.start().await?;
+        Ok(own)
+    }
+
+    /// A locked folder, with a copy of these data.
+    async fn prepared(lease: &Lease, data: Option<&Path>) -> Result<Self, ServerError> {
+        let folder = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
+        let account = lease.cluster.account.clone();
+        let lock = {
+            let _guard = guard(&lease.home)?;
+            private_folder(&folder, account.as_ref())?;
+            let lock = open(&folder.join("lock"))?;
+            lock.lock().map_err(ServerError::io(&folder, "locked"))?;
+            lock
+        };
+        let cluster = Cluster {
+            data: folder.join("data"),
+            sockets: folder.join("s"),
+            log: folder.join("server.log"),
+            ..lease.cluster.clone()
+        };
+        fifo(&folder.join("pause"), account.as_ref())?;
+        let own = Self { folder, cluster, running: None, _lock: lock, is_kept: false };
+        if let Some(data) = data {
+            copy(data.to_owned(), own.cluster.data.clone(), account).await?;
+        }
+        Ok(own)
+    }
+
+    async fn start(&mut self) -> Result<(), ServerError> {
+        let postgres = self.cluster.command(None, &SETTINGS)?;
+        let mut shell = shell(Needs::Nothing, &[])?;
+        shell.args(["-c", KEEPER, "roundtrip-server"]).arg(&self.folder).arg(KEEP.as_secs().to_string());
+        shell.arg(postgres.get_program()).args(postgres.get_args());
+        run_as(&mut shell, self.cluster.account.as_ref());
+        // A process group of its own: Ctrl-C in the terminal is for the owner, not for it.
+        shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let failed = |why: String| ServerError::Program { program: "/bin/sh".to_owned(), why };
+        let mut shell = shell.spawn().map_err(|error| failed(error.to_string()))?;
+        let pipe = shell.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let running = self.running.insert(Running { shell, pipe });
+        let address = options(&self.cluster.sockets, "postgres");
+        self.cluster.wait(&mut running.shell, &address, Duration::from_secs(30)).await
+    }
+
+    /// Ends the server in the way that leaves data which can be copied.
+    async fn stop(&mut self) -> Result<(), ServerError> {
+        let Some(Running { mut shell, mut pipe }) = self.running.take() else { return Ok(()) };
+        // Where nobody listens the server is gone.
+        let _ = pipe.write_all(b"stop\n");
+        let ended = tokio::task::spawn_blocking(move || shell.wait().map(|_| drop(pipe))).await;
+        let ended = ended.map_err(|error| std::io::Error::other(error.to_string())).and_then(|ended| ended);
+        ended.map_err(ServerError::io(&self.folder, "left by its server"))
+    }
+
+    /// How to connect to one of its databases, as a superuser.
+    pub(super) fn options(&self, database: &str) -> PgConnectOptions {
+        options(&self.cluster.sockets, database)
+    }
+
+    /// Lets it live on for half an hour after its owner.
+    pub(super) fn keep(&mut self) {
+        let until = since_1970() + KEEP.as_secs() + 60;
+        // Where this cannot be written it goes a little early.
+        let _ = write_private(&self.folder.join("keep"), &until.to_string(), self.cluster.account.as_ref());
+        if let Some(running) = &mut self.running {
+            let _ = running.pipe.write_all(b"keep\n");
+        }
+        self.is_kept = true;
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        let Some(Running { mut shell, pipe }) = self.running.take() else {
+            let _ = remove(&self.folder);
+            return;
+        };
+        // The end of the pipe is what the shell waits for; it removes the folder, if it can.
+        drop(pipe);
+        if !self.is_kept {
+            let folder = self.folder.clone();
+            std::thread::spawn(move || {
+                let _ = shell.wait();
+                let _ = remove(&folder);
+            });
+        }
+    }
+}
+
+/// Makes the data that every server begins with.
+async fn make(lease: &Lease, saved: &Path) -> Result<(), ServerError> {
+    let mut own = OwnServer::prepared(lease, None).await?;
+    // Small segments of the log, so that little is copied.
+    own.cluster.init_with(&random::hex(32), &["--wal-segsize=1"])?;
+    own.start().await?;
+    let made = format!("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy", ident(DATABASE));
+    administer(&own.options("postgres"), &made).await?;
+    own.stop().await?;
+    let unfinished = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
+    private_folder(&unfinished, own.cluster.account.as_ref())?;
+    fs::rename(&own.cluster.data, unfinished.join("data")).map_err(ServerError::io(&unfinished, "put in place"))?;
+    match fs::rename(&unfinished, saved) {
+        // Another process was faster.
+        Err(_) if is_whole(saved) => remove(&unfinished),
+        outcome => outcome.map_err(ServerError::io(saved, "put in place")),
+    }
+}
+
+/// Whether a folder has all of its data; it gets its name when it has.
+fn is_whole(saved: &Path) -> bool {
+    Cluster::data_major(&saved.join("data")).is_some()
+}
+
+/// Notes when saved data were used.
+fn touch(saved: &Path) {
+    // Without it they are among the first to go.
+    let _ = fs::write(saved.join("used"), since_1970().to_string());
+}
+
+fn used(saved: &Path) -> u64 {
+    fs::read_to_string(saved.join("used")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Removes the saved data that were not used for the longest time, while there are too many.
+fn evict(home: &Path) {
+    let mut all: Vec<(u64, PathBuf)> = named(home, SAVED).map(|saved| (used(&saved), saved)).collect();
+    all.sort();
+    for (_, saved) in all.iter().rev().skip(MOST) {
+        let _ = remove(saved);
+    }
+}
+
+/// Removes all saved data of chains; returns how many there were.
+pub(super) fn clear(home: &Path) -> Result<usize, ServerError> {
+    let all: Vec<PathBuf> = named(home, SAVED).collect();
+    all.iter().try_for_each(|saved| remove(saved))?;
+    Ok(all.len())
+}
+
+/// The folders whose names begin like this.
+fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path())
+}
+
+/// Removes the folders of servers whose owners are gone, and ends what still runs there. What cannot be removed now is
+/// left to the next process.
+pub(super) async fn sweep(home: &Path, cluster: &Cluster) {
+    let Ok(_guard) = guard(home) else { return };
+    for folder in named(home, FOLDER) {
+        let kept = fs::read_to_string(folder.join("keep")).ok().and_then(|text| text.trim().parse().ok());
+        if kept.is_some_and(|until: u64| until > since_1970()) {
+            continue;
+        }
+        let lock = folder.join("lock");
+        // A copy that is being made has no lock; nobody needs more than some minutes for it.
+        let is_new = || age(&folder) < Duration::from_secs(600);
+        let is_held = match OpenOptions::new().write(true).open(&lock) {
+            Ok(lock) => matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            Err(_) => is_new(),
+        };
+        if !is_held {
+            let left = Cluster { data: folder.join("data"), sockets: folder.join("s"), ..cluster.clone() };
+            let _ = left.stop().await;
+            let _ = remove(&folder);
+        }
+    }
+}
+
+fn age(folder: &Path) -> Duration {
+    let made = fs::metadata(folder).and_then(|meta| meta.modified()).ok();
+    made.and_then(|made| made.elapsed().ok()).unwrap_or_default()
+}
+
+/// Keeps others from sweeping a folder that is not locked yet.
+fn guard(home: &Path) -> Result<File, ServerError> {
+    let lock = open(&home.join("own.lock"))?;
+    lock.lock().map_err(ServerError::io(home, "locked"))?;
+    Ok(lock)
+}
+
+fn open(path: &Path) -> Result<File, ServerError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    file.map_err(ServerError::io(path, "locked"))
+}
+
+/// Copies a data folder of a server that does not run; where the file system can, no byte is written twice.
+async fn copy(from: PathBuf, to: PathBuf, account: Option<Account>) -> Result<(), ServerError> {
+    let copied = tokio::task::spawn_blocking(move || copy_folder(&from, &to, account.as_ref())).await;
+    copied.map_err(|error| ServerError::Program { program: "copy".to_owned(), why: error.to_string() })?
+}
+
+fn copy_folder(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), ServerError> {
+    private_folder(to, account)?;
+    for entry in fs::read_dir(from).map_err(ServerError::io(from, "read"))? {
+        let entry = entry.map_err(ServerError::io(from, "read"))?;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().map_err(ServerError::io(&path, "read"))?;
+        if kind.is_dir() {
+            copy_folder(&path, &copy, account)?;
+        } else if kind.is_file() {
+            fs::copy(&path, &copy).map_err(ServerError::io(&copy, "written"))?;
+            account.map_or(Ok(()), |account| account.own(&copy))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! From a check to what it asks of a row: of each OR one side is chosen by chance, of each AND both.
+
+use super::expr::{Expr, Form};
+
+/// A source of chance of its own, so that a choice can be made while strategies are put together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// A number below `n`.
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        if n == 0 { 0 } else { (self.0 >> 11) as usize % n }
+    }
+}
+
+/// Something that has to be so in a row.
+#[derive(Debug, Clone)]
+pub(super) enum Claim {
+    /// A column is NULL, or is not.
+    Null(String, bool),
+    /// Two sides, one of which has a column at least.
+    Compare(Expr, String, Expr),
+    /// Anything else that has to be true, or false.
+    Truth(Expr, bool),
+}
+
+/// Claims that make an expression true, or false.
+pub(super) fn choose(expr: &Expr, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
+    match &expr.form {
+        Form::And(a, b) | Form::Or(a, b) => {
+            let both = matches!(expr.form, Form::And(..)) == wanted;
+            let first = dice.below(2) == 0;
+            for (at, side) in [a, b].into_iter().enumerate() {
+                if both || (at == 0) == first {
+                    choose(side, wanted, dice, claims);
+                }
+            }
+        }
+        Form::Not(inner) => choose(inner, !wanted, dice, claims),
+        Form::IsNull(inner) => match inner.as_column() {
+            Some(column) => claims.push(Claim::Null(column.to_owned(), wanted)),
+            None => claims.push(Claim::Truth(expr.clone(), wanted)),
+        },
+        Form::Cast(inner, _) => choose(inner, wanted, dice, claims),
+        Form::Case(arms, other) => case(arms, other.as_deref(), wanted, dice, claims),
+        Form::Op(op, sides) => match sides.as_slice() {
+            [left, right] => compare(left, op, right, wanted, dice, claims),
+            _ => claims.push(Claim::Truth(expr.clone(), wanted)),
+        },
+        Form::Call(name, arguments) if name == "coalesce" && arguments.len() == 2 => {
+            choose(&arguments[0], wanted, dice, claims);
+        }
+        Form::Bool(_) | Form::Null => {}
+        _ => claims.push(Claim::Truth(expr.clone(), wanted)),
+    }
+}
+
+/// One arm is chosen whose result can be what is wanted; those before it must not apply.
+fn case(arms: &[(Expr, Expr)], other: Option<&Expr>, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
+    let can = |result: &Expr| !matches!(result.form, Form::Bool(value) if value != wanted);
+    let open: Vec<usize> = (0..arms.len()).filter(|at| can(&arms[*at].1)).collect();
+    let is_other_open = other.is_none_or(can);
+    let at = dice.below(open.len() + usize::from(is_other_open));
+    let chosen = open.get(at).copied().unwrap_or(arms.len());
+    for (when, _) in arms.iter().take(chosen) {
+        choose(when, false, dice, claims);
+    }
+    match arms.get(chosen) {
+        Some((when, then)) => {
+            choose(when, true, dice, claims);
+            choose(then, wanted, dice, claims);
+        }
+        None => other.into_iter().for_each(|other| choose(other, wanted, dice, claims)),
+    }
+}
+
+fn compare(left: &Expr, op: &str, right: &Expr, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
+    if let Form::Call(word, list) = &right.form
+        && let (true, [list]) = (word == "any" || word == "all", list.as_slice())
+    {
+        return quantified(left, op, list, (word == "any") == wanted, wanted, dice, claims);
+    }
+    let op = if wanted { op.to_owned() } else { negated(op) };
+    if let Some(number) = right.as_constant().and_then(|text| text.parse::<i64>().ok())
+        && let Some(parts) = counted(left)
+    {
+        return how_many(&parts, &op, number, dice, claims);
+    }
+    let both_judge = judges(left) && judges(right);
+    if both_judge && (op == "=" || op == "<>") {
+        let first = dice.below(2) == 0;
+        choose(left, first, dice, claims);
+        return choose(right, first == (op == "="), dice, claims);
+    }
+    if judges(left)
+        && let Form::Bool(value) = right.bare().form
+        && (op == "=" || op == "<>")
+    {
+        return choose(left, value == (op == "="), dice, claims);
+    }
+    claims.push(Claim::Compare(left.clone(), op, right.clone()));
+}
+
+/// `left op ANY (list)` and `left op ALL (list)`: one element, or each of them.
+fn quantified(left: &Expr, op: &str, list: &Expr, one: bool, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
+    let items: Vec<Expr> = match &list.bare().form {
+        Form::Array(items) => items.clone(),
+        Form::Text(text) => {
+            let items = migrate_core::schema::array_items(text).into_iter().flatten();
+            items.filter_map(|item| Expr::parse(&migrate_core::ident::literal(&item))).collect()
+        }
+        // `5 = ANY (column)`.
+        _ => return claims.push(Claim::Compare(left.clone(), "any".to_owned(), list.clone())),
+    };
+    let op = if wanted { op.to_owned() } else { negated(op) };
+    let chosen = dice.below(items.len());
+    for (at, item) in items.iter().enumerate() {
+        if !one || at == chosen {
+            claims.push(Claim::Compare(left.clone(), op.clone(), item.clone()));
+        }
+    }
+}
+
+/// Whether it is true or false by its form.
+fn judges(expr: &Expr) -> bool {
+    matches!(expr.bare().form, Form::IsNull(_) | Form::Not(_) | Form::And(..) | Form::Or(..) | Form::Bool(_))
+        || matches!(&expr.bare().form, Form::Op(op, _) if negated(op) != "")
+}
+
+/// Conditions of which an expression counts how many are so: `num_nonnulls(a, b)`,
+/// `(a IS NULL)::int + (b IS NULL)::int`, `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
+fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
+    match &expr.bare().form {
+        Form::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {
+            let null = |column: &Expr| Expr::parse(&format!("({}) IS NULL", column.text));
+            columns.iter().map(|column| Some((null(column)?, name == "num_nulls"))).collect()
+        }
+        Form::Op(op, sides) if op == "+" && sides.len() == 2 => {
+            let mut parts = counted(&sides[0])?;
+            parts.extend(counted(&sides[1])?);
+            Some(parts)
+        }
+        Form::IsNull(_) | Form::Not(_) => Some(vec![(expr.bare().clone(), true)]),
+        Form::Case(arms, Some(other)) if arms.len() == 1 => {
+            let (when, then) = arms.first()?;
+            match (then.as_constant()?.as_str(), other.as_constant()?.as_str()) {
+                ("1", "0") => Some(vec![(when.clone(), true)]),
+                ("0", "1") => Some(vec![(when.clone(), false)]),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn how_many(parts: &[(Expr, bool)], op: &str, number: i64, dice: &mut Dice, claims: &mut Vec<Claim>) {
+    let fits = |count: i64| match op {
+        "=" => count == number,
+        "<>" => count != number,
+        "<" => count < number,
+        "<=" => count <= number,
+        ">" => count > number,
+        _ => count >= number,
+    };
+    let counts: Vec<usize> = (0..=parts.len()).filter(|count| fits(*count as i64)).collect();
+    let Some(count) = counts.get(dice.below(counts.len())) else { return };
+    let from = dice.below(parts.len());
+    for (at, (part, counts)) in parts.iter().enumerate() {
+        let is_in = (at + from) % parts.len() < *count;
+        choose(part, is_in == *counts, dice, claims);
+    }
+}
+
+/// The operator that is true where this one is false; empty where there is none.
+fn negated(op: &str) -> String {
+    let pairs = [("=", "<>"), ("<", ">="), (">", "<="), ("~", "!~"), ("~*", "!~*"), ("~~", "!~~"), ("~~*", "!~~*")];
+    let found = pairs.iter().find_map(|(a, b)| if *a == op { Some(*b) } else { (*b == op).then_some(*a) });
+    found.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(text: &str, seed: u64) -> Vec<String> {
+        let mut claims = Vec::new();
+        choose(&Expr::parse(text).unwrap(), true, &mut Dice::new(seed), &mut claims);
+        let told = |claim: &Claim| match claim {
+            Claim::Null(column, is) => format!("{column} {is}"),
+            Claim::Compare(left, op, right) => format!("{} {op} {}", left.text, right.text),
+            Claim::Truth(expr, wanted) => format!("{} is {wanted}", expr.text),
+        };
+        claims.iter().map(told).collect()
+    }
+
+    #[test]
+    fn one_of_several_is_chosen_exactly() {
+        for seed in 1..40 {
+            for text in [
+                "num_nonnulls(a, b, c) = 1",
+                "((a IS NOT NULL)::integer + (b IS NOT NULL)::integer) + (c IS NOT NULL)::integer = 1",
+                "CASE WHEN (a IS NULL) THEN 0 ELSE 1 END + CASE WHEN (b IS NULL) THEN 0 ELSE 1 END = 1",
+            ] {
+                let claims = claims(text, seed);
+                assert_eq!(claims.iter().filter(|one| one.ends_with("false")).count(), 1, "{text}: {claims:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_negated_is_turned_round() {
+        assert_eq!(claims("NOT (a >= 3)", 1), ["a < 3"]);
+        assert_eq!(claims("a <> ALL (ARRAY[1, 2])", 1), ["a <> 1", "a <> 2"]);
+        assert_eq!(claims("(a IS NULL) = (b IS NULL)", 1).len(), 2);
+    }
+}

@@ -1,0 +1,282 @@
+//! One row: its foreign keys first, then each column with what is asked of it, then what columns ask of one another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use migrate_core::ident::literal;
+use migrate_core::schema::Schema;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use super::claims::{Claim, Dice, choose};
+use super::expr::{Expr, Form};
+use super::spec::{Column, ForeignKey, Table};
+use super::uses::Uses;
+use super::values::{self, Taste};
+use super::wish::{Sort, Wish, mirrored};
+use crate::rows::{Rows, TableName};
+
+/// The values of a row, as SQL; columns that are left to the server are not in it.
+pub(super) type Row = BTreeMap<String, String>;
+
+/// The row that is to be drawn.
+pub(super) struct Draft<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) rows: &'a Rows,
+    pub(super) table: &'a Table,
+    pub(super) uses: &'a Uses,
+    pub(super) taste: Taste,
+    /// How often rows of this table were refused already.
+    pub(super) round: u32,
+    /// Whether no column may be left to the server.
+    pub(super) whole: bool,
+}
+
+/// Draws a row around what of it is there.
+///
+/// `fixed` has the rows that are made at the same time, whose keys this one may have to name.
+pub(super) fn draw(draft: &Draft<'_>, runner: &mut TestRunner, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
+    let table = draft.table;
+    let asked = Asked::of(draft);
+    let drawn_before = fixed.get(&table.name());
+    let mut row = drawn_before.cloned().unwrap_or(kept);
+    let is_own = |key: &&ForeignKey| key.table == table.name();
+    for key in table.keys.iter().filter(|key| !is_own(key)) {
+        reference(draft, key, fixed, &asked, &mut row);
+    }
+    for column in &table.columns {
+        let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name));
+        if !is_key
+            && !row.contains_key(&column.name)
+            && let Some(value) = value(draft, runner, column, &asked)
+        {
+            row.insert(column.name.clone(), value);
+        }
+    }
+    for key in table.keys.iter().filter(is_own) {
+        reference(draft, key, fixed, &asked, &mut row);
+    }
+    if drawn_before.is_none() {
+        asked.relate(table, &mut row);
+    }
+    row
+}
+
+/// What is asked of a row.
+struct Asked {
+    wishes: BTreeMap<String, Wish>,
+    /// What has to be calculated from other columns, or by the server.
+    relations: Vec<Claim>,
+    related: BTreeSet<String>,
+}
+
+impl Asked {
+    fn of(draft: &Draft<'_>) -> Self {
+        let (mut dice, mut claims) = (Dice::new(draft.taste.dice), Vec::new());
+        for (_, check) in &draft.table.checks {
+            choose(check, true, &mut dice, &mut claims);
+        }
+        let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
+        for column in &draft.table.columns {
+            let mut wish = Wish::default();
+            if let Some(shape) = draft.uses.shape(&column.name).filter(|_| Sort::of(&column.base) == Sort::Json) {
+                wish.shape = shape.clone();
+            }
+            for claim in &claims {
+                if !wish.take(claim, &column.name) {
+                    relations.push(claim.clone());
+                }
+            }
+            if Sort::of(&column.base) == Sort::Text {
+                wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
+                if wish
+                    .readable
+                    .as_deref()
+                    .is_some_and(|to| to.trim().ends_with("json") || to.trim().ends_with("jsonb"))
+                {
+                    wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
+                }
+            }
+            wishes.insert(column.name.clone(), wish);
+        }
+        let several = |claim: &&Claim| match claim {
+            Claim::Compare(left, _, right) => left.columns().chain(right.columns()).collect::<BTreeSet<_>>().len() > 1,
+            _ => false,
+        };
+        relations.extend(claims.iter().filter(several).cloned());
+        let compared = relations.iter().filter_map(|claim| match claim {
+            Claim::Compare(left, _, right) => {
+                Some(left.columns().chain(right.columns()).map(str::to_owned).collect::<Vec<_>>())
+            }
+            _ => None,
+        });
+        let related = compared.flatten().collect();
+        Self { wishes, relations, related }
+    }
+
+    fn null(&self, column: &str) -> Option<bool> {
+        self.wishes.get(column)?.null
+    }
+
+    /// Sets columns to what others, or constants, ask of them; each column is set once.
+    fn relate(&self, table: &Table, row: &mut Row) {
+        let mut pinned: BTreeSet<String> = table.keys.iter().flat_map(|key| key.columns.clone()).collect();
+        for claim in &self.relations {
+            let Claim::Compare(left, op, right) = claim else { continue };
+            let sides = [(left, op.as_str(), right), (right, mirrored(op), left)];
+            let set = sides.into_iter().find_map(|(side, op, other)| {
+                let (column, other) = isolated(side, other, &pinned, table, row)?;
+                let is_null = row.get(&column.name).is_some_and(|value| value == "NULL");
+                Some((column.name.clone(), adjusted(op, &other, column)?)).filter(|_| !is_null)
+            });
+            if let Some((name, value)) = set {
+                row.insert(name, value);
+                pinned.extend(left.columns().chain(right.columns()).map(str::to_owned));
+            }
+        }
+    }
+}
+
+/// A column that is free to be set, and what the other side is then compared with.
+fn isolated<'a>(
+    side: &Expr,
+    other: &Expr,
+    pinned: &BTreeSet<String>,
+    table: &'a Table,
+    row: &Row,
+) -> Option<(&'a Column, String)> {
+    let value = |name: &str| {
+        let column = table.columns.iter().find(|column| column.name == name)?;
+        let value = row.get(name).filter(|value| *value != "NULL")?;
+        Some(format!("({value})::{}", column.type_name))
+    };
+    let free = |name: &str| {
+        let column = table.columns.iter().find(|column| column.name == name)?;
+        (!pinned.contains(name) && !other.mentions(name)).then_some(column)
+    };
+    if let Some(column) = side.as_column().and_then(free) {
+        return Some((column, other.with(&value)?));
+    }
+    let Form::Op(sign, sides) = &side.bare().form else { return None };
+    let [a, b] = sides.as_slice() else { return None };
+    let back = match sign.as_str() {
+        "+" => "-",
+        "-" => "+",
+        _ => return None,
+    };
+    if let Some(column) = a.as_column().and_then(free).filter(|column| !b.mentions(&column.name)) {
+        return Some((column, format!("(({}) {back} ({}))", other.with(&value)?, b.with(&value)?)));
+    }
+    let column = b.as_column().and_then(free).filter(|column| sign == "+" && !a.mentions(&column.name))?;
+    Some((column, format!("(({}) - ({}))", other.with(&value)?, a.with(&value)?)))
+}
+
+/// What a column is set to, to be less than this, or more.
+fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
+    let strict = match op {
+        "=" | "<=" | ">=" => return Some(format!("({other})")),
+        ">" | "<>" => "+",
+        "<" => "-",
+        _ => return None,
+    };
+    let base = column.base.split('(').next().unwrap_or_default().trim();
+    let other = format!("({other})::{}", column.base);
+    Some(match (Sort::of(&column.base), base) {
+        (Sort::Integer | Sort::Number, _) | (_, "date" | "inet") => format!("(({other}) {strict} 1)"),
+        (_, "timestamp" | "timestamp without time zone" | "timestamp with time zone" | "interval") => {
+            format!("(({other}) {strict} '1 hour'::interval)")
+        }
+        (_, base) if base.starts_with("time") => format!("(({other}) {strict} '1 minute'::interval)"),
+        (Sort::Text, _) if strict == "+" => format!("(({other}) || 'a')"),
+        (Sort::Text, _) => "''".to_owned(),
+        (_, "uuid") if strict == "+" => "'ffffffff-ffff-ffff-ffff-ffffffffffff'".to_owned(),
+        (_, "uuid") => "'00000000-0000-0000-0000-000000000000'".to_owned(),
+        (_, "boolean") => format!("(NOT ({other}))"),
+        _ => return None,
+    })
+}
+
+/// A value for a column; `None` leaves it to the server.
+fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &Asked) -> Option<String> {
+    let Draft { schema, taste, round, whole, .. } = *draft;
+    let none = Wish::default();
+    let wish = asked.wishes.get(&column.name).unwrap_or(&none);
+    let chance = super::pick(runner, 10);
+    if wish.null == Some(true) {
+        return Some("NULL".to_owned());
+    }
+    let must = wish.null == Some(false);
+    let known = wish.values(&column.base, taste.serial).is_some();
+    if column.counted && !known {
+        // A small number would be in the way of the next row that is counted.
+        return (whole || chance < 3).then(|| column.beyond(taste.serial).to_string());
+    }
+    let is_related = asked.related.contains(&column.name);
+    if column.has_default && !whole && !must && !is_related && (round % 2 == 1 || chance < 4) {
+        return None;
+    }
+    // Every round has rows with NULL, and the later ones try it wherever it is allowed.
+    if column.nullable && !must && (chance < 2 || (round > 2 && !known && chance < 7)) {
+        return Some("NULL".to_owned());
+    }
+    let type_name = if known { &column.base } else { &column.type_name };
+    let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
+    Some(literal(&text))
+}
+
+/// Sets the columns of a foreign key to those of a row that is there, or is made at the same time.
+fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Row>, asked: &Asked, row: &mut Row) {
+    let Draft { rows, table, taste: Taste { serial, .. }, .. } = *draft;
+    let pairs = || key.columns.iter().zip(&key.referenced);
+    let free = |column: &str| table.columns.iter().any(|known| known.name == column && known.nullable);
+    if let Some(column) = key.columns.iter().find(|column| asked.null(column) == Some(true)) {
+        row.insert(column.clone(), "NULL".to_owned());
+        return;
+    }
+    if let Some(other) = fixed.get(&key.table) {
+        for (column, referenced) in pairs() {
+            if let Some(value) = other.get(referenced) {
+                row.insert(column.clone(), value.clone());
+            }
+        }
+        return;
+    }
+    if let Some(parent) = rows.table(&key.table).filter(|parent| !parent.rows.is_empty()) {
+        let cell = |source: &[Option<String>], referenced: &String| {
+            let at = parent.columns.iter().position(|name| name == referenced);
+            at.and_then(|at| source.get(at).cloned().flatten()).map_or("NULL".to_owned(), |text| literal(&text))
+        };
+        // What another key has set, and what is asked, a row that is referred to should have as well.
+        let score = |source: &[Option<String>]| {
+            let fits = |(column, referenced): (&String, &String)| {
+                let value = cell(source, referenced);
+                let is_set = row.get(column).is_none_or(|set| *set == value || *set == "NULL");
+                let is_asked = asked.wishes.get(column).is_none_or(|wish| wish.admits(&value));
+                usize::from(is_set) + usize::from(is_asked)
+            };
+            pairs().map(fits).sum::<usize>()
+        };
+        let best = parent.rows.iter().map(|source| score(source)).max().unwrap_or_default();
+        let fitting: Vec<_> = parent.rows.iter().filter(|source| score(source) == best).collect();
+        let source = fitting[serial as usize % fitting.len()];
+        let is_full = best == 2 * key.columns.len();
+        if !is_full && let Some(column) = key.columns.iter().find(|column| free(column) && !row.contains_key(*column)) {
+            row.insert(column.clone(), "NULL".to_owned());
+            return;
+        }
+        for (column, referenced) in pairs() {
+            row.insert(column.clone(), cell(source, referenced));
+        }
+    } else if key.table == table.name() && !table.optional(key) {
+        // A row that has to point somewhere, in an empty table, points to itself.
+        for (column, referenced) in pairs() {
+            let counted = table.columns.iter().find(|column| column.name == *referenced && column.counted);
+            let number = counted.map_or(u64::from(serial) + 1, |column| column.beyond(serial));
+            let own = row.entry(referenced.clone()).or_insert_with(|| literal(&number.to_string())).clone();
+            row.insert(column.clone(), own);
+        }
+    } else {
+        for column in &key.columns {
+            row.entry(column.clone()).or_insert_with(|| "NULL".to_owned());
+        }
+    }
+}

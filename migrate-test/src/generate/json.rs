@@ -1,0 +1,181 @@
+//! Documents of JSON with what is asked of them.
+
+use std::collections::BTreeMap;
+
+use super::expr::{Expr, Form};
+
+/// What a value of JSON has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Want {
+    Object,
+    Array,
+    Text,
+    Number,
+    Bool,
+    Null,
+    /// What is read as this type.
+    Type(String),
+    /// This value: as JSON, or else as a text.
+    Exactly(String),
+}
+
+/// What a document looks like.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    want: Option<Want>,
+    fields: BTreeMap<String, Shape>,
+}
+
+/// A column, and the way into its document; an index of an array is `None`.
+pub(super) type Path = (String, Vec<Option<String>>);
+
+/// The path that an expression follows: `doc`, `doc -> 'a' ->> 'b'`, `doc #>> '{a,b}'`.
+pub(super) fn path(expr: &Expr) -> Option<Path> {
+    match &expr.bare().form {
+        Form::Column(name) => Some((name.clone(), Vec::new())),
+        Form::Op(op, sides) => {
+            let [base, step] = sides.as_slice() else { return None };
+            let (column, mut steps) = path(base)?;
+            let constant = step.as_constant()?;
+            match op.as_str() {
+                "->" | "->>" | "[]" => steps.push(Some(constant).filter(|_| matches!(step.bare().form, Form::Text(_)))),
+                "#>" | "#>>" => {
+                    let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
+                    steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));
+                }
+                _ => return None,
+            }
+            Some((column, steps))
+        }
+        Form::Call(name, arguments) if name.contains("json") && name.contains("_extract_path") => {
+            let (first, rest) = arguments.split_first()?;
+            let (column, mut steps) = path(first)?;
+            steps.extend(rest.iter().map(|step| step.as_constant().filter(|item| item.parse::<u32>().is_err())));
+            Some((column, steps))
+        }
+        _ => None,
+    }
+}
+
+impl Shape {
+    pub(super) fn is_empty(&self) -> bool {
+        self.want.is_none() && self.fields.is_empty()
+    }
+
+    /// Asks for something at a path; what is asked first stays, unless it says less.
+    pub(super) fn ask(&mut self, steps: &[Option<String>], want: Option<Want>) {
+        match steps.split_first() {
+            // An element of an array: the name of a field is empty.
+            Some((step, rest)) => {
+                self.fields.entry(step.clone().unwrap_or_default()).or_default().ask(rest, want);
+            }
+            None if self.want.is_none() || matches!(want, Some(Want::Exactly(_))) => {
+                self.want = want.or(self.want.take())
+            }
+            None => {}
+        }
+    }
+
+    /// A document as `jsonb` prints it.
+    pub(super) fn text(&self, serial: u32) -> String {
+        if self.fields.is_empty() {
+            return self.scalar(serial);
+        }
+        if let Some(item) = self.fields.get("").filter(|_| self.fields.len() == 1) {
+            return format!("[{}]", item.text(serial));
+        }
+        let mut fields: Vec<(&String, &Self)> = self.fields.iter().filter(|(name, _)| !name.is_empty()).collect();
+        // The order of jsonb: short names first.
+        fields.sort_by_key(|(name, _)| (name.len(), name.as_bytes()));
+        let field = |(name, shape): &(&String, &Self)| format!("{}: {}", quoted(name), shape.text(serial));
+        format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+    }
+
+    fn scalar(&self, serial: u32) -> String {
+        let number = serial % 20 + 1;
+        match &self.want {
+            None => quoted(&format!("v{serial}")),
+            Some(Want::Text) => quoted(&format!("text {serial}")),
+            Some(Want::Object) => format!("{{\"a\": {number}}}"),
+            Some(Want::Array) => format!("[{number}]"),
+            Some(Want::Number) => number.to_string(),
+            Some(Want::Bool) => (serial % 2 == 0).to_string(),
+            Some(Want::Null) => "null".to_owned(),
+            Some(Want::Exactly(text)) => match serde_json::from_str::<serde_json::Value>(text) {
+                Ok(_) => text.clone(),
+                Err(_) => quoted(text),
+            },
+            Some(Want::Type(name)) => match readable(name, serial) {
+                Some(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok() => text,
+                Some(text) => quoted(&text),
+                None => quoted(&format!("v{serial}")),
+            },
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A text that is read as a value of a type, and printed again as it was; `None` where any text is.
+pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
+    let lower = type_name.trim().to_lowercase();
+    let bare = lower.rsplit('.').next().unwrap_or(&lower).trim_matches('"');
+    let number = serial % 20 + 1;
+    if let Some(element) = bare.strip_suffix("[]") {
+        return Some(format!("{{{}}}", readable(element, serial).unwrap_or_else(|| format!("v{serial}"))));
+    }
+    let base = bare.split('(').next().unwrap_or(bare).trim();
+    Some(match base {
+        "int" | "int2" | "int4" | "int8" | "integer" | "smallint" | "bigint" | "oid" | "real" | "float" | "float4"
+        | "float8" | "double precision" => number.to_string(),
+        "numeric" | "decimal" => {
+            match bare.split(',').nth(1).and_then(|scale| scale.trim_end_matches(')').trim().parse().ok()) {
+                Some(scale @ 1..=20) => format!("{}.{}", number % 10, "0".repeat(scale)),
+                _ => (number % 10).to_string(),
+            }
+        }
+        "money" => format!("${number}.00"),
+        "bool" | "boolean" => (serial % 2 == 0).to_string(),
+        "date" => format!("2024-01-{:02}", serial % 28 + 1),
+        "timestamp" | "timestamp without time zone" => format!("2024-01-{:02} 10:00:00", serial % 28 + 1),
+        "timestamptz" | "timestamp with time zone" => format!("2024-01-{:02} 10:00:00+00", serial % 28 + 1),
+        "time" | "time without time zone" => format!("10:00:{:02}", serial % 60),
+        "timetz" | "time with time zone" => format!("10:00:{:02}+00", serial % 60),
+        "interval" => format!("{number} days"),
+        "uuid" => format!("00000000-0000-4000-8000-{serial:012x}"),
+        "json" | "jsonb" => format!("{{\"a\": {number}}}"),
+        "xml" => format!("<a>{number}</a>"),
+        "inet" => format!("10.0.0.{number}"),
+        "cidr" => format!("10.0.{number}.0/24"),
+        "macaddr" => format!("08:00:2b:01:02:{number:02x}"),
+        "bytea" => format!("\\x{number:02x}"),
+        "bit" | "varbit" | "bit varying" => "1".to_owned(),
+        "point" => format!("({number},{number})"),
+        "ltree" => format!("a.b{number}"),
+        "int4range" | "int8range" | "numrange" => format!("[{number},{})", number + 1),
+        "tsvector" => format!("'a{number}'"),
+        // A type that holds only so much.
+        "varchar" | "character varying" | "char" | "character" => {
+            let most = bare.split('(').nth(1)?.trim_end_matches(')').trim().parse().ok()?;
+            format!("{number}{}", "abcdefgh".repeat(3)).chars().take(most).collect()
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_what_is_asked_and_is_printed_as_jsonb_does() {
+        let mut shape = Shape::default();
+        let steps = |text| path(&Expr::parse(text).unwrap()).unwrap().1;
+        shape.ask(&steps("((doc -> 'longer'::text) ->> 'b'::text)"), Some(Want::Type("integer".to_owned())));
+        shape.ask(&steps("(doc #>> '{list,0,c}'::text[])"), Some(Want::Bool));
+        shape.ask(&steps("(doc ->> 'z'::text)"), Some(Want::Exactly("on".to_owned())));
+        assert_eq!(shape.text(2), "{\"z\": \"on\", \"list\": [{\"c\": true}], \"longer\": {\"b\": 3}}");
+    }
+}

@@ -1,0 +1,223 @@
+//! What scripts and definitions do with the values of columns: the types that they cast them to, and the paths that they
+//! follow into documents. Names alone decide which column is meant: a value that fits where it need not is no harm.
+
+use std::collections::BTreeMap;
+
+use migrate_core::ident::catalog_name;
+use migrate_core::schema::{Kind, Schema};
+use squawk_syntax::SourceFile;
+use squawk_syntax::ast::{self, AstNode};
+
+use super::expr::{Expr, Form};
+use super::json::{Path, Shape, Want, path};
+use crate::rows::TableName;
+
+/// What is done with the columns of each name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Uses {
+    columns: BTreeMap<String, Shape>,
+    /// The types that columns themselves are cast to.
+    casts: BTreeMap<String, String>,
+}
+
+impl Uses {
+    /// Reads a script or a definition.
+    pub(crate) fn of(sql: &str) -> Self {
+        let mut uses = Self::default();
+        uses.learn(sql);
+        uses
+    }
+
+    fn learn(&mut self, sql: &str) {
+        let file = SourceFile::parse(sql);
+        for stmt in file.tree().stmts() {
+            for expr in stmt.syntax().descendants().filter_map(ast::Expr::cast) {
+                self.look(&Expr::read(&expr));
+            }
+            for altered in stmt.syntax().descendants().filter_map(ast::AlterColumn::cast) {
+                self.narrowed(&altered);
+            }
+        }
+        for stmt in file.tree().stmts() {
+            // The bodies of functions are texts.
+            if let ast::Stmt::CreateFunction(_) | ast::Stmt::CreateProcedure(_) | ast::Stmt::Do(_) = stmt {
+                let literals = stmt.syntax().descendants().filter_map(ast::Literal::cast);
+                literals.filter_map(|literal| literal.string_value()).for_each(|body| self.learn_body(&body));
+            }
+        }
+    }
+
+    /// A column that gets a type which holds less: `TYPE varchar(3)`.
+    fn narrowed(&mut self, altered: &ast::AlterColumn) {
+        let Some(ast::AlterColumnOption::SetType(set)) = altered.option() else { return };
+        let name = altered.column_name_ref().and_then(|name| catalog_name(name.syntax().text().to_string().trim()));
+        let to = set.ty().filter(|ty| ty.arg_list().is_some()).map(|ty| ty.syntax().text().to_string());
+        if let (Some(name), Some(to)) = (name, to) {
+            self.casts.entry(name).or_insert(to);
+        }
+    }
+
+    /// Reads the expressions of a body, as far as it is SQL.
+    fn learn_body(&mut self, body: &str) {
+        for expr in SourceFile::parse(body).tree().syntax().descendants().filter_map(ast::Expr::cast) {
+            self.look(&Expr::read(&expr));
+        }
+    }
+
+    /// Looks at an expression alone; those in it come by themselves.
+    pub(super) fn look(&mut self, expr: &Expr) {
+        match &expr.form {
+            Form::Cast(inner, to) => {
+                // A cast to a text says nothing.
+                let want =
+                    (!matches!(to.trim(), "text" | "varchar" | "character varying")).then(|| Want::Type(to.clone()));
+                self.cast(path(source(inner)), want, to);
+            }
+            Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
+            Form::Op(op, sides) if op == "?" && sides.len() == 2 => {
+                if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
+                    steps.push(Some(key));
+                    self.ask(Some((column, steps)), None);
+                }
+            }
+            Form::Call(name, arguments) => {
+                let Some(first) = arguments.first().and_then(path) else { return };
+                match name.as_str() {
+                    "to_date" | "to_timestamp" | "to_number" => {
+                        let format = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
+                        let text = formatted(&format);
+                        self.cast(Some(first), Some(Want::Exactly(text.clone())), &format!("={text}"));
+                    }
+                    name if name.contains("json") && name.contains("_extract_path") => self.ask(path(expr), None),
+                    name if !name.starts_with("json") => {}
+                    name if name.contains("array_") => self.ask(Some(first), Some(Want::Array)),
+                    name if ["_each", "_object_keys", "_to_record", "_populate_record", "_set", "_insert"]
+                        .iter()
+                        .any(|end| name.contains(end)) =>
+                    {
+                        self.ask(Some(first), Some(Want::Object));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, path: Option<Path>, want: Option<Want>) {
+        if let Some((column, steps)) = path {
+            self.columns.entry(column).or_default().ask(&steps, want);
+        }
+    }
+
+    fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: &str) {
+        match path {
+            Some((column, steps)) if steps.is_empty() && want.is_some() => {
+                self.casts.entry(column).or_insert_with(|| to.to_owned());
+            }
+            path => self.ask(path, want),
+        }
+    }
+
+    /// Adds what another has; of casts only where they are to be met.
+    pub(crate) fn extend(&mut self, other: Self, casts: bool) {
+        for (name, shape) in other.columns {
+            self.columns.entry(name).or_insert(shape);
+        }
+        for (name, to) in other.casts.into_iter().filter(|_| casts) {
+            self.casts.entry(name).or_insert(to);
+        }
+    }
+
+    /// Whether values are read that not all can be.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.casts.is_empty() && self.columns.is_empty()
+    }
+
+    /// Whether a column of a table has a name that values are read of.
+    pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
+        let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
+        schema.objects().any(|one| {
+            one.id.kind == Kind::Column
+                && *one.id.schema == *table.0
+                && *one.id.parent == *table.1
+                && is_read(&one.id.name)
+        })
+    }
+
+    /// What texts are cast to, in words: `JSON`, `a valid integer`.
+    pub(crate) fn words(&self) -> String {
+        let mut types: Vec<String> = self
+            .casts
+            .values()
+            .map(|to| match to.trim() {
+                to if to.starts_with('=') => "in the format that it reads".to_owned(),
+                "json" | "jsonb" => "JSON".to_owned(),
+                to => format!("a valid {to}"),
+            })
+            .collect();
+        types.sort();
+        types.dedup();
+        if types.is_empty() { "as it reads it".to_owned() } else { types.join(" or ") }
+    }
+
+    /// Puts a value that is known in the place of the type that this column is cast to.
+    pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<String>) {
+        for to in self.casts.values_mut() {
+            if let Some(other) = known(to) {
+                *to = other;
+            }
+        }
+    }
+
+    /// What the documents of a column look like.
+    pub(super) fn shape(&self, column: &str) -> Option<&Shape> {
+        self.columns.get(column).filter(|shape| !shape.is_empty())
+    }
+
+    /// What the texts of a column are cast to: a type, or after `=` one text that is read.
+    pub(super) fn cast_to(&self, column: &str) -> Option<&str> {
+        self.casts.get(column).map(String::as_str)
+    }
+}
+
+/// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
+fn source(expr: &Expr) -> &Expr {
+    match &expr.bare().form {
+        Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
+        _ => expr,
+    }
+}
+
+/// Functions that leave a text that can be read as it is.
+const TRIMS: [&str; 10] =
+    ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
+
+/// A text in the format of `to_date` and the like.
+fn formatted(format: &str) -> String {
+    let mut text = format.to_owned();
+    for (part, value) in [
+        ("YYYY", "2024"),
+        ("YY", "24"),
+        ("MONTH", "January"),
+        ("Month", "January"),
+        ("MON", "Jan"),
+        ("Mon", "Jan"),
+        ("MM", "01"),
+        ("DD", "15"),
+        ("HH24", "10"),
+        ("HH12", "10"),
+        ("HH", "10"),
+        ("MI", "30"),
+        ("SSSS", "0"),
+        ("SS", "00"),
+        ("MS", "000"),
+        ("9", "1"),
+        ("0", "1"),
+        ("FM", ""),
+        ("TZ", ""),
+    ] {
+        text = text.replace(part, value);
+    }
+    text
+}

@@ -1,0 +1,211 @@
+//! Rows that were there before, on another database; and what is learnt from them for rows that are drawn later.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::ident::{QualifiedName, ident, literal};
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::{Fact, Kind, Object, Schema};
+use migrate_core::source::{Body, Migration};
+
+use crate::generate::{TRY, attempt};
+use crate::rows::{Rows, TableName, holders};
+
+/// How far the sequences of a database have counted.
+pub(super) struct Counters(Vec<[String; 3]>);
+
+impl Counters {
+    pub(super) async fn read(rehearsal: &mut Rehearsal) -> migrate_core::Result<Self> {
+        let query =
+            "SELECT schemaname, sequencename, last_value FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL";
+        let (_, rows) = rehearsal.query(query).await?;
+        let cells = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().try_into().ok();
+        Ok(Self(rows.into_iter().filter_map(cells).collect()))
+    }
+
+    /// Lets the sequences that are here too go on from there.
+    async fn put(&self, rehearsal: &mut Rehearsal) -> migrate_core::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let value =
+            |[schema, name, last]: &[String; 3]| format!("({}, {}, {last}::bigint)", literal(schema), literal(name));
+        let values: Vec<String> = self.0.iter().map(value).collect();
+        let set = format!(
+            "SELECT pg_catalog.setval(c.oid::pg_catalog.regclass, v.last) FROM (VALUES {}) AS v (schema, name, last) \
+             JOIN pg_catalog.pg_namespace n ON n.nspname = v.schema \
+             JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = v.name AND c.relkind = 'S'",
+            values.join(", ")
+        );
+        rehearsal.query(&set).await.map(drop)
+    }
+}
+
+/// Makes these the rows of all tables, without triggers, and lets the sequences go on from there.
+pub(super) async fn exactly(
+    rehearsal: &mut Rehearsal,
+    schema: &Schema,
+    rows: &Rows,
+    counters: &Counters,
+) -> migrate_core::Result<()> {
+    let mut texts = vec!["SET LOCAL session_replication_role TO replica".to_owned()];
+    texts.extend(
+        holders(schema)
+            .map(|table| format!("DELETE FROM ONLY {}", QualifiedName::new(&*table.id.schema, &*table.id.name))),
+    );
+    texts.extend(holders(schema).flat_map(|table| inserts(schema, table, rows)));
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    rehearsal.statements(&texts).await.map_err(|(_, error)| error)?;
+    counters.put(rehearsal).await
+}
+
+/// Puts those of these rows into tables that the tables take: with all keys and checks, those that the rows name first.
+pub(super) async fn that_fit(
+    rehearsal: &mut Rehearsal,
+    schema: &Schema,
+    rows: &Rows,
+    wanted: &dyn Fn(&TableName) -> bool,
+) -> migrate_core::Result<()> {
+    rehearsal.query(TRY).await?;
+    let tables = holders(schema).filter(|table| wanted(&name(table)));
+    let mut left: Vec<String> = tables.flat_map(|table| inserts(schema, table, rows)).collect();
+    while !left.is_empty() {
+        let commands: String = left.iter().map(|insert| attempt(insert)).collect();
+        let answers = rehearsal.query_all(&commands).await?;
+        let is_refused = |answer: &(Vec<String>, Vec<Vec<Option<String>>>)| {
+            answer.1.iter().flatten().flatten().next().is_some_and(|error| !error.is_empty())
+        };
+        let refused: Vec<String> =
+            left.iter().zip(&answers).filter(|(_, answer)| is_refused(answer)).map(|(one, _)| one.clone()).collect();
+        // A row that names one which came later is taken the next time.
+        if refused.len() == left.len() {
+            break;
+        }
+        left = refused;
+    }
+    Ok(())
+}
+
+/// Removes the rows that have NULL where the next schema allows none, as far as no other row names them.
+pub(super) async fn without_nulls(
+    rehearsal: &mut Rehearsal,
+    before: &Schema,
+    after: &Schema,
+) -> migrate_core::Result<()> {
+    rehearsal.query(TRY).await?;
+    let delete = |((schema, table), column): &(TableName, String)| {
+        attempt(&format!("DELETE FROM {} WHERE {} IS NULL", QualifiedName::new(schema, table), ident(column)))
+    };
+    let commands: String = required(before, after).iter().map(delete).collect();
+    if commands.is_empty() { Ok(()) } else { rehearsal.query_all(&commands).await.map(drop) }
+}
+
+/// The columns that one schema lets be NULL and the next one does not.
+fn required(before: &Schema, after: &Schema) -> BTreeSet<(TableName, String)> {
+    let is_new = |one: &&Arc<Object>| {
+        let was = before.get(&one.id).is_some_and(|was| was.fact("not null").is_none());
+        one.id.kind == Kind::Column && was && one.fact("not null").is_some()
+    };
+    after.objects().filter(is_new).map(|one| column(one)).collect()
+}
+
+fn column(one: &Object) -> (TableName, String) {
+    ((one.id.schema.to_string(), one.id.parent.to_string()), one.id.name.to_string())
+}
+
+/// The statements that put the rows of a table into it, one each.
+fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
+    let Some(rows) = rows.table(&name(table)) else { return Vec::new() };
+    let is_own = |column: &String| {
+        schema.children(&table.id, Kind::Column).any(|one| *one.id.name == **column && one.fact("generated").is_none())
+    };
+    let own: Vec<usize> = (0..rows.columns.len()).filter(|at| is_own(&rows.columns[*at])).collect();
+    let target = QualifiedName::new(&*table.id.schema, &*table.id.name);
+    if own.is_empty() {
+        return vec![format!("INSERT INTO {target} DEFAULT VALUES"); rows.rows.len()];
+    }
+    let names: Vec<String> = own.iter().map(|at| ident(&rows.columns[*at])).collect();
+    let head = format!("INSERT INTO {target} ({}) OVERRIDING SYSTEM VALUE VALUES", names.join(", "));
+    let value = |cell: Option<&Option<String>>| match cell {
+        Some(Some(text)) => literal(text),
+        _ => "NULL".to_owned(),
+    };
+    let row = |row: &Vec<Option<String>>| {
+        let values: Vec<String> = own.iter().map(|at| value(row.get(*at))).collect();
+        format!("{head} ({})", values.join(", "))
+    };
+    rows.rows.iter().map(row).collect()
+}
+
+/// The columns that a migration filled: rows that are drawn later have no NULL in them either.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Known(BTreeSet<(TableName, String)>);
+
+impl Known {
+    /// Remembers which columns had NULL before an up, and have none after it, and forgets which have one again.
+    pub(super) fn learn(&mut self, schema: &Schema, before: &Rows, after: &Rows) {
+        for table in holders(schema) {
+            let name = name(table);
+            let (Some(old), Some(new)) = (before.table(&name), after.table(&name)) else { continue };
+            if old == new || new.rows.is_empty() {
+                continue;
+            }
+            let has_null = |rows: &crate::rows::Table, column: &String| {
+                let at = rows.columns.iter().position(|one| one == column);
+                at.is_some_and(|at| rows.rows.iter().any(|row| row.get(at).is_some_and(Option::is_none)))
+            };
+            for column in &new.columns {
+                let place = (name.clone(), column.clone());
+                match (has_null(old, column), has_null(new, column)) {
+                    (_, true) => drop(self.0.remove(&place)),
+                    (true, false) => drop(self.0.insert(place)),
+                    (false, false) => {}
+                }
+            }
+        }
+    }
+
+    /// Adds the columns that one schema lets be NULL and the next one does not.
+    pub(super) fn require(&mut self, before: &Schema, after: &Schema) {
+        self.0.extend(required(before, after));
+    }
+
+    /// A schema in which these columns may not be NULL.
+    pub(super) fn of(&self, schema: &Schema) -> Schema {
+        let is_filled = |one: &&Arc<Object>| {
+            one.id.kind == Kind::Column && one.fact("not null").is_none() && self.0.contains(&column(one))
+        };
+        let strict = |one: &Arc<Object>| {
+            let mut object = (**one).clone();
+            object.facts.push(Fact { name: "not null".into(), value: "true".into() });
+            Arc::new(object)
+        };
+        let strict: Vec<Arc<Object>> = schema.objects().filter(is_filled).map(strict).collect();
+        if strict.is_empty() { schema.clone() } else { schema.clone().with(strict) }
+    }
+}
+
+/// Whether a migration may read or write rows on its way up, and not only the schema.
+pub(super) fn is_of_data(migration: &Migration) -> bool {
+    const WORDS: [&str; 11] =
+        ["UPDATE", "DELETE", "INSERT", "MERGE", "WITH", "DO", "SELECT", "CALL", "TRUNCATE", "COPY", "EXECUTE"];
+    let Body::Sql { up, .. } = migration.body() else { return true };
+    up.statements().iter().any(|one| {
+        let first = up.text()[one.span.clone()].split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
+    })
+}
+
+/// The tables of which one schema has something that the other has not.
+pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
+    let change = migrate_core::schema::Change::between(before, after);
+    let name = |id: &migrate_core::schema::Id| {
+        let name = if id.parent.is_empty() { &id.name } else { &id.parent };
+        (id.schema.to_string(), name.to_string())
+    };
+    change.objects().map(|(id, ..)| name(id)).collect()
+}
+
+fn name(table: &Object) -> TableName {
+    (table.id.schema.to_string(), table.id.name.to_string())
+}

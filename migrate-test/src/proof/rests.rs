@@ -1,0 +1,75 @@
+//! What a verdict rests on: a proof over nothing is not a proof.
+
+use std::fmt;
+
+use migrate_core::schema::Schema;
+
+use crate::rows::{Rows, TableName, holders};
+
+/// What the law of data was looked at with, the tables as they were when the up ran; and that of the path: steps of walks.
+///
+/// All tables of the schema before the up count that can hold rows here: ordinary tables and partitions, but neither the
+/// parents of partitions, which hold none of their own, nor foreign tables. Whose rows they are does not matter: those of
+/// the chain, of a fixture, or generated ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rests {
+    /// How many tables there were.
+    pub tables: usize,
+    /// Those of them that had no rows, by name.
+    pub without: Vec<WithoutRows>,
+    /// How many steps of walks led over the migration, up or down.
+    pub moves: usize,
+}
+
+/// A table that had no rows, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithoutRows {
+    /// The table: `public.users`.
+    pub table: String,
+    /// What the server said of the last row that it refused.
+    pub why: String,
+}
+
+impl Rests {
+    /// What a database rests on that has these rows; `unfilled` says why the generator failed.
+    pub(super) fn on(schema: &Schema, rows: &Rows, unfilled: &[WithoutRows]) -> Self {
+        let mut rests = Self::default();
+        for table in holders(schema) {
+            rests.tables += 1;
+            let name: TableName = (table.id.schema.to_string(), table.id.name.to_string());
+            if rows.table(&name).is_some_and(|rows| !rows.rows.is_empty()) {
+                continue;
+            }
+            let table = format!("{}.{}", name.0, name.1);
+            let why = unfilled.iter().find(|one| one.table == table).map(|one| one.why.clone());
+            let why = why.unwrap_or_else(|| "a row was accepted, but none was there afterwards".to_owned());
+            rests.without.push(WithoutRows { table, why });
+        }
+        rests
+    }
+
+    /// How many tables had rows.
+    pub fn with_rows(&self) -> usize {
+        self.tables.saturating_sub(self.without.len())
+    }
+
+    /// `37 of 41 tables had rows`; `None` where there was no table.
+    pub fn words(&self) -> Option<String> {
+        (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))
+    }
+
+    /// `14 steps`; `None` where no walk led over it.
+    pub fn walked(&self) -> Option<String> {
+        match self.moves {
+            0 => None,
+            1 => Some("1 step".to_owned()),
+            moves => Some(format!("{moves} steps")),
+        }
+    }
+}
+
+impl fmt::Display for WithoutRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} got no rows: {}", self.table, self.why)
+    }
+}

@@ -1,0 +1,72 @@
+//! What every shadow database begins with is on both sides of a comparison, and no part of what is captured.
+
+use std::sync::Arc;
+
+use migrate_core::schema::{Described, Id, Kind, Object, Schema};
+use tokio::sync::Mutex;
+
+use super::Shadow;
+use crate::ephemeral::Setup;
+use crate::proof::ProofError;
+
+/// The schema of a shadow database before its first migration.
+#[derive(Debug)]
+pub struct Start {
+    schema: Schema,
+}
+
+/// What `[shadow]` sets up, described once for each process; `None` where it sets up nothing.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, or a script does not run.
+pub async fn start() -> Result<Option<Arc<Start>>, ProofError> {
+    static DESCRIBED: Mutex<Option<Arc<Start>>> = Mutex::const_new(None);
+    if !Setup::is_there() {
+        return Ok(None);
+    }
+    let mut described = DESCRIBED.lock().await;
+    if described.is_none() {
+        let shadow = Shadow::blank().await?;
+        *described = Some(Arc::new(Start { schema: shadow.describe().await?.schema }));
+        shadow.end().await?;
+    }
+    Ok(described.clone())
+}
+
+impl Start {
+    /// Puts what is set up into a schema of a database that has it in another form.
+    pub fn place(&self, there: &mut Described) {
+        let schema = std::mem::take(&mut there.schema);
+        there.schema = schema.as_in(&self.schema, |object| self.holds(object));
+    }
+
+    /// The same, where the beginning has just been described.
+    pub(super) fn placed(there: &mut Described, nothing: &Described) {
+        if Setup::is_there() {
+            Self { schema: nothing.schema.clone() }.place(there);
+        }
+    }
+
+    /// Whether a chain left an object as it was set up.
+    pub fn is_untouched(&self, object: &Object, made: &Schema) -> bool {
+        self.holds(object) && made.get(&object.id) == self.schema.get(&object.id)
+    }
+
+    /// Whether an object is set up, or a part of a table that is.
+    fn holds(&self, object: &Object) -> bool {
+        let id = &*object.id;
+        // Every database begins with these.
+        let is_given = matches!((id.kind, &*id.name), (Kind::Schema, "public") | (Kind::Extension, "plpgsql"));
+        let is_part = matches!(id.kind, Kind::Column | Kind::Constraint | Kind::Index) && self.has_table(id);
+        !is_given && (self.schema.get(id).is_some() || is_part)
+    }
+
+    fn has_table(&self, part: &Id) -> bool {
+        [Kind::Table, Kind::ForeignTable].into_iter().any(|kind| {
+            let (parent, signature): (Box<str>, Box<str>) = ("".into(), "".into());
+            let table = Id { kind, schema: part.schema.clone(), parent, name: part.parent.clone(), signature };
+            self.schema.get(&table).is_some()
+        })
+    }
+}

@@ -1,0 +1,6 @@
+-- migrate: lossy nobody needs it
+DROP VIEW w;
+DROP VIEW v;
+ALTER TABLE t DROP COLUMN a;
+CREATE VIEW v AS SELECT * FROM t;
+CREATE VIEW w AS WITH x AS (SELECT * FROM v) SELECT x.*, 1 AS one FROM x;

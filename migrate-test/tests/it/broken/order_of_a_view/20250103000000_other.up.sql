@@ -1,0 +1,1 @@
+CREATE VIEW z AS SELECT id, b FROM t;

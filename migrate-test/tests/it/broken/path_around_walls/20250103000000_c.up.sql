@@ -1,0 +1,2 @@
+-- migrate: irreversible on purpose
+DROP TABLE b;

@@ -1,0 +1,2 @@
+-- migrate: lossy what was NULL is not known any more
+UPDATE people SET nick = 'none' WHERE nick IS NULL;

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX people_grp ON people ((coalesce(grp, 0)));

@@ -1,0 +1,1 @@
+UPDATE people SET nick = 'none' WHERE nick IS NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE people ADD CHECK (age >= 18);

@@ -1,0 +1,2 @@
+UPDATE people SET nick = 'none' WHERE nick IS NULL;
+DO $$ BEGIN IF EXISTS (SELECT FROM people) THEN RAISE EXCEPTION 'not on rows'; END IF; END $$;

@@ -1,0 +1,15 @@
+CREATE TABLE visits (id integer NOT NULL, day date NOT NULL, who text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE INDEX visits_who ON visits (who, lower(who));
+CREATE TABLE visits_old PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE plain (k integer PRIMARY KEY, v text) PARTITION BY LIST (k);
+CREATE INDEX ON plain (v);
+CREATE TABLE plain_1 PARTITION OF plain FOR VALUES IN (1);
+CREATE TABLE visits_new PARTITION OF visits FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY LIST (id);
+CREATE TABLE visits_new_a PARTITION OF visits_new FOR VALUES IN (1);
+ALTER INDEX visits_new_a_pkey RENAME TO own_name;
+CREATE TABLE plain_2 PARTITION OF plain FOR VALUES IN (2);
+COMMENT ON INDEX plain_2_pkey IS 'brought';
+CREATE TABLE plain_3 PARTITION OF plain FOR VALUES IN (3) PARTITION BY LIST (k);
+CREATE TABLE plain_3_a PARTITION OF plain_3 FOR VALUES IN (3);
+CREATE TABLE plain_4 (k integer NOT NULL CONSTRAINT other_name PRIMARY KEY, v text);
+ALTER TABLE plain ATTACH PARTITION plain_4 FOR VALUES IN (4);

@@ -1,0 +1,10 @@
+CREATE SEQUENCE numbers;
+SELECT setval('numbers', 500);
+CREATE TABLE goes (id bigint DEFAULT nextval('numbers'));
+ALTER SEQUENCE numbers OWNED BY goes.id;
+CREATE TABLE stays (id bigint, other bigint);
+CREATE SEQUENCE narrow;
+SELECT setval('narrow', 70);
+CREATE SEQUENCE away MAXVALUE 100;
+CREATE TABLE remade (id bigint, n integer GENERATED ALWAYS AS (1) STORED);
+CREATE SEQUENCE of_remade OWNED BY remade.n;

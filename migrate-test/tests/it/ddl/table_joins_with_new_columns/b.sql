@@ -1,0 +1,11 @@
+CREATE TABLE base (a integer, b text, CHECK (a > 0));
+CREATE TABLE joins (a integer, b text, CONSTRAINT base_a_check CHECK (a > 0));
+ALTER TABLE joins INHERIT base;
+CREATE TABLE leaves (c integer);
+CREATE TABLE other (z integer);
+CREATE TABLE changes (c integer, z integer);
+ALTER TABLE changes INHERIT other;
+CREATE TABLE parted (k integer PRIMARY KEY, v text) PARTITION BY LIST (k);
+CREATE INDEX ON parted (v);
+CREATE TABLE becomes PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE was (k integer);
