@@ -118,7 +118,9 @@ fn form(action: &AlterTableAction) -> Form {
         A::AddConstraint(it) => match it.constraint() {
             Some(Constraint::ForeignKeyConstraint(_)) => Form::AddForeignKey,
             Some(
-                Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_) | Constraint::ExcludeConstraint(_),
+                Constraint::UniqueConstraint(_)
+                | Constraint::PrimaryKeyConstraint(_)
+                | Constraint::ExcludeConstraint(_),
             ) => Form::AddKey,
             _ => Form::AddConstraint,
         },

@@ -10,8 +10,8 @@ use migrate_core::sql::sets_positions;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
-use crate::error::ServerError;
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
+use crate::error::ServerError;
 
 /// A database somewhere in the chain, and a session on it.
 pub(crate) struct Ground {

@@ -143,9 +143,9 @@ fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
     };
     until("the migration sleeps", || {
         let sleeps = "SELECT pid::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        own(&private).iter().any(|folder| {
-            runtime.block_on(ask_in(&folder.join("s"), sleeps)).is_some_and(|found| !found.is_empty())
-        })
+        own(&private)
+            .iter()
+            .any(|folder| runtime.block_on(ask_in(&folder.join("s"), sleeps)).is_some_and(|found| !found.is_empty()))
     });
     let pids: Vec<PathBuf> = own(&private).iter().map(|folder| folder.join("data/postmaster.pid")).collect();
     assert!(!pids.is_empty());
@@ -177,7 +177,8 @@ fn the_shell_that_ends_a_server_needs_no_other_program() {
         let mut server = Command::new("/bin/sleep").arg("600").spawn().unwrap();
         let mut ends = Command::new(shell);
         ends.arg(script).arg(folder.path()).args([&server.id().to_string(), "1", "2"]);
-        ends.args(["kill", "-INT", &server.id().to_string()]).env("PATH", "/nowhere").stdin(Stdio::null());
+        ends.args(["kill", "-TERM", &server.id().to_string()]).env("PATH", "/nowhere").stdin(Stdio::null());
+        ends.stdout(Stdio::null()).stderr(Stdio::null());
         let mut ends = ends.spawn().unwrap();
         std::thread::sleep(Duration::from_secs(3));
         assert!(server.try_wait().unwrap().is_none(), "{shell} ended a server that is used");

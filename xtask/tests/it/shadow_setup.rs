@@ -63,7 +63,9 @@ fn what_a_host_has_is_no_drift_and_no_part_of_a_baseline() {
     assert!(up.contains("CREATE TABLE public.orders") && up.contains("CREATE TRIGGER"), "{up}");
     assert!(!up.contains("CREATE SCHEMA host") && !up.contains("CREATE TABLE host.users"), "{up}");
     project.run_bare(&["verify", "--all"]).ok();
-    project.query("REVOKE ALL ON SCHEMA host FROM rt_setup_app; DROP OWNED BY rt_setup_app; DROP ROLE rt_setup_app; SELECT 'x'");
+    project.query(
+        "REVOKE ALL ON SCHEMA host FROM rt_setup_app; DROP OWNED BY rt_setup_app; DROP ROLE rt_setup_app; SELECT 'x'",
+    );
     project.end();
 }
 
@@ -90,7 +92,10 @@ fn a_server_that_others_use_is_not_given_roles() {
     let mut command = project.command(&["verify", "--all"]);
     let refused = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
     assert_ne!(refused.code, 0);
-    assert!(refused.err.contains("belongs to a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"), "{refused:?}");
+    assert!(
+        refused.err.contains("belongs to a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"),
+        "{refused:?}"
+    );
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
     // Two commands side by side, and another one after them, on servers of their own.
     let children: Vec<_> = (0..2).map(|_| project.command(&["verify", "--all"]).spawn().unwrap()).collect();

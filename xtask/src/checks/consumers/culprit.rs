@@ -51,7 +51,12 @@ impl Culprit {
 }
 
 /// The statement that renames the label, or makes the type without it; else one that gives the type another name or drops it.
-fn without_label(statements: &[Part], change: &Change, about: &dyn Fn(&Id) -> bool, label: &str) -> Option<Range<usize>> {
+fn without_label(
+    statements: &[Part],
+    change: &Change,
+    about: &dyn Fn(&Id) -> bool,
+    label: &str,
+) -> Option<Range<usize>> {
     let quoted = literal(label);
     let types: Vec<&str> = change.objects().map(|(id, ..)| id).filter(|id| about(id)).map(|id| &*id.name).collect();
     let weight = |text: &str| {

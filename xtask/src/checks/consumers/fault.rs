@@ -260,8 +260,9 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
             }
             Written::Default if lost_default => {
                 let message = format!("writes the default to {column} of {table}, which has none and can not be NULL");
-                Fault::new("consumer-insert", Severity::Error, message)
-                    .help(format!("give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"))
+                Fault::new("consumer-insert", Severity::Error, message).help(format!(
+                    "give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+                ))
             }
             Written::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can be NULL no longer");
