@@ -10,47 +10,56 @@ trap '' HUP INT
 home=$1 server=$2 linger=$3 kept=$4
 shift 4
 cd "$home" || exit 1
+lives() { [ "$server" = 0 ] || kill -0 "$server" 2>/dev/null; }
+watch() {
+    known= left=0
+    while lives; do
+        : >seen
+        { read -r _ && echo yes >seen; while read -r _; do :; done; } <alive &
+        reader=$!
+        tick=0
+        while [ ! -s seen ] && lives; do
+            token=
+            read -r token 2>/dev/null <keep
+            if [ "$token" != "$known" ]; then
+                known=$token
+                left=$((kept * 5))
+            fi
+            [ "$tick" -lt "$((linger * 5))" ] || [ "$left" -gt 0 ] || break
+            pause
+            tick=$((tick + 1))
+            left=$((left - 1))
+        done
+        if [ -s seen ]; then
+            wait "$reader"
+            continue
+        fi
+        # Nobody came. Whoever comes now sees this word, and waits for what becomes of it.
+        echo yes >stopping
+        pause
+        if [ -s seen ] && lives; then
+            : >stopping
+            wait "$reader"
+            continue
+        fi
+        kill "$reader" 2>/dev/null
+        break
+    done
+}
 if command -v sleep >/dev/null 2>&1; then
     pause() { sleep 0.2; }
+    watch
 elif [ -z "$(read -r -t 1 _ </dev/null 2>&1)" ]; then
-    pause() { read -r -t 0.2 _ <>pause || true; }
+    pause() { read -r -t 0.2 _ <>pause; }
+    watch
 else
-    pause() { false; }
-fi
-lives() { [ "$server" = 0 ] || kill -0 "$server" 2>/dev/null; }
-known= left=0 over=
-while lives; do
-    : >seen
-    { read -r _ && echo yes >seen; while read -r _; do :; done; } <alive &
+    # Open for both ways the FIFO waits for nobody, also where its users are gone already.
+    exec 4<>alive
+    { exec 4>&-; while read -r _; do :; done; } <alive &
     reader=$!
-    tick=0
-    while [ ! -s seen ] && lives; do
-        token=
-        read -r token 2>/dev/null <keep
-        if [ "$token" != "$known" ]; then
-            known=$token
-            left=$((kept * 5))
-        fi
-        [ "$tick" -lt "$((linger * 5))" ] || [ "$left" -gt 0 ] || break
-        pause || { wait "$reader"; over=yes; break; }
-        tick=$((tick + 1))
-        left=$((left - 1))
-    done
-    if [ -z "$over" ] && [ -s seen ]; then
-        wait "$reader"
-        continue
-    fi
-    # Nobody came. Whoever comes now sees this word, and waits for what becomes of it.
-    echo yes >stopping
-    [ "$over" ] || pause
-    if [ -z "$over" ] && [ -s seen ] && lives; then
-        : >stopping
-        wait "$reader"
-        continue
-    fi
-    kill "$reader" 2>/dev/null
-    break
-done
+    exec 4>&-
+    wait "$reader"
+fi
 echo yes >stopping
 "$@"
 : >supervisor.pid

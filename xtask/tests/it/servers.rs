@@ -177,7 +177,8 @@ fn the_shell_that_ends_a_server_needs_no_other_program() {
         let mut server = Command::new("/bin/sleep").arg("600").spawn().unwrap();
         let mut ends = Command::new(shell);
         ends.arg(script).arg(folder.path()).args([&server.id().to_string(), "1", "2"]);
-        ends.args(["kill", "-INT", &server.id().to_string()]).env("PATH", "/nowhere").stdin(Stdio::null());
+        ends.args(["kill", "-TERM", &server.id().to_string()]).env("PATH", "/nowhere").stdin(Stdio::null());
+        ends.stdout(Stdio::null()).stderr(Stdio::null());
         let mut ends = ends.spawn().unwrap();
         std::thread::sleep(Duration::from_secs(3));
         assert!(server.try_wait().unwrap().is_none(), "{shell} ended a server that is used");
