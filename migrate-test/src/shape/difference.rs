@@ -1,7 +1,7 @@
 //! The difference of two schemas as statements that are proven.
 
-use migrate_core::schema::{Described, Object, Schema};
 use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
+use migrate_core::schema::{Described, Object, Schema};
 
 use super::baseline::{baseline, role_guard};
 use super::capture::{Capture, LeftOut, reason};

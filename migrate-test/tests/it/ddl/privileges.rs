@@ -75,6 +75,9 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
     assert!(difference.is_proven() && difference.gaps() > 0, "{:?}", difference.failed);
     let script = difference.ddl.script(Stage::Main);
     assert!(lost.iter().all(|name| script.contains(&format!("-- left out: {name}\n"))), "{script}");
-    assert!(script.contains("CREATE VIEW public.on_kept") && !script.contains("CREATE VIEW public.on_lost"), "{script}");
+    assert!(
+        script.contains("CREATE VIEW public.on_kept") && !script.contains("CREATE VIEW public.on_lost"),
+        "{script}"
+    );
     database.drop_now().await.unwrap();
 }
