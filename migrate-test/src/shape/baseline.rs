@@ -75,7 +75,7 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
             shadow.end().await?;
             let mut shadow = Shadow::blank().await?;
             shadow.rehearsal().query(&role_guard(&roles)).await?;
-            capture.attempt(&mut shadow, &up).await?;
+            Box::pin(capture.attempt(&mut shadow, &up)).await?;
             shadow.end().await?;
             continue;
         }
@@ -93,7 +93,7 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
                 .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
         return Err(Error::new(ErrorKind::Statement, finding).into());
     };
-    finish(shadow, &nothing, &made, capture, up, roles).await
+    Box::pin(finish(shadow, &nothing, &made, capture, up, roles)).await
 }
 
 async fn finish(

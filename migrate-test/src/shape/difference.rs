@@ -106,7 +106,7 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
     if ddl.is_empty() && ddl.uncovered.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
-    let first = baseline(from.clone()).await?;
+    let first = Box::pin(baseline(from.clone())).await?;
     let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
     for one in &first.left_out {
         for side in [&mut pair.there, &mut pair.wanted.source] {

@@ -123,7 +123,7 @@ impl Shadow {
 /// Does work on databases in which the roles of these schemas are made: where that is possible on servers of their own, so
 /// that no role stays.
 async fn for_roles<T>(schemas: &[&Schema], work: impl Future<Output = T>) -> T {
-    own_where(schemas.iter().any(|schema| !ddl::roles(schema).is_empty()), work).await
+    own_where(schemas.iter().any(|schema| !ddl::roles(schema).is_empty()), Box::pin(work)).await
 }
 
 /// The server for throw-away databases.

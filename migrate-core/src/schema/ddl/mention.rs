@@ -2,14 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Sides;
+use super::fate::Fate;
+use super::host::Hosts;
+use super::order::Node;
 use crate::ident::catalog_name;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 use crate::sql::{lex, quoted};
 
+/// What comes before what: what the text of a function names is there before it, and before everything that runs the
+/// function at once.
+pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
+    let needs = needs(&sides.after.schema, &happens);
+    let itself = needs.keys().filter(|function| happens(function)).map(|function| (function, function));
+    let users = sides.after.dependencies.pairs().filter(|(user, _)| happens(user));
+    let pairs = itself.chain(users).filter_map(|(user, on)| Some((user, needs.get(on)?)));
+    pairs.flat_map(|(user, needed)| needed.iter().map(|part| (hosts.made(part), hosts.made(user)))).collect()
+}
+
 /// What each function needs of what happens, when it runs: what its text names, and what those need in turn.
-pub(super) fn needs(schema: &Schema, happens: &dyn Fn(&Part) -> bool) -> BTreeMap<Part, BTreeSet<Part>> {
+fn needs(schema: &Schema, happens: &dyn Fn(&Part) -> bool) -> BTreeMap<Part, BTreeSet<Part>> {
     let code = schema.objects().filter(|object| is_code(object));
     let names = Names::of(schema);
     let named: BTreeMap<Part, BTreeSet<Part>> =

@@ -8,6 +8,7 @@
 
 mod alter;
 mod alter_table;
+mod circle;
 mod code;
 mod count;
 mod create;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fate::{Fate, is_foreign_key};
 use super::host::{Hosts, holder_of, owner_of};
 use super::name::{holder, named};
-use super::{Ddl, Sides, Uncovered, count, emit, inherit, mention, partition, sequence, table};
+use super::{Ddl, Sides, Uncovered, circle, count, emit, inherit, mention, partition, sequence, table};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -117,7 +117,10 @@ impl Graph {
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
         graph.joined(sides, &hosts);
-        graph.mentions(sides, &hosts);
+        // A circle is cut, for no text is looked at when a function is made.
+        for (first, then) in mention::edges(sides, &hosts) {
+            graph.edge(&first, &then, Some(BTreeSet::new()));
+        }
         graph
     }
 
@@ -197,23 +200,6 @@ impl Graph {
             let shell = (Act::Shell, part.clone());
             self.node(sides, &shell);
             self.edge(&shell, &hosts.made(part), None);
-        }
-    }
-
-    /// What the text of a function names is there before it, and with that before everything that runs the function at
-    /// once; a circle is cut, for no text is looked at when a function is made.
-    fn mentions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
-        let needs = mention::needs(&sides.after.schema, &happens);
-        for (function, needed) in needs.iter().filter(|(function, _)| happens(function)) {
-            for part in needed {
-                self.edge(&hosts.made(part), &hosts.made(function), Some(BTreeSet::new()));
-            }
-        }
-        for (user, on) in sides.after.dependencies.pairs().filter(|(user, _)| happens(user)) {
-            for part in needs.get(on).into_iter().flatten() {
-                self.edge(&hosts.made(part), &hosts.made(user), Some(BTreeSet::new()));
-            }
         }
     }
 
@@ -355,7 +341,9 @@ impl Graph {
         late: &mut BTreeMap<Part, BTreeSet<Node>>,
         ddl: &mut Ddl,
     ) -> Node {
-        let circle = self.circle(done);
+        let waits = |node| self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect();
+        let start = self.nodes.keys().find(|node| !done.contains(*node));
+        let circle = start.map(|start| circle::of(start, waits)).unwrap_or_default();
         let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| circle.contains(*node)).collect();
         let soft = |node: &Node| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
         let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
@@ -374,48 +362,6 @@ impl Graph {
         }
         next
     }
-}
-
-impl Graph {
-    /// Nodes that wait for one another and for nothing else: the first strongly connected component that Tarjan's
-    /// algorithm finishes, on the way from a node to what it waits for.
-    fn circle(&self, done: &BTreeSet<Node>) -> BTreeSet<Node> {
-        let Some(start) = self.nodes.keys().find(|node| !done.contains(*node)) else { return BTreeSet::new() };
-        let waits =
-            |node: &Node| -> Vec<&Node> { self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect() };
-        // For each node that was reached its number, and the lowest number that can be reached from it.
-        let mut seen: HashMap<&Node, (usize, usize)> = HashMap::from([(start, (0, 0))]);
-        let mut stack: Vec<&Node> = vec![start];
-        let mut path: Vec<(&Node, Vec<&Node>)> = vec![(start, waits(start))];
-        while let Some((node, rest)) = path.last_mut() {
-            let node = *node;
-            if let Some(next) = rest.pop() {
-                match seen.get(next).copied() {
-                    Some((number, _)) => lower(&mut seen, node, number),
-                    None => {
-                        let number = seen.len();
-                        seen.insert(next, (number, number));
-                        stack.push(next);
-                        path.push((next, waits(next)));
-                    }
-                }
-                continue;
-            }
-            let (number, lowest) = seen.get(node).copied().unwrap_or_default();
-            if number == lowest {
-                return stack.into_iter().skip_while(|one| *one != node).cloned().collect();
-            }
-            path.pop();
-            if let Some((above, _)) = path.last() {
-                lower(&mut seen, above, lowest);
-            }
-        }
-        BTreeSet::new()
-    }
-}
-
-fn lower<'a>(seen: &mut HashMap<&'a Node, (usize, usize)>, node: &'a Node, to: usize) {
-    seen.entry(node).and_modify(|(_, lowest)| *lowest = to.min(*lowest));
 }
 
 /// Whether a part of a table can be dropped before the table is.
