@@ -131,7 +131,7 @@ fn quantified(left: &Expr, op: &str, list: &Expr, one: bool, wanted: bool, dice:
 /// Whether it is true or false by its form.
 fn judges(expr: &Expr) -> bool {
     matches!(expr.bare().form, Form::IsNull(_) | Form::Not(_) | Form::And(..) | Form::Or(..) | Form::Bool(_))
-        || matches!(&expr.bare().form, Form::Op(op, _) if negated(op) != "")
+        || matches!(&expr.bare().form, Form::Op(op, _) if !negated(op).is_empty())
 }
 
 /// Conditions of which an expression counts how many are so: `num_nonnulls(a, b)`,

@@ -99,7 +99,7 @@ impl Shape {
             Some(Want::Object) => format!("{{\"a\": {number}}}"),
             Some(Want::Array) => format!("[{number}]"),
             Some(Want::Number) => number.to_string(),
-            Some(Want::Bool) => (serial % 2 == 0).to_string(),
+            Some(Want::Bool) => serial.is_multiple_of(2).to_string(),
             Some(Want::Null) => "null".to_owned(),
             Some(Want::Exactly(text)) => match serde_json::from_str::<serde_json::Value>(text) {
                 Ok(_) => text.clone(),
@@ -137,7 +137,7 @@ pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
             }
         }
         "money" => format!("${number}.00"),
-        "bool" | "boolean" => (serial % 2 == 0).to_string(),
+        "bool" | "boolean" => serial.is_multiple_of(2).to_string(),
         "date" => format!("2024-01-{:02}", serial % 28 + 1),
         "timestamp" | "timestamp without time zone" => format!("2024-01-{:02} 10:00:00", serial % 28 + 1),
         "timestamptz" | "timestamp with time zone" => format!("2024-01-{:02} 10:00:00+00", serial % 28 + 1),

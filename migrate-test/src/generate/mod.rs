@@ -263,7 +263,7 @@ impl Place<'_> {
         kept: Row,
     ) -> Row {
         let formats = values::FORMATS + self.uses.patterns();
-        let format = (round > 1 && !whole && serial % 2 == 0).then_some(serial as usize / 2 % formats);
+        let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
         let awkward = self.awkward && round < 4 && !whole && format.is_none();
         let obedient = self.strict || format.is_some() || serial % 4 != 3;
         let taste = Taste { serial, awkward, obedient, format, dice: self.dice };

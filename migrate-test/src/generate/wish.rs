@@ -205,7 +205,7 @@ impl Wish {
                 let part = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
                 self.column("~~", &format!("%{part}%"))
             }
-            _ => self.at_path(&Expr::clone(first), op, constant),
+            _ => self.at_path(first, op, constant),
         }
     }
 
