@@ -82,7 +82,11 @@ impl Asker {
             parameters.join(", ")
         );
         match sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut self.connection).await {
-            Ok(rows) => Ok(rows.first().map(|row| text(row, 0)).transpose()?.map(|body| Tree { values: values(&body), ..tree(&body) })),
+            Ok(rows) => Ok(rows
+                .first()
+                .map(|row| text(row, 0))
+                .transpose()?
+                .map(|body| Tree { values: values(&body), ..tree(&body) })),
             Err(error) => {
                 refusal(error, query)?;
                 self.send("ROLLBACK TO query").await?;

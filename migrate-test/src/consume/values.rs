@@ -226,7 +226,8 @@ mod tests {
         let one = "{CONST :consttype 23 :constisnull false :constvalue 4 [ 1 0 0 0 0 0 0 0 ]}";
         let rows = format!("(({one} {null}) ({one} {{SETTODEFAULT :typeId 23}}))");
         let var = |at: u32| format!("{{VAR :varno 2 :varattno {at} :varlevelsup 0}}");
-        let entry = |expr: &str, at: u32| format!("{{TARGETENTRY :expr {expr} :resno {at} :resname a\\ b :resjunk false}}");
+        let entry =
+            |expr: &str, at: u32| format!("{{TARGETENTRY :expr {expr} :resno {at} :resname a\\ b :resjunk false}}");
         let body = format!(
             "(({{QUERY :commandType 3 :resultRelation 1 :cteList <> :rtable ({{RANGETBLENTRY :rtekind 0 :relid 20}} \
              {{RANGETBLENTRY :rtekind 5 :values_lists {rows}}}) :targetList ({} {} {}) :setOperations <>}}))",

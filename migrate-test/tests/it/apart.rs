@@ -19,7 +19,8 @@ async fn proven(chain: &Chain) -> Report {
 }
 
 fn told(report: &Report) -> Vec<String> {
-    let verdicts = report.migrations.iter().flat_map(|one| one.laws.iter().map(move |(law, verdict)| (one, law, verdict)));
+    let verdicts =
+        report.migrations.iter().flat_map(|one| one.laws.iter().map(move |(law, verdict)| (one, law, verdict)));
     let broken = verdicts.filter_map(|(one, law, verdict)| match verdict {
         Verdict::Broken(story) => Some(format!("{} {law}: {:?} {:?}", one.name, story.lines(), one.notes)),
         _ => None,
@@ -47,7 +48,12 @@ fn with_roles() -> Chain {
         &format!("DROP OWNED BY {ROLE}; DROP ROLE {ROLE}; DROP ROLE {ROLE}_group;"),
     );
     chain.write(3, "after", "CREATE TABLE later (id int);", "DROP TABLE later;");
-    chain.write(4, "grant", &format!("GRANT SELECT ON later TO {ROLE};"), &format!("REVOKE SELECT ON later FROM {ROLE};"));
+    chain.write(
+        4,
+        "grant",
+        &format!("GRANT SELECT ON later TO {ROLE};"),
+        &format!("REVOKE SELECT ON later FROM {ROLE};"),
+    );
     chain
 }
 
@@ -66,14 +72,16 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
         let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
         let database = migrated(&all, &CodeMigrations::none(), true).await.unwrap();
         let mut db = connect(&database).await;
-        let roles = column(&mut db, &format!("SELECT rolname FROM pg_roles WHERE rolname LIKE '{ROLE}%' ORDER BY 1")).await;
+        let roles =
+            column(&mut db, &format!("SELECT rolname FROM pg_roles WHERE rolname LIKE '{ROLE}%' ORDER BY 1")).await;
         assert_eq!(roles, [ROLE.to_owned(), format!("{ROLE}_group")]);
     }
 }
 
 #[tokio::test]
 async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server() {
-    let up = format!("DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' {ROLE}_dynamic'; END $$;");
+    let up =
+        format!("DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' {ROLE}_dynamic'; END $$;");
     let chain = Chain::new(&[(1, "hidden", &up, &format!("DROP ROLE {ROLE}_dynamic;"))]);
     let report = proven(&chain).await;
     assert!(report.holds(), "{:?}", told(&report));
@@ -106,7 +114,10 @@ const PAIRS: [(&str, &str); 33] = [
     ("ALTER ROLE s CREATEDB", "ALTER ROLE s NOCREATEDB"),
     ("ALTER ROLE s CONNECTION LIMIT 3", "ALTER ROLE s CONNECTION LIMIT -1"),
     ("ALTER ROLE s PASSWORD 'x'", "ALTER ROLE s PASSWORD NULL"),
-    ("ALTER ROLE s VALID UNTIL '2030-01-01'", "ALTER ROLE s VALID UNTIL 'infinity'; UPDATE pg_authid SET rolvaliduntil = NULL"),
+    (
+        "ALTER ROLE s VALID UNTIL '2030-01-01'",
+        "ALTER ROLE s VALID UNTIL 'infinity'; UPDATE pg_authid SET rolvaliduntil = NULL",
+    ),
     ("ALTER ROLE s RENAME TO r", "ALTER ROLE r RENAME TO s"),
     ("ALTER ROLE s SET work_mem = '1MB'", "ALTER ROLE s RESET work_mem"),
     ("ALTER ROLE ALL SET work_mem = '1MB'", "ALTER ROLE ALL RESET work_mem"),
@@ -124,7 +135,10 @@ const PAIRS: [(&str, &str); 33] = [
     ("REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC", "GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC"),
     ("ALTER LANGUAGE plpgsql OWNER TO s", "ALTER LANGUAGE plpgsql OWNER TO postgres"),
     ("COMMENT ON LANGUAGE plpgsql IS 'x'", "COMMENT ON LANGUAGE plpgsql IS 'PL/pgSQL procedural language'"),
-    ("REVOKE EXECUTE ON FUNCTION pg_sleep(double precision) FROM PUBLIC", "GRANT EXECUTE ON FUNCTION pg_sleep(double precision) TO PUBLIC"),
+    (
+        "REVOKE EXECUTE ON FUNCTION pg_sleep(double precision) FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION pg_sleep(double precision) TO PUBLIC",
+    ),
     ("GRANT SELECT ON pg_catalog.pg_authid TO s", "REVOKE SELECT ON pg_catalog.pg_authid FROM s"),
     ("REVOKE USAGE ON TYPE int4 FROM PUBLIC", "GRANT USAGE ON TYPE int4 TO PUBLIC"),
     ("GRANT CREATE ON SCHEMA pg_catalog TO s", "REVOKE CREATE ON SCHEMA pg_catalog FROM s"),
@@ -166,7 +180,12 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
 #[tokio::test]
 async fn a_position_that_a_script_sets_is_part_of_identity_and_one_that_follows_rows_is_not() {
     let chain = Chain::new(&[]);
-    chain.write(1, "base", "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s;", "DROP TABLE t; DROP SEQUENCE s;");
+    chain.write(
+        1,
+        "base",
+        "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s;",
+        "DROP TABLE t; DROP SEQUENCE s;",
+    );
     chain.write(2, "sets", "SELECT setval('s', 100);", "SELECT 1;");
     chain.write(3, "sets_back", "ALTER SEQUENCE s RESTART WITH 500;", "SELECT setval('s', 100);");
     chain.write(
