@@ -86,7 +86,7 @@ enum Right {
 /// [`ProofError`] when there is no server, or it makes no roles.
 pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    suited(&chain, async {
+    let work = async {
         let (first, roles) = once(&chain, code, BTreeSet::new()).await?;
         if first.refused.is_empty() || roles.is_empty() {
             return Ok(first);
@@ -95,8 +95,8 @@ pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned
         let (second, _) = once(&chain, code, roles).await?;
         let is_better = second.failed.is_none() && second.refused.len() < first.refused.len();
         Ok(if is_better { second } else { first })
-    })
-    .await
+    };
+    suited(&chain, Box::pin(work)).await
 }
 
 /// The same with roles that are there; returns those that the chain made as well.

@@ -8,8 +8,8 @@ use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::script::{Named, Parsed, Target, span, targets};
 use super::{Hit, Subject};
-use crate::locks::{Cause, Effort, Known, Wanted, Work, efforts};
 use crate::lock_mode::LockMode;
+use crate::locks::{Cause, Effort, Known, Wanted, Work, efforts};
 
 /// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
 const DECIDED: [Theirs; 8] = [
@@ -68,7 +68,9 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
             Stmt::AlterTable(alter) => {
                 let table = alter.table_relation_name().and_then(|name| name.table_name_ref());
                 let Some(table) = table.and_then(|name| super::script::named(&name)) else { continue };
-                for action in alter.actions().filter(|_| !wanted.is_empty()) {
+                // A table that the script makes has no rows yet, whatever its keys refer to.
+                let in_use = subject.uses(parsed, &table);
+                for action in alter.actions().filter(|_| in_use) {
                     for effort in efforts(&known, &table, &action, parsed.is_utc(at.start)) {
                         let is_blocking = is_blocked(&wanted, &held, effort.work);
                         all.extend(is_blocking.then(|| of_effort(&action, effort, &wanted, &held)).flatten());

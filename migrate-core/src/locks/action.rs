@@ -31,12 +31,16 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { referenced: referenced(it.syntax()), worked: worked(is_read), ..asked }
         }
         AlterTableAction::AddConstraint(it) => {
-            let only = match form {
-                // Children that are no partitions have keys of their own.
-                Form::AddKey => !known.is_partitioned(table),
-                _ => only || has_word(it.syntax(), "inherit"),
+            let form = match form {
+                Form::AddKey if !known.is_partitioned(table) => Form::AddOwnKey,
+                Form::AddConstraint if has_word(it.syntax(), "inherit") => Form::AddOwnCheck,
+                form => form,
             };
-            Asked { only, referenced: referenced(it.syntax()), worked: worked(true), ..asked }
+            let worked = match form {
+                Form::AddOwnKey | Form::AddOwnCheck => vec![Role::Target],
+                _ => worked(true),
+            };
+            Asked { form, referenced: referenced(it.syntax()), worked, ..asked }
         }
         AlterTableAction::DropColumn(it) => {
             let name = it.column_name_ref().and_then(|name| named(&name));
@@ -118,7 +122,9 @@ fn form(action: &AlterTableAction) -> Form {
         A::AddConstraint(it) => match it.constraint() {
             Some(Constraint::ForeignKeyConstraint(_)) => Form::AddForeignKey,
             Some(
-                Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_) | Constraint::ExcludeConstraint(_),
+                Constraint::UniqueConstraint(_)
+                | Constraint::PrimaryKeyConstraint(_)
+                | Constraint::ExcludeConstraint(_),
             ) => Form::AddKey,
             _ => Form::AddConstraint,
         },

@@ -15,6 +15,8 @@ pub(crate) struct Known<'a> {
     pub(crate) before: Option<&'a Schema>,
     /// The schema that it leads to, where that is known.
     pub(crate) after: Option<&'a Schema>,
+    /// The major version of the server; `None` stands for the newest.
+    pub(crate) major: Option<u32>,
     /// The domains that the script makes, and that ask something of their values.
     pub(crate) domains: &'a [Named],
 }

@@ -78,7 +78,7 @@ pub async fn follow(
     asked: &Asked,
 ) -> Result<Course, ProofError> {
     let chain: Vec<Arc<Migration>> = released.iter().chain(new).cloned().collect();
-    suited(&chain, follow_on(released, new, code, asked)).await
+    suited(&chain, Box::pin(follow_on(released, new, code, asked))).await
 }
 
 async fn follow_on(

@@ -198,7 +198,13 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
         });
         let rows = rows.map(|one| value(one, &around[..=level], depth + 1)).max();
         rows.or_else(|| {
-            let inner = entry.field("subquery").filter(|one| one.name() == "QUERY").or_else(|| with(query, entry))?;
+            let sub = entry.field("subquery").filter(|one| one.name() == "QUERY");
+            let above = entry.number("ctelevelsup").and_then(|up| usize::try_from(up).ok()).unwrap_or_default();
+            let holder = level.checked_sub(above)?;
+            let (inner, level) = match sub {
+                Some(inner) => (inner, level),
+                None => (with(around.get(holder)?, entry)?, holder),
+            };
             // Of a UNION only the whole is known.
             let is_plain = !matches!(inner.field("setOperations"), Some(Node::Object(..)));
             let mut columns = inner.list("targetList").iter().filter(|one| one.text("resjunk") == "false");

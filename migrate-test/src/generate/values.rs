@@ -6,7 +6,8 @@ use proptest::sample::select;
 
 use super::claims::{Dice, choose};
 use super::expr::VALUE;
-use super::wish::{Sort, Wish, array, element};
+use super::fulfil::{array, element};
+use super::wish::{Sort, Wish};
 use super::{names, spec};
 
 /// What values are to be like.
@@ -292,9 +293,9 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
 /// How many formats there are.
 pub(super) const FORMATS: usize = 14;
 
-/// A text in a format: what reads it is not known, so each is tried.
+/// A text in a format: what reads it is not known, so each is tried. Those from here on are patterns.
 fn formatted(format: usize, serial: u32) -> String {
-    match format % FORMATS {
+    match format {
         0 => (serial + 1).to_string(),
         1 => format!("1.2.{serial}"),
         2 => format!("{{\"a\": {serial}}}"),

@@ -64,7 +64,7 @@ impl How {
     /// What a migration that fails on the first rows, and not on these, is told of.
     pub(crate) fn note(self, why: &str, migration: &Migration) -> String {
         if self.readable {
-            let what = read(migration).words();
+            let what = read(migration).told();
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
         let rows = if self.fitting { "rows that do not fit what it requires" } else { "extreme values" };

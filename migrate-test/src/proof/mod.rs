@@ -27,7 +27,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
-use crate::ephemeral::suited;
+use crate::ephemeral::watched;
 use crate::error::ServerError;
 
 pub use declared::COULD_HAVE_ONE;
@@ -209,15 +209,31 @@ pub async fn prove(
     proof: &Proof,
     hear: &mut dyn FnMut(&Proven),
 ) -> Result<Report, ProofError> {
-    let begin = Instant::now();
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let mut heard = BTreeSet::new();
+    let mut once = |proven: &Proven| {
+        if heard.insert(proven.version.clone()) {
+            hear(proven);
+        }
+    };
+    watched(&chain, async || prove_chain(chain.clone(), code, proof, &mut once).await).await
+}
+
+async fn prove_chain(
+    chain: Vec<Arc<Migration>>,
+    code: &CodeMigrations,
+    proof: &Proof,
+    hear: &mut dyn FnMut(&Proven),
+) -> Result<Report, ProofError> {
+    let begin = Instant::now();
     let chosen = |migration: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(migration.version()));
     let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
     let mut told = Told { report: Report { seed: proof.seed, ..Report::default() }, waiting: VecDeque::new(), hear };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
         let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
-        let outcome = suited(&prover.chain, prover.run(first, last, &mut walks, &mut told)).await;
+        // It is large, and tests have small stacks.
+        let outcome = Box::pin(prover.run(first, last, &mut walks, &mut told)).await;
         told.all(&mut walks, outcome.is_err());
         outcome?;
         told.report.moves = walks.moves;

@@ -82,9 +82,22 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
 async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server() {
     let up =
         format!("DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' {ROLE}_dynamic'; END $$;");
-    let chain = Chain::new(&[(1, "hidden", &up, &format!("DROP ROLE {ROLE}_dynamic;"))]);
-    let report = proven(&chain).await;
-    assert!(report.holds(), "{:?}", told(&report));
+    // The text does not even show that anything is made.
+    let hidden = format!(
+        "DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ETAERC') || ' ' || reverse('ELOR') || ' {ROLE}_hidden'; END $$;"
+    );
+    let back =
+        |name: &str| format!("DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ELOR PORD') || ' {ROLE}_{name}'; END $$;");
+    for (up, name) in [(up, "dynamic"), (hidden, "hidden")] {
+        let chain =
+            Chain::new(&[(1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"), (2, name, &up, &back(name))]);
+        let mut heard = Vec::new();
+        let proof = Proof { keep: false, ..Proof::default() };
+        let mut hear = |one: &migrate_test::proof::Proven| heard.push((one.name.clone(), one.holds()));
+        let report = prove(&chain.set(), &CodeMigrations::none(), &proof, &mut hear).await.unwrap();
+        assert!(report.holds(), "{:?}", told(&report));
+        assert_eq!(heard, [("base".to_owned(), true), (name.to_owned(), true)]);
+    }
     assert_eq!(roles_of_all().await, [""; 0]);
 }
 

@@ -1,6 +1,7 @@
 //! Statements from one schema to another: applied to the first they give the second, and the way back as well.
 
 mod model;
+mod privileges;
 
 use std::path::Path;
 

@@ -93,7 +93,7 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
     for proven in &report.migrations {
         let new: Vec<_> = proven.rests.without.iter().filter(|one| named.insert(one.table.clone())).collect();
         let Some(migration) = set.get(&proven.version).filter(|_| !new.is_empty()) else { continue };
-        let message = format!("data was proven on less than all tables: {}", proven.rests.words().unwrap_or_default());
+        let message = format!("data was proven while tables had no rows: {}", proven.rests.words().unwrap_or_default());
         let finding = match context.config.policy.rows {
             RowsWanted::All => Finding::error("tables-without-rows", message),
             RowsWanted::Any => Finding::warning("tables-without-rows", message),

@@ -124,7 +124,14 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
-    let made = shadow::as_placed_in(made, &there).await?;
+    let mut made = shadow::as_placed_in(made, &there).await?;
+    for (object, part) in &left_out {
+        part.iter().for_each(|part| made.leave_out_part(object, part));
+    }
+    let left_out: Vec<Arc<Id>> = left_out.into_iter().filter(|(_, part)| part.is_none()).map(|(id, _)| id).collect();
+    for line in &chain.excused {
+        excuse(&mut made, &there, line);
+    }
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
@@ -152,6 +159,19 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         expected,
         there,
     })
+}
+
+/// Takes the fact that a baseline leaves out, `OBJECT: FACT`, as it is there.
+fn excuse(made: &mut Described, there: &Described, line: &str) {
+    let Some((object, part)) = line.rsplit_once(": ") else { return };
+    let is_it = |one: &&Arc<Object>| *migrate_core::visible::line(&one.id.to_string()) == *object;
+    let Some(theirs) = there.schema.objects().find(is_it) else { return };
+    let Some(ours) = made.schema.get(&theirs.id) else { return };
+    let mut object = (**ours).clone();
+    object.facts.retain(|fact| *fact.name != *part);
+    object.facts.extend(theirs.facts.iter().filter(|fact| *fact.name == *part).cloned());
+    object.facts.sort_unstable();
+    made.schema = std::mem::take(&mut made.schema).with([Arc::new(object)]);
 }
 
 /// What should be there, where what a rule or a baseline leaves out is right as it is; and how much that was.

@@ -27,7 +27,12 @@ fn check(said: &Said, name: &str) -> serde_json::Value {
 #[test]
 fn an_up_script_that_fails_is_one_finding_with_its_place() {
     let repository = Repository::branched();
-    repository.0.migration(3, "city", "ALTER TABLE shops ADD COLUMN city txt;\n", "ALTER TABLE shops DROP COLUMN city;\n");
+    repository.0.migration(
+        3,
+        "city",
+        "ALTER TABLE shops ADD COLUMN city txt;\n",
+        "ALTER TABLE shops DROP COLUMN city;\n",
+    );
     repository.0.migration(4, "after", "CREATE TABLE after_it (id bigint PRIMARY KEY);\n", "DROP TABLE after_it;\n");
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
     assert_eq!((said.code, errors(&said)), (3, vec!["up-fails".to_owned()]), "{said:?}");

@@ -131,11 +131,11 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
 }
 
 /// What is wrong with what is said of a line.
-fn wrong(at: &Described, text: &str, truth: &Truth) -> Vec<String> {
+fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
     let mut said: BTreeMap<String, LockMode> = BTreeMap::new();
-    for one in effect::locks(script, &at.schema) {
+    for one in effect::locks(script, &at.schema, major) {
         let name = QualifiedName::new(one.table.schema.clone().unwrap(), &*one.table.name);
         said.insert(shown(&name), one.mode);
     }
@@ -192,11 +192,11 @@ async fn the_table_of_locks_and_lint_say_what_the_server_does() {
     let script: String = inside.iter().map(|line| format!("SAVEPOINT s;\n{line}\nROLLBACK TO s;\n")).collect();
     let mut bad = Vec::new();
     for (line, truth) in truths(&at, &script, &inside).await {
-        bad.extend(wrong(&at, line, &truth).into_iter().map(|why| format!("{line}\n    {why}")));
+        bad.extend(wrong(&at, major, line, &truth).into_iter().map(|why| format!("{line}\n    {why}")));
     }
     for (line, truth) in truths(&at, &format!("{HEAD}{}", alone.join("\n")), &alone).await {
         let text = format!("{HEAD}{line}");
-        bad.extend(wrong(&at, &text, &truth).into_iter().map(|why| format!("{line}\n    {why}")));
+        bad.extend(wrong(&at, major, &text, &truth).into_iter().map(|why| format!("{line}\n    {why}")));
     }
     assert!(inside.len() + alone.len() > 300 && bad.is_empty(), "{} wrong:\n{}", bad.len(), bad.join("\n"));
 }

@@ -143,9 +143,9 @@ fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
     };
     until("the migration sleeps", || {
         let sleeps = "SELECT pid::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        own(&private).iter().any(|folder| {
-            runtime.block_on(ask_in(&folder.join("s"), sleeps)).is_some_and(|found| !found.is_empty())
-        })
+        own(&private)
+            .iter()
+            .any(|folder| runtime.block_on(ask_in(&folder.join("s"), sleeps)).is_some_and(|found| !found.is_empty()))
     });
     let pids: Vec<PathBuf> = own(&private).iter().map(|folder| folder.join("data/postmaster.pid")).collect();
     assert!(!pids.is_empty());

@@ -29,10 +29,10 @@ fn hosted() -> Project {
 #[test]
 fn a_chain_that_expects_a_host_is_proven_on_one() {
     let project = hosted();
-    project.run(&["verify", "--all"]).ok();
+    project.run_bare(&["verify", "--all"]).ok();
     // A script that changes makes other databases.
     project.write("shadow.sql", HOST.replace("rt_setup_app", "rt_setup_other"));
-    let missing = project.run(&["verify", "--all"]);
+    let missing = project.run_bare(&["verify", "--all"]);
     assert_eq!(missing.code, 3, "{missing:?}");
     assert!(missing.out.contains("rt_setup_app") && missing.out.contains("[shadow]"), "{missing:?}");
     project.end();
@@ -46,12 +46,12 @@ fn what_a_host_has_is_no_drift_and_no_part_of_a_baseline() {
          DO $$ BEGIN CREATE ROLE rt_setup_app; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
          GRANT USAGE ON SCHEMA host TO rt_setup_app; \
          DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.region = north', current_database()); \
-         EXECUTE format('ALTER DATABASE %I SET app.limit = 7', current_database()); END $$; SELECT 'x'",
+         EXECUTE format('ALTER DATABASE %I SET app.\"limit\" = 7', current_database()); END $$; SELECT 'x'",
     );
     project.run(&["migrate"]).ok();
     let drift = project.run(&["drift"]);
     assert_eq!(drift.code, 0, "{drift:?}");
-    let same = project.run(&["diff", "migrations", "env:TEST_DATABASE_URL"]);
+    let same = project.run(&["diff", "migrations", &project.database.url()]);
     assert_eq!(same.code, 0, "{same:?}");
     std::fs::remove_dir_all(project.path().join("migrations")).unwrap();
     std::fs::create_dir(project.path().join("migrations")).unwrap();
@@ -62,8 +62,10 @@ fn what_a_host_has_is_no_drift_and_no_part_of_a_baseline() {
     let up = std::fs::read_to_string(up.path()).unwrap();
     assert!(up.contains("CREATE TABLE public.orders") && up.contains("CREATE TRIGGER"), "{up}");
     assert!(!up.contains("CREATE SCHEMA host") && !up.contains("CREATE TABLE host.users"), "{up}");
-    project.run(&["verify", "--all"]).ok();
-    project.query("REVOKE ALL ON SCHEMA host FROM rt_setup_app; DROP OWNED BY rt_setup_app; DROP ROLE rt_setup_app; SELECT 'x'");
+    project.run_bare(&["verify", "--all"]).ok();
+    project.query(
+        "REVOKE ALL ON SCHEMA host FROM rt_setup_app; DROP OWNED BY rt_setup_app; DROP ROLE rt_setup_app; SELECT 'x'",
+    );
     project.end();
 }
 
@@ -71,14 +73,14 @@ fn what_a_host_has_is_no_drift_and_no_part_of_a_baseline() {
 fn a_mistake_in_a_script_is_pointed_at() {
     let project = hosted();
     project.write("shadow.sql", "CREATE SCHEMA host;\nCREATE TABLE host.users (id nosuchtype);\n");
-    let wrong = project.run(&["verify", "--all"]);
+    let wrong = project.run_bare(&["verify", "--all"]);
     assert_ne!(wrong.code, 0);
     assert!(wrong.err.contains("shadow.sql:2:") || wrong.out.contains("shadow.sql:2:"), "{wrong:?}");
     project.write("migrate.toml", "[shadow]\nsetup = [\"nowhere.sql\"]\n");
-    let nowhere = project.run(&["verify", "--all"]);
+    let nowhere = project.run_bare(&["verify", "--all"]);
     assert!(nowhere.err.contains("nowhere.sql"), "{nowhere:?}");
     project.write("migrate.toml", "[shadow]\nsetp = \"a.sql\"\n");
-    let misspelt = project.run(&["verify", "--all"]);
+    let misspelt = project.run_bare(&["verify", "--all"]);
     assert!(misspelt.err.contains("did you mean `setup`?"), "{misspelt:?}");
     project.end();
 }
@@ -90,14 +92,17 @@ fn a_server_that_others_use_is_not_given_roles() {
     let mut command = project.command(&["verify", "--all"]);
     let refused = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
     assert_ne!(refused.code, 0);
-    assert!(refused.err.contains("belongs to a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"), "{refused:?}");
+    assert!(
+        refused.err.contains("belongs to a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"),
+        "{refused:?}"
+    );
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
     // Two commands side by side, and another one after them, on servers of their own.
     let children: Vec<_> = (0..2).map(|_| project.command(&["verify", "--all"]).spawn().unwrap()).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    project.run(&["verify", "--all"]).ok();
+    project.run_bare(&["verify", "--all"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
     project.end();
 }

@@ -1,7 +1,6 @@
 //! Which statement of a migration a query suffers from: pure, from names.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use migrate_core::finding::Place;
 use migrate_core::ident::literal;
@@ -39,10 +38,10 @@ impl Culprit {
         let found = label.or_else(|| among(&statements, change, sought.query, sought.about));
         let found = found.or_else(|| among(&statements, change, sought.query, &|_| true));
         match (script, found) {
-            (Some(script), Some(span)) => {
-                let place = Place::within(script.path(), script.text().clone(), span.clone());
+            (Some(script), Some(part)) => {
+                let place = Place::within(script.path(), script.text().clone(), part.span.clone());
                 let line = place.line_column().map_or(1, |(line, _)| line);
-                let told = format!("{}:{line}: {}", script.path().display(), in_a_line(&script.text()[span]));
+                let told = format!("{}:{line}: {}", script.path().display(), in_a_line(&part.text));
                 Self { place, told }
             }
             _ => Self { place: Place::file(migration.path()), told: migration.path().display().to_string() },
@@ -51,7 +50,12 @@ impl Culprit {
 }
 
 /// The statement that renames the label, or makes the type without it; else one that gives the type another name or drops it.
-fn without_label(statements: &[Part], change: &Change, about: &dyn Fn(&Id) -> bool, label: &str) -> Option<Range<usize>> {
+fn without_label<'a>(
+    statements: &'a [Part],
+    change: &Change,
+    about: &dyn Fn(&Id) -> bool,
+    label: &str,
+) -> Option<&'a Part> {
     let quoted = literal(label);
     let types: Vec<&str> = change.objects().map(|(id, ..)| id).filter(|id| about(id)).map(|id| &*id.name).collect();
     let weight = |text: &str| {
@@ -76,7 +80,7 @@ fn without_label(statements: &[Part], change: &Change, about: &dyn Fn(&Id) -> bo
 }
 
 /// The first statement that names most of what changed and the query has.
-fn among(statements: &[Part], change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<Range<usize>> {
+fn among<'a>(statements: &'a [Part], change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<&'a Part> {
     let query = words(query);
     let named: Vec<(&Id, u32)> = change
         .objects()
@@ -85,7 +89,7 @@ fn among(statements: &[Part], change: &Change, query: &str, about: &dyn Fn(&Id) 
         .map(|id| (id, u32::from(has(&query, &id.name)) + u32::from(!id.parent.is_empty() && has(&query, &id.parent))))
         .collect();
     let weight = |text: &str| {
-        let own = words(text);
+        let own = names(text);
         let of = |(id, shared): &(&Id, u32)| {
             let (name, parent) = (has(&own, &id.name), id.parent.is_empty() || has(&own, &id.parent));
             match (name, parent) {
@@ -102,10 +106,21 @@ fn among(statements: &[Part], change: &Change, query: &str, about: &dyn Fn(&Id) 
 }
 
 /// The first of the heaviest statements.
-fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<Range<usize>> {
-    let weighed = statements.iter().map(|part| (part.span.clone(), weight(&part.text)));
+fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<&Part> {
+    let weighed = statements.iter().map(|part| (part, weight(&part.text)));
     let best = weighed.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
-    best.map(|(span, _)| span)
+    best.map(|(part, _)| part)
+}
+
+/// The names in a statement: what stands in literals and comments is none. A text that is run is read as it is.
+fn names(statement: &str) -> BTreeSet<String> {
+    let all = sql::words(statement);
+    match all.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+        // What is said about a table breaks no query of it.
+        Some("comment") => BTreeSet::new(),
+        Some("execute" | "do" | "create" | "for") => words(statement),
+        _ => all.iter().filter(|word| !word.contains('\'')).flat_map(|word| words(word)).collect(),
+    }
 }
 
 /// The words of a text in lower case.

@@ -254,17 +254,19 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
         let (column, table) = (&id.name, &id.parent);
         let fault = match value {
             Written::Null if was_open => {
-                let message = format!("writes NULL to {column} of {table}, which can be NULL no longer");
+                let message = format!("writes NULL to {column} of {table}, which can no longer be NULL");
                 Fault::new("consumer-insert", Severity::Error, message)
                     .help("give the column a value in the query, deploy that, and set NOT NULL afterwards")
             }
             Written::Default if lost_default => {
-                let message = format!("writes the default to {column} of {table}, which has none and can not be NULL");
-                Fault::new("consumer-insert", Severity::Error, message)
-                    .help(format!("give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"))
+                let message =
+                    format!("writes the default to {column} of {table}, which has no default and cannot be NULL");
+                Fault::new("consumer-insert", Severity::Error, message).help(format!(
+                    "give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+                ))
             }
             Written::Unknown if was_open => {
-                let message = format!("writes to {table}, where {column} can be NULL no longer");
+                let message = format!("writes to {table}, where {column} can no longer be NULL");
                 Fault::new("consumer-stricter", Severity::Warning, message).help("see that it never writes NULL there")
             }
             _ => continue,

@@ -235,7 +235,7 @@ impl<'a> Judge<'a> {
 
     fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
         let Hit { consumer, name, fault, allowed, .. } = hit;
-        let culprit = culprit(step, hit);
+        let culprit = blamed(step, &hit.text, fault);
         let message = format!("{consumer}: `{name}` {}", fault.message);
         let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
         let finding = finding.at(hit.place.clone()).note(format!("since {}", culprit.told));
@@ -272,15 +272,14 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The statement that a hit comes from.
-fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
+/// The statement that a fault of a query comes from.
+fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
     let about = |id: &migrate_core::schema::Id| {
         let meant =
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
-        hit.fault.about.as_ref().is_none_or(meant)
+        fault.about.as_ref().is_none_or(meant)
     };
-    let sought = Sought { query: &hit.text, about: &about, label: hit.fault.label.as_deref() };
-    Culprit::find(&step.migration, &step.change, &sought)
+    Culprit::find(&step.migration, &step.change, &Sought { query: text, about: &about, label: fault.label.as_deref() })
 }
 
 /// Why a migration may break a consumer, where its head says so.
