@@ -100,6 +100,30 @@ pub(super) async fn without_nulls(
     if commands.is_empty() { Ok(()) } else { rehearsal.query_all(&commands).await.map(drop) }
 }
 
+/// A migration that may have filled columns, and refused the rows that were there.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) title: String,
+    /// The words of its script.
+    words: BTreeSet<String>,
+}
+
+impl Refused {
+    /// One that writes rows; a migration of the schema alone fills nothing.
+    pub(super) fn of(migration: &Migration) -> Option<Self> {
+        let up = migration.up_script().filter(|_| is_of_data(migration))?;
+        let words = up.text().split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_lowercase).collect();
+        Some(Self { title: super::title(migration), words })
+    }
+
+    /// Whether it names every column, and its table, that the next migration requires to be filled.
+    pub(super) fn may_fill(&self, before: &Schema, after: &Schema) -> bool {
+        let required = required(before, after);
+        let has = |word: &str| self.words.contains(&word.to_lowercase());
+        !required.is_empty() && required.iter().all(|((_, table), column)| has(table) && has(column))
+    }
+}
+
 /// The columns that one schema lets be NULL and the next one does not.
 fn required(before: &Schema, after: &Schema) -> BTreeSet<(TableName, String)> {
     let is_new = |one: &&Arc<Object>| {

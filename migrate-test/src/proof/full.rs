@@ -28,8 +28,8 @@ pub(super) struct Full {
     start: Rows,
     /// Whether a migration that may have written rows had none of those to write that are there now.
     blind: bool,
-    /// The migration on whose account all rows were drawn again: what it does to rows is not known.
-    unsure: Option<String>,
+    /// The migrations on whose account all rows were drawn again: what they do to rows is not known.
+    unsure: Vec<again::Refused>,
     /// Which columns were filled by migrations that the rows of now may not have passed.
     known: again::Known,
     /// What the last cycle saw.
@@ -101,7 +101,7 @@ impl Full {
         let filled = Filled::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
         let blind = prover.chain[..at].iter().any(|migration| again::is_of_data(migration));
         let (start, known, seen) = (Rows::default(), again::Known::default(), Seen::default());
-        Ok(Self { filled, start, blind, unsure: None, known, seen })
+        Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen })
     }
 
     /// Applies a migration that is not looked at; where rows are in its way, goes on with others.
@@ -130,7 +130,7 @@ impl Full {
         let mut first = None;
         let mut tried: Vec<Retry> = Vec::new();
         while let Err(story) = &outcome
-            && let Some(retry) = self.after(story, how, &migration, &tried)
+            && let Some(retry) = self.after(story, how, &migration, sight, &tried)
         {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
             if let Retry::Other(other) = retry {
@@ -162,18 +162,28 @@ impl Full {
     }
 
     /// What to try after this.
-    fn after(&self, story: &Story, how: How, migration: &Migration, tried: &[Retry]) -> Option<Retry> {
+    fn after(
+        &self,
+        story: &Story,
+        how: How,
+        migration: &Migration,
+        sight: Sight<'_>,
+        tried: &[Retry],
+    ) -> Option<Retry> {
         let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
         if let Some(other) = how.after(sqlstate, migration) {
             return Some(Retry::Other(other));
         }
         let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));
-        match &self.unsure {
-            _ if story.fails != Some(Direction::Up) => None,
-            _ if self.blind => Some(Retry::Below),
-            Some(broken) if sqlstate == "23502" && !is_filled => Some(Retry::Filled(broken.clone())),
-            _ => None,
+        if story.fails != Some(Direction::Up) {
+            return None;
         }
+        if self.blind {
+            return Some(Retry::Below);
+        }
+        let filler = self.unsure.iter().find(|one| one.may_fill(sight.before, sight.after));
+        let filler = filler.filter(|_| sqlstate == "23502" && !is_filled);
+        filler.map(|one| Retry::Filled(one.title.clone()))
     }
 
     /// Makes a fresh database for another attempt, with as many of the rows of the first one as serve.
@@ -236,7 +246,7 @@ impl Full {
             if self.filled.ground.rehearsal.run(&chain[one], Direction::Up).await.is_err() {
                 let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
                 self.filled.replace(fresh).end().await?;
-                self.unsure.get_or_insert_with(|| super::title(&chain[one]));
+                self.unsure.extend(again::Refused::of(&chain[one]));
             }
         }
         self.filled.rows = Rows::default();
@@ -388,7 +398,7 @@ impl Full {
         }
         let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;
-        self.unsure = Some(super::title(&chain[at]));
+        self.unsure.extend(again::Refused::of(&chain[at]));
         Ok(())
     }
 
