@@ -164,10 +164,7 @@ fn schema(found: Vec<Found>, version: u32) -> Schema {
 
 /// Sends the queries and one more in the same transaction; returns the objects, the rows of the latter, and the major
 /// version of the server.
-async fn fetch(
-    session: &mut Session,
-    more: Option<&str>,
-) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
+async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
     let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
     let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));

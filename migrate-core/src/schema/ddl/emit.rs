@@ -127,7 +127,8 @@ pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
     let parts = sides.fates.iter().filter(|(part, fate)| happens(*fate) && !part.default).map(|(part, _)| part);
     let mut all = Vec::new();
     for object in parts.filter_map(|part| schema.get(&part.id)) {
-        let gap = |part: Option<&str>, why: String| Uncovered { object: object.id.clone(), part: part.map(Into::into), why };
+        let gap =
+            |part: Option<&str>, why: String| Uncovered { object: object.id.clone(), part: part.map(Into::into), why };
         let is_altered = sides.fates.get(&Part::object(&object.id)) == Fate::Altered;
         if is_altered && let Some(why) = hidden(sides.before.schema.get(&object.id), object) {
             all.push(gap(None, why.to_owned()));
