@@ -82,6 +82,12 @@ pub enum ServerError {
         /// Where the server comes from.
         server: String,
     },
+    /// A chain changed what exists once for a server on one that others use as well, and its texts do not show that.
+    #[error("these migrations change what belongs to a whole server, and this one is shared: {}", .undo.join("; "))]
+    ChangesServer {
+        /// The statements that take it back.
+        undo: Vec<String>,
+    },
     /// A statement on the server failed.
     #[error("the server refused to {doing}: {why}")]
     Refused {
@@ -130,7 +136,7 @@ impl ServerError {
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
             Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
-            Self::NeedsOwn { .. } => vec![
+            Self::NeedsOwn { .. } | Self::ChangesServer { .. } => vec![
                 "leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own"
                     .to_owned(),
                 "or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),

@@ -1,6 +1,6 @@
 //! What a server says of a query on one schema, as plain data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ident::QualifiedName;
 
@@ -72,8 +72,23 @@ pub struct Touch {
     pub inserts: BTreeSet<String>,
     /// The columns that are set in rows that are there.
     pub updates: BTreeSet<String>,
+    /// What is written into columns; of several rows the worst.
+    pub values: BTreeMap<String, Written>,
     /// The rights that it takes: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub rights: Vec<&'static str>,
+}
+
+/// What a query writes into a column, from the best to the worst for a column that must not be NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Written {
+    /// A value that stands in the query.
+    Filled,
+    /// Whatever a parameter or an expression gives.
+    Unknown,
+    /// The default, because the query says `DEFAULT`.
+    Default,
+    /// NULL.
+    Null,
 }
 
 impl Touch {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
 
-pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch};
+pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch, Written};
 pub use capture::{Captured, capture};
 pub use compare::{Difference, Weight, differences, meaning};
 pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};

@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Q
 pub(super) fn is_query(statement: &str) -> bool {
     let mut words = placeholder::words(statement).map(|(_, span)| &statement[span]);
     let first = words.find(|word| *word != "(");
-    let kinds = ["select", "insert", "update", "delete", "merge", "with", "values", "table", "call"];
+    let kinds = ["select", "insert", "update", "delete", "merge", "with", "values", "table", "call", "copy"];
     first.is_some_and(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 

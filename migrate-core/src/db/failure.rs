@@ -69,6 +69,13 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+impl Refusal {
+    /// The server's hint, where it is one to follow: to drop everything that depends on something is not.
+    pub(crate) fn advice(&self) -> Option<String> {
+        self.hint.clone().filter(|hint| !hint.contains("CASCADE"))
+    }
+}
+
 impl From<&PgDatabaseError> for Refusal {
     fn from(error: &PgDatabaseError) -> Self {
         let own = |text: Option<&str>| text.map(str::to_owned);
@@ -170,14 +177,14 @@ impl Failure {
         match self {
             Self::Server(refusal) if !lost => {
                 let mut finding = Finding::error(code, format!("cannot {doing}: {}", refusal.message));
-                finding.notes.extend(refusal.detail);
+                finding.notes.extend(refusal.detail.clone());
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 for holder in &refusal.holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
                     finding.notes.push(format!("in the way is {holder}{query}"));
                 }
                 finding.help.extend(refusal.holders.first().map(Holder::ending));
-                finding.help.extend(refusal.hint);
+                finding.help.extend(refusal.advice());
                 finding.help.extend(help(&refusal.sqlstate).map(str::to_owned));
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)
             }

@@ -95,10 +95,11 @@ impl Effects {
 }
 
 /// The locks that a script wants on what is in a schema, each the strongest, in the order in which they are taken.
-pub fn locks(script: &Script, schema: &Schema) -> Vec<Wanted> {
+/// `major` is the version of the server.
+pub fn locks(script: &Script, schema: &Schema, major: u32) -> Vec<Wanted> {
     let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
     let domains = locks::strict_domains(stmts.iter());
-    let known = Known { before: Some(schema), after: None, domains: &domains };
+    let known = Known { before: Some(schema), after: None, major: Some(major), domains: &domains };
     let mut all: Vec<Wanted> = Vec::new();
     for stmt in &stmts {
         for one in locks::wanted(stmt, &known, false) {

@@ -107,7 +107,8 @@ fn dynamic(
     query: Option<&ast::PlpgsqlExpr>,
     place: &dyn Fn(&SyntaxNode) -> Range<usize>,
 ) -> (Range<usize>, Option<String>) {
-    let value = query.and_then(|query| query.syntax().descendants().find_map(ast::Expr::cast)).and_then(|expr| value(&expr));
+    let value =
+        query.and_then(|query| query.syntax().descendants().find_map(ast::Expr::cast)).and_then(|expr| value(&expr));
     let first = query.and_then(|query| query.syntax().descendants().find_map(ast::Literal::cast));
     match (value, first) {
         (Some(sql), Some(first)) => {
@@ -220,7 +221,8 @@ mod tests {
         let unfolded = unfold(text);
         assert_eq!(unfolded.text.len(), text.len());
         let tree = SourceFile::parse(&unfolded.text).tree();
-        let found: Vec<String> = tree.stmts().map(|stmt| unfolded.text[span(&stmt)].trim_end_matches(';').to_owned()).collect();
+        let found: Vec<String> =
+            tree.stmts().map(|stmt| unfolded.text[span(&stmt)].trim_end_matches(';').to_owned()).collect();
         assert_eq!(found, expected);
         let found: Vec<&str> = unfolded.unread.iter().map(|at| &text[at.clone()]).collect();
         assert_eq!(found, unread);

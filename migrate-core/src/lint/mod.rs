@@ -101,6 +101,29 @@ impl Hit {
     }
 }
 
+/// A statement of a script, or one that stands in a block of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its place in the file.
+    pub span: Range<usize>,
+    /// Its text; what a block runs is written as it runs.
+    pub text: String,
+}
+
+/// The statements of a script; those in a `DO` block stand for the block, at their own places.
+pub fn statements(script: &Script) -> Vec<Part> {
+    let parsed = Parsed::new(script);
+    let part = |span: &Range<usize>, text: &str| {
+        let text = text[span.clone()].trim_end_matches([';', ' ', '\n']).to_owned();
+        Part { span: span.start..span.start + text.len(), text }
+    };
+    let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
+    // What cannot be read is a statement all the same.
+    all.extend(parsed.unread.iter().map(|span| part(span, script.text())));
+    all.sort_by_key(|part| part.span.start);
+    all
+}
+
 /// All rules, in the order in which they are listed.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     squawk::RULES.iter().chain(&rules::RULES)

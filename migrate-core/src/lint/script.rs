@@ -143,7 +143,7 @@ impl Subject<'_> {
     /// What is known of the schemas around the script.
     pub(super) fn known<'b>(&'b self, parsed: &'b Parsed) -> Known<'b> {
         let (before, after) = (self.before.map(|at| &at.schema), self.after.map(|at| &at.schema));
-        Known { before, after, domains: &parsed.domains }
+        Known { before, after, major: None, domains: &parsed.domains }
     }
 
     /// The locks that a statement wants on what is in use, and what it does under them.

@@ -81,11 +81,15 @@ impl About<'_> {
         if ends(&["is", "not", "null"]) {
             return cut(3).is_some_and(|column| self.filled(&column));
         }
-        if ends(&["true", "is", "true"]) || ends(&["is", "not", "false"]) && lower.first().is_some_and(|one| one == "true") {
+        if ends(&["true", "is", "true"])
+            || ends(&["is", "not", "false"]) && lower.first().is_some_and(|one| one == "true")
+        {
             return true;
         }
         match lower.iter().position(|word| word == "in") {
-            Some(at) if lower.get(at + 1).is_some_and(|word| word == "(") => self.is_whole_query(&words[..at], &words[at + 2..]),
+            Some(at) if lower.get(at + 1).is_some_and(|word| word == "(") => {
+                self.is_whole_query(&words[..at], &words[at + 2..])
+            }
             _ => false,
         }
     }
@@ -106,7 +110,11 @@ impl About<'_> {
         let is_plain = query[from + 1..].iter().all(|word| *word == "." || Named::parse(word).is_some());
         let read = if is_select { self.column(&query[1..from]) } else { None };
         let asked = self.column(left);
-        is_same && is_plain && query.len() - from <= 4 && asked.is_some() && asked == read
+        is_same
+            && is_plain
+            && query.len() - from <= 4
+            && asked.is_some()
+            && asked == read
             && asked.is_some_and(|column| self.filled(&column))
     }
 
@@ -195,7 +203,9 @@ fn sides(node: &SyntaxNode) -> Option<(Expr, String, Expr)> {
 /// What a comparison of two literals comes to.
 fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool> {
     let literal = |expr: &Expr| match expr {
-        Expr::Literal(it) => Some(it.syntax().text().to_string().trim().to_owned()).filter(|text| !text.eq_ignore_ascii_case("null")),
+        Expr::Literal(it) => {
+            Some(it.syntax().text().to_string().trim().to_owned()).filter(|text| !text.eq_ignore_ascii_case("null"))
+        }
         _ => None,
     };
     let (left, right) = (literal(left)?, literal(right)?);

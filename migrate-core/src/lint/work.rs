@@ -8,8 +8,8 @@ use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::script::{Named, Parsed, Target, span, targets};
 use super::{Hit, Subject};
-use crate::locks::{Cause, Effort, Wanted, Work, efforts};
 use crate::lock_mode::LockMode;
+use crate::locks::{Cause, Effort, Known, Wanted, Work, efforts};
 
 /// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
 const DECIDED: [Theirs; 8] = [
@@ -68,7 +68,9 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
             Stmt::AlterTable(alter) => {
                 let table = alter.table_relation_name().and_then(|name| name.table_name_ref());
                 let Some(table) = table.and_then(|name| super::script::named(&name)) else { continue };
-                for action in alter.actions().filter(|_| !wanted.is_empty()) {
+                // A table that the script makes has no rows yet, whatever its keys refer to.
+                let in_use = subject.uses(parsed, &table);
+                for action in alter.actions().filter(|_| in_use) {
                     for effort in efforts(&known, &table, &action, parsed.is_utc(at.start)) {
                         let is_blocking = is_blocked(&wanted, &held, effort.work);
                         all.extend(is_blocking.then(|| of_effort(&action, effort, &wanted, &held)).flatten());
@@ -76,7 +78,7 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
                 }
             }
             Stmt::AlterDomain(_) => all.extend(of_domain(&wanted, at)),
-            Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&wanted) => {
+            Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&known, &wanted) => {
                 let hit = Hit::new(span(it), "every row is read to build the index, while nobody can write the table")
                     .help("CREATE INDEX CONCURRENTLY, in a migration without a transaction");
                 all.push((Theirs::RequireConcurrentIndexCreation, at.clone(), hit));
@@ -90,8 +92,8 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
     all
 }
 
-fn works(wanted: &[Wanted]) -> bool {
-    wanted.iter().any(|one| one.work > Work::Nothing && one.mode >= LockMode::Share)
+fn works(known: &Known<'_>, wanted: &[Wanted]) -> bool {
+    wanted.iter().any(|one| one.work > Work::Nothing && known.is_in_the_way(&one.table, one.mode))
 }
 
 /// Whether rows are read or written under a lock that keeps writers out, of this statement or of an earlier one.

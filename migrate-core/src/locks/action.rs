@@ -31,9 +31,16 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { referenced: referenced(it.syntax()), worked: worked(is_read), ..asked }
         }
         AlterTableAction::AddConstraint(it) => {
-            let only = only || has_word(it.syntax(), "inherit") && known.full(table).is_some_and(|table| !known.stores_nothing(&table));
-            let keeps = !matches!(it.constraint(), Some(Constraint::UniqueConstraint(_) | Constraint::PrimaryKeyConstraint(_)));
-            Asked { only: only && keeps, referenced: referenced(it.syntax()), worked: worked(true), ..asked }
+            let form = match form {
+                Form::AddKey if !known.is_partitioned(table) => Form::AddOwnKey,
+                Form::AddConstraint if has_word(it.syntax(), "inherit") => Form::AddOwnCheck,
+                form => form,
+            };
+            let worked = match form {
+                Form::AddOwnKey | Form::AddOwnCheck => vec![Role::Target],
+                _ => worked(true),
+            };
+            Asked { form, referenced: referenced(it.syntax()), worked, ..asked }
         }
         AlterTableAction::DropColumn(it) => {
             let name = it.column_name_ref().and_then(|name| named(&name));
@@ -75,10 +82,12 @@ pub(super) fn asked(known: &Known<'_>, table: &Named, only: bool, action: &Alter
             Asked { other: other.into_iter().collect(), work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
         AlterTableAction::MergePartitions(it) => {
-            let other = it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
+            let other =
+                it.table_name_ref_list().into_iter().flat_map(|list| list.syntax().descendants().collect::<Vec<_>>());
             let other = other.filter_map(ast::TableNameRef::cast).filter_map(|name| named(&name)).collect();
             Asked { other, work: Work::Rewrites, worked: vec![Role::Other], ..asked }
         }
+        _ if form == Form::Trigger => Asked { only: !known.has_triggers(table), ..asked },
         _ => asked,
     }
 }
@@ -112,6 +121,11 @@ fn form(action: &AlterTableAction) -> Form {
         A::AlterColumn(it) => of_column(it),
         A::AddConstraint(it) => match it.constraint() {
             Some(Constraint::ForeignKeyConstraint(_)) => Form::AddForeignKey,
+            Some(
+                Constraint::UniqueConstraint(_)
+                | Constraint::PrimaryKeyConstraint(_)
+                | Constraint::ExcludeConstraint(_),
+            ) => Form::AddKey,
             _ => Form::AddConstraint,
         },
         A::DropConstraint(_) => Form::DropConstraint,

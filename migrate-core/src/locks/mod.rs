@@ -5,6 +5,7 @@
 
 mod action;
 mod place;
+mod query;
 mod statement;
 mod table;
 mod types;
@@ -72,7 +73,7 @@ impl Asked {
     fn wanted(&self, known: &Known<'_>) -> Vec<Wanted> {
         let target = known.full(&self.target);
         let mut all = Vec::new();
-        for (role, mode) in self.form.locks() {
+        for (role, mode) in self.form.locks(known.major.unwrap_or(u32::MAX)) {
             let names = match role {
                 Role::Target => vec![self.target.clone()],
                 Role::Child if self.only => Vec::new(),

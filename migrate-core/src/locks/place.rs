@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ident::{QualifiedName, plain};
 use crate::lint::Named;
+use crate::lock_mode::LockMode;
 use crate::schema::{Id, Kind, Object, Schema};
 use crate::sql::lex;
 
@@ -14,13 +15,14 @@ pub(crate) struct Known<'a> {
     pub(crate) before: Option<&'a Schema>,
     /// The schema that it leads to, where that is known.
     pub(crate) after: Option<&'a Schema>,
+    /// The major version of the server; `None` stands for the newest.
+    pub(crate) major: Option<u32>,
     /// The domains that the script makes, and that ask something of their values.
     pub(crate) domains: &'a [Named],
 }
 
 /// What is locked like a table.
-const RELATIONS: [Kind; 5] =
-    [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
+const RELATIONS: [Kind; 5] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
 
 pub(super) fn full(id: &Id) -> Named {
     Named { schema: Some(id.schema.to_string()), name: id.name.to_string() }
@@ -110,14 +112,14 @@ impl<'a> Known<'a> {
 
     /// The other sides of the foreign keys of a table, and to it, of which something is told; both ways.
     pub(super) fn partners(&self, table: &Named, meant: impl Fn(&Object, bool) -> bool) -> Vec<Named> {
-        let Some(schema) = self.before else { return Vec::new() };
+        let Some((schema, table)) = self.before.zip(self.full(table)) else { return Vec::new() };
         let mut found = Vec::new();
         for key in schema.objects().filter(|one| one.id.kind == Kind::Constraint) {
             let Some(target) = refers_to(key) else { continue };
             let holder = parent_of(&key.id);
-            if holder == *table && meant(key, true) {
+            if holder == table && meant(key, true) {
                 found.push(target);
-            } else if target == *table && meant(key, false) {
+            } else if target == table && meant(key, false) {
                 found.push(holder);
             }
         }
@@ -175,6 +177,22 @@ impl<'a> Known<'a> {
         self.relation(table).is_some_and(|one| {
             one.fact("partition key").is_some() || matches!(one.id.kind, Kind::View | Kind::Sequence)
         })
+    }
+
+    /// Whether a table has partitions.
+    pub(super) fn is_partitioned(&self, table: &Named) -> bool {
+        self.relation(table).is_some_and(|one| one.fact("partition key").is_some())
+    }
+
+    /// Whether a table has triggers, which its partitions have then as well.
+    pub(super) fn has_triggers(&self, table: &Named) -> bool {
+        self.relation(table).is_none_or(|table| !self.parts(table, Kind::Trigger).is_empty())
+    }
+
+    /// Whether a lock keeps somebody from a table: nobody writes to a materialized view.
+    pub(crate) fn is_in_the_way(&self, table: &Named, mode: LockMode) -> bool {
+        let is_view = self.relation(table).is_some_and(|one| one.id.kind == Kind::MaterializedView);
+        mode >= if is_view { LockMode::AccessExclusive } else { LockMode::Share }
     }
 
     /// Whether a constraint is a key that others can refer to.

@@ -5,7 +5,8 @@ use squawk_syntax::ast::{self, AlterIndexAction, AlterMaterializedViewAction, As
 
 use super::action::{self, is_strong};
 use super::place::Known;
-use super::table::{Form, Role};
+use super::query::{new_table, query};
+use super::table::Form;
 use super::work::{Work, has_word};
 use super::{Asked, place};
 use crate::lint::Named;
@@ -37,11 +38,9 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
         Stmt::DropTable(_) | Stmt::DropForeignTable(_) | Stmt::DropView(_) | Stmt::DropMaterializedView(_) => {
             tables().iter().map(|table| dropped(known, table, is_cascade(node))).collect()
         }
-        Stmt::DropSequence(it) => it
-            .sequence_refs()
-            .filter_map(|name| named(&name))
-            .map(|name| Asked::new(Form::TypeChange, name))
-            .collect(),
+        Stmt::DropSequence(it) => {
+            it.sequence_refs().filter_map(|name| named(&name)).map(|name| Asked::new(Form::TypeChange, name)).collect()
+        }
         Stmt::DropSchema(it) if is_cascade(node) => {
             let inside = it.schema_refs().filter_map(|name| named(&name)).flat_map(|name| known.inside(&name.name));
             inside.map(|table| dropped(known, &table, true)).collect()
@@ -113,7 +112,10 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
         Stmt::CreateTrigger(it) => {
             let referenced = it.from_table().and_then(|from| named(&from.table_name_ref()?));
             let referenced: Vec<Named> = referenced.into_iter().collect();
-            on(Form::CreateTrigger).into_iter().map(|one| Asked { referenced: referenced.clone(), ..one }).collect()
+            // Partitions get one of their own where it fires for each row.
+            let only = it.trigger_level().is_none_or(|level| !has_word(level.syntax(), "row"));
+            let all = on(Form::CreateTrigger).into_iter();
+            all.map(|one| Asked { only, referenced: referenced.clone(), ..one }).collect()
         }
         Stmt::DropTrigger(_) => on(Form::DropTrigger),
         Stmt::AlterTrigger(_) => first(Form::DropTrigger),
@@ -152,7 +154,8 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Asked> {
                 Stmt::AlterSequence(it) => it.sequence_ref().and_then(|name| named(&name)),
                 _ => None,
             };
-            let owner = node.descendants().find_map(ast::QualifiedColumnNameRef::cast).and_then(|name| column_table(&name));
+            let owner =
+                node.descendants().find_map(ast::QualifiedColumnNameRef::cast).and_then(|name| column_table(&name));
             let owner = owner.map(|table| Asked::new(Form::OwnSequence, table));
             let strong = has_word(node, "owner") || has_word(node, "rename") || has_word(node, "schema");
             let form = if strong { Form::TypeChange } else { Form::ReferNew };
@@ -307,7 +310,9 @@ fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
     use ast::ReindexTarget as T;
     let target = reindex.reindex_target();
     let is_concurrent = has_word(reindex.syntax(), "concurrently")
-        && reindex.reindex_option_list().is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
+        && reindex
+            .reindex_option_list()
+            .is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
     let form = if is_concurrent { Form::ReindexConcurrently } else { Form::Reindex };
     let tables = match target {
         Some(T::ReindexTargetTable(it)) => it.table_name_ref().and_then(|name| named(&name)).into_iter().collect(),
@@ -357,57 +362,9 @@ fn commented(object: &CommentObject, known: &Known<'_>) -> Option<Asked> {
     }
 }
 
-fn new_table(create: &ast::CreateTable, known: &Known<'_>) -> Vec<Asked> {
-    let mut all = Vec::new();
-    let refers = referenced(create.syntax());
-    all.extend(refers.into_iter().map(|table| Asked::new(Form::ReferNew, table)));
-    let parents = create.inherits().into_iter().flat_map(|inherits| inherits.table_name_refs().collect::<Vec<_>>());
-    all.extend(parents.filter_map(|name| named(&name)).map(|name| Asked::new(Form::InheritNew, name)));
-    if let Some(parent) = create.partition_of().and_then(|of| named(&of.table_name_ref()?)) {
-        all.push(Asked { work: Work::Reads, worked: vec![Role::Default], ..Asked::new(Form::PartitionNew, parent) });
-    }
-    let likes = create.syntax().descendants().filter_map(ast::LikeClause::cast);
-    all.extend(likes.filter_map(|like| named(&like.relation_name_ref()?)).map(|name| Asked::new(Form::Like, name)));
-    all.extend(query(create.syntax(), known).into_iter().filter(|one| one.form == Form::Write));
-    all
-}
-
-/// What queries in a node read, write and lock; names of their own are left out.
-fn query(node: &SyntaxNode, known: &Known<'_>) -> Vec<Asked> {
-    let own: Vec<Named> = node.descendants().filter_map(ast::CteName::cast).filter_map(|name| named(&name)).collect();
-    let mut written = Vec::new();
-    for node in node.descendants() {
-        let relation = |name: Option<ast::RelationName>| name.and_then(|name| named(&name.relation_name_ref()?));
-        written.extend(if let Some(it) = ast::Insert::cast(node.clone()) {
-            it.relation_name_ref().and_then(|name| named(&name))
-        } else if let Some(it) = ast::Update::cast(node.clone()) {
-            relation(it.relation_name())
-        } else if let Some(it) = ast::Delete::cast(node.clone()) {
-            relation(it.relation_name())
-        } else {
-            ast::Merge::cast(node).and_then(|it| named(&it.table_relation_name()?.table_name_ref()?))
-        });
-    }
-    let names = node.descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
-    let read: Vec<Named> = names.filter(|name| !own.contains(name) && !written.contains(name)).collect();
-    let locking = node.descendants().find_map(ast::LockingClause::cast);
-    let mut all: Vec<Asked> = written.into_iter().map(|table| Asked::new(Form::Write, table)).collect();
-    for table in read {
-        let is_locked = locking.as_ref().is_some_and(|clause| {
-            let meant = clause.locking_of().map(|of| of.syntax().text().to_string());
-            meant.is_none_or(|text| crate::sql::tokens(&text).contains(&table.name.as_str()))
-        });
-        let behind = known.sources_of(&table);
-        let form = if is_locked { Form::ReadForUpdate } else { Form::Read };
-        let sources = behind.into_iter().chain([table.clone()]).collect();
-        all.push(Asked { sources, ..Asked::new(form, table) });
-    }
-    all
-}
-
 impl Known<'_> {
     /// What a view reads.
-    fn sources_of(&self, view: &Named) -> Vec<Named> {
+    pub(super) fn sources_of(&self, view: &Named) -> Vec<Named> {
         self.full(view).map(|view| self.sources(&view)).unwrap_or_default()
     }
 

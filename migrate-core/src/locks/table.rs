@@ -38,6 +38,9 @@ pub(super) enum Form {
     AlterIdentity,
     ColumnStatistics,
     AddConstraint,
+    AddKey,
+    AddOwnKey,
+    AddOwnCheck,
     AddForeignKey,
     DropConstraint,
     ValidateConstraint,
@@ -91,60 +94,74 @@ pub(super) enum Form {
     TypeChange,
 }
 
-/// The table.
-static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
+/// A row: the form, the major version from which on it is so, and the locks.
+type Row = (Form, u32, &'static [(Role, LockMode)]);
+
+/// The table. Where versions differ, a form has several rows.
+static TABLE: [Row; 64] = {
     use Role::*;
     [
-        (Form::AddColumn, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
-        (Form::DropColumn, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::AlterDefault, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::AlterColumn, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::AlterIdentity, &[(Target, AccessExclusive)]),
-        (Form::ColumnStatistics, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::AddConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::AddColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
+        (Form::DropColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
+        (Form::AlterDefault, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::AlterColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
+        (Form::AlterIdentity, 0, &[(Target, AccessExclusive)]),
+        (Form::ColumnStatistics, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (Form::AddConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // The index is built on each partition, as CREATE INDEX does.
+        (Form::AddKey, 0, &[(Target, AccessExclusive), (Child, Share)]),
+        (Form::AddKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // Children that are no partitions have keys and checks of their own, but 18 looks at them.
+        (Form::AddOwnKey, 0, &[(Target, AccessExclusive)]),
+        (Form::AddOwnKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::AddOwnCheck, 0, &[(Target, AccessExclusive)]),
+        (Form::AddOwnCheck, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (
             Form::AddForeignKey,
+            0,
             &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
         ),
-        (Form::DropConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::ValidateConstraint, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)]),
-        (Form::AlterConstraint, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Trigger, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
-        (Form::TableSettings, &[(Target, ShareUpdateExclusive)]),
-        (Form::Storage, &[(Target, ShareUpdateExclusive)]),
-        (Form::StrongStorage, &[(Target, AccessExclusive)]),
-        (Form::OwnTable, &[(Target, AccessExclusive)]),
-        (Form::Rename, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::DropConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
         (
-            Form::Attach,
-            &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)],
+            Form::ValidateConstraint,
+            0,
+            &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
         ),
-        (Form::Detach, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
-        (Form::DetachConcurrently, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
-        (Form::DetachFinalize, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
-        (Form::Inherit, &[(Target, AccessExclusive), (Other, ShareUpdateExclusive)]),
-        (Form::NoInherit, &[(Target, AccessExclusive), (Other, AccessShare)]),
-        (Form::SplitPartition, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
-        (Form::CreateIndex, &[(Target, Share), (Child, Share)]),
-        (Form::CreateIndexConcurrently, &[(Target, ShareUpdateExclusive)]),
-        (Form::DropIndex, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::DropIndexConcurrently, &[(Target, ShareUpdateExclusive)]),
-        (Form::RenameIndex, &[(Target, ShareUpdateExclusive)]),
-        (Form::IndexStorage, &[(Target, ShareUpdateExclusive)]),
-        (Form::StrongIndexStorage, &[(Target, AccessExclusive)]),
-        (Form::AttachIndex, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
+        (Form::AlterConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::Trigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
+        (Form::TableSettings, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::Storage, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::StrongStorage, 0, &[(Target, AccessExclusive)]),
+        (Form::OwnTable, 0, &[(Target, AccessExclusive)]),
+        (Form::Rename, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::Attach, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
+        (Form::Detach, 0, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
+        (Form::DetachConcurrently, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
+        (Form::DetachFinalize, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
+        (Form::Inherit, 0, &[(Target, AccessExclusive), (Other, ShareUpdateExclusive)]),
+        (Form::NoInherit, 0, &[(Target, AccessExclusive), (Other, AccessShare)]),
+        (Form::SplitPartition, 0, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
+        (Form::CreateIndex, 0, &[(Target, Share), (Child, Share)]),
+        (Form::CreateIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::DropIndex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::DropIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::RenameIndex, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::IndexStorage, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::StrongIndexStorage, 0, &[(Target, AccessExclusive)]),
+        (Form::AttachIndex, 0, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
         // SHARE on the table and ACCESS EXCLUSIVE on its indexes, which every query has to open.
-        (Form::Reindex, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::ReindexConcurrently, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::Vacuum, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::VacuumFull, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Analyze, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
-        (Form::Cluster, &[(Target, AccessExclusive)]),
-        (Form::Refresh, &[(Target, AccessExclusive), (Source, AccessShare)]),
-        (Form::RefreshConcurrently, &[(Target, Exclusive), (Source, AccessShare)]),
-        (Form::Truncate, &[(Target, AccessExclusive), (Child, AccessExclusive), (Dependent, AccessExclusive)]),
+        (Form::Reindex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::ReindexConcurrently, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (Form::Vacuum, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (Form::VacuumFull, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
+        (Form::Cluster, 0, &[(Target, AccessExclusive)]),
+        (Form::Refresh, 0, &[(Target, AccessExclusive), (Source, AccessShare)]),
+        (Form::RefreshConcurrently, 0, &[(Target, Exclusive), (Source, AccessShare)]),
+        (Form::Truncate, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Dependent, AccessExclusive)]),
         (
             Form::DropRelation,
+            0,
             &[
                 (Target, AccessExclusive),
                 (Child, AccessExclusive),
@@ -154,29 +171,30 @@ static TABLE: [(Form, &[(Role, LockMode)]); 58] = {
                 (Dependent, AccessExclusive),
             ],
         ),
-        (Form::DropTrigger, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::CreateTrigger, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, AccessShare)]),
-        (Form::CreateStatistics, &[(Target, ShareUpdateExclusive)]),
-        (Form::Comment, &[(Target, ShareUpdateExclusive)]),
-        (Form::CommentOnPart, &[(Target, AccessShare)]),
-        (Form::Publish, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::Write, &[(Target, RowExclusive), (Source, AccessShare)]),
-        (Form::Read, &[(Source, AccessShare)]),
-        (Form::ReadForUpdate, &[(Target, RowShare), (Source, AccessShare)]),
-        (Form::OwnSequence, &[(Target, AccessShare)]),
-        (Form::Like, &[(Target, AccessShare)]),
-        (Form::InheritNew, &[(Target, ShareUpdateExclusive)]),
-        (Form::PartitionNew, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
-        (Form::ReferNew, &[(Target, ShareRowExclusive)]),
-        (Form::DomainCheck, &[(Target, Share)]),
-        (Form::TypeChange, &[(Target, AccessExclusive)]),
+        (Form::DropTrigger, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::CreateTrigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, AccessShare)]),
+        (Form::CreateStatistics, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::Comment, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::CommentOnPart, 0, &[(Target, AccessShare)]),
+        (Form::Publish, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (Form::Write, 0, &[(Target, RowExclusive), (Source, AccessShare)]),
+        (Form::Read, 0, &[(Source, AccessShare)]),
+        (Form::ReadForUpdate, 0, &[(Target, RowShare), (Source, AccessShare)]),
+        (Form::OwnSequence, 0, &[(Target, AccessShare)]),
+        (Form::Like, 0, &[(Target, AccessShare)]),
+        (Form::InheritNew, 0, &[(Target, ShareUpdateExclusive)]),
+        (Form::PartitionNew, 0, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
+        (Form::ReferNew, 0, &[(Target, ShareRowExclusive)]),
+        (Form::DomainCheck, 0, &[(Target, Share)]),
+        (Form::TypeChange, 0, &[(Target, AccessExclusive)]),
     ]
 };
 
 impl Form {
-    /// What it takes.
-    pub(super) fn locks(self) -> &'static [(Role, LockMode)] {
-        TABLE.iter().find(|(form, _)| *form == self).map(|(_, locks)| *locks).unwrap_or_default()
+    /// What it takes on a server of a major version.
+    pub(super) fn locks(self, major: u32) -> &'static [(Role, LockMode)] {
+        let rows = TABLE.iter().filter(|(form, since, _)| *form == self && *since <= major);
+        rows.max_by_key(|(_, since, _)| *since).map(|(_, _, locks)| *locks).unwrap_or_default()
     }
 }
 
@@ -185,11 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_has_one_row() {
-        for (form, locks) in &TABLE {
-            assert_eq!(TABLE.iter().filter(|(other, _)| other == form).count(), 1, "{form:?}");
-            assert!(!locks.is_empty(), "{form:?}");
+    fn every_form_has_one_row_for_each_version() {
+        for (form, since, locks) in &TABLE {
+            let same = TABLE.iter().filter(|(other, at, _)| other == form && at == since);
+            assert_eq!(same.count(), 1, "{form:?}");
+            assert!(!locks.is_empty() && !form.locks(15).is_empty(), "{form:?}");
         }
-        assert_eq!(TABLE.len(), Form::TypeChange as usize + 1);
+        let forms = TABLE.iter().filter(|(_, since, _)| *since == 0).count();
+        assert_eq!(forms, Form::TypeChange as usize + 1);
     }
 }

@@ -92,7 +92,8 @@ pub(super) fn keeps_rows(known: &Known<'_>, old: &str, new: &str, utc: bool) -> 
     if Stored::parse(old) == Stored::parse(new) {
         return true;
     }
-    let (Some(old), Some(new)) = (Stored::parse(old).behind(known, false), Stored::parse(new).behind(known, true)) else {
+    let (Some(old), Some(new)) = (Stored::parse(old).behind(known, false), Stored::parse(new).behind(known, true))
+    else {
         return false;
     };
     if old == new {

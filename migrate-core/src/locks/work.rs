@@ -5,8 +5,8 @@ use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Con
 
 use super::place::{Known, asks_for, columns};
 use super::types::{is_strict, keeps_rows};
-use crate::lint::script::{named, span};
 use crate::lint::Named;
+use crate::lint::script::{named, span};
 use crate::schema::{Kind, Object};
 
 /// What is done with the rows of a table.
@@ -86,7 +86,8 @@ fn stored(table: Option<&Object>, action: &AlterTableAction) -> Option<Effort> {
             is_known && fact("access method").unwrap_or("heap") == method
         }
         AlterTableAction::SetTablespace(it) => {
-            let wanted = it.syntax().last_token().map(|word| word.text().to_owned()).and_then(|word| Named::parse(&word));
+            let wanted =
+                it.syntax().last_token().map(|word| word.text().to_owned()).and_then(|word| Named::parse(&word));
             is_known && fact("tablespace").unwrap_or("pg_default") == name(wanted)
         }
         _ => return None,
@@ -180,7 +181,8 @@ fn altered(known: &Known<'_>, table: Option<&Object>, alter: &ast::AlterColumn, 
             (!is_proven).then(|| Effort::at(alter, Work::Reads, Cause::NotNull))
         }
         AlterColumnOption::SetExpression(_) => {
-            let is_virtual = column.and_then(|one| one.fact("generated")).is_some_and(|text| text.starts_with("virtual"));
+            let is_virtual =
+                column.and_then(|one| one.fact("generated")).is_some_and(|text| text.starts_with("virtual"));
             (!is_virtual).then(|| Effort::at(alter, Work::Rewrites, Cause::Storage))
         }
         AlterColumnOption::SetType(set) => {
@@ -242,9 +244,8 @@ pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool
         one.fact("not null").is_some()
             && !one.fact("not null constraint").is_some_and(|text| text.ends_with("not valid"))
     });
-    let checked = |one: &&Object| {
-        one.fact("definition").is_some_and(|text| is_valid_check(text) && asks_for(text, column))
-    };
+    let checked =
+        |one: &&Object| one.fact("definition").is_some_and(|text| is_valid_check(text) && asks_for(text, column));
     declared || known.constraints(table).iter().any(checked)
 }
 

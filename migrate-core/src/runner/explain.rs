@@ -44,7 +44,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     if !step.no_transaction() {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
     }
-    finding.help.extend(refusal.hint.clone());
+    finding.help.extend(refusal.advice());
     let advised = advice(&refusal.sqlstate, step).or_else(|| syntax(&refusal.sqlstate, &refusal.message));
     finding.help.extend(match stays(step, at) && is_for_the_file(&refusal.sqlstate) {
         true => undo_first(&refusal.sqlstate, step),
@@ -226,6 +226,7 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
         "23503" | "23514" if step.direction == Direction::Up => {
             "correct the rows that do not fit before, or add the constraint NOT VALID and validate it when they do"
         }
+        "2BP01" => "drop what depends on it first, in the same script",
         "RT002" => "roll back without --keep-data, after copying by hand what is destroyed",
         "RT003" => "apply it with --leave-kept, which leaves the copies where they are: `cargo xtask kept` says where",
         "53100" => "the server's disk is full; make room, then run it again",

@@ -260,7 +260,8 @@ impl Rehearsal {
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
-        Err(self.limit.reword(explain::refused(steps[part].0, at, broken(failure)), Some(steps[part].1)))
+        let error = missing(explain::refused(steps[part].0, at, broken(failure)));
+        Err(self.limit.reword(error, Some(steps[part].1)))
     }
 
     /// Sends a message that ends within this time, or is ended.
@@ -286,6 +287,17 @@ impl Rehearsal {
         (self.settings, self.limit.backend) = (settings, backend);
         std::mem::replace(&mut self.session, fresh).close().await;
         Ok(())
+    }
+}
+
+/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704), schemas.
+fn missing(error: Error) -> Error {
+    match error.sqlstate() {
+        Some("42704" | "3F000") => error.help(
+            "if it exists before the first migration, make it in a script that `setup` in [shadow] of migrate.toml names; \
+             settings of sessions are in `settings` there",
+        ),
+        _ => error,
     }
 }
 

@@ -5,7 +5,7 @@
 //! belong to whoever runs the server. Only the proof compares it, before and after. A probe tells whether anything can
 //! have changed, and everything is read again where something did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::Change;
@@ -18,6 +18,8 @@ use crate::ident::QualifiedName;
 
 const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
 const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
+/// What a server has that others use as well.
+const SHARED: &str = include_str!("catalog/around/shared.sql");
 /// Every sequence that is no part of PostgreSQL.
 const SEQUENCES: &str = "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind = 'S' AND c.oid >= 16384 AND c.relpersistence <> 't' ORDER BY 1, 2;";
@@ -32,6 +34,8 @@ pub struct Surroundings {
     queries: usize,
     probed: Vec<Option<String>>,
     seen: Seen,
+    /// What the server had at the beginning, where others use it as well.
+    shared: BTreeSet<String>,
 }
 
 /// Where the sequences of a database stand.
@@ -48,8 +52,12 @@ impl Surroundings {
     pub async fn open(database: &Database, of_server: bool) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let queries = if of_server { 2 } else { 1 };
-        let mut around = Self { session, queries, probed: Vec::new(), seen: Seen::new() };
+        let (probed, seen, shared) = (Vec::new(), Seen::new(), BTreeSet::new());
+        let mut around = Self { session, queries, probed, seen, shared };
         around.prepare().await.map_err(unreadable)?;
+        if !of_server {
+            around.shared = around.read_shared().await.map_err(unreadable)?;
+        }
         around.look().await?;
         Ok(around)
     }
@@ -61,6 +69,20 @@ impl Surroundings {
     /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
     pub async fn look(&mut self) -> Result<Change> {
         self.advance().await.map_err(unreadable)
+    }
+
+    /// What a server has now that it did not have at the beginning, as the statements that remove it: roles, tablespaces,
+    /// replication origins. Of a server that has no other user everything is told by [`Surroundings::look`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    pub async fn left_on_server(&mut self) -> Result<Vec<String>> {
+        if self.queries > 1 {
+            return Ok(Vec::new());
+        }
+        let now = self.read_shared().await.map_err(unreadable)?;
+        Ok(now.difference(&self.shared).cloned().collect())
     }
 
     /// Where the sequences stand now.
@@ -86,7 +108,12 @@ impl Surroundings {
         for (n, (probe, query)) in PROBES.iter().zip(QUERIES).enumerate() {
             message += &format!("PREPARE p{n} AS {probe}; PREPARE a{n} AS {query};");
         }
+        message += &format!("PREPARE shared AS {SHARED};");
         self.session.send(&message).await
+    }
+
+    async fn read_shared(&mut self) -> std::result::Result<BTreeSet<String>, Failure> {
+        Ok(self.session.rows("EXECUTE shared").await?.into_iter().flatten().flatten().collect())
     }
 
     async fn advance(&mut self) -> std::result::Result<Change, Failure> {

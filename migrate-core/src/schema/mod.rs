@@ -55,6 +55,11 @@ impl Eq for Schema {}
 const FORMAT: u32 = 1;
 
 impl Schema {
+    /// The major version of the server that has it; 0 where nobody knows.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
     /// The objects, in their canonical order: by kind, schema, parent and name.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.objects.values()

@@ -107,6 +107,20 @@ impl Described {
         at.and_then(|address| later.addresses.get(address)) == Some(id)
     }
 
+    /// Leaves out one fact of an object; where that is all there is of it, the object.
+    pub fn leave_out_part(&mut self, id: &Id, part: &str) {
+        if matches!(id.kind, Kind::DefaultPrivileges | Kind::Privileges) {
+            self.leave_out(id);
+        } else if let Some(object) = self.schema.objects.get_mut(id) {
+            Arc::make_mut(object).facts.retain(|fact| &*fact.name != part);
+        }
+    }
+
+    /// Leaves out the privileges that servers of this major version do not know.
+    pub fn fit_privileges(&mut self, version: u32) {
+        self.schema = super::ddl::known_privileges(&self.schema, version);
+    }
+
     /// Leaves an object out, with everything that stands on it; returns what was left out. A table
     /// with a column that goes is left out as a whole.
     pub fn leave_out(&mut self, id: &Id) -> Vec<Arc<Id>> {

@@ -20,6 +20,7 @@ pub(crate) use refuse::refused;
 pub use server::{ServerUse, named_database, server_use, sets_positions};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
+pub use words::tokens as words;
 pub(crate) use words::tokens;
 
 /// One statement of a script.

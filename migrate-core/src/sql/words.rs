@@ -56,7 +56,7 @@ fn copies_with_client(words: &[&str]) -> bool {
 }
 
 /// The tokens of a statement without space and comments.
-pub(crate) fn tokens(statement: &str) -> Vec<&str> {
+pub fn tokens(statement: &str) -> Vec<&str> {
     words(statement).map(|(_, span)| &statement[span]).collect()
 }
 

@@ -7,7 +7,7 @@ use migrate_core::consumer::{Answer, differences, meaning, needs_value};
 use migrate_core::ident::literal;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Change, Kind, Schema, Watcher};
+use migrate_core::schema::{Change, Kind, Object, Schema, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
@@ -131,7 +131,11 @@ impl Step {
     /// What texts use of tables that ask for more than before, or on which a role lost a right.
     async fn written(&mut self, address: &Database, whole: &[usize], texts: &[Arc<str>]) -> Result<(), ProofError> {
         let strict = self.change.objects().filter(|(id, before, after)| match id.kind {
-            Kind::Column => after.is_some_and(needs_value) && !before.is_some_and(needs_value),
+            Kind::Column => {
+                let is_filled = |one: &Object| one.fact("not null").is_some();
+                after.is_some_and(is_filled) && !before.is_some_and(is_filled)
+                    || after.is_some_and(needs_value) && !before.is_some_and(needs_value)
+            }
             Kind::Constraint => after.is_some() && before != after,
             _ => false,
         });
@@ -180,7 +184,14 @@ impl Step {
         });
         let gone = gone.map(|(id, _, after)| (id.parent.to_string(), id.name.to_string(), after.is_none()));
         let gone: Vec<(String, String, bool)> = gone.collect();
-        let chosen = chosen(whole, texts, &Touched::of(gone.iter().map(|(table, ..)| table.as_str())));
+        // A literal that is too long for its column is refused when a plan is made.
+        let retyped = self.change.objects().filter(|(id, before, after)| {
+            let types = before.zip(*after).map(|(old, new)| old.fact("type") != new.fact("type"));
+            id.kind == Kind::Column && types.unwrap_or(false)
+        });
+        let retyped = retyped.map(|(id, ..)| id.parent.to_string()).collect::<Vec<_>>();
+        let tables = gone.iter().map(|(table, ..)| table.as_str()).chain(retyped.iter().map(String::as_str));
+        let chosen = chosen(whole, texts, &Touched::of(tables));
         if chosen.is_empty() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use sqlx::{
     AssertSqlSafe, Column as _, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
 };
 
+use super::copied::asked_as;
 use crate::error::ServerError;
 use crate::proof::ProofError;
 
@@ -74,9 +75,14 @@ impl Asker {
     async fn describe(&mut self, texts: &[Arc<str>]) -> Result<Vec<Answer>, ProofError> {
         let mut said: Vec<Result<PgStatement, Refusal>> = Vec::with_capacity(texts.len());
         for (n, text) in texts.iter().enumerate() {
-            said.push(match self.connection.prepare(AssertSqlSafe(text.clone()).into_sql_str()).await {
+            let asked = asked_as(text);
+            said.push(match self.connection.prepare(AssertSqlSafe(asked.to_string()).into_sql_str()).await {
                 Ok(statement) => Ok(statement),
-                Err(error) => Err(refusal(error, text)?),
+                Err(error) => {
+                    let refusal = refusal(error, text)?;
+                    // A place in another text is none in this one.
+                    Err(Refusal { at: refusal.at.filter(|_| *asked == **text), ..refusal })
+                }
             });
             if n % KEPT == KEPT - 1 {
                 self.send("DEALLOCATE ALL").await?;

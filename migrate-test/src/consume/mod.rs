@@ -5,11 +5,13 @@
 //! touched it. What is dearer (the tree of a query, its plan) is asked for where the step makes it a question.
 
 mod climb;
+mod copied;
 mod describe;
 mod plans;
 mod reach;
 mod touched;
 mod uses;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,7 +78,7 @@ pub async fn follow(
     asked: &Asked,
 ) -> Result<Course, ProofError> {
     let chain: Vec<Arc<Migration>> = released.iter().chain(new).cloned().collect();
-    suited(&chain, follow_on(released, new, code, asked)).await
+    suited(&chain, Box::pin(follow_on(released, new, code, asked))).await
 }
 
 async fn follow_on(

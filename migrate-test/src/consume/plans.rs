@@ -7,6 +7,7 @@ use migrate_core::Database;
 use migrate_core::consumer::{Answer, Refusal};
 use sqlx::AssertSqlSafe;
 
+use super::copied::asked_as;
 use super::describe::{Asker, refusal, text};
 use crate::proof::ProofError;
 
@@ -42,6 +43,7 @@ pub(super) async fn plans(
 impl Asker {
     async fn plan(&mut self, query: &str, parameters: usize) -> Result<Planned, ProofError> {
         let (head, nulls) = ("PREPARE roundtrip AS ", vec!["NULL"; parameters].join(", "));
+        let query = &*asked_as(query);
         let values = if parameters == 0 { String::new() } else { format!("({nulls})") };
         let message = format!(
             "{head}{}\n; EXPLAIN (FORMAT JSON) EXECUTE roundtrip{values}; DEALLOCATE roundtrip",

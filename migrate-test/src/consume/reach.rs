@@ -12,7 +12,9 @@ use migrate_core::consumer::{Answer, Reach, Touch};
 use migrate_core::ident::QualifiedName;
 use sqlx::AssertSqlSafe;
 
+use super::copied::asked_as;
 use super::describe::{Asker, list, refusal, text};
+use super::values::{Values, values};
 use crate::proof::ProofError;
 
 /// Objects from here on are not PostgreSQL's own.
@@ -27,6 +29,7 @@ struct Tree {
     tables: Vec<Entry>,
     routines: BTreeSet<u32>,
     operators: BTreeSet<u32>,
+    values: Values,
 }
 
 /// A table with the rights that it takes, and the columns that are read, inserted and updated.
@@ -69,6 +72,7 @@ pub(super) async fn reach(
 
 impl Asker {
     async fn tree(&mut self, query: &str, parameters: &[String]) -> Result<Option<Tree>, ProofError> {
+        let query = asked_as(query);
         let query = query.trim().trim_end_matches(';');
         // A comment at the end must not hide what follows.
         let message = format!(
@@ -78,7 +82,11 @@ impl Asker {
             parameters.join(", ")
         );
         match sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut self.connection).await {
-            Ok(rows) => Ok(rows.first().map(|row| text(row, 0)).transpose()?.map(|body| tree(&body))),
+            Ok(rows) => Ok(rows
+                .first()
+                .map(|row| text(row, 0))
+                .transpose()?
+                .map(|body| Tree { values: values(&body), ..tree(&body) })),
             Err(error) => {
                 refusal(error, query)?;
                 self.send("ROLLBACK TO query").await?;
@@ -132,13 +140,13 @@ impl Meaning {
             all.iter().filter_map(name).collect()
         };
         Reach {
-            tables: tree.tables.iter().filter_map(|entry| self.touch(entry)).collect(),
+            tables: tree.tables.iter().filter_map(|entry| self.touch(entry, &tree.values)).collect(),
             routines: named(&tree.routines, &self.routines),
             operators: named(&tree.operators, &self.operators),
         }
     }
 
-    fn touch(&self, entry: &Entry) -> Option<Touch> {
+    fn touch(&self, entry: &Entry, values: &Values) -> Option<Touch> {
         let table = self.tables.get(&entry.table)?.clone();
         let known = self.columns.get(&entry.table);
         let names = |set: &BTreeSet<i32>| {
@@ -149,7 +157,10 @@ impl Meaning {
         };
         let rights = RIGHTS.iter().filter(|(bit, _)| entry.rights & bit != 0).map(|(_, right)| *right).collect();
         let [reads, inserts, updates] = entry.columns.each_ref().map(names);
-        Some(Touch { table, reads, inserts, updates, rights })
+        let name = |number: &i32| known?.get(number).cloned();
+        let own = values.iter().filter(|((table, _), _)| *table == entry.table);
+        let values = own.filter_map(|((_, column), value)| Some((name(column)?, *value))).collect();
+        Some(Touch { table, reads, inserts, updates, values, rights })
     }
 }
 
@@ -205,7 +216,8 @@ mod tests {
                         :x {OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870}})";
         let columns = [[1].into(), [1, 2].into(), [].into()];
         let tables = vec![Entry { table: 20, rights: 3, columns }];
-        let expected = Tree { tables, routines: [870].into(), operators: [96].into() };
+        let (routines, operators) = ([870].into(), [96].into());
+        let expected = Tree { tables, routines, operators, values: Values::new() };
         assert_eq!(tree(fifteen), expected);
         assert_eq!(tree(eighteen), expected);
     }

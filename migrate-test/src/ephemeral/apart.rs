@@ -8,9 +8,11 @@ use std::sync::Arc;
 use migrate_core::source::{Body, Migration, Script};
 use migrate_core::sql::{ServerUse, named_database, server_use};
 
+use super::database::Office;
 use super::server;
 use super::setup::Setup;
 use crate::error::ServerError;
+use crate::proof::ProofError;
 
 /// How the databases of a chain are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +37,26 @@ pub(crate) async fn suited<T, E: From<ServerError>>(
     }
     let apart = decide(chain).await?;
     CURRENT.scope(apart, work).await
+}
+
+/// The same for work that sees when the texts of a chain do not show what it does to the server: that is taken back, and the
+/// work is done again where nobody else is.
+pub(crate) async fn watched<T>(
+    chain: &[Arc<Migration>],
+    mut work: impl AsyncFnMut() -> Result<T, ProofError>,
+) -> Result<T, ProofError> {
+    match suited(chain, Box::pin(work())).await {
+        Err(ProofError::Server(ServerError::ChangesServer { undo })) => {
+            let mut office = Office::open(&server().await?.options("postgres")).await?;
+            for statement in &undo {
+                // Whatever still needs it belongs to somebody else.
+                let _ = office.ask(statement).await;
+            }
+            office.close().await;
+            own_where(true, Box::pin(work())).await
+        }
+        outcome => outcome,
+    }
 }
 
 /// Does work on databases that have servers of their own where that is possible, if `is_wanted`.

@@ -52,7 +52,7 @@ impl TestDatabase {
     pub async fn create() -> Result<Self, ServerError> {
         let apart = apart::for_migrations(&[]).await?;
         if apart.is_own {
-            return Self::apart(&apart).await;
+            return Box::pin(Self::apart(&apart)).await;
         }
         let mut office = Office::open(&server().await?.options("postgres")).await?;
         let made = Self::create_in(&mut office).await;
@@ -98,7 +98,7 @@ impl TestDatabase {
     pub async fn for_chain(chain: &[Arc<Migration>]) -> Result<Self, ServerError> {
         let apart = apart::for_migrations(chain).await?;
         if apart.is_own {
-            return Self::apart_for_chain(&apart).await;
+            return Box::pin(Self::apart_for_chain(&apart)).await;
         }
         let mut office = Office::open(&server().await?.options("postgres")).await?;
         let made = Self::for_chain_in(&mut office).await;
@@ -126,7 +126,7 @@ impl TestDatabase {
 
     async fn create_in(office: &mut Office) -> Result<Self, ServerError> {
         match Setup::current() {
-            Some(setup) => template::set_up(office, &setup).await,
+            Some(setup) => Box::pin(template::set_up(office, &setup)).await,
             None => Self::copy_in(office, "template0").await,
         }
     }
@@ -204,6 +204,11 @@ impl TestDatabase {
     /// Whether it has a server of its own, on which nobody else changes anything.
     pub(crate) fn is_apart(&self) -> bool {
         !matches!(self.place, Place::Shared(_))
+    }
+
+    /// Whether others are on its server, and it could have one of its own.
+    pub(crate) fn could_be_apart(&self) -> bool {
+        matches!(&self.place, Place::Shared(server) if server.can_be_apart())
     }
 
     /// Its name.

@@ -30,7 +30,7 @@ use crate::provider::binaries::{Binaries, OLDEST};
 #[cfg(not(feature = "testcontainers"))]
 use crate::provider::throwaway::Throwaway;
 
-pub(crate) use apart::{own_where, suited};
+pub(crate) use apart::{own_where, suited, watched};
 pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::Replay;

@@ -200,7 +200,7 @@ impl Drop for OwnServer {
 async fn make(lease: &Lease, saved: &Path) -> Result<(), ServerError> {
     let mut own = OwnServer::prepared(lease, None).await?;
     // Small segments of the log, so that little is copied.
-    own.cluster.init(&random::hex(32), &["--wal-segsize=1"])?;
+    own.cluster.init_with(&random::hex(32), &["--wal-segsize=1"])?;
     own.start().await?;
     let made = format!("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy", ident(DATABASE));
     administer(&own.options("postgres"), &made).await?;

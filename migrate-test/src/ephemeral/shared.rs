@@ -144,7 +144,7 @@ async fn start(home: &Path, cluster: &Cluster) -> Result<File, ServerError> {
     } else {
         cluster.stop().await?;
         remove(&cluster.data)?;
-        cluster.init(&random::hex(32), &[])?;
+        cluster.init(&random::hex(32))?;
         run(cluster).await?;
     }
     for name in ["alive", "pause"] {

@@ -59,7 +59,7 @@ async fn made(
 ) -> Result<TestDatabase, ProofError> {
     let apart = apart::for_migrations(migrations).await?;
     if apart.is_own {
-        return made_apart(&apart, migrations, code, remember).await;
+        return Box::pin(made_apart(&apart, migrations, code, remember)).await;
     }
     let server = server().await?;
     if migrations.len() < SHORT || !server.remembers() {

@@ -9,9 +9,10 @@ use proptest::test_runner::TestRunner;
 
 use super::claims::{Claim, Dice, choose};
 use super::expr::{Expr, Form};
+use super::pattern::Pattern;
 use super::spec::{Column, ForeignKey, Table};
 use super::uses::Uses;
-use super::values::{self, Taste};
+use super::values::{self, FORMATS, Taste};
 use super::wish::{Sort, Wish, mirrored};
 use crate::rows::{Rows, TableName};
 
@@ -87,6 +88,13 @@ impl Asked {
                 }
             }
             if Sort::of(&column.base) == Sort::Text {
+                if draft.table.is_watched && draft.round > 1 {
+                    wish.constants.extend(draft.uses.words().cloned());
+                }
+                let suggested = draft.taste.format.and_then(|at| draft.uses.pattern(at.checked_sub(FORMATS)?));
+                if let Some(pattern) = suggested.and_then(|text| Pattern::of("~", text)) {
+                    wish.suggest(pattern);
+                }
                 wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
                 if wish
                     .readable

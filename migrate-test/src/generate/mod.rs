@@ -8,10 +8,12 @@ mod claims;
 mod draw;
 mod expr;
 mod fitting;
+mod fulfil;
 mod json;
 mod names;
 mod pattern;
 mod spec;
+mod tree;
 mod uses;
 mod values;
 mod wish;
@@ -260,8 +262,11 @@ impl Place<'_> {
         fixed: &BTreeMap<TableName, Row>,
         kept: Row,
     ) -> Row {
-        let awkward = self.awkward && round < 4 && !whole;
-        let taste = Taste { serial, awkward, obedient: self.strict || serial % 4 != 3, dice: self.dice };
+        let formats = values::FORMATS + self.uses.patterns();
+        let format = (round > 1 && !whole && serial % 2 == 0).then_some(serial as usize / 2 % formats);
+        let awkward = self.awkward && round < 4 && !whole && format.is_none();
+        let obedient = self.strict || format.is_some() || serial % 4 != 3;
+        let taste = Taste { serial, awkward, obedient, format, dice: self.dice };
         let Self { schema, rows, uses, .. } = self;
         let draft = Draft { schema, rows, table, uses, taste, round, whole };
         draw(&draft, self.runner, fixed, kept)

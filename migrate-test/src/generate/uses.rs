@@ -1,14 +1,22 @@
 //! What scripts and definitions do with the values of columns: the types that they cast them to, and the paths that they
 //! follow into documents. Names alone decide which column is meant: a value that fits where it need not is no harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
+use migrate_core::schema::{Kind, Schema};
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
+use crate::rows::TableName;
+
+/// How many patterns are tried.
+const MOST_PATTERNS: usize = 20;
+
+/// How long a text is at most that is kept in mind.
+const LONGEST: usize = 40;
 
 /// What is done with the columns of each name.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +24,10 @@ pub(crate) struct Uses {
     columns: BTreeMap<String, Shape>,
     /// The types that columns themselves are cast to.
     casts: BTreeMap<String, String>,
+    /// Short texts in the bodies of functions: what they compare with.
+    words: BTreeSet<String>,
+    /// What functions look for in texts.
+    patterns: BTreeSet<String>,
 }
 
 impl Uses {
@@ -57,7 +69,10 @@ impl Uses {
 
     /// Reads the expressions of a body, as far as it is SQL.
     fn learn_body(&mut self, body: &str) {
-        for expr in SourceFile::parse(body).tree().syntax().descendants().filter_map(ast::Expr::cast) {
+        let file = SourceFile::parse(body);
+        let literals = file.tree().syntax().descendants().filter_map(ast::Literal::cast);
+        self.words.extend(literals.filter_map(|one| one.string_value()).filter(|text| text.len() <= LONGEST));
+        for expr in file.tree().syntax().descendants().filter_map(ast::Expr::cast) {
             self.look(&Expr::read(&expr));
         }
     }
@@ -77,6 +92,12 @@ impl Uses {
                     steps.push(Some(key));
                     self.ask(Some((column, steps)), None);
                 }
+            }
+            Form::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
+                self.patterns.extend(sides.get(1).and_then(Expr::as_constant));
+            }
+            Form::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
+                self.patterns.extend(arguments.get(1).and_then(Expr::as_constant));
             }
             Form::Call(name, arguments) => {
                 let Some(first) = arguments.first().and_then(path) else { return };
@@ -122,6 +143,8 @@ impl Uses {
         for (name, shape) in other.columns {
             self.columns.entry(name).or_insert(shape);
         }
+        self.words.extend(other.words);
+        self.patterns.extend(other.patterns);
         for (name, to) in other.casts.into_iter().filter(|_| casts) {
             self.casts.entry(name).or_insert(to);
         }
@@ -132,8 +155,19 @@ impl Uses {
         self.casts.is_empty() && self.columns.is_empty()
     }
 
+    /// Whether a column of a table has a name that values are read of.
+    pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
+        let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
+        schema.objects().any(|one| {
+            one.id.kind == Kind::Column
+                && *one.id.schema == *table.0
+                && *one.id.parent == *table.1
+                && is_read(&one.id.name)
+        })
+    }
+
     /// What texts are cast to, in words: `JSON`, `a valid integer`.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let mut types: Vec<String> = self
             .casts
             .values()
@@ -160,6 +194,21 @@ impl Uses {
     /// What the documents of a column look like.
     pub(super) fn shape(&self, column: &str) -> Option<&Shape> {
         self.columns.get(column).filter(|shape| !shape.is_empty())
+    }
+
+    /// A pattern that functions look for.
+    pub(super) fn pattern(&self, at: usize) -> Option<&String> {
+        self.patterns.iter().nth(at)
+    }
+
+    /// How many of them are tried.
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns.len().min(MOST_PATTERNS)
+    }
+
+    /// What functions compare texts with.
+    pub(super) fn words(&self) -> impl Iterator<Item = &String> {
+        self.words.iter()
     }
 
     /// What the texts of a column are cast to: a type, or after `=` one text that is read.

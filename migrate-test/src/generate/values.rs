@@ -6,7 +6,8 @@ use proptest::sample::select;
 
 use super::claims::{Dice, choose};
 use super::expr::VALUE;
-use super::wish::{Sort, Wish, array, element};
+use super::fulfil::{array, element};
+use super::wish::{Sort, Wish};
 use super::{names, spec};
 
 /// What values are to be like.
@@ -18,6 +19,8 @@ pub(super) struct Taste {
     pub(super) awkward: bool,
     /// Whether all that is asked is to be so; else some columns are drawn without regard to it, in case it was misread.
     pub(super) obedient: bool,
+    /// Texts in one of the formats that functions and triggers often read, by its number.
+    pub(super) format: Option<usize>,
     /// Where the choices between the sides of an OR begin.
     pub(super) dice: u64,
 }
@@ -287,9 +290,35 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     select(vec![small.clone(), small, largest.clone(), format!("-{largest}"), "0".to_owned(), "0.5".to_owned()]).boxed()
 }
 
+/// How many formats there are.
+pub(super) const FORMATS: usize = 14;
+
+/// A text in a format: what reads it is not known, so each is tried. Those from here on are patterns.
+fn formatted(format: usize, serial: u32) -> String {
+    match format {
+        0 => (serial + 1).to_string(),
+        1 => format!("1.2.{serial}"),
+        2 => format!("{{\"a\": {serial}}}"),
+        3 => format!("2024-01-{:02}", serial % 28 + 1),
+        4 => format!("a{serial}@example.com"),
+        5 => format!("https://example.com/{serial}"),
+        6 => format!("00000000-0000-4000-8000-{serial:012x}"),
+        7 => format!("10.0.0.{}", serial % 250 + 1),
+        8 => format!("a{serial}"),
+        9 => format!("A{serial}"),
+        10 => "true".to_owned(),
+        11 => format!("/a/{serial}"),
+        12 => format!("2024-01-{:02} 10:00:00+00", serial % 28 + 1),
+        _ => format!("a:{serial}"),
+    }
+}
+
 fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String> {
     const AWKWARD: [&str; 9] =
         ["", " ", "it's", "back\\slash", "two\nlines", "\"quoted\"", "Ünïcödé 😀", " around ", "NULL"];
+    if let Some(format) = taste.format {
+        return Just(formatted(format, taste.serial)).boxed();
+    }
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
     let own = format!("{} text", taste.serial);

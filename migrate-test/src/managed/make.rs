@@ -46,7 +46,7 @@ impl Managed {
             endpoint.server_version = found.version;
             // Without a state file a data folder is one that nobody knows the password of.
             remove(&self.home.join("data"))?;
-            self.cluster(&endpoint)?.init(&endpoint.password, &[])?;
+            self.cluster(&endpoint)?.init(&endpoint.password)?;
         }
         Ok(endpoint)
     }

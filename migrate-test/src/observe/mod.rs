@@ -24,7 +24,7 @@ use migrate_core::lock_mode::LockMode;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
 
-use crate::ephemeral::suited;
+use crate::ephemeral::watched;
 use crate::proof::ProofError;
 
 /// What was observed of one migration on its way up, or down.
@@ -145,5 +145,5 @@ pub async fn observe(
 ) -> Result<Vec<Observation>, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let chosen: Vec<usize> = (0..chain.len()).filter(|at| versions.contains(chain[*at].version())).collect();
-    suited(&chain, walk::along(&chain, code, &chosen, seed)).await
+    watched(&chain, async || Box::pin(walk::along(&chain, code, &chosen, seed)).await).await
 }

@@ -137,22 +137,29 @@ fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
     rows.rows.iter().map(row).collect()
 }
 
-/// The columns in which no row has NULL: rows that are drawn in their place have none either, for what filled the column
-/// is done already.
+/// The columns that a migration filled: rows that are drawn later have no NULL in them either.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Known(BTreeSet<(TableName, String)>);
 
 impl Known {
-    /// Remembers what is so in these rows.
-    pub(super) fn learn(&mut self, schema: &Schema, rows: &Rows) {
+    /// Remembers which columns had NULL before an up, and have none after it, and forgets which have one again.
+    pub(super) fn learn(&mut self, schema: &Schema, before: &Rows, after: &Rows) {
         for table in holders(schema) {
             let name = name(table);
-            let Some(known) = rows.table(&name).filter(|known| !known.rows.is_empty()) else { continue };
-            for (at, column) in known.columns.iter().enumerate() {
-                let is_filled = known.rows.iter().all(|row| row.get(at).is_some_and(Option::is_some));
-                match is_filled {
-                    true => drop(self.0.insert((name.clone(), column.clone()))),
-                    false => drop(self.0.remove(&(name.clone(), column.clone()))),
+            let (Some(old), Some(new)) = (before.table(&name), after.table(&name)) else { continue };
+            if old == new || new.rows.is_empty() {
+                continue;
+            }
+            let has_null = |rows: &crate::rows::Table, column: &String| {
+                let at = rows.columns.iter().position(|one| one == column);
+                at.is_some_and(|at| rows.rows.iter().any(|row| row.get(at).is_some_and(Option::is_none)))
+            };
+            for column in &new.columns {
+                let place = (name.clone(), column.clone());
+                match (has_null(old, column), has_null(new, column)) {
+                    (_, true) => drop(self.0.remove(&place)),
+                    (true, false) => drop(self.0.insert(place)),
+                    (false, false) => {}
                 }
             }
         }

@@ -6,9 +6,8 @@ use migrate_core::source::Migration;
 use super::full::Seen;
 use super::{Law, Proven, Story, Verdict};
 
-/// What a migration is told that has no down and could have one, where nobody declared that it has none.
-pub(super) const COULD_HAVE_ONE: &str =
-    "it has no down script; one that drops what it adds would bring everything back";
+/// The note on a migration that has no down script and could have one, where nobody declared that it has none.
+pub const COULD_HAVE_ONE: &str = "it has no down script; one that drops what it adds would bring everything back";
 
 /// Compares what a migration declares with what was seen.
 ///

@@ -35,7 +35,7 @@ pub(crate) struct How {
     /// None that breaks a key or a check which the migration adds.
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
-    readable: bool,
+    pub(super) readable: bool,
 }
 
 impl Default for How {
@@ -64,7 +64,7 @@ impl How {
     /// What a migration that fails on the first rows, and not on these, is told of.
     pub(crate) fn note(self, why: &str, migration: &Migration) -> String {
         if self.readable {
-            let what = read(migration).words();
+            let what = read(migration).told();
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
         let rows = if self.fitting { "rows that do not fit what it requires" } else { "extreme values" };
@@ -73,7 +73,7 @@ impl How {
 }
 
 /// What the scripts of a migration do with the values of columns.
-fn read(migration: &Migration) -> Uses {
+pub(super) fn read(migration: &Migration) -> Uses {
     let mut uses = Uses::default();
     for script in [migration.up_script(), migration.down_script()].into_iter().flatten() {
         uses.extend(Uses::of(script.text()), true);

@@ -7,10 +7,10 @@ use migrate_core::runner::Touched;
 use migrate_core::schema::{self, Change, Id, Kind, Schema};
 use migrate_core::source::Migration;
 
-use super::filled::{Filled, How};
+use super::filled::{self, Filled, How};
 use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
-use crate::generate::Required;
+use crate::generate::{Required, Uses};
 use crate::rows::{Loss, Rows, TableName};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
@@ -30,7 +30,7 @@ pub(super) struct Full {
     blind: bool,
     /// The migration on whose account all rows were drawn again: what it does to rows is not known.
     unsure: Option<String>,
-    /// What is known of rows that were there before those of now.
+    /// Which columns were filled by migrations that the rows of now may not have passed.
     known: again::Known,
     /// What the last cycle saw.
     pub(super) seen: Seen,
@@ -190,7 +190,6 @@ impl Full {
         }
         let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
         self.filled.replace(fresh).end().await?;
-        self.known.learn(sight.before, origin);
         if let Retry::Filled(_) = retry {
             self.known.require(sight.before, sight.after);
         }
@@ -207,7 +206,12 @@ impl Full {
             }
             _ => {
                 let changed = again::changed(sight.before, sight.after);
-                let is_apart = |table: &TableName| !changed.is_empty() && !changed.contains(table);
+                // Texts that cannot be read are to be drawn again, wherever they are.
+                let is_strict = matches!(retry, Retry::Other(how) if how.readable);
+                let read = if is_strict { filled::read(&prover.chain[at]) } else { Uses::default() };
+                let is_apart = |table: &TableName| {
+                    !changed.is_empty() && !changed.contains(table) && !read.is_about(sight.before, table)
+                };
                 again::that_fit(rehearsal, sight.before, origin, &is_apart).await?;
             }
         }
@@ -278,6 +282,7 @@ impl Full {
             return Ok(Err(story));
         }
         self.seen.changed = before.losses(&self.filled.rows);
+        self.known.learn(sight.after, before, &self.filled.rows);
         if ways == Ways::Up {
             return Ok(Ok(()));
         }
@@ -383,7 +388,6 @@ impl Full {
         }
         let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;
-        self.known.learn(sight.before, &start);
         self.unsure = Some(super::title(&chain[at]));
         Ok(())
     }

@@ -27,9 +27,10 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
-use crate::ephemeral::suited;
+use crate::ephemeral::watched;
 use crate::error::ServerError;
 
+pub use declared::COULD_HAVE_ONE;
 pub(crate) use filled::{Filled, How};
 pub use law::{Fault, Law, Story, Verdict};
 pub use rests::{Rests, WithoutRows};
@@ -142,7 +143,7 @@ impl Proven {
         faults
     }
 
-    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps of walks`. `None` where it was not looked at.
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
     pub fn rested(&self, law: Law) -> Option<String> {
         match (law, self.laws.get(&law)?) {
             (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
@@ -208,16 +209,32 @@ pub async fn prove(
     proof: &Proof,
     hear: &mut dyn FnMut(&Proven),
 ) -> Result<Report, ProofError> {
-    let begin = Instant::now();
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let mut heard = BTreeSet::new();
+    let mut once = |proven: &Proven| {
+        if heard.insert(proven.version.clone()) {
+            hear(proven);
+        }
+    };
+    watched(&chain, async || prove_chain(chain.clone(), code, proof, &mut once).await).await
+}
+
+async fn prove_chain(
+    chain: Vec<Arc<Migration>>,
+    code: &CodeMigrations,
+    proof: &Proof,
+    hear: &mut dyn FnMut(&Proven),
+) -> Result<Report, ProofError> {
+    let begin = Instant::now();
     let chosen = |migration: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(migration.version()));
     let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
     let mut told = Told { report: Report { seed: proof.seed, ..Report::default() }, waiting: VecDeque::new(), hear };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
         let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
-        let outcome = suited(&prover.chain, prover.run(first, last, &mut walks, &mut told)).await;
-        told.all(&mut walks);
+        // It is large, and tests have small stacks.
+        let outcome = Box::pin(prover.run(first, last, &mut walks, &mut told)).await;
+        told.all(&mut walks, outcome.is_err());
         outcome?;
         told.report.moves = walks.moves;
     }
@@ -237,21 +254,23 @@ impl Told<'_> {
     /// Tells what no walk leads over any more.
     fn settled(&mut self, walks: &mut walk::Walks) {
         while self.waiting.front().is_some_and(|(at, _)| walks.is_settled(*at)) {
-            self.next(walks);
+            self.next(walks, false);
         }
     }
 
-    fn all(&mut self, walks: &mut walk::Walks) {
+    /// Tells everything, because the proof is at its end, or broke off.
+    fn all(&mut self, walks: &mut walk::Walks, broke_off: bool) {
         while !self.waiting.is_empty() {
-            self.next(walks);
+            self.next(walks, broke_off);
         }
     }
 
-    fn next(&mut self, walks: &mut walk::Walks) {
+    fn next(&mut self, walks: &mut walk::Walks, broke_off: bool) {
         let Some((at, mut proven)) = self.waiting.pop_front() else { return };
         walks.tell(at, &mut proven);
         let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
         let why = match [Law::Identity, Law::Reapply].iter().any(is_broken) {
+            _ if broke_off => "the proof broke off before",
             true => "its own way down is broken",
             false => "no walk led over it",
         };

@@ -58,12 +58,12 @@ impl Rests {
         (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))
     }
 
-    /// `14 steps of walks`; `None` where no walk led over it.
+    /// `14 steps`; `None` where no walk led over it.
     pub fn walked(&self) -> Option<String> {
         match self.moves {
             0 => None,
-            1 => Some("1 step of a walk".to_owned()),
-            moves => Some(format!("{moves} steps of walks")),
+            1 => Some("1 step".to_owned()),
+            moves => Some(format!("{moves} steps")),
         }
     }
 }

@@ -11,6 +11,7 @@ use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
+use crate::error::ServerError;
 
 /// A database somewhere in the chain, and a session on it.
 pub(crate) struct Ground {
@@ -86,6 +87,12 @@ impl Stage {
         };
         let outcome = self.ground.rehearsal.run(migration, direction).await;
         let (change, around) = tokio::try_join!(self.watcher.look(), self.around.look())?;
+        if self.ground.database.could_be_apart() {
+            let undo = self.around.left_on_server().await?;
+            if !undo.is_empty() {
+                return Err(ServerError::ChangesServer { undo }.into());
+            }
+        }
         let mut change = change.then(&around);
         if let Some(positions) = positions {
             change = change.then(&positions.until(&self.around.positions().await?));

@@ -45,13 +45,17 @@ impl Cluster {
     /// Makes the data folder, in one piece: a run that is killed half way leaves only a folder
     /// beside it, which the next one replaces.
     ///
-    /// Over TCP a client needs the password; over the private socket the folder is the guard. `more` are further arguments
-    /// of `initdb`.
+    /// Over TCP a client needs the password; over the private socket the folder is the guard.
     ///
     /// # Errors
     ///
     /// [`ServerError::Program`] with what `initdb` said, [`ServerError::Io`] for the folders.
-    pub fn init(&self, password: &str, more: &[&str]) -> Result<(), ServerError> {
+    pub fn init(&self, password: &str) -> Result<(), ServerError> {
+        self.init_with(password, &[])
+    }
+
+    /// The same with more arguments for `initdb`.
+    pub(crate) fn init_with(&self, password: &str, more: &[&str]) -> Result<(), ServerError> {
         let unfinished = self.data.with_extension("unfinished");
         remove(&unfinished)?;
         private_folder(&unfinished, self.account.as_ref())?;

@@ -28,7 +28,7 @@ pub async fn along(
     let (Some(first), Some(last)) = ((0..chain.len()).find(wanted), (0..chain.len()).rfind(wanted)) else {
         return Ok(BTreeMap::new());
     };
-    suited(&chain, climb(&chain, first..=last, code, versions)).await
+    suited(&chain, Box::pin(climb(&chain, first..=last, code, versions))).await
 }
 
 async fn climb(
@@ -77,7 +77,7 @@ pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigr
     let pending = set.iter().filter(|one| released.get(one.version()).is_none() && !covered(one));
     let pending: Vec<Arc<Migration>> = pending.cloned().collect();
     let all: Vec<Arc<Migration>> = chain.iter().chain(&pending).cloned().collect();
-    suited(&all, async {
+    let work = async {
         let database = migrated(&chain, code, true).await?;
         let mut shadow = Shadow::on(database, code.clone()).await?;
         let before = shadow.describe().await?;
@@ -85,6 +85,6 @@ pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigr
         let after = if pending.is_empty() { before.clone() } else { shadow.describe().await? };
         shadow.end().await?;
         Ok(Onward { before, after, pending: pending.len() })
-    })
-    .await
+    };
+    suited(&all, Box::pin(work)).await
 }

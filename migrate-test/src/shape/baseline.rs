@@ -1,12 +1,14 @@
 //! A database that exists as the first migration.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
+use migrate_core::finding::Finding;
 use migrate_core::ident::{literal, plain};
+use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
-use migrate_core::schema::{Described, Id};
+use migrate_core::{Error, ErrorKind};
 
+use super::capture::{Capture, LeftOut, failed};
 use super::data::TableData;
 use super::start::Start;
 use super::{Shadow, for_roles, remaining};
@@ -31,82 +33,93 @@ pub struct Baseline {
     pub objects: usize,
 }
 
-/// Objects that cannot be captured, with the reason.
-#[derive(Debug)]
-pub struct LeftOut {
-    /// What cannot be made.
-    pub object: Arc<Id>,
-    /// Why not.
-    pub why: String,
-    /// What stands on it, and is left out with it.
-    pub with: Vec<Arc<Id>>,
-}
-
 /// How many times something is left out before it is given up.
-const TRIES: usize = 200;
+const TRIES: usize = 20;
 
 /// Makes a baseline of a schema: captures it, runs it up, compares, runs it down, compares, and runs it up again.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, or what was made cannot be removed again.
+/// [`ProofError`] when there is no server.
 pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
     baseline_with(source, &[]).await
 }
 
-/// The same with the rows of some tables.
+/// The same with the rows of some tables. What cannot be made here is left out by name, and with it what stands on it.
 ///
 /// # Errors
 ///
 /// Those of [`baseline`], and what the server says of rows that do not fit without others.
 pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
-    for_roles(&[&source.schema.clone()], captured(source, data)).await
+    let roles = source.schema.clone();
+    for_roles(&[&roles], Box::pin(captured(source, data))).await
 }
 
-async fn captured(mut source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
-    let mut left_out = Vec::new();
+async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
     let roles = roles(&source.schema);
+    let mut capture = Capture::of(source);
+    let mut last = None;
     for _ in 0..TRIES {
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles)).await?;
+        capture.without_places(&mut shadow).await?;
         let nothing = shadow.describe().await?;
-        Start::placed(&mut source, &nothing);
-        let mut up = between(&nothing, &source, Style::Whole);
+        Start::placed(&mut capture.source, &nothing);
+        let mut up = between(&nothing, &capture.source, Style::Whole);
+        if capture.uncover(&up, nothing.schema.version()) {
+            shadow.end().await?;
+            continue;
+        }
         put(&mut up, data);
-        if let Some(gap) = up.uncovered.first().cloned() {
-            leave_out(&mut source, &gap.object, gap.why, &mut left_out);
+        if shadow.run(&up).await.is_err() {
+            shadow.end().await?;
+            let mut shadow = Shadow::blank().await?;
+            shadow.rehearsal().query(&role_guard(&roles)).await?;
+            capture.attempt(&mut shadow, &up).await?;
             shadow.end().await?;
             continue;
         }
-        if let Err((statement, error)) = shadow.run(&up).await {
+        let made = shadow.describe().await?;
+        if capture.forget_differing(&made) {
             shadow.end().await?;
-            let Some(id) = statement.object.as_ref().filter(|_| data.is_empty()) else {
-                return Err(error.note(format!("in: {}", statement.text.lines().next().unwrap_or_default())).into());
-            };
-            let why = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
-            leave_out(&mut source, id, why, &mut left_out);
             continue;
         }
-        return finish(shadow, &nothing, &source, up, roles, left_out).await;
+        last = Some((shadow, nothing, made, up));
+        break;
     }
-    let finding = migrate_core::finding::Finding::error("baseline", format!("{TRIES} objects cannot be made here"))
-        .help("use a throw-away server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
-    Err(migrate_core::Error::new(migrate_core::ErrorKind::Statement, finding).into())
+    let Some((shadow, nothing, made, up)) = last else {
+        let finding =
+            Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
+                .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
+        return Err(Error::new(ErrorKind::Statement, finding).into());
+    };
+    finish(shadow, &nothing, &made, capture, up, roles).await
 }
 
 async fn finish(
     mut shadow: Shadow,
     nothing: &Described,
-    source: &Described,
+    made: &Described,
+    capture: Capture,
     up: Ddl,
     roles: BTreeSet<String>,
-    left_out: Vec<LeftOut>,
 ) -> Result<Baseline, ProofError> {
-    let made = shadow.describe().await?;
+    let Capture { source, left_out } = capture;
     let mut different = remaining(&source.schema, &made.schema);
-    let down = between(&made, nothing, Style::Whole);
-    shadow.run(&down).await.map_err(|(_, error)| error)?;
-    let left_behind = remaining(&nothing.schema, &shadow.describe().await?.schema);
+    let mut down = between(made, nothing, Style::Whole);
+    let mut left_behind = Vec::new();
+    if shadow.run(&down).await.is_err() {
+        // What does not go stays, and is named: the rest goes.
+        shadow.end().await?;
+        shadow = Shadow::blank().await?;
+        shadow.rehearsal().query(&role_guard(&roles)).await?;
+        shadow.run(&up).await.map_err(|(_, error)| error)?;
+        for (statement, why) in shadow.run_each(&down).await? {
+            left_behind.push(failed(&statement, &why));
+            down.statements.retain(|one| *one != statement);
+        }
+    }
+    left_behind.extend(remaining(&nothing.schema, &shadow.describe().await?.schema));
     if different.is_empty() && left_behind.is_empty() {
         shadow.run(&up).await.map_err(|(_, error)| error)?;
         different = remaining(&source.schema, &shadow.describe().await?.schema);
@@ -126,13 +139,6 @@ fn put(up: &mut Ddl, data: &[TableData]) {
     }
 }
 
-fn leave_out(source: &mut Described, id: &Id, why: String, left_out: &mut Vec<LeftOut>) {
-    let mut with = source.leave_out(id);
-    let at = with.iter().position(|other| **other == *id);
-    let object = at.map_or_else(|| Arc::new(id.clone()), |at| with.remove(at));
-    left_out.push(LeftOut { object, why, with });
-}
-
 /// A statement that makes the roles that are missing; they may not log in.
 pub fn role_guard(roles: &BTreeSet<String>) -> String {
     if roles.is_empty() {
@@ -150,9 +156,14 @@ pub fn role_guard(roles: &BTreeSet<String>) -> String {
 }
 
 impl Baseline {
-    /// Whether what is captured is exactly what is there, and the down removes it.
+    /// Whether what is captured is exactly what is there, but for what is named as left out.
     pub fn is_proven(&self) -> bool {
-        self.remaining.is_empty() && self.left_behind.is_empty()
+        self.remaining.is_empty()
+    }
+
+    /// Whether nothing is left out, and the down removes all of it.
+    pub fn is_whole(&self) -> bool {
+        self.is_proven() && self.left_out.is_empty() && self.left_behind.is_empty()
     }
 
     /// How many relations it makes: each takes a lock in the transaction that makes it.

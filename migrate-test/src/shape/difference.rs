@@ -1,9 +1,10 @@
 //! The difference of two schemas as statements that are proven.
 
-use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
+use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
+use migrate_core::schema::{Described, Object, Schema};
 
-use super::baseline::{LeftOut, baseline, role_guard};
+use super::baseline::{baseline, role_guard};
+use super::capture::{Capture, LeftOut, reason};
 use super::start::start;
 use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
@@ -11,9 +12,9 @@ use crate::proof::ProofError;
 /// The way from one schema to another.
 #[derive(Debug)]
 pub struct Difference {
-    /// The statements.
+    /// The statements; what they cannot say is named there.
     pub ddl: Ddl,
-    /// What the first schema has that could not be made on the throw-away database.
+    /// What the first schema has that could not be made on the shadow server, so that nothing is proven of it.
     pub left_out: Vec<LeftOut>,
     /// What is still different when they have been run; empty where they are proven.
     pub remaining: Vec<String>,
@@ -22,19 +23,78 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether they lead from the first schema to the second.
+    /// Whether they lead from the first schema to the second, but for what is named as left out.
     pub fn is_proven(&self) -> bool {
-        self.remaining.is_empty() && self.failed.is_none() && self.ddl.uncovered.is_empty()
+        self.remaining.is_empty() && self.failed.is_none()
+    }
+
+    /// How much is left out, of the statements or of the proof.
+    pub fn gaps(&self) -> usize {
+        self.ddl.uncovered.len() + self.left_out.len()
     }
 }
 
-/// Writes the difference of two schemas as statements, and runs them on a throw-away copy of the first.
+/// How many times something is left out before it is given up.
+const TRIES: usize = 20;
+
+/// Both sides, on the shadow server and as they are shown.
+struct Pair {
+    /// What can be made of the first one, and what of the second is wanted with it.
+    there: Described,
+    wanted: Capture,
+    from: Described,
+    to: Described,
+}
+
+impl Pair {
+    /// Leaves out of both sides what was left out of the second one since.
+    fn follow(&mut self, since: usize) {
+        for one in &self.wanted.left_out[since..] {
+            for side in [&mut self.there, &mut self.from, &mut self.to] {
+                match &one.part {
+                    Some(part) => side.leave_out_part(&one.object, part),
+                    None => one.with.iter().chain([&one.object]).for_each(|id| drop(side.leave_out(id))),
+                }
+            }
+        }
+    }
+
+    /// What was made, without what is left out and was there before.
+    fn seen(&self, mut made: Described) -> Described {
+        for one in &self.wanted.left_out {
+            let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
+            match &one.part {
+                Some(part) => made.leave_out_part(&one.object, part),
+                None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
+            }
+        }
+        made
+    }
+
+    /// What is left out of the statements.
+    fn uncovered(&self) -> Vec<Uncovered> {
+        let gap = |one: &LeftOut| {
+            let with = one.with.iter().map(|id| Uncovered {
+                object: id.clone(),
+                part: None,
+                why: format!("it stands on {}", one.object),
+            });
+            let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
+            [itself].into_iter().chain(with).collect::<Vec<_>>()
+        };
+        self.wanted.left_out.iter().flat_map(gap).collect()
+    }
+}
+
+/// Writes the difference of two schemas as statements, and runs them on a throw-away copy of the first. What cannot be
+/// made there is left out by name.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or the first schema cannot be made on it.
 pub async fn difference(from: Described, to: Described, style: Style) -> Result<Difference, ProofError> {
-    for_roles(&[&from.schema.clone(), &to.schema.clone()], difference_of(from, to, style)).await
+    let roles = [from.schema.clone(), to.schema.clone()];
+    for_roles(&[&roles[0], &roles[1]], Box::pin(difference_of(from, to, style))).await
 }
 
 async fn difference_of(mut from: Described, mut to: Described, style: Style) -> Result<Difference, ProofError> {
@@ -46,24 +106,50 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
     if ddl.is_empty() && ddl.uncovered.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
-    let (mut there, mut wanted) = (from.clone(), to);
-    let first = baseline(from).await?;
-    for id in first.left_out.iter().flat_map(|one| one.with.iter().chain([&one.object])) {
-        there.leave_out(id);
-        wanted.leave_out(id);
+    let first = baseline(from.clone()).await?;
+    let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
+    for one in &first.left_out {
+        for side in [&mut pair.there, &mut pair.wanted.source] {
+            match &one.part {
+                Some(part) => side.leave_out_part(&one.object, part),
+                None => one.with.iter().chain([&one.object]).for_each(|id| drop(side.leave_out(id))),
+            }
+        }
     }
-    let mut shadow = Shadow::blank().await?;
-    let mut roles = first.roles.clone();
-    roles.extend(migrate_core::schema::ddl::roles(&wanted.schema));
-    shadow.rehearsal().query(&role_guard(&roles)).await?;
-    shadow.run(&first.up).await.map_err(|(_, error)| error)?;
-    let shown = if first.left_out.is_empty() { ddl.clone() } else { between(&there, &wanted, style) };
-    let failed = shadow.run(&shown).await.err().map(|(statement, error)| {
-        let why = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
-        (statement, why)
-    });
-    let made = shadow.describe().await?;
-    let remaining = if failed.is_none() { remaining(&wanted.schema, &made.schema) } else { Vec::new() };
-    shadow.end().await?;
-    Ok(Difference { ddl, left_out: first.left_out, remaining, failed })
+    let mut roles_named = first.roles.clone();
+    roles_named.extend(roles(&pair.wanted.source.schema));
+    for last in (0..TRIES).rev() {
+        let since = pair.wanted.left_out.len();
+        let shown = between(&pair.there, &pair.wanted.source, style);
+        if last > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
+            pair.follow(since);
+            continue;
+        }
+        let mut shadow = Shadow::blank().await?;
+        shadow.rehearsal().query(&role_guard(&roles_named)).await?;
+        shadow.run(&first.up).await.map_err(|(_, error)| error)?;
+        let failed = shadow.run(&shown).await.err();
+        if let Some((statement, error)) = &failed
+            && let Some(object) = statement.object.as_ref().filter(|_| last > 0)
+            && pair.wanted.source.schema.get(object).is_some()
+            && pair.wanted.leave_out(object, statement.part.as_deref(), reason(error))
+        {
+            pair.follow(since);
+            shadow.end().await?;
+            continue;
+        }
+        let failed = failed.map(|(statement, error)| (statement, reason(&error)));
+        let made = pair.seen(shadow.describe().await?);
+        shadow.end().await?;
+        if failed.is_none() && last > 0 && pair.wanted.forget_differing(&made) {
+            pair.follow(since);
+            continue;
+        }
+        let wanted = &pair.wanted.source.schema;
+        let remaining = if failed.is_none() { remaining(wanted, &made.schema) } else { Vec::new() };
+        let mut ddl = between(&pair.from, &pair.to, style);
+        ddl.uncovered = pair.uncovered();
+        return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
+    }
+    Ok(Difference { ddl, left_out: first.left_out, remaining: Vec::new(), failed: None })
 }

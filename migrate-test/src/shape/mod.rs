@@ -3,6 +3,7 @@
 mod along;
 mod baseline;
 mod came;
+mod capture;
 mod data;
 mod derive;
 mod difference;
@@ -21,7 +22,8 @@ use crate::ephemeral::{TestDatabase, own_where, rehearsal};
 use crate::proof::ProofError;
 
 pub use along::{Onward, along, onward};
-pub use baseline::{Baseline, LeftOut, baseline, baseline_with, role_guard};
+pub use baseline::{Baseline, baseline, baseline_with, role_guard};
+pub use capture::LeftOut;
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, difference};
@@ -86,6 +88,25 @@ impl Shadow {
         let texts: Vec<String> = statements.iter().map(|one| one.text.replacen(" CONCURRENTLY ", " ", 1)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         self.rehearsal.statements(&texts).await.map_err(|(at, error)| (statements[at].clone(), error))
+    }
+
+    /// Runs one statement behind the settings that hold for it.
+    pub(crate) async fn run_one(&mut self, settings: &[&Statement], statement: &Statement) -> Result<(), Error> {
+        let text = statement.text.replacen(" CONCURRENTLY ", " ", 1);
+        let texts: Vec<&str> = settings.iter().map(|one| one.text.as_str()).chain([text.as_str()]).collect();
+        self.rehearsal.statements(&texts).await.map_err(|(_, error)| error)
+    }
+
+    /// Runs the statements of a difference one by one; returns those that fail, each with what the server said.
+    pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<(Statement, String)>, ProofError> {
+        let (settings, rest) = ddl.split_settings();
+        let mut failed = Vec::new();
+        for statement in rest {
+            if let Err(error) = self.run_one(&settings, statement).await {
+                failed.push((statement.clone(), capture::reason(&error)));
+            }
+        }
+        Ok(failed)
     }
 
     /// Drops it.

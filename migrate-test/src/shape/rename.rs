@@ -21,7 +21,7 @@ pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Ve
     }
     let statements = pairs.iter().map(|pair| statement(pair)).collect::<Result<Vec<_>, _>>()?;
     let roles = from.schema.clone();
-    for_roles(&[&roles], renamed_by(from, statements)).await
+    for_roles(&[&roles], Box::pin(renamed_by(from, statements))).await
 }
 
 async fn renamed_by(from: Described, statements: Vec<Statement>) -> Result<(Described, Vec<Statement>), ProofError> {

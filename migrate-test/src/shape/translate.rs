@@ -6,7 +6,7 @@ use migrate_core::Database;
 use migrate_core::schema::{Described, Id};
 
 use super::baseline::{baseline, role_guard};
-use super::{Shadow, for_roles, server_version};
+use super::{LeftOut, Shadow, for_roles, server_version};
 use crate::proof::ProofError;
 
 /// A schema as the server for throw-away databases has it.
@@ -14,8 +14,8 @@ use crate::proof::ProofError;
 pub struct Translated {
     /// What is there, in the words of that server.
     pub there: Described,
-    /// What cannot be made on that server, and is left out.
-    pub left_out: Vec<Arc<Id>>,
+    /// What cannot be made on that server, and is left out: objects, and facts of objects.
+    pub left_out: Vec<(Arc<Id>, Option<Arc<str>>)>,
     /// The version that described it first, and that of the server, where they differ.
     pub versions: Option<(u32, u32)>,
 }
@@ -32,7 +32,7 @@ pub async fn translated(there: Described, database: &Database) -> Result<Transla
         return Ok(Translated { there, left_out: Vec::new(), versions: None });
     }
     let roles = there.schema.clone();
-    for_roles(&[&roles], made_here(there, versions)).await
+    for_roles(&[&roles], Box::pin(made_here(there, versions))).await
 }
 
 async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated, ProofError> {
@@ -42,6 +42,8 @@ async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated,
     shadow.run(&made.up).await.map_err(|(_, error)| error)?;
     let there = shadow.describe().await?;
     shadow.end().await?;
-    let left_out = made.left_out.into_iter().flat_map(|one| one.with.into_iter().chain([one.object])).collect();
+    let all =
+        |one: LeftOut| one.with.into_iter().map(|id| (id, None)).chain([(one.object, one.part)]).collect::<Vec<_>>();
+    let left_out = made.left_out.into_iter().flat_map(all).collect();
     Ok(Translated { there, left_out, versions: Some(versions) })
 }

@@ -63,6 +63,55 @@ async fn it_is_caught(#[files("tests/it/broken/*/expected")] expected: PathBuf) 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A prefix that is not looked at has changed rows as well: what is drawn for the migration after it has to have passed that.
+#[rstest]
+#[case("rows_pass_what_is_broken", "require_nick", "holds")]
+#[case("rows_pass_what_is_broken", "require_adults", "holds")]
+#[case("nothing_fills_a_column", "require_nick", "broken")]
+#[tokio::test]
+async fn rows_pass_what_is_not_looked_at(#[case] folder: &str, #[case] name: &str, #[case] verdict: &str) {
+    let set = load(&Path::new("tests/it/broken").join(folder));
+    let version = set.iter().find(|one| one.name() == name).unwrap().version().clone();
+    let proof = Proof { only: Some([version].into()), keep: false, ..Proof::default() };
+    let report = proof::prove(&set, &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+    let found = &report.migrations[0].laws[&Law::Data];
+    assert_eq!(found.as_str(), verdict, "{}", told(found));
+}
+
+/// Long chains are walked part by part: each migration is met, and the cost follows the length.
+#[tokio::test]
+async fn walks_meet_every_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |number: usize, up: &str, down: Option<&str>| {
+        let stem = folder.path().join(format!("202501010000{number:02}_t{number}"));
+        fs::write(stem.with_extension("up.sql"), up).unwrap();
+        if let Some(down) = down {
+            fs::write(stem.with_extension("down.sql"), down).unwrap();
+        }
+    };
+    for number in 1..=55 {
+        let (up, down) = (format!("CREATE TABLE t{number} (id int);"), format!("DROP TABLE t{number};"));
+        match number {
+            7 => write(number, &format!("-- migrate: irreversible it is a test\nDROP TABLE t{};", number - 1), None),
+            30 => write(number, &up, Some("SELECT 1;")),
+            _ => write(number, &up, Some(&down)),
+        }
+    }
+    let set = MigrationSet::load(folder.path()).unwrap();
+    let mut heard = Vec::new();
+    let proof = Proof { keep: false, ..Proof::default() };
+    let mut hear = |proven: &proof::Proven| heard.push(proven.name.clone());
+    let report = proof::prove(&set, &CodeMigrations::none(), &proof, &mut hear).await.unwrap();
+    let names: Vec<&str> = report.migrations.iter().map(|proven| proven.name.as_str()).collect();
+    assert_eq!(heard, names, "in their order");
+    for proven in &report.migrations {
+        let is_wall = ["t7", "t30"].contains(&proven.name.as_str());
+        assert_eq!(proven.rests.moves == 0, is_wall, "{}", proven.name);
+        assert_eq!(proven.laws[&Law::Path].as_str(), if is_wall { "skipped" } else { "holds" }, "{}", proven.name);
+    }
+    assert!(report.moves < 8 * 55, "{}", report.moves);
+}
+
 /// The migrations of a case, without the file that says what is wrong with them.
 fn load(folder: &Path) -> MigrationSet {
     let copy = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 mod dump;
 mod model;
 mod pairs;
+mod privileges;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 //! Each test has a database of its own on a server that the process shares; nothing depends
 //! on order, on the clock or on what an earlier run left.
 
+mod apart;
 mod audit;
 mod broken;
 mod code;

@@ -100,6 +100,10 @@ use crate::support::Chain;
 )]
 #[tokio::test]
 async fn every_table_gets_rows(#[case] schema: &str) {
+    every_one(schema).await;
+}
+
+async fn every_one(schema: &str) {
     let chain = Chain::new(&[(1, "schema", schema, "SELECT 1;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
@@ -236,6 +240,44 @@ async fn texts_that_must_be_read_can_be(#[case] up: &str, #[case] down: &str, #[
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
     let note = proven.notes.iter().find(|note| note.starts_with("it fails on text that is not ")).unwrap();
     assert!(note.contains(what) && note.ends_with("proven with text that is"), "{note}");
+}
+
+/// Rows that earlier migrations have seen give way as well, in whichever table they are.
+#[tokio::test]
+async fn texts_of_another_table_are_read_too() {
+    let chain = Chain::new(&[
+        (
+            1,
+            "base",
+            "CREATE TABLE a (id int PRIMARY KEY, doc text NOT NULL); CREATE TABLE b (a int NOT NULL REFERENCES a);",
+            "DROP TABLE b, a;",
+        ),
+        (2, "more", "ALTER TABLE b ADD note text;", "ALTER TABLE b DROP note;"),
+        (
+            3,
+            "cast",
+            "ALTER TABLE b ADD n numeric; UPDATE b SET n = a.doc::numeric FROM a WHERE a.id = b.a;",
+            "ALTER TABLE b DROP n;",
+        ),
+    ]);
+    let proof = Proof { keep: false, ..Proof::default() };
+    let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+    let proven = &report.migrations[2];
+    assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
+    assert!(proven.notes.iter().any(|note| note.contains("not a valid numeric")), "{:?}", proven.notes);
+}
+
+/// What a function reads is not known; texts in the usual formats are tried.
+#[rstest]
+#[case::a_generated_column(
+    "CREATE FUNCTION triple(text) RETURNS int[] IMMUTABLE LANGUAGE sql AS $$ SELECT string_to_array($1, '.')::int[] $$;
+     CREATE TABLE t (num text NOT NULL, parts int[] GENERATED ALWAYS AS (triple(num)) STORED);"
+)]
+#[case::a_check("CREATE FUNCTION known(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN $1::inet IS NOT NULL; END $$;
+     CREATE TABLE t (place text NOT NULL CHECK (known(place)));")]
+#[tokio::test]
+async fn texts_that_functions_read_are_found(#[case] schema: &str) {
+    every_one(schema).await;
 }
 
 #[rstest]

@@ -9,10 +9,11 @@ use std::time::Duration;
 use migrate_core::Plan;
 use migrate_core::db::Reader;
 use migrate_core::effect::{self, Effects};
-use migrate_core::locks::{self, Wanted};
 use migrate_core::evidence::{self, Count, Situation};
 use migrate_core::ident::{QualifiedName, plain};
 use migrate_core::ledger::Direction;
+use migrate_core::lock_mode::LockMode;
+use migrate_core::locks::{self, Wanted};
 use migrate_core::runner::{Step, Work};
 use migrate_core::schema::Schema;
 use serde::{Serialize, Serializer};
@@ -67,7 +68,11 @@ pub(crate) struct LockBrief {
 }
 
 impl LockBrief {
+    /// A lock that only reads is in nobody's way, and is left out.
     fn of(wanted: &Wanted) -> Option<Self> {
+        if wanted.mode < LockMode::RowExclusive {
+            return None;
+        }
         let table = QualifiedName::new(wanted.table.schema.clone()?, &*wanted.table.name);
         let rows = match wanted.work {
             locks::Work::Nothing => None,
@@ -159,9 +164,10 @@ impl Brief {
         own: &str,
         keeps: bool,
     ) -> Result<Self> {
-        let steps: Vec<StepBrief> = plan.steps().iter().map(|step| step_brief(step, schema)).collect();
         let losses = losses(reader, plan, schema, exact).await?;
         let mut situation = SituationJson::from(evidence::situation(reader, ledger, LONG).await?);
+        let steps: Vec<StepBrief> =
+            plan.steps().iter().map(|step| step_brief(step, schema, major(&situation.server))).collect();
         situation.leave_out(own);
         let not_owned = not_owned(reader, &steps).await?;
         let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);
@@ -240,10 +246,16 @@ impl Loss {
     }
 }
 
-fn step_brief(step: &Step, schema: &Schema) -> StepBrief {
+/// The major version of a server; one that cannot be read counts as new.
+fn major(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or(u32::MAX)
+}
+
+fn step_brief(step: &Step, schema: &Schema, major: u32) -> StepBrief {
     let effects = effects(step);
     let locks = match &step.work {
-        Work::Sql(script) => effect::locks(script, schema).iter().filter_map(LockBrief::of).collect(),
+        Work::Sql(script) => effect::locks(script, schema, major).iter().filter_map(LockBrief::of).collect(),
         Work::Code => Vec::new(),
     };
     StepBrief {

@@ -63,7 +63,11 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
         |lock| format!("at most {} on {}", lock.mode, plain(&lock.relation)),
     );
     let sizes = sizes.err().map_or_else(String::new, |why| format!("; sizes not known: {why}"));
-    let summary = format!("{} observed, {strongest}{sizes}", style::count(ground.new.len(), "new migration"));
+    let failed = all.iter().find(|one| one.failed.is_some()).map_or_else(String::new, |one| {
+        format!("; only up to {}_{}, of which the {} script fails", one.version, one.name, one.direction.as_str())
+    });
+    let count = style::count(ground.new.len(), "new migration");
+    let summary = format!("{count} observed, {strongest}{sizes}{failed}");
     Ok((clock.done(summary, findings), all))
 }
 

@@ -31,9 +31,9 @@ pub(crate) use edited::edited;
 pub(crate) use files::files;
 pub(crate) use lint::lint;
 pub(crate) use locks::{fill, locks};
-pub(crate) use proof::{proof, without_rows};
+pub(crate) use proof::{blame, faults, proof, proof_until, without_rows};
 pub(crate) use released::released;
-pub(crate) use role::role;
+pub(crate) use role::{of_broken_downs, role};
 
 /// What all checks look at.
 pub(crate) struct Ground<'a> {
@@ -108,15 +108,19 @@ fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
     finding.help("correct what is in the way: `cargo xtask verify --all` shows it, and keeps the database")
 }
 
-/// Where another check tells the cause, one that could not be made is only skipped: one cause gives one finding.
+/// Where another finding has the cause, a check that could not be made for it is only skipped: one cause gives one finding.
 pub(crate) fn told_elsewhere(checks: &mut [Check]) {
-    let is_real = |finding: &Finding| finding.severity == Severity::Error && finding.code != COULD_NOT_LOOK;
-    if !checks.iter().any(|check| check.findings.iter().any(is_real)) {
-        return;
-    }
+    let cause = |finding: &Finding| match &finding.place {
+        Some(place) => place.to_string(),
+        None => finding.notes.join(" "),
+    };
+    let is_blind = |finding: &Finding| finding.code == COULD_NOT_LOOK && finding.severity == Severity::Error;
+    let proof = checks.iter().filter(|check| check.name == "proof").flat_map(|check| &check.findings);
+    let mut told: BTreeSet<String> =
+        proof.filter(|one| one.severity == Severity::Error && !is_blind(one)).map(cause).collect();
     for check in checks {
         let before = check.findings.len();
-        check.findings.retain(|finding| finding.code != COULD_NOT_LOOK || finding.severity != Severity::Error);
+        check.findings.retain(|finding| !is_blind(finding) || told.insert(cause(finding)));
         if check.findings.len() < before && check.findings.is_empty() {
             check.skipped = Some(std::mem::take(&mut check.summary));
         }
@@ -135,7 +139,14 @@ impl Clock {
     }
 
     fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> Check {
-        Check { name: self.name, summary: summary.into(), skipped: None, findings, elapsed: self.begin.elapsed() }
+        let (summary, elapsed) = (summary.into(), self.begin.elapsed());
+        Check { name: self.name, summary, skipped: None, lost: false, findings, elapsed }
+    }
+
+    /// The check broke off; what was found before counts.
+    fn lost(self, summary: &str, mut findings: Vec<Finding>, why: &[Finding]) -> Check {
+        findings.extend_from_slice(why);
+        Check { lost: true, ..self.done(format!("{summary}; it broke off before its end"), findings) }
     }
 
     /// What was to be looked at could not be: that is no success. `error` is the cause.
@@ -149,8 +160,14 @@ impl Clock {
             name: self.name,
             summary: String::new(),
             skipped: Some(why.into()),
+            lost: false,
             findings: Vec::new(),
             elapsed: self.begin.elapsed(),
         }
     }
+}
+
+/// A check that could not be made, or not to its end, because the server is gone or the command was interrupted.
+pub(crate) fn broken_off(name: &'static str, findings: Vec<Finding>) -> Check {
+    Check { lost: true, ..Clock::start(name).done("it broke off before its end", findings) }
 }

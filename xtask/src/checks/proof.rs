@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use migrate_core::MigrationSet;
 use migrate_core::config::RowsWanted;
-use migrate_core::finding::{Finding, Place};
+use migrate_core::finding::{Finding, Place, Severity};
+use migrate_core::ledger::Direction;
 use migrate_core::source::{Layout, Migration};
-use migrate_test::proof::{self, Law, Proof, Proven, Report, Story, Verdict};
+use migrate_test::proof::{self, Fault, Law, Proof, Proven, Report, Story};
 
 use super::{Clock, Ground};
-use crate::cmd::blame;
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::output::style;
 use crate::report::Check;
 
@@ -19,8 +19,8 @@ use crate::report::Check;
 ///
 /// # Errors
 ///
-/// The server is gone.
-pub(crate) async fn proof(ground: &Ground<'_>) -> Result<(Check, Report)> {
+/// The server was gone before anything was proven.
+pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) -> Result<(Check, Report)> {
     let clock = Clock::start("proof");
     let Ok(set) = &ground.set else {
         return Ok((clock.skipped("the files cannot be read as migrations"), Report::default()));
@@ -29,20 +29,61 @@ pub(crate) async fn proof(ground: &Ground<'_>) -> Result<(Check, Report)> {
         return Ok((clock.done("nothing is new", Vec::new()), Report::default()));
     }
     let options = Proof { only: Some(ground.new.clone()), keep: false, ..Proof::default() };
-    let outcome = proof::prove(set, &ground.code, &options, &mut |_| {}).await;
-    let report = match outcome {
-        Ok(report) => report,
+    // What was proven before the server was lost is reported all the same.
+    let mut heard: Vec<Proven> = Vec::new();
+    let mut both = |proven: &Proven| {
+        hear(proven);
+        heard.push(proven.clone());
+    };
+    let outcome = proof::prove(set, &ground.code, &options, &mut both).await;
+    let (report, lost) = match outcome {
+        Ok(report) => (report, None),
         Err(proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
             let findings = error.findings().to_vec();
-            return Ok((clock.done("what stands before the new ones does not apply", findings), Report::default()));
+            return Ok((clock.done("the migrations before the new ones do not apply", findings), Report::default()));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => (Report { migrations: heard, ..Report::default() }, Some(Failure::from(error))),
     };
-    let mut findings: Vec<Finding> = report.migrations.iter().flat_map(|proven| broken(set, proven)).collect();
-    findings.extend(without_rows(ground.context, set, &report));
+    let (summary, findings) = (summary(ground.new.len(), &report), found(ground.context, set, &report));
+    let check = match lost {
+        Some(failure) => clock.lost(&summary, findings, &failure.findings()),
+        None => clock.done(summary, findings),
+    };
+    Ok((check, report))
+}
+
+/// The check as it is where it was broken off after this was proven.
+pub(crate) fn proof_until(ground: &Ground<'_>, report: &Report, why: Finding) -> Check {
+    let findings = ground.set.as_ref().map(|set| found(ground.context, set, report)).unwrap_or_default();
+    Clock::start("proof").lost(&summary(ground.new.len(), report), findings, &[why])
+}
+
+fn summary(new: usize, report: &Report) -> String {
     let holds = report.migrations.iter().filter(|proven| proven.holds()).count();
-    let summary = format!("{holds} of {} proven", style::count(report.migrations.len(), "new migration"));
-    Ok((clock.done(summary, findings), report))
+    let summary = format!("{holds} of {} proven", style::count(new, "new migration"));
+    match report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
+        Some(why) => format!("{summary}; {} not looked at: {why}", report.unreached()),
+        None => summary,
+    }
+}
+
+/// Everything that is to be said of what was proven.
+fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
+    let one = |proven: &Proven| {
+        faults(context, set, proven)
+            .into_iter()
+            .chain(up_only(set, proven))
+            .map(|finding| match finding.severity {
+                Severity::Error => {
+                    finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database", proven.version))
+                }
+                _ => finding,
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut findings: Vec<Finding> = report.migrations.iter().flat_map(one).collect();
+    findings.extend(without_rows(context, set, report));
+    findings
 }
 
 /// The tables without rows, each named once: with the first migration that was proven without a row in it.
@@ -52,7 +93,7 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
     for proven in &report.migrations {
         let new: Vec<_> = proven.rests.without.iter().filter(|one| named.insert(one.table.clone())).collect();
         let Some(migration) = set.get(&proven.version).filter(|_| !new.is_empty()) else { continue };
-        let message = format!("data was proven on less than all tables: {}", proven.rests.words().unwrap_or_default());
+        let message = format!("data was proven while tables had no rows: {}", proven.rests.words().unwrap_or_default());
         let finding = match context.config.policy.rows {
             RowsWanted::All => Finding::error("tables-without-rows", message),
             RowsWanted::Any => Finding::warning("tables-without-rows", message),
@@ -74,39 +115,114 @@ fn fixture(context: &Context<'_>, migration: &Migration) -> Option<String> {
     Some(format!("{stem}.fixture.sql"))
 }
 
-/// The laws that a migration breaks, a finding each.
-fn broken(set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
-    // A statement that does not end breaks every law that it stands in the way of; it is one fault.
-    let overdue =
-        Law::ALL.into_iter().filter_map(|law| proven.laws.get(&law)?.story()).flat_map(|story| &story.findings);
-    if let Some(finding) = overdue.into_iter().find(|finding| finding.code == "rehearsal-timeout") {
-        return vec![finding.clone()];
-    }
-    let broken = Law::ALL.into_iter().filter_map(|law| match proven.laws.get(&law) {
-        Some(Verdict::Broken(story)) => Some((law, story)),
-        _ => None,
-    });
-    broken.map(|(law, story)| finding(set, proven, law, story)).collect()
+/// What is wrong with a migration, a finding for each cause.
+pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
+    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+    proven.faults().iter().map(|fault| judge.finding(fault)).collect()
 }
 
-fn finding(set: &MigrationSet, proven: &Proven, law: Law, story: &Story) -> Finding {
-    let title = format!("{}_{}", proven.version, proven.name);
-    let finding = Finding::error(code(law), story.summary.clone()).note(format!("the law of {title}: {}", law.claim()));
-    // What the server refused has a place of its own; the file to mend is said all the same.
-    let place = story.findings.iter().find_map(|finding| finding.place.clone());
-    let file = set.get(&proven.version).map(|migration| Place::file(blame(migration, law)));
-    let finding = finding.at(place.or(file));
-    let finding = story.details().into_iter().take(12).fold(finding, Finding::note);
-    let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
-    let finding = finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database", proven.version));
-    match law {
-        Law::Identity | Law::Reapply => {
-            finding.help(format!("`cargo xtask derive {} --dry-run` shows a down that is proven", proven.version))
+/// That a migration whose files have no down could have one: worth knowing, and no fault of what nobody declared.
+fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+    let migration = set.get(&proven.version).filter(|migration| migration.is_up_only())?;
+    proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
+    let finding = Finding::error("up-only", format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
+    Some(Finding { severity: Severity::Note, ..finding }.at(Place::file(migration.path())))
+}
+
+fn title(proven: &Proven) -> String {
+    format!("{}_{}", proven.version, proven.name)
+}
+
+/// One migration, and what was proven of it.
+struct Judge<'a> {
+    migration: Option<&'a Migration>,
+    proven: &'a Proven,
+    context: &'a Context<'a>,
+}
+
+impl Judge<'_> {
+    fn finding(&self, fault: &Fault<'_>) -> Finding {
+        let overdue = fault.story.findings.iter().find(|finding| finding.code == "rehearsal-timeout");
+        if let Some(finding) = overdue {
+            return finding.clone();
         }
-        Law::Data => finding.help("if the data may go, say so at the head of the up: `-- migrate: lossy REASON`"),
-        Law::Path | Law::Declared => finding,
+        let finding = match fault.story.fails {
+            Some(direction) => self.script(fault.story, direction),
+            None => self.law(fault),
+        };
+        let also = fault.also.iter().map(|(law, story)| {
+            let said = story.findings.first().map(|finding| format!(": {}", finding.message)).unwrap_or_default();
+            format!("for the same reason the law of {law} is broken: {}{said}", story.summary)
+        });
+        let finding = also.fold(finding, Finding::note);
+        match self.can_be_derived(fault) {
+            true => {
+                let version = &self.proven.version;
+                finding.help(format!("`cargo xtask derive {version} --dry-run` writes a down and proves it"))
+            }
+            false => finding,
+        }
+    }
+
+    /// A script that the server refused, with what it said, where.
+    fn script(&self, story: &Story, direction: Direction) -> Finding {
+        let title = title(self.proven);
+        let said = story.findings.first();
+        let why = said.map_or_else(|| story.summary.clone(), |said| said.message.clone());
+        let finding = match direction {
+            Direction::Up => Finding::error("up-fails", format!("the up script of {title} fails: {why}")),
+            Direction::Down => Finding::error("down-fails", format!("the down script of {title} fails: {why}")),
+        };
+        let Some(said) = said else { return finding.at(self.file(None)) };
+        let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
+        // What a run would have kept is nothing that happened here.
+        let notes = said.notes.iter().filter(|note| !note.starts_with("nothing of this migration was kept"));
+        let finding = notes.fold(finding, Finding::note);
+        said.help.iter().fold(finding, Finding::help)
+    }
+
+    fn law(&self, fault: &Fault<'_>) -> Finding {
+        let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
+        let finding = Finding::error(code(law), story.summary.clone());
+        let finding = finding.note(format!("the law of {}: {}", title(self.proven), law.claim()));
+        // What the server refused has a place of its own.
+        let place = story.findings.iter().find_map(|finding| finding.place.clone());
+        let finding = finding.at(place.or_else(|| self.file(fault.law)));
+        let details = story.details();
+        let finding = details.iter().take(MOST_DETAILS).fold(finding, Finding::note);
+        let finding = match details.len().saturating_sub(MOST_DETAILS) {
+            0 => finding,
+            more => finding.note(format!("and {more} more, in `--format json` of `cargo xtask verify`")),
+        };
+        let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
+        let is_lost = story.losses.iter().any(|loss| !loss.came);
+        match law {
+            Law::Data if is_lost => finding
+                .help("if these data may be lost, say so at the head of the up script: `-- migrate: lossy REASON`"),
+            Law::Data if !story.losses.is_empty() => {
+                finding.help("let the down script remove the rows that the up adds")
+            }
+            _ => finding,
+        }
+    }
+
+    /// Whether a down that is written from the up can be the answer: what is wrong is in the schema, and of the down alone.
+    fn can_be_derived(&self, fault: &Fault<'_>) -> bool {
+        let story = fault.story;
+        let is_of_schema = !story.difference.is_empty() || story.fails == Some(Direction::Down);
+        let is_ours = self.context.layout == Layout::Roundtrip;
+        let is_sql = self.migration.is_some_and(|migration| migration.up_script().is_some());
+        fault.law == Some(Law::Identity) && is_of_schema && is_ours && is_sql
+    }
+
+    fn file(&self, law: Option<Law>) -> Option<Place> {
+        let path = |migration: &Migration| law.map_or(migration.path(), |law| blame(migration, law)).to_owned();
+        self.migration.map(|migration| Place::file(path(migration)))
     }
 }
+
+/// How many lines of a story are shown.
+const MOST_DETAILS: usize = 20;
 
 fn code(law: Law) -> &'static str {
     match law {
@@ -115,5 +231,13 @@ fn code(law: Law) -> &'static str {
         Law::Path => "law-path",
         Law::Data => "law-data",
         Law::Declared => "law-declared",
+    }
+}
+
+/// The file to correct: nearly always the down.
+pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
+    match (law, migration.down_script()) {
+        (Law::Identity | Law::Reapply | Law::Path | Law::Data, Some(down)) => down.path(),
+        _ => migration.path(),
     }
 }

@@ -44,6 +44,14 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
             return Ok(without(clock.done(format!("not looked at: {why}"), vec![finding])));
         }
     };
+    let straight = match shadow::migrations(set, &ground.code, None).await {
+        Ok(described) => described,
+        // The proof says where it fails.
+        Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => {
+            return Ok(without(clock.could_not_look("the chain does not apply to an empty database", &error)));
+        }
+        Err(error) => return Err(error),
+    };
     let way = match shape::onward(&base, set, &ground.code).await {
         Ok(way) => way,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
@@ -52,19 +60,12 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
                 format!("from {} on the new migrations do not apply", released.base.title()),
             );
             let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
-            let finding = finding
-                .help("they apply to an empty database only in another order: `cargo xtask rebase` puts them behind");
+            let finding = finding.help(
+                "they apply to an empty database only in another order: `cargo xtask rebase` gives them later versions",
+            );
             return Ok(without(clock.done("it does not apply", vec![finding])));
         }
         Err(error) => return Err(error.into()),
-    };
-    let straight = match shadow::migrations(set, &ground.code, None).await {
-        Ok(described) => described,
-        // The proof says where it fails.
-        Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => {
-            return Ok(without(clock.could_not_look("the chain does not apply to an empty database", &error)));
-        }
-        Err(error) => return Err(error),
     };
     let change = Change::between(&unowned(&straight.schema), &unowned(&way.after.schema));
     let sides = Sides { before: "from an empty database", after: "from what is released" };

@@ -1,11 +1,14 @@
 //! `role`: from an empty database up, all the way down and up again, as an owner who is no superuser.
 
+use std::collections::BTreeSet;
+
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
 use migrate_test::owner::{Owned, Refusal, as_owner};
+use migrate_test::proof::{Proven, Report};
 
-use super::{Clock, Ground};
+use super::{Clock, Ground, could_not_look};
 use crate::exit::Result;
 use crate::output::style;
 use crate::report::Check;
@@ -28,7 +31,14 @@ pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
     };
     let mut findings: Vec<Finding> =
         owned.refused.iter().map(|one| refused(ground, set.get(&one.version).map(|one| &**one), one)).collect();
-    findings.extend(owned.failed.iter().flat_map(|one| one.error.findings().to_vec()));
+    findings.extend(owned.failed.iter().map(|one| {
+        let why = format!("the {} script of {} fails", one.direction.as_str(), one.version);
+        let finding = could_not_look("role", &why, &one.error);
+        // What is released cannot be changed any more, and a down of it need not be run.
+        let is_old = one.direction == Direction::Down && !ground.new.contains(&one.version);
+        let severity = if is_old { Severity::Warning } else { finding.severity };
+        Finding { severity, ..finding }
+    }));
     findings.extend(differs("left-behind", "rolled back to the beginning, something is left", &owned.left));
     findings.extend(differs(
         "reapplied-differs",
@@ -45,12 +55,44 @@ fn summary(count: usize, owned: &Owned) -> String {
         back => format!("the last {back} rolled back and applied again"),
     };
     match &owned.failed {
-        Some(failed) => format!("{} does not run", failed.version),
+        Some(failed) => {
+            format!("not looked at to the end: the {} script of {} fails", failed.direction.as_str(), failed.version)
+        }
         None => {
-            format!("{} applied by an owner who is no superuser, {rolled}", style::count(owned.applied, "migration"))
+            let applied = style::count(owned.applied, "migration");
+            let roles = match owned.needs_roles.len() {
+                0 => String::new(),
+                needing => format!(", who for {needing} of them has to make roles or be a member of some"),
+            };
+            format!("{applied} applied by an owner who is no superuser{roles}, {rolled}")
         }
     }
 }
+
+/// What is left, or differs, only because the down of a new migration is broken is said by the proof already.
+pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
+    let object = |line: &String| line.split(": ").next().unwrap_or_default().to_owned();
+    let faults = report.migrations.iter().flat_map(Proven::faults);
+    let stories =
+        faults.flat_map(|fault| fault.also.iter().map(|(_, story)| *story).chain([fault.story]).collect::<Vec<_>>());
+    let known: BTreeSet<String> = stories.flat_map(|story| story.difference.iter().map(object)).collect();
+    let is_known = |finding: &Finding| {
+        matches!(finding.code, "left-behind" | "reapplied-differs")
+            && finding.notes.iter().all(|note| known.contains(&object(note)))
+    };
+    let before = check.findings.len();
+    check.findings.retain(|finding| !is_known(finding));
+    if check.findings.len() < before {
+        check.summary += "; what is left is what the proof says";
+    }
+    for finding in check.findings.iter_mut().filter(|finding| finding.notes.len() > MOST_LINES) {
+        let more = finding.notes.split_off(MOST_LINES).len();
+        finding.notes.push(format!("and {more} more"));
+    }
+}
+
+/// How many differences are shown.
+const MOST_LINES: usize = 20;
 
 /// What only a superuser may do. One that says why it is so is a note.
 fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal) -> Finding {
@@ -84,6 +126,6 @@ fn differs(code: &'static str, message: &str, difference: &[String]) -> Option<F
     if difference.is_empty() {
         return None;
     }
-    let finding = difference.iter().take(20).fold(Finding::error(code, message), |finding, line| finding.note(line));
+    let finding = difference.iter().fold(Finding::error(code, message), |finding, line| finding.note(line));
     Some(finding.help("`cargo xtask verify --all` says which migration it is"))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use migrate_core::schema::ddl::{Ddl, Stage, unowned};
+use migrate_core::schema::ddl::{Ddl, LEFT_OUT, Stage, unowned};
 use migrate_core::schema::{Change, Sides};
 use migrate_core::{CodeMigrations, MigrationSet, Version, visible};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
@@ -22,9 +22,6 @@ use crate::{files, shadow};
 /// See <https://www.postgresql.org/docs/current/runtime-config-locks.html>.
 const LOCKS: usize = 3000;
 
-/// How the lines begin in which a baseline names what is not part of it.
-const LEFT_OUT: &str = "-- left out: ";
-
 #[derive(Serialize)]
 struct BaselineJson {
     proven: bool,
@@ -32,12 +29,15 @@ struct BaselineJson {
     version: Option<String>,
     files: Vec<PathBuf>,
     left_out: Vec<LeftOutJson>,
+    left_behind: Vec<String>,
     remaining: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct LeftOutJson {
+pub(super) struct LeftOutJson {
     object: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     why: String,
     with: Vec<String>,
 }
@@ -64,10 +64,12 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
     let data = shape::table_data(database, &source, &options.data).await?;
     let baseline = shape::baseline_with(source, &data).await?;
     for one in &baseline.left_out {
-        let with = if one.with.is_empty() { String::new() } else { format!(", and with it {}", list(one)) };
-        output.line(format!("  {} {}{with}: {}", paint(WARN, "left out"), one.object, one.why));
+        output.line(format!("  {}", left_out_line(one)));
     }
-    for line in baseline.remaining.iter().chain(&baseline.left_behind) {
+    for line in &baseline.left_behind {
+        output.line(format!("  {} {line}", paint(WARN, "the down script leaves:")));
+    }
+    for line in &baseline.remaining {
         output.line(format!("  {} {line}", paint(BAD, "different:")));
     }
     let proven = baseline.is_proven();
@@ -77,7 +79,8 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         version: None,
         files: Vec::new(),
         left_out: baseline.left_out.iter().map(left_out_json).collect(),
-        remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
+        left_behind: baseline.left_behind.clone(),
+        remaining: baseline.remaining.clone(),
     };
     let (up, down) = texts(&context.title(), "baseline", None, &baseline, &data);
     if options.dry_run {
@@ -124,16 +127,26 @@ pub(super) fn texts(
         let tables: Vec<&str> = data.iter().map(|table| &*table.table.name).collect();
         let _ = write!(head, ", with the rows of {}", visible::line(&tables.join(", ")));
     }
-    let _ = writeln!(head, ". Written by `cargo xtask {command}`, and proven.");
-    for object in baseline.left_out.iter().flat_map(|one| one.with.iter().chain([&one.object])) {
-        let _ = writeln!(head, "{LEFT_OUT}{}", visible::line(&object.to_string()));
+    let _ = match baseline.left_out.len() {
+        0 => writeln!(head, ". Written by `cargo xtask {command}`, and proven."),
+        n => writeln!(head, ". Written by `cargo xtask {command}`, and proven except for {n} left out."),
+    };
+    for one in &baseline.left_out {
+        for name in one.names() {
+            let _ = writeln!(head, "{LEFT_OUT}{}", visible::line(&name));
+        }
+        let _ = writeln!(head, "--   {}", visible::line(&one.why));
     }
     let guard = role_guard(&baseline.roles);
     let up = script(&baseline.up);
     let up = if up.is_empty() { "SELECT;\n".to_owned() } else { up };
     let down = script(&baseline.down);
     let down = if down.is_empty() { "SELECT;\n".to_owned() } else { down };
-    (format!("{head}\n{guard}{up}"), format!("{directive}-- Removes everything that the up makes.\n\n{down}"))
+    let mut what = format!("{directive}-- Removes everything that the up makes.\n");
+    for line in &baseline.left_behind {
+        let _ = writeln!(what, "-- left behind: {}", visible::line(line));
+    }
+    (format!("{head}\n{guard}{up}"), format!("{what}\n{down}"))
 }
 
 fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
@@ -147,10 +160,15 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
         return;
     }
     let objects = style::count(document.objects, "object");
-    output.line(format!(
-        "  {} {objects}: applied, equal, rolled back, nothing left, applied again",
-        paint(GOOD, "proven")
-    ));
+    let proven = match document.left_out.len() {
+        0 => paint(GOOD, "proven"),
+        n => paint(WARN, format!("proven except for {n} left out:")),
+    };
+    let rest = match document.left_behind.len() {
+        0 => "rolled back, nothing left, applied again".to_owned(),
+        n => format!("rolled back but for {n}"),
+    };
+    output.line(format!("  {proven} {objects}: applied, equal, {rest}"));
     for path in &document.files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
@@ -187,7 +205,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let differences: Vec<String> = change
         .sentences(sides)
         .into_iter()
-        .filter(|line| !excused.iter().any(|object| visible::line(line).starts_with(&format!("{object}: only"))))
+        .filter(|line| !excused.iter().any(|one| is_excused(&visible::line(line), one)))
         .collect();
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
@@ -221,13 +239,22 @@ pub(crate) fn excused(set: &MigrationSet, upto: &Version) -> Vec<String> {
     lines.filter_map(|line| line.strip_prefix(LEFT_OUT).map(str::to_owned)).collect()
 }
 
-fn list(one: &LeftOut) -> String {
-    one.with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// Whether a difference is about what a baseline leaves out: an object as a whole, or one fact of it.
+fn is_excused(line: &str, left_out: &str) -> bool {
+    line.strip_prefix(left_out).is_some_and(|rest| rest.starts_with(": only") || rest.starts_with(' '))
 }
 
-fn left_out_json(one: &LeftOut) -> LeftOutJson {
+/// What is left out, with what stands on it, and why.
+pub(super) fn left_out_line(one: &LeftOut) -> String {
+    let with = one.with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let with = if with.is_empty() { with } else { format!(", and with it {with}") };
+    format!("{} {one}{with}: {}", paint(WARN, "left out"), one.why)
+}
+
+pub(super) fn left_out_json(one: &LeftOut) -> LeftOutJson {
     LeftOutJson {
         object: one.object.to_string(),
+        part: one.part.as_deref().map(str::to_owned),
         why: one.why.clone(),
         with: one.with.iter().map(ToString::to_string).collect(),
     }

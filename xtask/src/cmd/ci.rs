@@ -1,10 +1,14 @@
 //! `ci`: every check that a change has to pass before it is merged.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use migrate_core::CodeMigrations;
 use migrate_core::finding::Severity;
+use migrate_core::schema::Described;
+use migrate_test::observe::Observation;
 use migrate_test::proof::{Law, Proven, Verdict};
 
 use crate::checks::{self, Ground, changed};
@@ -12,7 +16,7 @@ use crate::cli::Ci;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::output::Document;
-use crate::report::{self, Judged, Mark, Report};
+use crate::report::{self, Check, Judged, Mark, Ordered, Report};
 use crate::{explain, files, git, shadow};
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ci) -> Result<Exit> {
@@ -22,7 +26,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let mut report = Report { base: ground.base(), checks: vec![checks::files(&ground)], ..Report::default() };
     if ground.set.is_ok() {
         shadow::server(context, true, false).await?;
-        all(&ground, &mut report).await?;
+        all(&ground, &mut report).await;
     } else {
         report.checks.push(checks::edited(&ground).await);
     }
@@ -31,28 +35,118 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     Ok(conclude(context, "ci", &report))
 }
 
+/// The checks but that of the files, in the order of the report.
+const NAMES: [&str; 7] = ["edited", "lint", "locks", "proof", "released", "role", "consumers"];
+
+/// What the checks found, each as soon as it is at its end: what breaks off later takes nothing of it away.
+#[derive(Default)]
+struct Found {
+    checks: BTreeMap<&'static str, Check>,
+    proven: migrate_test::proof::Report,
+    observed: Vec<Observation>,
+    sides: Option<(Described, Described)>,
+    orders: Vec<Ordered>,
+}
+
+impl Found {
+    /// Takes what a check found, or that it broke off.
+    fn take<T>(&mut self, name: &'static str, outcome: Result<(Check, T)>) -> Option<T> {
+        match outcome {
+            Ok((check, more)) => {
+                self.checks.insert(name, check);
+                Some(more)
+            }
+            Err(failure) => {
+                self.checks.insert(name, checks::broken_off(name, failure.findings()));
+                None
+            }
+        }
+    }
+}
+
+impl Found {
+    /// What is not at its end ends here; what was proven until now is kept.
+    fn break_off(&mut self, ground: &Ground<'_>) {
+        let why = || migrate_core::finding::Finding::error("interrupted", "interrupted before all checks were made");
+        for name in NAMES {
+            let proven = &self.proven;
+            self.checks.entry(name).or_insert_with(|| match name {
+                "proof" => checks::proof_until(ground, proven, why()),
+                _ => checks::broken_off(name, Vec::new()),
+            });
+        }
+    }
+}
+
 /// All checks but that of the files, side by side: each has databases of its own, and mostly waits for the server.
-async fn all(ground: &Ground<'_>, report: &mut Report) -> Result<()> {
-    let (edited, lint, locks, proof, released, role, consumers) = tokio::join!(
-        checks::edited(ground),
-        checks::lint(ground, true),
-        checks::locks(ground),
-        checks::proof(ground),
-        checks::released(ground),
-        checks::role(ground),
-        checks::consumers(ground)
-    );
-    let ((locks, observed), (proof, proven), released, (consumers, orders)) = (locks?, proof?, released?, consumers?);
-    report.checks.extend([edited, lint?, locks, proof, released.check, role?, consumers]);
+async fn all(ground: &Ground<'_>, report: &mut Report) {
+    let found = RefCell::new(Found::default());
+    let plain = |check: Result<Check>| check.map(|check| (check, ()));
+    let every = async {
+        tokio::join!(
+            async {
+                let edited = checks::edited(ground).await;
+                found.borrow_mut().take("edited", Ok((edited, ())));
+            },
+            async {
+                let lint = checks::lint(ground, true).await;
+                found.borrow_mut().take("lint", plain(lint));
+            },
+            async {
+                let locks = checks::locks(ground).await;
+                let mut found = found.borrow_mut();
+                found.observed = found.take("locks", locks).unwrap_or_default();
+            },
+            async {
+                let mut hear = |proven: &Proven| {
+                    super::verify::tell_proven(ground.context, proven);
+                    found.borrow_mut().proven.migrations.push(proven.clone());
+                };
+                let proof = checks::proof(ground, &mut hear).await;
+                let mut found = found.borrow_mut();
+                found.proven = found.take("proof", proof).unwrap_or_default();
+            },
+            async {
+                let released = checks::released(ground).await;
+                let released = released.map(|released| (released.check, released.before.zip(released.after)));
+                let mut found = found.borrow_mut();
+                found.sides = found.take("released", released).flatten();
+            },
+            async {
+                let role = checks::role(ground).await;
+                found.borrow_mut().take("role", plain(role));
+            },
+            async {
+                let consumers = checks::consumers(ground).await;
+                let mut found = found.borrow_mut();
+                found.orders = found.take("consumers", consumers).unwrap_or_default();
+            }
+        )
+    };
+    let interrupted = tokio::select! {
+        _ = every => false,
+        () = super::run::asked_to_stop() => true,
+    };
+    let mut found = found.into_inner();
+    if interrupted {
+        found.break_off(ground);
+    }
+    if let Some(role) = found.checks.get_mut("role") {
+        checks::of_broken_downs(role, &found.proven);
+    }
+    report.checks.extend(NAMES.into_iter().filter_map(|name| found.checks.remove(name)));
     checks::told_elsewhere(&mut report.checks);
-    report.orders = orders;
-    report.migrations = proven.migrations.iter().map(judged).collect();
-    checks::fill(ground, &mut report.migrations, &observed).await?;
-    if let (Some(before), Some(after)) = (&released.before, &released.after) {
+    report.orders = found.orders;
+    report.migrations = found.proven.migrations.iter().map(judged).collect();
+    if !report.broke_off()
+        && let Err(failure) = checks::fill(ground, &mut report.migrations, &found.observed).await
+    {
+        report.checks.push(checks::broken_off("locks", failure.findings()));
+    }
+    if let Some((before, after)) = &found.sides {
         report.difference = changed::difference(before, after);
         report.tables = changed::tables(before, after);
     }
-    Ok(())
 }
 
 fn judged(proven: &Proven) -> Judged {
@@ -62,13 +156,17 @@ fn judged(proven: &Proven) -> Judged {
         Some(Verdict::Declared(..)) => Mark::Declared,
         _ => Mark::Unknown,
     };
-    // A migration that does not apply breaks the first law, and nothing else is looked at.
-    let applies = !matches!((mark(Law::Identity), mark(Law::Declared)), (Mark::No, Mark::Unknown));
+    // Of one that was not reached nobody knows whether it applies.
+    let applied = match (&proven.failure, &proven.unreached) {
+        (Some(_), _) => Mark::No,
+        (None, Some(_)) => Mark::Unknown,
+        (None, None) => Mark::Yes,
+    };
     Judged {
         version: proven.version.clone(),
         name: proven.name.clone(),
-        applied: if applies { Mark::Yes } else { Mark::No },
-        rolled_back: if applies { mark(Law::Identity) } else { Mark::Unknown },
+        applied,
+        rolled_back: mark(Law::Identity),
         reapplied: mark(Law::Reapply),
         data: mark(Law::Data),
         rests: proven.rests.clone(),
@@ -121,11 +219,16 @@ pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) ->
     let found = worst.or_else(|| report.findings().next()).map(|finding| finding.code);
     match (report.failed(), found) {
         (true, Some(code)) => {
-            output.next(format!("mend what is above; `cargo xtask explain {code}` tells more about the first one"))
+            output.next(format!("fix the errors above; `cargo xtask explain {code}` has more about the first one"))
         }
+        _ if report.failed() => output.next(format!("run `cargo xtask {command}` again")),
         _ if command == "ci" => output.next("push it"),
         _ => output.next("`cargo xtask ci` makes every check that a change has to pass"),
     }
     output.document(&Document::new(command, &context.name, report::json::CiJson::from(report)));
-    if report.failed() { Exit::Found } else { Exit::Done }
+    match (report.broke_off(), report.failed()) {
+        (true, _) => Exit::Failed,
+        (false, true) => Exit::Found,
+        (false, false) => Exit::Done,
+    }
 }

@@ -154,8 +154,7 @@ pub(crate) fn left(derived: &Derived) -> Vec<String> {
         }
         _ => Vec::new(),
     };
-    let mut left: Vec<String> =
-        derived.uncovered.iter().map(|object| format!("{object}: no statement can make it again")).collect();
+    let mut left: Vec<String> = derived.uncovered.iter().map(|gap| format!("left out: {gap}")).collect();
     left.extend(Law::ALL.into_iter().flat_map(|law| story(&derived.proven, law)));
     left.dedup();
     left

@@ -8,6 +8,7 @@ use migrate_core::{CodeMigrations, Database, Version};
 use migrate_test::shape::{self, Difference};
 use serde::Serialize;
 
+use super::baseline::{LeftOutJson, left_out_json};
 use crate::cli::Diff;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
@@ -32,6 +33,7 @@ pub(crate) struct SqlJson {
     proven: bool,
     statements: Vec<StatementJson>,
     uncovered: Vec<String>,
+    left_out: Vec<LeftOutJson>,
     remaining: Vec<String>,
 }
 
@@ -237,7 +239,8 @@ pub(super) fn sql_json(difference: &Difference) -> SqlJson {
     SqlJson {
         proven: difference.is_proven(),
         statements: statements.collect(),
-        uncovered: difference.ddl.uncovered.iter().map(ToString::to_string).collect(),
+        uncovered: difference.ddl.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why)).collect(),
+        left_out: difference.left_out.iter().map(left_out_json).collect(),
         remaining: failed.chain(difference.remaining.iter().cloned()).collect(),
     }
 }
@@ -264,11 +267,14 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statement
             difference.ddl.script(stage).lines().for_each(|line| output.verbatim(&format!("{line}\n")));
         }
     }
-    for id in &difference.ddl.uncovered {
-        output.remark(format!("{} {id}: no statement can make it", paint(WARN, "left out")));
+    for gap in &difference.ddl.uncovered {
+        output.remark(format!("{} {gap}: {}", paint(WARN, "left out"), gap.why));
     }
     for one in &difference.left_out {
-        output.remark(format!("{} {}: {}", paint(WARN, "not proven"), one.object, one.why));
+        output.remark(format!("{} {one}: {}", paint(WARN, "not proven"), one.why));
+    }
+    if difference.is_proven() && difference.gaps() > 0 {
+        output.remark(paint(WARN, format!("proven except for {} left out", difference.gaps())));
     }
     if let Some((statement, why)) = &difference.failed {
         output.remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));

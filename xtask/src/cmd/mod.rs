@@ -37,7 +37,7 @@ use migrate_core::CodeMigrations;
 pub(crate) use audit::RecordJson;
 pub(crate) use baseline::excused;
 pub(crate) use diff::SqlJson;
-pub(crate) use verify::{RestsJson, blame};
+pub(crate) use verify::RestsJson;
 
 use crate::cli::{Cli, Command};
 use crate::context::{Context, DEVELOPMENT};

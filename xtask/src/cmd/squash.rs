@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, Draft};
 use crate::output::Document;
-use crate::output::style::{self, BAD, BOLD, GOOD, paint};
+use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -25,6 +25,7 @@ struct SquashJson {
     rows: usize,
     created: Vec<PathBuf>,
     removed: Vec<PathBuf>,
+    left_out: Vec<baseline::LeftOutJson>,
     remaining: Vec<String>,
 }
 
@@ -44,10 +45,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let data = shape::table_data(there, &described, &tables).await?;
     source.end().await?;
     let baseline = shape::baseline_with(described, &data).await?;
-    let proven = baseline.is_proven() && baseline.left_out.is_empty();
+    let proven = baseline.is_proven() && baseline.left_behind.is_empty();
     let of = format!("the migrations up to {}", options.to);
     let (up, down) = baseline::texts(&of, "squash", Some(&first), &baseline, &data);
-    let left_out = baseline.left_out.iter().map(|one| format!("{}: {}", one.object, one.why));
     let mut document = SquashJson {
         version: options.to.to_string(),
         proven,
@@ -55,13 +55,17 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         rows: data.iter().map(|table| table.rows).sum(),
         created: Vec::new(),
         removed: Vec::new(),
-        remaining: left_out.chain(baseline.remaining.clone()).chain(baseline.left_behind.clone()).collect(),
+        left_out: baseline.left_out.iter().map(baseline::left_out_json).collect(),
+        remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
     };
     let name = files::snake_case(&options.name)?;
     let pair = files::pair(&options.to, &name, up, down);
     if proven && !options.dry_run {
         document.removed = files_upto(&context.migrations, &options.to);
         document.created = replace(&context.migrations, &pair, &document.removed)?;
+    }
+    for one in &baseline.left_out {
+        context.output.line(format!("  {}", baseline::left_out_line(one)));
     }
     tell(context, &document, options.dry_run);
     context.output.document(&Document::new("squash", &context.name, document));
@@ -127,7 +131,11 @@ fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
         output.next("squash up to an earlier version");
         return;
     }
-    output.line(format!("  {} {migrations} and {rows} that they bring, as one", paint(GOOD, "proven")));
+    let proven = match document.left_out.len() {
+        0 => paint(GOOD, "proven"),
+        n => paint(WARN, format!("proven except for {n} left out, which a new database does not get:")),
+    };
+    output.line(format!("  {proven} {migrations} and {rows} that they bring, as one"));
     for path in &document.created {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }

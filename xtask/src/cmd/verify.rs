@@ -1,9 +1,10 @@
 //! `verify`: proves that migrations apply, roll back and apply again, with their data.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use migrate_core::finding::{Finding, Severity};
-use migrate_core::source::{Migration, Version};
+use migrate_core::source::Version;
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::proof::{self, Law, Proof, Proven, Report, Rests, Story, Verdict};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::cli::Verify;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
-use crate::output::{Document, FindingJson, Table, render};
+use crate::output::{Document, ErrorJson, FindingJson, Table, render};
 use crate::released::Released;
 use crate::shadow;
 
@@ -24,6 +25,9 @@ struct VerifyJson {
     milliseconds: f64,
     migrations: Vec<ProvenJson>,
     findings: Vec<FindingJson>,
+    /// Why the proof broke off, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorJson>,
 }
 
 #[derive(Serialize)]
@@ -31,6 +35,12 @@ struct ProvenJson {
     version: String,
     name: String,
     holds: bool,
+    /// Why it does not apply, where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<StoryJson>,
+    /// Why it was not reached, where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreached: Option<String>,
     laws: std::collections::BTreeMap<&'static str, LawJson>,
     rests: RestsJson,
     notes: Vec<String>,
@@ -38,12 +48,13 @@ struct ProvenJson {
     milliseconds: f64,
 }
 
-/// What the law of data rests on.
+/// What the laws of data and of the path rest on.
 #[derive(Debug, Serialize)]
 pub(crate) struct RestsJson {
     tables: usize,
     with_rows: usize,
     without: Vec<WithoutRowsJson>,
+    moves: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +78,9 @@ struct LawJson {
 #[derive(Serialize)]
 struct StoryJson {
     summary: String,
+    /// The law whose break is the cause of this one too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<&'static str>,
     walk: Vec<String>,
     difference: Vec<String>,
     losses: Vec<LossJson>,
@@ -98,15 +112,68 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     shadow::server(context, true, options.fresh).await?;
     let proof = Proof { only, seed: options.seed, ..Proof::default() };
     let bar = output.bar(count);
-    let mut hear = |proven: &Proven| bar.step(&format!("{}_{}", proven.version, proven.name));
-    let report = proof::prove(&set, &code, &proof, &mut hear).await;
+    let begin = Instant::now();
+    let mut heard: Vec<Proven> = Vec::new();
+    let mut hear = |proven: &Proven| {
+        bar.step(&format!("{}_{}", proven.version, proven.name));
+        tell_proven(context, proven);
+        heard.push(proven.clone());
+    };
+    let outcome = tokio::select! {
+        outcome = proof::prove(&set, &code, &proof, &mut hear) => outcome.map_err(Failure::from),
+        () = super::run::asked_to_stop() => Err(Failure::failed("interrupted", "interrupted before the proof was at its end")),
+    };
     bar.end();
-    let report = report?;
-    let findings = checks::without_rows(context, &set, &report);
-    show(context, &set, &report, &findings);
-    output.document(&Document::new("verify", &context.name, json(&report, options.seed, &findings)));
+    let (report, failure) = match outcome {
+        Ok(report) => (report, None),
+        Err(failure) if heard.is_empty() => return Err(failure),
+        // What was proven until then is proven.
+        Err(failure) => {
+            let failure = broke_off(failure, heard.len(), count);
+            let report =
+                Report { migrations: heard, seed: options.seed, elapsed: begin.elapsed(), ..Report::default() };
+            (report, Some(failure))
+        }
+    };
+    let mut findings: Vec<Finding> =
+        report.migrations.iter().flat_map(|proven| checks::faults(context, &set, proven)).collect();
+    let without_rows = checks::without_rows(context, &set, &report);
+    show(context, &set, &report, &without_rows, failure.is_some());
+    findings.extend(without_rows);
+    let mut document = json(&report, options.seed, &findings);
+    if let Some(failure) = &failure {
+        document.holds = false;
+        document.error = Some(ErrorJson::from(failure));
+        if !output.is_json() {
+            output.failure(failure);
+        }
+    }
+    output.document(&Document::new("verify", &context.name, document));
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    Ok(if report.holds() && !refused { Exit::Done } else { Exit::Found })
+    Ok(match failure {
+        Some(failure) => failure.exit(),
+        None if report.holds() && !refused => Exit::Done,
+        None => Exit::Found,
+    })
+}
+
+/// What is proven of a migration, for programs, as soon as it is.
+pub(super) fn tell_proven(context: &Context<'_>, proven: &Proven) {
+    #[derive(Serialize)]
+    struct One {
+        migration: ProvenJson,
+    }
+    context.output.event("proven", One { migration: proven_json(proven) });
+}
+
+/// The failure with what was done before.
+fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
+    let done =
+        format!("{proven} of {} were looked at before; what was found of them is above", style::count(of, "migration"));
+    match failure {
+        Failure::Core(error) => Failure::Core(error.note(done)),
+        other => other.help(format!("`cargo xtask verify` again; {done}")),
+    }
 }
 
 /// The migrations to look at: those that were named, all, or what the base branch does not have.
@@ -125,7 +192,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
     Ok(released.ok().map(|released| released.new_versions(set)))
 }
 
-fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding]) {
+fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding], broke_off: bool) {
     let output = context.output;
     let mut table = Table::default();
     let plain = style::PLAIN;
@@ -143,16 +210,14 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
     }
     for proven in &report.migrations {
         let title = format!("{}_{}", proven.version, proven.name);
+        for (fault, finding) in proven.faults().iter().zip(checks::faults(context, set, proven)) {
+            let what = fault.title();
+            let what = style::paint(BAD, what.split(": ").next().unwrap_or_default());
+            output.line(format!("\n{what}: {}", style::paint(BOLD, &title)));
+            output.line(render(&finding));
+        }
         for law in Law::ALL {
             match proven.laws.get(&law) {
-                Some(Verdict::Broken(story)) => {
-                    output.line(format!(
-                        "\n{}: {}",
-                        style::paint(BAD, format!("{law} is broken")),
-                        style::paint(BOLD, &title)
-                    ));
-                    tell(context, set, proven, law, story);
-                }
                 Some(Verdict::Declared(reason, story)) if output.verbose => {
                     output.line(format!(
                         "\n{}: {title}: {reason}",
@@ -160,7 +225,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
                     ));
                     tell(context, set, proven, law, story);
                 }
-                Some(Verdict::Skipped(why)) if output.verbose => {
+                Some(Verdict::Skipped(why)) if output.verbose && proven.unreached.is_none() => {
                     output.line(format!("{DIM}{title}: {law} was not looked at: {why}{DIM:#}"));
                 }
                 _ => {}
@@ -176,15 +241,29 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
     for finding in findings {
         output.line(format!("\n{}", render(finding)));
     }
-    let broken = report.migrations.iter().filter(|proven| !proven.holds()).count();
+    close(context, report, broke_off);
+}
+
+/// How it ended, in a line.
+fn close(context: &Context<'_>, report: &Report, broke_off: bool) {
+    let output = context.output;
+    let unreached = report.unreached();
+    if let Some(why) = report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
+        output.line(format!("\n{} after it not looked at: {why}", style::count(unreached, "migration")));
+    }
+    let broken = report.migrations.iter().filter(|proven| !proven.holds()).count() - unreached;
     let count = style::count(report.migrations.len(), "migration");
     let time = style::time(report.elapsed);
-    if broken == 0 {
-        output.line(format!("\n{}, in {time}", style::paint(BOLD, format!("{count} proven"))));
-        output.next("`cargo xtask migrate` applies them; -v tells what was declared, skipped and noted");
-    } else {
-        output.line(format!("\n{} of {count} broken, in {time} (seed {})", style::paint(BAD, broken), report.seed));
-        output.next("mend the files, then `cargo xtask verify` again with the versions that were broken");
+    match broken {
+        0 => output.line(format!("\n{}, in {time}", style::paint(BOLD, format!("{count} proven")))),
+        _ => {
+            output.line(format!("\n{} of {count} broken, in {time} (seed {})", style::paint(BAD, broken), report.seed));
+        }
+    }
+    match broken {
+        _ if broke_off => {}
+        0 => output.next("`cargo xtask migrate` applies them; -v adds what was declared, skipped and noted"),
+        _ => output.next("correct the files, then `cargo xtask verify` again with the versions that were broken"),
     }
 }
 
@@ -194,6 +273,7 @@ fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
         Some(Verdict::Holds) => (GOOD, "holds".to_owned()),
         Some(Verdict::Broken(_)) => (BAD, "BROKEN".to_owned()),
         Some(Verdict::Declared(..)) => (WARN, "declared".to_owned()),
+        _ if proven.failure.is_some() && law == Law::Identity => (BAD, "UP FAILS".to_owned()),
         _ => (DIM, "skipped".to_owned()),
     };
     match proven.rested(law) {
@@ -215,35 +295,33 @@ fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, st
     if story.findings.is_empty()
         && let Some(migration) = set.get(&proven.version)
     {
-        output.line(format!("  {DIM}-->{DIM:#} {}", blame(migration, law).display()));
-    }
-}
-
-/// The file that has to be mended: nearly always the down.
-pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
-    match (law, migration.down_script()) {
-        (Law::Identity | Law::Reapply | Law::Path | Law::Data, Some(down)) => down.path(),
-        _ => migration.path(),
+        output.line(format!("  {DIM}-->{DIM:#} {}", checks::blame(migration, law).display()));
     }
 }
 
 fn json(report: &Report, seed: u64, findings: &[Finding]) -> VerifyJson {
-    let migrations = report.migrations.iter().map(|proven| ProvenJson {
+    VerifyJson {
+        seed,
+        holds: report.holds(),
+        milliseconds: style::milliseconds(report.elapsed),
+        migrations: report.migrations.iter().map(proven_json).collect(),
+        findings: findings.iter().map(FindingJson::from).collect(),
+        error: None,
+    }
+}
+
+fn proven_json(proven: &Proven) -> ProvenJson {
+    ProvenJson {
         version: proven.version.to_string(),
         name: proven.name.clone(),
         holds: proven.holds(),
+        failure: proven.failure.as_deref().map(story_json),
+        unreached: proven.unreached.clone(),
         laws: proven.laws.iter().map(|(law, verdict)| (law.as_str(), law_json(proven, *law, verdict))).collect(),
         rests: RestsJson::from(&proven.rests),
         notes: proven.notes.clone(),
         kept: proven.kept.clone(),
         milliseconds: style::milliseconds(proven.elapsed),
-    });
-    VerifyJson {
-        seed,
-        holds: report.holds(),
-        milliseconds: style::milliseconds(report.elapsed),
-        migrations: migrations.collect(),
-        findings: findings.iter().map(FindingJson::from).collect(),
     }
 }
 
@@ -251,7 +329,7 @@ impl From<&Rests> for RestsJson {
     fn from(rests: &Rests) -> Self {
         let without = rests.without.iter();
         let without = without.map(|one| WithoutRowsJson { table: one.table.clone(), why: one.why.clone() }).collect();
-        Self { tables: rests.tables, with_rows: rests.with_rows(), without }
+        Self { tables: rests.tables, with_rows: rests.with_rows(), without, moves: rests.moves }
     }
 }
 
@@ -260,15 +338,20 @@ fn law_json(proven: &Proven, law: Law, verdict: &Verdict) -> LawJson {
         Verdict::Declared(reason, _) | Verdict::Skipped(reason) => Some(reason.clone()),
         _ => None,
     };
-    let story = verdict.story().map(|story| StoryJson {
+    let story = verdict.story().map(story_json);
+    LawJson { verdict: verdict.as_str(), rests: proven.rested(law), reason, story }
+}
+
+fn story_json(story: &Story) -> StoryJson {
+    StoryJson {
         summary: story.summary.clone(),
+        follows: story.follows.map(Law::as_str),
         walk: story.walk.clone(),
         difference: story.difference.clone(),
         losses: story.losses.iter().map(loss_json).collect(),
         rows: story.rows.clone(),
         findings: story.findings.iter().map(|finding: &Finding| FindingJson::from(finding)).collect(),
-    });
-    LawJson { verdict: verdict.as_str(), rests: proven.rested(law), reason, story }
+    }
 }
 
 fn loss_json(loss: &migrate_test::Loss) -> LossJson {

@@ -12,7 +12,7 @@ use migrate_core::drift::{self, Bounds, Difference, Seen};
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::runner::Status;
-use migrate_core::schema::{Described, Id, Object};
+use migrate_core::schema::{Change, Described, Id, Object};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
 use migrate_test::shape::{self, Origin, Translated};
@@ -42,6 +42,8 @@ pub(crate) struct Look {
     pub(crate) database: String,
     pub(crate) version: Option<Version>,
     pub(crate) found: Vec<Found>,
+    /// What is different and no drift: the order of columns.
+    pub(crate) notes: Vec<String>,
     /// How many differences the rules of `migrate.toml` leave out.
     pub(crate) ignored: usize,
     /// When the last run ended that left a fingerprint, if the schema is another one since.
@@ -122,7 +124,14 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
-    let made = shadow::as_placed_in(made, &there).await?;
+    let mut made = shadow::as_placed_in(made, &there).await?;
+    for (object, part) in &left_out {
+        part.iter().for_each(|part| made.leave_out_part(object, part));
+    }
+    let left_out: Vec<Arc<Id>> = left_out.into_iter().filter(|(_, part)| part.is_none()).map(|(id, _)| id).collect();
+    for line in &chain.excused {
+        excuse(&mut made, &there, line);
+    }
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
@@ -142,6 +151,7 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         database: chain.database.to_string(),
         version: chain.version().cloned(),
         found: differences.into_iter().enumerate().map(story).collect(),
+        notes: Change::between(&expected.schema, &there.schema).order_notes(),
         ignored,
         changed_since: seen.changed_since().map(str::to_owned),
         recording,
@@ -149,6 +159,19 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         expected,
         there,
     })
+}
+
+/// Takes the fact that a baseline leaves out, `OBJECT: FACT`, as it is there.
+fn excuse(made: &mut Described, there: &Described, line: &str) {
+    let Some((object, part)) = line.rsplit_once(": ") else { return };
+    let is_it = |one: &&Arc<Object>| *migrate_core::visible::line(&one.id.to_string()) == *object;
+    let Some(theirs) = there.schema.objects().find(is_it) else { return };
+    let Some(ours) = made.schema.get(&theirs.id) else { return };
+    let mut object = (**ours).clone();
+    object.facts.retain(|fact| *fact.name != *part);
+    object.facts.extend(theirs.facts.iter().filter(|fact| *fact.name == *part).cloned());
+    object.facts.sort_unstable();
+    made.schema = std::mem::take(&mut made.schema).with([Arc::new(object)]);
 }
 
 /// What should be there, where what a rule or a baseline leaves out is right as it is; and how much that was.

@@ -17,6 +17,7 @@ pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
         let story = [origin(found, chain), since(found, look), by(found, look)];
         lines.extend(story.into_iter().flatten().map(|line| format!("      {line}")));
     }
+    lines.extend(look.notes.iter().map(|note| paint(DIM, format!("  {note}, which is no drift"))));
     lines
 }
 

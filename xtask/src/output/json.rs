@@ -84,28 +84,38 @@ struct FailureJson {
     done: Vec<String>,
 }
 
+/// Why a command failed, for programs.
 #[derive(Serialize)]
-struct ErrorJson {
+pub(crate) struct ErrorJson {
     kind: String,
     exit_code: u8,
     sqlstate: Option<String>,
     findings: Vec<FindingJson>,
 }
 
+impl From<&Failure> for ErrorJson {
+    fn from(failure: &Failure) -> Self {
+        let sqlstate = match failure {
+            Failure::Core(error) => error.sqlstate().map(str::to_owned),
+            _ => None,
+        };
+        Self {
+            kind: failure.kind(),
+            exit_code: failure.exit() as u8,
+            sqlstate,
+            findings: failure.findings().iter().map(FindingJson::from).collect(),
+        }
+    }
+}
+
 /// The document of a command that failed.
 pub(super) fn failure(failure: &Failure) -> String {
-    let (sqlstate, done) = match failure {
+    let done = match failure {
         Failure::Core(error) => {
-            let done = error.report().map(|report| report.done.iter().map(|done| done.version.clone()).collect());
-            (error.sqlstate().map(str::to_owned), done.unwrap_or_default())
+            error.report().map(|report| report.done.iter().map(|done| done.version.clone()).collect())
         }
-        _ => (None, Vec::new()),
+        _ => None,
     };
-    let error = ErrorJson {
-        kind: failure.kind(),
-        exit_code: failure.exit() as u8,
-        sqlstate,
-        findings: failure.findings().iter().map(FindingJson::from).collect(),
-    };
-    serde_json::to_string_pretty(&FailureJson { format: FORMAT, error, done }).unwrap_or_default()
+    let document = FailureJson { format: FORMAT, error: failure.into(), done: done.unwrap_or_default() };
+    serde_json::to_string_pretty(&document).unwrap_or_default()
 }

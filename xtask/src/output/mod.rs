@@ -23,7 +23,7 @@ use crate::exit::Failure;
 
 use event::Event;
 pub(crate) use finding::render;
-pub(crate) use json::{Document, FindingJson};
+pub(crate) use json::{Document, ErrorJson, FindingJson};
 use progress::Voice;
 pub(crate) use progress::{Bar, Display};
 pub(crate) use table::Table;
@@ -115,6 +115,23 @@ impl Output {
                 Ok(text) => printer::json(&text),
                 Err(error) => printer::err(&format!("error: the result cannot be written as JSON: {error}")),
             }
+        }
+    }
+
+    /// A part of the result for programs, as soon as it is known: a line on standard error.
+    pub(crate) fn event<T: Serialize>(&self, progress: &'static str, body: T) {
+        #[derive(Serialize)]
+        struct Line<T> {
+            format: u32,
+            progress: &'static str,
+            #[serde(flatten)]
+            body: T,
+        }
+        if self.is_json()
+            && !self.quiet
+            && let Ok(line) = serde_json::to_string(&Line { format: json::FORMAT, progress, body })
+        {
+            printer::event(&line);
         }
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Check {
     pub(crate) summary: String,
     /// Why it was not looked at, where it was not.
     pub(crate) skipped: Option<String>,
+    /// Whether it broke off: the server was lost, or the command was interrupted.
+    pub(crate) lost: bool,
     /// What was found.
     pub(crate) findings: Vec<Finding>,
     /// How long it took.
@@ -186,12 +188,13 @@ impl Outcome {
 impl Check {
     /// Whether something was found that stops a merge.
     pub(crate) fn failed(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.lost || self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// How it ended. What was found counts, also where the rest was skipped.
     pub(crate) fn outcome(&self) -> Outcome {
         match self.findings.iter().map(|finding| finding.severity).max() {
+            _ if self.lost => Outcome::Failed,
             Some(Severity::Error) => Outcome::Failed,
             Some(Severity::Warning) => Outcome::Warned,
             _ if self.skipped.is_some() => Outcome::Skipped,
@@ -246,6 +249,11 @@ impl Report {
     /// Whether a merge is stopped.
     pub(crate) fn failed(&self) -> bool {
         self.checks.iter().any(Check::failed)
+    }
+
+    /// Whether a check broke off, so that nobody knows what it would have found.
+    pub(crate) fn broke_off(&self) -> bool {
+        self.checks.iter().any(|check| check.lost)
     }
 
     /// All findings, in the order of the checks.

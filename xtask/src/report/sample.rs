@@ -61,7 +61,14 @@ pub(super) fn report() -> Report {
 }
 
 fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> Check {
-    Check { name, summary: summary.to_owned(), skipped: None, findings, elapsed: Duration::from_millis(ms) }
+    Check {
+        name,
+        summary: summary.to_owned(),
+        skipped: None,
+        lost: false,
+        findings,
+        elapsed: Duration::from_millis(ms),
+    }
 }
 
 fn findings() -> Vec<Finding> {
@@ -129,7 +136,7 @@ fn migrations() -> Vec<Judged> {
 fn rests(tables: usize, without: usize) -> Rests {
     let one =
         |n| WithoutRows { table: format!("public.part_{n}"), why: "violates check constraint \"code\"".to_owned() };
-    Rests { tables, without: (1..=without).map(one).collect() }
+    Rests { tables, without: (1..=without).map(one).collect(), ..Rests::default() }
 }
 
 fn ordered(judged: Judged) -> Ordered {

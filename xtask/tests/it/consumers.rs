@@ -254,7 +254,7 @@ fn the_statements_of_a_server_are_captured_without_values() {
         log: at("log"),
         account,
     };
-    cluster.init(SECRET).unwrap();
+    cluster.init(SECRET, &[]).unwrap();
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let settings = [("shared_preload_libraries", "pg_stat_statements"), ("fsync", "off")];
     let mut child = cluster.start(Some(port), &settings).unwrap();

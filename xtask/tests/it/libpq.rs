@@ -345,7 +345,7 @@ impl Server {
         let at = |name: &str| folder.join(name);
         let (binaries, account) = (Binaries::find(None).unwrap(), Account::for_servers().unwrap());
         let cluster = Cluster { binaries, data: at("data"), sockets: at("s"), log: at("log"), account };
-        cluster.init(SECRET).unwrap();
+        cluster.init(SECRET, &[]).unwrap();
         let own = |name: &str, text: &str| {
             write(&cluster.data.join(name), text, 0o600);
             if let Some(account) = &cluster.account {

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the built executable, real folders, real servers.
 
 mod audit;
+mod causes;
 mod children;
 mod ci;
 mod commands;
@@ -17,8 +18,8 @@ mod interruption;
 mod libpq;
 mod limits;
 mod lint;
-mod locks;
 mod locked;
+mod locks;
 mod merging;
 mod mistakes;
 mod notify;
@@ -35,6 +36,7 @@ mod runbook_ways;
 mod secrets;
 mod servers;
 mod settings;
+mod shadow_setup;
 mod shapes;
 mod standby;
 mod support;

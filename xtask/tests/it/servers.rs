@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,77 @@ fn templates_are_kept_and_the_oldest_of_too_many_go() {
     assert!(kept.len() <= 49, "{}", kept.len());
     assert!(made.iter().all(|name| kept.contains(name)), "the ones that were used went: {kept:?}");
     private.end();
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let private = Private::new();
+    private.project.migration(1, "role", "CREATE ROLE rt_killed; SELECT pg_sleep(600);", "DROP ROLE rt_killed;");
+    let mut child = private.verify("--all").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let own = |private: &Private| -> Vec<PathBuf> {
+        let entries = private.home().into_iter().flat_map(|home| fs::read_dir(home).into_iter().flatten().flatten());
+        entries.map(|entry| entry.path()).filter(|path| name_of(path).starts_with("o-")).collect()
+    };
+    until("the migration sleeps", || {
+        let sleeps = "SELECT pid::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        own(&private)
+            .iter()
+            .any(|folder| runtime.block_on(ask_in(&folder.join("s"), sleeps)).is_some_and(|found| !found.is_empty()))
+    });
+    let pids: Vec<PathBuf> = own(&private).iter().map(|folder| folder.join("data/postmaster.pid")).collect();
+    assert!(!pids.is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("their servers end", || pids.iter().all(|pid| !pid.exists()));
+    // What could not be removed is removed by the next one that comes.
+    private.project.migration(1, "role", "CREATE ROLE rt_killed;", "DROP ROLE rt_killed;");
+    said(private.verify("--all").output().unwrap()).ok();
+    until("their folders are gone", || own(&private).is_empty());
+    let roles = runtime.block_on(private.ask("SELECT rolname FROM pg_roles WHERE rolname = 'rt_killed'"));
+    assert!(roles.is_none_or(|roles| roles.is_empty()));
+    private.end();
+}
+
+/// Runs the script that ends a shared server with nothing in `PATH`: it ends the server after its last user, and not before.
+#[test]
+fn the_shell_that_ends_a_server_needs_no_other_program() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrate-test/src/ephemeral/supervise.sh");
+    for shell in ["/bin/sh", "/bin/bash"].into_iter().filter(|shell| Path::new(shell).exists()) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["alive", "pause"] {
+            let made = Command::new("mkfifo").arg(folder.path().join(name)).status().unwrap();
+            assert!(made.success());
+        }
+        let alive = folder.path().join("alive");
+        let mut held = fs::File::options().read(true).write(true).open(&alive).unwrap();
+        held.write_all(b"\n").unwrap();
+        let mut server = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+        let mut ends = Command::new(shell);
+        ends.arg(script).arg(folder.path()).args([&server.id().to_string(), "1", "2"]);
+        ends.args(["kill", "-INT", &server.id().to_string()]).env("PATH", "/nowhere").stdin(Stdio::null());
+        let mut ends = ends.spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(server.try_wait().unwrap().is_none(), "{shell} ended a server that is used");
+        drop(held);
+        until("the server ends", || server.try_wait().unwrap().is_some());
+        assert!(ends.wait().unwrap().success());
+        assert!(has_ended(folder.path()), "{shell}");
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The first column of a query on the server with its sockets here; `None` while there is none.
+async fn ask_in(sockets: &Path, sql: &str) -> Option<Vec<String>> {
+    let options = PgConnectOptions::new_without_pgpass().socket(sockets).username("postgres");
+    let mut connection =
+        PgConnection::connect_with(&options.database("postgres").ssl_mode(PgSslMode::Disable)).await.ok()?;
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.ok()?;
+    connection.close().await.ok()?;
+    Some(rows.iter().map(|row| row.try_get_unchecked::<String, _>(0).unwrap()).collect())
 }
 
 /// Whether the shell that ended a server has nothing more to do.

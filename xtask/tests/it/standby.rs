@@ -99,7 +99,7 @@ impl Pair {
             Cluster { binaries: binaries.clone(), data, sockets, log, account: account.clone() }
         };
         let (first, second) = (cluster("1"), cluster("2"));
-        first.init("nobody comes over TCP").unwrap();
+        first.init("nobody comes over TCP", &[]).unwrap();
         let primary = Server::start(first, &project);
         project.query_on(&options(&primary.cluster, "postgres", SUPERUSER), "CREATE DATABASE shop");
         let mut copy = binaries.program("pg_basebackup");

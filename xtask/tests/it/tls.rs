@@ -16,7 +16,7 @@ fn verify_full_wants_the_right_root_and_the_right_name() {
     // What is tested here is our side; some builds of a server come without TLS.
     let binaries = Binaries::find(None).unwrap();
     let cluster = Cluster { binaries, data: at("data"), sockets: at("s"), log: at("log"), account };
-    cluster.init(SECRET).unwrap();
+    cluster.init(SECRET, &[]).unwrap();
     let own = |name: &str, text: String| {
         let path = cluster.data.join(name);
         std::fs::write(&path, text).unwrap();

@@ -100,3 +100,50 @@ fn the_address_of_a_kept_database_is_one_for_psql() {
     }
     project.end();
 }
+
+/// A proof over nothing is no proof: the verdict says which tables had rows, and a policy can ask for all of them.
+#[test]
+fn a_verdict_says_what_it_rests_on() {
+    let project = Project::new();
+    let base = "CREATE TABLE good (id int PRIMARY KEY);\nCREATE TABLE sealed (a text NOT NULL CHECK (md5(a) = 'e10adc3949ba59abbe56e057f20f883e'));\n";
+    project.migration(1, "base", base, "DROP TABLE good, sealed;\n");
+    project.migration(2, "more", "ALTER TABLE good ADD b int;\n", "ALTER TABLE good DROP b;\n");
+    project.migration(3, "again", "ALTER TABLE good ADD c int;\n", "ALTER TABLE good DROP c;\n");
+    let said = project.run(&["verify", "--all", "--format", "json"]).ok().json();
+    let proven = &said["migrations"][1];
+    assert_eq!(proven["laws"]["data"]["verdict"], "holds", "{said}");
+    assert_eq!(proven["laws"]["data"]["rests"], "1 of 2 tables had rows", "{said}");
+    assert_eq!((&proven["rests"]["tables"], &proven["rests"]["with_rows"]), (&2.into(), &1.into()));
+    assert_eq!(proven["rests"]["without"][0]["table"], "public.sealed");
+    // A table is named once, with the first migration that was proven without a row in it.
+    let findings = said["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{said}");
+    assert_eq!((&findings[0]["code"], &findings[0]["severity"]), (&"tables-without-rows".into(), &"warning".into()));
+    assert!(findings[0]["help"][0].as_str().unwrap().contains("20250101000002_more.fixture.sql"), "{said}");
+
+    let told = project.run(&["verify", "--all"]).ok();
+    assert!(
+        told.out.contains("holds, 1 of 2 tables had rows") && told.out.contains("public.sealed got no rows"),
+        "{told:?}"
+    );
+
+    project.write("migrate.toml", "[policy]\nrows = \"all\"\n");
+    let refused = project.run(&["verify", "--all", "--format", "json"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert_eq!(refused.json()["findings"][0]["severity"], "error");
+    let checked = project.run(&["ci", "--format", "json", "--junit", "junit.xml", "--markdown", "summary.md"]);
+    assert_eq!(checked.code, 3, "{checked:?}");
+    let checked = checked.json();
+    assert_eq!(checked["migrations"][1]["rests"]["with_rows"], 1, "{checked}");
+    let read = |name: &str| std::fs::read_to_string(project.path().join(name)).unwrap();
+    assert!(
+        read("junit.xml").contains("data holds, 1 of 2 tables had rows")
+            && read("junit.xml").contains("tables-without-rows")
+    );
+    assert!(read("summary.md").contains("yes, 1 of 2 tables had rows"));
+
+    project.write("migrations/20250101000002_more.fixture.sql", "INSERT INTO sealed VALUES ('123456');\n");
+    let filled = project.run(&["verify", "20250101000002", "--format", "json"]).ok().json();
+    assert_eq!(filled["migrations"][0]["rests"]["with_rows"], 2, "{filled}");
+    project.end();
+}

@@ -38,7 +38,9 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
                 let message = format!("every row of {} is looked at while it is locked", names.join(" and of "));
                 let hit = Hit::new(span(&attach), message)
                     .help("first add a CHECK that says the same as the bound, NOT VALID, and validate it")
-                    .help("a default partition needs one that says the opposite; indexes of the table are built before");
+                    .help(
+                        "a default partition needs one that says the opposite; indexes of the table are built before",
+                    );
                 hits.push(hit);
             }
         }

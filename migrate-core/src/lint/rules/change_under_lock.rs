@@ -45,6 +45,7 @@ fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> 
     let is_heavy = subject.wanted(parsed, stmt).iter().any(|one| one.mode >= LockMode::Share);
     let text = stmt.syntax().text().to_string();
     let words = tokens(&text).into_iter().take_while(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    let words = words.filter(|word| !word.eq_ignore_ascii_case("unique"));
     is_heavy.then(|| words.take(2).collect::<Vec<_>>().join(" ").to_ascii_uppercase())
 }
 

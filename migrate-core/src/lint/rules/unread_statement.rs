@@ -2,13 +2,8 @@
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 
-pub(super) const RULE: Rule = rule(
-    "unread-statement",
-    Class::Locks,
-    Severity::Warning,
-    include_str!("../pages/unread-statement.md"),
-    check,
-);
+pub(super) const RULE: Rule =
+    rule("unread-statement", Class::Locks, Severity::Warning, include_str!("../pages/unread-statement.md"), check);
 
 fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hit = |span: &std::ops::Range<usize>| {

@@ -50,7 +50,7 @@ WITH own AS MATERIALIZED (
     GROUP BY 1, 2
 )
 SELECT 0::oid AS unit, 'pg_namespace'::regclass::oid AS class, n.oid, 0 AS sub, 'schema' AS kind,
-       NULL::name AS schema, NULL::name AS parent, n.nspname AS name, NULL AS position, NULL::text AS signature,
+       NULL::name AS schema, NULL::name AS parent, n.nspname::text AS name, NULL AS position, NULL::text AS signature,
        jsonb_build_object('owner', pg_get_userbyid(n.nspowner),
            'grants', CASE WHEN n.nspacl IS NOT NULL THEN n.nspacl::text || chr(10) || acldefault('n', n.nspowner)::text END) AS facts
 FROM pg_namespace n JOIN own USING (oid)
@@ -187,7 +187,8 @@ SELECT 0, 'pg_default_acl'::regclass, d.oid, 0, 'default privileges', NULL, NULL
            || CASE d.defaclobjtype WHEN 'r' THEN ' on tables' WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions'
               WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas'
               WHEN 'L' THEN ' on large objects' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,
-       jsonb_build_object('grants', d.defaclacl::text || chr(10) || '{}')
+       -- One that leaves nothing says something too.
+       jsonb_build_object('grants', d.defaclacl::text || chr(10) || '{-}')
 FROM pg_default_acl d
 UNION ALL
 -- The catalog and the number of the object make one that no other has.
@@ -203,4 +204,6 @@ LEFT JOIN pg_extension e ON e.oid = d.refobjid
 LEFT JOIN pg_init_privs i ON i.classoid = l.class AND i.objoid = l.oid AND i.objsubid = l.sub
 CROSS JOIN LATERAL (SELECT coalesce(i.initprivs, CASE WHEN l.sub = 0 THEN acldefault(l.letter, l.owner) ELSE '{}' END) AS list) first
 WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own)))
+  -- Nobody noted with which privileges the information schema came.
+  AND coalesce(n.nspname, l.name) <> 'information_schema'
   AND l.list IS DISTINCT FROM first.list

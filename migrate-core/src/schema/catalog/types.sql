@@ -2,10 +2,11 @@
 SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
        CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END AS kind,
        n.nspname AS schema, NULL AS parent, t.typname AS name, NULL AS position,
-       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'r' THEN 'range' WHEN 'b' THEN 'base' END AS form,
+       CASE t.typtype WHEN 'p' THEN 'shell' WHEN 'e' THEN 'enum' WHEN 'r' THEN 'range' WHEN 'b' THEN 'base' END AS form,
        CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS type,
        CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text END AS collation,
        CASE WHEN t.typnotnull THEN 'yes' END AS "not null",
+       k.conname AS "not null constraint", obj_description(k.oid, 'pg_constraint') AS "comment on its not null constraint",
        t.typdefault AS "default",
        (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
        pg_get_userbyid(t.typowner) AS owner,
@@ -31,8 +32,9 @@ SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_type b ON b.oid = t.typbasetype
+LEFT JOIN pg_constraint k ON t.typnotnull AND k.contypid = t.oid AND k.contype = 'n'
 LEFT JOIN pg_range g ON g.rngtypid = t.oid
 LEFT JOIN pg_type s ON s.oid = g.rngsubtype
-WHERE t.typtype IN ('d', 'e', 'r', 'b') AND t.typisdefined AND t.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
+WHERE (t.typtype IN ('d', 'e', 'r', 'b') AND t.typisdefined OR t.typtype = 'p' AND NOT t.typisdefined) AND t.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
   AND NOT (t.typcategory = 'A' AND EXISTS (SELECT FROM pg_type x WHERE x.oid = t.typelem AND x.typarray = t.oid))
   AND {t.oid}

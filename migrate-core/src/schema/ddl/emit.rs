@@ -6,8 +6,8 @@ use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
 use super::privilege::On;
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, owner_of, partition,
-    remove, sequence, table,
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, on_of, owner_of,
+    partition, remove, sequence, table,
 };
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
@@ -55,6 +55,10 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         return Some(vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}"))]);
     }
     if sides.fates.get(part) == Fate::Altered {
+        // One that comes with its column, and under the name of an old one, is not there before the column is.
+        if sequence::is_identity(object) && counts_new(sides, object) {
+            return Some(Vec::new());
+        }
         let old = sides.before.schema.get(&part.id);
         let mut all = sides.fates.altered(part).to_vec();
         all.extend(match count::role(sides, part) {
@@ -120,6 +124,14 @@ fn counted_by<'a>(schema: &'a Schema, object: &'a Object) -> Vec<&'a Arc<Object>
     }
 }
 
+/// Whether the column of an identity's sequence is made, for the first time or again.
+fn counts_new(sides: &Sides<'_>, sequence: &Object) -> bool {
+    let Some((of, column)) = sequence::owner(sequence) else { return false };
+    let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
+    let column = sides.after.schema.get(&column).map(|column| Part::object(&column.id));
+    column.is_some_and(|column| matches!(sides.fates.get(&column), Fate::Made | Fate::Remade))
+}
+
 /// What is made or altered and has something that no statement can say.
 pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
     let (schema, here) = (&sides.after.schema, sides.version());
@@ -134,12 +146,10 @@ pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
             all.push(gap(None, why.to_owned()));
         }
         if let Some(list) = object.fact("grants") {
-            let on = match object.id.kind {
-                Kind::DefaultPrivileges => far::default_on(far::whose(&object.id.name).2),
-                Kind::Privileges => continue,
-                kind => On::of(kind),
-            };
-            let unknown = grant::unknown(list, on, owner_of(schema, object), schema.version, here);
+            if object.id.kind == Kind::Privileges {
+                continue;
+            }
+            let unknown = grant::unknown(list, on_of(&object.id), owner_of(schema, object), schema.version, here);
             let words: Vec<String> = unknown.into_iter().collect();
             let why = || format!("PostgreSQL {here} has no privilege {}", words.join(", "));
             all.extend((!words.is_empty()).then(|| gap(Some("grants"), why())));
@@ -294,7 +304,8 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
         && let Some(constraint) = object.fact("not null constraint")
     {
         let (name, text) = (plain(table::not_null_words(constraint).0), now.map_or("NULL".to_owned(), literal));
-        let comment = format!("COMMENT ON CONSTRAINT {name} ON {} IS {text}", parent(id));
+        let of = if id.kind == Kind::Domain { format!("DOMAIN {}", qualified(id)) } else { parent(id) };
+        let comment = format!("COMMENT ON CONSTRAINT {name} ON {of} IS {text}");
         all.push(Statement::new(comment).about("comment on its not null constraint"));
     }
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));

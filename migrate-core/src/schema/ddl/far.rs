@@ -1,8 +1,8 @@
 //! Objects that reach beyond the schema: foreign servers, publications, event triggers, default privileges.
 
 use super::grant;
-use super::privilege::On;
 use super::name::{phrase, qualified};
+use super::privilege::On;
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;

@@ -85,6 +85,28 @@ pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BT
     letters.map(|letter| privilege::word(*letter).map_or_else(|| letter.to_string(), str::to_owned)).collect()
 }
 
+/// A list with what a version knows; `None` where that is what every such object begins with.
+pub(super) fn known(list: &str, on: On, owner: &str, [from, to]: [u32; 2]) -> Option<String> {
+    let letters: BTreeSet<char> = on.letters(to).collect();
+    if letters.is_empty() {
+        return None;
+    }
+    let known = |text: &String| {
+        let (who, rest) = text.rsplit_once('=')?;
+        let (all, by) = rest.split_once('/')?;
+        let (mut kept, mut stays) = (String::new(), false);
+        for c in all.chars() {
+            // A star belongs to the letter before it.
+            stays = if c == '*' { stays } else { letters.contains(&c) };
+            kept.extend(stays.then_some(c));
+        }
+        (!kept.is_empty()).then(|| format!("{who}={kept}/{by}"))
+    };
+    let kept: Vec<String> = split(list).iter().filter_map(known).collect();
+    let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
+    (adapted(listed(&kept, owner), on, from, to) != first(on, to)).then_some(kept)
+}
+
 /// How many others stand between the owner and who gave something.
 fn depth(grants: &Grants, grantee: &Grantee) -> usize {
     let mut by = &grantee.by;
@@ -297,7 +319,12 @@ mod tests {
         let (none, chain) = (table(None), table(Some("me=arwdDxt/me, b=r*/me, a=r/b")));
         assert_eq!(
             statements(&none, &chain, "TABLE t", ""),
-            ["GRANT SELECT ON TABLE t TO b WITH GRANT OPTION", "SET ROLE b", "GRANT SELECT ON TABLE t TO a", "RESET ROLE"]
+            [
+                "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION",
+                "SET ROLE b",
+                "GRANT SELECT ON TABLE t TO a",
+                "RESET ROLE"
+            ]
         );
         assert_eq!(
             statements(&chain, &none, "TABLE t", ""),
@@ -321,6 +348,8 @@ mod tests {
         for (letter, word) in privilege::words() {
             assert_eq!(privilege::word(letter), Some(word));
         }
-        assert!(!On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm'));
+        assert!(
+            !On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm')
+        );
     }
 }

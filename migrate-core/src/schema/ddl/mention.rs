@@ -8,8 +8,7 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 use crate::sql::{lex, quoted};
 
-/// What each function needs of what happens, when it runs: what its text names, and what the functions need that it
-/// names and that stay as they are.
+/// What each function needs of what happens, when it runs: what its text names, and what those need in turn.
 pub(super) fn needs(schema: &Schema, happens: &dyn Fn(&Part) -> bool) -> BTreeMap<Part, BTreeSet<Part>> {
     let code = schema.objects().filter(|object| is_code(object));
     let names = Names::of(schema);
@@ -21,10 +20,10 @@ pub(super) fn needs(schema: &Schema, happens: &dyn Fn(&Part) -> bool) -> BTreeMa
         let mut queue: Vec<&Part> = vec![function];
         while let Some(part) = queue.pop() {
             for other in named.get(part).into_iter().flatten().filter(|other| seen.insert(*other)) {
-                match happens(other) {
-                    true => drop(found.insert(other.clone())),
-                    false => queue.push(other),
+                if happens(other) {
+                    found.insert(other.clone());
                 }
+                queue.push(other);
             }
         }
         if !found.is_empty() {
@@ -45,7 +44,9 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of(schema: &'a Schema) -> Self {
-        use Kind::{Aggregate, Domain, ForeignTable, Function, MaterializedView, Procedure, Sequence, Table, Type, View};
+        use Kind::{
+            Aggregate, Domain, ForeignTable, Function, MaterializedView, Procedure, Sequence, Table, Type, View,
+        };
         const NAMED: [Kind; 10] =
             [Function, Procedure, Aggregate, Table, ForeignTable, View, MaterializedView, Sequence, Type, Domain];
         let mut all: HashMap<&str, Vec<&Object>> = HashMap::new();

@@ -41,6 +41,9 @@ use super::read::Described;
 
 pub use rename::renames_back;
 
+/// How the lines begin in which a script names what is not part of it.
+pub const LEFT_OUT: &str = "-- left out: ";
+
 /// What leads from one schema to another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ddl {
@@ -161,6 +164,10 @@ impl Ddl {
     /// line stands between texts of more than one line about different objects.
     pub fn script(&self, stage: Stage) -> String {
         let mut script = String::new();
+        for gap in self.uncovered.iter().filter(|_| stage == Stage::Main) {
+            script += &format!("{LEFT_OUT}{}\n", crate::visible::line(&gap.to_string()));
+            script += &format!("--   {}\n", crate::visible::line(&gap.why));
+        }
         let root = |one: &Statement| {
             one.object.as_ref().map(|id| if id.parent.is_empty() { id.name.clone() } else { id.parent.clone() })
         };
@@ -181,6 +188,16 @@ impl Ddl {
             script += &format!("{};\n", statement.text);
         }
         script
+    }
+
+    /// The settings at the head, which hold to the end of a transaction, and what follows them.
+    pub fn split_settings(&self) -> (Vec<&Statement>, Vec<&Statement>) {
+        let is_setting = |one: &&Statement| one.text.starts_with("SET LOCAL ");
+        let count = self.statements.iter().take_while(is_setting).count();
+        let (settings, rest) = self.statements.split_at(count);
+        let mut rest: Vec<&Statement> = rest.iter().collect();
+        rest.sort_by_key(|statement| statement.stage);
+        (settings.iter().collect(), rest)
     }
 
     /// Everything that is endangered.
@@ -269,13 +286,44 @@ fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
     object.fact("owner").or_else(of_table).unwrap_or_default()
 }
 
+/// The same schema with the privileges that servers of this major version know.
+pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
+    let known = |object: &Arc<Object>| {
+        // What is known of a member of an extension is known where the extension is.
+        if object.id.kind == Kind::Privileges {
+            return object.clone();
+        }
+        let on = on_of(&object.id);
+        let owner = owner_of(schema, object);
+        let list = object.fact("grants").map(|list| grant::known(list, on, owner, [schema.version, version]));
+        let mut object = (**object).clone();
+        for fact in object.facts.iter_mut().filter(|fact| &*fact.name == "grants") {
+            fact.value = list.clone().flatten().unwrap_or_default().into();
+        }
+        object.facts.retain(|fact| &*fact.name != "grants" || !fact.value.is_empty());
+        Arc::new(object)
+    };
+    let is_nothing =
+        |object: &Arc<Object>| object.id.kind == Kind::DefaultPrivileges && object.fact("grants").is_none();
+    let objects = schema.objects().map(known).filter(|object| !is_nothing(object));
+    Schema { version: schema.version, ..Schema::default() }.with(objects)
+}
+
+/// What the privileges of an object are on.
+fn on_of(id: &Id) -> privilege::On {
+    match id.kind {
+        Kind::DefaultPrivileges => far::default_on(far::whose(&id.name).2),
+        kind => privilege::On::of(kind),
+    }
+}
+
 /// The same schema without who owns what and who gave which privilege: what can be compared
 /// between databases in which other roles are at work.
 pub fn unowned(schema: &Schema) -> Schema {
     let plain = |object: &Arc<Object>| {
         let owner = owner_of(schema, object);
         let is_shown = |fact: &&Fact| !matches!(&*fact.name, "owner" | "first grants");
-        let on = privilege::On::of(object.id.kind);
+        let on = on_of(&object.id);
         let facts = object.facts.iter().filter(is_shown).map(|fact| match &*fact.name {
             "grants" => {
                 let value = grant::unowned(&fact.value, owner, on, schema.version);

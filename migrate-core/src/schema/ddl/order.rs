@@ -213,7 +213,7 @@ impl Graph {
                 self.edge(&hosts.made(part), &hosts.made(function), Some(BTreeSet::new()));
             }
         }
-        for (user, on) in sides.after.dependencies.pairs().filter(|(user, on)| happens(user) && !happens(on)) {
+        for (user, on) in sides.after.dependencies.pairs().filter(|(user, _)| happens(user)) {
             for part in needs.get(on).into_iter().flatten() {
                 self.edge(&hosts.made(part), &hosts.made(user), Some(BTreeSet::new()));
             }

@@ -2,7 +2,7 @@
 
 use super::alter::{self, Change};
 use super::name::{holder, parent, phrase, qualified};
-use super::{Hazard, Statement, create};
+use super::{Hazard, Statement, create, types};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -18,9 +18,15 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
             (Kind::Domain, "default") => {
                 format!("ALTER {name} {}", now.map_or("DROP DEFAULT".into(), |v| format!("SET DEFAULT {v}")))
             }
-            (Kind::Domain, "not null") => {
-                format!("ALTER {name} {} NOT NULL", if now.is_some() { "SET" } else { "DROP" })
-            }
+            (Kind::Domain, "not null") => match (now, types::not_null(new)) {
+                (None, _) => format!("ALTER {name} DROP NOT NULL"),
+                (Some(_), constraint) if constraint == "NOT NULL" => format!("ALTER {name} SET NOT NULL"),
+                (Some(_), constraint) => format!("ALTER {name} ADD {constraint}"),
+            },
+            (Kind::Domain, "not null constraint") => match (was, now) {
+                (Some(was), Some(now)) => format!("ALTER {name} RENAME CONSTRAINT {} TO {}", plain(was), plain(now)),
+                _ => continue,
+            },
             (Kind::Type, "labels") => match added(was.unwrap_or_default(), now.unwrap_or_default()) {
                 Some(added) if !is_used(after, &new.id, &added) => {
                     statements.extend(
@@ -100,10 +106,22 @@ pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -
     columns.filter(kept).filter(|object| stays(object)).collect()
 }
 
+/// The attributes of composite types that have a type, or an array of it, before and after.
+fn attributes_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
+    let name = QualifiedName::new(&*kind.schema, &*kind.name);
+    let is_ours = |object: &Object| {
+        let of = object.fact("type").and_then(|of| QualifiedName::parse(of.trim_end_matches("[]")));
+        object.id.kind == Kind::Attribute && of.as_ref() == Some(&name)
+    };
+    let all = after.objects().filter(|new| is_ours(new));
+    all.filter(|new| before.get(&new.id).is_some_and(|old| is_ours(old))).map(|new| &**new).collect()
+}
+
 /// The new type takes the place of the old one; where no column has it, it is simply made anew.
 pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let columns = columns_of(before, after, &new.id);
-    if columns.is_empty() {
+    let attributes = attributes_of(before, after, &new.id);
+    if columns.is_empty() && attributes.is_empty() {
         return Change::Remake;
     }
     let Some(mut made) = create::object(after, new) else { return Change::Remake };
@@ -115,6 +133,11 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
     for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
         let now = after.get(&column.id).map_or(*column, |now| &**now);
         statements.push(carried(column, now, new));
+    }
+    for attribute in attributes {
+        let (of, name) = (parent(&attribute.id), plain(&attribute.id.name));
+        let text = format!("ALTER TYPE {of} ALTER ATTRIBUTE {name} TYPE {}", attribute.fact("type").unwrap_or("text"));
+        statements.push(Statement::new(text));
     }
     statements.push(Statement::new(format!(
         "DROP {} {}.{aside}",

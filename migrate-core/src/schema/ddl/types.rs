@@ -2,7 +2,7 @@
 
 use super::name::{phrase, qualified};
 use super::table;
-use crate::ident::literal;
+use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
@@ -14,6 +14,7 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<String> {
         "composite" => format!("CREATE {name} AS ({})", table::attributes(schema, &object.id)),
         "range" => range(object)?,
         "base" => base(object)?,
+        "shell" => format!("CREATE {name}"),
         _ => return None,
     })
 }
@@ -29,9 +30,16 @@ pub(super) fn domain(object: &Object) -> String {
         text += &object.fact(fact).map_or(String::new(), |value| format!(" {word} {value}"));
     }
     if object.fact("not null").is_some() {
-        text += " NOT NULL";
+        text += &format!(" {}", not_null(object));
     }
     text
+}
+
+/// `NOT NULL` of a domain, with the name of its constraint where that is not the usual one.
+pub(super) fn not_null(domain: &Object) -> String {
+    let usual = format!("{}_not_null", domain.id.name);
+    let name = domain.fact("not null constraint").filter(|name| **name != *usual);
+    name.map_or("NOT NULL".to_owned(), |name| format!("CONSTRAINT {} NOT NULL", plain(name)))
 }
 
 fn range(object: &Object) -> Option<String> {

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use migrate_core::finding::Place;
+use migrate_core::ident::literal;
+use migrate_core::lint::{self, Part};
 use migrate_core::schema::{Change, Id, Kind};
 use migrate_core::source::Migration;
+use migrate_core::sql;
 
 /// A migration, and the statement of it that is meant.
 #[derive(Debug, Clone)]
@@ -15,49 +18,108 @@ pub(super) struct Culprit {
     pub(super) told: String,
 }
 
-impl Culprit {
-    /// The first statement that names most of what changed and the query has; where it can be told, of what is `about`.
-    pub(super) fn find(migration: &Migration, change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Self {
-        let found = Self::among(migration, change, query, about);
-        found.or_else(|| Self::among(migration, change, query, &|_| true)).unwrap_or_else(|| Self {
-            place: Place::file(migration.path()),
-            told: migration.path().display().to_string(),
-        })
-    }
+/// What a statement is looked for by.
+pub(super) struct Sought<'a> {
+    /// The text of the query.
+    pub(super) query: &'a str,
+    /// What the fault is about.
+    pub(super) about: &'a dyn Fn(&Id) -> bool,
+    /// The label of an enum that the query has, where that is what is gone.
+    pub(super) label: Option<&'a str>,
+}
 
-    fn among(migration: &Migration, change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<Self> {
-        let script = migration.up_script()?;
-        let query = words(query);
-        let named: Vec<(&Id, u32)> = change
-            .objects()
-            .map(|(id, ..)| id)
-            .filter(|id| about(id))
-            .map(|id| {
-                (id, u32::from(has(&query, &id.name)) + u32::from(!id.parent.is_empty() && has(&query, &id.parent)))
-            })
-            .collect();
-        let weight = |text: &str| {
-            let own = words(text);
-            let of = |(id, shared): &(&Id, u32)| {
-                let (name, parent) = (has(&own, &id.name), id.parent.is_empty() || has(&own, &id.parent));
-                match (name, parent) {
-                    (true, true) => 4 + 2 * shared,
-                    (_, true) => 1 + shared,
-                    // An index or a trigger has a name of its own, and is dropped without that of its table.
-                    (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
-                    _ => 0,
-                }
-            };
-            named.iter().map(of).max().unwrap_or(0)
+impl Culprit {
+    /// The statement that took a label away; else the first one that names most of what changed and the query has: where it can
+    /// be told, of what is `about`. What stands in a block is a statement of its own.
+    pub(super) fn find(migration: &Migration, change: &Change, sought: &Sought<'_>) -> Self {
+        let script = migration.up_script();
+        let statements = script.map(|script| lint::statements(script)).unwrap_or_default();
+        let label = sought.label.and_then(|label| without_label(&statements, change, sought.about, label));
+        let found = label.or_else(|| among(&statements, change, sought.query, sought.about));
+        let found = found.or_else(|| among(&statements, change, sought.query, &|_| true));
+        match (script, found) {
+            (Some(script), Some(part)) => {
+                let place = Place::within(script.path(), script.text().clone(), part.span.clone());
+                let line = place.line_column().map_or(1, |(line, _)| line);
+                let told = format!("{}:{line}: {}", script.path().display(), in_a_line(&part.text));
+                Self { place, told }
+            }
+            _ => Self { place: Place::file(migration.path()), told: migration.path().display().to_string() },
+        }
+    }
+}
+
+/// The statement that renames the label, or makes the type without it; else one that gives the type another name or drops it.
+fn without_label<'a>(
+    statements: &'a [Part],
+    change: &Change,
+    about: &dyn Fn(&Id) -> bool,
+    label: &str,
+) -> Option<&'a Part> {
+    let quoted = literal(label);
+    let types: Vec<&str> = change.objects().map(|(id, ..)| id).filter(|id| about(id)).map(|id| &*id.name).collect();
+    let weight = |text: &str| {
+        let words = sql::words(text);
+        let is = |at: usize, word: &str| words.get(at).is_some_and(|one| one.eq_ignore_ascii_case(word));
+        if !is(1, "type") {
+            return 0;
+        }
+        let is_meant = types.iter().any(|name| has(&self::words(text), name));
+        let renames = words.windows(3).any(|three| {
+            three[0].eq_ignore_ascii_case("rename") && three[1].eq_ignore_ascii_case("value") && three[2] == quoted
+        });
+        match () {
+            () if is(0, "alter") && renames => 4,
+            () if is(0, "create") && is_meant && !words.contains(&quoted.as_str()) => 3,
+            () if is(0, "drop") && is_meant => 2,
+            () if is(0, "alter") && is_meant => 1,
+            () => 0,
+        }
+    };
+    best(statements, weight)
+}
+
+/// The first statement that names most of what changed and the query has.
+fn among<'a>(statements: &'a [Part], change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<&'a Part> {
+    let query = words(query);
+    let named: Vec<(&Id, u32)> = change
+        .objects()
+        .map(|(id, ..)| id)
+        .filter(|id| about(id))
+        .map(|id| (id, u32::from(has(&query, &id.name)) + u32::from(!id.parent.is_empty() && has(&query, &id.parent))))
+        .collect();
+    let weight = |text: &str| {
+        let own = names(text);
+        let of = |(id, shared): &(&Id, u32)| {
+            let (name, parent) = (has(&own, &id.name), id.parent.is_empty() || has(&own, &id.parent));
+            match (name, parent) {
+                (true, true) => 4 + 2 * shared,
+                (_, true) => 1 + shared,
+                // An index or a trigger has a name of its own, and is dropped without that of its table.
+                (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
+                _ => 0,
+            }
         };
-        let statements =
-            script.statements().iter().map(|one| (one.span.clone(), weight(&script.text()[one.span.clone()])));
-        let best = statements.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
-        let (span, _) = best?;
-        let place = Place::within(script.path(), script.text().clone(), span.clone());
-        let line = place.line_column().map_or(1, |(line, _)| line);
-        let told = format!("{}:{line}: {}", script.path().display(), in_a_line(&script.text()[span]));
-        Some(Self { place, told })
+        named.iter().map(of).max().unwrap_or(0)
+    };
+    best(statements, weight)
+}
+
+/// The first of the heaviest statements.
+fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<&Part> {
+    let weighed = statements.iter().map(|part| (part, weight(&part.text)));
+    let best = weighed.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
+    best.map(|(part, _)| part)
+}
+
+/// The names in a statement: what stands in literals and comments is none. A text that is run is read as it is.
+fn names(statement: &str) -> BTreeSet<String> {
+    let all = sql::words(statement);
+    match all.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+        // What is said about a table breaks no query of it.
+        Some("comment") => BTreeSet::new(),
+        Some("execute" | "do" | "create" | "for") => words(statement),
+        _ => all.iter().filter(|word| !word.contains('\'')).flat_map(|word| words(word)).collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, needs_value};
+use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value};
 use migrate_core::finding::Severity;
 use migrate_core::ident::plain;
 use migrate_core::schema::{Change, Id, Kind, Object};
@@ -21,6 +21,8 @@ pub(super) struct Fault {
     pub(super) help: Vec<String>,
     /// The table, and the part of it, that made it so, where that is known: its parent and its name.
     pub(super) about: Option<(String, String)>,
+    /// The label of an enum that is meant, where it is one.
+    pub(super) label: Option<String>,
     /// Whether only preparing shows it, so that a later step can mend it.
     pub(super) is_mendable: bool,
 }
@@ -28,7 +30,7 @@ pub(super) struct Fault {
 impl Fault {
     fn new(code: &'static str, severity: Severity, message: String) -> Self {
         let (notes, help) = (Vec::new(), Vec::new());
-        Self { code, severity, message, at: None, notes, help, about: None, is_mendable: false }
+        Self { code, severity, message, at: None, notes, help, about: None, label: None, is_mendable: false }
     }
 
     fn about(self, id: &Id) -> Self {
@@ -52,7 +54,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     let differences = step.differences.get(&number).map(Vec::as_slice).unwrap_or_default();
     for difference in differences {
         match difference {
-            Difference::Refused(why) => all.push(refused(why, text)),
+            Difference::Refused(why) => all.push(refused(step, why, text)),
             Difference::Parameter(at, was, is) => all.push(parameter(*at, was, is)),
             Difference::Meaning(was, is) => all.push(meaning(was, is)),
             Difference::Result(..) | Difference::Came(..) => {}
@@ -62,6 +64,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     all.extend(step.unplanned.get(&number).map(|why| unplanned(why, step)));
     for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
         all.extend(unfilled(step, touch));
+        all.extend(filled_with_null(step, touch));
         all.extend(stricter(step, touch));
         all.extend(referred(step, touch));
     }
@@ -122,14 +125,40 @@ pub(super) fn named(used: &Use) -> String {
     used.column.as_ref().map_or_else(|| table.clone(), |column| format!("{table}.{column}"))
 }
 
-fn refused(why: &Refusal, text: &str) -> Fault {
+/// The type and the label of `invalid input value for enum TYPE: "LABEL"`.
+fn enum_label(message: &str) -> Option<(&str, &str)> {
+    let (of, label) = message.split_once(" enum ")?.1.split_once(": ")?;
+    let of = of.rsplit('.').next().unwrap_or(of).trim_matches('"');
+    Some((of, label.strip_prefix('"')?.strip_suffix('"')?))
+}
+
+/// A label that a query has and an enum has not: the enum lost it, or a column is of another enum now.
+fn without_label(step: &Step, why: &Refusal) -> Fault {
+    let message = format!("has a word that is no label of the enum any more: {}", why.message);
+    let fault = Fault::new("consumer-label", Severity::Error, message);
+    let Some((of, label)) = enum_label(&why.message) else { return fault };
+    let is_of = |one: &Object| one.fact("type").is_some_and(|text| text.trim_end_matches("[]").ends_with(of));
+    let came = |(id, _, _): &(&Id, Option<&Object>, Option<&Object>)| id.kind == Kind::Type && *id.name == *of;
+    let retyped = |(id, before, after): &(&Id, Option<&Object>, Option<&Object>)| {
+        id.kind == Kind::Column && after.is_some_and(is_of) && before.is_some_and(|before| !is_of(before))
+    };
+    let lost = |(_, before, after): &(&Id, Option<&Object>, Option<&Object>)| {
+        before.is_some() && after.is_some() && before != after
+    };
+    if let Some((id, ..)) = step.change.objects().filter(came).find(lost) {
+        return Fault { label: Some(label.to_owned()), ..fault.about(id) };
+    }
+    match step.change.objects().find(retyped) {
+        Some((id, ..)) => fault.about(id),
+        None => Fault { label: Some(label.to_owned()), ..fault },
+    }
+}
+
+fn refused(step: &Step, why: &Refusal, text: &str) -> Fault {
     let of_constraint = || text.to_lowercase().contains("on constraint") && why.message.contains("constraint");
     let error = Severity::Error;
     let fault = match why.sqlstate.as_str() {
-        "22P02" if why.message.contains("enum") => {
-            let message = format!("has a word that is no label of the enum any more: {}", why.message);
-            Fault::new("consumer-label", error, message)
-        }
+        "22P02" if why.message.contains("enum") => without_label(step, why),
         "42704" if of_constraint() => {
             let message = format!("names a constraint in ON CONFLICT that is gone: {}", why.message);
             Fault::new("consumer-conflict", error, message)
@@ -211,6 +240,40 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
             ))
     };
     came.map(fault).collect()
+}
+
+/// Columns that can be NULL no longer, and into which this query writes NULL, or what may be.
+fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
+    let is_filled = |one: &Object| one.fact("not null").is_some();
+    let mut all = Vec::new();
+    for (id, before, after) in step.change.objects().filter(|(id, ..)| id.kind == Kind::Column) {
+        let ours = *id.schema == *touch.table.schema() && *id.parent == *touch.table.name();
+        let (Some(after), Some(value)) = (after, touch.values.get(&*id.name).filter(|_| ours)) else { continue };
+        let was_open = !before.is_some_and(is_filled) && is_filled(after);
+        let lost_default = needs_value(after) && !before.is_some_and(needs_value);
+        let (column, table) = (&id.name, &id.parent);
+        let fault = match value {
+            Written::Null if was_open => {
+                let message = format!("writes NULL to {column} of {table}, which can no longer be NULL");
+                Fault::new("consumer-insert", Severity::Error, message)
+                    .help("give the column a value in the query, deploy that, and set NOT NULL afterwards")
+            }
+            Written::Default if lost_default => {
+                let message =
+                    format!("writes the default to {column} of {table}, which has no default and cannot be NULL");
+                Fault::new("consumer-insert", Severity::Error, message).help(format!(
+                    "give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+                ))
+            }
+            Written::Unknown if was_open => {
+                let message = format!("writes to {table}, where {column} can no longer be NULL");
+                Fault::new("consumer-stricter", Severity::Warning, message).help("see that it never writes NULL there")
+            }
+            _ => continue,
+        };
+        all.push(fault.about(id).note("preparing does not show it; running does, unless a trigger fills the column"));
+    }
+    all
 }
 
 /// Checks and foreign keys that are new, or ask for something else, and that what is written has to keep.

@@ -22,7 +22,7 @@ use super::{Clock, Ground};
 use crate::exit::Result;
 use crate::output::style;
 use crate::report::{Check, Ordered};
-use culprit::Culprit;
+use culprit::{Culprit, Sought};
 use fault::Fault;
 use sides::Sides;
 
@@ -235,7 +235,7 @@ impl<'a> Judge<'a> {
 
     fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
         let Hit { consumer, name, fault, allowed, .. } = hit;
-        let culprit = culprit(step, hit);
+        let culprit = blamed(step, &hit.text, fault);
         let message = format!("{consumer}: `{name}` {}", fault.message);
         let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
         let finding = finding.at(hit.place.clone()).note(format!("since {}", culprit.told));
@@ -272,14 +272,14 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The statement that a hit comes from.
-fn culprit(step: &Step, hit: &Hit<'_>) -> Culprit {
+/// The statement that a fault of a query comes from.
+fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
     let about = |id: &migrate_core::schema::Id| {
         let meant =
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
-        hit.fault.about.as_ref().is_none_or(meant)
+        fault.about.as_ref().is_none_or(meant)
     };
-    Culprit::find(&step.migration, &step.change, &hit.text, &about)
+    Culprit::find(&step.migration, &step.change, &Sought { query: text, about: &about, label: fault.label.as_deref() })
 }
 
 /// Why a migration may break a consumer, where its head says so.

@@ -7,9 +7,9 @@ use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::Id;
 use migrate_core::source::Migration;
 
-use super::culprit::Culprit;
+use super::culprit::{Culprit, Sought};
 use super::sides::placed;
-use super::{Hit, Judge, allowance, fault, told};
+use super::{Hit, Judge, allowance, blamed, fault, told};
 
 /// A query that does not run on one of the two schemas: its consumer, what it is called, why, and its text.
 struct Broken<'a> {
@@ -17,6 +17,8 @@ struct Broken<'a> {
     told: String,
     why: String,
     text: &'a str,
+    /// What is wrong with it behind the step, where it is that.
+    fault: Option<fault::Fault>,
 }
 
 /// The queries that do not run on one of the two schemas.
@@ -74,7 +76,13 @@ impl Judge<'_> {
             return None;
         }
         let texts = all.iter().map(|one| one.text).collect::<Vec<_>>().join("\n");
-        let culprit = Culprit::find(&step.migration, &step.change, &texts, &|_| true);
+        let culprit = match all.iter().find_map(|one| Some((one.text, one.fault.as_ref()?))) {
+            Some((text, fault)) => blamed(step, text, fault),
+            None => {
+                let sought = Sought { query: &texts, about: &|_| true, label: None };
+                Culprit::find(&step.migration, &step.change, &sought)
+            }
+        };
         let finding = Finding { severity: severity(order), ..Finding::error("consumer-order", message(order, cases)) };
         let note = |one: &&Broken<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
         let finding = all.iter().take(8).map(note).fold(finding.at(culprit.place), Finding::note);
@@ -90,7 +98,8 @@ impl Judge<'_> {
             let faults =
                 fault::faults(step, number, text, *expands).into_iter().map(|fault| self.mended(fault, number));
             let worst = faults.into_iter().find(|fault| fault.severity == Severity::Error)?;
-            Some(Broken { consumer, told: format!("{told}, as released,"), why: worst.message, text })
+            let (told, why) = (format!("{told}, as released,"), worst.message.clone());
+            Some(Broken { consumer, told, why, text, fault: Some(worst) })
         });
         broken.collect()
     }
@@ -105,7 +114,7 @@ impl Judge<'_> {
                     _ => None,
                 })?;
                 let why = format!("has `{came}` in its `*` when it is built now, and that is not there before");
-                Some(Broken { consumer, told: told(query), why, text: &query.text })
+                Some(Broken { consumer, told: told(query), why, text: &query.text, fault: None })
             });
         let new = self.queries().filter(|(consumer, _, query, _)| !self.sides.is_old(consumer, &query.text));
         let broken = new.filter_map(|(consumer, _, query, number)| {
@@ -115,6 +124,7 @@ impl Judge<'_> {
                 told: told(query),
                 why: format!("needs the new schema: before it, {}", why.message),
                 text: &query.text,
+                fault: None,
             })
         });
         broken.chain(wants).collect()
@@ -171,6 +181,7 @@ fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
         told: placed(&hit.name, &hit.place),
         why: hit.fault.message.clone(),
         text: &hit.text,
+        fault: Some(hit.fault.clone()),
     };
     hits.iter().filter(breaks).map(broken).collect()
 }

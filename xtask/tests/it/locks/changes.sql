@@ -19,7 +19,7 @@ WITH done AS (UPDATE keyed SET code = 'x' || id WHERE true RETURNING id) SELECT 
 DELETE FROM keyed;
 DELETE FROM keyed WHERE true;
 DELETE FROM keyed USING keyed AS k WHERE k.id = keyed.id;
-DELETE FROM t WHERE counted > 0;
+DELETE FROM numbered WHERE counted > 0;
 MERGE INTO keyed USING keyed AS k ON k.id = keyed.id WHEN MATCHED THEN UPDATE SET code = 'x' || keyed.id;
 DO $$ BEGIN UPDATE keyed SET code = 'x' || id WHERE true; END $$;
 UPDATE keyed SET code = 'x' || id WHERE id = 1;

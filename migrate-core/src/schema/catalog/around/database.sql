@@ -1,7 +1,9 @@
 -- What belongs to a database and is no object of a schema. Nothing here says what the database is called.
 WITH here AS MATERIALIZED (SELECT d.* , d.oid AS id FROM pg_database d WHERE d.datname = current_database()),
 lo AS (
-    SELECT pg_get_userbyid(m.lomowner) AS owner, m.lomacl::text || chr(10) || acldefault('L', m.lomowner)::text AS grants,
+    SELECT pg_get_userbyid(m.lomowner) AS owner,
+           NULLIF((SELECT string_agg(a::text, ', ' ORDER BY a::text COLLATE "C") FROM unnest(m.lomacl) a),
+                  (SELECT string_agg(a::text, ', ' ORDER BY a::text COLLATE "C") FROM unnest(acldefault('L', m.lomowner)) a)) AS grants,
            obj_description(m.oid, 'pg_largeobject') AS comment,
            coalesce((SELECT md5(string_agg(p.data, ''::bytea ORDER BY p.pageno)) FROM pg_largeobject p WHERE p.loid = m.oid), 'empty') AS contents
     FROM pg_largeobject_metadata m

@@ -1,0 +1,177 @@
+//! Values that are as it is asked of a column.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::pattern::Pattern;
+use super::wish::{Sort, Wish};
+
+/// How long a value gets at most.
+const LONGEST: usize = 1_000_000;
+
+impl Wish {
+    /// Values that are as it is asked; `None` where nothing is asked that says what they are.
+    pub(super) fn values(&self, type_name: &str, serial: u32) -> Option<BoxedStrategy<String>> {
+        let sort = Sort::of(type_name);
+        let exact: Vec<String> = self.exactly.iter().filter(|one| !self.not.contains(one)).cloned().collect();
+        if !exact.is_empty() {
+            let whole = |text: String| match sort {
+                Sort::Array if !text.starts_with('{') => array(&[text]),
+                _ => text,
+            };
+            return Some(select(exact.into_iter().map(whole).collect::<Vec<_>>()).boxed());
+        }
+        match sort {
+            Sort::Text => self.texts(type_name, serial),
+            Sort::Integer | Sort::Number => self.numbers(sort, serial),
+            Sort::Json => self.documents(serial),
+            Sort::Array => self.arrays(serial),
+            Sort::Bytes => self.bytes(serial),
+            Sort::Other => None,
+        }
+    }
+
+    fn texts(&self, type_name: &str, serial: u32) -> Option<BoxedStrategy<String>> {
+        if !self.shape.is_empty() {
+            return Some(Just(self.shape.text(serial)).boxed());
+        }
+        if let Some(to) = self.readable.as_ref().filter(|_| self.patterns.is_empty()) {
+            let text = match to.strip_prefix('=') {
+                Some(text) => text.to_owned(),
+                None => super::json::readable(to, serial)?,
+            };
+            return Some(Just(text).boxed());
+        }
+        let limit =
+            type_name.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.trim().parse::<usize>().ok());
+        let (least, most) = self.length;
+        let most = most.into_iter().chain(limit).min();
+        let is_asked =
+            !self.patterns.is_empty() || self.lower || self.upper || self.trimmed || least.or(self.length.1).is_some();
+        // A text that is compared with a number: `'5'::text`.
+        if !is_asked {
+            return self.low.or(self.high).is_some().then(|| self.numbers(Sort::Integer, serial)).flatten();
+        }
+        let (lower, upper, trimmed) = (self.lower, self.upper, self.trimmed);
+        let fit = move |text: String| {
+            let text = if lower { text.to_lowercase() } else { text };
+            let text = if upper { text.to_uppercase() } else { text };
+            let text = if trimmed { text.trim().to_owned() } else { text };
+            let short = least.unwrap_or(0).min(LONGEST).saturating_sub(text.chars().count());
+            let text: String = text.chars().chain("abcdefghij".chars().cycle().take(short)).collect();
+            text.chars().take(most.unwrap_or(usize::MAX)).collect::<String>()
+        };
+        // Where patterns have to be met, what is too short is drawn again rather than filled up.
+        let drawn = self.drawn();
+        Some(match drawn {
+            Some(drawn) => {
+                let range = least.unwrap_or(0)..=most.unwrap_or(usize::MAX);
+                let strategy = prop::collection::vec(drawn, 12).prop_map(move |texts| {
+                    let fitting = texts.iter().find(|text| range.contains(&text.chars().count())).cloned();
+                    fit(fitting.or_else(|| texts.into_iter().next()).unwrap_or_default())
+                });
+                strategy.boxed()
+            }
+            None => Just(format!("v{serial}")).prop_map(fit).boxed(),
+        })
+    }
+
+    /// Texts that all patterns find something in: those that begin come first, those that end last.
+    fn drawn(&self) -> Option<BoxedStrategy<String>> {
+        let strategy = |pattern: &Pattern| proptest::string::string_regex(&pattern.regex).ok();
+        let whole = self.patterns.iter().filter(|pattern| pattern.begins && pattern.ends).find_map(strategy);
+        if let Some(whole) = whole {
+            return Some(whole.boxed());
+        }
+        let mut ordered: Vec<&Pattern> = self.patterns.iter().collect();
+        ordered.sort_by_key(|pattern| (!pattern.begins, pattern.ends));
+        let parts: Vec<BoxedStrategy<String>> = ordered.into_iter().filter_map(strategy).map(Strategy::boxed).collect();
+        (!parts.is_empty()).then(|| parts.prop_map(|parts| parts.concat()).boxed())
+    }
+
+    fn numbers(&self, sort: Sort, serial: u32) -> Option<BoxedStrategy<String>> {
+        if self.low.is_none() && self.high.is_none() && self.modulo.is_none() && self.not.is_empty() {
+            return None;
+        }
+        let step = if sort == Sort::Integer { 1.0 } else { 0.01 };
+        let inner = |bound: Option<(f64, bool)>, sign: f64| {
+            bound.map(|(number, included)| match (sort, included) {
+                (Sort::Integer, true) if sign > 0.0 => number.ceil(),
+                (Sort::Integer, true) => number.floor(),
+                (Sort::Integer, false) if sign > 0.0 => number.floor() + 1.0,
+                (Sort::Integer, false) => number.ceil() - 1.0,
+                (_, true) => number,
+                (_, false) => number + sign * step,
+            })
+        };
+        let (low, high) = (inner(self.low, 1.0), inner(self.high, -1.0));
+        let far = f64::from(serial);
+        let mut choices = match (low, high) {
+            (Some(low), Some(high)) => vec![low, high, ((low + high) / 2.0).floor().max(low), (low + far).min(high)],
+            (Some(low), None) => vec![low, low + far, low + far + 1.0],
+            (None, Some(high)) => vec![high, high - far],
+            (None, None) => vec![far + 1.0, far + 2.0],
+        };
+        if let Some((by, rest)) = self.modulo.filter(|(by, _)| *by > 0) {
+            let fit = |number: &mut f64| *number += (rest - *number as i64).rem_euclid(by) as f64;
+            choices.iter_mut().for_each(fit);
+        }
+        let shown = choices.into_iter().map(|number| match sort {
+            Sort::Integer => format!("{number:.0}"),
+            _ => number.to_string(),
+        });
+        let shown: Vec<String> = shown.filter(|number| !self.not.contains(number)).collect();
+        (!shown.is_empty()).then(|| select(shown).boxed())
+    }
+
+    fn bytes(&self, serial: u32) -> Option<BoxedStrategy<String>> {
+        let length = self.length.0.or(self.length.1.map(|most| most.min(4)))?.min(LONGEST);
+        Some(Just(format!("\\x{}", format!("{:02x}", serial % 256).repeat(length))).boxed())
+    }
+
+    fn documents(&self, serial: u32) -> Option<BoxedStrategy<String>> {
+        (!self.shape.is_empty()).then(|| Just(self.shape.text(serial)).boxed())
+    }
+
+    /// Arrays of the constants that are named; their length alone is seen to where they are drawn.
+    fn arrays(&self, serial: u32) -> Option<BoxedStrategy<String>> {
+        if !self.items.is_empty() {
+            return Some(Just(array(&self.items)).boxed());
+        }
+        let (among, least) = (self.among.clone(), self.length.0.unwrap_or(1).max(1));
+        (!among.is_empty()).then(|| {
+            let item = move |at: usize| among[(serial as usize + at) % among.len()].clone();
+            Just(array(&(0..least).map(item).collect::<Vec<_>>())).boxed()
+        })
+    }
+
+    /// How many elements an array has to have.
+    pub(super) fn elements(&self) -> (usize, usize) {
+        let (least, most) = self.length;
+        let least = least.unwrap_or(1).min(200);
+        (least, most.unwrap_or(least + 2).max(least))
+    }
+
+    pub(super) fn is_long(&self) -> bool {
+        self.length.0.or(self.length.1).is_some()
+    }
+
+    /// Whether a value, as a literal, is one of those that are asked for.
+    pub(super) fn admits(&self, value: &str) -> bool {
+        self.exactly.is_empty() || self.exactly.iter().any(|one| migrate_core::ident::literal(one) == value)
+    }
+
+    pub(super) fn refuses(&self, text: &str) -> bool {
+        self.not.iter().any(|one| one == text)
+    }
+}
+
+/// The text of an array.
+pub(super) fn array(items: &[String]) -> String {
+    format!("{{{}}}", items.iter().map(|item| element(item)).collect::<Vec<_>>().join(","))
+}
+
+/// An element of an array, or a field of a row, in quotes.
+pub(super) fn element(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

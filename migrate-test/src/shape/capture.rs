@@ -1,0 +1,184 @@
+//! What of a schema can be made on the shadow server, and what is left out by name.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use migrate_core::schema::ddl::{Ddl, Statement, unowned};
+use migrate_core::schema::{Change, Described, Id};
+
+use super::Shadow;
+use crate::proof::ProofError;
+
+/// Something that cannot be captured, with the reason: an object with what stands on it, or one fact of it.
+#[derive(Debug, Clone)]
+pub struct LeftOut {
+    /// What cannot be made.
+    pub object: Arc<Id>,
+    /// The fact, where the rest of the object can be made.
+    pub part: Option<Arc<str>>,
+    /// Why not.
+    pub why: String,
+    /// What stands on it, and is left out with it.
+    pub with: Vec<Arc<Id>>,
+}
+
+impl LeftOut {
+    /// What is left out, as the lines of a script name it.
+    pub fn names(&self) -> Vec<String> {
+        self.with.iter().map(ToString::to_string).chain([self.to_string()]).collect()
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.part {
+            Some(part) => write!(f, "{}: {part}", self.object),
+            None => write!(f, "{}", self.object),
+        }
+    }
+}
+
+/// Facts without which an object is not what it is.
+const ESSENTIAL: [&str; 14] = [
+    "collation",
+    "definition",
+    "form",
+    "generated",
+    "identity",
+    "inherited",
+    "labels",
+    "not null",
+    "of type",
+    "owned by",
+    "parents",
+    "partition bound",
+    "partition key",
+    "type",
+];
+
+/// A schema, without what was left out of it so far.
+pub(super) struct Capture {
+    pub(super) source: Described,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Capture {
+    pub(super) fn of(source: Described) -> Self {
+        Self { source, left_out: Vec::new() }
+    }
+
+    /// Leaves something out; `false` where it is not there any more.
+    pub(super) fn leave_out(&mut self, object: &Arc<Id>, part: Option<&str>, why: String) -> bool {
+        let is_there = |part: &str| self.source.schema.get(object).is_some_and(|one| one.fact(part).is_some());
+        let (part, mut with) = match part {
+            Some(part) if is_there(part) => {
+                self.source.leave_out_part(object, part);
+                (Some(part.into()), Vec::new())
+            }
+            Some(_) => return false,
+            None => (None, self.source.leave_out(object)),
+        };
+        if part.is_none() && with.is_empty() {
+            return false;
+        }
+        with.retain(|other| other != object);
+        self.left_out.push(LeftOut { object: object.clone(), part, why, with });
+        true
+    }
+
+    /// Leaves out what no statement is written for; whether there was anything.
+    pub(super) fn uncover(&mut self, ddl: &Ddl, version: u32) -> bool {
+        for gap in &ddl.uncovered {
+            match &gap.part {
+                None => drop(self.leave_out(&gap.object, None, gap.why.clone())),
+                Some(part) => self.left_out.push(LeftOut {
+                    object: gap.object.clone(),
+                    part: Some(part.clone()),
+                    why: gap.why.clone(),
+                    with: Vec::new(),
+                }),
+            }
+        }
+        if ddl.uncovered.iter().any(|gap| gap.part.is_some()) {
+            self.source.fit_privileges(version);
+        }
+        !ddl.uncovered.is_empty()
+    }
+
+    /// Leaves out the tablespaces that the shadow server does not have.
+    pub(super) async fn without_places(&mut self, shadow: &mut Shadow) -> Result<(), ProofError> {
+        let (_, rows) = shadow.rehearsal().query("SELECT spcname FROM pg_catalog.pg_tablespace").await?;
+        let known: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
+        let placed =
+            |object: &Id| self.source.schema.get(object).and_then(|one| one.fact("tablespace").map(str::to_owned));
+        let ids: Vec<Arc<Id>> = self.source.schema.objects().map(|object| object.id.clone()).collect();
+        let gone = ids.iter().filter_map(|id| Some((id.clone(), placed(id).filter(|place| !known.contains(place))?)));
+        for (id, place) in gone.collect::<Vec<_>>() {
+            self.leave_out(&id, Some("tablespace"), format!("the shadow server has no tablespace {place}"));
+        }
+        Ok(())
+    }
+
+    /// Runs statements one by one, and leaves out what the server refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when a statement fails that is about no object, such as the rows of a table.
+    pub(super) async fn attempt(&mut self, shadow: &mut Shadow, ddl: &Ddl) -> Result<(), ProofError> {
+        let mut gone: BTreeSet<Arc<Id>> = BTreeSet::new();
+        let (settings, rest) = ddl.split_settings();
+        for statement in rest {
+            if statement.object.as_ref().is_some_and(|object| gone.contains(object)) {
+                continue;
+            }
+            let Err(error) = shadow.run_one(&settings, statement).await else { continue };
+            let Some(object) = &statement.object else {
+                let first = statement.text.lines().next().unwrap_or_default();
+                return Err(error.note(format!("in: {first}")).into());
+            };
+            let is_new = self.leave_out(object, statement.part.as_deref(), reason(&error));
+            match (is_new, &statement.part) {
+                (true, None) => gone.extend(
+                    self.left_out.last().into_iter().flat_map(|one| one.with.iter().chain([&one.object])).cloned(),
+                ),
+                (false, None) => drop(gone.insert(object.clone())),
+                (_, Some(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out what the server made in another way than it was; whether there was anything.
+    pub(super) fn forget_differing(&mut self, made: &Described) -> bool {
+        let change = Change::between(&unowned(&self.source.schema), &unowned(&made.schema));
+        let mut any = false;
+        for (id, wanted, made) in change.objects() {
+            let Some(wanted) = wanted else { continue };
+            let id = Arc::new(id.clone());
+            let Some(made) = made else {
+                any |= self.leave_out(&id, None, "its statement does not make it".to_owned());
+                continue;
+            };
+            let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
+            let names: BTreeSet<Arc<str>> = facts.filter(|name| wanted.fact(name) != made.fact(name)).collect();
+            for name in names {
+                let shown = |value: Option<&str>| value.unwrap_or("none").to_owned();
+                let why = format!("it is made as {}", shown(made.fact(&name)));
+                let part = Some(&*name).filter(|name| !ESSENTIAL.contains(name) && wanted.fact(name).is_some());
+                any |= self.leave_out(&id, part, why);
+            }
+        }
+        any
+    }
+}
+
+/// What the server said.
+pub(super) fn reason(error: &migrate_core::Error) -> String {
+    error.findings().first().map_or_else(String::new, |finding| finding.message.clone())
+}
+
+/// The first line of a statement with the reason why it fails.
+pub(super) fn failed(statement: &Statement, why: &str) -> String {
+    format!("{}: {why}", statement.text.lines().next().unwrap_or_default())
+}

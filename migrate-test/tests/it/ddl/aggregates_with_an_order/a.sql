@@ -1,0 +1,1 @@
+CREATE FUNCTION later(state anyelement, next anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE AS 'SELECT next';

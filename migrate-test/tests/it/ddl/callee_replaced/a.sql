@@ -1,0 +1,4 @@
+CREATE FUNCTION z_name() RETURNS text LANGUAGE sql AS 'SELECT ''a''';
+CREATE FUNCTION a_name() RETURNS text LANGUAGE sql AS 'SELECT public.z_name()';
+CREATE TABLE marks (id int PRIMARY KEY);
+INSERT INTO marks VALUES (1);

@@ -1,0 +1,15 @@
+CREATE TYPE mood AS ENUM ('fine', 'bad');
+REVOKE USAGE ON TYPE mood FROM PUBLIC;
+CREATE TYPE report AS (mood mood, note text);
+CREATE TABLE people (id int, mood mood DEFAULT 'bad', past mood[]);
+CREATE INDEX people_mood ON people (mood);
+CREATE VIEW moods AS SELECT mood FROM people;
+CREATE FUNCTION worst(mood) RETURNS mood LANGUAGE sql AS 'SELECT $1';
+INSERT INTO people VALUES (1, 'fine', '{bad,fine}');
+CREATE TYPE size AS ENUM ('l', 's');
+COMMENT ON TYPE size IS 'of shirts';
+GRANT USAGE ON TYPE size TO pg_monitor;
+CREATE TABLE shirts (size size);
+CREATE DOMAIN age AS bigint CONSTRAINT sane CHECK (value > 0);
+COMMENT ON CONSTRAINT sane ON DOMAIN age IS 'nobody is younger';
+CREATE TABLE ages (age age);

@@ -1,0 +1,2 @@
+CREATE DOMAIN code AS int;
+CREATE TYPE later;

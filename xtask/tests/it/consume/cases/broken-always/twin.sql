@@ -1,0 +1,1 @@
+SELECT note FROM shipments WHERE id = $1;

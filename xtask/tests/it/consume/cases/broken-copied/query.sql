@@ -1,0 +1,1 @@
+COPY shipments (id, code) TO STDOUT;

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, code) VALUES ($1, 'a long code');

@@ -1,0 +1,1 @@
+ALTER TABLE shipments ALTER COLUMN code TYPE varchar(5);

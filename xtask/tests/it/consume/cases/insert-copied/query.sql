@@ -1,0 +1,1 @@
+COPY shipments (id, note) FROM STDIN;

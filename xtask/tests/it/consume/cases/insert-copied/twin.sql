@@ -1,0 +1,1 @@
+COPY shipments (id, carrier, note) FROM STDIN;

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, carrier) VALUES ($1, DEFAULT);

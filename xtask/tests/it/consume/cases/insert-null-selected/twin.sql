@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, weight, note) SELECT 7, 5, NULL;

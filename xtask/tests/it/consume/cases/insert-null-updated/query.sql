@@ -1,0 +1,1 @@
+UPDATE shipments SET weight = NULL WHERE id = $1;

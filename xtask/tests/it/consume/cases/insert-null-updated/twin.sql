@@ -1,0 +1,1 @@
+UPDATE shipments SET weight = 0, note = NULL WHERE id = $1;

@@ -1,0 +1,3 @@
+CREATE TYPE state AS ENUM ('new', 'sent');
+CREATE TABLE shipments (id bigint PRIMARY KEY, state state NOT NULL);
+CREATE TYPE phase AS ENUM ('new', 'done');

@@ -1,0 +1,1 @@
+UPDATE shipments SET note = $1 WHERE id = $2;
