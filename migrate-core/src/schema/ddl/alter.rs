@@ -167,7 +167,8 @@ fn is_of_partitioned(schema: &Schema, object: &Object) -> bool {
 
 /// Whether a column has values of its own, and is not one of a view.
 fn is_stored(before: &Schema, after: &Schema, column: &Object) -> bool {
-    let tables = [Kind::Table, Kind::ForeignTable].map(|kind| super::name::holder(&column.id, kind));
+    let tables = [Kind::Table, Kind::ForeignTable, Kind::MaterializedView];
+    let tables = tables.map(|kind| super::name::holder(&column.id, kind));
     tables.iter().any(|table| before.get(table).is_some() && after.get(table).is_some())
 }
 

@@ -81,6 +81,7 @@ fn view(schema: &Schema, object: &Object) -> Option<Vec<String>> {
     let column = |one: &Arc<Object>| {
         let set = [("storage", "STORAGE"), ("compression", "COMPRESSION"), ("statistics", "STATISTICS")];
         let set = set.iter().filter_map(|(fact, word)| Some(format!("SET {word} {}", one.fact(fact)?)));
+        let set = set.chain(one.fact("options").map(|list| format!("SET ({list})")));
         set.map(|what| format!("ALTER {name} ALTER COLUMN {} {what}", plain(&one.id.name))).collect::<Vec<_>>()
     };
     let columns = columns.flat_map(column).collect::<Vec<_>>();

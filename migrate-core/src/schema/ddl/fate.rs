@@ -248,7 +248,8 @@ impl Fates {
             Column => object.fact("generated").is_some(),
             Constraint if retyped => is_foreign_key(object) && !self.stays_comparable(before, after, on),
             Index | Statistics if retyped => false,
-            Schema | Extension | Language | AccessMethod | Type | Domain | Attribute | Sequence => false,
+            Attribute => goes && matches!(on.id.kind, Type | Domain),
+            Schema | Extension | Language | AccessMethod | Type | Domain | Sequence => false,
             _ => true,
         }
     }

@@ -27,7 +27,7 @@ pub(super) type Node = (Act, Part);
 
 /// Where a node stands among those that could come next: what is dropped goes first, then by
 /// kind, with what belongs to a table behind the table, foreign keys behind all tables.
-type Key = (bool, u8, i16, Box<str>, Box<str>, Kind, Part);
+type Key = (bool, u8, i16, Box<str>, Box<str>, Kind, u32, Part);
 
 /// What has to come before what. A soft edge can be cut: a default or a part of a table then goes apart.
 #[derive(Default)]
@@ -113,10 +113,10 @@ impl Graph {
         }
         graph.shells(sides, &hosts);
         graph.owners(sides, &hosts);
+        graph.joined(sides, &hosts);
         graph.dependencies(sides, &hosts);
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
-        graph.joined(sides, &hosts);
         // A circle is cut, for no text is looked at when a function is made.
         for (first, then) in mention::edges(sides, &hosts) {
             graph.edge(&first, &then, Some(BTreeSet::new()));
@@ -163,7 +163,10 @@ impl Graph {
                 self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
             } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
-                self.edge(&hosts.made(on), &hosts.made(user), folded.then(|| BTreeSet::from([user.clone()])));
+                // A table needs its parent or its type when it joins that.
+                let joins = !sides.before.dependencies.has(user, on) && inherit::joins(sides, &user.id);
+                let then = if joins { (Act::Give, user.clone()) } else { hosts.made(user) };
+                self.edge(&hosts.made(on), &then, folded.then(|| BTreeSet::from([user.clone()])));
             }
         }
         for (user, on) in sides.before.dependencies.pairs() {
@@ -384,9 +387,11 @@ fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
         Kind::Publication | Kind::DefaultPrivileges => 1,
         _ => u8::from(object.is_some_and(|object| is_foreign_key(object))),
     };
+    // Columns come in their order.
+    let position = object.and_then(|object| object.position).unwrap_or(0);
     let rank = rank(id.kind);
     let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
-    (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, part.clone())
+    (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, position, part.clone())
 }
 
 /// Code comes behind the tables, for its text may name them.

@@ -1,199 +1,174 @@
-//! Schemas by chance: a small model, so that two of them share names and differ in what they mean.
+//! Schemas by chance: statements of a grammar, so that two schemas share names and differ in what they mean.
+
+mod grammar;
 
 use std::fmt::Write as _;
 
-use proptest::collection::{btree_map, vec};
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::{Index, subsequence};
+use grammar::Grammar;
 
-/// A schema, ready to be written.
+/// Two schemas. What the server refuses of their statements is left out of them.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
-    labels: Vec<&'static str>,
-    function: Option<usize>,
-    tables: std::collections::BTreeMap<usize, Table>,
-    views: std::collections::BTreeMap<usize, View>,
+pub(super) struct Pair {
+    items: Vec<Item>,
 }
 
+/// A statement, and which of the two schemas has it in which form.
 #[derive(Debug, Clone)]
-struct Table {
-    columns: std::collections::BTreeMap<usize, Column>,
-    keys: Vec<Index>,
-    index: Option<(Index, bool)>,
-    unlogged: bool,
-    partitioned: bool,
-    trigger: bool,
-    comment: Option<u8>,
-    granted: bool,
+struct Item {
+    section: usize,
+    forms: [Option<Picks>; 2],
 }
 
-#[derive(Debug, Clone)]
-struct Column {
-    of: usize,
-    not_null: bool,
-    default: u8,
-    check: bool,
-    generated: bool,
-}
+/// Which alternative is taken at each place of the grammar where there are several; the first where they end.
+pub(super) type Picks = Vec<u8>;
 
-#[derive(Debug, Clone)]
-struct View {
-    table: Index,
-    above: bool,
-    materialized: bool,
-    filter: bool,
-}
+/// Numbers by chance, the same for a seed.
+struct Chance(u64);
 
-const LABELS: [&str; 4] = ["a", "b", "c", "d"];
-/// Types, each with a value.
-const TYPES: [(&str, &str); 9] = [
-    ("integer", "1"),
-    ("bigint", "2"),
-    ("text", "'x'"),
-    ("varchar(10)", "'y'"),
-    ("numeric(6,2)", "3.5"),
-    ("boolean", "true"),
-    ("date", "'2025-01-01'"),
-    ("state", "'a'"),
-    ("state[]", "'{a}'"),
-];
-const RESULTS: [&str; 3] = ["integer", "bigint", "text"];
+impl Chance {
+    /// See <https://prng.di.unimi.it/splitmix64.c>.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
 
-prop_compose! {
-    fn column()(of in 0..TYPES.len(), not_null: bool, default in 0..4u8, check in prop::bool::weighted(0.2), generated in prop::bool::weighted(0.1)) -> Column {
-        Column { of, not_null, default, check, generated }
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    fn picks(&mut self) -> Picks {
+        (0..40).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }
 
-prop_compose! {
-    fn table()(
-        columns in btree_map(0..5usize, column(), 0..5),
-        keys in vec(any::<Index>(), 0..2),
-        index in option::of(any::<(Index, bool)>()),
-        unlogged in prop::bool::weighted(0.1),
-        partitioned in prop::bool::weighted(0.1),
-        trigger in prop::bool::weighted(0.2),
-        comment in option::weighted(0.2, 0..2u8),
-        granted in prop::bool::weighted(0.2),
-    ) -> Table {
-        Table { columns, keys, index, unlogged, partitioned, trigger, comment, granted }
+impl Pair {
+    /// The pair of a number; the same one every time.
+    pub(super) fn draw(seed: u64, number: u64) -> Self {
+        let mut chance = Chance(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ number);
+        chance.next();
+        let grammar = Grammar::shared();
+        let drawn: Vec<usize> =
+            (0..4 + chance.below(44)).map(|_| grammar.section(chance.below(grammar.weight()))).collect();
+        let mut items: Vec<Item> = drawn.into_iter().map(|section| Item::draw(&mut chance, section, 10)).collect();
+        items.extend(grammar.always().map(|section| Item::draw(&mut chance, section, 40)));
+        items.sort_by_key(|item| item.section);
+        Self { items }
     }
-}
 
-prop_compose! {
-    fn view()(table: Index, above: bool, materialized in prop::bool::weighted(0.2), filter: bool) -> View {
-        View { table, above, materialized, filter }
+    /// The statements of the first (0) or the second (1) schema.
+    pub(super) fn statements(&self, side: usize) -> Vec<String> {
+        let grammar = Grammar::shared();
+        let forms = self.items.iter().filter_map(|item| Some((item.section, item.forms[side].as_ref()?)));
+        forms.map(|(section, picks)| grammar.statement(section, picks)).collect()
     }
-}
 
-prop_compose! {
-    /// A schema.
-    pub(super) fn model()(
-        labels in subsequence(LABELS[1..].to_vec(), 0..3).prop_shuffle(),
-        function in option::of(0..RESULTS.len()),
-        tables in btree_map(0..4usize, table(), 0..4),
-        views in btree_map(0..3usize, view(), 0..3),
-    ) -> Model {
-        Model { labels, function, tables, views }
+    /// How large it is, for a look at how far it was made smaller.
+    pub(super) fn size(&self) -> usize {
+        self.items.iter().flat_map(|item| &item.forms).flatten().map(|picks| 1 + picks.len()).sum()
     }
-}
 
-impl Table {
-    /// Whether it can have foreign keys of any kind.
-    fn is_plain(&self) -> bool {
-        !self.unlogged && !self.partitioned
-    }
-}
-
-impl Model {
-    /// The statements that make it on an empty database.
-    pub(super) fn sql(&self) -> String {
-        let labels: Vec<String> = ["a"].iter().chain(&self.labels).map(|label| format!("'{label}'")).collect();
-        let mut sql = format!("CREATE TYPE state AS ENUM ({});\n", labels.join(", "));
-        let trigger = "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';\n";
-        sql += trigger;
-        if let Some(result) = self.function {
-            let of = RESULTS[result];
-            let _ = writeln!(
-                sql,
-                "CREATE FUNCTION made(n integer DEFAULT {result}) RETURNS {of} LANGUAGE sql IMMUTABLE AS 'SELECT 1::{of}';"
-            );
-        }
-        for (n, table) in &self.tables {
-            self.table(&mut sql, *n, table);
-        }
-        for (n, table) in &self.tables {
-            for (k, key) in table.keys.iter().enumerate().filter(|_| !self.tables.is_empty()) {
-                let to = key.get(&self.tables.keys().collect::<Vec<_>>()).to_string();
-                let _ = writeln!(sql, "ALTER TABLE t{n} ADD COLUMN ref{k} integer;");
-                if self.tables[&to.parse().unwrap()].is_plain() && table.is_plain() {
-                    let _ = writeln!(sql, "ALTER TABLE t{n} ADD FOREIGN KEY (ref{k}) REFERENCES t{to};");
-                }
+    /// The same without what the server refuses: the statements of each schema that it takes are given.
+    pub(super) fn without_refused(&self, taken: &[Vec<String>; 2]) -> Self {
+        let mut items = self.items.clone();
+        for item in &mut items {
+            for (form, taken) in item.forms.iter_mut().zip(taken) {
+                let text = form.as_ref().map(|picks| Grammar::shared().statement(item.section, picks));
+                form.take_if(|_| !text.is_some_and(|text| taken.contains(&text)));
             }
         }
-        for (n, view) in &self.views {
-            self.view(&mut sql, *n, view);
-        }
-        sql
+        items.retain(|item| item.forms.iter().any(Option::is_some));
+        Self { items }
     }
 
-    fn table(&self, sql: &mut String, n: usize, table: &Table) {
-        let unlogged = if table.unlogged && !table.partitioned { "UNLOGGED " } else { "" };
-        let mut lines = vec!["id integer NOT NULL".to_owned()];
-        for (c, column) in &table.columns {
-            let (of, value) = TYPES[column.of];
-            let default = match (column.default, self.function) {
-                (1, _) => format!(" DEFAULT {value}"),
-                (2, Some(result)) if of == RESULTS[result] => " DEFAULT made()".to_owned(),
-                _ => String::new(),
-            };
-            let rest = match column.generated && of == "integer" {
-                true => " GENERATED ALWAYS AS (id * 2) STORED".to_owned(),
-                false => format!("{}{default}", if column.not_null { " NOT NULL" } else { "" }),
-            };
-            lines.push(format!("c{c} {of}{rest}"));
-            if column.check {
-                lines.push(format!("CONSTRAINT check_{n}_{c} CHECK (c{c} <> {value})"));
+    /// Smaller pairs, those that are much smaller first.
+    pub(super) fn smaller(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut chunk = self.items.len();
+        while chunk > 0 {
+            for first in (0..self.items.len()).step_by(chunk) {
+                let mut items = self.items.clone();
+                items.drain(first..(first + chunk).min(items.len()));
+                all.push(Self { items });
             }
+            chunk /= 2;
         }
-        lines.push(format!("CONSTRAINT t{n}_key PRIMARY KEY (id)"));
-        let by = if table.partitioned { " PARTITION BY RANGE (id)" } else { "" };
-        let _ = writeln!(sql, "CREATE {unlogged}TABLE t{n} (\n  {}\n){by};", lines.join(",\n  "));
-        if table.partitioned {
-            let _ = writeln!(sql, "CREATE TABLE part{n} PARTITION OF t{n} FOR VALUES FROM (0) TO (10);");
+        for at in 0..self.items.len() {
+            all.extend(self.items[at].simpler().into_iter().map(|item| {
+                let mut items = self.items.clone();
+                items[at] = item;
+                Self { items }
+            }));
         }
-        if let Some((column, unique)) = table.index.filter(|_| !table.columns.is_empty()) {
-            let column = column.get(&table.columns.keys().collect::<Vec<_>>()).to_string();
-            let unique = if unique && !table.partitioned { "UNIQUE " } else { "" };
-            let _ = writeln!(sql, "CREATE {unique}INDEX index_{n} ON t{n} (c{column});");
-        }
-        if table.trigger {
-            let _ =
-                writeln!(sql, "CREATE TRIGGER touched BEFORE UPDATE ON t{n} FOR EACH ROW EXECUTE FUNCTION touch();");
-        }
-        if let Some(comment) = table.comment {
-            let _ = writeln!(sql, "COMMENT ON TABLE t{n} IS 'it''s {comment}';");
-        }
-        if table.granted {
-            let _ = writeln!(sql, "GRANT SELECT ON t{n} TO PUBLIC;");
-        }
+        all
     }
 
-    fn view(&self, sql: &mut String, n: usize, view: &View) {
-        if self.tables.is_empty() {
-            return;
+    /// Both schemas as scripts.
+    pub(super) fn script(statements: &[String]) -> String {
+        let mut script = String::new();
+        for statement in statements {
+            let _ = writeln!(script, "{statement};");
         }
-        let table = view.table.get(&self.tables.keys().collect::<Vec<_>>()).to_string();
-        let columns = &self.tables[&table.parse().unwrap()].columns;
-        let list: String = columns.keys().map(|c| format!(", c{c}")).collect();
-        let kind = if view.materialized { "MATERIALIZED VIEW" } else { "VIEW" };
-        let filter = if view.filter { " WHERE id > 0" } else { "" };
-        // One view stands on another where that is there.
-        let (list, from) = match n.checked_sub(1).filter(|below| view.above && self.views.contains_key(below)) {
-            Some(below) => ("*".to_owned(), format!("v{below}")),
-            None => (format!("id{list}"), format!("t{table}")),
+        script
+    }
+}
+
+impl Item {
+    /// A statement; of so many, four are of the first schema or the second, and two are different in them.
+    fn draw(chance: &mut Chance, section: usize, of: usize) -> Self {
+        let picks = chance.picks();
+        let forms = match chance.below(of) {
+            0 | 1 => [Some(picks), None],
+            2 | 3 => [None, Some(picks)],
+            // The same object with something else about it: what is picked late differs.
+            4 | 5 => {
+                let mut other = picks.clone();
+                other.truncate(chance.below(12));
+                other.extend(chance.picks());
+                [Some(picks), Some(other)]
+            }
+            _ => [Some(picks.clone()), Some(picks)],
         };
-        let _ = writeln!(sql, "CREATE {kind} v{n} AS SELECT {list} FROM {from}{filter};");
+        Self { section, forms }
+    }
+
+    fn simpler(&self) -> Vec<Self> {
+        let used = |picks: &Picks| Grammar::shared().used(self.section, picks);
+        let with = |forms: [Option<Picks>; 2]| Self { section: self.section, forms };
+        let mut all = Vec::new();
+        if let [Some(first), Some(second)] = &self.forms {
+            all.extend([with([Some(first.clone()), None]), with([None, Some(second.clone())])]);
+            if first != second {
+                all.push(with([Some(first.clone()), Some(first.clone())]));
+            }
+        }
+        for side in 0..2 {
+            let Some(picks) = &self.forms[side] else { continue };
+            let is_shared = self.forms[0] == self.forms[1];
+            if is_shared && side == 1 {
+                continue;
+            }
+            let mut put = |picks: Picks| {
+                let mut forms = self.forms.clone();
+                forms[side] = Some(picks.clone());
+                if is_shared {
+                    forms[1] = Some(picks);
+                }
+                all.push(with(forms));
+            };
+            let used = used(picks);
+            if picks.len() > used {
+                put(picks[..used].to_vec());
+                continue;
+            }
+            for at in (0..picks.len()).filter(|at| picks[*at] != 0) {
+                let mut plainer = picks.clone();
+                plainer[at] = 0;
+                put(plainer);
+            }
+        }
+        all
     }
 }

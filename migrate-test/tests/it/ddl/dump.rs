@@ -1,0 +1,78 @@
+//! What `pg_dump` says of a schema, in an order of its own.
+
+use std::collections::BTreeMap;
+
+use migrate_test::TestDatabase;
+use migrate_test::provider::binaries::Binaries;
+
+/// The entries of a dump without rows, each by its head.
+#[derive(Default)]
+pub(super) struct Dump(BTreeMap<String, Vec<String>>);
+
+/// The order of columns is a note of ours, and that of privileges means nothing.
+const UNORDERED: [&str; 5] =
+    ["Type: TABLE;", "Type: FOREIGN TABLE;", "Type: TYPE;", "Type: ACL;", "Type: DEFAULT ACL;"];
+
+impl Dump {
+    /// Runs `pg_dump` of the server's version, which is beside its binaries.
+    pub(super) async fn of(database: &TestDatabase) -> Self {
+        let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
+            Some(folder) => Binaries::probe(std::path::Path::new(&folder)).unwrap(),
+            None => Binaries::find(None).unwrap_or_else(|why| panic!("this test needs pg_dump: {why:?}")),
+        };
+        let mut command = binaries.program("pg_dump");
+        command.args(["--schema-only", "--no-owner", "--dbname"]).arg(database.url());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
+        let output = output.unwrap_or_else(|error| panic!("this test needs pg_dump of {}: {error}", binaries.version));
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        Self::parse(&String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn parse(text: &str) -> Self {
+        let (mut entries, mut head) = (BTreeMap::<String, Vec<String>>::new(), String::new());
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("-- Name: ") {
+                name.clone_into(&mut head);
+                continue;
+            }
+            let is_noise = line.is_empty()
+                || line == "--"
+                || line.starts_with("SET default_table")
+                || line.starts_with("-- PostgreSQL database dump")
+                || line.starts_with("\\");
+            if !is_noise && !head.is_empty() {
+                entries.entry(head.clone()).or_default().push(with_sorted_options(line));
+            }
+        }
+        for (head, lines) in &mut entries {
+            if UNORDERED.iter().any(|kind| head.contains(kind)) {
+                lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches(',').len()));
+                lines.sort();
+            }
+        }
+        Self(entries)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first entry that is different, if there is one.
+    pub(super) fn difference(&self, made: &Self) -> Option<String> {
+        let mut heads: Vec<&String> = self.0.keys().chain(made.0.keys()).collect();
+        heads.sort();
+        let differs = |head: &&&String| self.0.get(**head) != made.0.get(**head);
+        let head = heads.iter().find(differs)?;
+        let lines = |dump: &Self| dump.0.get(*head).map_or("nothing".to_owned(), |lines| lines.join("\n"));
+        Some(format!("{head}\n-- wanted\n{}\n-- made\n{}", lines(self), lines(made)))
+    }
+}
+
+/// The order of options means nothing.
+fn with_sorted_options(line: &str) -> String {
+    let inside = line.split_once("WITH (").and_then(|(before, rest)| Some((before, rest.split_once(')')?)));
+    let Some((before, (list, after))) = inside else { return line.to_owned() };
+    let mut options: Vec<&str> = list.split(", ").collect();
+    options.sort_unstable();
+    format!("{before}WITH ({}){after}", options.join(", "))
+}

@@ -1,0 +1,276 @@
+//! Any schema becomes any other one: pairs by chance, judged by our model and by `pg_dump`.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use migrate_core::schema::ddl::{self, Stage};
+use migrate_core::schema::{self, Change, Described};
+use migrate_core::{Database, db::Reader};
+use migrate_test::TestDatabase;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::dump::Dump;
+use super::model::Pair;
+use super::{SIDES, between, cannot_be_said};
+use crate::support::{connect, execute};
+
+/// What is drawn: `COUNT`, `COUNT:SEED` or `COUNT:SEED:FIRST` in a variable of the environment.
+const DRAWN: &str = "ROUNDTRIP_TEST_PAIRS";
+/// A folder for the pairs that fail, each in a folder of its own; all pairs are looked at then.
+const KEPT: &str = "ROUNDTRIP_TEST_PAIRS_KEEP";
+/// How many are drawn where nobody says so.
+const PAIRS: u64 = 8;
+/// How many smaller pairs are tried of one that fails.
+const SHRINKS: usize = 120;
+const WORKERS: usize = 2;
+const ROLES: &str = "DO $$ DECLARE r text; BEGIN
+    FOREACH r IN ARRAY ARRAY['model_a', 'model_b'] LOOP
+        BEGIN EXECUTE format('CREATE ROLE %I', r); EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
+    END LOOP; END $$";
+/// How what `pg_dump` sees begins.
+const DUMP: &str = "pg_dump sees";
+/// Makes a database empty, whatever is in it.
+const EMPTY: &str = include_str!("empty.sql");
+/// Runs a statement, and says whether the server took it.
+const TRY: &str = "CREATE FUNCTION pg_temp.try(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN EXECUTE statement; RETURN true; EXCEPTION WHEN others THEN RETURN false; END $$";
+
+/// Two databases that are used again for one pair after another.
+struct Bench {
+    seats: [Seat; 2],
+    nothing: Described,
+}
+
+/// A database, with a session that changes it and one that reads it.
+struct Seat {
+    database: TestDatabase,
+    session: PgConnection,
+    reader: Reader,
+}
+
+/// How far a pair is looked at: up to which step, and whether `pg_dump` is asked.
+#[derive(Clone, Copy)]
+struct Reach {
+    last: usize,
+    dump: bool,
+}
+
+/// A pair that fails: what has to be looked at to see it, what was wrong, and the statements of both schemas that the
+/// server took.
+struct Failure {
+    reach: Reach,
+    why: String,
+    taken: [Vec<String>; 2],
+}
+
+/// What a schema is, by both judges.
+struct Seen {
+    described: Described,
+    dump: Dump,
+}
+
+/// From the first schema to the second and back and to nothing, and from nothing to the second, to the first and to
+/// nothing: the database, and the schema that it becomes.
+const STEPS: [(&str, usize, Option<usize>); 7] = [
+    ("there", 0, Some(1)),
+    ("back", 0, Some(0)),
+    ("removed", 0, None),
+    ("second to first", 1, Some(0)),
+    ("first removed", 1, None),
+    ("second from nothing", 1, Some(1)),
+    ("second removed", 1, None),
+];
+
+impl Seat {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let mut session = connect(&database).await;
+        execute(&mut session, ROLES).await;
+        execute(&mut session, TRY).await;
+        let reader = Reader::open(&Database::from(database.options())).await.unwrap();
+        Self { database, session, reader }
+    }
+
+    async fn end(self) {
+        sqlx::Connection::close(self.session).await.unwrap();
+        self.reader.close().await;
+        self.database.drop_now().await.unwrap();
+    }
+
+    async fn describe(&mut self) -> Described {
+        schema::describe_with(&mut self.reader).await.unwrap()
+    }
+
+    /// Runs what the server takes of these statements, and returns that.
+    async fn make(&mut self, statements: &[String]) -> Vec<String> {
+        if statements.is_empty() {
+            return Vec::new();
+        }
+        let literal = |text: &String| format!("({})", migrate_core::ident::literal(text));
+        let list: Vec<String> = statements.iter().map(literal).collect();
+        let query = format!("SELECT pg_temp.try(statement) FROM (VALUES {}) AS v (statement)", list.join(", "));
+        let rows = sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(&mut self.session).await.unwrap();
+        let took = rows.iter().map(|row| row.get::<bool, _>(0));
+        statements.iter().zip(took).filter(|(_, took)| *took).map(|(text, _)| text.clone()).collect()
+    }
+
+    /// Runs the way to a schema, and compares; returns what is there then.
+    async fn lead(&mut self, from: &Described, to: &Seen) -> Result<Described, String> {
+        let ddl = between(from, &to.described)?;
+        let script = ddl.script(Stage::Main);
+        let run = sqlx::raw_sql(AssertSqlSafe(format!("BEGIN;\n{script}COMMIT;"))).execute(&mut self.session).await;
+        if let Err(error) = run {
+            return Err(format!("{error}\n{script}"));
+        }
+        let made = self.describe().await;
+        let change = Change::between(&ddl::unowned(&to.described.schema), &ddl::unowned(&made.schema));
+        let (excused, told): (Vec<_>, Vec<_>) =
+            change.sentences(SIDES).into_iter().partition(|one| cannot_be_said(one));
+        if !told.is_empty() {
+            return Err(format!("{}\n{script}", told.join("\n")));
+        }
+        if to.dump.is_empty() || !excused.is_empty() {
+            return Ok(made);
+        }
+        match to.dump.difference(&Dump::of(&self.database).await) {
+            Some(different) => Err(format!("{DUMP}: {different}\n{script}")),
+            None => Ok(made),
+        }
+    }
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let mut seats = [Seat::new().await, Seat::new().await];
+        let nothing = seats[0].describe().await;
+        Self { seats, nothing }
+    }
+
+    async fn end(self) {
+        for seat in self.seats {
+            seat.end().await;
+        }
+    }
+
+    /// What is wrong with a pair in the steps up to one of them; nothing of it is left in the databases.
+    async fn judge(&mut self, pair: &Pair, reach: Reach) -> Option<Failure> {
+        let (mut taken, mut step) = ([Vec::new(), Vec::new()], 0);
+        let walked = self.walk(pair, reach, &mut taken, &mut step).await;
+        if walked.is_err() || reach.last + 1 < STEPS.len() {
+            for seat in &mut self.seats {
+                let emptied =
+                    sqlx::raw_sql(AssertSqlSafe(format!("ROLLBACK; {EMPTY}"))).execute(&mut seat.session).await;
+                if emptied.is_err() || seat.describe().await.schema != self.nothing.schema {
+                    std::mem::replace(seat, Seat::new().await).end().await;
+                }
+            }
+        }
+        walked.err().map(|why| {
+            let reach = Reach { last: step, dump: why.starts_with(DUMP) };
+            Failure { reach, why: format!("{}: {why}", STEPS[step].0), taken }
+        })
+    }
+
+    async fn walk(
+        &mut self,
+        pair: &Pair,
+        reach: Reach,
+        taken: &mut [Vec<String>; 2],
+        at: &mut usize,
+    ) -> Result<(), String> {
+        for (side, seat) in self.seats.iter_mut().enumerate() {
+            taken[side] = seat.make(&pair.statements(side)).await;
+        }
+        let [one, other] = &mut self.seats;
+        let first = Seen { described: one.describe().await, dump: Dump::default() };
+        let dump = if reach.dump { Dump::of(&other.database).await } else { Dump::default() };
+        let second = Seen { described: other.describe().await, dump };
+        let nothing = Seen { described: self.nothing.clone(), dump: Dump::default() };
+        let mut now = [first.described.clone(), second.described.clone()];
+        for (step, (_, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
+            *at = step;
+            let to = to.map_or(&nothing, |to| [&first, &second][to]);
+            now[*seat] = self.seats[*seat].lead(&now[*seat], to).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The smallest pair that still fails, as far as that is found.
+async fn shrunk(bench: &mut Bench, pair: Pair, failure: Failure) -> Failure {
+    let (mut best, mut failure) = (pair.without_refused(&failure.taken), failure);
+    let mut tries = SHRINKS;
+    'smaller: loop {
+        let size = best.size();
+        for pair in best.smaller().into_iter().filter(|pair| pair.size() <= size) {
+            if tries == 0 {
+                return failure;
+            }
+            tries -= 1;
+            if let Some(found) = bench.judge(&pair, failure.reach).await {
+                (best, failure) = (pair, found);
+                continue 'smaller;
+            }
+        }
+        return failure;
+    }
+}
+
+/// The pairs that are wanted: how many, of which seed, from which one on.
+fn wanted() -> (u64, u64, u64) {
+    let text = std::env::var(DRAWN).unwrap_or_default();
+    let mut numbers = text.split(':').map(|number| number.parse().ok());
+    let mut next = |usual| numbers.next().flatten().unwrap_or(usual);
+    (next(PAIRS), next(1), next(0))
+}
+
+impl Failure {
+    fn text(&self, seed: u64, number: u64) -> String {
+        let [a, b] = self.taken.each_ref().map(|taken| Pair::script(taken));
+        format!("pair {number} of seed {seed}: {}\n-- a.sql\n{a}-- b.sql\n{b}", self.why)
+    }
+
+    fn keep(&self, folder: &std::path::Path, number: u64) {
+        let folder = folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        let [a, b] = self.taken.each_ref().map(|taken| Pair::script(taken));
+        for (name, text) in [("a.sql", &a), ("b.sql", &b), ("why", &self.why)] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+}
+
+async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>, failures: &Mutex<Vec<String>>) {
+    let mut bench = Bench::new().await;
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= end || (kept.is_none() && !failures.lock().unwrap().is_empty()) {
+            break;
+        }
+        let pair = Pair::draw(seed, number);
+        if let Some(failure) = bench.judge(&pair, Reach { last: STEPS.len() - 1, dump: true }).await {
+            let failure = shrunk(&mut bench, pair, failure).await;
+            kept.inspect(|folder| failure.keep(folder, number));
+            failures.lock().unwrap().push(failure.text(seed, number));
+        }
+    }
+    bench.end().await;
+}
+
+#[test]
+fn any_schema_becomes_any_other() {
+    let (count, seed, first) = wanted();
+    let (next, failures) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    let kept = std::env::var_os(KEPT).map(PathBuf::from);
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(work(&next, (seed, first + count), kept.as_ref(), &failures));
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {count} pairs:\n{}", failures.len(), failures.join("\n"));
+}
