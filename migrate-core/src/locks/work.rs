@@ -104,11 +104,8 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
     }
     let ty = add.ty().map(|ty| ty.syntax().text().to_string()).unwrap_or_default();
     let constraints: Vec<Constraint> = add.constraints().collect();
-    let is_filled = constraints.iter().any(|one| match one {
-        Constraint::DefaultConstraint(it) => !is_null(it.syntax()),
-        Constraint::GeneratedConstraint(_) => true,
-        _ => false,
-    });
+    let fills = |one: &Constraint| matches!(one, Constraint::DefaultConstraint(_) | Constraint::GeneratedConstraint(_));
+    let is_filled = constraints.iter().any(fills);
     let is_serial = ty.trim().to_ascii_lowercase().contains("serial");
     let rewrites = is_serial || is_strict(known, &ty) || constraints.iter().any(|one| is_computed_for_each(known, one));
     let is_key = constraints.iter().any(|one| matches!(one, Constraint::PrimaryKeyConstraint(_)));
@@ -122,7 +119,7 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
             Constraint::CheckConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Check)),
             Constraint::UniqueConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Unique)),
             Constraint::PrimaryKeyConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::NewKey)),
-            // Without a value the key holds in all rows.
+            // Without a default the key holds in all rows. DEFAULT NULL is one to the server.
             Constraint::ReferencesConstraint(it) if is_filled || is_serial => {
                 all.push(Effort::at(it, Work::Reads, Cause::ForeignKey));
             }
@@ -130,12 +127,6 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
         }
     }
     all
-}
-
-fn is_null(default: &SyntaxNode) -> bool {
-    let text = default.text().to_string();
-    let words = crate::sql::tokens(&text);
-    words.len() == 2 && words[1].eq_ignore_ascii_case("null")
 }
 
 /// Whether a column has to be filled row by row. A virtual one is not stored.
@@ -270,7 +261,7 @@ fn constraint(known: &Known<'_>, table: Option<&Object>, add: &ast::AddConstrain
             Some(Effort::at(add, Work::Reads, Cause::Unique))
         }
         Constraint::PrimaryKeyConstraint(it) => match it.using_index() {
-            None => Some(Effort::at(add, Work::Reads, Cause::Unique)),
+            None => Some(Effort::at(add, Work::Reads, Cause::NewKey)),
             Some(using) => {
                 let index = using.index_ref().and_then(|name| named(&name))?;
                 let of_index = indexed(known, table, &index);
