@@ -115,7 +115,7 @@ impl Walks {
         if self.settled >= end || prover.proof.walks == 0 {
             return Ok(());
         }
-        let mut open = vec![first..end];
+        let mut open: Vec<_> = std::iter::once(first..end).collect();
         let mut falls = 0;
         while let Some(range) = open.pop() {
             if range.is_empty() {
