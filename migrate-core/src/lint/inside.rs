@@ -33,13 +33,13 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     for stmt in SourceFile::parse(text).tree().stmts() {
         let Stmt::Do(block) = &stmt else { continue };
         let place = span(block);
+        for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
         let Some(body) = block.plpgsql() else {
             unfolded.unread.push(place);
             continue;
         };
-        for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
-            *byte = b' ';
-        }
         let mut from = place.start;
         for (at, found) in statements(&body) {
             let is_free = at.start >= from;

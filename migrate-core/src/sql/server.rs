@@ -117,12 +117,12 @@ fn is_start(words: &[&str], at: usize) -> bool {
 fn reaches(words: &[&str], at: usize) -> bool {
     let next = |n: usize| words.get(at + n).copied().unwrap_or_default();
     let is = |n: usize, others: &[&str]| is_any(next(n), others);
+    if is(0, &["drop", "reassign"]) && is(1, &["owned"]) {
+        return true;
+    }
     if is(0, &VERBS) {
         // A column can have the name of one of them: `DROP COLUMN role` does not begin like this.
         return is(1, &SHARED) && !is(2, &["mapping"]);
-    }
-    if is(0, &["drop", "reassign"]) && is(1, &["owned"]) {
-        return true;
     }
     if is(0, &["comment", "label"]) && is(1, &["on"]) {
         return is(2, &["role", "database", "tablespace", "subscription"]);
