@@ -15,6 +15,7 @@ use super::row::Objects;
 use crate::db::{Answer, Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::QualifiedName;
+use crate::sql::Positioned;
 
 const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
 const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
@@ -150,9 +151,9 @@ impl Surroundings {
 }
 
 impl Positions {
-    /// What is different later, of sequences that are there both times.
-    pub fn until(&self, later: &Self) -> Change {
-        let both = |id: &Arc<Id>| self.0.contains_key(id) && later.0.contains_key(id);
+    /// What is different later, of sequences that are there both times and that a script gave a position.
+    pub fn until(&self, later: &Self, given: &Positioned) -> Change {
+        let both = |id: &Arc<Id>| self.0.contains_key(id) && later.0.contains_key(id) && given.may_mean(&id.name);
         let of = |seen: &Seen| -> Seen {
             seen.iter().filter(|(id, _)| both(id)).map(|(id, one)| (id.clone(), one.clone())).collect()
         };

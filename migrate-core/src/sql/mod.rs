@@ -17,7 +17,7 @@ use std::ops::Range;
 pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
 pub(crate) use refuse::refused;
-pub use server::{ServerUse, named_database, server_use, sets_positions};
+pub use server::{Positioned, ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub use words::tokens as words;

@@ -41,20 +41,64 @@ pub fn server_use(text: &str) -> ServerUse {
     read(text, 0)
 }
 
-/// Whether a text says itself where a sequence stands, rather than to follow the rows that are there: `setval` with a
-/// value, `RESTART WITH`.
-pub fn sets_positions(text: &str) -> bool {
-    let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
-    let is = |at: usize, others: &[&str]| words.get(at).is_some_and(|word| is_any(word, others));
-    (0..words.len()).any(|at| {
-        if is(at, &["restart"]) {
-            return !is(at + 1, &["identity"]);
+/// Which sequences a text gives a position of its own, rather than one that follows the rows that are there: `setval` with
+/// a value, `RESTART WITH`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Positioned {
+    names: Vec<String>,
+    /// Whether it does so with one that it does not name.
+    is_open: bool,
+}
+
+impl Positioned {
+    /// Whether the text does so with no sequence at all.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.is_open
+    }
+
+    /// Whether the text may mean a sequence of this name.
+    pub fn may_mean(&self, name: &str) -> bool {
+        self.is_open || self.names.iter().any(|known| known == name)
+    }
+
+    /// Those of a text, and of the texts that it runs.
+    pub fn by(text: &str) -> Self {
+        let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
+        let is = |at: usize, others: &[&str]| words.get(at).is_some_and(|word| is_any(word, others));
+        let mut found = Self::default();
+        for at in 0..words.len() {
+            if is(at, &["restart"]) && !is(at + 1, &["identity"]) {
+                found.add(altered(&words[..at]));
+            } else if is(at, &["setval"]) && is(at + 1, &["("]) && !follows(&words[at + 2..]) {
+                let named = words.get(at + 2).and_then(|word| quoted(word));
+                found.add(named.and_then(|text| last_name(&text)));
+            } else if let Some(body) = quoted(words[at]).filter(|body| has_any(body, &[b"setval", b"restart"])) {
+                let inside = Self::by(&body);
+                found.names.extend(inside.names);
+                found.is_open |= inside.is_open;
+            }
         }
-        if is(at, &["setval"]) && is(at + 1, &["("]) {
-            return !follows(&words[at + 2..]);
-        }
-        quoted(words[at]).is_some_and(|body| has_any(&body, &[b"setval", b"restart"]) && sets_positions(&body))
-    })
+        found
+    }
+
+    fn add(&mut self, name: Option<String>) {
+        self.is_open |= name.is_none();
+        self.names.extend(name);
+    }
+}
+
+/// The sequence that `ALTER SEQUENCE` names, where these words end in its options.
+fn altered(words: &[&str]) -> Option<String> {
+    let start = words.iter().rposition(|word| *word == ";").map_or(0, |at| at + 1);
+    let at = (start..words.len()).rfind(|at| is_any(words[*at], &["sequence"]))?;
+    let rest: Vec<&str> = words[at + 1..].iter().copied().skip_while(|word| is_any(word, &["if", "exists"])).collect();
+    let dots = rest.iter().skip(1).step_by(2).take_while(|word| **word == ".").count();
+    name(rest.get(2 * dots)?)
+}
+
+/// The name of a sequence in a text that the server reads as one: `app.orders_id_seq`.
+fn last_name(text: &str) -> Option<String> {
+    name(words(text).last().map(|(_, span)| &text[span])?)
 }
 
 /// Whether the arguments of a call ask for the value.
@@ -248,7 +292,7 @@ mod tests {
             "ALTER TABLE t ALTER a RESTART WITH 5",
             "DO $$ BEGIN PERFORM setval('s', (7), false); END $$",
         ] {
-            assert!(sets_positions(text), "{text}");
+            assert!(!Positioned::by(text).is_empty(), "{text}");
         }
         for text in [
             "SELECT setval('s', (SELECT max(id) FROM t))",
@@ -256,7 +300,22 @@ mod tests {
             "TRUNCATE t RESTART IDENTITY",
             "SELECT nextval('s'); CREATE SEQUENCE s START 5",
         ] {
-            assert!(!sets_positions(text), "{text}");
+            assert!(Positioned::by(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_position_belongs_to_the_sequence_that_is_named() {
+        for (text, name) in [
+            ("SELECT setval('app.\"S\"', 100)", "S"),
+            ("ALTER SEQUENCE IF EXISTS app.Orders_id INCREMENT 2 RESTART", "orders_id"),
+            ("SELECT 1; DO $$ BEGIN ALTER SEQUENCE s RESTART WITH 6; END $$", "s"),
+        ] {
+            let found = Positioned::by(text);
+            assert!(found.may_mean(name) && !found.may_mean("another"), "{text}: {found:?}");
+        }
+        for text in ["SELECT setval(pg_get_serial_sequence('t', 'a'), 7)", "ALTER TABLE t ALTER a RESTART WITH 5"] {
+            assert!(Positioned::by(text).may_mean("another"), "{text}");
         }
     }
 

@@ -38,6 +38,8 @@ const ROWS: u32 = 4;
 /// How many rows are tried at once, and how often, before a table is given up.
 const BATCH: u32 = 8;
 const ROUNDS: u32 = 8;
+/// How many rows a table gets that has some.
+const MORE: u32 = 3;
 
 /// Triggers, rules and foreign keys do not look at what is written like this.
 const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
@@ -62,9 +64,11 @@ pub(crate) struct Wanted<'a> {
     pub(crate) uses: &'a Uses,
     /// The tables that could not be filled before: they get fewer tries.
     pub(crate) given_up: &'a BTreeSet<String>,
+    /// Tables that get a few rows although they have some.
+    pub(crate) grown: &'a BTreeSet<TableName>,
 }
 
-/// Puts rows into every table that has none; `rows` is what is there, and is brought up to date.
+/// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
 pub(crate) async fn fill(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
@@ -74,22 +78,28 @@ pub(crate) async fn fill(
 ) -> migrate_core::Result<Vec<WithoutRows>> {
     let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
     let empty = |table: &&Object| rows.table(&name(table)).is_none_or(|rows| rows.rows.is_empty());
-    let tables: Vec<Table> = holders(schema).filter(empty).map(|table| Table::of(schema, table)).collect();
+    let lacks = |table: &&Object| empty(table) || wanted.grown.contains(&name(table));
+    let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
     if tables.is_empty() {
         return Ok(Vec::new());
     }
     let open: Vec<&Table> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
-    let Wanted { awkward, strict, uses, given_up } = wanted;
+    let Wanted { awkward, strict, uses, given_up, grown } = wanted;
     let mut place = Place { rehearsal, schema, rows, runner, uses, awkward, strict, dice: 1 };
     for group in ordered(&open) {
         let outcome = match group.as_slice() {
+            [table] if grown.contains(&table.name()) => {
+                more(&mut place, table).await?;
+                Vec::new()
+            }
             [table] => {
                 let rounds =
                     if given_up.contains(&format!("{}.{}", table.id.schema, table.id.name)) { 2 } else { ROUNDS };
                 one(&mut place, table, rounds).await?.into_iter().collect()
             }
+            group if group.iter().all(|table| grown.contains(&table.name())) => Vec::new(),
             group => together(&mut place, group).await?,
         };
         unfilled.extend(outcome);
@@ -188,6 +198,20 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
         filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count() as u32;
     }
     Ok((filled == 0).then_some(WithoutRows { table: name, why }))
+}
+
+/// Puts a few rows into a table that has some; where they are refused it stays as it is.
+async fn more(place: &mut Place<'_>, table: &Table) -> migrate_core::Result<()> {
+    let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
+    for round in 0..2 {
+        let first = there + round * MORE;
+        let draw = |n: u32| place.draw(table, round, first + n, false, &BTreeMap::new(), Row::new());
+        let tried: Vec<Row> = (0..MORE).map(draw).collect();
+        if place.put(table, &tried, "").await?.iter().any(Option::is_none) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Fills tables that need one another: a row of each at once, whose keys are chosen beforehand.

@@ -14,7 +14,10 @@ use proptest::test_runner::TestRunner;
 use super::stage::Ground;
 use super::{ProofError, Rests};
 use crate::generate::{self, Required, Uses, Wanted};
-use crate::rows::Rows;
+use crate::rows::{Rows, TableName, holders};
+
+/// A table with more rows gets no others for a column that came later.
+const MOST_ROWS: usize = 200;
 
 /// A database with rows.
 pub(crate) struct Filled {
@@ -24,6 +27,8 @@ pub(crate) struct Filled {
     pub(crate) rows: Rows,
     /// The tables that could not be filled the last time.
     given_up: BTreeSet<String>,
+    /// The columns that each table had when rows were drawn for it.
+    drawn: BTreeMap<TableName, BTreeSet<Box<str>>>,
     learnt: Learnt,
 }
 
@@ -54,6 +59,8 @@ impl How {
             || Some(Self { readable: true, ..self }).filter(|_| !self.readable && !read(migration).is_empty());
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
+            // Values that are no extreme ones are different in each row.
+            "23505" => plain,
             // A number that is too large says nothing of texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable),
             code if code.starts_with("22") => readable().or(plain),
@@ -90,6 +97,7 @@ impl Filled {
             ground,
             rows: Rows::default(),
             given_up: BTreeSet::new(),
+            drawn: BTreeMap::new(),
             learnt: Learnt::default(),
         })
     }
@@ -112,12 +120,13 @@ impl Filled {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let Self { runner, ground, rows, given_up, learnt } = self;
-        if !rows.has_empty(before) {
+        let grown = self.grown(before);
+        let Self { runner, ground, rows, given_up, learnt, .. } = self;
+        if !rows.has_empty(before) && grown.is_empty() {
             return Ok(Ok(Rests::on(before, rows, &[])));
         }
         let uses = learnt.uses(migration, before, after, how);
-        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up };
+        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up, grown: &grown };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -129,6 +138,27 @@ impl Filled {
         };
         self.given_up = unfilled.iter().map(|one| one.table.clone()).collect();
         Ok(Ok(Rests::on(before, &self.rows, &unfilled)))
+    }
+
+    /// The tables with a column that no row was drawn for, because it came later: whatever is in it is the same in all
+    /// rows, and nobody would see it go. A table whose rows the chain itself brought is left as it is.
+    fn grown(&mut self, schema: &Schema) -> BTreeSet<TableName> {
+        let mut grown = BTreeSet::new();
+        for table in holders(schema) {
+            let name: TableName = (table.id.schema.to_string(), table.id.name.to_string());
+            let rows = self.rows.table(&name).map_or(0, |rows| rows.rows.len());
+            let columns = schema.children(&table.id, Kind::Column).map(|column| column.id.name.clone());
+            let columns: BTreeSet<Box<str>> = columns.collect();
+            match self.drawn.get(&name) {
+                Some(known) if rows > 0 && rows < MOST_ROWS && !columns.is_subset(known) => {
+                    grown.insert(name.clone());
+                }
+                None if rows > 0 => continue,
+                _ => {}
+            }
+            self.drawn.insert(name, columns);
+        }
+        grown
     }
 
     /// Reads again what may have changed; `schema` is the present one.

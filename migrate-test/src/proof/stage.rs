@@ -6,7 +6,7 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::{Change, Schema, Surroundings, Watcher};
 use migrate_core::source::Migration;
-use migrate_core::sql::sets_positions;
+use migrate_core::sql::Positioned;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
@@ -81,9 +81,10 @@ impl Stage {
         migration: &Arc<Migration>,
         direction: Direction,
     ) -> Result<Result<Change, Error>, ProofError> {
-        let positions = match migration.up_script().is_some_and(|up| sets_positions(up.text())) {
-            true => Some(self.around.positions().await?),
-            false => None,
+        let given = migration.up_script().map(|up| Positioned::by(up.text())).unwrap_or_default();
+        let positions = match given.is_empty() {
+            true => None,
+            false => Some(self.around.positions().await?),
         };
         let outcome = self.ground.rehearsal.run(migration, direction).await;
         let (change, around) = tokio::try_join!(self.watcher.look(), self.around.look())?;
@@ -95,7 +96,7 @@ impl Stage {
         }
         let mut change = change.then(&around);
         if let Some(positions) = positions {
-            change = change.then(&positions.until(&self.around.positions().await?));
+            change = change.then(&positions.until(&self.around.positions().await?, &given));
         }
         Ok(outcome.map(|_| change))
     }

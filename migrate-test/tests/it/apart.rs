@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use migrate_core::schema::{Change, Surroundings};
+use migrate_core::schema::{Change, Surroundings, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 use migrate_test::proof::{Law, Proof, Report, Verdict, prove};
@@ -28,11 +28,11 @@ fn told(report: &Report) -> Vec<String> {
     broken.collect()
 }
 
-/// The roles of the server that all processes share.
-async fn roles_of_all() -> Vec<String> {
+/// The roles with such a name on the server that all processes share.
+async fn roles_of_all(like: &str) -> Vec<String> {
     let server = migrate_test::server().await.unwrap();
     let mut db = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
-    column(&mut db, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'rt\\_apart%'").await
+    column(&mut db, &format!("SELECT rolname FROM pg_roles WHERE starts_with(rolname, '{like}')")).await
 }
 
 fn with_roles() -> Chain {
@@ -66,7 +66,7 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
         assert!(report.holds(), "{:?}", told(&report));
         assert!(report.migrations.iter().all(|one| matches!(one.laws[&Law::Path], Verdict::Holds)));
     }
-    assert_eq!(roles_of_all().await, [""; 0]);
+    assert_eq!(roles_of_all(ROLE).await, [""; 0]);
     // What is kept of a chain is kept with its roles.
     for _ in 0..2 {
         let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
@@ -80,17 +80,14 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
 
 #[tokio::test]
 async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server() {
-    let up =
-        format!("DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' {ROLE}_dynamic'; END $$;");
+    let up = "DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' rt_hides_dynamic'; END $$;";
     // The text does not even show that anything is made.
-    let hidden = format!(
-        "DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ETAERC') || ' ' || reverse('ELOR') || ' {ROLE}_hidden'; END $$;"
-    );
+    let hidden = "DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ETAERC') || ' ' || reverse('ELOR') || ' rt_hides_hidden'; END $$;";
     let back =
-        |name: &str| format!("DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ELOR PORD') || ' {ROLE}_{name}'; END $$;");
+        |name: &str| format!("DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ELOR PORD') || ' rt_hides_{name}'; END $$;");
     for (up, name) in [(up, "dynamic"), (hidden, "hidden")] {
         let chain =
-            Chain::new(&[(1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"), (2, name, &up, &back(name))]);
+            Chain::new(&[(1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"), (2, name, up, &back(name))]);
         let mut heard = Vec::new();
         let proof = Proof { keep: false, ..Proof::default() };
         let mut hear = |one: &migrate_test::proof::Proven| heard.push((one.name.clone(), one.holds()));
@@ -98,7 +95,7 @@ async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server()
         assert!(report.holds(), "{:?}", told(&report));
         assert_eq!(heard, [("base".to_owned(), true), (name.to_owned(), true)]);
     }
-    assert_eq!(roles_of_all().await, [""; 0]);
+    assert_eq!(roles_of_all("rt_hides").await, [""; 0]);
 }
 
 #[tokio::test]
@@ -174,15 +171,20 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
                   CREATE MATERIALIZED VIEW m AS SELECT 1";
     execute(&mut db, before).await;
     let mut around = Surroundings::open(&Database::from(database.options()), true).await.unwrap();
+    let mut watcher = Watcher::open(&Database::from(database.options())).await.unwrap();
     for (there, back) in PAIRS {
         execute(&mut db, there).await;
-        let seen = around.look().await.unwrap();
-        assert!(!seen.is_empty(), "{there} is not seen");
+        let seen = [around.look().await.unwrap(), watcher.look().await.unwrap()];
+        let sentences: usize = seen.iter().map(|change| change.objects().count()).sum();
+        // Each belongs to one of the two, so that nobody reads of it twice.
+        assert_eq!(seen.iter().filter(|change| !change.is_empty()).count(), 1, "{there}: {sentences} objects");
         execute(&mut db, back).await;
-        let left = seen.then(&around.look().await.unwrap());
+        let [of_server, of_schema] = seen;
+        let left = of_server.then(&around.look().await.unwrap()).then(&of_schema).then(&watcher.look().await.unwrap());
         assert!(left.is_empty(), "{there}, {back}: {left}");
         assert!(around.look().await.unwrap().is_empty());
     }
+    watcher.close().await;
     // Nothing of a password is read.
     execute(&mut db, "ALTER ROLE s PASSWORD 'hunter2'").await;
     let seen: Change = around.look().await.unwrap();

@@ -24,32 +24,18 @@ FROM here
 UNION ALL
 SELECT 0, 'pg_language'::regclass, l.oid, 0, 'built-in', NULL, NULL, 'language ' || l.lanname, NULL, NULL,
        jsonb_build_object('owner', NULLIF(l.lanowner, 10)::regrole, 'comment', obj_description(l.oid, 'pg_language'),
-           'trusted', CASE WHEN l.lanpltrusted <> (l.lanname IN ('sql', 'plpgsql')) THEN l.lanpltrusted END,
-           'grants', CASE WHEN l.lanacl IS NOT NULL THEN l.lanacl::text || chr(10)
-               || coalesce(i.initprivs, acldefault('l', l.lanowner))::text END)
-FROM pg_language l LEFT JOIN pg_init_privs i ON i.classoid = 'pg_language'::regclass AND i.objoid = l.oid
-WHERE l.oid < 16384
+           'trusted', CASE WHEN l.lanpltrusted <> (l.lanname IN ('sql', 'plpgsql')) THEN l.lanpltrusted END)
+FROM pg_language l WHERE l.oid < 16384
 UNION ALL
+-- The other privileges on what is built in belong to the schema; those of the information schema are recorded nowhere.
 SELECT 0, 'pg_namespace'::regclass, n.oid, 0, 'built-in', NULL, NULL, 'schema ' || n.nspname, NULL, NULL,
-       jsonb_build_object('owner', NULLIF(n.nspowner, 10)::regrole, 'grants', CASE WHEN n.nspacl IS NOT NULL
-           THEN n.nspacl::text || chr(10) || coalesce(i.initprivs, acldefault('n', n.nspowner))::text END)
-FROM pg_namespace n LEFT JOIN pg_init_privs i ON i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid
-WHERE n.oid < 16384 AND n.nspname <> 'public' AND (n.nspacl IS DISTINCT FROM i.initprivs OR n.nspowner <> 10)
-UNION ALL
-SELECT 0, 'pg_proc'::regclass, p.oid, 0, 'built-in', NULL, NULL, 'function ' || p.oid::regprocedure::text, NULL, NULL,
-       jsonb_build_object('grants', p.proacl::text || chr(10) || coalesce(i.initprivs, acldefault('f', p.proowner))::text)
-FROM pg_proc p LEFT JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
-WHERE p.oid < 16384 AND p.proacl IS DISTINCT FROM i.initprivs
+       jsonb_build_object('owner', NULLIF(n.nspowner, 10)::regrole)
+FROM pg_namespace n WHERE n.oid < 16384 AND n.nspname <> 'public' AND n.nspowner <> 10
 UNION ALL
 SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.oid::regclass::text, NULL, NULL,
-       jsonb_build_object('grants', c.relacl::text || chr(10) || coalesce(i.initprivs, acldefault('r', c.relowner))::text)
-FROM pg_class c LEFT JOIN pg_init_privs i ON i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0
-WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS DISTINCT FROM i.initprivs
-UNION ALL
-SELECT 0, 'pg_type'::regclass, t.oid, 0, 'built-in', NULL, NULL, 'type ' || format_type(t.oid, NULL), NULL, NULL,
-       jsonb_build_object('grants', t.typacl::text || chr(10) || coalesce(i.initprivs, acldefault('T', t.typowner))::text)
-FROM pg_type t LEFT JOIN pg_init_privs i ON i.classoid = 'pg_type'::regclass AND i.objoid = t.oid
-WHERE t.oid < 16384 AND t.typacl IS DISTINCT FROM i.initprivs
+       jsonb_build_object('grants', c.relacl::text || chr(10) || acldefault('r', c.relowner)::text)
+FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS NOT NULL
+    AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
 -- A large object has a number, and that is another one each time it is made.
 SELECT 0, 'pg_largeobject'::regclass, 0, 0, 'large object', NULL, NULL, left(lo.contents, 12), NULL,

@@ -12,7 +12,5 @@ SELECT concat_ws('|',
     (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_description c
      WHERE c.classoid = 'pg_language'::regclass AND c.objoid < 16384),
     (SELECT max(n.xmin::text::bigint) FROM pg_namespace n WHERE n.oid < 16384 AND n.nspname <> 'public'),
-    (SELECT max(p.xmin::text::bigint) FROM pg_proc p WHERE p.oid < 16384 AND p.proacl IS NOT NULL),
     (SELECT max(c.xmin::text::bigint) FROM pg_class c WHERE c.oid < 16384 AND c.relacl IS NOT NULL),
-    (SELECT max(t.xmin::text::bigint) FROM pg_type t WHERE t.oid < 16384 AND t.typacl IS NOT NULL),
     (SELECT string_agg(c.oid::text, ' ' ORDER BY c.oid) FROM pg_class c WHERE c.relkind = 'm' AND NOT c.relispopulated))
