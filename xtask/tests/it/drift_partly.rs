@@ -115,7 +115,21 @@ fn a_part_of_another_type_and_default() {
         "ALTER TABLE orders ADD a bigint NOT NULL DEFAULT 0, ADD b int; ALTER TABLE orders ALTER status SET DEFAULT 'new';",
         "ALTER TABLE orders ALTER status DROP DEFAULT; ALTER TABLE orders DROP b, DROP a;",
         "ALTER TABLE orders ADD a int NOT NULL DEFAULT 1; ALTER TABLE orders ALTER status SET DEFAULT 'old'",
-        [&[], &["column public.orders.b"], &["column public.orders.a", "column public.orders.status"]],
+        [
+            &[],
+            &["column public.orders.b"],
+            &["column public.orders.a", "column public.orders.a", "column public.orders.status"],
+        ],
+    );
+}
+
+#[test]
+fn one_of_two_things_that_go() {
+    check(
+        "ALTER TABLE orders DROP status; ALTER TABLE orders DROP CONSTRAINT orders_pkey;",
+        "ALTER TABLE orders ADD PRIMARY KEY (id); ALTER TABLE orders ADD status text;",
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        [&["constraint public.orders.orders_pkey"], &["column public.orders.status"], &[]],
     );
 }
 
