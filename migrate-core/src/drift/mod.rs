@@ -4,6 +4,7 @@
 
 mod blame;
 mod outside;
+mod pending;
 mod rule;
 mod since;
 
@@ -14,6 +15,7 @@ use crate::schema::{Change, Id, Object, Schema, Sides};
 
 pub use blame::who;
 pub(crate) use outside::{Fault, Named, culprit, made_by, may_make};
+pub use pending::{Done, Part, Three};
 pub use rule::{NotARule, Rule};
 pub(crate) use since::belongs;
 pub use since::{Bounds, Seen};

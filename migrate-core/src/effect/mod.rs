@@ -67,6 +67,18 @@ impl Effects {
         !self.changes && self.unknown.is_empty()
     }
 
+    /// The statements that a comparison of schemas cannot see: those that change rows, and those whose doing is not in the text.
+    pub fn beyond_schema(script: &Script) -> Vec<String> {
+        let is_beyond = |stmt: &Stmt| match stmt {
+            Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) | Stmt::Truncate(_) => true,
+            Stmt::Do(_) | Stmt::Call(_) | Stmt::Copy(_) => true,
+            Stmt::Select(it) => calls(it),
+            _ => false,
+        };
+        let file = SourceFile::parse(script.text()).tree();
+        file.stmts().filter(is_beyond).map(|stmt| stmt.syntax().text().to_string().trim().to_owned()).collect()
+    }
+
     fn take(&mut self, stmt: &Stmt) {
         let before = self.taken.len();
         let tables = || relations(stmt);

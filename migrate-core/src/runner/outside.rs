@@ -109,7 +109,7 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     all.extend(when.map(Told::Note));
     let help = match fault {
         Fault::Exists => {
-            "`cargo xtask drift` shows all that differs; where it is just what a pending migration makes, `cargo xtask drift --mark VERSION` records that one as applied; `--adopt NAME` writes a migration for what is there"
+            "`cargo xtask drift` shows all that differs; where it is what a pending migration makes, or a part of it, `cargo xtask drift --mark VERSION` records that one as applied, and says with `--sql` what is still missing; `--adopt NAME` writes a migration for what is there"
         }
         Fault::Missing => {
             "`cargo xtask drift` shows all that differs, and with --sql the statements that bring it back"

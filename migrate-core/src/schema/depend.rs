@@ -37,6 +37,13 @@ impl Part {
 }
 
 impl Dependencies {
+    /// Takes in what stands on what elsewhere.
+    pub(super) fn take_in(&mut self, other: &Self) {
+        for (part, on) in &other.needs {
+            self.needs.entry(part.clone()).or_default().extend(on.iter().cloned());
+        }
+    }
+
     /// What stands on an object.
     pub(super) fn users<'a>(&'a self, id: &'a Id) -> impl Iterator<Item = &'a Arc<Id>> {
         let stands = move |on: &BTreeSet<Part>| on.iter().any(|on| *on.id == *id && !on.default);

@@ -107,6 +107,13 @@ impl Described {
         at.and_then(|address| later.addresses.get(address)) == Some(id)
     }
 
+    /// Another schema of objects that are here or in one of the `others`.
+    pub fn with_schema(mut self, schema: Schema, others: &[&Self]) -> Self {
+        others.iter().for_each(|other| self.dependencies.take_in(&other.dependencies));
+        self.schema = schema;
+        self
+    }
+
     /// Leaves out one fact of an object; where that is all there is of it, the object.
     pub fn leave_out_part(&mut self, id: &Id, part: &str) {
         if matches!(id.kind, Kind::DefaultPrivileges | Kind::Privileges) {

@@ -17,12 +17,14 @@ Examples:
   cargo xtask drift --env staging --sql
   cargo xtask drift --env production --watch 10min --format json
   cargo xtask drift --env production --adopt hotfix_orders_index
+  cargo xtask drift --env production --mark 20261125093000 --sql
   cargo xtask drift --env production --mark 20261125093000";
 
 #[derive(Debug, Args)]
 #[command(after_help = DRIFT)]
 pub(crate) struct Drift {
-    /// Show the statements that bring the database back to what the migrations make, proven on a throw-away one
+    /// Show the statements that bring the database back to what the migrations make, proven on a throw-away one;
+    /// with --mark, those of the named migrations that are still missing there, and nothing is marked
     #[arg(long, conflicts_with_all = ["adopt", "watch"])]
     pub(crate) sql: bool,
     /// Go on looking, and report each time the difference appears, changes or is gone
@@ -35,7 +37,7 @@ pub(crate) struct Drift {
     #[arg(long, value_name = "NAME", conflicts_with = "watch")]
     pub(crate) adopt: Option<String>,
     /// Record these pending migrations as applied, running nothing, where they make just what is there already
-    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = version, conflicts_with_all = ["sql", "watch", "adopt"])]
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = version, conflicts_with_all = ["watch", "adopt"])]
     pub(crate) mark: Vec<Version>,
     /// With --mark: do not ask, also in a protected environment
     #[arg(short, long, requires = "mark")]

@@ -1,22 +1,25 @@
 //! `drift`: an environment against its migrations; looking once or for ever, adopting, and marking as applied.
 
+mod adopt;
+mod mark;
+
 use std::time::{Duration, SystemTime};
 
 use migrate_core::config::Moment;
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Statement, Style, roles};
+use migrate_core::schema::ddl::Style;
 use migrate_core::{CodeMigrations, Version};
 use migrate_test::shape;
 
 use super::diff;
-use super::run::{Runner, Wish, asked_to_stop};
+use super::run::asked_to_stop;
 use crate::cli::Drift;
-use crate::context::{Context, confirm};
-use crate::drift::{self, Chain, DriftJson, Found, Look};
+use crate::context::Context;
+use crate::drift::{self, Chain, DriftJson, Found, Look, Partly, PendingJson};
 use crate::exit::{Exit, Failure, Result};
 use crate::notify::{Notice, Team};
 use crate::output::Document;
-use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
+use crate::output::style::{self, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
@@ -24,7 +27,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         return watch(context, &code, interval).await;
     }
     if !options.mark.is_empty() {
-        return mark(context, code, options).await;
+        return mark::mark(context, code, options).await;
     }
     let chain = Chain::read(context, &code).await?;
     shadow::server(context, false, false).await?;
@@ -34,13 +37,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         tell_team(context, &look).await;
     }
     match &options.adopt {
-        Some(name) => adopt(context, &code, &chain, look, name).await,
-        None => tell(context, &chain, look, options.sql).await,
+        Some(name) => adopt::adopt(context, &code, &chain, look, name).await,
+        None => tell(context, &code, &chain, look, options.sql).await,
     }
 }
 
 /// Shows what was found, and the statements that bring the database back.
-async fn tell(context: &Context<'_>, chain: &Chain, look: Look, sql: bool) -> Result<Exit> {
+async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: Look, sql: bool) -> Result<Exit> {
     let mut document = DriftJson::from(&look);
     let exit = if look.found.is_empty() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
@@ -49,7 +52,9 @@ async fn tell(context: &Context<'_>, chain: &Chain, look: Look, sql: bool) -> Re
         document.sql = Some(diff::sql_json(&back));
     } else {
         show(context, chain, &look);
-        tell_next(context, &look);
+        let partly = partly(context, code, chain, &look).await;
+        document.pending = partly.as_ref().map(PendingJson::from);
+        tell_next(context, &look, partly.as_ref());
     }
     context.output.document(&Document::new("drift", &context.name, document));
     Ok(exit)
@@ -84,7 +89,40 @@ fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     });
 }
 
-fn tell_next(context: &Context<'_>, look: &Look) {
+/// What of the pending migrations is there. That they do not run is for other commands to say.
+async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: &Look) -> Option<Partly> {
+    if look.found.is_empty() || chain.pending.is_empty() {
+        return None;
+    }
+    match Partly::of(context, code, look, &chain.with_applied(|_| true), &chain.pending).await {
+        Ok(partly) => partly,
+        Err(_) => {
+            let what =
+                "it was not seen whether this is a part of what is pending: that does not run on a throw-away server";
+            context.output.remark(format!("{} {what}; `cargo xtask verify` says why", paint(WARN, "note")));
+            None
+        }
+    }
+}
+
+/// How pending migrations that are partly there are brought to an end; `more` comes after them, and is there.
+fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
+    let aim = context.aim();
+    let begun: &[Version] = match more {
+        [] => &partly.begun,
+        // What is marked has all that is older marked or applied.
+        _ => partly.versions.get(partly.earlier().len()..).unwrap_or_default(),
+    };
+    let all = begun.iter().map(ToString::to_string).chain(more.iter().cloned()).collect::<Vec<_>>().join(",");
+    let first = partly.earlier().last().map(|last| format!("`cargo xtask migrate {aim} --to {last}` first; then "));
+    format!(
+        "{}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: \
+         run them there, and `cargo xtask drift {aim} --mark {all}` records it as applied",
+        first.unwrap_or_default()
+    )
+}
+
+fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
     if look.found.is_empty() {
         return;
     }
@@ -94,101 +132,18 @@ fn tell_next(context: &Context<'_>, look: &Look) {
     } else if !look.recording.readable {
         output.line(format!("{DIM}who did it is on record, but this role may not read it{DIM:#}"));
     }
+    if let Some(partly) = partly {
+        partly.lines().iter().for_each(|line| output.line(line));
+        output.next(match partly.others.is_empty() {
+            true => way_on(context, partly, &[]),
+            false => format!("`cargo xtask drift {aim} --adopt NAME` makes a migration of what is not part of them"),
+        });
+        return output
+            .line(format!("or   `cargo xtask drift {aim} --sql` shows the statements that take all of it back"));
+    }
     output.next(format!(
         "`cargo xtask drift {aim} --sql` shows the statements that take it back; `--adopt NAME` makes it a migration"
     ));
-}
-
-/// Writes what the database has beyond its chain as migrations, proven.
-async fn adopt(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: Look, name: &str) -> Result<Exit> {
-    let output = context.output;
-    let mut document = DriftJson::from(&look);
-    show(context, chain, &look);
-    if look.found.is_empty() {
-        output.document(&Document::new("drift", &context.name, document));
-        return Ok(Exit::Done);
-    }
-    if let Some(first) = chain.pending.first() {
-        let what =
-            format!("{} is pending in {}, and comes before what is written here", first.version(), context.title());
-        output.remark(format!("{} {what}: apply it there before this is marked", paint(WARN, "note")));
-    }
-    let known = roles(&look.expected.schema);
-    let new = roles(&look.there.schema).difference(&known).cloned().collect();
-    let mut difference = shape::difference(look.expected, look.there, Style::Online).await?;
-    // Privileges of a role that another server does not have would be a migration that fails there.
-    let guard = shape::role_guard(&new);
-    if !guard.is_empty() {
-        difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
-    }
-    let proven = difference.is_proven();
-    document.sql = Some(diff::sql_json(&difference));
-    diff::show_sql(context, &difference, false);
-    if proven {
-        document.files = diff::write(context, code, name, &difference.ddl).await?;
-    }
-    for path in &document.files {
-        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
-    }
-    match proven {
-        true => output.next(format!(
-            "read the files; then `cargo xtask drift {} --mark {}` records them there as applied, for it has what they make",
-            context.aim(),
-            versions(&document).join(","),
-        )),
-        false => output.remark("nothing was written: these statements do not lead there by themselves"),
-    }
-    output.document(&Document::new("drift", &context.name, document));
-    Ok(if proven { Exit::Done } else { Exit::Found })
-}
-
-/// The versions of the files that were written.
-fn versions(document: &DriftJson) -> Vec<String> {
-    let names = document.files.iter().filter_map(|path| path.file_name()?.to_str());
-    let ups = names.filter(|name| name.ends_with(".up.sql"));
-    ups.filter_map(|name| Some(name.split('_').next()?.to_owned())).collect()
-}
-
-/// Records pending migrations as applied, where the database is just what the chain makes with them.
-async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
-    let mut chain = Chain::read(context, &code).await?;
-    let is_meant = |version: &Version| options.mark.contains(version);
-    if let Some(unknown) =
-        options.mark.iter().find(|one| !chain.pending.iter().any(|pending| pending.version() == *one))
-    {
-        return Err(Failure::usage("not-pending", format!("{unknown} is no pending migration of {}", context.title()))
-            .help(format!("`cargo xtask status {}` shows what is pending", context.aim())));
-    }
-    let last = options.mark.iter().max();
-    if let Some(older) = chain.pending.iter().find(|one| !is_meant(one.version()) && Some(one.version()) < last) {
-        return Err(Failure::usage("mark-order", format!("{} is pending too, and comes first", older.version()))
-            .help(format!("apply it: `cargo xtask migrate {} --to {}`", context.aim(), older.version())));
-    }
-    let (marked, pending) = std::mem::take(&mut chain.pending).into_iter().partition(|one| is_meant(one.version()));
-    chain.applied.extend::<Vec<_>>(marked);
-    chain.pending = pending;
-    shadow::server(context, false, false).await?;
-    let made = chain.make(&code).await?;
-    let look = drift::look(context, &code, &chain, made).await?;
-    let mut document = DriftJson::from(&look);
-    if look.found.is_empty() {
-        confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
-        let mut runner = Runner::new(context, code, Wish::default()).await?;
-        let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
-        runner.close().await;
-        document.marked = options.mark.iter().map(ToString::to_string).collect();
-        context.output.line(format!(
-            "  {} {}, without running anything",
-            paint(GOOD, "marked"),
-            style::count(count, "migration")
-        ));
-    } else {
-        show(context, &chain, &look);
-        let what = format!("{} is not what its chain makes with them", context.title());
-        context.output.line(format!("{}: {what}", paint(BAD, "not marked")));
-    }
-    context.output.document(&Document::new("drift", &context.name, document));
-    Ok(if look.found.is_empty() { Exit::Done } else { Exit::Found })
 }
 
 /// Looks again and again until it is told to stop, and reports what is not as it was at the look before.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use migrate_core::drift::Done;
 use serde::Serialize;
 
-use super::{Found, Look};
+use super::{Found, Look, Partly};
 use crate::cmd::{RecordJson, SqlJson};
 
 /// The document of `drift`.
@@ -13,6 +14,8 @@ pub(crate) struct DriftJson {
     database: String,
     version: Option<String>,
     differences: Vec<FoundJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pending: Option<PendingJson>,
     notes: Vec<String>,
     ignored: usize,
     recording: bool,
@@ -23,6 +26,30 @@ pub(crate) struct DriftJson {
     pub(crate) files: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) marked: Vec<String>,
+}
+
+/// What of pending migrations is there, in the words for people.
+#[derive(Serialize)]
+pub(crate) struct PendingJson {
+    versions: Vec<String>,
+    there: Vec<String>,
+    missing: Vec<String>,
+    differs: Vec<String>,
+    not_compared: Vec<String>,
+    others: Vec<String>,
+}
+
+impl From<&Partly> for PendingJson {
+    fn from(partly: &Partly) -> Self {
+        Self {
+            versions: partly.versions.iter().map(ToString::to_string).collect(),
+            there: partly.sentences(Done::There),
+            missing: partly.sentences(Done::Missing),
+            differs: partly.sentences(Done::Differs),
+            not_compared: partly.not_compared.clone(),
+            others: partly.others.clone(),
+        }
+    }
 }
 
 /// A difference with its story.
@@ -45,6 +72,7 @@ impl From<&Look> for DriftJson {
             database: look.database.clone(),
             version: look.version.as_ref().map(ToString::to_string),
             differences: look.found.iter().map(FoundJson::from).collect(),
+            pending: None,
             notes: look.notes.clone(),
             ignored: look.ignored,
             recording: look.recording.on && look.recording.has_records,

@@ -1,6 +1,7 @@
 //! An environment against what its ledger and the files say it should be: found, bounded in time, and attributed.
 
 mod json;
+mod partly;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,10 +23,12 @@ use crate::context::{Context, Run};
 use crate::exit::{Failure, Result};
 use crate::shadow;
 
-pub(crate) use json::DriftJson;
+pub(crate) use json::{DriftJson, PendingJson};
+pub(crate) use partly::Partly;
 pub(crate) use text::lines;
 
 /// What the ledger and the files say.
+#[derive(Clone)]
 pub(crate) struct Chain {
     pub(crate) database: Database,
     /// The migrations that are applied, as the folder has them.
@@ -75,6 +78,16 @@ impl Chain {
         let (pending, applied) = set.iter().cloned().partition(is_pending);
         let excused = status.version.as_ref().map(|version| cmd::excused(&set, version)).unwrap_or_default();
         Ok(Self { database, applied, pending, history, excused })
+    }
+
+    /// The chain as it would be with these pending migrations applied.
+    pub(crate) fn with_applied(&self, is_meant: impl Fn(&Version) -> bool) -> Self {
+        let mut chain = self.clone();
+        let all = std::mem::take(&mut chain.pending);
+        let (more, pending): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| is_meant(one.version()));
+        chain.applied.extend(more);
+        chain.pending = pending;
+        chain
     }
 
     /// The version that the database is at.

@@ -1,0 +1,111 @@
+//! What of pending migrations is there already, because somebody made a part of it by hand.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::belongs;
+use crate::schema::ddl::unowned;
+use crate::schema::{Change, Fact, Id, Object, Schema, Sides};
+
+/// How much of what a migration does to an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All of it.
+    There,
+    /// Nothing of it.
+    Missing,
+    /// Something else, or a part of it.
+    Differs,
+}
+
+/// What pending migrations do to an object, and how much of it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The object.
+    pub object: Arc<Id>,
+    /// How much of it is there.
+    pub done: Done,
+    /// The object, or how the database and the migrations differ in it, a sentence for each fact.
+    pub sentences: Vec<String>,
+}
+
+/// Three schemas: what the applied migrations make, what they make with the pending ones, and what is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Three<'a> {
+    /// Without the pending migrations.
+    pub before: &'a Schema,
+    /// With them.
+    pub after: &'a Schema,
+    /// What the database has.
+    pub there: &'a Schema,
+}
+
+impl Three<'_> {
+    /// What the pending migrations do, object by object, whoever owns what; `title` is what the database is called.
+    ///
+    /// What belongs to an object of which as much is there is not told apart.
+    pub fn parts(self, title: &str) -> Vec<Part> {
+        let [before, after, there] = [self.before, self.after, self.there].map(unowned);
+        let sides = Sides { before: &format!("in {title}"), after: "in the migrations" };
+        let sentences = Change::between(&there, &after).by_object(sides);
+        let change = Change::between(&before, &after);
+        let changed = change.objects().filter(|(_, old, new)| old != new);
+        let done: Vec<(&Id, Done)> =
+            changed.map(|(id, old, new)| (id, done(old, new, there.get(id).map(|one| &**one)))).collect();
+        let is_told = |(id, state): &&(&Id, Done)| {
+            !done.iter().any(|(other, its)| other != id && its == state && belongs(id, other))
+        };
+        let part = |(id, done): &(&Id, Done)| {
+            let own = sentences.iter().find(|(object, _)| **object == **id).filter(|_| *done == Done::Differs);
+            let sentences = own.map_or_else(|| vec![id.to_string()], |(_, sentences)| sentences.clone());
+            Part { object: Arc::new((*id).clone()), done: *done, sentences }
+        };
+        done.iter().filter(is_told).map(part).collect()
+    }
+
+    /// What is there with all that the pending migrations still have to do: where both changed the same fact, theirs counts.
+    pub fn merged(self) -> Schema {
+        let [before, after, there] = [self.before, self.after, self.there].map(unowned);
+        let differing = |a: &Schema, b: &Schema| -> BTreeSet<Id> {
+            let change = Change::between(a, b);
+            change.objects().filter(|(_, old, new)| old != new).map(|(id, ..)| id.clone()).collect()
+        };
+        let (ours, by_hand) = (differing(&before, &after), differing(&before, &there));
+        let both = ours.intersection(&by_hand);
+        let woven: Vec<Arc<Object>> = both
+            .filter_map(|id| Some(woven(self.before.get(id)?, self.after.get(id)?, self.there.get(id)?)))
+            .map(Arc::new)
+            .collect();
+        let is_by_hand = |object: &Object| by_hand.contains(&object.id) && !ours.contains(&object.id);
+        self.after.clone().as_in(self.there, is_by_hand).with(woven)
+    }
+}
+
+/// How much of a change is there.
+fn done(before: Option<&Object>, after: Option<&Object>, there: Option<&Object>) -> Done {
+    match (before, after, there) {
+        _ if there == after => Done::There,
+        _ if there == before => Done::Missing,
+        (Some(before), Some(after), Some(there)) => {
+            let names: BTreeSet<&str> = before.facts.iter().chain(&after.facts).map(|fact| &*fact.name).collect();
+            let changed: Vec<&str> = names.into_iter().filter(|name| before.fact(name) != after.fact(name)).collect();
+            let all = |of: &Object| changed.iter().all(|name| there.fact(name) == of.fact(name));
+            match (all(after), all(before)) {
+                (true, _) => Done::There,
+                (_, true) => Done::Missing,
+                _ => Done::Differs,
+            }
+        }
+        _ => Done::Differs,
+    }
+}
+
+/// An object with what the migrations make of it, and what else was changed by hand.
+fn woven(before: &Object, after: &Object, there: &Object) -> Object {
+    let is_ours = |name: &str| before.fact(name) != after.fact(name);
+    let ours = after.facts.iter().filter(|fact| is_ours(&fact.name));
+    let by_hand = there.facts.iter().filter(|fact| !is_ours(&fact.name));
+    let mut facts: Vec<Fact> = ours.chain(by_hand).cloned().collect();
+    facts.sort_unstable();
+    Object { id: after.id.clone(), facts, position: after.position }
+}

@@ -1,0 +1,90 @@
+//! `drift --adopt`: what was made by hand becomes a migration.
+
+use migrate_core::CodeMigrations;
+use migrate_core::schema::ddl::{Statement, Style, roles};
+use migrate_test::shape;
+
+use super::{show, way_on};
+use crate::cmd::diff;
+use crate::context::Context;
+use crate::drift::{Chain, DriftJson, Look, Partly, PendingJson};
+use crate::exit::{Exit, Result};
+use crate::output::Document;
+use crate::output::style::{BOLD, GOOD, WARN, paint};
+
+/// Writes what the database has beyond its chain as migrations, proven. What pending migrations make already is no part of it.
+pub(super) async fn adopt(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    chain: &Chain,
+    look: Look,
+    name: &str,
+) -> Result<Exit> {
+    let output = context.output;
+    let mut document = DriftJson::from(&look);
+    show(context, chain, &look);
+    if look.found.is_empty() {
+        output.document(&Document::new("drift", &context.name, document));
+        return Ok(Exit::Done);
+    }
+    let partly = match chain.pending.is_empty() {
+        true => None,
+        false => Partly::of(context, code, &look, &chain.with_applied(|_| true), &chain.pending).await?,
+    };
+    document.pending = partly.as_ref().map(PendingJson::from);
+    match &partly {
+        Some(partly) => partly.lines().iter().for_each(|line| output.line(line)),
+        None => tell_pending(context, chain),
+    }
+    if let Some(partly) = partly.as_ref().filter(|partly| partly.others.is_empty()) {
+        output.remark("nothing was written: the pending migrations have all of it");
+        output.next(way_on(context, partly, &[]));
+        output.document(&Document::new("drift", &context.name, document));
+        return Ok(Exit::Found);
+    }
+    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there), Partly::beyond);
+    let known = roles(&from.schema);
+    let new = roles(&to.schema).difference(&known).cloned().collect();
+    let mut difference = shape::difference(from, to, Style::Online).await?;
+    // Privileges of a role that another server does not have would be a migration that fails there.
+    let guard = shape::role_guard(&new);
+    if !guard.is_empty() {
+        difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
+    }
+    let proven = difference.is_proven();
+    document.sql = Some(diff::sql_json(&difference));
+    diff::show_sql(context, &difference, false);
+    if proven {
+        document.files = diff::write(context, code, name, &difference.ddl).await?;
+    }
+    for path in &document.files {
+        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
+    let written = versions(&document);
+    match (proven, &partly) {
+        (true, Some(partly)) => output.next(format!("read the files; then {}", way_on(context, partly, &written))),
+        (true, None) => output.next(format!(
+            "read the files; then `cargo xtask drift {} --mark {}` records them there as applied, for it has what they make",
+            context.aim(),
+            written.join(","),
+        )),
+        (false, _) => output.remark("nothing was written: these statements do not lead there by themselves"),
+    }
+    output.document(&Document::new("drift", &context.name, document));
+    Ok(if proven { Exit::Done } else { Exit::Found })
+}
+
+fn tell_pending(context: &Context<'_>, chain: &Chain) {
+    if let Some(first) = chain.pending.first() {
+        let what =
+            format!("{} is pending in {}, and comes before what is written here", first.version(), context.title());
+        context.output.remark(format!("{} {what}: apply it there before this is marked", paint(WARN, "note")));
+    }
+}
+
+/// The versions of the files that were written.
+fn versions(document: &DriftJson) -> Vec<String> {
+    let names = document.files.iter().filter_map(|path| path.file_name()?.to_str());
+    let ups = names.filter(|name| name.ends_with(".up.sql"));
+    ups.filter_map(|name| Some(name.split('_').next()?.to_owned())).collect()
+}

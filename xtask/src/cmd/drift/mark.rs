@@ -1,0 +1,104 @@
+//! `drift --mark`: pending migrations that are there already are recorded as applied, or what they still lack is shown.
+
+use std::sync::Arc;
+
+use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Version};
+
+use super::{show, way_on};
+use crate::cli::Drift;
+use crate::cmd::diff;
+use crate::cmd::run::{Runner, Wish};
+use crate::context::{Context, confirm};
+use crate::drift::{self, Chain, DriftJson, Look, Partly, PendingJson};
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Document;
+use crate::output::style::{self, BAD, GOOD, paint};
+use crate::shadow;
+
+/// Records pending migrations as applied, where the database is just what the chain makes with them.
+pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
+    let chain = Chain::read(context, &code).await?;
+    refuse_order(context, &chain, &options.mark)?;
+    let is_meant = |version: &Version| options.mark.contains(version);
+    let with = chain.with_applied(is_meant);
+    shadow::server(context, false, false).await?;
+    let look = drift::look(context, &code, &with, with.make(&code).await?).await?;
+    let mut document = DriftJson::from(&look);
+    match (look.found.is_empty(), options.sql) {
+        (true, true) => {
+            context.output.remark("nothing is missing: without `--sql` this records them as applied");
+        }
+        (true, false) => {
+            confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
+            let mut runner = Runner::new(context, code, Wish::default()).await?;
+            let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
+            runner.close().await;
+            document.marked = options.mark.iter().map(ToString::to_string).collect();
+            context.output.line(format!(
+                "  {} {}, without running anything",
+                paint(GOOD, "marked"),
+                style::count(count, "migration")
+            ));
+        }
+        (false, sql) => {
+            let before = drift::look(context, &code, &chain, chain.make(&code).await?).await?;
+            let meant: Vec<Arc<Migration>> =
+                chain.pending.iter().filter(|one| is_meant(one.version())).cloned().collect();
+            let partly = Partly::of(context, &code, &before, &with, &meant).await?;
+            document.pending = partly.as_ref().map(PendingJson::from);
+            if !sql {
+                refuse(context, &with, &look, partly.as_ref());
+            } else if let Some(partly) = partly {
+                let missing = partly.missing().await?;
+                partly.warnings().iter().for_each(|line| context.output.line(format!("-- {line}")));
+                diff::show_sql(context, &missing, true);
+                document.sql = Some(diff::sql_json(&missing));
+            } else {
+                untouched(context, &meant);
+            }
+        }
+    }
+    context.output.document(&Document::new("drift", &context.name, document));
+    Ok(if look.found.is_empty() { Exit::Done } else { Exit::Found })
+}
+
+/// What is marked is pending, and so is nothing before it.
+fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Result<()> {
+    if let Some(unknown) = marks.iter().find(|one| !chain.pending.iter().any(|pending| pending.version() == *one)) {
+        return Err(Failure::usage("not-pending", format!("{unknown} is no pending migration of {}", context.title()))
+            .help(format!("`cargo xtask status {}` shows what is pending", context.aim())));
+    }
+    let last = marks.iter().max();
+    let is_older = |one: &&Arc<Migration>| !marks.contains(one.version()) && Some(one.version()) < last;
+    match chain.pending.iter().find(is_older) {
+        None => Ok(()),
+        Some(older) => {
+            Err(Failure::usage("mark-order", format!("{} is pending too, and comes first", older.version()))
+                .help(format!("apply it: `cargo xtask migrate {} --to {}`", context.aim(), older.version()))
+                .help("where a part of it is there already, name both after `--mark`, with a comma between them"))
+        }
+    }
+}
+
+/// Says why nothing is marked, and what leads on.
+fn refuse(context: &Context<'_>, with: &Chain, look: &Look, partly: Option<&Partly>) {
+    let output = context.output;
+    show(context, with, look);
+    output.line(format!("{}: {} is not what its chain makes with them", paint(BAD, "not marked"), context.title()));
+    let Some(partly) = partly else {
+        let aim = context.aim();
+        return output.next(format!("nothing of them is there: `cargo xtask migrate {aim}` applies what is pending"));
+    };
+    partly.lines().iter().for_each(|line| output.line(line));
+    let others = format!(
+        "`cargo xtask drift {} --adopt NAME` makes a migration of what is not part of them, to be marked with them",
+        context.aim()
+    );
+    output.next(if partly.others.is_empty() { way_on(context, partly, &[]) } else { others });
+}
+
+fn untouched(context: &Context<'_>, meant: &[Arc<Migration>]) {
+    let what = format!("nothing of {} is there", style::count(meant.len(), "migration"));
+    context.output.remark(format!("{what}: `cargo xtask migrate {}` applies it", context.aim()));
+}

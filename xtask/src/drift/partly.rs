@@ -1,0 +1,127 @@
+//! Pending migrations of which somebody made a part by hand: what is there, what is missing, and what leads on.
+
+use std::sync::Arc;
+
+use migrate_core::CodeMigrations;
+use migrate_core::drift::{self, Done, Part, Three};
+use migrate_core::effect::Effects;
+use migrate_core::schema::Described;
+use migrate_core::schema::ddl::Style;
+use migrate_core::source::{Migration, Version};
+use migrate_test::shape::{self, Difference, Origin};
+
+use super::{Chain, Look, look};
+use crate::context::Context;
+use crate::exit::Result;
+use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
+
+/// Pending migrations beside what is there of them.
+pub(crate) struct Partly {
+    /// All the migrations that were looked at.
+    pub(crate) versions: Vec<Version>,
+    /// Those that change what was changed by hand too, from the first to the last.
+    pub(crate) begun: Vec<Version>,
+    parts: Vec<Part>,
+    /// Their statements that a comparison of schemas does not see.
+    pub(crate) not_compared: Vec<String>,
+    /// What else differs, which is no part of them.
+    pub(crate) others: Vec<String>,
+    after: Described,
+    there: Described,
+    /// What is there, with all that is still missing.
+    goal: Described,
+}
+
+impl Partly {
+    /// Compares what is there with the chain before some migrations and with them; `None` where nothing of them is there.
+    pub(crate) async fn of(
+        context: &Context<'_>,
+        code: &CodeMigrations,
+        before: &Look,
+        with: &Chain,
+        meant: &[Arc<Migration>],
+    ) -> Result<Option<Self>> {
+        let after = look(context, code, with, with.make(code).await?).await?;
+        let three =
+            Three { before: &before.expected.schema, after: &after.expected.schema, there: &after.there.schema };
+        let parts = three.parts(&context.title());
+        if !parts.iter().any(|part| part.done != Done::Missing) {
+            return Ok(None);
+        }
+        let goal = three.merged();
+        let others = drift::differences(&after.expected.schema, &goal, &context.title());
+        let origins = shape::origins(&with.applied, code).await?;
+        let is_begun = |version: &Version| {
+            let touched = parts.iter().filter(|part| part.done != Done::Missing);
+            touched.filter_map(|part| origins.get(&part.object)).any(|origin| touches(origin, version))
+        };
+        let versions: Vec<Version> = meant.iter().map(|one| one.version().clone()).collect();
+        let first = versions.iter().position(is_begun).unwrap_or_default();
+        let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
+        let begun = versions.iter().take(last + 1).skip(first).cloned().collect();
+        let goal = after.there.clone().with_schema(goal, &[&after.expected]);
+        let scripts = meant.iter().filter_map(|one| one.up_script());
+        Ok(Some(Self {
+            versions,
+            begun,
+            parts,
+            not_compared: scripts.flat_map(|script| Effects::beyond_schema(script)).collect(),
+            others: others.into_iter().flat_map(|one| one.sentences).collect(),
+            after: after.expected,
+            there: after.there,
+            goal,
+        }))
+    }
+
+    /// The parts of which as much is there, in sentences.
+    pub(crate) fn sentences(&self, done: Done) -> Vec<String> {
+        let parts = self.parts.iter().filter(|part| part.done == done);
+        parts.flat_map(|part| part.sentences.iter().cloned()).collect()
+    }
+
+    /// The versions before those that are begun: they can be applied as usual.
+    pub(crate) fn earlier(&self) -> &[Version] {
+        let first = self.begun.first().and_then(|first| self.versions.iter().position(|one| one == first));
+        self.versions.get(..first.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The statements that are still missing there, proven; what else was changed by hand is left alone.
+    pub(crate) async fn missing(&self) -> Result<Difference> {
+        Ok(shape::difference(self.there.clone(), self.goal.clone(), Style::Online).await?)
+    }
+
+    /// What was changed by hand and is no part of the migrations: what the chain makes, and what it should make.
+    pub(crate) fn beyond(&self) -> (Described, Described) {
+        let goal = self.after.clone().with_schema(self.goal.schema.clone(), &[&self.there]);
+        (self.after.clone(), goal)
+    }
+
+    /// What is there of the migrations, for people.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let names: Vec<String> = self.begun.iter().map(ToString::to_string).collect();
+        let mut lines = vec![format!("\n{BOLD}partly there already{BOLD:#} {}, not applied yet", names.join(", "))];
+        for (done, word) in [
+            (Done::There, paint(GOOD, "there")),
+            (Done::Missing, paint(WARN, "missing")),
+            (Done::Differs, paint(BAD, "differs")),
+        ] {
+            lines.extend(self.sentences(done).iter().map(|sentence| format!("  {word}  {sentence}")));
+        }
+        lines.extend(self.others.iter().map(|other| format!("  {}  {other}", paint(DIM, "not part of it"))));
+        lines.extend(self.warnings().iter().map(|line| paint(DIM, format!("  {line}"))));
+        lines
+    }
+
+    /// The statements that were not compared, each on one line.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.not_compared
+            .iter()
+            .map(|text| format!("not compared, it changes rows or runs code: {}", flat(text)))
+            .collect()
+    }
+}
+
+fn touches(origin: &Origin, version: &Version) -> bool {
+    [&origin.made, &origin.altered, &origin.dropped].into_iter().any(|one| one.as_ref() == Some(version))
+}

@@ -1,0 +1,193 @@
+//! A part of a pending migration was made by hand: whatever part it is, what `drift` offers next leads to the end.
+
+use serde_json::Value;
+
+use crate::support::{Project, Said};
+
+const THIRD: &str = "20250101000003";
+
+/// An environment `staging` with one migration applied, and a third one pending.
+fn project(up: &str, down: &str, by_hand: &str) -> Project {
+    let project = Project::new();
+    project.migration(1, "orders", "CREATE TABLE orders (id int PRIMARY KEY, status text);", "DROP TABLE orders;");
+    project.write("migrate.toml", "[environments.staging]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
+    project.run_bare(&["migrate", "--env", "staging"]).ok();
+    project.query("INSERT INTO orders VALUES (1, 'new')");
+    project.migration(3, "more", up, down);
+    project.query(by_hand);
+    project
+}
+
+fn drift(project: &Project, more: &[&str]) -> Said {
+    project.run_bare(&[&["drift", "--env", "staging"], more].concat())
+}
+
+fn words(pending: &Value, key: &str) -> Vec<String> {
+    pending[key].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+/// Runs the statements that are missing, marks, and sees that all is well.
+#[track_caller]
+fn follow(project: &Project, versions: &str) {
+    let ledger = "SELECT count(*) FROM roundtrip.ledger";
+    let before = project.query(ledger);
+    let shown = drift(project, &["--mark", versions, "--sql", "--format", "json"]);
+    assert_eq!(project.query(ledger), before, "to show is not to mark");
+    let shown = shown.json();
+    assert_eq!(shown["sql"]["proven"], true, "{shown:#}");
+    for statement in shown["sql"]["statements"].as_array().unwrap() {
+        project.query(statement["sql"].as_str().unwrap());
+    }
+    drift(project, &["--mark", versions]).ok();
+    let clean = drift(project, &[]).ok();
+    assert!(clean.out.contains("no drift"), "{clean:?}");
+    project.run_bare(&["status", "--env", "staging", "--exit-code"]).ok();
+    project.run_bare(&["migrate", "--env", "staging"]).ok();
+    let same = project.run_bare(&["diff", "migrations", "env:staging"]).ok();
+    assert!(same.out.contains("no difference"), "what files alone make is the same: {same:?}");
+    assert_eq!(project.query("SELECT count(*) FROM orders"), ["1"], "no row went");
+}
+
+/// Whatever part is there, the way that is offered leads to the end.
+#[track_caller]
+fn check(up: &str, down: &str, by_hand: &str, [there, missing, differs]: [&[&str]; 3]) {
+    let project = project(up, down, by_hand);
+    let tables = "SELECT count(*) FROM pg_attribute";
+    let before = project.query(tables);
+    let said = drift(&project, &["--format", "json"]).json();
+    let pending = &said["pending"];
+    assert_eq!((words(pending, "there"), words(pending, "missing")), (owned(there), owned(missing)), "{said:#}");
+    let shown = words(pending, "differs");
+    assert!(
+        shown.len() == differs.len() && differs.iter().zip(&shown).all(|(object, told)| told.starts_with(object)),
+        "{said:#}"
+    );
+    let offer = format!("drift --env staging --mark {THIRD} --sql");
+    for more in [&[][..], &["--mark", THIRD], &["--adopt", "hotfix"]] {
+        let said = drift(&project, more);
+        assert!(said.code == 3 && said.out.contains(&offer) && said.out.contains("partly there"), "{more:?}: {said:?}");
+        assert!(there.iter().chain(missing).chain(differs).all(|part| said.out.contains(part)), "{more:?}: {said:?}");
+    }
+    assert_eq!(project.query(tables), before, "nothing was run there");
+    let files = std::fs::read_dir(project.path().join("migrations")).unwrap().count();
+    assert_eq!(files, 4, "no migration makes again what a pending one makes");
+    follow(&project, THIRD);
+    project.end();
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+#[test]
+fn one_of_two_columns() {
+    check(
+        "ALTER TABLE orders ADD a int; ALTER TABLE orders ADD b text;",
+        "ALTER TABLE orders DROP b; ALTER TABLE orders DROP a;",
+        "ALTER TABLE orders ADD a int",
+        [&["column public.orders.a"], &["column public.orders.b"], &[]],
+    );
+}
+
+#[test]
+fn a_column_without_its_index() {
+    check(
+        "ALTER TABLE orders ADD a int; CREATE INDEX orders_a ON orders (a);",
+        "DROP INDEX orders_a; ALTER TABLE orders DROP a;",
+        "ALTER TABLE orders ADD a int",
+        [&["column public.orders.a"], &["index public.orders.orders_a"], &[]],
+    );
+}
+
+#[test]
+fn a_table_without_its_grant() {
+    check(
+        "CREATE TABLE parcel (id int); GRANT SELECT ON parcel TO PUBLIC;",
+        "DROP TABLE parcel;",
+        "CREATE TABLE parcel (id int)",
+        [&["column public.parcel.id"], &[], &["table public.parcel"]],
+    );
+}
+
+#[test]
+fn a_part_of_another_type_and_default() {
+    check(
+        "ALTER TABLE orders ADD a bigint NOT NULL DEFAULT 0, ADD b int; ALTER TABLE orders ALTER status SET DEFAULT 'new';",
+        "ALTER TABLE orders ALTER status DROP DEFAULT; ALTER TABLE orders DROP b, DROP a;",
+        "ALTER TABLE orders ADD a int NOT NULL DEFAULT 1; ALTER TABLE orders ALTER status SET DEFAULT 'old'",
+        [
+            &[],
+            &["column public.orders.b"],
+            &["column public.orders.a", "column public.orders.a", "column public.orders.status"],
+        ],
+    );
+}
+
+#[test]
+fn one_of_two_things_that_go() {
+    check(
+        "ALTER TABLE orders DROP status; ALTER TABLE orders DROP CONSTRAINT orders_pkey;",
+        "ALTER TABLE orders ADD PRIMARY KEY (id); ALTER TABLE orders ADD status text;",
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        [&["constraint public.orders.orders_pkey"], &["column public.orders.status"], &[]],
+    );
+}
+
+#[test]
+fn what_is_no_part_of_it_becomes_a_migration_after_it() {
+    let project = project(
+        "ALTER TABLE orders ADD a int; ALTER TABLE orders ADD b text;",
+        "ALTER TABLE orders DROP b; ALTER TABLE orders DROP a;",
+        "ALTER TABLE orders ADD a int; CREATE TABLE stray (id int); CREATE VIEW shown AS SELECT id FROM stray",
+    );
+    for more in [&[][..], &["--mark", THIRD]] {
+        let said = drift(&project, more);
+        assert!(said.code == 3 && said.out.contains("drift --env staging --adopt NAME"), "{said:?}");
+    }
+    let said = drift(&project, &["--adopt", "hotfix", "--format", "json"]).ok().json();
+    let files = said["files"].as_array().unwrap();
+    let up = files.iter().find_map(|path| path.as_str().filter(|path| path.ends_with(".up.sql"))).unwrap();
+    let text = std::fs::read_to_string(project.path().join(up)).unwrap();
+    assert!(text.contains("stray") && text.contains("shown") && !text.contains("orders"), "{text}");
+    let version = up.rsplit('/').next().unwrap().split('_').next().unwrap();
+    follow(&project, &format!("{THIRD},{version}"));
+    project.end();
+}
+
+#[test]
+fn what_comes_before_is_applied_first() {
+    let project = project("CREATE TABLE first (id int);", "DROP TABLE first;", "ALTER TABLE orders ADD a int");
+    let (up, down) = ("ALTER TABLE orders ADD a int, ADD b int;", "ALTER TABLE orders DROP b, DROP a;");
+    project.migration(4, "next", up, down);
+    let said = drift(&project, &[]);
+    assert!(said.out.contains(&format!("migrate --env staging --to {THIRD}")), "{said:?}");
+    assert!(said.out.contains("--mark 20250101000004 --sql"), "{said:?}");
+    project.run_bare(&["migrate", "--env", "staging", "--to", THIRD]).ok();
+    follow(&project, "20250101000004");
+    project.end();
+}
+
+#[test]
+fn what_was_changed_by_hand_elsewhere_is_no_part_of_it() {
+    let project = project(
+        "COMMENT ON COLUMN orders.status IS 'how far';",
+        "COMMENT ON COLUMN orders.status IS NULL;",
+        "ALTER TABLE orders ALTER status SET DEFAULT 'new'",
+    );
+    let said = drift(&project, &["--format", "json"]);
+    assert!(said.code == 3 && said.json()["pending"].is_null(), "{said:?}");
+    project.end();
+}
+
+#[test]
+fn statements_that_change_rows_are_named_for_no_comparison_sees_them() {
+    let project = project(
+        "ALTER TABLE orders ADD a int; UPDATE orders\nSET a = 1; ALTER TABLE orders ALTER a SET NOT NULL;",
+        "ALTER TABLE orders DROP a;",
+        "ALTER TABLE orders ADD a int",
+    );
+    let said = drift(&project, &["--mark", THIRD, "--sql"]);
+    assert!(said.out.contains("-- not compared") && said.out.contains("UPDATE orders SET a = 1"), "{said:?}");
+    assert!(said.out.contains("SET NOT NULL"), "{said:?}");
+    project.end();
+}
