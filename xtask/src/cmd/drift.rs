@@ -44,7 +44,7 @@ async fn tell(context: &Context<'_>, chain: &Chain, look: Look, sql: bool) -> Re
     let mut document = DriftJson::from(&look);
     let exit = if look.found.is_empty() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
-        let back = shape::difference(look.there, look.expected, Style::Whole).await?;
+        let back = diff::proven(context, look.there, look.expected, Style::Whole).await?;
         diff::show_sql(context, &back, true);
         document.sql = Some(diff::sql_json(&back));
     } else {
@@ -115,7 +115,7 @@ async fn adopt(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look
     }
     let known = roles(&look.expected.schema);
     let new = roles(&look.there.schema).difference(&known).cloned().collect();
-    let mut difference = shape::difference(look.expected, look.there, Style::Online).await?;
+    let mut difference = diff::proven(context, look.expected, look.there, Style::Online).await?;
     // Privileges of a role that another server does not have would be a migration that fails there.
     let guard = shape::role_guard(&new);
     if !guard.is_empty() {
