@@ -16,7 +16,7 @@ const fn watched(name: &'static str, from: &'static str, key: Option<&'static st
 /// The unit of a row that may belong to an index.
 const OF_INDEX: &str = "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = r.attrelid), r.attrelid)";
 
-pub(super) const CATALOGS: [Watched; 17] = [
+pub(super) const CATALOGS: [Watched; 18] = [
     watched(
         "pg_class",
         "pg_class r WHERE r.oid >= 16384 AND r.relkind <> 't'",
@@ -64,6 +64,13 @@ pub(super) const CATALOGS: [Watched; 17] = [
         "pg_seclabel r WHERE r.objoid >= 16384",
         Some("r.objoid::bigint * 2048 + r.objsubid"),
         "r.objoid",
+    ),
+    // Only what goes with an extension: nothing else says so.
+    watched(
+        "pg_depend",
+        "pg_depend r WHERE r.deptype = 'x' AND r.objid >= 16384",
+        Some("(r.objid::bigint << 31) # r.refobjid::bigint"),
+        "r.objid",
     ),
 ];
 

@@ -21,6 +21,8 @@ const BY_UNIT: usize = 7;
 const GLOBALS: usize = 7;
 /// The unit of what belongs to no relation, routine or type.
 const NO_UNIT: Oid = 0;
+/// The catalogs whose rows say something of an object that they name, and are read as its comments are.
+const COMMENTED: [&str; 3] = ["pg_description", "pg_seclabel", "pg_depend"];
 /// A transaction that is older than every other one.
 const EVER: &str = "2";
 
@@ -182,10 +184,9 @@ impl Watcher {
             self.session.each(&queries, take).await?;
             found.extend(objects.finish());
         }
-        let commented = ["pg_description", "pg_seclabel"]
-            .iter()
-            .any(|name| self.catalogs.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
-            || globals.is_some();
+        let commented =
+            COMMENTED.iter().any(|name| self.catalogs.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
+                || globals.is_some();
         let comments = match commented {
             true => {
                 let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
@@ -276,7 +277,7 @@ impl Catalog {
 }
 
 fn is_comment(catalog: &str) -> bool {
-    matches!(catalog, "pg_description" | "pg_seclabel")
+    COMMENTED.contains(&catalog)
 }
 
 fn parse(row: Vec<Option<String>>) -> Option<Touched> {

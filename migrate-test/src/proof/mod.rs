@@ -45,6 +45,8 @@ pub struct Proof {
     pub seed: u64,
     /// How many walks are drawn.
     pub walks: u32,
+    /// How many migrations below the first one walks lead over.
+    pub lead: usize,
     /// Whether the database on which a law is broken is kept, to be looked at.
     pub keep: bool,
 }
@@ -99,7 +101,7 @@ pub enum ProofError {
 
 impl Default for Proof {
     fn default() -> Self {
-        Self { only: None, seed: 0, walks: 8, keep: true }
+        Self { only: None, seed: 0, walks: 8, lead: 2, keep: true }
     }
 }
 
@@ -180,9 +182,6 @@ impl Report {
     }
 }
 
-/// How many migrations below the first one walks lead over.
-const LEAD: usize = 2;
-
 /// A chain that is being proven.
 struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
@@ -231,7 +230,7 @@ async fn prove_chain(
     let mut told = Told { report: Report { seed: proof.seed, ..Report::default() }, waiting: VecDeque::new(), hear };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
-        let mut walks = walk::Walks::from(&prover, first.saturating_sub(LEAD));
+        let mut walks = walk::Walks::from(&prover, first.saturating_sub(proof.lead));
         // It is large, and tests have small stacks.
         let outcome = Box::pin(prover.run(first, last, &mut walks, &mut told)).await;
         told.all(&mut walks, outcome.is_err());
@@ -298,7 +297,7 @@ impl Prover<'_> {
         told: &mut Told<'_>,
     ) -> Result<(), ProofError> {
         // Walks lead over a few migrations below the first one as well.
-        let lowest = first.saturating_sub(LEAD);
+        let lowest = first.saturating_sub(self.proof.lead);
         let (bare, full) = tokio::join!(bare::Bare::at(self, lowest), full::Full::at(self, first));
         let (mut bare, mut full) = (bare?, full?);
         for at in lowest..first {

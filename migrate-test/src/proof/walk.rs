@@ -25,8 +25,8 @@ const OVERLAP: usize = 2;
 /// How many steps the walks over the newest migrations may make together, and how many all of them make about in one walk.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
-/// How many attempts are made to make a walk shorter.
-const SHRINKS: usize = 40;
+/// How many attempts are made to make a walk shorter, for each walk that is drawn: each attempt takes a fresh database.
+const SHRINKS: u32 = 5;
 /// How many walks over a window may fail before the rest of it is left alone.
 const FALLS: usize = 3;
 
@@ -221,7 +221,7 @@ impl Walks {
 
     /// Makes the walk to the bottom as short as it fails; each attempt has a fresh database.
     async fn shorten(&mut self, part: &Part<'_>, fall: Fall) -> Result<Fall, ProofError> {
-        for goal in (part.range.start + 1..=fall.at).rev().take(SHRINKS) {
+        for goal in (part.range.start + 1..=fall.at).rev().take(shrinks(part)) {
             if let Some(shorter) = self.afresh(part, &[goal]).await? {
                 return Ok(shorter);
             }
@@ -237,7 +237,7 @@ impl Walks {
         mut fall: Fall,
     ) -> Result<Fall, ProofError> {
         let mut more = tree.simplify();
-        for _ in 0..SHRINKS {
+        for _ in 0..shrinks(part) {
             if !more {
                 break;
             }
@@ -276,6 +276,11 @@ impl Walks {
         };
         proven.set(Law::Path, verdict);
     }
+}
+
+/// How many attempts are made to make a walk shorter.
+fn shrinks(part: &Part<'_>) -> usize {
+    part.prover.proof.walks.saturating_mul(SHRINKS) as usize
 }
 
 /// The positions of a walk as versions.

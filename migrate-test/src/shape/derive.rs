@@ -24,6 +24,8 @@ pub struct Derived {
     pub lossy: Vec<String>,
     /// What was proven of the migration with it.
     pub proven: Proven,
+    /// How many steps the walks of that proof made, those over other migrations included.
+    pub steps: usize,
     /// What no statement can be written for.
     pub uncovered: Vec<String>,
 }
@@ -44,7 +46,11 @@ impl Derived {
     }
 }
 
-/// Writes the down of a migration. `load` reads the folder as if the migration had this down.
+/// How many walks are drawn: they lead over the new migration alone, for the others were proven when they were new.
+const WALKS: u32 = 2;
+
+/// Writes the down of a migration. `load` reads the folder as if the migration had this down; `hear` gets each phase of
+/// the work as it begins.
 ///
 /// # Errors
 ///
@@ -53,11 +59,12 @@ pub async fn derive(
     load: &dyn Fn(&str) -> Result<MigrationSet, Error>,
     code: &CodeMigrations,
     version: &Version,
+    hear: &mut dyn FnMut(&str),
 ) -> Result<Derived, ProofError> {
     // Any statement will do, for it is not run.
     let set = load("SELECT 1;\n")?;
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
-    suited(&chain, Box::pin(derived(load, &set, code, version))).await
+    suited(&chain, Box::pin(derived(load, &set, code, version, hear))).await
 }
 
 async fn derived(
@@ -65,11 +72,15 @@ async fn derived(
     set: &MigrationSet,
     code: &CodeMigrations,
     version: &Version,
+    hear: &mut dyn FnMut(&str),
 ) -> Result<Derived, ProofError> {
+    let name = set.get(version).map_or_else(|| version.to_string(), |one| format!("{version}_{}", one.name()));
+    hear(&format!("{name}: applying it, to see what it changes"));
     let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why)).collect();
     let mut lossy = gone;
-    let mut proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
+    hear(&format!("{name}: proving the way back, {}", statements(&way)));
+    let (mut proven, mut steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
     // Rows that stay behind are no loss but a down that forgets them.
     let losses = losses.into_iter().flat_map(|story| &story.losses).filter(|loss| !loss.came);
@@ -77,9 +88,17 @@ async fn derived(
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);
-        proven = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
+        hear(&format!("{name}: proving it again, with what is lost declared"));
+        (proven, steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     }
-    Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, uncovered })
+    Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, steps, uncovered })
+}
+
+fn statements(way: &Ddl) -> String {
+    match way.statements.len() {
+        1 => "1 statement".to_owned(),
+        n => format!("{n} statements"),
+    }
 }
 
 fn place(loss: &crate::rows::Loss) -> String {
@@ -183,10 +202,12 @@ fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
     text
 }
 
-async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> Result<Proven, ProofError> {
+async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> Result<(Proven, usize), ProofError> {
     let only = Some(BTreeSet::from([version.clone()]));
-    let report = proof::prove(set, code, &Proof { only, keep: false, ..Proof::default() }, &mut |_| {}).await?;
-    report.migrations.into_iter().next().ok_or_else(|| {
+    let proof = Proof { only, walks: WALKS, lead: 0, keep: false, ..Proof::default() };
+    let report = proof::prove(set, code, &proof, &mut |_| {}).await?;
+    let steps = report.moves;
+    report.migrations.into_iter().next().map(|proven| (proven, steps)).ok_or_else(|| {
         let finding =
             migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
         Error::new(migrate_core::ErrorKind::Plan, finding).into()

@@ -87,17 +87,27 @@ impl Pair {
 }
 
 /// Writes the difference of two schemas as statements, and runs them on a throw-away copy of the first. What cannot be
-/// made there is left out by name.
+/// made there is left out by name. `hear` gets each phase of the work as it begins.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or the first schema cannot be made on it.
-pub async fn difference(from: Described, to: Described, style: Style) -> Result<Difference, ProofError> {
+pub async fn difference(
+    from: Described,
+    to: Described,
+    style: Style,
+    hear: &mut dyn FnMut(&str),
+) -> Result<Difference, ProofError> {
     let roles = [from.schema.clone(), to.schema.clone()];
-    for_roles(&[&roles[0], &roles[1]], Box::pin(difference_of(from, to, style))).await
+    for_roles(&[&roles[0], &roles[1]], Box::pin(difference_of(from, to, style, hear))).await
 }
 
-async fn difference_of(mut from: Described, mut to: Described, style: Style) -> Result<Difference, ProofError> {
+async fn difference_of(
+    mut from: Described,
+    mut to: Described,
+    style: Style,
+    hear: &mut dyn FnMut(&str),
+) -> Result<Difference, ProofError> {
     if let Some(start) = start().await? {
         start.place(&mut from);
         start.place(&mut to);
@@ -106,6 +116,7 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
     if ddl.is_empty() && ddl.uncovered.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
+    hear("making the first schema on the shadow server");
     let first = Box::pin(baseline(from.clone())).await?;
     let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
     for one in &first.left_out {
@@ -125,6 +136,7 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
             pair.follow(since);
             continue;
         }
+        hear(&trial(shown.statements.len(), pair.wanted.left_out.len()));
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles_named)).await?;
         shadow.run(&first.up).await.map_err(|(_, error)| error)?;
@@ -152,4 +164,16 @@ async fn difference_of(mut from: Described, mut to: Described, style: Style) -> 
         return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
     }
     Ok(Difference { ddl, left_out: first.left_out, remaining: Vec::new(), failed: None })
+}
+
+/// What is tried now.
+fn trial(statements: usize, left_out: usize) -> String {
+    let what = match statements {
+        1 => "proving 1 statement".to_owned(),
+        n => format!("proving {n} statements"),
+    };
+    match left_out {
+        0 => what,
+        n => format!("{what}; {n} left out so far"),
+    }
 }

@@ -10,6 +10,7 @@ mod code;
 mod concurrency;
 mod consume;
 mod ddl;
+mod deriving;
 mod engine;
 mod evidence;
 mod failures;

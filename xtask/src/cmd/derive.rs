@@ -143,7 +143,8 @@ pub(crate) async fn down_of(
         all.push((down.to_owned(), text.to_owned()));
         MigrationSet::load_with(&context.migrations, &all)
     };
-    Ok(shape::derive(&load, code, version).await?)
+    let phases = context.output.phases();
+    Ok(phases.during(shape::derive(&load, code, version, &mut |what| phases.begin(what))).await?)
 }
 
 /// What the down leaves, or loses without saying so.

@@ -79,13 +79,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     };
     let differs = !document.differences.is_empty() || !renames.is_empty();
     let style = if options.write.is_some() { Style::Online } else { Style::Whole };
-    let mut proven = true;
+    let mut is_proven = true;
     if differs && (options.sql || options.write.is_some()) {
-        let mut difference = shape::difference(from, to, style).await?;
+        let mut difference = proven(context, from, to, style).await?;
         difference.ddl.statements.splice(0..0, renames);
-        proven = difference.is_proven();
+        is_proven = difference.is_proven();
         document.sql = Some(sql_json(&difference));
-        if let Some(name) = options.write.as_deref().filter(|_| proven) {
+        if let Some(name) = options.write.as_deref().filter(|_| is_proven) {
             document.files = write(context, &code, name, &difference.ddl).await?;
         }
         show_sql(context, &difference, options.write.is_none());
@@ -96,7 +96,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     tell_next(context, options, &document);
     let written = !document.files.is_empty();
     context.output.document(&Document::new("diff", &context.name, document));
-    Ok(if (differs && !written) || !proven { Exit::Found } else { Exit::Done })
+    Ok(if (differs && !written) || !is_proven { Exit::Found } else { Exit::Done })
 }
 
 /// One of the two schemas.
@@ -201,6 +201,12 @@ fn questions(change: &Change) -> Vec<String> {
         }
     }
     all
+}
+
+/// The difference as statements that are proven.
+pub(super) async fn proven(context: &Context<'_>, from: Described, to: Described, style: Style) -> Result<Difference> {
+    let phases = context.output.phases();
+    Ok(phases.during(shape::difference(from, to, style, &mut |what| phases.begin(what))).await?)
 }
 
 /// Writes the stages as migrations, one behind the other, each with a down that is derived and proven.

@@ -9,7 +9,6 @@ use migrate_core::config::Moment;
 use migrate_core::schema::Described;
 use migrate_core::schema::ddl::Style;
 use migrate_core::{CodeMigrations, Version};
-use migrate_test::shape;
 
 use super::diff;
 use super::run::asked_to_stop;
@@ -47,7 +46,7 @@ async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look:
     let mut document = DriftJson::from(&look);
     let exit = if look.found.is_empty() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
-        let back = shape::difference(look.there, look.expected, Style::Whole).await?;
+        let back = diff::proven(context, look.there, look.expected, Style::Whole).await?;
         diff::show_sql(context, &back, true);
         document.sql = Some(diff::sql_json(&back));
     } else {

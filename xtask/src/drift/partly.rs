@@ -6,9 +6,8 @@ use migrate_core::CodeMigrations;
 use migrate_core::drift::{self, Done, Part, Three};
 use migrate_core::effect::Effects;
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::Style;
 use migrate_core::source::{Migration, Version};
-use migrate_test::shape::{self, Difference, Origin};
+use migrate_test::shape::{self, Origin};
 
 use super::{Chain, Look, look};
 use crate::context::Context;
@@ -85,9 +84,9 @@ impl Partly {
         self.versions.get(..first.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// The statements that are still missing there, proven; what else was changed by hand is left alone.
-    pub(crate) async fn missing(&self) -> Result<Difference> {
-        Ok(shape::difference(self.there.clone(), self.goal.clone(), Style::Online).await?)
+    /// What is there, and what it is with the statements that are still missing; what else was changed by hand is left alone.
+    pub(crate) fn missing(&self) -> (Described, Described) {
+        (self.there.clone(), self.goal.clone())
     }
 
     /// What was changed by hand and is no part of the migrations: what the chain makes, and what it should make.

@@ -7,6 +7,7 @@ pub(crate) mod clean;
 mod event;
 mod finding;
 mod json;
+mod phases;
 pub(crate) mod printer;
 mod progress;
 pub(crate) mod style;
@@ -24,6 +25,7 @@ use crate::exit::Failure;
 use event::Event;
 pub(crate) use finding::render;
 pub(crate) use json::{Document, ErrorJson, FindingJson};
+pub(crate) use phases::Phases;
 use progress::Voice;
 pub(crate) use progress::{Bar, Display};
 pub(crate) use table::Table;
@@ -167,12 +169,15 @@ impl Output {
 
     /// What hears the progress of a run; names are padded to `width`.
     pub(crate) fn display(&self, width: usize) -> Arc<Display> {
-        let voice = match (self.quiet, self.format) {
+        Arc::new(Display::new(self.voice(), width))
+    }
+
+    fn voice(&self) -> Voice {
+        match (self.quiet, self.format) {
             (true, _) => Voice::Silent,
             (false, Format::Json) => Voice::Json,
             (false, Format::Text) => Voice::Text,
-        };
-        Arc::new(Display::new(voice, width))
+        }
     }
 
     /// A server is not there yet, and is waited for.
@@ -193,6 +198,11 @@ impl Output {
     /// A bar for so many steps, on a terminal; nothing elsewhere.
     pub(crate) fn bar(&self, steps: usize) -> Bar {
         Bar::new(self.quiet || self.is_json(), steps)
+    }
+
+    /// The phases of work whose result is shown at its end.
+    pub(crate) fn phases(&self) -> Phases {
+        Phases::new(self.voice())
     }
 
     /// What a managed server is doing.

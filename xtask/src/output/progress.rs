@@ -23,7 +23,7 @@ pub(crate) struct Bar {
 }
 
 /// How often work that takes long is reported off a terminal.
-const OFTEN: Duration = Duration::from_secs(5);
+pub(super) const OFTEN: Duration = Duration::from_secs(5);
 
 impl Bar {
     pub(super) fn new(silent: bool, steps: usize) -> Self {
@@ -199,6 +199,6 @@ impl Observer for Display {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

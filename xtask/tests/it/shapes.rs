@@ -174,6 +174,45 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
 }
 
 #[test]
+fn a_written_difference_reports_each_phase_off_a_terminal() {
+    let project = adopted();
+    project.write(
+        "schema.sql",
+        format!("{BY_HAND} CREATE INDEX users_level ON users (level); CREATE TABLE more (id int);"),
+    );
+    let arguments = ["diff", "migrations", "file:schema.sql", "--write", "more"];
+    let machine = project.run_bare(&[&arguments[..], &["--format", "json"]].concat()).ok();
+    assert_eq!(machine.json()["files"].as_array().unwrap().len(), 4, "{machine:?}");
+    let events = machine.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let working: Vec<_> = events.filter(|event| event["progress"] == "working").collect();
+    let phases = |ending: &str| {
+        let is_one = |event: &&serde_json::Value| {
+            let detail = event["detail"].as_str().unwrap();
+            // The same phase is repeated with its time while it lasts.
+            detail.contains(ending) && !detail.ends_with(')')
+        };
+        working.iter().filter(is_one).count()
+    };
+    assert_eq!(phases("making the first schema"), 1, "{machine:?}");
+    assert_eq!(phases("_more: proving the way back"), 1, "{machine:?}");
+    assert_eq!(phases("_more_concurrently: proving the way back"), 1, "{machine:?}");
+    files(&project).iter().filter(|name| name.contains("_more")).for_each(|name| {
+        fs::remove_file(project.path().join("migrations").join(name)).unwrap();
+    });
+    let text = project.run_bare(&arguments).ok();
+    for phase in
+        ["making the first schema", "proving 2 statements", "_more: applying it", "_more: proving the way back"]
+    {
+        assert!(text.err.lines().any(|line| line.contains(phase)), "{phase}: {text:?}");
+        assert!(!text.out.contains(phase), "{phase}: {text:?}");
+    }
+    project.write("empty.sql", "");
+    let quiet = project.run_bare(&["diff", "file:empty.sql", "file:schema.sql", "--sql", "--quiet"]);
+    assert!(quiet.code == 3 && quiet.err.is_empty(), "{quiet:?}");
+    project.end();
+}
+
+#[test]
 fn a_down_that_cannot_be_proven_is_not_written() {
     let project = adopted();
     let first = "ALTER TABLE users ADD COLUMN sure boolean NOT NULL DEFAULT true;\n";

@@ -28,7 +28,10 @@ impl<'a> Differing<'a> {
         let mut names: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();
         names.sort_unstable();
         names.dedup();
-        let wanted = |name: &&str| !APART.contains(name) && !name.starts_with("security label");
+        let is_apart = |name: &str| {
+            APART.contains(&name) || name.starts_with("security label of ") || name.starts_with("depends on extension ")
+        };
+        let wanted = |name: &&str| !is_apart(name);
         let pairs = names.into_iter().filter(wanted).map(|name| (name, old.fact(name), new.fact(name)));
         let mut all: Vec<_> = pairs.filter(|(_, old, new)| old != new).collect();
         // A column becomes NOT NULL before it becomes an identity.

@@ -280,7 +280,7 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
     all
 }
 
-/// The comment, the labels and the privileges of an object, where they are not those of the old one.
+/// The comment, the labels, the extensions and the privileges of an object, where they are not those of the old one.
 fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
     let schema = &sides.after.schema;
     let id = &object.id;
@@ -299,6 +299,7 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
         let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
         all.extend((was != now).then(statement));
     }
+    all.extend(depending(sides, old, object));
     let (was, now) = fact("comment on its not null constraint");
     if was != now
         && let Some(constraint) = object.fact("not null constraint")
@@ -310,6 +311,22 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
     }
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
     all
+}
+
+/// The extensions with which an object goes, where they are not those of the old one.
+fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
+    let extension = |name: &str| name.strip_prefix("depends on extension ").map(str::to_owned);
+    let all_of = |object: &Object| -> std::collections::BTreeSet<String> {
+        object.facts.iter().filter_map(|fact| extension(&fact.name)).collect()
+    };
+    let (was, now) = (old.map(|old| all_of(old)).unwrap_or_default(), all_of(object));
+    let name = phrase(&sides.after.schema, &object.id);
+    let statement = |no: &str, extension: &String| {
+        let text = format!("ALTER {name} {no}DEPENDS ON EXTENSION {}", plain(extension));
+        Statement::new(text).about(&format!("depends on extension {extension}"))
+    };
+    let gone = was.difference(&now).map(|extension| statement("NO ", extension));
+    gone.chain(now.difference(&was).map(|extension| statement("", extension))).collect()
 }
 
 /// The privileges on an object, where they are not those of the old one.

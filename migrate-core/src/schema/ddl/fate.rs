@@ -164,6 +164,14 @@ impl Fates {
             let kept: Vec<Part> = kept.map(|one| Part::object(&one.id)).collect();
             self.fates.extend(kept.into_iter().map(|part| (part, Fate::Remade)));
         }
+        for composite in swap::with_it(before, after, &part.id) {
+            let composite = Part::object(&composite.id);
+            // The statements of its attribute's type make it.
+            self.altered.insert(composite.clone(), Vec::new());
+            self.fates.insert(composite.clone(), Fate::Altered);
+            queue.push(composite.clone());
+            self.carry(before, after, &composite, queue);
+        }
     }
 
     /// What stands on something that goes or is disturbed has to go as well, and come back.

@@ -117,6 +117,23 @@ fn attributes_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'
     all.filter(|new| before.get(&new.id).is_some_and(|old| is_ours(old))).map(|new| &**new).collect()
 }
 
+/// The composite types that come in the place of old ones together with the type of one of their attributes: the server
+/// refuses to alter an attribute where a column has the composite type, or another one that is made of it.
+pub(super) fn with_it<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
+    let mut all: Vec<&Object> = Vec::new();
+    for attribute in attributes_of(before, after, kind) {
+        let of = after.get(&holder(&attribute.id, Kind::Type)).map(|of| &**of);
+        all.extend(of.filter(|of| !all.iter().any(|known| known.id == of.id) && is_held(before, after, &of.id)));
+    }
+    all
+}
+
+/// Whether a column has a type, by itself or as a part of another one.
+fn is_held(before: &Schema, after: &Schema, kind: &Id) -> bool {
+    let of_others = || attributes_of(before, after, kind).into_iter().map(|one| holder(&one.id, Kind::Type));
+    !columns_of(before, after, kind).is_empty() || of_others().any(|other| is_held(before, after, &other))
+}
+
 /// The new type takes the place of the old one; where no column has it, it is simply made anew.
 pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let columns = columns_of(before, after, &new.id);
@@ -134,7 +151,16 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
         let now = after.get(&column.id).map_or(*column, |now| &**now);
         statements.push(carried(column, now, new));
     }
-    for attribute in attributes {
+    let with = with_it(before, after, &new.id);
+    for other in &with {
+        let Some(old) = before.get(&other.id) else { continue };
+        match swapped(before, after, old, other) {
+            Change::InPlace { statements: all, .. } => statements.extend(all),
+            Change::Remake => return Change::Remake,
+        }
+    }
+    let is_made = |attribute: &Object| with.iter().any(|of| *of.id == holder(&attribute.id, Kind::Type));
+    for attribute in attributes.into_iter().filter(|attribute| !is_made(attribute)) {
         let (of, name) = (parent(&attribute.id), plain(&attribute.id.name));
         let text = format!("ALTER TYPE {of} ALTER ATTRIBUTE {name} TYPE {}", attribute.fact("type").unwrap_or("text"));
         statements.push(Statement::new(text));

@@ -71,7 +71,7 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
     let script = baseline.up.script(Stage::Main);
     assert!(script.contains("public.on_kept") && !script.contains("lost"), "{script}");
 
-    let difference = shape::difference(nothing, source, Style::Whole).await.unwrap();
+    let difference = shape::difference(nothing, source, Style::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() > 0, "{:?}", difference.failed);
     let script = difference.ddl.script(Stage::Main);
     assert!(lost.iter().all(|name| script.contains(&format!("-- left out: {name}\n"))), "{script}");

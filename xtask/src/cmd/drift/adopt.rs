@@ -45,7 +45,7 @@ pub(super) async fn adopt(
     let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there), Partly::beyond);
     let known = roles(&from.schema);
     let new = roles(&to.schema).difference(&known).cloned().collect();
-    let mut difference = shape::difference(from, to, Style::Online).await?;
+    let mut difference = diff::proven(context, from, to, Style::Online).await?;
     // Privileges of a role that another server does not have would be a migration that fails there.
     let guard = shape::role_guard(&new);
     if !guard.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use migrate_core::schema::ddl::Style;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Version};
 
@@ -50,7 +51,8 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
             } else if let Some(partly) = partly {
-                let missing = partly.missing().await?;
+                let (there, goal) = partly.missing();
+                let missing = diff::proven(context, there, goal, Style::Online).await?;
                 partly.warnings().iter().for_each(|line| context.output.line(format!("-- {line}")));
                 diff::show_sql(context, &missing, true);
                 document.sql = Some(diff::sql_json(&missing));

@@ -1,0 +1,10 @@
+CREATE TYPE state AS ENUM ('new', 'paid', 'lost');
+CREATE TYPE step AS (at date, state state, past state[]);
+CREATE TYPE road AS (first step, rest step[]);
+CREATE TABLE orders (id int PRIMARY KEY, state state NOT NULL DEFAULT 'new', step step, road road);
+CREATE TABLE steps (step step NOT NULL, UNIQUE (step));
+CREATE VIEW seen AS SELECT id, step, (step).state AS state FROM orders;
+CREATE FUNCTION last_of(s step) RETURNS state LANGUAGE sql AS 'SELECT s.state';
+COMMENT ON TYPE step IS 'one of many';
+COMMENT ON COLUMN step.state IS 'where it is';
+INSERT INTO orders VALUES (1, 'paid', ROW('2024-01-01', 'new', '{new,paid}'), NULL);

@@ -1,0 +1,74 @@
+//! Work of several phases, none of which says how long it takes: a line that moves on a terminal, lines in a pipe.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use super::event::Event;
+use super::progress::{OFTEN, Voice, lock};
+use super::style::{self, DIM};
+use super::{clean, printer};
+
+/// How often the line on a terminal moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What is being done, and since when.
+#[derive(Debug)]
+pub(crate) struct Phases {
+    voice: Voice,
+    bar: ProgressBar,
+    now: Mutex<(String, Instant)>,
+}
+
+impl Phases {
+    pub(super) fn new(voice: Voice) -> Self {
+        let target = match voice {
+            Voice::Text => ProgressDrawTarget::stderr_with_hz(10),
+            Voice::Silent | Voice::Json => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        Self { voice, bar, now: Mutex::new((String::new(), Instant::now())) }
+    }
+
+    /// The next phase begins.
+    pub(crate) fn begin(&self, what: &str) {
+        *lock(&self.now) = (clean::line(what).into_owned(), Instant::now());
+        self.say();
+    }
+
+    /// Does work, and says again and again what it is at.
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let pause = if self.bar.is_hidden() { OFTEN } else { TICK };
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut work => break outcome,
+                () = tokio::time::sleep(pause) => self.say(),
+            }
+        };
+        self.bar.finish_and_clear();
+        outcome
+    }
+
+    fn say(&self) {
+        let (what, since) = lock(&self.now).clone();
+        if what.is_empty() {
+            return;
+        }
+        let elapsed = since.elapsed();
+        let text = match elapsed < Duration::from_secs(1) {
+            true => what,
+            false => format!("{what} ({})", style::time(elapsed)),
+        };
+        match self.voice {
+            Voice::Silent => {}
+            Voice::Json => Event::of("working", None, Some(text)).print(),
+            Voice::Text if self.bar.is_hidden() => printer::err(&style::paint(DIM, format!("  {text}"))),
+            Voice::Text => {
+                self.bar.set_message(text);
+                self.bar.tick();
+            }
+        }
+    }
+}
