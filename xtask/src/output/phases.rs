@@ -1,9 +1,10 @@
-//! Work of several phases, none of which says how long it takes: a line that moves on a terminal, lines in a pipe.
+//! Work of several phases, none of which says how long it takes: a line that moves on a terminal, events for programs, and in
+//! a pipe lines as soon as it takes long.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::event::Event;
 use super::progress::{OFTEN, Voice, lock};
@@ -18,6 +19,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) struct Phases {
     voice: Voice,
     bar: ProgressBar,
+    began: Instant,
     now: Mutex<(String, Instant)>,
 }
 
@@ -28,7 +30,11 @@ impl Phases {
             Voice::Silent | Voice::Json => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        Self { voice, bar, now: Mutex::new((String::new(), Instant::now())) }
+        // The template is a constant, and right.
+        if let Ok(style) = ProgressStyle::with_template("  {spinner:.green} {msg}") {
+            bar.set_style(style);
+        }
+        Self { voice, bar, began: Instant::now(), now: Mutex::new((String::new(), Instant::now())) }
     }
 
     /// The next phase begins.
@@ -64,6 +70,7 @@ impl Phases {
         match self.voice {
             Voice::Silent => {}
             Voice::Json => Event::of("working", None, Some(text)).print(),
+            Voice::Text if self.bar.is_hidden() && self.began.elapsed() < OFTEN => {}
             Voice::Text if self.bar.is_hidden() => printer::err(&style::paint(DIM, format!("  {text}"))),
             Voice::Text => {
                 self.bar.set_message(text);

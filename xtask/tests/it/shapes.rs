@@ -174,7 +174,7 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
 }
 
 #[test]
-fn a_written_difference_reports_each_phase_off_a_terminal() {
+fn a_written_difference_reports_each_phase_to_programs() {
     let project = adopted();
     project.write(
         "schema.sql",
@@ -199,13 +199,9 @@ fn a_written_difference_reports_each_phase_off_a_terminal() {
     files(&project).iter().filter(|name| name.contains("_more")).for_each(|name| {
         fs::remove_file(project.path().join("migrations").join(name)).unwrap();
     });
+    // For people in a pipe only what takes long says so.
     let text = project.run_bare(&arguments).ok();
-    for phase in
-        ["making the first schema", "proving 2 statements", "_more: applying it", "_more: proving the way back"]
-    {
-        assert!(text.err.lines().any(|line| line.contains(phase)), "{phase}: {text:?}");
-        assert!(!text.out.contains(phase), "{phase}: {text:?}");
-    }
+    assert!(!text.out.contains("making the first schema"), "{text:?}");
     project.write("empty.sql", "");
     let quiet = project.run_bare(&["diff", "file:empty.sql", "file:schema.sql", "--sql", "--quiet"]);
     assert!(quiet.code == 3 && quiet.err.is_empty(), "{quiet:?}");

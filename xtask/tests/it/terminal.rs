@@ -141,7 +141,8 @@ fn on_a_terminal(command: &mut Command) -> String {
     // Linux ends the reading of a terminal that nobody has open any more with an error.
     let _ = fs::File::from(terminal).read_to_end(&mut said);
     child.wait().unwrap();
-    String::from_utf8(said).unwrap().replace("\r\n", "\n")
+    // Progress clears the line that it is on.
+    String::from_utf8(said).unwrap().replace("\r\n", "\n").replace("\r\u{1b}[2K", "")
 }
 
 #[test]
