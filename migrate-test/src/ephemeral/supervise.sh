@@ -12,7 +12,7 @@ shift 4
 cd "$home" || exit 1
 lives() { [ "$server" = 0 ] || kill -0 "$server" 2>/dev/null; }
 watch() {
-    known= left=0
+    known='' left=0
     while lives; do
         : >seen
         { read -r _ && echo yes >seen; while read -r _; do :; done; } <alive &
@@ -61,5 +61,6 @@ else
     wait "$reader"
 fi
 echo yes >stopping
-"$@"
+# Before the server ends: afterwards this would be the file of the next shell.
 : >supervisor.pid
+"$@"
