@@ -46,6 +46,8 @@ watch() {
         break
     done
 }
+# `read -t` is tried before it is used.
+# shellcheck disable=SC3045
 if command -v sleep >/dev/null 2>&1; then
     pause() { sleep 0.2; }
     watch
