@@ -59,6 +59,11 @@ impl fmt::Display for Loss {
     }
 }
 
+/// The name of a table under which its rows are kept.
+pub(crate) fn table_name(table: &Object) -> TableName {
+    (table.id.schema.to_string(), table.id.name.to_string())
+}
+
 /// The tables that hold rows of their own, as objects of the schema.
 pub(crate) fn holders(schema: &Schema) -> impl Iterator<Item = &Object> {
     let tables = schema.objects().filter(|object| object.id.kind == Kind::Table);
@@ -85,7 +90,7 @@ impl Rows {
 
     /// Whether a table of a schema has none.
     pub(crate) fn has_empty(&self, schema: &Schema) -> bool {
-        let rows = |table: &Object| self.0.get(&(table.id.schema.to_string(), table.id.name.to_string()));
+        let rows = |table: &Object| self.0.get(&table_name(table));
         holders(schema).any(|table| rows(table).is_none_or(|rows| rows.rows.is_empty()))
     }
 
@@ -121,11 +126,10 @@ impl Rows {
         schema: &Schema,
         touched: &Touched,
     ) -> migrate_core::Result<()> {
-        let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
         let mut old = std::mem::take(&mut self.0);
         let mut unread = Vec::new();
         for table in holders(schema) {
-            let name = name(table);
+            let name = table_name(table);
             let is_touched = match touched {
                 Touched::Unknown => true,
                 Touched::Tables(tables) => tables.iter().any(|one| one.schema() == name.0 && one.name() == name.1),

@@ -112,19 +112,7 @@ pub fn locks(script: &Script, schema: &Schema, major: u32) -> Vec<Wanted> {
     let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
     let domains = locks::strict_domains(stmts.iter());
     let known = Known { before: Some(schema), after: None, major: Some(major), domains: &domains };
-    let mut all: Vec<Wanted> = Vec::new();
-    for stmt in &stmts {
-        for one in locks::wanted(stmt, &known, false) {
-            match all.iter_mut().find(|other| other.table == one.table) {
-                Some(other) => {
-                    other.mode = other.mode.max(one.mode);
-                    other.work = other.work.max(one.work);
-                }
-                None => all.push(one),
-            }
-        }
-    }
-    all
+    locks::strongest(stmts.iter().flat_map(|stmt| locks::wanted(stmt, &known, false)))
 }
 
 fn relations(stmt: &Stmt) -> impl Iterator<Item = Named> {

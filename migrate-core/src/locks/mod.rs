@@ -114,16 +114,19 @@ impl Asked {
 /// The locks of a statement on relations that may be there already, each the strongest. `utc` is whether the time zone of
 /// the session is known to be UTC.
 pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Wanted> {
+    strongest(statement::asked(stmt, known, utc).into_iter().flat_map(|asked| asked.wanted(known)))
+}
+
+/// One lock for each table, the strongest, in the order in which the tables come.
+pub(crate) fn strongest(locks: impl IntoIterator<Item = Wanted>) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
-    for asked in statement::asked(stmt, known, utc) {
-        for one in asked.wanted(known) {
-            match all.iter_mut().find(|other| other.table == one.table) {
-                Some(other) => {
-                    other.mode = other.mode.max(one.mode);
-                    other.work = other.work.max(one.work);
-                }
-                None => all.push(one),
+    for one in locks {
+        match all.iter_mut().find(|other| other.table == one.table) {
+            Some(other) => {
+                other.mode = other.mode.max(one.mode);
+                other.work = other.work.max(one.work);
             }
+            None => all.push(one),
         }
     }
     all

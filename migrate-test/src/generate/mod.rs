@@ -26,7 +26,7 @@ use migrate_core::schema::{Kind, Object, Schema};
 use proptest::test_runner::TestRunner;
 
 use crate::proof::WithoutRows;
-use crate::rows::{Rows, TableName, holders};
+use crate::rows::{Rows, TableName, holders, table_name};
 use draw::{Draft, Row, draw};
 pub(crate) use fitting::Required;
 use spec::Table;
@@ -76,9 +76,8 @@ pub(crate) async fn fill(
     runner: &mut TestRunner,
     wanted: Wanted<'_>,
 ) -> migrate_core::Result<Vec<WithoutRows>> {
-    let name = |table: &Object| (table.id.schema.to_string(), table.id.name.to_string());
-    let empty = |table: &&Object| rows.table(&name(table)).is_none_or(|rows| rows.rows.is_empty());
-    let lacks = |table: &&Object| empty(table) || wanted.grown.contains(&name(table));
+    let empty = |table: &&Object| rows.table(&table_name(table)).is_none_or(|rows| rows.rows.is_empty());
+    let lacks = |table: &&Object| empty(table) || wanted.grown.contains(&table_name(table));
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
     if tables.is_empty() {
         return Ok(Vec::new());
@@ -173,7 +172,7 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
             .map(|n| {
                 let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
                 serial += 1;
-                place.draw(table, round, serial - 1, false, &BTreeMap::new(), kept)
+                place.draw(table, Turn { round, serial: serial - 1, whole: false }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -193,8 +192,9 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     }
     // What triggers and rules have against it was not there when other rows were written.
     if filled == 0 && table.is_watched {
-        let tried: Vec<Row> =
-            (0..BATCH).map(|n| place.draw(table, 4, serial + n, true, &BTreeMap::new(), Row::new())).collect();
+        let tried: Vec<Row> = (0..BATCH)
+            .map(|n| place.draw(table, Turn { round: 4, serial: serial + n, whole: true }, Row::new()))
+            .collect();
         filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count() as u32;
     }
     Ok((filled == 0).then_some(WithoutRows { table: name, why }))
@@ -205,7 +205,7 @@ async fn more(place: &mut Place<'_>, table: &Table) -> migrate_core::Result<()> 
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
     for round in 0..2 {
         let first = there + round * MORE;
-        let draw = |n: u32| place.draw(table, round, first + n, false, &BTreeMap::new(), Row::new());
+        let draw = |n: u32| place.draw(table, Turn { round, serial: first + n, whole: false }, Row::new());
         let tried: Vec<Row> = (0..MORE).map(draw).collect();
         if place.put(table, &tried, "").await?.iter().any(Option::is_none) {
             break;
@@ -218,17 +218,17 @@ async fn more(place: &mut Place<'_>, table: &Table) -> migrate_core::Result<()> 
 async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
-        let round = serial / BATCH;
+        let at = Turn { round: serial / BATCH, serial, whole: true };
         place.reseed();
         let mut drawn: BTreeMap<TableName, Row> = BTreeMap::new();
         for table in tables {
-            let row = place.draw_again(table, round, serial, true, &BTreeMap::new(), Row::new());
+            let row = place.draw_beside(table, at, &BTreeMap::new(), Row::new());
             drawn.insert(table.name(), row);
         }
         // The keys are right by construction; only their order would be in the way.
         let mut command = REPLICA.to_owned();
         for table in tables {
-            command += &insert(table, &place.draw_again(table, round, serial, true, &drawn, Row::new()));
+            command += &insert(table, &place.draw_beside(table, at, &drawn, Row::new()));
             command += ";";
         }
         let answer = place.rehearsal.query(&attempt(&command)).await?.1;
@@ -239,6 +239,16 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
     }
     let name = |table: &&Table| format!("{}.{}", table.id.schema, table.id.name);
     Ok(tables.iter().map(|table| WithoutRows { table: name(table), why: why.clone() }).collect())
+}
+
+/// Which row of a table is drawn.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// How often rows of this table were refused already.
+    round: u32,
+    serial: u32,
+    /// Whether no column may be left to the server.
+    whole: bool,
 }
 
 /// Where rows are put.
@@ -258,34 +268,20 @@ impl Place<'_> {
         self.rows.table(table).is_none_or(|rows| rows.rows.is_empty())
     }
 
-    /// Chooses anew between the sides of each OR.
+    /// Chooses again between the sides of each OR, for rows that are drawn from now on.
     fn reseed(&mut self) {
         self.dice = (u64::from(pick(self.runner, u32::MAX)) << 20) | 1;
     }
 
-    fn draw(
-        &mut self,
-        table: &Table,
-        round: u32,
-        serial: u32,
-        whole: bool,
-        fixed: &BTreeMap<TableName, Row>,
-        kept: Row,
-    ) -> Row {
+    /// Draws a row with choices of its own, around what of it is there.
+    fn draw(&mut self, table: &Table, at: Turn, kept: Row) -> Row {
         self.reseed();
-        self.draw_again(table, round, serial, whole, fixed, kept)
+        self.draw_beside(table, at, &BTreeMap::new(), kept)
     }
 
-    /// Draws with the same choices as the last time.
-    fn draw_again(
-        &mut self,
-        table: &Table,
-        round: u32,
-        serial: u32,
-        whole: bool,
-        fixed: &BTreeMap<TableName, Row>,
-        kept: Row,
-    ) -> Row {
+    /// Draws a row with the choices of the last one; `fixed` has the rows that are made at the same time.
+    fn draw_beside(&mut self, table: &Table, at: Turn, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
+        let Turn { round, serial, whole } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
         let awkward = self.awkward && round < 4 && !whole && format.is_none();

@@ -9,7 +9,7 @@ use migrate_core::schema::{Fact, Kind, Object, Schema};
 use migrate_core::source::{Body, Migration};
 
 use crate::generate::{TRY, attempt};
-use crate::rows::{Rows, TableName, holders};
+use crate::rows::{Rows, TableName, holders, table_name};
 
 /// How far the sequences of a database have counted.
 pub(super) struct Counters(Vec<[String; 3]>);
@@ -67,7 +67,7 @@ pub(super) async fn that_fit(
     wanted: &dyn Fn(&TableName) -> bool,
 ) -> migrate_core::Result<()> {
     rehearsal.query(TRY).await?;
-    let tables = holders(schema).filter(|table| wanted(&name(table)));
+    let tables = holders(schema).filter(|table| wanted(&table_name(table)));
     let mut left: Vec<String> = tables.flat_map(|table| inserts(schema, table, rows)).collect();
     while !left.is_empty() {
         let commands: String = left.iter().map(|insert| attempt(insert)).collect();
@@ -139,7 +139,7 @@ fn column(one: &Object) -> (TableName, String) {
 
 /// The statements that put the rows of a table into it, one each.
 fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
-    let Some(rows) = rows.table(&name(table)) else { return Vec::new() };
+    let Some(rows) = rows.table(&table_name(table)) else { return Vec::new() };
     let is_own = |column: &String| {
         schema.children(&table.id, Kind::Column).any(|one| *one.id.name == **column && one.fact("generated").is_none())
     };
@@ -169,7 +169,7 @@ impl Known {
     /// Remembers which columns had NULL before an up, and have none after it, and forgets which have one again.
     pub(super) fn learn(&mut self, schema: &Schema, before: &Rows, after: &Rows) {
         for table in holders(schema) {
-            let name = name(table);
+            let name = table_name(table);
             let (Some(old), Some(new)) = (before.table(&name), after.table(&name)) else { continue };
             if old == new || new.rows.is_empty() {
                 continue;
@@ -228,8 +228,4 @@ pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
         (id.schema.to_string(), name.to_string())
     };
     change.objects().map(|(id, ..)| name(id)).collect()
-}
-
-fn name(table: &Object) -> TableName {
-    (table.id.schema.to_string(), table.id.name.to_string())
 }

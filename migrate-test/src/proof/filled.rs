@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use super::stage::Ground;
 use super::{ProofError, Rests};
 use crate::generate::{self, Required, Uses, Wanted};
-use crate::rows::{Rows, TableName, holders};
+use crate::rows::{Rows, TableName, holders, table_name};
 
 /// A table with more rows gets no others for a column that came later.
 const MOST_ROWS: usize = 200;
@@ -145,7 +145,7 @@ impl Filled {
     fn grown(&mut self, schema: &Schema) -> BTreeSet<TableName> {
         let mut grown = BTreeSet::new();
         for table in holders(schema) {
-            let name: TableName = (table.id.schema.to_string(), table.id.name.to_string());
+            let name = table_name(table);
             let rows = self.rows.table(&name).map_or(0, |rows| rows.rows.len());
             let columns = schema.children(&table.id, Kind::Column).map(|column| column.id.name.clone());
             let columns: BTreeSet<Box<str>> = columns.collect();

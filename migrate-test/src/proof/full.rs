@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
-use migrate_core::schema::{self, Change, Id, Kind, Schema};
+use migrate_core::schema::{self, Schema};
 use migrate_core::source::Migration;
 
+use super::cause::one_cause;
 use super::filled::{self, Filled, How};
 use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
@@ -404,37 +405,5 @@ impl Full {
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
         self.filled.ground.end().await
-    }
-}
-
-/// What is lost where the rollback does not bring the schema back is no second fault, and rows that a rollback leaves are why
-/// they cannot be put in again.
-fn one_cause(proven: &mut Proven, sight: Sight<'_>) {
-    let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
-    let (identity, data) = (is_broken(&Law::Identity), is_broken(&Law::Data));
-    let came = |story: &Story| story.losses.iter().any(|loss| loss.came);
-    let leaves = proven.laws.get(&Law::Data).and_then(Verdict::story).is_some_and(came);
-    if identity && data {
-        let left = Change::between(sight.before, sight.rolled);
-        let is_of = |loss: &Loss, id: &Id| {
-            let table = |name: &str| format!("{}.{name}", id.schema) == loss.table;
-            match &loss.column {
-                _ if id.kind == Kind::Table => table(&id.name),
-                Some(column) => id.kind == Kind::Column && table(&id.parent) && *id.name == **column,
-                None => id.kind == Kind::Column && table(&id.parent),
-            }
-        };
-        if let Some(Verdict::Broken(story)) = proven.laws.get_mut(&Law::Data)
-            && !story.losses.is_empty()
-            && story.losses.iter().all(|loss| !loss.came && left.objects().any(|(id, ..)| is_of(loss, id)))
-        {
-            story.follows = Some(Law::Identity);
-        }
-    } else if data
-        && leaves
-        && let Some(Verdict::Broken(story)) = proven.laws.get_mut(&Law::Reapply)
-        && story.sqlstate.as_deref().is_some_and(|code| code.starts_with("23"))
-    {
-        story.follows = Some(Law::Data);
     }
 }

@@ -8,6 +8,7 @@
 
 mod again;
 mod bare;
+mod cause;
 mod declared;
 mod filled;
 mod full;

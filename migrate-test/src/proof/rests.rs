@@ -4,7 +4,7 @@ use std::fmt;
 
 use migrate_core::schema::Schema;
 
-use crate::rows::{Rows, TableName, holders};
+use crate::rows::{Rows, holders, table_name};
 
 /// What the law of data was looked at with, the tables as they were when the up ran; and that of the path: steps of walks.
 ///
@@ -36,7 +36,7 @@ impl Rests {
         let mut rests = Self::default();
         for table in holders(schema) {
             rests.tables += 1;
-            let name: TableName = (table.id.schema.to_string(), table.id.name.to_string());
+            let name = table_name(table);
             if rows.table(&name).is_some_and(|rows| !rows.rows.is_empty()) {
                 continue;
             }
