@@ -338,6 +338,11 @@ pub(crate) fn confirm_loss_of(context: &Context<'_>, yes: bool, is_certain: bool
     ask(context, &format!("this {word} data of {}", context.name), what)
 }
 
+/// Asks before something is taken for granted that could not be looked at, whatever the environment.
+pub(crate) fn confirm_unseen(context: &Context<'_>, yes: bool, unseen: &str, what: &str) -> Result<()> {
+    if yes { Ok(()) } else { ask(context, unseen, what) }
+}
+
 fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
     use std::io::{BufRead, IsTerminal};
     let name = &context.name;

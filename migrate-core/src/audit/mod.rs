@@ -100,7 +100,7 @@ pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Re
     Ok(Recording { on: is(0), has_records: is(1), readable: is(2) })
 }
 
-/// Begins to record. Where it is recorded already, what records is written anew and the records stay.
+/// Begins to record. Where it is recorded already, what records is rewritten and the records stay.
 ///
 /// # Errors
 ///

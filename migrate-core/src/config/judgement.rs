@@ -26,7 +26,7 @@ pub struct Policy {
     /// The strongest lock that it may take on one of them.
     #[serde(deserialize_with = "mode")]
     pub max_lock: Option<LockMode>,
-    /// How many rows a table may have that it writes anew.
+    /// The most rows that a rewritten table may have.
     pub no_rewrite: Option<u64>,
     /// Whether it must not wait for a lock for ever.
     pub lock_timeout: bool,

@@ -131,7 +131,7 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
             "statement-cut",
             format!("the server has lost the text of {cut} statements, or a part of it"),
         );
-        captured.problems.push(finding.help("capture again when they have been asked anew"));
+        captured.problems.push(finding.help("capture again when they have been asked again"));
     }
     captured
 }

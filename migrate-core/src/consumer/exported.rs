@@ -126,7 +126,7 @@ impl Exported {
     ///
     /// A finding with its place for a file that is damaged, of another kind, or of a format that is not known here.
     pub fn read(path: &Path, text: &Arc<str>) -> Result<Self, Box<Finding>> {
-        let help = "write it anew with `cargo xtask consumers export NAME -o FILE`";
+        let help = "export it again with `cargo xtask consumers export NAME -o FILE`";
         let damaged = |error| {
             let finding = json_error("consumer-format", "this exported consumer cannot be read", path, text, &error);
             Box::new(finding.help(help))

@@ -17,7 +17,9 @@ struct Offline {
 /// Reads the query of a file; its name is that of the file.
 pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> {
     let wrong = |finding: Finding| {
-        Box::new(finding.help("write the files anew with `cargo sqlx prepare`, and leave out what it has not written"))
+        Box::new(
+            finding.help("generate the files again with `cargo sqlx prepare`, and remove those that it does not write"),
+        )
     };
     let offline: Offline = serde_json::from_str(text)
         .map_err(|error| wrong(json_error("sqlx-data", "this is no query that sqlx keeps", path, text, &error)))?;

@@ -72,7 +72,8 @@ impl Effects {
         let is_beyond = |stmt: &Stmt| match stmt {
             Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) | Stmt::Truncate(_) => true,
             Stmt::Do(_) | Stmt::Call(_) | Stmt::Copy(_) => true,
-            Stmt::Select(it) => calls(it),
+            Stmt::Select(it) => calls(it) || inner(stmt).next().is_some(),
+            Stmt::CreateTableAs(_) => inner(stmt).next().is_some(),
             _ => false,
         };
         let file = SourceFile::parse(script.text()).tree();
@@ -80,6 +81,7 @@ impl Effects {
     }
 
     fn take(&mut self, stmt: &Stmt) {
+        inner(stmt).for_each(|stmt| self.take(&stmt));
         let before = self.taken.len();
         let tables = || relations(stmt);
         match stmt {
@@ -113,6 +115,14 @@ pub fn locks(script: &Script, schema: &Schema, major: u32) -> Vec<Wanted> {
     let domains = locks::strict_domains(stmts.iter());
     let known = Known { before: Some(schema), after: None, major: Some(major), domains: &domains };
     locks::strongest(stmts.iter().flat_map(|stmt| locks::wanted(stmt, &known, false)))
+}
+
+/// The statements in the WITH clauses of a query or a change of rows that change rows themselves.
+fn inner(stmt: &Stmt) -> impl Iterator<Item = Stmt> {
+    let changes = |stmt: &Stmt| matches!(stmt, Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_));
+    let runs = changes(stmt) || matches!(stmt, Stmt::Select(_) | Stmt::CreateTableAs(_));
+    let clauses = stmt.syntax().descendants().filter(move |_| runs).filter_map(ast::WithTable::cast);
+    clauses.flat_map(|clause| clause.syntax().children()).filter_map(Stmt::cast).filter(changes)
 }
 
 fn relations(stmt: &Stmt) -> impl Iterator<Item = Named> {

@@ -1,6 +1,6 @@
 -- The ledger of Roundtrip. Every event is a row; nothing ever changes or removes one.
 -- {ledger} and {refuse} stand for quoted names.
--- There is no CHECK here: the server reads its expression anew for every INSERT, which costs a
+-- There is no CHECK here: the server parses its expression for every INSERT, which costs a
 -- short migration a twentieth of its time; whoever reads a row checks its words.
 CREATE TABLE {ledger} (
     id            bigint      NOT NULL PRIMARY KEY,

@@ -1,6 +1,6 @@
 //! What squawk finds and is harmless, or told better by another rule. It reads one file; here both schemas are known.
 //!
-//! Each exception was measured: which locks, whether the table is read or written anew.
+//! Each exception was measured: which locks, whether the table is read or rewritten.
 
 use squawk_linter::{Rule as Theirs, Violation};
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Constraint};

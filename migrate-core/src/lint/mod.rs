@@ -45,7 +45,7 @@ pub struct Rule {
 /// What a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Something is locked for long, or written anew.
+    /// Something is locked for long, or rewritten.
     Locks,
     /// Something that runs already stops working, or data are lost.
     Breaks,

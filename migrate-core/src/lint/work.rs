@@ -118,7 +118,7 @@ fn of_effort(
         _ => "write",
     };
     let done = match effort.work {
-        Work::Rewrites => "is written anew",
+        Work::Rewrites => "is rewritten",
         _ => "is read",
     };
     let message = |why: &str| format!("every row {done}{why}, while nobody can {others} the table");

@@ -1,4 +1,4 @@
-//! What statements lock, write anew and read: one table, which the dry run and the rules for SQL share.
+//! What statements lock, rewrite and read: one table, which the dry run and the rules for SQL share.
 //!
 //! A shadow observes; this is for texts, and for databases that cannot be tried on. What is here is held against what the
 //! server does by the observer of migrate-test, statement by statement.

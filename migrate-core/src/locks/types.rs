@@ -1,4 +1,4 @@
-//! Whether a value of one type is stored like that of another one, so that no row has to be written anew.
+//! Whether a value of one type is stored like that of another one, so that no row has to be rewritten.
 
 use crate::lint::Named;
 

@@ -17,7 +17,7 @@ pub enum Work {
     Nothing,
     /// All of them are read.
     Reads,
-    /// All of them are written anew, to another file.
+    /// All of them are rewritten, to another file.
     Rewrites,
 }
 

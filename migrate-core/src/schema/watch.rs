@@ -1,4 +1,4 @@
-//! Following a database that changes: after each step only what the step touched is described anew.
+//! Following a database that changes: after each step only what the step touched is described again.
 //!
 //! A row of a catalog tells by its `xmin` which transaction wrote it, and the count and sum of
 //! a catalog's identifiers tell whether a row is gone. From both follow the *units* (relations,

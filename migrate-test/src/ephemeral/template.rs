@@ -168,7 +168,7 @@ async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatab
     let query = format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "));
     let known = office.ask(&query).await?;
     let Some(at) = names.iter().rposition(|name| known.contains(name)) else { return Ok(None) };
-    // A template that somebody dropped in this moment is made anew.
+    // A template that somebody dropped in this moment is re-created.
     let Ok(copy) = TestDatabase::copy_in(office, &names[at]).await else { return Ok(None) };
     touch(office, &names[at]).await;
     Ok(Some((copy, at + 1)))

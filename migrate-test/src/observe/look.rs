@@ -42,7 +42,7 @@ pub(super) struct Look {
     pub(super) invalid: BTreeMap<Oid, QualifiedName>,
 }
 
-/// What tells that the rows of a relation were written anew, or read.
+/// What tells that the rows of a relation were rewritten, or read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     /// Its present name, as SQL.

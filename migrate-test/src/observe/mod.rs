@@ -1,5 +1,5 @@
 //! What a migration does to a database in use, observed on a throw-away one with rows: which locks each
-//! of its statements takes and how long it keeps them, what it writes anew, reads, leaves invalid.
+//! of its statements takes and how long it keeps them, what it rewrites, reads, leaves invalid.
 //!
 //! Nothing here is known of statements; the server is asked. A statement that may run in a transaction
 //! is looked at before its transaction ends, when all locks are still there. One that may not is held up
@@ -53,7 +53,7 @@ pub struct Observed {
     pub span: Range<usize>,
     /// The locks that were not held so strongly before it, the strongest first.
     pub locks: Vec<Lock>,
-    /// The tables that were written anew.
+    /// The tables that were rewritten.
     pub rewritten: Vec<Rewritten>,
     /// The tables of which rows were read, partitions each for itself.
     pub scanned: Vec<Scanned>,
@@ -80,7 +80,7 @@ pub struct Lock {
     pub statements: usize,
 }
 
-/// A table, or a materialized view, whose rows were all written anew.
+/// A table, or a materialized view, whose rows were all rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
     /// The table, under the name that it had before.
@@ -116,7 +116,7 @@ impl Observation {
         self.statements.iter().flat_map(|statement| &statement.locks)
     }
 
-    /// All tables that were written anew, in the order of the statements.
+    /// All tables that were rewritten, in the order of the statements.
     pub fn rewritten(&self) -> impl Iterator<Item = &Rewritten> {
         self.statements.iter().flat_map(|statement| &statement.rewritten)
     }

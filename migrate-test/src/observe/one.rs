@@ -175,7 +175,7 @@ impl<'a> Observer<'a> {
         let moved = self.tally.look(&look);
         self.count(statement, &moved).await?;
         if self.script.as_ref().is_some_and(|script| words(script, statement) == ["rollback", "to"]) {
-            // A table that was written anew has the file of before again.
+            // A table that was rewritten has the file of before again.
             let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
             self.tally.counted(look.stored);
         }
@@ -211,7 +211,7 @@ impl<'a> Observer<'a> {
 
     /// Counts the rows of tables that have another file than before.
     async fn count(&mut self, statement: &Statement, moved: &[Moved]) -> Result<(), ProofError> {
-        // Of an empty table that is emptied the file alone would say that it was written anew.
+        // Of an empty table that is emptied the file alone would say that it was rewritten.
         let empties = self.script.as_ref().is_some_and(|script| words(script, statement)[0] == "truncate");
         let moved: Vec<&Moved> = moved.iter().filter(|moved| moved.was_filled || !empties).collect();
         if moved.is_empty() {

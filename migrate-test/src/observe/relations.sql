@@ -1,5 +1,5 @@
 -- The relations of users: what they are, the table that an index or a counted column's sequence
--- belongs to, and what tells that the rows were written anew or read.
+-- belongs to, and what tells that the rows were rewritten or read.
 SELECT c.oid, c.relkind, n.nspname, c.relname, coalesce(i.indrelid, d.refobjid),
     c.oid::regclass, pg_relation_filenode(c.oid), pg_relation_size(c.oid),
     pg_stat_get_tuples_returned(c.oid) + pg_stat_get_xact_tuples_returned(c.oid)

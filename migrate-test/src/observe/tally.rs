@@ -1,4 +1,4 @@
-//! From one look to the next: which locks came and went, what was written anew, read, left invalid.
+//! From one look to the next: which locks came and went, what was rewritten, read, left invalid.
 //! A pure value; asking the server is left to others.
 
 use std::cmp::Reverse;
@@ -33,7 +33,7 @@ struct Held {
     lock: usize,
 }
 
-/// A table that has another file than before: written anew, or emptied.
+/// A table that has another file than before: rewritten, or emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Moved {
     pub(super) oid: Oid,

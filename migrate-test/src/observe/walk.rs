@@ -59,7 +59,7 @@ impl Walk<'_> {
     async fn climb(&mut self, at: usize) -> Result<(), ProofError> {
         match self.filled.ground.rehearsal.run(&self.chain[at], Direction::Up).await {
             Ok(_) => Ok(()),
-            Err(_) => self.anew(at + 1, false).await,
+            Err(_) => self.restart(at + 1, false).await,
         }
     }
 
@@ -71,7 +71,7 @@ impl Walk<'_> {
         seen.push(up);
         if !applies {
             // The next ones are observed if it applies at least where there are no rows.
-            return Ok(!is_last && self.anew(at + 1, false).await.is_ok());
+            return Ok(!is_last && self.restart(at + 1, false).await.is_ok());
         }
         if matches!(migration.body(), Body::Sql { down: None, .. }) {
             return Ok(true);
@@ -82,7 +82,7 @@ impl Walk<'_> {
         match goes_back {
             _ if is_last => {}
             true => self.climb(at).await?,
-            false => self.anew(at + 1, false).await?,
+            false => self.restart(at + 1, false).await?,
         }
         Ok(true)
     }
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 first = first.or(why);
             }
             attempt = next;
-            self.anew(at, true).await?;
+            self.restart(at, true).await?;
         }
     }
 
@@ -128,7 +128,7 @@ impl Walk<'_> {
         let seen = observe(&mut self.filled.ground, migration, Direction::Down, attempt.nerve).await?;
         match attempt.after(&seen, migration) {
             Some(next) if next.nerve == Nerve::LetAlone => {
-                self.anew(at, true).await?;
+                self.restart(at, true).await?;
                 let is_filled = self.fill(at, next.how, None).await?.is_ok();
                 if !is_filled || self.filled.ground.rehearsal.run(migration, Direction::Up).await.is_err() {
                     return Ok(seen);
@@ -165,7 +165,7 @@ impl Walk<'_> {
     }
 
     /// Goes on with a fresh database at which so many migrations are applied.
-    async fn anew(&mut self, count: usize, remember: bool) -> Result<(), ProofError> {
+    async fn restart(&mut self, count: usize, remember: bool) -> Result<(), ProofError> {
         let fresh = Ground::at(&self.chain[..count], self.code, remember).await?;
         let watcher = Watcher::open(&fresh.address()).await?;
         std::mem::replace(&mut self.watcher, watcher).close().await;

@@ -1,4 +1,4 @@
-//! `locks`: what each new migration locks, reads and writes anew, as it was observed, and what `[policy]` says to that.
+//! `locks`: what each new migration locks, reads and rewrites, as it was observed, and what `[policy]` says to that.
 
 use std::collections::BTreeMap;
 
@@ -155,7 +155,7 @@ impl Judge<'_> {
             let most = most?;
             let known = self.sizes.and_then(|sizes| sizes.get(&one.table)).copied();
             let table = plain(&one.table);
-            let finding = Finding::error("table-rewritten", format!("this writes {table} anew"));
+            let finding = Finding::error("table-rewritten", format!("this rewrites {table}"));
             let finding = finding
                 .note("nobody can read or write the table meanwhile")
                 .help("add a new column, fill it in parts, and switch");

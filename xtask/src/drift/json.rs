@@ -26,6 +26,9 @@ pub(crate) struct DriftJson {
     pub(crate) files: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) marked: Vec<String>,
+    /// The statements of what is marked that no comparison sees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_compared: Vec<String>,
 }
 
 /// What of pending migrations is there, in the words for people.
@@ -80,6 +83,7 @@ impl From<&Look> for DriftJson {
             sql: None,
             files: Vec::new(),
             marked: Vec::new(),
+            not_compared: Vec::new(),
         }
     }
 }

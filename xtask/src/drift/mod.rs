@@ -24,7 +24,7 @@ use crate::exit::{Failure, Result};
 use crate::shadow;
 
 pub(crate) use json::{DriftJson, PendingJson};
-pub(crate) use partly::Partly;
+pub(crate) use partly::{Partly, not_compared, warnings};
 pub(crate) use text::lines;
 
 /// What the ledger and the files say.

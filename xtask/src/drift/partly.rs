@@ -59,12 +59,11 @@ impl Partly {
         let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
         let begun = versions.iter().take(last + 1).skip(first).cloned().collect();
         let goal = after.there.clone().with_schema(goal, &[&after.expected]);
-        let scripts = meant.iter().filter_map(|one| one.up_script());
         Ok(Some(Self {
             versions,
             begun,
             parts,
-            not_compared: scripts.flat_map(|script| Effects::beyond_schema(script)).collect(),
+            not_compared: not_compared(meant),
             others: others.into_iter().flat_map(|one| one.sentences).collect(),
             after: after.expected,
             there: after.there,
@@ -107,18 +106,20 @@ impl Partly {
             lines.extend(self.sentences(done).iter().map(|sentence| format!("  {word}  {sentence}")));
         }
         lines.extend(self.others.iter().map(|other| format!("  {}  {other}", paint(DIM, "not part of it"))));
-        lines.extend(self.warnings().iter().map(|line| paint(DIM, format!("  {line}"))));
+        lines.extend(warnings(&self.not_compared).map(|line| paint(DIM, format!("  {line}"))));
         lines
     }
+}
 
-    /// The statements that were not compared, each on one line.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.not_compared
-            .iter()
-            .map(|text| format!("not compared, it changes rows or runs code: {}", flat(text)))
-            .collect()
-    }
+/// The statements of migrations that a comparison of schemas does not see.
+pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
+    meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script)).collect()
+}
+
+/// What to say of statements that were not compared, each on one line.
+pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
+    let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
 }
 
 fn touches(origin: &Origin, version: &Version) -> bool {

@@ -82,7 +82,7 @@ pub(crate) struct Judged {
     pub(crate) lock: Option<Held>,
     /// The same on the way down.
     pub(crate) lock_down: Option<Held>,
-    /// The tables that were there before and are written anew.
+    /// The tables that were there before and are rewritten.
     pub(crate) rewritten: Vec<String>,
     /// How long its up took on the throw-away database.
     pub(crate) elapsed: Duration,

@@ -26,7 +26,7 @@ pub(super) fn check(name: &str, text: String) {
         std::fs::write(&file, &text).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(text == expected, "{} is not what it was; UPDATE_SAMPLES=1 writes it anew:\n{text}", file.display());
+    assert!(text == expected, "{} is not what it was; UPDATE_SAMPLES=1 rewrites it:\n{text}", file.display());
 }
 
 /// A report with one check that found this.

@@ -207,7 +207,7 @@ fn the_policy_judges_what_was_observed() {
     assert_eq!(migrations[0]["lock"]["mode"], "access exclusive", "{json}");
     assert_eq!(migrations[0]["rewritten"][0], "public.shops", "{json}");
     assert_eq!(migrations[1]["lock"]["mode"], "share update exclusive", "{json}");
-    // Where the environment says that the table is small, it may be written anew; the lock can be allowed.
+    // Where the environment says that the table is small, it may be rewritten; the lock can be allowed.
     repository.0.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
     repository.0.query("INSERT INTO shops SELECT generate_series(1, 50); ANALYZE shops");
     repository.0.migration(

@@ -1,4 +1,4 @@
-//! `rewriting-alter`: a table that is in use is written anew to store it in another way.
+//! `rewriting-alter`: a table that is in use is rewritten to store it in another way.
 
 use squawk_syntax::ast::AlterTableAction;
 
@@ -18,7 +18,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             AlterTableAction::SetAccessMethod(_) => "SET ACCESS METHOD",
             _ => "SET EXPRESSION",
         };
-        Hit::new(place, format!("{what} writes the whole table anew"))
+        Hit::new(place, format!("{what} rewrites the whole table"))
             .note("nobody can read or write the table meanwhile")
             .help("do it where the table is small or nobody uses it, or copy the rows to a new table")
     };

@@ -13,7 +13,7 @@ use crate::schema::object::{Kind, Object};
 pub(super) enum Change {
     /// These statements. What stands on the object has to go first and come back afterwards where it disturbs.
     InPlace { statements: Vec<Statement>, disturbs: bool },
-    /// Nothing but dropping it and making it anew.
+    /// Only dropping and re-creating it does.
     Remake,
 }
 

@@ -12,7 +12,7 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
     let name = qualified(&new.id);
     let what = format!("{} {name}", new.id.kind.as_str().to_uppercase());
     let alter = |text: String| Statement::new(format!("ALTER TABLE {name} {text}"));
-    let rewrite = |text: String| alter(text).with(Hazard::Rewrite(format!("{} is written anew", new.id)));
+    let rewrite = |text: String| alter(text).with(Hazard::Rewrite(format!("{} is rewritten", new.id)));
     let one = |statement: Statement| Some(vec![statement]);
     match fact {
         "options" => storage(&what, "", old, now),

@@ -212,7 +212,7 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     let computed =
         column.fact("generated").is_some_and(|how| how.starts_with("stored")) || column.fact("identity").is_some();
     let statement = match computed {
-        true => statement.with(Hazard::Rewrite(format!("table {table} is written anew"))),
+        true => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
         false => statement,
     };
     let extras = table::extras(column, None, false, late);

@@ -94,7 +94,7 @@ pub struct Statement {
 pub enum Hazard {
     /// Data is lost.
     DataLoss(String),
-    /// A table is written anew, and nobody can use it meanwhile.
+    /// A table is rewritten, and nobody can use it meanwhile.
     Rewrite(String),
     /// A lock is held for as long as a table takes to be read.
     LongLock(String),

@@ -134,7 +134,7 @@ fn is_held(before: &Schema, after: &Schema, kind: &Id) -> bool {
     !columns_of(before, after, kind).is_empty() || of_others().any(|other| is_held(before, after, &other))
 }
 
-/// The new type takes the place of the old one; where no column has it, it is simply made anew.
+/// The new type takes the place of the old one; where no column has it, it is simply re-created.
 pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let columns = columns_of(before, after, &new.id);
     let attributes = attributes_of(before, after, &new.id);
@@ -188,7 +188,7 @@ fn carried(old: &Object, now: &Object, kind: &Object) -> Statement {
         (true, false) => format!("{name}[1]::{by}::{of}"),
     };
     let text = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of} USING {using}");
-    Statement::new(text).with(Hazard::Rewrite(format!("table {table} is written anew")))
+    Statement::new(text).with(Hazard::Rewrite(format!("table {table} is rewritten")))
 }
 
 /// Gives a column another type.
@@ -205,7 +205,7 @@ pub(super) fn retype(old: &Object, new: &Object) -> Statement {
     let statement = Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to}{collation}{using}"));
     match is_binary(from, to) {
         true => statement,
-        false => statement.with(Hazard::Rewrite(format!("table {table} is written anew"))),
+        false => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
     }
 }
 

@@ -10,8 +10,8 @@ use super::{show, way_on};
 use crate::cli::Drift;
 use crate::cmd::diff;
 use crate::cmd::run::{Runner, Wish};
-use crate::context::{Context, confirm};
-use crate::drift::{self, Chain, DriftJson, Look, Partly, PendingJson};
+use crate::context::{Context, confirm, confirm_unseen};
+use crate::drift::{self, Chain, DriftJson, Look, Partly, PendingJson, not_compared, warnings};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Document;
 use crate::output::style::{self, BAD, GOOD, paint};
@@ -26,12 +26,15 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
     shadow::server(context, false, false).await?;
     let look = drift::look(context, &code, &with, with.make(&code).await?).await?;
     let mut document = DriftJson::from(&look);
+    let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_meant(one.version())).cloned().collect();
     match (look.found.is_empty(), options.sql) {
         (true, true) => {
             context.output.remark("nothing is missing: without `--sql` this records them as applied");
         }
         (true, false) => {
-            confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
+            document.not_compared = not_compared(&meant);
+            warnings(&document.not_compared).for_each(|line| context.output.line(format!("  {line}")));
+            confirm_mark(context, options.yes, &document.not_compared)?;
             let mut runner = Runner::new(context, code, Wish::default()).await?;
             let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
             runner.close().await;
@@ -44,8 +47,6 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
         }
         (false, sql) => {
             let before = drift::look(context, &code, &chain, chain.make(&code).await?).await?;
-            let meant: Vec<Arc<Migration>> =
-                chain.pending.iter().filter(|one| is_meant(one.version())).cloned().collect();
             let partly = Partly::of(context, &code, &before, &with, &meant).await?;
             document.pending = partly.as_ref().map(PendingJson::from);
             if !sql {
@@ -53,7 +54,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             } else if let Some(partly) = partly {
                 let (there, goal) = partly.missing();
                 let missing = diff::proven(context, there, goal, Style::Online).await?;
-                partly.warnings().iter().for_each(|line| context.output.line(format!("-- {line}")));
+                warnings(&partly.not_compared).for_each(|line| context.output.line(format!("-- {line}")));
                 diff::show_sql(context, &missing, true);
                 document.sql = Some(diff::sql_json(&missing));
             } else {
@@ -63,6 +64,18 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
     }
     context.output.document(&Document::new("drift", &context.name, document));
     Ok(if look.found.is_empty() { Exit::Done } else { Exit::Found })
+}
+
+/// Asks where the environment is protected, and where no comparison can say that all of the migrations is there.
+fn confirm_mark(context: &Context<'_>, yes: bool, not_compared: &[String]) -> Result<()> {
+    let what = "Its ledger will say that the migrations are applied.";
+    match not_compared.len() {
+        0 => confirm(context, yes, what),
+        count => {
+            let unseen = format!("{} of them cannot be compared", style::count(count, "statement"));
+            confirm_unseen(context, yes, &unseen, what)
+        }
+    }
 }
 
 /// What is marked is pending, and so is nothing before it.

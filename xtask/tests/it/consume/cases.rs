@@ -26,7 +26,7 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// `UPDATE_CASES=1` writes the messages anew.
+/// `UPDATE_CASES=1` rewrites the messages.
 #[test]
 fn every_case_has_its_message_and_its_twin_has_none() {
     let mut wrong = Vec::new();
