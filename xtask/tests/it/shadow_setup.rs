@@ -106,3 +106,23 @@ fn a_server_that_others_use_is_not_given_roles() {
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
     project.end();
 }
+
+#[test]
+fn what_a_chain_misses_is_said_with_where_to_set_it_up() {
+    let setup = "`setup` in [shadow]";
+    for (up, advice) in [
+        ("CREATE TABLE t (id int REFERENCES users (id));", setup),
+        ("CREATE TABLE host.t (id int);", setup),
+        ("CREATE TABLE t (id uuid DEFAULT host_id());", setup),
+        ("CREATE TABLE t (at host_type);", setup),
+        ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO rt_setup_nobody;", setup),
+        ("CREATE TABLE t (a text DEFAULT current_setting('app.missing')); INSERT INTO t DEFAULT VALUES;", setup),
+        ("CREATE EXTENSION rt_not_installed;", "[environments.shadow]"),
+    ] {
+        let project = Project::new();
+        project.migration(1, "first", up, "DROP TABLE IF EXISTS t;");
+        let said = project.run_bare(&["verify", "--all"]);
+        assert!(said.code == 3 && said.out.contains(advice), "{up}: {said:?}");
+        project.end();
+    }
+}
