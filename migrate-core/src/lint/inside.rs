@@ -3,11 +3,12 @@
 //! The text of a script is copied with every block replaced by the statements in it, each at its own place, so that a place
 //! in the copy is the same place in the file. What is put together at run time from more than literals cannot be read.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::plpgsql::Plpgsql;
-use squawk_syntax::{SourceFile, SyntaxNode};
+use squawk_syntax::{SourceFile, SyntaxNode, SyntaxToken};
 
 use super::script::span;
 use crate::ident::{literal, plain};
@@ -40,18 +41,21 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
             unfolded.unread.push(place);
             continue;
         };
-        let mut from = place.start;
-        for (at, found) in statements(&body) {
-            let is_free = at.start >= from;
-            match found {
-                Some(sql) if is_free && at.start + sql.len() < place.end => {
-                    let end = at.start + sql.len();
-                    bytes[at.start..end].copy_from_slice(sql.as_bytes());
+        let mut found = statements(&body);
+        found.sort_by_key(|one| one.sql.as_ref().map_or(one.place.start, |(at, _)| *at));
+        let (mut free, mut last) = (place.start, None);
+        for Inner { place: own, sql } in found {
+            match sql {
+                // A text that is run twice stands there once.
+                Some(sql) if last.as_ref() == Some(&sql) => {}
+                Some((at, sql)) if at >= free && at + sql.len() < place.end => {
+                    let end = at + sql.len();
+                    bytes[at..end].copy_from_slice(sql.as_bytes());
                     bytes[end] = b';';
-                    from = end + 1;
+                    free = end + 1;
+                    last = Some((at, sql));
                 }
-                Some(_) if !is_free => {}
-                _ => unfolded.unread.push(at),
+                _ => unfolded.unread.push(own),
             }
         }
         if !body.errors().is_empty() && unfolded.unread.is_empty() {
@@ -64,15 +68,31 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     unfolded
 }
 
-/// The statements of a body in their order, each with its place in the file; no text for one that cannot be read.
-fn statements(body: &Plpgsql) -> Vec<(Range<usize>, Option<String>)> {
+/// A statement of a body.
+struct Inner {
+    /// Where the body has it, or the command that runs it.
+    place: Range<usize>,
+    /// Its text, and where that begins in the file; nothing for one that cannot be read.
+    sql: Option<(usize, String)>,
+}
+
+/// The statements of a body.
+fn statements(body: &Plpgsql) -> Vec<Inner> {
+    let constants = constants(body);
+    let read = |node: &SyntaxNode, sql: String| {
+        let place = place(body, node);
+        Inner { sql: Some((place.start, sql)), place }
+    };
+    let dynamic = |node: &SyntaxNode, query: Option<ast::PlpgsqlExpr>| Inner {
+        place: place(body, node),
+        sql: query.and_then(|query| dynamic(body, &query, &constants)),
+    };
     let mut all = Vec::new();
     for node in body.syntax().descendants() {
-        let place = |node: &SyntaxNode| place(body, node);
         if let Some(it) = ast::PlpgsqlExecSqlStmt::cast(node.clone()) {
-            all.extend(it.stmt().map(|stmt| (place(stmt.syntax()), Some(without_into(stmt.syntax())))));
+            all.extend(it.stmt().map(|stmt| read(stmt.syntax(), without_into(stmt.syntax()))));
         } else if let Some(it) = ast::PlpgsqlForQueryStmt::cast(node.clone()) {
-            all.extend(it.query().map(|stmt| (place(stmt.syntax()), Some(without_into(stmt.syntax())))));
+            all.extend(it.query().map(|stmt| read(stmt.syntax(), without_into(stmt.syntax()))));
         } else if ast::PlpgsqlPerformStmt::can_cast(node.kind()) || ast::PlpgsqlCallStmt::can_cast(node.kind()) {
             let text = trimmed(&node);
             // As long as the word that it replaces.
@@ -80,16 +100,53 @@ fn statements(body: &Plpgsql) -> Vec<(Range<usize>, Option<String>)> {
                 Some(_) => format!("SELECT {}", &text[7..]),
                 None => text,
             };
-            all.push((place(&node), Some(text)));
+            all.push(read(&node, text));
         } else if let Some(it) = ast::PlpgsqlDynExecuteStmt::cast(node.clone()) {
-            all.push(dynamic(body, &node, it.query().as_ref(), &place));
+            all.push(dynamic(&node, it.query()));
         } else if let Some(it) = ast::PlpgsqlForDynStmt::cast(node.clone()) {
-            all.push(dynamic(body, &node, it.query().as_ref(), &place));
+            all.push(dynamic(&node, it.query()));
         } else if ast::PlpgsqlDoStmt::can_cast(node.kind()) {
-            all.push((place(&node), None));
+            all.push(Inner { place: place(body, &node), sql: None });
         }
     }
     all
+}
+
+/// A variable that has one value from its declaration on.
+struct Constant {
+    value: String,
+    literal: ast::Literal,
+}
+
+/// Constants by their names.
+type Constants = BTreeMap<String, Constant>;
+
+/// The variables of a body that are declared once, with literals, and are only read.
+fn constants(body: &Plpgsql) -> Constants {
+    let (mut constants, mut names) = (Constants::new(), BTreeSet::new());
+    for variable in body.syntax().descendants().filter_map(ast::PlpgsqlVarDecl::cast) {
+        let Some(name) = variable.name().map(|name| lower(name.syntax())) else { continue };
+        let init = variable.init().and_then(|init| init.expr());
+        let text = init.and_then(|init| text(&init, &Constants::new()));
+        match text.filter(|_| !names.contains(&name)) {
+            Some((value, literal)) => _ = constants.insert(name.clone(), Constant { value, literal }),
+            None => _ = constants.remove(&name),
+        }
+        names.insert(name);
+    }
+    let is_read = |token: &SyntaxToken| {
+        let parents = token.parent_ancestors().map(|node| node.kind());
+        parents.into_iter().any(|kind| ast::PlpgsqlExpr::can_cast(kind) || ast::PlpgsqlVarName::can_cast(kind))
+    };
+    let tokens = body.syntax().descendants_with_tokens().filter_map(|one| one.into_token());
+    for token in tokens.filter(|token| !token.kind().is_trivia() && !is_read(token)) {
+        constants.remove(&token.text().to_ascii_lowercase());
+    }
+    constants
+}
+
+fn lower(node: &SyntaxNode) -> String {
+    node.text().to_string().trim().to_ascii_lowercase()
 }
 
 /// Where a node of a body is in the file, without the space and the comments before it.
@@ -100,36 +157,36 @@ fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
     usize::from(body.source_range(first).start())..usize::from(body.source_range(last).end())
 }
 
-/// A text that is run: it is put where its first literal begins.
-fn dynamic(
-    body: &Plpgsql,
-    node: &SyntaxNode,
-    query: Option<&ast::PlpgsqlExpr>,
-    place: &dyn Fn(&SyntaxNode) -> Range<usize>,
-) -> (Range<usize>, Option<String>) {
-    let value =
-        query.and_then(|query| query.syntax().descendants().find_map(ast::Expr::cast)).and_then(|expr| value(&expr));
-    let first = query.and_then(|query| query.syntax().descendants().find_map(ast::Literal::cast));
-    match (value, first) {
-        (Some(sql), Some(first)) => {
-            let text = first.syntax().text().to_string();
-            let quote = text.find(['\'', '$']).map_or(0, |at| match text[at..].strip_prefix('$') {
-                Some(rest) => at + 2 + rest.find('$').unwrap_or(0),
-                None => at + 1,
-            });
-            let lead = sql.len() - sql.trim_start().len();
-            let at = usize::from(body.source_range(first.syntax().text_range()).start()) + quote + lead;
-            let sql = sql.trim().trim_end_matches(';').to_owned();
-            (at..at + sql.len(), Some(sql))
-        }
-        _ => (place(node), None),
-    }
+/// A text that is run, and where it is put: where its first literal begins.
+fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(usize, String)> {
+    let (sql, first) = text(query, constants)?;
+    let literal = first.syntax().text().to_string();
+    let quote = literal.find(['\'', '$']).map_or(0, |at| match literal[at..].strip_prefix('$') {
+        Some(rest) => at + 2 + rest.find('$').unwrap_or(0),
+        None => at + 1,
+    });
+    let lead = sql.len() - sql.trim_start().len();
+    let at = usize::from(body.source_range(first.syntax().text_range()).start()) + quote + lead;
+    Some((at, sql.trim().trim_end_matches(';').to_owned()))
 }
 
-/// The value of an expression that is made of literals.
-fn value(expr: &ast::Expr) -> Option<String> {
+/// The value of an expression that is made of literals, and the first of them.
+fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast::Literal)> {
+    let value = value(&query.syntax().descendants().find_map(ast::Expr::cast)?, constants)?;
+    let first = query.syntax().descendants().find_map(|node| match ast::Expr::cast(node)? {
+        ast::Expr::Literal(literal) => Some(literal),
+        ast::Expr::NameRef(name) => constants.get(&lower(name.syntax())).map(|constant| constant.literal.clone()),
+        _ => None,
+    });
+    Some((value, first?))
+}
+
+/// The value of an expression that is made of literals and constants.
+fn value(expr: &ast::Expr, constants: &Constants) -> Option<String> {
+    let value = |expr: &ast::Expr| value(expr, constants);
     match expr {
         ast::Expr::Literal(it) => quoted(it.syntax().text().to_string().trim()).map(|text| text.into_owned()),
+        ast::Expr::NameRef(it) => constants.get(&lower(it.syntax())).map(|constant| constant.value.clone()),
         ast::Expr::ParenExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
         ast::Expr::CastExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
         ast::Expr::BinExpr(it) => {
@@ -141,15 +198,19 @@ fn value(expr: &ast::Expr) -> Option<String> {
             Some(value(left)? + &value(right)?)
         }
         ast::Expr::CallExpr(it) => {
-            let name = it.expr()?.syntax().text().to_string().trim().to_ascii_lowercase();
+            let name = lower(it.expr()?.syntax());
             let list = it.arg_list()?;
             let arguments: Vec<ast::Expr> =
                 list.args().filter_map(|one| one.syntax().descendants().find_map(ast::Expr::cast)).collect();
+            let values = || arguments.iter().map(value).collect::<Option<Vec<String>>>();
             match (name.trim_start_matches("pg_catalog."), arguments.as_slice()) {
-                ("format", [template, arguments @ ..]) => formatted(&value(template)?, arguments),
+                ("format", [_, ..]) => {
+                    let values = values()?;
+                    formatted(&values[0], &values[1..])
+                }
                 ("quote_ident", [one]) => Some(plain(&value(one)?)),
                 ("quote_literal", [one]) => Some(literal(&value(one)?)),
-                ("concat", all) => all.iter().map(value).collect(),
+                ("concat", _) => values().map(|all| all.concat()),
                 _ => None,
             }
         }
@@ -158,7 +219,7 @@ fn value(expr: &ast::Expr) -> Option<String> {
 }
 
 /// What `format` makes of a template; `None` where it has more in it than `%I`, `%L` and `%s`, each with a place or without.
-fn formatted(template: &str, arguments: &[ast::Expr]) -> Option<String> {
+fn formatted(template: &str, arguments: &[String]) -> Option<String> {
     let mut text = String::new();
     let (mut next, mut letters) = (0, template.chars().peekable());
     while let Some(letter) = letters.next() {
@@ -177,12 +238,12 @@ fn formatted(template: &str, arguments: &[ast::Expr]) -> Option<String> {
         match letters.next()? {
             '%' => text.push('%'),
             kind @ ('I' | 'L' | 's') => {
-                let value = value(arguments.get(next)?)?;
+                let value = arguments.get(next)?;
                 next += 1;
                 text.push_str(&match kind {
-                    'I' => plain(&value),
-                    'L' => literal(&value),
-                    _ => value,
+                    'I' => plain(value),
+                    'L' => literal(value),
+                    _ => value.clone(),
                 });
             }
             _ => return None,
@@ -247,6 +308,21 @@ mod tests {
         check("DO $$ BEGIN EXECUTE format('UPDATE t SET a = %L', 'x''y'); END $$;", &["UPDATE t SET a = 'x''y'"], &[]);
         check("DO $$ BEGIN EXECUTE 'DROP TABLE ' || n; END $$;", &[], &["EXECUTE 'DROP TABLE ' || n;"]);
         check("DO $$ BEGIN EXECUTE format('DROP TABLE %I', n); END $$;", &[], &["EXECUTE format('DROP TABLE %I', n);"]);
+        let rest = "BEGIN EXECUTE format('DROP TABLE %I', t); EXECUTE done; EXECUTE done; END $$;";
+        let declared =
+            |more: &str| format!("DO $$ DECLARE t text := 'a'; done CONSTANT text := 'DROP TABLE b'; {more}{rest}");
+        check(&declared(""), &["DROP TABLE b", "DROP TABLE a"], &[]);
+        for other in ["u text := t;", "BEGIN t := 'x'; END;", "BEGIN SELECT 1 INTO t; END;"] {
+            let text = declared("").replace(
+                "BEGIN EXECUTE",
+                &format!("BEGIN {} EXECUTE", if other.starts_with('u') { "" } else { other }),
+            );
+            let found = unfold(&text);
+            assert_eq!(found.unread.is_empty(), other.starts_with('u'), "{other}: {found:?}");
+        }
+        // What gets longer than its place leaves the next statement where it is.
+        let long = "DO $$ DECLARE t text := 'a_name_that_is_much_longer_than_that'; BEGIN EXECUTE format('DROP TABLE %I', t); DROP TABLE b; END $$;";
+        check(long, &["DROP TABLE b"], &["EXECUTE format('DROP TABLE %I', t);"]);
         check("DO LANGUAGE plpython3u $$ x $$;", &[], &["DO LANGUAGE plpython3u $$ x $$;"]);
     }
 }
