@@ -34,6 +34,8 @@ const FRESH: &str = "fresh";
 pub(super) const DATABASE: &str = "test";
 /// How many data folders of chains are kept for the next time.
 const MOST: usize = 8;
+/// How many servers outlive their owners at most: each has processes and memory of its own.
+const MOST_KEPT: usize = 4;
 
 /// A server for one database, from a folder of data.
 #[derive(Debug)]
@@ -260,11 +262,8 @@ fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
 /// left to the next process.
 pub(super) async fn sweep(home: &Path, cluster: &Cluster) {
     let Ok(_guard) = guard(home) else { return };
-    for folder in named(home, FOLDER) {
-        let kept = fs::read_to_string(folder.join("keep")).ok().and_then(|text| text.trim().parse().ok());
-        if kept.is_some_and(|until: u64| until > since_1970()) {
-            continue;
-        }
+    let kept = kept(home);
+    for folder in named(home, FOLDER).filter(|folder| !kept.contains(folder)) {
         let lock = folder.join("lock");
         // A copy that is being made has no lock; nobody needs more than some minutes for it.
         let is_new = || age(&folder) < Duration::from_secs(600);
@@ -278,6 +277,20 @@ pub(super) async fn sweep(home: &Path, cluster: &Cluster) {
             let _ = remove(&folder);
         }
     }
+}
+
+/// The folders of the servers that outlive their owners: the newest ones.
+fn kept(home: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<(u64, PathBuf)> =
+        named(home, FOLDER).filter_map(|folder| Some((kept_until(&folder)?, folder))).collect();
+    all.sort();
+    all.into_iter().rev().take(MOST_KEPT).map(|(_, folder)| folder).collect()
+}
+
+/// When a server that outlives its owner ends, in seconds since 1970.
+fn kept_until(folder: &Path) -> Option<u64> {
+    let until = fs::read_to_string(folder.join("keep")).ok()?.trim().parse().ok()?;
+    (until > since_1970()).then_some(until)
 }
 
 fn age(folder: &Path) -> Duration {
@@ -318,4 +331,28 @@ fn copy_folder(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_servers_outlive_their_owners() {
+        let home = std::env::temp_dir().join(format!("roundtrip-kept-{}", random::hex(8)));
+        let minutes = [7, 3, 9, 1, 8, 5];
+        for later in minutes {
+            let folder = home.join(format!("{FOLDER}{later}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("keep"), (since_1970() + later * 60).to_string()).unwrap();
+        }
+        for (name, keep) in [("over", "1"), ("no-number", "x")] {
+            let folder = home.join(format!("{FOLDER}{name}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("keep"), keep).unwrap();
+        }
+        let expected: Vec<PathBuf> = [9, 8, 7, 5].iter().map(|later| home.join(format!("{FOLDER}{later}"))).collect();
+        assert_eq!(kept(&home), expected);
+        fs::remove_dir_all(&home).unwrap();
+    }
 }
