@@ -7,6 +7,7 @@ use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
 use crate::schema::object::Object;
+use crate::sql::lex::words;
 
 pub(super) fn wrapper(schema: &Schema, object: &Object) -> String {
     let clause = |word: &str, name: &str| object.fact(name).map_or(String::new(), |value| format!(" {word} {value}"));
@@ -91,7 +92,7 @@ pub(super) fn publication(object: &Object) -> String {
     if yes("puballtables") {
         what.push("ALL TABLES".to_owned());
     }
-    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", tables.replace(" where ", " WHERE "))));
+    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", alone(tables))));
     what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
     let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
     let kinds =
@@ -105,6 +106,23 @@ pub(super) fn publication(object: &Object) -> String {
         with += ", publish_generated_columns = stored";
     }
     format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
+}
+
+/// The tables of a publication, each without those below it: the list has them all.
+fn alone(tables: &str) -> String {
+    let (mut made, mut depth, mut begin) = (String::new(), 0_usize, 0);
+    for (_, span) in words(tables) {
+        match &tables[span.clone()] {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            "," if depth == 0 => {
+                made += &format!("ONLY {}, ", tables[begin..span.start].trim());
+                begin = span.end;
+            }
+            _ => {}
+        }
+    }
+    format!("{made}ONLY {}", tables[begin..].trim()).replace(" where ", " WHERE ")
 }
 
 /// Whose default privileges these are, in which schema, on what: `role in schema on tables`.

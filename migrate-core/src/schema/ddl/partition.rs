@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::fate::Fate;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
-use super::{Sides, Statement, create, inherit, table};
-use crate::ident::{QualifiedName, first_name, plain};
+use super::{Sides, Statement, create, inherit, loose, swap, table, toast};
+use crate::ident::{QualifiedName, catalog_name, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
+use crate::sql::lex::words;
 
 /// How a table that is made joins its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ enum Joins {
     WithKeys,
     /// It is attached when its keys are there.
     After,
+}
+
+/// Whether a column by which a table is partitioned gets another type: no statement does that.
+pub(super) fn moves_rows(before: &Schema, after: &Schema, table: &Object) -> bool {
+    let Some(key) = table.fact("partition key") else { return false };
+    let names: BTreeSet<String> = words(key).filter_map(|(_, span)| catalog_name(&key[span])).collect();
+    let columns = before.children(&table.id, Kind::Column).filter(|column| names.contains(&*column.id.name));
+    let pairs = columns.filter_map(|old| Some((old.fact("type")?, after.get(&old.id)?.fact("type")?)));
+    pairs.into_iter().any(|(was, now)| was != now || swap::is_other(before, after, now))
 }
 
 /// Tables can be nested as deep as this.
@@ -120,14 +130,16 @@ pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'
     all
 }
 
-/// The statements with which a table joins others.
+/// The statements with which a table joins others, and what is said of it when all of it is there.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
         Some(old) => inherit::joined(old, new),
-        None => table::attach(new).into_iter().collect(),
+        None if joined(sides, part).is_some() => table::attach(new).into_iter().collect(),
+        None => Vec::new(),
     };
-    texts.into_iter().map(Statement::new).collect()
+    let texts = texts.into_iter().map(Statement::new);
+    texts.chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
 }
 
 /// The statements that make a key of a table, as far as nothing else brings it.

@@ -262,14 +262,18 @@ fn security(table: &Object) -> Vec<&'static str> {
 /// Whether this is a key of a partitioned table: it is made for the table alone, and the keys of
 /// the partitions, which have names of their own, are attached to it.
 pub(super) fn is_own_index_of_partitioned(schema: &Schema, object: &Object) -> bool {
+    let table = schema.get(&holder(&object.id, Kind::Table));
+    has_index(object) && table.is_some_and(|table| table.fact("partition key").is_some())
+}
+
+/// Whether an object is an index, or a constraint that has one.
+pub(super) fn has_index(object: &Object) -> bool {
     let definition = object.fact("definition").unwrap_or_default();
-    let has_index = match object.id.kind {
+    match object.id.kind {
         Kind::Index => true,
         Kind::Constraint => ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|word| definition.starts_with(word)),
         _ => false,
-    };
-    let table = schema.get(&holder(&object.id, Kind::Table));
-    has_index && table.is_some_and(|table| table.fact("partition key").is_some())
+    }
 }
 
 pub(super) fn pairs(list: &str) -> Vec<String> {
