@@ -82,7 +82,8 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
             continue;
         }
         let made = shadow.describe().await?;
-        if capture.forget_differing(&made) {
+        let seen = capture.seen(made.clone());
+        if capture.forget_differing(&seen) {
             shadow.end().await?;
             continue;
         }
@@ -106,9 +107,9 @@ async fn finish(
     up: Ddl,
     roles: BTreeSet<String>,
 ) -> Result<Baseline, ProofError> {
-    let Capture { source, left_out } = capture;
-    let mut different = remaining(&source.schema, &made.schema);
-    let reordered = Change::between(&source.schema, &made.schema).order_notes();
+    let source = &capture.source.schema;
+    let mut different = remaining(source, &capture.seen(made.clone()).schema);
+    let reordered = Change::between(source, &made.schema).order_notes();
     let mut down = between(made, nothing, Style::Whole);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
@@ -125,10 +126,10 @@ async fn finish(
     left_behind.extend(remaining(&nothing.schema, &shadow.describe().await?.schema));
     if different.is_empty() && left_behind.is_empty() {
         shadow.run(&up).await.map_err(|(_, error)| error)?;
-        different = remaining(&source.schema, &shadow.describe().await?.schema);
+        different = remaining(source, &capture.seen(shadow.describe().await?).schema);
     }
     shadow.end().await?;
-    let objects = source.schema.objects().count();
+    let (objects, left_out) = (source.objects().count(), capture.left_out);
     Ok(Baseline { up, down, roles, left_out, remaining: different, reordered, left_behind, objects })
 }
 
