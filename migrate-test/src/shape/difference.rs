@@ -1,7 +1,7 @@
 //! The difference of two schemas as statements that are proven.
 
+use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
-use migrate_core::schema::{Described, Object, Schema};
 
 use super::baseline::{baseline, role_guard};
 use super::capture::{Capture, LeftOut, reason};
@@ -57,18 +57,6 @@ impl Pair {
                 }
             }
         }
-    }
-
-    /// What was made, without what is left out and was there before.
-    fn seen(&self, mut made: Described) -> Described {
-        for one in &self.wanted.left_out {
-            let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
-            match &one.part {
-                Some(part) => made.leave_out_part(&one.object, part),
-                None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
-            }
-        }
-        made
     }
 
     /// What is left out of the statements.
@@ -151,7 +139,7 @@ async fn difference_of(
             continue;
         }
         let failed = failed.map(|(statement, error)| (statement, reason(&error)));
-        let made = pair.seen(shadow.describe().await?);
+        let made = pair.wanted.seen(shadow.describe().await?);
         shadow.end().await?;
         if failed.is_none() && last > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);

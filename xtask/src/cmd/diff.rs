@@ -90,7 +90,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         }
         show_sql(context, &difference, options.write.is_none());
     } else {
-        show(context, &document);
+        show(context, &document, options.sql);
     }
     ask(context, &document.questions, options);
     tell_next(context, options, &document);
@@ -251,18 +251,19 @@ pub(super) fn sql_json(difference: &Difference) -> SqlJson {
     }
 }
 
-fn show(context: &Context<'_>, document: &DiffJson) {
+fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
     let output = context.output;
+    let line = |text: String| if as_sql { output.remark(text) } else { output.line(text) };
     for line in document.differences.iter() {
         output.item(format!("  {line}"));
     }
     for note in document.notes.iter() {
-        output.line(format!("  {DIM}{note}{DIM:#}"));
+        line(format!("  {DIM}{note}{DIM:#}"));
     }
     let (from, to) = (&document.from, &document.to);
     match document.differences.len() {
-        0 => output.line(format!("{BOLD}no difference{BOLD:#} between {from} and {to}")),
-        n => output.line(format!("\n{BOLD}{}{BOLD:#} between {from} and {to}", style::count(n, "difference"))),
+        0 => line(format!("{BOLD}no difference{BOLD:#} between {from} and {to}")),
+        n => line(format!("\n{BOLD}{}{BOLD:#} between {from} and {to}", style::count(n, "difference"))),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, not_null, on_of,
     owner_of, partition, remove, sequence, table,
 };
-use crate::ident::{QualifiedName, literal, plain};
+use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -96,7 +96,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Sequence if sequence::is_identity(object) => Vec::new(),
         Kind::Constraint if sides.fates.is_of_swapped(&object.id) => Vec::new(),
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
-            plain_ones(own_name(schema, object).into_iter().collect())
+            plain_ones(partition::own_name(schema, object).into_iter().collect())
         }
         Kind::Index | Kind::Constraint => on_table(sides, object, partition::key(sides, object)),
         _ => plain_ones(create::object(schema, object)?),
@@ -221,25 +221,6 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     let extras = table::extras(column, None, false, late);
     let persistence = sequence::persistence(schema, column);
     [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
-}
-
-/// A foreign key comes to a partition with that of the partitioned table, under its name.
-fn own_name(schema: &Schema, key: &Object) -> Option<String> {
-    let parent_of = |table: &Id| {
-        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
-        Some(named(Kind::Table, parent.schema(), parent.name()))
-    };
-    let same = |one: &&Arc<Object>| one.fact("definition") == key.fact("definition");
-    let mut table = holder(&key.id, Kind::Table);
-    for _ in 0..100 {
-        table = parent_of(&table)?;
-        let theirs = schema.children(&table, Kind::Constraint).find(same)?;
-        if create::comes_alone(theirs) {
-            let (old, new) = (plain(&theirs.id.name), plain(&key.id.name));
-            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
-        }
-    }
-    None
 }
 
 /// An index or a constraint: on a table that was there before, it can lock for long.

@@ -92,7 +92,7 @@ pub(super) fn publication(object: &Object) -> String {
     if yes("puballtables") {
         what.push("ALL TABLES".to_owned());
     }
-    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", alone(tables))));
+    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", published(tables))));
     what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
     let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
     let kinds =
@@ -108,21 +108,26 @@ pub(super) fn publication(object: &Object) -> String {
     format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
 }
 
-/// The tables of a publication, each without those below it: the list has them all.
-fn alone(tables: &str) -> String {
-    let (mut made, mut depth, mut begin) = (String::new(), 0_usize, 0);
+/// The tables of a publication as its statement takes them: each alone, for those that inherit from it are listed as well.
+fn published(tables: &str) -> String {
+    let (mut text, mut end, mut depth) = (String::from("ONLY "), 0, 0_usize);
     for (_, span) in words(tables) {
-        match &tables[span.clone()] {
-            "(" => depth += 1,
-            ")" => depth = depth.saturating_sub(1),
-            "," if depth == 0 => {
-                made += &format!("ONLY {}, ", tables[begin..span.start].trim());
-                begin = span.end;
+        text += tables.get(end..span.start).unwrap_or_default();
+        end = span.end;
+        match &tables[span] {
+            "," if depth == 0 => text += ", ONLY",
+            "where" if depth == 0 => text += "WHERE",
+            word => {
+                depth = match word {
+                    "(" => depth + 1,
+                    ")" => depth.saturating_sub(1),
+                    _ => depth,
+                };
+                text += word;
             }
-            _ => {}
         }
     }
-    format!("{made}ONLY {}", tables[begin..].trim()).replace(" where ", " WHERE ")
+    text
 }
 
 /// Whose default privileges these are, in which schema, on what: `role in schema on tables`.
@@ -169,4 +174,16 @@ pub(super) fn options(items: Option<Vec<String>>) -> String {
 /// A list as the catalog queries give it: JSON, or PostgreSQL's own form.
 pub(super) fn json_list(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_else(|_| array_items(text).into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_tables_stand_alone_and_their_filters_stay_as_they_are() {
+        let tables = "public.a (b, \"where\") where (note = ' where x, y'::text), \"where\".c";
+        let expected = "ONLY public.a (b, \"where\") WHERE (note = ' where x, y'::text), ONLY \"where\".c";
+        assert_eq!(published(tables), expected);
+    }
 }

@@ -264,7 +264,7 @@ impl Sides<'_> {
     }
 }
 
-/// The roles that the privileges, policies and defaults of a schema name.
+/// The roles that the privileges, policies, defaults and user mappings of a schema name.
 pub fn roles(schema: &Schema) -> BTreeSet<String> {
     let mut roles = BTreeSet::new();
     for object in schema.objects() {
@@ -276,6 +276,7 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
                 roles.extend(listed.filter(|role| !role.is_empty() && *role != "public").map(str::to_owned));
             }
             Kind::DefaultPrivileges => drop(roles.insert(far::whose(&object.id.name).0.to_owned())),
+            Kind::UserMapping if *object.id.name != *"public" => drop(roles.insert(object.id.name.to_string())),
             _ => {}
         }
     }

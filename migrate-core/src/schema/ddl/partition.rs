@@ -1,6 +1,7 @@
 //! Partitions that join a table that has keys and indexes: the server brings those along.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::fate::Fate;
 use super::name::{holder, named, parent};
@@ -85,26 +86,66 @@ fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
 /// The name that the server gives to a key of a partition; `None` where that is not plain to see.
 fn usual_name(key: &Object) -> Option<String> {
     let definition = key.fact("definition")?;
-    let name = if definition.starts_with("PRIMARY KEY ") {
-        format!("{}_pkey", key.id.parent)
-    } else {
-        let (_, list) =
-            definition.split_once(if key.id.kind == Kind::Index { " USING btree (" } else { "UNIQUE (" })?;
-        let mut name = key.id.parent.to_string();
-        let mut rest = list;
-        loop {
-            let (column, after) = first_name(rest)?;
-            name = format!("{name}_{column}");
-            let end = after.find([',', ')', '('])?;
-            rest = match after.as_bytes().get(end) {
-                Some(b',') => after.get(end + 1..)?.trim_start(),
-                Some(b')') => break,
-                _ => return None,
-            };
-        }
-        format!("{name}_{}", if key.id.kind == Kind::Index { "idx" } else { "key" })
+    if definition.contains(" INCLUDE (") {
+        return None;
+    }
+    if definition.starts_with("PRIMARY KEY ") {
+        return Some(format!("{}_pkey", key.id.parent)).filter(|name| name.len() < 64);
+    }
+    let (start, end) = if key.id.kind == Kind::Index { (" USING btree (", "idx") } else { ("UNIQUE (", "key") };
+    let (_, list) = definition.split_once(start)?;
+    name_after_columns(&key.id.parent, list, end)
+}
+
+/// The name of a table with those of columns, which stand in a list up to a closing parenthesis.
+fn name_after_columns(table: &str, list: &str, end: &str) -> Option<String> {
+    let (mut name, mut rest) = (table.to_owned(), list);
+    loop {
+        let (column, after) = first_name(rest)?;
+        name = format!("{name}_{column}");
+        let stop = after.find([',', ')', '('])?;
+        rest = match after.as_bytes().get(stop) {
+            Some(b',') => after.get(stop + 1..)?.trim_start(),
+            Some(b')') => break,
+            _ => return None,
+        };
+    }
+    Some(format!("{name}_{end}")).filter(|name| name.len() < 64)
+}
+
+/// The statement that gives a foreign key of a partition its name. It comes with that of the partitioned table, under
+/// the same name, or, where the partition has a constraint of that name, under one of the server's choice.
+pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
+    let parent_of = |table: &Id| {
+        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
+        Some(named(Kind::Table, parent.schema(), parent.name()))
     };
-    (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
+    let definition = key.fact("definition")?;
+    let same = |one: &&Arc<Object>| one.fact("definition") == Some(definition);
+    let partition = holder(&key.id, Kind::Table);
+    let mut table = partition.clone();
+    for _ in 0..DEEPEST {
+        table = parent_of(&table)?;
+        let theirs = schema.children(&table, Kind::Constraint).find(same)?;
+        if create::comes_alone(theirs) {
+            let name = &*theirs.id.name;
+            let comes_as = match *key.id.name != *name && has_constraint(schema, &partition, name) {
+                true => name_after_columns(&partition.name, definition.split_once('(')?.1, "fkey")?,
+                false => name.to_owned(),
+            };
+            let (old, new) = (plain(&comes_as), plain(&key.id.name));
+            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
+        }
+    }
+    None
+}
+
+fn has_constraint(schema: &Schema, table: &Id, name: &str) -> bool {
+    let not_null = |column: &Arc<Object>| {
+        column.fact("not null constraint").is_some_and(|constraint| table::not_null_words(constraint).0 == name)
+    };
+    schema.children(table, Kind::Constraint).any(|one| *one.id.name == *name)
+        || schema.children(table, Kind::Column).any(not_null)
 }
 
 /// Where a table joins its parent, if that is apart from where it is made or altered.

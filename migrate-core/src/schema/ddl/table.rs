@@ -88,8 +88,8 @@ struct Family<'a> {
     schema: &'a Schema,
     parents: Vec<QualifiedName>,
     partition: bool,
-    /// A partition with columns of its own, or with names or doubts of its own about what its parent has, is attached
-    /// when it is there.
+    /// A partition with columns of its own, or with an order, names or doubts of its own about what its parent has, is
+    /// attached when it is there.
     attached: bool,
 }
 
@@ -99,8 +99,16 @@ impl<'a> Family<'a> {
         let partition = table.fact("partition bound").is_some();
         let mut family = Self { schema, parents, partition, attached: false };
         let is_its_own = |one: &&Arc<Object>| is_own(one) || not_valid(one) || family.names_not_null(one).is_some();
-        family.attached = partition && columns.iter().any(is_its_own);
+        family.attached = partition && (columns.iter().any(is_its_own) || family.orders(columns));
         family
+    }
+
+    /// Whether the columns have another order than those of the parent.
+    fn orders(&self, columns: &[&Arc<Object>]) -> bool {
+        let Some(parent) = self.parents.first() else { return false };
+        let of = named(Kind::Table, parent.schema(), parent.name());
+        let theirs = self::columns(self.schema, &of);
+        !theirs.is_empty() && !theirs.iter().map(|one| &one.id.name).eq(columns.iter().map(|one| &one.id.name))
     }
 
     /// The column of the first parent that has it.
