@@ -117,10 +117,12 @@ async fn difference_of(
     }
     let mut roles_named = first.roles.clone();
     roles_named.extend(roles(&pair.wanted.source.schema));
-    for last in (0..TRIES).rev() {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
         let since = pair.wanted.left_out.len();
         let shown = between(&pair.there, &pair.wanted.source, style);
-        if last > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
+        if left > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
             pair.follow(since);
             continue;
         }
@@ -130,7 +132,7 @@ async fn difference_of(
         shadow.run(&first.up).await.map_err(|(_, error)| error)?;
         let failed = shadow.run(&shown).await.err();
         if let Some((statement, error)) = &failed
-            && let Some(object) = statement.object.as_ref().filter(|_| last > 0)
+            && let Some(object) = statement.object.as_ref().filter(|_| left > 0)
             && pair.wanted.source.schema.get(object).is_some()
             && pair.wanted.leave_out(object, statement.part.as_deref(), reason(error))
         {
@@ -141,7 +143,7 @@ async fn difference_of(
         let failed = failed.map(|(statement, error)| (statement, reason(&error)));
         let made = pair.wanted.seen(shadow.describe().await?);
         shadow.end().await?;
-        if failed.is_none() && last > 0 && pair.wanted.forget_differing(&made) {
+        if failed.is_none() && left > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);
             continue;
         }
@@ -151,7 +153,6 @@ async fn difference_of(
         ddl.uncovered = pair.uncovered();
         return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
     }
-    Ok(Difference { ddl, left_out: first.left_out, remaining: Vec::new(), failed: None })
 }
 
 /// What is tried now.
