@@ -211,10 +211,7 @@ pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&
 /// The options of a foreign object from one list to another: `ADD a 'b', DROP c`.
 pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
     let pairs = |text: Option<&str>| -> Vec<(String, String)> {
-        let all = match text {
-            Some(text) if text.starts_with(['[', '{']) => json_list(text),
-            text => text.map(table::pairs).unwrap_or_default(),
-        };
+        let all = text.map(json_list).unwrap_or_default();
         all.iter().filter_map(|one| one.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
     };
     let (old, new) = (pairs(old), pairs(new));

@@ -40,8 +40,8 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
 
 /// A column of a table; its default is a part of its own.
 pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
-    if differing.has("generated") {
-        // Its values are computed, or they come back as null: there is no way in place that all servers know.
+    let keeps_values = keeps_values(old, new);
+    if differing.has("generated") && !keeps_values {
         return Change::Remake;
     }
     let (of, name) = (parent(&new.id), plain(&new.id.name));
@@ -50,17 +50,20 @@ pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, ne
     let mut statements = Vec::new();
     // That of a parent takes its children along.
     let follows = [old, new].iter().all(|column| column.fact("inherited").is_some());
+    if keeps_values && !follows {
+        statements.push(alter("DROP EXPRESSION".to_owned()));
+    }
     if retyped && !follows {
         statements.push(swap::retype(old, new));
     }
     let rest = differing.each(|fact, was, now| match fact {
-        "type" | "collation" | "default" => Some(Vec::new()),
+        "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "not null" if now.is_some() => {
             let statement = match table::own_not_null(new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None => alter("SET NOT NULL".to_owned()),
             };
-            let lock = Hazard::LongLock(format!("table {of} is read to see that {name} is never null"));
+            let lock = Hazard::LongLock(format!("scans table {of} to check {name} for nulls"));
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
         "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
@@ -88,6 +91,11 @@ pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, ne
         }
         Change::Remake => Change::Remake,
     }
+}
+
+/// Whether a column was computed and stored, and is a plain one now: its values stay.
+pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
+    old.fact("generated").is_some_and(|how| how.starts_with("stored ")) && new.fact("generated").is_none()
 }
 
 /// How the values of a type are stored where nobody says otherwise; older servers have no word for it.

@@ -27,7 +27,24 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let by_parent = object.fact("inherited") == Some("only") && !left;
     let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
-    if by_parent { Vec::new() } else { remove::object(schema, object, sides.version()) }
+    if by_parent {
+        return Vec::new();
+    }
+    let mut all = remove::object(schema, object, sides.version());
+    if let (Some(last), Some(loss)) = (all.last_mut(), remade(sides, part, object)) {
+        last.hazards.push(Hazard::DataLoss(loss));
+    }
+    all
+}
+
+/// What is lost of an object that is only dropped to be made again.
+fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
+    let new = sides.after.schema.get(&part.id).filter(|_| sides.fates.get(part) == Fate::Remade)?;
+    let was_computed = || old.fact("generated").is_some() && new.fact("generated").is_none();
+    match old.id.kind {
+        Kind::Column if was_computed() => Some(format!("the values of {}", old.id)),
+        _ => None,
+    }
 }
 
 /// The statement that gives a type its name.
@@ -67,6 +84,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
             count::Role::Leaves => said(sides, None, object),
             count::Role::Becomes => Vec::new(),
         });
+        all.extend(owned(sides, part, object));
         return Some(all);
     }
     let mut all = match object.id.kind {
@@ -102,7 +120,27 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         all.extend(schema.children(&object.id, kind).flat_map(|child| said(sides, None, child)));
     }
     all.extend(counted_by(schema, object).into_iter().flat_map(|sequence| said(sides, None, sequence)));
+    all.extend(owned(sides, part, object));
     Some(all)
+}
+
+/// The statement that gives what is made again to whom the old one belonged: with its privileges, a view reads tables and
+/// a function of `SECURITY DEFINER` runs. Everything else belongs to whoever makes it.
+fn owned(sides: &Sides<'_>, part: &Part, new: &Object) -> Option<Statement> {
+    let is_another = sides.fates.get(part) == Fate::Remade
+        || sides.fates.is_swapped(part)
+        || count::role(sides, part) == count::Role::Leaves;
+    // Those of some kinds can only belong to superusers, and what they do does not depend on which one.
+    let is_of_superusers = matches!(
+        new.id.kind,
+        Kind::EventTrigger | Kind::ForeignDataWrapper | Kind::Publication | Kind::Subscription | Kind::Privileges
+    );
+    if !is_another || is_of_superusers || sequence::is_identity(new) {
+        return None;
+    }
+    let owner = sides.before.schema.get(&part.id)?.fact("owner").filter(|owner| sides.before.is_of_another(owner))?;
+    let text = format!("ALTER {} OWNER TO {}", phrase(&sides.after.schema, &new.id), plain(owner));
+    Some(Statement::new(text).about("owner"))
 }
 
 /// The default of a column of a view, which rows get that are inserted through it.
@@ -239,18 +277,17 @@ fn own_name(schema: &Schema, key: &Object) -> Option<String> {
     None
 }
 
+/// Whether an object is there before and is not made again.
+fn stays(sides: &Sides<'_>, id: &Id) -> bool {
+    let fate = |old: &Arc<Object>| sides.fates.get(&Part::object(&old.id));
+    sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), Fate::Kept | Fate::Altered))
+}
+
 /// An index or a constraint: on a table that was there before, it can lock for long.
 fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<Statement> {
     let table = [Kind::Table, Kind::MaterializedView].map(|kind| holder(&object.id, kind));
-    let stays = |id: &Id| {
-        sides
-            .before
-            .schema
-            .get(id)
-            .is_some_and(|old| matches!(sides.fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered))
-    };
     let mut all = plain_ones(texts);
-    let Some(table) = table.iter().find(|id| stays(id)) else { return all };
+    let Some(table) = table.iter().find(|id| stays(sides, id)) else { return all };
     let partitioned = sides.after.schema.get(table).is_some_and(|table| table.fact("partition key").is_some());
     let Some(first) = all.first_mut() else { return all };
     let definition = object.fact("definition").unwrap_or_default();
@@ -263,17 +300,17 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
             all.iter_mut().for_each(|statement| statement.stage = Stage::Concurrent);
         }
         Kind::Index => {
-            let what = format!("nobody can write to {table} while the index is built");
+            let what = format!("blocks writes to {table} during the build");
             first.hazards.push(Hazard::LongLock(what));
         }
-        _ if definition.ends_with(" NOT VALID") => {}
+        _ if [" NOT VALID", " NOT ENFORCED"].iter().any(|how| definition.ends_with(how)) => {}
         _ if online && (is_foreign_key(object) || definition.starts_with("CHECK")) => {
             first.text += " NOT VALID";
             let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", parent(&object.id), plain(&object.id.name));
             all.push(Statement::new(validate).at(Stage::Validate));
         }
         _ => {
-            let what = format!("{table} is locked while all its rows are looked at");
+            let what = format!("scans {table} under a lock that blocks it");
             first.hazards.push(Hazard::LongLock(what));
         }
     }
@@ -353,9 +390,10 @@ fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec
                 return grant::from_nothing(&least, &most, &now, &name);
             }
             let mut all = grant::statements(&grant::of_object(was, on, owners[0], here), &now, &name, "");
-            // What is taken on a table is taken on its columns as well.
+            // What is taken on a table is taken on its columns as well. Those that are made later get theirs then.
             if all.iter().any(|text| text.starts_with("REVOKE")) {
-                let columns = schema.children(id, Kind::Column).filter(|column| column.fact("grants").is_some());
+                let is_there = |column: &Object| stays(sides, &column.id) && column.fact("grants").is_some();
+                let columns = schema.children(id, Kind::Column).filter(|column| is_there(column));
                 all.extend(columns.flat_map(|column| granted(sides, None, column)));
             }
             all
@@ -376,13 +414,13 @@ fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grant
     let head = named(Kind::DefaultPrivileges, "", "");
     let (mut least, mut most) = (first.clone(), first);
     for object in sides.before.schema.objects.range::<Id, _>(head..).map(|(_, object)| object) {
-        let (who, space, what) = far::whose(&object.id.name);
-        let applies = what == on && space.is_none_or(|space| space == plain(&id.schema));
+        let Some(whose) = far::Whose::parse(&object.id.name) else { continue };
+        let applies = whose.on == on && whose.schema.as_deref().is_none_or(|space| space == &*id.schema);
         let stays = matches!(sides.fates.get(&Part::object(&object.id)), Fate::Kept | Fate::Altered);
         if object.id.kind == Kind::DefaultPrivileges && applies && stays {
-            let list = grant::listed(object.fact("grants").unwrap_or_default(), who);
+            let list = grant::listed(object.fact("grants").unwrap_or_default(), &whose.role);
             // Those of a schema come on top of the others.
-            if space.is_none() {
+            if whose.schema.is_none() {
                 least = grant::bounds(&least, &list).0;
             }
             most = grant::bounds(&most, &list).1;

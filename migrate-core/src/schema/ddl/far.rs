@@ -3,7 +3,7 @@
 use super::grant;
 use super::name::{phrase, qualified};
 use super::privilege::On;
-use crate::ident::{literal, plain};
+use crate::ident::{first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
 use crate::schema::object::Object;
@@ -107,38 +107,52 @@ pub(super) fn publication(object: &Object) -> String {
     format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
 }
 
-/// Whose default privileges these are, in which schema, on what: `role in schema on tables`.
-pub(super) fn whose(name: &str) -> (&str, Option<&str>, &str) {
-    let (whose, on) = name.rsplit_once(" on ").unwrap_or((name, "tables"));
-    let (who, space) = whose.split_once(" in ").map_or((whose, None), |(who, space)| (who, Some(space)));
-    (who, space, on)
+/// Whose default privileges these are, in which schema, on what.
+pub(super) struct Whose {
+    pub(super) role: String,
+    pub(super) schema: Option<String>,
+    pub(super) on: String,
 }
 
-/// What default privileges are for, by what they are called.
-pub(super) fn default_on(on: &str) -> On {
-    match on {
-        "functions" => On::Function,
-        "types" => On::Type,
-        "sequences" => On::Sequence,
-        "schemas" => On::Schema,
-        "large objects" => On::LargeObject,
-        _ => On::Table,
+impl Whose {
+    /// Reads what they are called: `role in schema on tables`, with names as SQL has them.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (role, rest) = first_name(name)?;
+        let inside = rest.strip_prefix(" in ").map(first_name);
+        let (schema, rest) = match inside {
+            Some(inside) => inside.map(|(schema, rest)| (Some(schema), rest))?,
+            None => (None, rest),
+        };
+        Some(Self { role, schema, on: rest.strip_prefix(" on ")?.to_owned() })
+    }
+
+    /// What they are for.
+    pub(super) fn kind(&self) -> On {
+        match self.on.as_str() {
+            "functions" => On::Function,
+            "types" => On::Type,
+            "sequences" => On::Sequence,
+            "schemas" => On::Schema,
+            "large objects" => On::LargeObject,
+            _ => On::Table,
+        }
     }
 }
 
 /// The statements that lead from some default privileges to others, on a server of this version.
 pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
-    let (who, space, on) = whose(name);
+    let Some(whose) = Whose::parse(name) else { return Vec::new() };
     // Those of a schema come on top of the others, and begin with nothing.
-    let grants = |list: Option<&str>| match (list, space) {
+    let grants = |list: Option<&str>| match (list, &whose.schema) {
         (None, Some(_)) => grant::Grants::new(),
-        (Some(list), _) => grant::listed(list, who),
-        (None, None) => grant::first(default_on(on), version),
+        // Their role is named as any other one: it need not be the one that runs the statements.
+        (Some(list), _) => grant::listed(list, ""),
+        (None, None) => grant::with_owner(grant::first(whose.kind(), version), &whose.role),
     };
-    let inside = space.map_or(String::new(), |space| format!(" IN SCHEMA {space}"));
-    let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(who));
-    let all = grant::statements(&grants(was), &grants(now), &on.to_uppercase(), "");
-    all.into_iter().map(|text| format!("{head} {}", text.replace("CURRENT_USER", &plain(who)))).collect()
+    let inside = whose.schema.as_deref().map_or(String::new(), |space| format!(" IN SCHEMA {}", plain(space)));
+    let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(&whose.role));
+    let all = grant::statements(&grants(was), &grants(now), &whose.on.to_uppercase(), "");
+    all.into_iter().map(|text| format!("{head} {text}")).collect()
 }
 
 /// The options of a foreign object: `{host=a}`.
@@ -151,4 +165,30 @@ pub(super) fn options(items: Option<Vec<String>>) -> String {
 /// A list as the catalog queries give it: JSON, or PostgreSQL's own form.
 pub(super) fn json_list(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_else(|_| array_items(text).into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_role_is_never_taken_for_more() {
+        for (name, expected) in [
+            ("\"john in sales\" on tables", ("john in sales", None, "tables")),
+            ("\"x in public on y; --\" in \"a on b\" on types", ("x in public on y; --", Some("a on b"), "types")),
+            ("app in sales on large objects", ("app", Some("sales"), "large objects")),
+        ] {
+            let whose = Whose::parse(name).unwrap();
+            assert_eq!((&*whose.role, whose.schema.as_deref(), &*whose.on), expected);
+        }
+        assert!(Whose::parse("john in sales").is_none());
+        assert_eq!(
+            default_privileges("\"CURRENT_USER\" on tables", None, Some("x=r/\"CURRENT_USER\""), 15),
+            [
+                "ALTER DEFAULT PRIVILEGES FOR ROLE \"CURRENT_USER\" REVOKE SELECT, INSERT, UPDATE, DELETE, TRUNCATE, \
+                 REFERENCES, TRIGGER ON TABLES FROM \"CURRENT_USER\"",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE \"CURRENT_USER\" GRANT SELECT ON TABLES TO x"
+            ]
+        );
+    }
 }

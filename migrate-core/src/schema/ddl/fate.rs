@@ -1,8 +1,10 @@
 //! What happens to each part of a schema on the way to another one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::alter::{self, Change};
+use super::alter_table;
 use super::name::{holder, named};
 use super::{Statement, count, sequence, swap};
 use crate::ident::QualifiedName;
@@ -253,7 +255,10 @@ impl Fates {
         match user.id.kind {
             ForeignTable if on.id.kind == Kind::Server => goes,
             Table | ForeignTable => goes && matches!(on.id.kind, Table | ForeignTable),
-            Column => object.fact("generated").is_some(),
+            Column => {
+                let lets_go = |new: &Arc<Object>| alter_table::keeps_values(object, new);
+                object.fact("generated").is_some() && !after.schema.get(&user.id).is_some_and(lets_go)
+            }
             Constraint if retyped => is_foreign_key(object) && !self.stays_comparable(before, after, on),
             Index | Statistics if retyped => false,
             Attribute => goes && matches!(on.id.kind, Type | Domain),

@@ -39,6 +39,7 @@ use super::Schema;
 use super::depend::Part;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
+use crate::ident::names;
 
 pub use rename::renames_back;
 
@@ -266,10 +267,10 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
         roles.extend(object.fact("grants").into_iter().flat_map(|list| grant::roles(list, owner)));
         match object.id.kind {
             Kind::Policy => {
-                let listed = object.fact("roles").unwrap_or_default().split(", ");
-                roles.extend(listed.filter(|role| !role.is_empty() && *role != "public").map(str::to_owned));
+                let listed = names(object.fact("roles").unwrap_or_default());
+                roles.extend(listed.into_iter().filter(|role| role != "public"));
             }
-            Kind::DefaultPrivileges => drop(roles.insert(far::whose(&object.id.name).0.to_owned())),
+            Kind::DefaultPrivileges => roles.extend(far::Whose::parse(&object.id.name).map(|whose| whose.role)),
             _ => {}
         }
     }
@@ -313,7 +314,7 @@ pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
 /// What the privileges of an object are on.
 fn on_of(id: &Id) -> privilege::On {
     match id.kind {
-        Kind::DefaultPrivileges => far::default_on(far::whose(&id.name).2),
+        Kind::DefaultPrivileges => far::Whose::parse(&id.name).map_or(privilege::On::Table, |whose| whose.kind()),
         kind => privilege::On::of(kind),
     }
 }
