@@ -63,9 +63,14 @@ impl Three<'_> {
         done.iter().filter(is_told).map(part).collect()
     }
 
-    /// What is there with all that the pending migrations still have to do: where both changed the same fact, theirs counts.
+    /// What is there with all that the pending migrations still have to do: where both changed the same fact, theirs counts,
+    /// and what was added by hand to an object that they drop goes with it.
     pub fn merged(self) -> Schema {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
+        let dropped: Vec<Id> = {
+            let change = Change::between(&before, &after);
+            change.objects().filter(|(_, _, new)| new.is_none()).map(|(id, ..)| id.clone()).collect()
+        };
         let differing = |a: &Schema, b: &Schema| -> BTreeSet<Id> {
             let change = Change::between(a, b);
             change.objects().filter(|(_, old, new)| old != new).map(|(id, ..)| id.clone()).collect()
@@ -76,7 +81,9 @@ impl Three<'_> {
             .filter_map(|id| Some(woven(self.before.get(id)?, self.after.get(id)?, self.there.get(id)?)))
             .map(Arc::new)
             .collect();
-        let is_by_hand = |object: &Object| by_hand.contains(&object.id) && !ours.contains(&object.id);
+        let goes = |id: &Id| dropped.iter().any(|dropped| belongs(id, dropped));
+        let is_by_hand =
+            |object: &Object| by_hand.contains(&object.id) && !ours.contains(&object.id) && !goes(&object.id);
         self.after.clone().as_in(self.there, is_by_hand).with(woven)
     }
 }

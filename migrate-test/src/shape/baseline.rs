@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use migrate_core::finding::Finding;
 use migrate_core::ident::{literal, plain};
-use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
+use migrate_core::schema::{Change, Described};
 use migrate_core::{Error, ErrorKind};
 
 use super::capture::{Capture, LeftOut, failed};
@@ -27,6 +27,8 @@ pub struct Baseline {
     pub left_out: Vec<LeftOut>,
     /// What is different between the source and what the up makes; empty where it is proven.
     pub remaining: Vec<String>,
+    /// The tables whose columns are made in another order; a note, never a fault.
+    pub reordered: Vec<String>,
     /// What the down leaves behind.
     pub left_behind: Vec<String>,
     /// How many objects it has.
@@ -79,7 +81,8 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
             continue;
         }
         let made = shadow.describe().await?;
-        if capture.forget_differing(&made) {
+        let seen = capture.seen(made.clone());
+        if capture.forget_differing(&seen) {
             shadow.end().await?;
             continue;
         }
@@ -103,8 +106,9 @@ async fn finish(
     up: Ddl,
     roles: BTreeSet<String>,
 ) -> Result<Baseline, ProofError> {
-    let Capture { source, left_out } = capture;
-    let mut different = remaining(&source.schema, &made.schema);
+    let source = &capture.source.schema;
+    let mut different = remaining(source, &capture.seen(made.clone()).schema);
+    let reordered = Change::between(source, &made.schema).order_notes();
     let mut down = between(made, nothing, Style::Whole);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
@@ -121,11 +125,11 @@ async fn finish(
     left_behind.extend(remaining(&nothing.schema, &shadow.describe().await?.schema));
     if different.is_empty() && left_behind.is_empty() {
         shadow.run(&up).await.map_err(|(_, error)| error)?;
-        different = remaining(&source.schema, &shadow.describe().await?.schema);
+        different = remaining(source, &capture.seen(shadow.describe().await?).schema);
     }
     shadow.end().await?;
-    let objects = source.schema.objects().count();
-    Ok(Baseline { up, down, roles, left_out, remaining: different, left_behind, objects })
+    let (objects, left_out) = (source.objects().count(), capture.left_out);
+    Ok(Baseline { up, down, roles, left_out, remaining: different, reordered, left_behind, objects })
 }
 
 /// Puts the rows of tables behind the statements that make the tables, before there are keys and triggers.

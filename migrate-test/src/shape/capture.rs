@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use migrate_core::schema::ddl::{Ddl, Statement, unowned};
-use migrate_core::schema::{Change, Described, Id};
+use migrate_core::schema::{Change, Described, Id, Object, Schema};
 
 use super::Shadow;
 use crate::proof::ProofError;
@@ -70,9 +70,10 @@ impl Capture {
 
     /// Leaves something out; `false` where it is not there any more.
     pub(super) fn leave_out(&mut self, object: &Arc<Id>, part: Option<&str>, why: String) -> bool {
-        let is_there = |part: &str| self.source.schema.get(object).is_some_and(|one| one.fact(part).is_some());
+        let is_out =
+            |part: &str| self.left_out.iter().any(|one| one.object == *object && one.part.as_deref() == Some(part));
         let (part, mut with) = match part {
-            Some(part) if is_there(part) => {
+            Some(part) if self.source.schema.get(object).is_some() && !is_out(part) => {
                 self.source.leave_out_part(object, part);
                 (Some(part.into()), Vec::new())
             }
@@ -85,6 +86,18 @@ impl Capture {
         with.retain(|other| other != object);
         self.left_out.push(LeftOut { object: object.clone(), part, why, with });
         true
+    }
+
+    /// What was made, without what is left out: it may have been there before, or be made in another way.
+    pub(super) fn seen(&self, mut made: Described) -> Described {
+        for one in &self.left_out {
+            let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
+            match &one.part {
+                Some(part) => made.leave_out_part(&one.object, part),
+                None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
+            }
+        }
+        made
     }
 
     /// Leaves out what no statement is written for; whether there was anything.
@@ -165,7 +178,7 @@ impl Capture {
             for name in names {
                 let shown = |value: Option<&str>| value.unwrap_or("none").to_owned();
                 let why = format!("it is made as {}", shown(made.fact(&name)));
-                let part = Some(&*name).filter(|name| !ESSENTIAL.contains(name) && wanted.fact(name).is_some());
+                let part = Some(&*name).filter(|name| !ESSENTIAL.contains(name));
                 any |= self.leave_out(&id, part, why);
             }
         }

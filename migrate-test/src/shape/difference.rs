@@ -1,7 +1,7 @@
 //! The difference of two schemas as statements that are proven.
 
+use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
-use migrate_core::schema::{Described, Object, Schema};
 
 use super::baseline::{baseline, role_guard};
 use super::capture::{Capture, LeftOut, reason};
@@ -57,18 +57,6 @@ impl Pair {
                 }
             }
         }
-    }
-
-    /// What was made, without what is left out and was there before.
-    fn seen(&self, mut made: Described) -> Described {
-        for one in &self.wanted.left_out {
-            let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
-            match &one.part {
-                Some(part) => made.leave_out_part(&one.object, part),
-                None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
-            }
-        }
-        made
     }
 
     /// What is left out of the statements.
@@ -133,10 +121,12 @@ async fn difference_of(
     roles_named.extend(roles(&pair.wanted.source.schema));
     // What is made again is given to them.
     roles_named.extend(pair.from.owners());
-    for last in (0..TRIES).rev() {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
         let since = pair.wanted.left_out.len();
         let shown = between(&pair.there, &pair.wanted.source, style);
-        if last > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
+        if left > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
             pair.follow(since);
             continue;
         }
@@ -146,7 +136,7 @@ async fn difference_of(
         shadow.run(&first.up).await.map_err(|(_, error)| error)?;
         let failed = shadow.run(&shown).await.err();
         if let Some((statement, error)) = &failed
-            && let Some(object) = statement.object.as_ref().filter(|_| last > 0)
+            && let Some(object) = statement.object.as_ref().filter(|_| left > 0)
             && pair.wanted.source.schema.get(object).is_some()
             && pair.wanted.leave_out(object, statement.part.as_deref(), reason(error))
         {
@@ -155,9 +145,9 @@ async fn difference_of(
             continue;
         }
         let failed = failed.map(|(statement, error)| (statement, reason(&error)));
-        let made = pair.seen(shadow.describe().await?);
+        let made = pair.wanted.seen(shadow.describe().await?);
         shadow.end().await?;
-        if failed.is_none() && last > 0 && pair.wanted.forget_differing(&made) {
+        if failed.is_none() && left > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);
             continue;
         }
@@ -167,7 +157,6 @@ async fn difference_of(
         ddl.uncovered = pair.uncovered();
         return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
     }
-    Ok(Difference { ddl, left_out: first.left_out, remaining: Vec::new(), failed: None })
 }
 
 /// What is tried now.

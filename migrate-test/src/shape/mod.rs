@@ -15,7 +15,7 @@ mod translate;
 use std::collections::BTreeSet;
 
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::ddl::{Ddl, Statement};
+use migrate_core::schema::ddl::{Ddl, Stage, Statement};
 use migrate_core::schema::{self, Change, Described, Schema, Sides};
 use migrate_core::sql::{ServerUse, server_use};
 use migrate_core::{CodeMigrations, Database, Error};
@@ -87,14 +87,14 @@ impl Shadow {
     pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
         let mut statements: Vec<&Statement> = ddl.statements.iter().collect();
         statements.sort_by_key(|statement| statement.stage);
-        let texts: Vec<String> = statements.iter().map(|one| one.text.replacen(" CONCURRENTLY ", " ", 1)).collect();
+        let texts: Vec<String> = statements.iter().map(|one| in_transaction(one)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         self.rehearsal.statements(&texts).await.map_err(|(at, error)| (statements[at].clone(), error))
     }
 
     /// Runs one statement behind the settings that hold for it.
     pub(crate) async fn run_one(&mut self, settings: &[&Statement], statement: &Statement) -> Result<(), Error> {
-        let text = statement.text.replacen(" CONCURRENTLY ", " ", 1);
+        let text = in_transaction(statement);
         let texts: Vec<&str> = settings.iter().map(|one| one.text.as_str()).chain([text.as_str()]).collect();
         self.rehearsal.statements(&texts).await.map_err(|(_, error)| error)
     }
@@ -119,6 +119,14 @@ impl Shadow {
     pub async fn end(self) -> Result<(), ProofError> {
         self.rehearsal.close().await;
         Ok(self.database.drop_now().await?)
+    }
+}
+
+/// A statement as it can run in a transaction.
+fn in_transaction(statement: &Statement) -> String {
+    match statement.stage {
+        Stage::Concurrent => statement.text.replacen(" CONCURRENTLY ", " ", 1),
+        _ => statement.text.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Statements from one schema to another: applied to the first they give the second, and the way back as well.
 
+mod captured;
 mod dump;
 mod model;
 mod pairs;

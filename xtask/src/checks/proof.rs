@@ -7,7 +7,7 @@ use migrate_core::config::RowsWanted;
 use migrate_core::finding::{Finding, Place, Severity};
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Layout, Migration};
-use migrate_test::proof::{self, Fault, Law, Proof, Proven, Report, Story};
+use migrate_test::proof::{self, Fault, Law, Proof, Proven, Report, Story, Verdict};
 
 use super::{Clock, Ground};
 use crate::context::Context;
@@ -93,7 +93,11 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
     for proven in &report.migrations {
         let new: Vec<_> = proven.rests.without.iter().filter(|one| named.insert(one.table.clone())).collect();
         let Some(migration) = set.get(&proven.version).filter(|_| !new.is_empty()) else { continue };
-        let message = format!("data was proven while tables had no rows: {}", proven.rests.words().unwrap_or_default());
+        let words = proven.rests.words().unwrap_or_default();
+        let message = match proven.laws.get(&Law::Data) {
+            Some(Verdict::Skipped(_)) => format!("the data law was not checked, and only {words}"),
+            _ => format!("the data law was checked, but only {words}"),
+        };
         let finding = match context.config.policy.rows {
             RowsWanted::All => Finding::error("tables-without-rows", message),
             RowsWanted::Any => Finding::warning("tables-without-rows", message),

@@ -29,6 +29,7 @@ struct BaselineJson {
     version: Option<String>,
     files: Vec<PathBuf>,
     left_out: Vec<LeftOutJson>,
+    notes: Vec<String>,
     left_behind: Vec<String>,
     remaining: Vec<String>,
 }
@@ -66,6 +67,9 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
     for one in &baseline.left_out {
         output.line(format!("  {}", left_out_line(one)));
     }
+    for note in &baseline.reordered {
+        output.line(format!("  {} {note}", paint(WARN, "note:")));
+    }
     for line in &baseline.left_behind {
         output.line(format!("  {} {line}", paint(WARN, "the down script leaves:")));
     }
@@ -79,6 +83,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         version: None,
         files: Vec::new(),
         left_out: baseline.left_out.iter().map(left_out_json).collect(),
+        notes: baseline.reordered.clone(),
         left_behind: baseline.left_behind.clone(),
         remaining: baseline.remaining.clone(),
     };

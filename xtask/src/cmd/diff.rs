@@ -85,12 +85,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         difference.ddl.statements.splice(0..0, renames);
         is_proven = difference.is_proven();
         document.sql = Some(sql_json(&difference));
+        show_sql(context, &difference, options.write.is_none());
         if let Some(name) = options.write.as_deref().filter(|_| is_proven) {
             document.files = write(context, &code, name, &difference.ddl).await?;
         }
-        show_sql(context, &difference, options.write.is_none());
     } else {
-        show(context, &document);
+        show(context, &document, options.sql);
     }
     ask(context, &document.questions, options);
     tell_next(context, options, &document);
@@ -209,9 +209,14 @@ pub(super) async fn proven(context: &Context<'_>, from: Described, to: Described
     Ok(phases.during(shape::difference(from, to, style, &mut |what| phases.begin(what))).await?)
 }
 
-/// Writes the stages as migrations, one behind the other, each with a down that is derived and proven.
+/// Writes the stages as migrations, one after the other, each with a down that is derived and proven; no file where there is
+/// nothing to say but what is left out.
 pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
     let name = files::snake_case(name)?;
+    if ddl.statements.is_empty() {
+        context.output.remark("nothing was written: all that differs is left out");
+        return Ok(Vec::new());
+    }
     let mut ups = Vec::new();
     for (stage, ending, head) in [
         (Stage::Main, "", ""),
@@ -251,18 +256,19 @@ pub(super) fn sql_json(difference: &Difference) -> SqlJson {
     }
 }
 
-fn show(context: &Context<'_>, document: &DiffJson) {
+fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
     let output = context.output;
+    let line = |text: String| if as_sql { output.remark(text) } else { output.line(text) };
     for line in document.differences.iter() {
         output.item(format!("  {line}"));
     }
     for note in document.notes.iter() {
-        output.line(format!("  {DIM}{note}{DIM:#}"));
+        line(format!("  {DIM}{note}{DIM:#}"));
     }
     let (from, to) = (&document.from, &document.to);
     match document.differences.len() {
-        0 => output.line(format!("{BOLD}no difference{BOLD:#} between {from} and {to}")),
-        n => output.line(format!("\n{BOLD}{}{BOLD:#} between {from} and {to}", style::count(n, "difference"))),
+        0 => line(format!("{BOLD}no difference{BOLD:#} between {from} and {to}")),
+        n => line(format!("\n{BOLD}{}{BOLD:#} between {from} and {to}", style::count(n, "difference"))),
     }
 }
 
@@ -303,7 +309,7 @@ fn tell_next(context: &Context<'_>, options: &Diff, document: &DiffJson) {
         output.next("read the files, then `cargo xtask verify` and `cargo xtask migrate`");
     } else if !proven {
         output.remark("these statements do not lead there by themselves: use them as a beginning");
-    } else if !document.differences.is_empty() && !options.sql {
+    } else if !document.differences.is_empty() && !options.sql && options.write.is_none() {
         let (from, to) = (invocation::address(&options.from), invocation::address(&options.to));
         output.next(format!("`cargo xtask diff {from} {to} --sql` shows the statements"));
     }

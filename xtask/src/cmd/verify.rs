@@ -138,9 +138,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let mut findings: Vec<Finding> =
         report.migrations.iter().flat_map(|proven| checks::faults(context, &set, proven)).collect();
     let without_rows = checks::without_rows(context, &set, &report);
-    show(context, &set, &report, &without_rows, failure.is_some());
+    let refused = without_rows.iter().any(|finding| finding.severity == Severity::Error);
+    show(context, &set, &report, &without_rows);
+    close(context, &report, Close { broke_off: failure.is_some(), refused });
     findings.extend(without_rows);
     let mut document = json(&report, options.seed, &findings);
+    document.holds &= !refused;
     if let Some(failure) = &failure {
         document.holds = false;
         document.error = Some(ErrorJson::from(failure));
@@ -149,7 +152,6 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         }
     }
     output.document(&Document::new("verify", &context.name, document));
-    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(match failure {
         Some(failure) => failure.exit(),
         None if report.holds() && !refused => Exit::Done,
@@ -192,7 +194,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
     Ok(released.ok().map(|released| released.new_versions(set)))
 }
 
-fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding], broke_off: bool) {
+fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding]) {
     let output = context.output;
     let mut table = Table::default();
     let plain = style::PLAIN;
@@ -241,11 +243,16 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
     for finding in findings {
         output.line(format!("\n{}", render(finding)));
     }
-    close(context, report, broke_off);
+}
+
+/// What else the last lines depend on: whether the run broke off, and whether `[policy]` refuses tables without rows.
+struct Close {
+    broke_off: bool,
+    refused: bool,
 }
 
 /// How it ended, in a line.
-fn close(context: &Context<'_>, report: &Report, broke_off: bool) {
+fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: Close) {
     let output = context.output;
     let unreached = report.unreached();
     if let Some(why) = report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
@@ -255,6 +262,10 @@ fn close(context: &Context<'_>, report: &Report, broke_off: bool) {
     let count = style::count(report.migrations.len(), "migration");
     let time = style::time(report.elapsed);
     match broken {
+        0 if refused => {
+            let what = style::paint(BAD, "not proven with rows in all tables");
+            output.line(format!("\n{count} {what}, as [policy] asks, in {time}"));
+        }
         0 => output.line(format!("\n{}, in {time}", style::paint(BOLD, format!("{count} proven")))),
         _ => {
             output.line(format!("\n{} of {count} broken, in {time} (seed {})", style::paint(BAD, broken), report.seed));
@@ -262,6 +273,9 @@ fn close(context: &Context<'_>, report: &Report, broke_off: bool) {
     }
     match broken {
         _ if broke_off => {}
+        0 if refused => {
+            output.next("make the tables above take generated rows, or set `rows` of [policy] to another value")
+        }
         0 => output.next("`cargo xtask migrate` applies them; -v adds what was declared, skipped and noted"),
         _ => output.next("correct the files, then `cargo xtask verify` again with the versions that were broken"),
     }

@@ -209,3 +209,19 @@ fn a_migration_whose_changes_of_rows_nobody_saw_is_not_marked_without_a_word() {
     assert_eq!(marked["not_compared"].as_array().unwrap().len(), 1, "{marked:#}");
     project.end();
 }
+
+#[test]
+fn what_was_added_to_a_table_that_goes_goes_with_it() {
+    let project = project(
+        "DROP TABLE a; ALTER TABLE orders ADD x int, ADD y int;",
+        "ALTER TABLE orders DROP x, DROP y; CREATE TABLE a (id int);",
+        "SELECT 1",
+    );
+    project.migration(2, "a", "CREATE TABLE a (id int);", "DROP TABLE a;");
+    project.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
+    project.query("ALTER TABLE a ADD c int; CREATE INDEX hand ON a (c); ALTER TABLE orders ADD x int; SELECT 1");
+    let said = drift(&project, &["--adopt", "hotfix"]);
+    assert!(said.code == 3 && said.out.contains("nothing was written"), "{said:?}");
+    follow(&project, THIRD);
+    project.end();
+}

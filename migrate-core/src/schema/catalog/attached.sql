@@ -24,7 +24,9 @@ SELECT p.polrelid, 'pg_policy'::regclass, p.oid, 0, 'policy', n.nspname, c.relna
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname NOT LIKE 'pg\_%' AND {p.polrelid}
 UNION ALL
-SELECT x.stxrelid, 'pg_statistic_ext'::regclass, x.oid, 0, 'statistics', n.nspname, c.relname, x.stxname, NULL,
+SELECT x.stxrelid, 'pg_statistic_ext'::regclass, x.oid, 0, 'statistics', n.nspname,
+       -- They can be in another schema than their relation, and another one of its name can be there.
+       CASE WHEN x.stxnamespace = c.relnamespace THEN c.relname END, x.stxname, NULL,
        pg_get_statisticsobjdef(x.oid), NULL, NULL, NULL, NULL, NULL, NULL, pg_get_userbyid(x.stxowner),
        CASE WHEN x.stxstattarget >= 0 THEN x.stxstattarget::text END, NULL
 FROM pg_statistic_ext x JOIN pg_class c ON c.oid = x.stxrelid JOIN pg_namespace n ON n.oid = x.stxnamespace

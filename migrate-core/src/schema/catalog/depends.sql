@@ -46,3 +46,12 @@ FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND
 WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)
   -- A column stands on the sequence of its default, and the sequence belongs to the column.
   AND NOT (q.seqrelid IS NOT NULL AND d.refclassid = 'pg_class'::regclass)
+UNION ALL
+SELECT 'edge', 'pg_init_privs'::regclass, a.attrelid, 'pg_class'::regclass, a.attrelid, 'pg_class'::regclass::int * 2048 + a.attnum, 0
+FROM pg_attribute a WHERE a.attnum < 0 AND a.attacl IS NOT NULL AND a.attrelid >= 16384
+UNION ALL
+-- Whoever makes a function makes it stand on the transforms for its types that are there.
+SELECT 'edge', 'pg_proc'::regclass, p.oid, 'pg_transform'::regclass, t.oid, 0, 0
+FROM pg_transform t JOIN pg_proc p ON p.prolang = t.trflang AND p.oid NOT IN (t.trffromsql, t.trftosql)
+WHERE t.oid >= 16384 AND p.oid >= 16384
+  AND t.trftype = ANY (p.prorettype || coalesce(p.proallargtypes, p.proargtypes::oid[]))

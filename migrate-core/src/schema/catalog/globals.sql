@@ -70,8 +70,9 @@ SELECT 0, 'pg_am'::regclass, a.oid, 0, 'access method', NULL, NULL, a.amname, NU
        jsonb_build_object('type', a.amtype, 'handler', a.amhandler)
 FROM pg_am a WHERE a.oid >= 16384
 UNION ALL
+-- A copy of a collation of the system is for any encoding, as it is; one that is made is for that of its database.
 SELECT 0, 'pg_collation'::regclass, c.oid, 0, 'collation', own.nspname, NULL, c.collname, NULL, NULL,
-       (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion}'::text[])
+       (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion,collencoding}'::text[])
            || jsonb_build_object('owner', pg_get_userbyid(c.collowner))
 FROM pg_collation c JOIN own ON own.oid = c.collnamespace
 UNION ALL
@@ -206,7 +207,9 @@ LEFT JOIN pg_depend d ON d.classid = l.class AND d.objid = l.oid AND d.deptype =
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 LEFT JOIN pg_init_privs i ON i.classoid = l.class AND i.objoid = l.oid AND i.objsubid = l.sub
 CROSS JOIN LATERAL (SELECT coalesce(i.initprivs, CASE WHEN l.sub = 0 THEN acldefault(l.letter, l.owner) ELSE '{}' END) AS list) first
-WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own)))
+WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own))
+       -- The system brings some columns of every table.
+       OR l.sub < 0 AND n.nspname NOT LIKE 'pg\_%')
   -- Nobody noted with which privileges the information schema came.
   AND coalesce(n.nspname, l.name) <> 'information_schema'
   AND l.list IS DISTINCT FROM first.list

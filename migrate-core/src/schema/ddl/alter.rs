@@ -4,7 +4,7 @@ use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
 use super::far::{self, json_list};
 use super::name::{parent, phrase, qualified};
-use super::{Statement, count, inherit, swap, table};
+use super::{Statement, count, inherit, partition, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -20,6 +20,11 @@ pub(super) enum Change {
 /// Facts that are said apart, or follow from other statements.
 const APART: [&str; 6] = ["comment", "comment on its not null constraint", "grants", "owner", "inherited", "valid"];
 
+/// The extension with which an object goes, or its index, by the name of the fact that says so.
+pub(super) fn extension_of(fact: &str) -> Option<&str> {
+    fact.strip_prefix("its index ").unwrap_or(fact).strip_prefix("depends on extension ")
+}
+
 /// The facts that differ: name, before, after.
 pub(super) struct Differing<'a>(Vec<(&'a str, Option<&'a str>, Option<&'a str>)>);
 
@@ -29,7 +34,7 @@ impl<'a> Differing<'a> {
         names.sort_unstable();
         names.dedup();
         let is_apart = |name: &str| {
-            APART.contains(&name) || name.starts_with("security label of ") || name.starts_with("depends on extension ")
+            APART.contains(&name) || name.starts_with("security label of ") || extension_of(name).is_some()
         };
         let wanted = |name: &&str| !is_apart(name);
         let pairs = names.into_iter().filter(wanted).map(|name| (name, old.fact(name), new.fact(name)));
@@ -42,6 +47,10 @@ impl<'a> Differing<'a> {
     /// All but one, which is said elsewhere.
     fn without(self, name: &str) -> Self {
         Self(self.0.into_iter().filter(|(known, ..)| *known != name).collect())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, ..)| *name)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -67,6 +76,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
     let name = || phrase(after, &new.id);
     let set = |text: String| Some(vec![Statement::new(text)]);
     match new.id.kind {
+        Kind::Table if partition::moves_rows(before, after, new) => Change::Remake,
         Kind::Table | Kind::ForeignTable => match differing.each(|fact, was, now| relation(new, fact, was, now)) {
             Change::InPlace { statements: rest, disturbs } => {
                 let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(Statement::new).collect();
@@ -80,7 +90,14 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         },
         Kind::Column if is_stored(before, after, new) => {
             let joins = table_moves(before, after, new) && new.fact("inherited").is_some();
-            column(after, &differing.without(if joins { "not null constraint" } else { "" }), old, new)
+            let differing = differing.without(if joins { "not null constraint" } else { "" });
+            match column(before, after, &differing, old, new) {
+                Change::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
+                    statements.extend(inherit::made_own(before, old, new).into_iter().map(Statement::new));
+                    Change::InPlace { statements, disturbs }
+                }
+                change => change,
+            }
         }
         Kind::Column => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::View if differing.has("definition") && !widens(before, after, new) => Change::Remake,

@@ -2,7 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::{Hazard, Statement, sequence, swap, table};
+use super::{Hazard, Statement, inherit, sequence, swap, table};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -16,6 +16,7 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
     let one = |statement: Statement| Some(vec![statement]);
     match fact {
         "options" => storage(&what, "", old, now),
+        "toast options" if now.is_some() => Some(Vec::new()),
         "toast options" => storage(&what, "toast.", old, now),
         "persistence" => one(rewrite(if now.is_some() { "SET UNLOGGED" } else { "SET LOGGED" }.to_owned())),
         "access method" => one(rewrite(format!("SET ACCESS METHOD {}", plain(now.unwrap_or("heap"))))),
@@ -39,7 +40,7 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
 }
 
 /// A column of a table; its default is a part of its own.
-pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
+pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
     let keeps_values = keeps_values(old, new);
     if differing.has("generated") && !keeps_values {
         return Change::Remake;
@@ -49,7 +50,7 @@ pub(super) fn column(after: &Schema, differing: &Differing<'_>, old: &Object, ne
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
     // That of a parent takes its children along.
-    let follows = [old, new].iter().all(|column| column.fact("inherited").is_some());
+    let follows = inherit::follows(before, after, &new.id);
     if keeps_values && !follows {
         statements.push(alter("DROP EXPRESSION".to_owned()));
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::alter::extension_of;
 use super::fate::{Fate, is_foreign_key};
 use super::name::{grantable, holder, named, parent, phrase, qualified};
 use super::privilege::On;
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, on_of, owner_of,
-    partition, remove, sequence, table,
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, not_null, on_of,
+    owner_of, partition, remove, sequence, table,
 };
-use crate::ident::{QualifiedName, literal, plain};
+use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -73,7 +74,8 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     }
     if sides.fates.get(part) == Fate::Altered {
         // One that comes with its column, and under the name of an old one, is not there before the column is.
-        if sequence::is_identity(object) && counts_new(sides, object) {
+        let stays = count::role(sides, part) == count::Role::Stays;
+        if stays && sequence::is_identity(object) && counts_new(sides, object) {
             return Some(Vec::new());
         }
         let old = sides.before.schema.get(&part.id);
@@ -89,6 +91,8 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     }
     let mut all = match object.id.kind {
         Kind::Table | Kind::ForeignTable => {
+            let partial = not_null::without_late(sides, &object.id);
+            let schema = partial.as_ref().unwrap_or(schema);
             plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()))
         }
         Kind::View => {
@@ -110,7 +114,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         Kind::Sequence if sequence::is_identity(object) => Vec::new(),
         Kind::Constraint if sides.fates.is_of_swapped(&object.id) => Vec::new(),
         Kind::Constraint if is_foreign_key(object) && !create::comes_alone(object) => {
-            plain_ones(own_name(schema, object).into_iter().collect())
+            plain_ones(partition::own_name(schema, object).into_iter().collect())
         }
         Kind::Index | Kind::Constraint => on_table(sides, object, partition::key(sides, object)),
         _ => plain_ones(create::object(schema, object)?),
@@ -184,9 +188,6 @@ pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
             all.push(gap(None, why.to_owned()));
         }
         if let Some(list) = object.fact("grants") {
-            if object.id.kind == Kind::Privileges {
-                continue;
-            }
             let unknown = grant::unknown(list, on_of(&object.id), owner_of(schema, object), schema.version, here);
             let words: Vec<String> = unknown.into_iter().collect();
             let why = || format!("PostgreSQL {here} has no privilege {}", words.join(", "));
@@ -233,6 +234,8 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 /// A column that a table gets.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let schema = &sides.after.schema;
+    let nullable = (!not_null::is_said(sides, column)).then(|| not_null::nullable(column));
+    let column = nullable.as_ref().unwrap_or(column);
     if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
         return Vec::new();
     }
@@ -256,25 +259,6 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     let extras = table::extras(column, None, false, late);
     let persistence = sequence::persistence(schema, column);
     [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
-}
-
-/// A foreign key comes to a partition with that of the partitioned table, under its name.
-fn own_name(schema: &Schema, key: &Object) -> Option<String> {
-    let parent_of = |table: &Id| {
-        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
-        Some(named(Kind::Table, parent.schema(), parent.name()))
-    };
-    let same = |one: &&Arc<Object>| one.fact("definition") == key.fact("definition");
-    let mut table = holder(&key.id, Kind::Table);
-    for _ in 0..100 {
-        table = parent_of(&table)?;
-        let theirs = schema.children(&table, Kind::Constraint).find(same)?;
-        if create::comes_alone(theirs) {
-            let (old, new) = (plain(&theirs.id.name), plain(&key.id.name));
-            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
-        }
-    }
-    None
 }
 
 /// Whether an object is there before and is not made again.
@@ -338,32 +322,28 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
     }
     all.extend(depending(sides, old, object));
     let (was, now) = fact("comment on its not null constraint");
-    if was != now
-        && let Some(constraint) = object.fact("not null constraint")
-    {
-        let (name, text) = (plain(table::not_null_words(constraint).0), now.map_or("NULL".to_owned(), literal));
-        let of = if id.kind == Kind::Domain { format!("DOMAIN {}", qualified(id)) } else { parent(id) };
-        let comment = format!("COMMENT ON CONSTRAINT {name} ON {of} IS {text}");
-        all.push(Statement::new(comment).about("comment on its not null constraint"));
-    }
+    all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
     all
 }
 
 /// The extensions with which an object goes, where they are not those of the old one.
 fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
-    let extension = |name: &str| name.strip_prefix("depends on extension ").map(str::to_owned);
     let all_of = |object: &Object| -> std::collections::BTreeSet<String> {
-        object.facts.iter().filter_map(|fact| extension(&fact.name)).collect()
+        let names = object.facts.iter().map(|fact| &*fact.name);
+        names.filter(|name| extension_of(name).is_some()).map(str::to_owned).collect()
     };
     let (was, now) = (old.map(|old| all_of(old)).unwrap_or_default(), all_of(object));
-    let name = phrase(&sides.after.schema, &object.id);
-    let statement = |no: &str, extension: &String| {
-        let text = format!("ALTER {name} {no}DEPENDS ON EXTENSION {}", plain(extension));
-        Statement::new(text).about(&format!("depends on extension {extension}"))
+    let statement = |no: &str, fact: &String| {
+        let name = match fact.starts_with("its index ") {
+            true => format!("INDEX {}", qualified(&object.id)),
+            false => phrase(&sides.after.schema, &object.id),
+        };
+        let extension = plain(extension_of(fact).unwrap_or_default());
+        Statement::new(format!("ALTER {name} {no}DEPENDS ON EXTENSION {extension}")).about(fact)
     };
-    let gone = was.difference(&now).map(|extension| statement("NO ", extension));
-    gone.chain(now.difference(&was).map(|extension| statement("", extension))).collect()
+    let gone = was.difference(&now).map(|fact| statement("NO ", fact));
+    gone.chain(now.difference(&was).map(|fact| statement("", fact))).collect()
 }
 
 /// The privileges on an object, where they are not those of the old one.
@@ -374,7 +354,7 @@ fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec
     let here = sides.version();
     match id.kind {
         Kind::DefaultPrivileges => far::default_privileges(&id.name, was, now, here),
-        Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now),
+        Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now, here),
         Kind::Column => {
             let list = |text: Option<&str>, owner| text.map(|text| grant::listed(text, owner)).unwrap_or_default();
             let on = format!("TABLE {}", parent(id));

@@ -7,6 +7,7 @@ use crate::ident::{first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
 use crate::schema::object::Object;
+use crate::sql::lex::words;
 
 pub(super) fn wrapper(schema: &Schema, object: &Object) -> String {
     let clause = |word: &str, name: &str| object.fact(name).map_or(String::new(), |value| format!(" {word} {value}"));
@@ -91,7 +92,7 @@ pub(super) fn publication(object: &Object) -> String {
     if yes("puballtables") {
         what.push("ALL TABLES".to_owned());
     }
-    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", tables.replace(" where ", " WHERE "))));
+    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", published(tables))));
     what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
     let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
     let kinds =
@@ -105,6 +106,28 @@ pub(super) fn publication(object: &Object) -> String {
         with += ", publish_generated_columns = stored";
     }
     format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
+}
+
+/// The tables of a publication as its statement takes them: each alone, for those that inherit from it are listed as well.
+fn published(tables: &str) -> String {
+    let (mut text, mut end, mut depth) = (String::from("ONLY "), 0, 0_usize);
+    for (_, span) in words(tables) {
+        text += tables.get(end..span.start).unwrap_or_default();
+        end = span.end;
+        match &tables[span] {
+            "," if depth == 0 => text += ", ONLY",
+            "where" if depth == 0 => text += "WHERE",
+            word => {
+                depth = match word {
+                    "(" => depth + 1,
+                    ")" => depth.saturating_sub(1),
+                    _ => depth,
+                };
+                text += word;
+            }
+        }
+    }
+    text
 }
 
 /// Whose default privileges these are, in which schema, on what.
@@ -190,5 +213,12 @@ mod tests {
                 "ALTER DEFAULT PRIVILEGES FOR ROLE \"CURRENT_USER\" GRANT SELECT ON TABLES TO x"
             ]
         );
+    }
+
+    #[test]
+    fn published_tables_stand_alone_and_their_filters_stay_as_they_are() {
+        let tables = "public.a (b, \"where\") where (note = ' where x, y'::text), \"where\".c";
+        let expected = "ONLY public.a (b, \"where\") WHERE (note = ' where x, y'::text), ONLY \"where\".c";
+        assert_eq!(published(tables), expected);
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::alter::{self, Change};
 use super::alter_table;
-use super::name::{holder, named};
-use super::{Statement, count, sequence, swap};
-use crate::ident::QualifiedName;
+use super::name::named;
+use super::{Statement, count, inherit, loose, partition, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -32,6 +31,10 @@ pub(super) struct Fates {
     altered: BTreeMap<Part, Vec<Statement>>,
     /// Columns that are carried over to another type of the same name, each with that type.
     carried: BTreeMap<Part, Part>,
+    /// Composite types that are made with the type of one of their attributes, each with that.
+    makers: BTreeMap<Part, Part>,
+    /// Tables that leave some of their parents or their type meanwhile.
+    loose: BTreeSet<Part>,
 }
 
 impl Fates {
@@ -90,6 +93,9 @@ impl Fates {
         }
         fates.spread(before, after, queue);
         fates.sequences(before, after);
+        fates.default_privileges(before);
+        fates.not_valid(&after.schema);
+        fates.loosen(&before.schema, &after.schema);
         fates
     }
 
@@ -109,7 +115,7 @@ impl Fates {
             }
             return;
         }
-        if old == new {
+        if old == new && !partition::moves_rows(before, after, new) {
             return;
         }
         let facts: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();
@@ -170,6 +176,7 @@ impl Fates {
             let composite = Part::object(&composite.id);
             // The statements of its attribute's type make it.
             self.altered.insert(composite.clone(), Vec::new());
+            self.makers.insert(composite.clone(), part.clone());
             self.fates.insert(composite.clone(), Fate::Altered);
             queue.push(composite.clone());
             self.carry(before, after, &composite, queue);
@@ -194,6 +201,62 @@ impl Fates {
                     seen.remove(*user);
                     queue.push((*user).clone());
                 }
+            }
+        }
+    }
+
+    /// A check that is not valid would be valid in a new table below its own, so it comes again after that.
+    fn not_valid(&mut self, after: &Schema) {
+        let is_new = |id: &Arc<Id>| matches!(self.get(&Part::object(id)), Fate::Made | Fate::Remade);
+        let below = after.objects().filter(|one| is_not_valid(one) && one.fact("inherited") == Some("only"));
+        let mut again = BTreeSet::new();
+        for one in below.filter(|one| inherit::table_of(after, &one.id).is_some_and(|table| is_new(&table.id))) {
+            let above = inherit::above(after, &one.id).into_iter();
+            again.extend(
+                above
+                    .filter(|one| is_not_valid(one) && one.fact("inherited") != Some("only"))
+                    .map(|one| Part::object(&one.id)),
+            );
+        }
+        for part in again {
+            self.fates.entry(part).or_insert(Fate::Remade);
+        }
+    }
+
+    /// Tables with columns from several parents that get other types, and tables of a type that changes.
+    fn loosen(&mut self, before: &Schema, after: &Schema) {
+        let loose = loose::tables(before).filter(|table| loose::is_loose(before, after, self, table));
+        for table in loose.collect::<Vec<_>>() {
+            let part = Part::object(&table.id);
+            self.altered.entry(part.clone()).or_default().splice(0..0, loose::left(table));
+            self.fates.insert(part.clone(), Fate::Altered);
+            self.loose.insert(part);
+        }
+    }
+
+    /// The part whose statements make this type.
+    pub(super) fn maker<'a>(&'a self, mut part: &'a Part) -> &'a Part {
+        for _ in 0..self.makers.len() {
+            part = self.makers.get(part).unwrap_or(part);
+        }
+        part
+    }
+
+    /// Whether this is a table that leaves some of its parents or its type meanwhile.
+    pub(super) fn is_loose(&self, part: &Part) -> bool {
+        self.loose.contains(part)
+    }
+
+    /// What an extension makes gets the default privileges, and nothing tells what it makes: they come back after it.
+    fn default_privileges(&mut self, before: &Described) {
+        if !self.made().any(|part| part.id.kind == Kind::Extension) {
+            return;
+        }
+        let all = before.schema.objects().filter(|object| object.id.kind == Kind::DefaultPrivileges);
+        for part in all.map(|object| Part::object(&object.id)) {
+            if matches!(self.get(&part), Fate::Kept | Fate::Altered) {
+                self.altered.remove(&part);
+                self.fates.insert(part, Fate::Remade);
             }
         }
     }
@@ -273,6 +336,11 @@ impl Fates {
     }
 }
 
+fn is_not_valid(object: &Object) -> bool {
+    let definition = object.fact("definition").unwrap_or_default();
+    object.id.kind == Kind::Constraint && definition.starts_with("CHECK") && definition.ends_with(" NOT VALID")
+}
+
 pub(super) fn is_foreign_key(object: &Object) -> bool {
     object.id.kind == Kind::Constraint && object.fact("definition").is_some_and(|text| text.starts_with("FOREIGN KEY"))
 }
@@ -287,15 +355,10 @@ fn parts(object: &Object) -> Vec<Part> {
 /// parent do: the statement for that one does both.
 fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, facts: &[&str]) -> bool {
     let inherited = |column: &Object| column.fact("inherited") == Some("only");
-    let parent = |schema: &Schema| {
-        let table = schema.get(&holder(&old.id, Kind::Table))?;
-        let parent = QualifiedName::parse(table.fact("parents")?.split(", ").next()?)?;
-        let id = Id { parent: parent.name().into(), ..named(Kind::Column, parent.schema(), &old.id.name) };
-        schema.get(&id).cloned()
-    };
-    let Some((was, is)) = parent(before).zip(parent(after)).filter(|_| inherited(old) && inherited(new)) else {
+    let Some((was, is)) = inherit::followed(before, after, &old.id).into_iter().next() else { return false };
+    if !inherited(old) || !inherited(new) {
         return false;
-    };
+    }
     let differing = facts.iter().filter(|fact| **fact != "inherited" && old.fact(fact) != new.fact(fact));
     differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact))
 }

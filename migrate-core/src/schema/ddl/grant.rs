@@ -93,7 +93,13 @@ pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BT
 
 /// A list with what a version knows; `None` where that is what every such object begins with.
 pub(super) fn known(list: &str, on: On, owner: &str, [from, to]: [u32; 2]) -> Option<String> {
-    let letters: BTreeSet<char> = on.letters(to).collect();
+    let kept = fitted(list, on, to)?;
+    (adapted(listed(&kept, owner), on, from, to) != first(on, to)).then_some(kept)
+}
+
+/// A list with what a version knows; `None` where that knows nothing of what the list is on.
+pub(super) fn fitted(list: &str, on: On, version: u32) -> Option<String> {
+    let letters: BTreeSet<char> = on.letters(version).collect();
     if letters.is_empty() {
         return None;
     }
@@ -109,8 +115,7 @@ pub(super) fn known(list: &str, on: On, owner: &str, [from, to]: [u32; 2]) -> Op
         (!kept.is_empty()).then(|| format!("{who}={kept}/{by}"))
     };
     let kept: Vec<String> = split(list).iter().filter_map(known).collect();
-    let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
-    (adapted(listed(&kept, owner), on, from, to) != first(on, to)).then_some(kept)
+    Some(if kept.is_empty() { "none".to_owned() } else { kept.join(", ") })
 }
 
 /// How many others stand between the owner and who gave something.
@@ -196,10 +201,12 @@ pub(super) fn from_nothing(least: &Grants, most: &Grants, now: &Grants, on: &str
     all
 }
 
-/// The statements that lead from some privileges on what an extension or the system has to others.
-pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>) -> Vec<String> {
+/// The statements that lead from some privileges on what an extension or the system has to others, on a server of this
+/// version.
+pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
     let owner = object.fact("owner").unwrap_or_default();
-    let list = |fact: Option<&str>| fact.map(|list| listed(list, owner)).unwrap_or_default();
+    let fitted = |list: &str| fitted(list, On::of_foreign(&object.id.name), version);
+    let list = |fact: Option<&str>| fact.and_then(fitted).map(|list| listed(&list, owner)).unwrap_or_default();
     let id = &object.id;
     let column = if id.signature.is_empty() { String::new() } else { format!(" ({})", id.signature) };
     statements(&list(was), &list(now), &kind_first(&id.name), &column)
@@ -297,7 +304,9 @@ fn entry(text: &str) -> Option<(String, Letters, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::name::named;
     use super::*;
+    use crate::schema::object::{Fact, Kind};
 
     fn table(fact: Option<&str>) -> Grants {
         of_object(fact, On::Table, "me", 15)
@@ -322,6 +331,18 @@ mod tests {
         );
         let plain = |list: &str, owner: &str| unowned(list, owner, On::Table, 15);
         assert_eq!(plain("x=r*/me, me=U/me", "me"), plain("you=U/you, x=r*/you", "you"));
+    }
+
+    #[test]
+    fn what_a_version_does_not_know_is_not_said_of_a_member_either() {
+        let fact = |name: &str, value: &str| Fact { name: name.into(), value: value.into() };
+        let facts = vec![fact("owner", "me"), fact("first grants", "me=arwdDxtm/me"), fact("grants", "a=rm/me")];
+        let id = named(Kind::Privileges, "", "table public.t");
+        let object = Object { id: id.into(), facts, position: None };
+        let said = |version| of_foreign(&object, object.fact("first grants"), object.fact("grants"), version);
+        assert_eq!(said(17)[1], "GRANT SELECT, MAINTAIN ON TABLE public.t TO a");
+        assert_eq!(said(15)[1], "GRANT SELECT ON TABLE public.t TO a");
+        assert!(!said(15)[0].contains("MAINTAIN"));
     }
 
     #[test]

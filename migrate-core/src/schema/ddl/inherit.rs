@@ -1,11 +1,14 @@
 //! Tables that get other parents: they leave the old ones first, and join the new ones when they have all that those ask.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use super::fate::{Fate, is_foreign_key};
 use super::host::Hosts;
 use super::name::{holder, named, qualified};
 use super::order::{Act, Node};
 use super::{Sides, table};
-use crate::ident::QualifiedName;
+use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -13,7 +16,7 @@ use crate::schema::object::{Id, Kind, Object};
 /// From so many tables can a part of a table come.
 const DEEPEST: usize = 1000;
 
-fn parents(table: &Object) -> Vec<String> {
+pub(super) fn parents(table: &Object) -> Vec<String> {
     table.fact("parents").map(table::pairs).unwrap_or_default()
 }
 
@@ -51,6 +54,48 @@ pub(super) fn joined(old: &Object, new: &Object) -> Vec<String> {
     only_in(new, old).into_iter().map(joins).chain(typed).collect()
 }
 
+/// Whether a column comes from a parent that its table has before and after: what happens to that one's happens to it.
+pub(super) fn follows(before: &Schema, after: &Schema, column: &Id) -> bool {
+    !followed(before, after, column).is_empty()
+}
+
+/// The columns of the parents that a table has before and after from which one of its columns comes, each before and
+/// after.
+pub(super) fn followed(before: &Schema, after: &Schema, column: &Id) -> Vec<(Arc<Object>, Arc<Object>)> {
+    let is_inherited = |schema: &Schema| schema.get(column).is_some_and(|one| one.fact("inherited").is_some());
+    let table = tables(column).into_iter().find_map(|table| before.get(&table).zip(after.get(&table)));
+    let Some((old, new)) = table.filter(|_| is_inherited(before) && is_inherited(after)) else { return Vec::new() };
+    let left = only_in(old, new);
+    let kept = parents(old).into_iter().filter(|parent| !left.contains(parent));
+    let theirs = kept.filter_map(|parent| QualifiedName::parse(&parent));
+    let theirs = theirs.map(|of| Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column.name) });
+    theirs.filter_map(|id| Some((before.get(&id)?.clone(), after.get(&id)?.clone()))).collect()
+}
+
+/// The statements that make a column that a table has from its parents its own as well. That happens when it has it from
+/// none any more: it leaves all parents, and another table keeps the place of each for the other columns meanwhile.
+pub(super) fn made_own(before: &Schema, old: &Object, new: &Object) -> Vec<String> {
+    let table = tables(&old.id).into_iter().find_map(|table| before.get(&table));
+    let becomes = [old, new].map(|column| column.fact("inherited")) == [Some("only"), Some("and local")];
+    let Some(table) = table.filter(|table| becomes && bound(table).is_none()) else { return Vec::new() };
+    let (name, column) = (qualified(&table.id), plain(&old.id.name));
+    let parents = parents(table);
+    let places: Vec<String> = (1..=parents.len())
+        .map(|n| format!("{}.{}", plain(&table.id.schema), plain(&format!("{}__parent_{n}", table.id.name))))
+        .collect();
+    let mut all = Vec::new();
+    for (parent, place) in parents.iter().zip(&places) {
+        all.push(format!("CREATE TABLE {place} (LIKE {parent} INCLUDING CONSTRAINTS INCLUDING GENERATED)"));
+        all.push(format!("ALTER TABLE {place} DROP COLUMN IF EXISTS {column} CASCADE"));
+        all.push(format!("ALTER TABLE {name} INHERIT {place}"));
+    }
+    all.extend(parents.iter().map(|parent| format!("ALTER TABLE {name} NO INHERIT {parent}")));
+    all.extend(parents.iter().map(|parent| format!("ALTER TABLE {name} INHERIT {parent}")));
+    all.extend(places.iter().map(|place| format!("ALTER TABLE {name} NO INHERIT {place}")));
+    all.extend(places.iter().map(|place| format!("DROP TABLE {place}")));
+    all
+}
+
 /// A table that stays, before and after.
 fn stays<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
     let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);
@@ -63,7 +108,11 @@ fn tables(id: &Id) -> [Id; 2] {
 
 /// Whether the table of a part stays and leaves a parent or a type: what it had from that is then its own.
 pub(super) fn is_left(sides: &Sides<'_>, part: &Id) -> bool {
-    tables(part).iter().any(|table| stays(sides, table).is_some_and(|(old, new)| !left(old, new).is_empty()))
+    let leaves = |(old, new): (&Object, &Object)| {
+        let lets_go = old.fact("of type").is_some() && sides.fates.is_loose(&Part::object(&old.id));
+        lets_go || !left(old, new).is_empty()
+    };
+    tables(part).iter().any(|table| stays(sides, table).is_some_and(leaves))
 }
 
 /// Whether the table of a part stays and joins a parent or a type: it must have what that asks before.
@@ -98,7 +147,107 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
             all.push((hosts.made(part), (Act::Give, table)));
         }
     }
+    all.extend(leaving(sides, hosts));
+    all.extend(joining(sides, hosts));
     all
+}
+
+/// A table joins another one when what it shall have from that is there, and what it shall not have is not.
+fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let mut all = Vec::new();
+    let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
+    for (table, (old, new)) in tables.filter(|(part, _)| !part.default && is_table(part.id.kind)) {
+        let then = || (Act::Give, table.clone());
+        for of in lineage(&sides.after.schema, only_in(new, old)) {
+            let parts = sides
+                .after
+                .schema
+                .children(&of, Kind::Column)
+                .chain(sides.after.schema.children(&of, Kind::Constraint));
+            let parts = parts.filter(|one| one.id.kind == Kind::Column || is_valid_check(one));
+            all.extend(parts.map(|one| (hosts.made(&Part::object(&one.id)), then())));
+            let gone = sides.before.schema.children(&of, Kind::Column).map(|one| Part::object(&one.id));
+            all.extend(gone.map(|part| (hosts.dropped(&part), then())));
+        }
+    }
+    all
+}
+
+fn is_valid_check(object: &Object) -> bool {
+    object.fact("definition").is_some_and(|text| text.starts_with("CHECK") && !text.ends_with(" NOT VALID"))
+}
+
+/// These tables and their parents and those of these.
+fn lineage(schema: &Schema, names: Vec<String>) -> Vec<Arc<Id>> {
+    let (mut found, mut seen, mut queue) = (Vec::new(), BTreeSet::new(), names);
+    while let Some(name) = queue.pop().filter(|_| seen.len() < DEEPEST) {
+        let Some(of) = QualifiedName::parse(&name).filter(|_| seen.insert(name.clone())) else { continue };
+        let of = [Kind::Table, Kind::ForeignTable].map(|kind| named(kind, of.schema(), of.name()));
+        let Some(of) = of.iter().find_map(|id| schema.get(id)) else { continue };
+        queue.extend(parents(of));
+        found.push(of.id.clone());
+    }
+    found
+}
+
+/// The table that something belongs to.
+pub(super) fn table_of<'a>(schema: &'a Schema, part: &Id) -> Option<&'a Arc<Object>> {
+    tables(part).into_iter().find_map(|table| schema.get(&table))
+}
+
+/// What the tables above that of a part have under its name.
+pub(super) fn above(schema: &Schema, part: &Id) -> Vec<Arc<Object>> {
+    let parents = table_of(schema, part).map(|table| parents(table)).unwrap_or_default();
+    let tables = lineage(schema, parents).into_iter();
+    let theirs = tables.map(|of| Id { schema: of.schema.clone(), parent: of.name.clone(), ..part.clone() });
+    theirs.filter_map(|id| schema.get(&id).cloned()).collect()
+}
+
+/// What takes the children of tables from them, by the parent.
+pub(super) fn gone(sides: &Sides<'_>, hosts: &Hosts) -> HashMap<QualifiedName, Vec<Node>> {
+    let mut gone: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
+    for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default && is_table(part.id.kind)) {
+        let Some(old) = sides.before.schema.get(&part.id) else { continue };
+        let (left, node) = match (fate, sides.after.schema.get(&part.id)) {
+            (Fate::Dropped | Fate::Remade, _) => (parents(old), hosts.dropped(part)),
+            (Fate::Altered, Some(new)) => (only_in(old, new), hosts.made(part)),
+            _ => continue,
+        };
+        for parent in left.iter().filter_map(|parent| QualifiedName::parse(parent)) {
+            gone.entry(parent).or_default().push(node.clone());
+        }
+    }
+    gone
+}
+
+/// What a table has from a parent that it leaves is its own before anything happens to it there.
+fn leaving(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let mut all = Vec::new();
+    let before = &sides.before.schema;
+    let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
+    for (table, (old, new)) in tables.filter(|(part, _)| !part.default && is_table(part.id.kind)) {
+        for of in lineage(before, only_in(old, new)) {
+            // A key goes from a partition along with that of its parent.
+            let parts = before.children(&of, Kind::Column).chain(before.children(&of, Kind::Constraint));
+            for theirs in parts.filter(|one| !table::has_index(one)).map(|one| Part::object(&one.id)) {
+                let then = match sides.fates.get(&theirs) {
+                    Fate::Dropped | Fate::Remade => hosts.dropped(&theirs),
+                    Fate::Altered => hosts.made(&theirs),
+                    Fate::Kept | Fate::Made => continue,
+                };
+                all.push(((Act::Make, table.clone()), then));
+            }
+            let kinds = [Kind::Column, Kind::Constraint, Kind::Index, Kind::Trigger].into_iter();
+            let new = kinds.flat_map(|kind| sides.after.schema.children(&of, kind));
+            let new = new.filter(|one| before.get(&one.id).is_none()).map(|one| Part::object(&one.id));
+            all.extend(new.map(|part| ((Act::Make, table.clone()), hosts.made(&part))));
+        }
+    }
+    all
+}
+
+fn is_table(kind: Kind) -> bool {
+    matches!(kind, Kind::Table | Kind::ForeignTable)
 }
 
 /// Whether a part of a table has to be there when the table joins another one.

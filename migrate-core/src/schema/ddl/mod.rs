@@ -8,6 +8,7 @@
 
 mod alter;
 mod alter_table;
+mod array;
 mod circle;
 mod code;
 mod count;
@@ -17,10 +18,13 @@ mod far;
 mod fate;
 mod fill;
 mod grant;
+mod graph;
 mod host;
 mod inherit;
+mod loose;
 mod mention;
 mod name;
+mod not_null;
 mod order;
 mod partition;
 mod privilege;
@@ -29,6 +33,7 @@ mod rename;
 mod sequence;
 mod swap;
 mod table;
+mod toast;
 mod types;
 
 use std::collections::BTreeSet;
@@ -220,6 +225,7 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     let sides = Sides { before, after, fates: &fates, style };
     let mut ddl = order::statements(&sides);
     ddl.uncovered.extend(emit::unwritten(&sides));
+    ddl.statements.iter_mut().for_each(|statement| statement.text = array::cast_whole(&statement.text));
     // A text that something else is compiled from may name what comes later, or itself.
     let happens = |fate| matches!(fate, fate::Fate::Made | fate::Fate::Remade | fate::Fate::Altered);
     let is_code = |part: &&Part| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;
@@ -259,7 +265,7 @@ impl Sides<'_> {
     }
 }
 
-/// The roles that the privileges, policies and defaults of a schema name.
+/// The roles that the privileges, policies, defaults and user mappings of a schema name.
 pub fn roles(schema: &Schema) -> BTreeSet<String> {
     let mut roles = BTreeSet::new();
     for object in schema.objects() {
@@ -271,6 +277,7 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
                 roles.extend(listed.into_iter().filter(|role| role != "public"));
             }
             Kind::DefaultPrivileges => roles.extend(far::Whose::parse(&object.id.name).map(|whose| whose.role)),
+            Kind::UserMapping if *object.id.name != *"public" => drop(roles.insert(object.id.name.to_string())),
             _ => {}
         }
     }
@@ -291,22 +298,25 @@ fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
 /// The same schema with the privileges that servers of this major version know.
 pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
     let known = |object: &Arc<Object>| {
-        // What is known of a member of an extension is known where the extension is.
-        if object.id.kind == Kind::Privileges {
-            return object.clone();
-        }
         let on = on_of(&object.id);
         let owner = owner_of(schema, object);
-        let list = object.fact("grants").map(|list| grant::known(list, on, owner, [schema.version, version]));
+        let is_foreign = object.id.kind == Kind::Privileges;
         let mut object = (**object).clone();
-        for fact in object.facts.iter_mut().filter(|fact| &*fact.name == "grants") {
-            fact.value = list.clone().flatten().unwrap_or_default().into();
+        for fact in object.facts.iter_mut().filter(|fact| matches!(&*fact.name, "grants" | "first grants")) {
+            let list = match is_foreign {
+                true => grant::fitted(&fact.value, on, version),
+                false => grant::known(&fact.value, on, owner, [schema.version, version]),
+            };
+            fact.value = list.unwrap_or_default().into();
         }
-        object.facts.retain(|fact| &*fact.name != "grants" || !fact.value.is_empty());
+        object.facts.retain(|fact| !fact.name.ends_with("grants") || !fact.value.is_empty());
         Arc::new(object)
     };
-    let is_nothing =
-        |object: &Arc<Object>| object.id.kind == Kind::DefaultPrivileges && object.fact("grants").is_none();
+    let is_nothing = |object: &Arc<Object>| match object.id.kind {
+        Kind::DefaultPrivileges => object.fact("grants").is_none(),
+        Kind::Privileges => object.fact("grants") == object.fact("first grants"),
+        _ => false,
+    };
     let objects = schema.objects().map(known).filter(|object| !is_nothing(object));
     Schema { version: schema.version, ..Schema::default() }.with(objects)
 }
@@ -315,6 +325,7 @@ pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
 fn on_of(id: &Id) -> privilege::On {
     match id.kind {
         Kind::DefaultPrivileges => far::Whose::parse(&id.name).map_or(privilege::On::Table, |whose| whose.kind()),
+        Kind::Privileges => privilege::On::of_foreign(&id.name),
         kind => privilege::On::of(kind),
     }
 }

@@ -1,15 +1,17 @@
 //! Partitions that join a table that has keys and indexes: the server brings those along.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::fate::Fate;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
-use super::{Sides, Statement, create, inherit, table};
-use crate::ident::{QualifiedName, first_name, plain};
+use super::{Sides, Statement, create, inherit, loose, swap, table, toast};
+use crate::ident::{QualifiedName, catalog_name, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
+use crate::sql::lex::words;
 
 /// How a table that is made joins its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,15 @@ enum Joins {
     WithKeys,
     /// It is attached when its keys are there.
     After,
+}
+
+/// Whether a column by which a table is partitioned gets another type: no statement does that.
+pub(super) fn moves_rows(before: &Schema, after: &Schema, table: &Object) -> bool {
+    let Some(key) = table.fact("partition key") else { return false };
+    let names: BTreeSet<String> = words(key).filter_map(|(_, span)| catalog_name(&key[span])).collect();
+    let columns = before.children(&table.id, Kind::Column).filter(|column| names.contains(&*column.id.name));
+    let pairs = columns.filter_map(|old| Some((old.fact("type")?, after.get(&old.id)?.fact("type")?)));
+    pairs.into_iter().any(|(was, now)| was != now || swap::is_other(before, after, now))
 }
 
 /// Tables can be nested as deep as this.
@@ -75,26 +86,66 @@ fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
 /// The name that the server gives to a key of a partition; `None` where that is not plain to see.
 fn usual_name(key: &Object) -> Option<String> {
     let definition = key.fact("definition")?;
-    let name = if definition.starts_with("PRIMARY KEY ") {
-        format!("{}_pkey", key.id.parent)
-    } else {
-        let (_, list) =
-            definition.split_once(if key.id.kind == Kind::Index { " USING btree (" } else { "UNIQUE (" })?;
-        let mut name = key.id.parent.to_string();
-        let mut rest = list;
-        loop {
-            let (column, after) = first_name(rest)?;
-            name = format!("{name}_{column}");
-            let end = after.find([',', ')', '('])?;
-            rest = match after.as_bytes().get(end) {
-                Some(b',') => after.get(end + 1..)?.trim_start(),
-                Some(b')') => break,
-                _ => return None,
-            };
-        }
-        format!("{name}_{}", if key.id.kind == Kind::Index { "idx" } else { "key" })
+    if definition.contains(" INCLUDE (") {
+        return None;
+    }
+    if definition.starts_with("PRIMARY KEY ") {
+        return Some(format!("{}_pkey", key.id.parent)).filter(|name| name.len() < 64);
+    }
+    let (start, end) = if key.id.kind == Kind::Index { (" USING btree (", "idx") } else { ("UNIQUE (", "key") };
+    let (_, list) = definition.split_once(start)?;
+    name_after_columns(&key.id.parent, list, end)
+}
+
+/// The name of a table with those of columns, which stand in a list up to a closing parenthesis.
+fn name_after_columns(table: &str, list: &str, end: &str) -> Option<String> {
+    let (mut name, mut rest) = (table.to_owned(), list);
+    loop {
+        let (column, after) = first_name(rest)?;
+        name = format!("{name}_{column}");
+        let stop = after.find([',', ')', '('])?;
+        rest = match after.as_bytes().get(stop) {
+            Some(b',') => after.get(stop + 1..)?.trim_start(),
+            Some(b')') => break,
+            _ => return None,
+        };
+    }
+    Some(format!("{name}_{end}")).filter(|name| name.len() < 64)
+}
+
+/// The statement that gives a foreign key of a partition its name. It comes with that of the partitioned table, under
+/// the same name, or, where the partition has a constraint of that name, under one of the server's choice.
+pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
+    let parent_of = |table: &Id| {
+        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
+        Some(named(Kind::Table, parent.schema(), parent.name()))
     };
-    (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
+    let definition = key.fact("definition")?;
+    let same = |one: &&Arc<Object>| one.fact("definition") == Some(definition);
+    let partition = holder(&key.id, Kind::Table);
+    let mut table = partition.clone();
+    for _ in 0..DEEPEST {
+        table = parent_of(&table)?;
+        let theirs = schema.children(&table, Kind::Constraint).find(same)?;
+        if create::comes_alone(theirs) {
+            let name = &*theirs.id.name;
+            let comes_as = match *key.id.name != *name && has_constraint(schema, &partition, name) {
+                true => name_after_columns(&partition.name, definition.split_once('(')?.1, "fkey")?,
+                false => name.to_owned(),
+            };
+            let (old, new) = (plain(&comes_as), plain(&key.id.name));
+            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
+        }
+    }
+    None
+}
+
+fn has_constraint(schema: &Schema, table: &Id, name: &str) -> bool {
+    let not_null = |column: &Arc<Object>| {
+        column.fact("not null constraint").is_some_and(|constraint| table::not_null_words(constraint).0 == name)
+    };
+    schema.children(table, Kind::Constraint).any(|one| *one.id.name == *name)
+        || schema.children(table, Kind::Column).any(not_null)
 }
 
 /// Where a table joins its parent, if that is apart from where it is made or altered.
@@ -120,14 +171,16 @@ pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'
     all
 }
 
-/// The statements with which a table joins others.
+/// The statements with which a table joins others, and what is said of it when all of it is there.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
         Some(old) => inherit::joined(old, new),
-        None => table::attach(new).into_iter().collect(),
+        None if joined(sides, part).is_some() => table::attach(new).into_iter().collect(),
+        None => Vec::new(),
     };
-    texts.into_iter().map(Statement::new).collect()
+    let texts = texts.into_iter().map(Statement::new);
+    texts.chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
 }
 
 /// The statements that make a key of a table, as far as nothing else brings it.

@@ -61,6 +61,21 @@ impl On {
         }
     }
 
+    /// What the privileges are on that are called `table a.b`, on what an extension or the system has.
+    pub(super) fn of_foreign(name: &str) -> Self {
+        let kinds = [
+            ("sequence ", Self::Sequence),
+            ("function ", Self::Function),
+            ("procedure ", Self::Function),
+            ("type ", Self::Type),
+            ("schema ", Self::Schema),
+            ("language ", Self::Language),
+            ("foreign data wrapper ", Self::Wrapper),
+            ("foreign server ", Self::Server),
+        ];
+        kinds.iter().find(|(word, _)| name.starts_with(word)).map_or(Self::Table, |(_, on)| *on)
+    }
+
     /// The letters that there are on it, in a major version.
     pub(super) fn letters(self, version: u32) -> impl Iterator<Item = char> {
         ALL.iter().filter(move |one| one.on.contains(&self) && one.since <= version).map(|one| one.letter)

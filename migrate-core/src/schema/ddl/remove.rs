@@ -27,7 +27,7 @@ pub(super) fn object(schema: &Schema, object: &Object, version: u32) -> Vec<Stat
             return texts.into_iter().map(Statement::new).collect();
         }
         Kind::Privileges => {
-            let texts = grant::of_foreign(object, object.fact("grants"), object.fact("first grants"));
+            let texts = grant::of_foreign(object, object.fact("grants"), object.fact("first grants"), version);
             return texts.into_iter().map(Statement::new).collect();
         }
         // Its own functions stand on it; all else that does is gone by now.

@@ -1,8 +1,8 @@
 //! Types that columns have: another one takes the place of the old one, and the values are carried over.
 
 use super::alter::{self, Change};
-use super::name::{holder, parent, phrase, qualified};
-use super::{Hazard, Statement, create, types};
+use super::name::{holder, named, parent, phrase, qualified};
+use super::{Hazard, Statement, create, partition, types};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -43,6 +43,25 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
         statements.push(Statement::new(text));
     }
     Change::InPlace { statements, disturbs: false }
+}
+
+/// Whether the type of this name is another one after, so that columns are carried over to it.
+pub(super) fn is_other(before: &Schema, after: &Schema, name: &str) -> bool {
+    let Some(name) = QualifiedName::parse(name.trim_end_matches("[]")) else { return false };
+    let find = |schema: &Schema| {
+        let kinds = [Kind::Type, Kind::Domain].into_iter();
+        kinds.filter_map(|kind| schema.get(&named(kind, name.schema(), name.name()))).next().cloned()
+    };
+    let Some((old, new)) = find(before).zip(find(after)) else { return false };
+    let in_place = |fact: &str| match (new.id.kind, fact) {
+        (Kind::Domain, "default" | "not null" | "not null constraint") => true,
+        (Kind::Type, "labels") => {
+            let labels = [&old, &new].map(|of| of.fact("labels").unwrap_or_default());
+            added(labels[0], labels[1]).is_some_and(|added| !is_used(after, &new.id, &added))
+        }
+        _ => false,
+    };
+    old.id.kind != new.id.kind || alter::Differing::of(&old, &new).names().any(|fact| !in_place(fact))
 }
 
 /// The labels of an enum that are new, each with where it goes; `None` where others went or moved.
@@ -99,7 +118,10 @@ pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -
     let stays = |object: &Object| {
         let table = holder(&object.id, Kind::Table);
         let pair = before.get(&table).zip(after.get(&table));
-        pair.is_some_and(|(old, new)| old == new || !matches!(alter::object(before, after, old, new), Change::Remake))
+        pair.is_some_and(|(old, new)| match partition::moves_rows(before, after, new) {
+            true => false,
+            false => old == new || !matches!(alter::object(before, after, old, new), Change::Remake),
+        })
     };
     let columns = before.objects().map(|object| &**object).filter(|object| object.id.kind == Kind::Column);
     let kept = |object: &&Object| is_ours(object) && after.get(&object.id).is_some_and(|new| is_ours(new));

@@ -88,8 +88,8 @@ struct Family<'a> {
     schema: &'a Schema,
     parents: Vec<QualifiedName>,
     partition: bool,
-    /// A partition with columns of its own, or with names or doubts of its own about what its parent has, is attached
-    /// when it is there.
+    /// A partition with columns of its own, or with an order, names or doubts of its own about what its parent has, is
+    /// attached when it is there.
     attached: bool,
 }
 
@@ -99,8 +99,16 @@ impl<'a> Family<'a> {
         let partition = table.fact("partition bound").is_some();
         let mut family = Self { schema, parents, partition, attached: false };
         let is_its_own = |one: &&Arc<Object>| is_own(one) || not_valid(one) || family.names_not_null(one).is_some();
-        family.attached = partition && columns.iter().any(is_its_own);
+        family.attached = partition && (columns.iter().any(is_its_own) || family.orders(columns));
         family
+    }
+
+    /// Whether the columns have another order than those of the parent.
+    fn orders(&self, columns: &[&Arc<Object>]) -> bool {
+        let Some(parent) = self.parents.first() else { return false };
+        let of = named(Kind::Table, parent.schema(), parent.name());
+        let theirs = self::columns(self.schema, &of);
+        !theirs.is_empty() && !theirs.iter().map(|one| &one.id.name).eq(columns.iter().map(|one| &one.id.name))
     }
 
     /// The column of the first parent that has it.
@@ -262,14 +270,18 @@ fn security(table: &Object) -> Vec<&'static str> {
 /// Whether this is a key of a partitioned table: it is made for the table alone, and the keys of
 /// the partitions, which have names of their own, are attached to it.
 pub(super) fn is_own_index_of_partitioned(schema: &Schema, object: &Object) -> bool {
+    let table = schema.get(&holder(&object.id, Kind::Table));
+    has_index(object) && table.is_some_and(|table| table.fact("partition key").is_some())
+}
+
+/// Whether an object is an index, or a constraint that has one.
+pub(super) fn has_index(object: &Object) -> bool {
     let definition = object.fact("definition").unwrap_or_default();
-    let has_index = match object.id.kind {
+    match object.id.kind {
         Kind::Index => true,
         Kind::Constraint => ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|word| definition.starts_with(word)),
         _ => false,
-    };
-    let table = schema.get(&holder(&object.id, Kind::Table));
-    has_index && table.is_some_and(|table| table.fact("partition key").is_some())
+    }
 }
 
 pub(super) fn pairs(list: &str) -> Vec<String> {

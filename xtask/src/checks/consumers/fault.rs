@@ -234,12 +234,14 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
         Fault::new("consumer-insert", Severity::Error, message)
             .about(id)
             .note("preparing does not show it; running does, unless a trigger fills the column")
-            .help(format!(
-                "give the column a default: `ALTER TABLE {} ALTER COLUMN {} SET DEFAULT …`",
-                id.parent, id.name
-            ))
+            .help(give_default(id))
     };
     came.map(fault).collect()
+}
+
+fn give_default(column: &Id) -> String {
+    let [schema, table, name] = [&column.schema, &column.parent, &column.name].map(|name| plain(name));
+    format!("give the column a default: `ALTER TABLE {schema}.{table} ALTER COLUMN {name} SET DEFAULT …`")
 }
 
 /// Columns that can be NULL no longer, and into which this query writes NULL, or what may be.
@@ -261,9 +263,7 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
             Written::Default if lost_default => {
                 let message =
                     format!("writes the default to {column} of {table}, which has no default and cannot be NULL");
-                Fault::new("consumer-insert", Severity::Error, message).help(format!(
-                    "give the column a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
-                ))
+                Fault::new("consumer-insert", Severity::Error, message).help(give_default(id))
             }
             Written::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can no longer be NULL");

@@ -51,17 +51,17 @@ pub(super) async fn adopt(
     if !guard.is_empty() {
         difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
     }
-    let proven = difference.is_proven();
     document.sql = Some(diff::sql_json(&difference));
     diff::show_sql(context, &difference, false);
-    if proven {
+    if difference.is_proven() {
         document.files = diff::write(context, code, name, &difference.ddl).await?;
     }
     for path in &document.files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
     let written = versions(&document);
-    match (proven, &partly) {
+    match (difference.is_proven(), &partly) {
+        (true, _) if document.files.is_empty() => {}
         (true, Some(partly)) => output.next(format!("read the files; then {}", way_on(context, partly, &written))),
         (true, None) => output.next(format!(
             "read the files; then `cargo xtask drift {} --mark {}` records them there as applied, for it has what they make",
@@ -71,7 +71,7 @@ pub(super) async fn adopt(
         (false, _) => output.remark("nothing was written: these statements do not lead there by themselves"),
     }
     output.document(&Document::new("drift", &context.name, document));
-    Ok(if proven { Exit::Done } else { Exit::Found })
+    Ok(if written.is_empty() { Exit::Found } else { Exit::Done })
 }
 
 fn tell_pending(context: &Context<'_>, chain: &Chain) {

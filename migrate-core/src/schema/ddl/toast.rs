@@ -1,0 +1,31 @@
+//! What is said of the values that a table stores apart: the server forgets it where no column can have such values yet.
+
+use super::fate::Fate;
+use super::host::Hosts;
+use super::name::qualified;
+use super::order::{Act, Node};
+use super::{Sides, Statement, alter};
+use crate::schema::depend::Part;
+use crate::schema::object::{Kind, Object};
+
+/// The statements for it, when all columns of the table are there.
+pub(super) fn given(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
+    let part = Part::object(&table.id);
+    let old = sides.before.schema.get(&table.id).filter(|_| sides.fates.get(&part) == Fate::Altered);
+    let pair = old.map(|old| (old.fact("toast options"), table.fact("toast options")));
+    let what = format!("TABLE {}", qualified(&table.id));
+    let changed = pair.filter(|(was, now)| was != now && now.is_some());
+    changed.and_then(|(was, now)| alter::storage(&what, "toast.", was, now)).unwrap_or_default()
+}
+
+/// What comes before that.
+pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let tables = sides.after.schema.objects().filter(|table| !given(sides, table).is_empty());
+    let pairs = tables.flat_map(|table| {
+        let columns =
+            sides.after.schema.children(&table.id, Kind::Column).map(|column| hosts.made(&Part::object(&column.id)));
+        let then = (Act::Give, Part::object(&table.id));
+        [(Act::Make, Part::object(&table.id))].into_iter().chain(columns).map(move |first| (first, then.clone()))
+    });
+    pairs.collect()
+}

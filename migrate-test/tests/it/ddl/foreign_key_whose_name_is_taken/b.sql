@@ -1,0 +1,2 @@
+CREATE TABLE other (id int PRIMARY KEY);
+CREATE TABLE t (id int NOT NULL, "to It" int, PRIMARY KEY (id)) PARTITION BY LIST (id);

@@ -1,0 +1,2 @@
+CREATE TABLE plain (a bigint);
+CREATE TABLE wide (a text) WITH (toast.autovacuum_enabled = false);
