@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement};
-use migrate_core::schema::{self, Change, Described, Schema, Sides};
+use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
 use migrate_core::sql::{ServerUse, server_use};
 use migrate_core::{CodeMigrations, Database, Error};
 

@@ -2,6 +2,7 @@
 
 mod captured;
 mod dump;
+mod hazards;
 mod model;
 mod pairs;
 mod privileges;

@@ -159,6 +159,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             "statistics" => set(format!("ALTER {} SET STATISTICS {}", name(), now.unwrap_or("-1"))),
             _ => None,
         }),
+        Kind::Publication => far::changed_publication(&differing, new),
         // Its privileges are all that there is.
         Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {

@@ -2,7 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::{Hazard, Statement, inherit, sequence, swap, table};
+use super::{Hazard, Statement, inherit, retype, sequence, table};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -55,7 +55,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         statements.push(alter("DROP EXPRESSION".to_owned()));
     }
     if retyped && !follows {
-        statements.push(swap::retype(old, new));
+        statements.push(retype::retype(before, after, old, new));
     }
     let rest = differing.each(|fact, was, now| match fact {
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),

@@ -3,7 +3,7 @@
 use super::alter::Differing;
 use super::fate::Fate;
 use super::name::qualified;
-use super::{Sides, Statement, sequence};
+use super::{Hazard, Sides, Statement, sequence};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -16,8 +16,20 @@ pub(super) fn changed(differing: &Differing<'_>, old: &Object, new: &Object) -> 
         (true, false) => aside(old, false).into_iter().chain(sequence::sequence(new)).chain([carried(new)]).collect(),
         _ => altered(differing, old, new),
     };
-    texts.into_iter().map(Statement::new).collect()
+    texts.into_iter().map(|text| with_loss(text, old)).collect()
 }
+
+/// A statement that may let a sequence begin again.
+fn with_loss(text: String, old: &Object) -> Statement {
+    let restarts = text.starts_with("ALTER SEQUENCE ") && text.ends_with(RESTART);
+    let statement = Statement::new(text);
+    match restarts {
+        true => statement.with(Hazard::DataLoss(format!("the current value of {}", old.id))),
+        false => statement,
+    }
+}
+
+const RESTART: &str = " RESTART";
 
 /// What a sequence is called while another one takes its place.
 fn name_aside(sequence: &Object) -> String {
@@ -67,7 +79,7 @@ fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String>
     }
     let moved = Bounds::of(old).zip(Bounds::of(new)).map(|(old, new)| old.becomes(&new));
     if moved == Some(Moved::Away) {
-        text += " RESTART";
+        text += RESTART;
     }
     all.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
     let narrowed = (moved == Some(Moved::Narrowed))

@@ -1,8 +1,9 @@
 //! Objects that reach beyond the schema: foreign servers, publications, event triggers, default privileges.
 
-use super::grant;
+use super::alter::{Change, Differing};
 use super::name::{phrase, qualified};
 use super::privilege::On;
+use super::{Statement, grant};
 use crate::ident::{first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
@@ -87,25 +88,68 @@ pub(super) fn event_trigger(schema: &Schema, object: &Object) -> Option<Vec<Stri
 }
 
 pub(super) fn publication(object: &Object) -> String {
-    let yes = |name: &str| object.fact(name) == Some("true");
-    let mut what: Vec<String> = Vec::new();
-    if yes("puballtables") {
-        what.push("ALL TABLES".to_owned());
+    let what = match is_of_all(object) {
+        true => "ALL TABLES".to_owned(),
+        false => published_objects(object),
+    };
+    let what = if what.is_empty() { String::new() } else { format!(" FOR {what}") };
+    let mut with = vec![publish(object)];
+    with.extend(object.fact("pubviaroot").filter(|via| *via == "true").map(|_| via_root(object)));
+    with.extend(object.fact("pubgencols").filter(|how| *how == "s").map(|_| generated(object)));
+    format!("CREATE PUBLICATION {}{what} WITH ({})", plain(&object.id.name), with.join(", "))
+}
+
+/// How a publication becomes another one of its name. One of all tables can only be made.
+pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Change {
+    let lists = differing.has("tables") || differing.has("schemas");
+    let is_known = |fact: &str| {
+        let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"];
+        kinds.contains(&fact) || ["tables", "schemas", "pubviaroot", "pubgencols"].contains(&fact)
+    };
+    let objects = published_objects(new);
+    if !differing.names().all(is_known) || (lists && (objects.is_empty() || is_of_all(new))) {
+        return Change::Remake;
     }
-    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", published(tables))));
-    what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
-    let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
+    let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"].iter().any(|kind| differing.has(kind));
+    let with = [
+        kinds.then(|| publish(new)),
+        differing.has("pubviaroot").then(|| via_root(new)),
+        differing.has("pubgencols").then(|| generated(new)),
+    ];
+    let with: Vec<String> = with.into_iter().flatten().collect();
+    let with = (!with.is_empty()).then(|| format!("({})", with.join(", ")));
+    let name = plain(&new.id.name);
+    let all = lists.then_some(objects).into_iter().chain(with);
+    let statements = all.map(|what| Statement::new(format!("ALTER PUBLICATION {name} SET {what}"))).collect();
+    Change::InPlace { statements, disturbs: false }
+}
+
+fn is_of_all(publication: &Object) -> bool {
+    publication.fact("puballtables") == Some("true")
+}
+
+/// What a publication lists: `TABLE ONLY s.t, TABLES IN SCHEMA s`.
+fn published_objects(publication: &Object) -> String {
+    let tables = publication.fact("tables").map(|tables| format!("TABLE {}", published(tables)));
+    let schemas = publication.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}"));
+    tables.into_iter().chain(schemas).collect::<Vec<_>>().join(", ")
+}
+
+fn publish(publication: &Object) -> String {
     let kinds =
         [("insert", "pubinsert"), ("update", "pubupdate"), ("delete", "pubdelete"), ("truncate", "pubtruncate")];
-    let kinds: Vec<&str> = kinds.iter().filter(|(_, fact)| yes(fact)).map(|(word, _)| *word).collect();
-    let mut with = format!("publish = {}", literal(&kinds.join(", ")));
-    if yes("pubviaroot") {
-        with += ", publish_via_partition_root = true";
-    }
-    if object.fact("pubgencols") == Some("s") {
-        with += ", publish_generated_columns = stored";
-    }
-    format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
+    let is_published = |fact: &str| publication.fact(fact) == Some("true");
+    let kinds: Vec<&str> = kinds.iter().filter(|(_, fact)| is_published(fact)).map(|(word, _)| *word).collect();
+    format!("publish = {}", literal(&kinds.join(", ")))
+}
+
+fn via_root(publication: &Object) -> String {
+    format!("publish_via_partition_root = {}", publication.fact("pubviaroot").unwrap_or("false"))
+}
+
+fn generated(publication: &Object) -> String {
+    let how = if publication.fact("pubgencols") == Some("s") { "stored" } else { "none" };
+    format!("publish_generated_columns = {how}")
 }
 
 /// The tables of a publication as its statement takes them: each alone, for those that inherit from it are listed as well.

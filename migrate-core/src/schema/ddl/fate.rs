@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::alter::{self, Change};
 use super::alter_table;
 use super::name::named;
-use super::{Statement, count, inherit, loose, partition, sequence, swap};
+use super::{Statement, count, inherit, loose, partition, retype, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -122,7 +122,9 @@ impl Fates {
         if old.id.kind == Kind::Column && follows_parent(before, after, old, new, &facts) {
             return;
         }
-        match alter::object(before, after, old, new) {
+        // A type that is another one takes its columns with it, also where they get another one that is made of it.
+        let carried = self.carried.contains_key(&part).then(|| retype::as_carried(old, new));
+        match alter::object(before, after, carried.as_ref().unwrap_or(old), new) {
             Change::Remake => {
                 queue.push(part.clone());
                 self.fates.insert(part, Fate::Remade);
@@ -332,7 +334,7 @@ impl Fates {
 
     fn stays_comparable(&self, before: &Described, after: &Described, column: &Part) -> bool {
         let pair = before.schema.get(&column.id).zip(after.schema.get(&column.id));
-        !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| swap::stays_comparable(old, new))
+        !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| retype::stays_comparable(old, new))
     }
 }
 

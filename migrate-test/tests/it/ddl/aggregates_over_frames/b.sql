@@ -4,4 +4,4 @@ CREATE AGGREGATE framed(int) (sfunc = int4pl, stype = int, finalfunc = pair, fin
     msfunc = int4pl, minvfunc = int4mi, mstype = int, msspace = 64, mfinalfunc = pair, mfinalfunc_extra,
     mfinalfunc_modify = shareable);
 CREATE AGGREGATE sized(int) (sfunc = int4pl, stype = int, msfunc = int4pl, minvfunc = int4mi, mstype = int, msspace = 16);
-CREATE AGGREGATE ranked(int ORDER BY int) (sfunc = int4pl, stype = int, finalfunc = int4abs, finalfunc_modify = read_only);
+CREATE AGGREGATE ranked(int ORDER BY int) (sfunc = int4pl, stype = int, finalfunc = pair, finalfunc_modify = read_only);
