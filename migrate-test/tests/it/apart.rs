@@ -209,8 +209,9 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
 
 #[tokio::test]
 async fn a_subscription_is_applied_again_under_another_number() {
-    let up = "CREATE SUBSCRIPTION rt_sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, slot_name = NONE);";
-    let chain = Chain::new(&[(1, "subscribes", up, "DROP SUBSCRIPTION rt_sub;")]);
+    let up = "-- migrate: no-transaction\nCREATE SUBSCRIPTION rt_sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, slot_name = NONE);";
+    let down = "-- migrate: no-transaction\nDROP SUBSCRIPTION rt_sub;";
+    let chain = Chain::new(&[(1, "subscribes", up, down)]);
     let report = proven(&chain).await;
     assert!(report.holds(), "{:?}", told(&report));
 }

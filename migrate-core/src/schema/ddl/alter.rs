@@ -117,7 +117,9 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Function | Kind::Procedure if header(old) == header(new) => {
             differing.each(|_, _, now| set(now?.trim_end().to_owned()))
         }
-        Kind::Sequence => Change::InPlace { statements: count::changed(&differing, old, new), disturbs: false },
+        Kind::Sequence => {
+            Change::InPlace { statements: count::changed(before, after, &differing, old, new), disturbs: false }
+        }
         Kind::Type | Kind::Domain => swap::change(before, after, &differing.0, old, new),
         Kind::Attribute => differing.each(|fact, _, _| {
             let (of, name) = (parent(&new.id), plain(&new.id.name));

@@ -56,7 +56,7 @@ pub(super) fn shell(part: &Part) -> Option<Statement> {
 /// The statements that give a sequence to its column; one that became that of an identity column is a new one.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let mut all = count::given(object);
+    let mut all = count::given(sides, object);
     if count::role(sides, part) == count::Role::Becomes {
         all.extend(said(sides, None, object));
     }

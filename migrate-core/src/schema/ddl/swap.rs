@@ -2,7 +2,7 @@
 
 use super::alter::{self, Change};
 use super::labels::{self, added};
-use super::name::{holder, named, parent, phrase};
+use super::name::{self, holder, named, parent, phrase};
 use super::retype::carried;
 use super::{Statement, create, partition, types};
 use crate::ident::{QualifiedName, plain};
@@ -122,7 +122,7 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
     let Some(mut made) = create::object(after, new) else { return Change::Remake };
     // What has a domain in an array cannot get another constraint later.
     made.extend(after.children(&new.id, Kind::Constraint).filter_map(|one| create::object(after, one)).flatten());
-    let aside = plain(&format!("{}__old", new.id.name));
+    let aside = plain(&name::aside(before, after, &new.id));
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
     let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();
     for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
