@@ -81,7 +81,7 @@ pub(super) fn holder(id: &Id, kind: Kind) -> Id {
 
 /// An object that its kind, schema and name identify.
 pub(super) fn named(kind: Kind, schema: &str, name: &str) -> Id {
-    Id { kind, schema: schema.into(), parent: "".into(), name: name.into(), signature: "".into() }
+    Id::named(kind, schema, name)
 }
 
 /// The longest name, in bytes; the server cuts what is longer.

@@ -58,7 +58,7 @@ FROM pg_operator o WHERE o.oid < 16384
 UNION ALL
 -- What a schema does not tell of subscriptions, for not every role may read it. Of a connection, which may hold a password,
 -- only a digest is read.
-SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, NULL,
+SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, 'options',
        (to_jsonb(s) - '{oid,subname,subdbid,subowner,subenabled,subpublications,subslotname,subsynccommit,subbinary,substream,subtwophasestate,subdisableonerr,subskiplsn,subconninfo}'::text[])
        || jsonb_build_object('connection', left(encode(sha256(convert_to(s.subconninfo, 'UTF8')), 'hex'), 12))
 FROM pg_subscription s WHERE s.subdbid = (SELECT here.id FROM here)
