@@ -121,23 +121,41 @@ fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grant
 }
 
 /// The statement that gives what is made again to whom the old one belonged: with its privileges, a view reads tables and
-/// a function of `SECURITY DEFINER` runs. Everything else belongs to whoever makes it.
+/// a function of `SECURITY DEFINER` runs. A sequence has to belong to whom its table belongs. Everything else belongs to
+/// whoever makes it.
 pub(super) fn owned(sides: &Sides<'_>, part: &Part, new: &Object) -> Option<Statement> {
-    let is_another = sides.fates.get(part) == Fate::Remade
-        || sides.fates.is_swapped(part)
-        || count::role(sides, part) == count::Role::Leaves;
     // Those of some kinds can only belong to superusers, and what they do does not depend on which one.
     let is_of_superusers = matches!(
         new.id.kind,
         Kind::EventTrigger | Kind::ForeignDataWrapper | Kind::Publication | Kind::Subscription | Kind::Privileges
     );
-    if !is_another || is_of_superusers || sequence::is_identity(new) {
+    if is_of_superusers || sequence::is_identity(new) {
         return None;
     }
-    // A domain can be in the place of a type.
-    let kinds = [part.id.kind, Kind::Type, Kind::Domain].into_iter();
-    let mut old = kinds.filter_map(|kind| sides.before.schema.get(&Id { kind, ..(*part.id).clone() }));
-    let owner = old.next()?.fact("owner").filter(|owner| sides.before.is_of_another(owner))?;
+    let owner = owner_of_old(sides, part).or_else(|| owner_of_table(sides, part, new))?;
+    let owner = sides.before.is_of_another(owner).then_some(owner)?;
     let text = format!("ALTER {} OWNER TO {}", phrase(&sides.after.schema, &new.id), plain(owner));
     Some(Statement::new(text).about("owner"))
+}
+
+/// To whom the object belongs in whose place another one comes.
+fn owner_of_old<'a>(sides: &'a Sides<'_>, part: &Part) -> Option<&'a str> {
+    let is_another = sides.fates.get(part) == Fate::Remade
+        || sides.fates.is_swapped(part)
+        || count::role(sides, part) == count::Role::Leaves;
+    // A domain can be in the place of a type.
+    let kinds = [part.id.kind, Kind::Type, Kind::Domain].into_iter().filter(|_| is_another);
+    kinds.filter_map(|kind| sides.before.schema.get(&Id { kind, ..(*part.id).clone() })).next()?.fact("owner")
+}
+
+/// To whom the table belongs that gets a new sequence.
+fn owner_of_table<'a>(sides: &'a Sides<'_>, part: &Part, new: &Object) -> Option<&'a str> {
+    let is_new = new.id.kind == Kind::Sequence && sides.fates.get(part) == Fate::Made;
+    let (of, _) = sequence::owner(new).filter(|_| is_new)?;
+    let tables = [Kind::Table, Kind::ForeignTable].map(|kind| named(kind, of.schema(), of.name()));
+    tables
+        .iter()
+        .find_map(|table| sides.before.schema.get(table))
+        .filter(|table| stays(sides, &table.id))?
+        .fact("owner")
 }

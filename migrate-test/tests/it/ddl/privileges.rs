@@ -134,17 +134,19 @@ async fn what_is_made_again_belongs_to_whom_it_belonged() {
          CREATE TABLE t (a int, m mood, c code);
          CREATE FUNCTION f() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
          CREATE VIEW v AS SELECT a, f() AS f FROM t; CREATE MATERIALIZED VIEW mv AS SELECT a FROM t;
-         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int); CREATE VIEW mine AS SELECT a FROM t;";
+         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int); CREATE VIEW mine AS SELECT a FROM t;
+         CREATE TABLE counted (id int);";
     const GIVEN: &str = "ALTER TYPE mood OWNER TO pg_monitor; ALTER DOMAIN code OWNER TO pg_monitor;
          ALTER FUNCTION f() OWNER TO pg_monitor; ALTER VIEW v OWNER TO pg_monitor;
          GRANT SELECT ON v TO pg_read_all_data; ALTER AGGREGATE total(int) OWNER TO pg_monitor;
-         ALTER MATERIALIZED VIEW mv OWNER TO pg_monitor;";
+         ALTER MATERIALIZED VIEW mv OWNER TO pg_monitor; ALTER TABLE counted OWNER TO pg_monitor;";
     const AFTER: &str = "CREATE TYPE mood AS ENUM ('b', 'c'); CREATE DOMAIN code AS varchar(9);
          CREATE TABLE t (a bigint, m mood, c code);
          CREATE FUNCTION f() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text';
          CREATE VIEW v AS SELECT a, f() AS f FROM t; GRANT SELECT ON v TO pg_read_all_data;
          CREATE MATERIALIZED VIEW mv AS SELECT a FROM t;
-         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int, initcond = '0'); CREATE VIEW mine AS SELECT a FROM t;";
+         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int, initcond = '0'); CREATE VIEW mine AS SELECT a FROM t;
+         CREATE TABLE counted (id serial);";
     let first = TestDatabase::create().await.unwrap();
     let second = TestDatabase::create().await.unwrap();
     execute(&mut connect(&first).await, &format!("{BEFORE}{GIVEN}")).await;
@@ -156,7 +158,11 @@ async fn what_is_made_again_belongs_to_whom_it_belonged() {
     // What belongs to the role that migrates is not given to anybody.
     assert!(!script.contains("mine OWNER TO") && !script.contains("TABLE public.t OWNER TO"), "{script}");
     assert_eq!(leads(&first, &from, &to).await, None);
-    assert_eq!(owners(&describe(&first).await), owners(&from));
+    let made = owners(&describe(&first).await);
+    let given = made.iter().filter(|(name, _)| !name.starts_with("sequence ")).cloned();
+    assert_eq!(given.collect::<Vec<_>>(), owners(&from));
+    // That of a new column belongs to whom its table does.
+    assert!(made.contains(&("sequence public.counted_id_seq".to_owned(), "pg_monitor".to_owned())), "{made:?}");
     assert!(!ddl::between(&to, &from, Style::Whole).script(Stage::Main).contains("OWNER TO"));
 
     let difference = shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
