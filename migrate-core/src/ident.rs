@@ -75,6 +75,17 @@ pub fn first_name(text: &str) -> Option<(String, &str)> {
     starts_well.then(|| (plain.to_lowercase(), &text[end..]))
 }
 
+/// Reads a list of names with commas between them, each as [`first_name`] does; what is no name ends it.
+pub fn names(list: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut rest = Some(list);
+    while let Some((name, after)) = rest.and_then(|rest| first_name(rest.trim_start())) {
+        all.push(name);
+        rest = after.trim_start().strip_prefix(',');
+    }
+    all
+}
+
 /// Reads a name as it stands in SQL, quoted or not, into what the catalog holds.
 pub fn catalog_name(written: &str) -> Option<String> {
     first_name(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
@@ -150,6 +161,12 @@ mod tests {
     #[test]
     fn an_unquoted_name_folds_to_lower_case() {
         assert_eq!(QualifiedName::parse("Ops.Ledger"), Some(QualifiedName::new("ops", "ledger")));
+    }
+
+    #[test]
+    fn a_list_of_names_is_cut_at_the_commas_between_them() {
+        assert_eq!(names("a, \"b, c\",d, \"e\"\"f\""), ["a", "b, c", "d", "e\"f"]);
+        assert_eq!(names(""), Vec::<String>::new());
     }
 
     #[test]

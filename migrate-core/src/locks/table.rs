@@ -1,7 +1,8 @@
 //! The one table of locks: which form of a statement takes which lock on which relations.
 //!
-//! Every row was read from `pg_locks` (see `tests/it/locks` of migrate-test, which holds it against the server), on each
-//! supported version. What the lock of an index keeps others from is the use of its table: a row names the stronger.
+//! Every row was read from `pg_locks` (see `tests/it/locks` of migrate-test, which holds it against the server) on
+//! PostgreSQL 15 and 18, the oldest and the newest supported version; those between are not tested. What the lock of an
+//! index keeps others from is the use of its table: a row names the stronger.
 
 use crate::lock_mode::LockMode::{self, *};
 

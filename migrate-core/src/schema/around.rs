@@ -18,7 +18,8 @@ use crate::ident::QualifiedName;
 use crate::sql::Positioned;
 
 const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
-const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
+pub(super) const QUERIES: [&str; 2] =
+    [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
 /// What a server has that others use as well.
 const SHARED: &str = include_str!("catalog/around/shared.sql");
 /// Every sequence that is no part of PostgreSQL.
@@ -139,9 +140,7 @@ impl Surroundings {
         let query: String = names.iter().map(|name| format!("SELECT last_value, is_called FROM {name};")).collect();
         let rows = if names.is_empty() { Vec::new() } else { self.session.rows(&query).await? };
         let position = |(name, row): (&QualifiedName, Vec<Option<String>>)| {
-            let (parent, signature): (Box<str>, Box<str>) = ("".into(), "".into());
-            let (schema, own) = (name.schema().into(), name.name().into());
-            let id = Arc::new(Id { kind: Kind::SequencePosition, schema, parent, name: own, signature });
+            let id = Arc::new(Id::named(Kind::SequencePosition, name.schema(), name.name()));
             let cells = ["is called", "last value"].into_iter().zip(row.into_iter().rev());
             let facts = cells.map(|(name, value)| Fact { name: name.into(), value: value.unwrap_or_default().into() });
             (id.clone(), Arc::new(Object { id, facts: facts.collect(), position: None }))

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Schema;
+use super::depend::is_holder;
 use super::object::{Id, Kind, Object};
 
 /// An object before and after; `None` where it is not there.
@@ -119,13 +120,7 @@ impl Change {
 
     /// What a column or an attribute belongs to. That a view has another order is in its query, so it is here as well.
     fn holder(&self, column: &Id) -> Id {
-        let of = |kind| Id {
-            kind,
-            schema: column.schema.clone(),
-            parent: "".into(),
-            name: column.parent.clone(),
-            signature: "".into(),
-        };
+        let of = |kind| Id::named(kind, &column.schema, &column.parent);
         let mut others = [Kind::View, Kind::MaterializedView, Kind::ForeignTable].into_iter().map(of);
         match column.kind {
             Kind::Attribute => of(Kind::Type),
@@ -141,7 +136,7 @@ impl Change {
             |other: &Id, name: &str| *other.name == *name && other.schema == id.schema && other.parent.is_empty();
         let parent = |name: &str| {
             self.objects.iter().any(|(other, sides)| {
-                is_parent(other.kind) && same_name(other, name) && own.is_some_and(|own| alone(own) == alone(sides))
+                is_holder(other.kind) && same_name(other, name) && own.is_some_and(|own| alone(own) == alone(sides))
             })
         };
         (!id.parent.is_empty() && parent(&id.parent)) || (id.kind == Kind::Sequence && self.owner_too(id))
@@ -158,11 +153,6 @@ impl Change {
                 && other.to_string().strip_prefix("column ") == Some(owner)
         })
     }
-}
-
-fn is_parent(kind: Kind) -> bool {
-    use Kind::{Domain, ForeignTable, MaterializedView, Server, Table, Type, View};
-    matches!(kind, Table | ForeignTable | View | MaterializedView | Type | Domain | Server)
 }
 
 /// A sentence for each fact that differs.

@@ -61,9 +61,14 @@ impl Dependencies {
         self.needs.get(part).is_some_and(|all| all.contains(on))
     }
 
+    /// What a part stands on.
+    pub(super) fn needs(&self, part: &Part) -> impl Iterator<Item = &Part> {
+        self.needs.get(part).into_iter().flatten()
+    }
+
     /// What a part stands on that stands on it as well.
     pub(super) fn mutual<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a Part> {
-        self.needs.get(part).into_iter().flatten().filter(|on| self.has(on, part))
+        self.needs(part).filter(|on| self.has(on, part))
     }
 
     /// All pairs: what stands, and what it stands on.

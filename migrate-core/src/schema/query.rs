@@ -2,7 +2,8 @@
 //!
 //! The texts are those that the server writes: `*` is spelled out, and every column whose name is not that of what it
 //! returns has an alias. So the columns of a query can be put into the order of their names, in each branch of a UNION
-//! alike, and then the texts can be compared.
+//! alike, and then the texts can be compared. The order of a derived table counts where a whole row is used, which the
+//! server writes as `s.*`.
 
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ pub(super) fn same_but_for_order(one: &str, other: &str) -> bool {
 /// A query with its columns in the order of their names.
 fn canonical(text: &str) -> Vec<String> {
     let tokens: Vec<&str> = words(text).map(|(_, span)| &text[span]).filter(|token| *token != ";").collect();
-    ordered(&tokens)
+    let uses_whole_row = tokens.windows(2).any(|pair| pair == [".", "*"]);
+    ordered(&tokens, !uses_whole_row)
 }
 
 /// The words before which the list of columns ends.
@@ -36,40 +38,41 @@ const ENDS: [&str; 13] = [
     "FOR",
 ];
 
-fn ordered(tokens: &[&str]) -> Vec<String> {
+/// The tokens with the columns in order; those of the queries inside as well, where it is `deep`.
+fn ordered(tokens: &[&str], deep: bool) -> Vec<String> {
     let lists = lists(tokens);
-    let Some(first) = lists.first() else { return plain(tokens, 0..tokens.len()) };
+    let Some(first) = lists.first() else { return plain(tokens, 0..tokens.len(), deep) };
     let mut places: Vec<usize> = (0..first.len()).collect();
     places.sort_by_key(|at| name(&tokens[first[*at].clone()]));
     // A column that is named by its number, and branches that do not match, keep their order.
     if names_by_number(tokens) || lists.iter().any(|list| list.len() != first.len()) {
-        return plain(tokens, 0..tokens.len());
+        return plain(tokens, 0..tokens.len(), deep);
     }
     let mut made = Vec::with_capacity(tokens.len());
     let mut at = 0;
     for list in &lists {
         let (Some(begin), Some(end)) = (list.first(), list.last()) else { continue };
-        made.extend(plain(tokens, at..begin.start));
+        made.extend(plain(tokens, at..begin.start, deep));
         for (n, place) in places.iter().enumerate() {
             made.extend((n > 0).then(|| ",".to_owned()));
-            made.extend(plain(tokens, list[*place].clone()));
+            made.extend(plain(tokens, list[*place].clone(), deep));
         }
         at = end.end;
     }
-    made.extend(plain(tokens, at..tokens.len()));
+    made.extend(plain(tokens, at..tokens.len(), deep));
     made
 }
 
 /// These tokens, with queries in them whose columns are only named put into order as well.
-fn plain(tokens: &[&str], range: Range<usize>) -> Vec<String> {
+fn plain(tokens: &[&str], range: Range<usize>, deep: bool) -> Vec<String> {
     let mut made = Vec::new();
     let mut at = range.start;
     while at < range.end {
-        let close = closing(tokens, at).filter(|close| *close < range.end && is_source(tokens, at, *close));
+        let close = closing(tokens, at).filter(|close| deep && *close < range.end && is_source(tokens, at, *close));
         match close {
             Some(close) => {
                 made.push("(".to_owned());
-                made.extend(ordered(&tokens[at + 1..close]));
+                made.extend(ordered(&tokens[at + 1..close], deep));
                 at = close;
             }
             None => {
@@ -269,5 +272,29 @@ mod tests {
             "SELECT t.a FROM t WHERE ((t.a, t.b) IN ( SELECT u.b, u.a FROM u))",
             false,
         );
+    }
+    #[test]
+    fn a_whole_row_depends_on_the_order_of_its_columns() {
+        for (one, other) in [
+            (
+                "SELECT row_to_json(s.*) AS j FROM ( SELECT t.a, t.b FROM t) s",
+                "SELECT row_to_json(s.*) AS j FROM ( SELECT t.b, t.a FROM t) s",
+            ),
+            (
+                "WITH s AS ( SELECT t.a, t.b FROM t) SELECT (s.*)::text AS s FROM s",
+                "WITH s AS ( SELECT t.b, t.a FROM t) SELECT (s.*)::text AS s FROM s",
+            ),
+            (
+                "SELECT count(DISTINCT s.*) AS n FROM ( SELECT t.a, t.b FROM t) s",
+                "SELECT count(DISTINCT s.*) AS n FROM ( SELECT t.b, t.a FROM t) s",
+            ),
+            (
+                "SELECT x.j FROM ( SELECT ( SELECT to_json(s.*) AS j) AS j FROM ( SELECT t.a, t.b FROM t) s) x",
+                "SELECT x.j FROM ( SELECT ( SELECT to_json(s.*) AS j) AS j FROM ( SELECT t.b, t.a FROM t) s) x",
+            ),
+        ] {
+            check(one, other, false);
+        }
+        check("SELECT row_to_json(t.*) AS j, t.a FROM t", "SELECT t.a, row_to_json(t.*) AS j FROM t", true);
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a whole schema, in one message.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Schema;
@@ -27,6 +27,9 @@ pub(super) const QUERIES: [&str; 10] = [
 /// Which of [`QUERIES`] do not answer with objects.
 pub(super) const MEMBERS: usize = 8;
 pub(super) const COMMENTS: usize = 9;
+
+/// Who asks.
+const ROLE: &str = "SELECT current_user";
 
 /// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
 /// that were never analysed are joined by hashing: the planner takes them to be nearly empty. A view is only described
@@ -82,6 +85,10 @@ pub struct Described {
     pub dependencies: Dependencies,
     /// Where each of them stands in the catalogs; a name can change, this does not.
     addresses: HashMap<Address, Arc<Id>>,
+    /// The same by name.
+    places: HashMap<Arc<Id>, Address>,
+    /// The role to which belongs what migrations make, as far as can be seen.
+    maker: String,
 }
 
 impl Described {
@@ -103,8 +110,18 @@ impl Described {
 
     /// Whether an object of this name is the same one in the same database later.
     pub(super) fn is_same(&self, later: &Self, id: &Arc<Id>) -> bool {
-        let at = self.addresses.iter().find(|(_, known)| *known == id).map(|(address, _)| address);
-        at.and_then(|address| later.addresses.get(address)) == Some(id)
+        self.places.get(id).and_then(|address| later.addresses.get(address)) == Some(id)
+    }
+
+    /// Whether what migrations make would not belong to this role.
+    pub(super) fn is_of_another(&self, owner: &str) -> bool {
+        !self.maker.is_empty() && owner != self.maker
+    }
+
+    /// The roles to which objects belong, other than the one to which belongs what migrations make.
+    pub fn owners(&self) -> BTreeSet<String> {
+        let all = self.schema.objects().filter_map(|object| object.fact("owner"));
+        all.filter(|owner| self.is_of_another(owner) && !owner.starts_with("pg_")).map(str::to_owned).collect()
     }
 
     /// Another schema of objects that are here or in one of the `others`.
@@ -166,37 +183,58 @@ pub async fn describe(database: &Database) -> Result<Described> {
 ///
 /// Those of [`read`].
 pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
-    let found = fetch(&mut reader.session, Some(depend::QUERY)).await;
+    let found = fetch(&mut reader.session, &[depend::QUERY, ROLE]).await;
     let (found, rows, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
-    let dependencies = Dependencies::new(&found, &rows);
+    let mut rows = rows.into_iter();
+    let dependencies = Dependencies::new(&found, &rows.next().unwrap_or_default());
+    let role = rows.next().unwrap_or_default().into_iter().flatten().flatten().next().unwrap_or_default();
+    let maker = maker(&found, role);
     let addresses = found.iter().map(|one| (one.address, one.object.id.clone())).collect();
-    Ok(Described { schema: schema(found, version), dependencies, addresses })
+    let places = found.iter().map(|one| (one.object.id.clone(), one.address)).collect();
+    Ok(Described { schema: schema(found, version), dependencies, addresses, places, maker })
+}
+
+/// The role that migrations run as: the one that asks, or, where that owns nothing, the one that owns most.
+fn maker(found: &[Found], role: String) -> String {
+    let mut owned: BTreeMap<&str, usize> = BTreeMap::new();
+    let owners = found.iter().filter_map(|one| one.object.fact("owner"));
+    owners.filter(|owner| !owner.starts_with("pg_")).for_each(|owner| *owned.entry(owner).or_default() += 1);
+    match owned.iter().max_by_key(|(_, count)| **count) {
+        Some((most, _)) if !owned.contains_key(&*role) => (*most).to_owned(),
+        _ => role,
+    }
 }
 
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
-    fetch(session, None).await.map(|(found, _, version)| schema(found, version))
+    fetch(session, &[]).await.map(|(found, _, version)| schema(found, version))
 }
 
 fn schema(found: Vec<Found>, version: u32) -> Schema {
     Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect(), version }
 }
 
-/// Sends the queries and one more in the same transaction; returns the objects, the rows of the latter, and the major
-/// version of the server.
-async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result<(Vec<Found>, Vec<Row>, u32), Failure> {
+/// What a message for a schema answers: the objects, the rows of each further query, and the major version of the server.
+type Fetched = (Vec<Found>, Vec<Vec<Row>>, u32);
+
+/// Sends the queries and some more in the same transaction.
+async fn fetch(session: &mut Session, more: &[&str]) -> std::result::Result<Fetched, Failure> {
     let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
-    let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more).collect();
+    let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more.iter().copied()).collect();
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
     let (mut statement, mut objects) = (0, Objects::default());
-    let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), vec![Vec::new(); more.len()]);
     let outcome = session.each(&message, |part| match part {
         Part::End => statement += 1,
         Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
             MEMBERS => members.push(row),
             COMMENTS => comments.push(row),
-            n if n > COMMENTS => rest.push(row),
+            n if n > COMMENTS => {
+                if let Some(rows) = rest.get_mut(n - COMMENTS - 1) {
+                    rows.push(row);
+                }
+            }
             _ => objects.take(columns, row),
         },
     });

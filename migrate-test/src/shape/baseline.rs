@@ -53,8 +53,7 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
 ///
 /// Those of [`baseline`], and what the server says of rows that do not fit without others.
 pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
-    let roles = source.schema.clone();
-    for_roles(&[&roles], Box::pin(captured(source, data))).await
+    for_roles(&roles(&source.schema), Box::pin(captured(source, data))).await
 }
 
 async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {

@@ -86,8 +86,10 @@ pub async fn difference(
     style: Style,
     hear: &mut dyn FnMut(&str),
 ) -> Result<Difference, ProofError> {
-    let roles = [from.schema.clone(), to.schema.clone()];
-    for_roles(&[&roles[0], &roles[1]], Box::pin(difference_of(from, to, style, hear))).await
+    let mut named = roles(&from.schema);
+    named.extend(roles(&to.schema));
+    named.extend(from.owners());
+    for_roles(&named, Box::pin(difference_of(from, to, style, hear))).await
 }
 
 async fn difference_of(
@@ -117,6 +119,8 @@ async fn difference_of(
     }
     let mut roles_named = first.roles.clone();
     roles_named.extend(roles(&pair.wanted.source.schema));
+    // What is made again is given to them.
+    roles_named.extend(pair.from.owners());
     let mut left = TRIES;
     loop {
         left -= 1;

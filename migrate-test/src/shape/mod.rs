@@ -12,6 +12,8 @@ mod rename;
 mod start;
 mod translate;
 
+use std::collections::BTreeSet;
+
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement};
 use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
@@ -128,10 +130,10 @@ fn in_transaction(statement: &Statement) -> String {
     }
 }
 
-/// Does work on databases in which the roles of these schemas are made: where that is possible on servers of their own, so
+/// Does work on databases in which roles are made, where it names any: where that is possible on servers of their own, so
 /// that no role stays.
-async fn for_roles<T>(schemas: &[&Schema], work: impl Future<Output = T>) -> T {
-    own_where(schemas.iter().any(|schema| !ddl::roles(schema).is_empty()), Box::pin(work)).await
+async fn for_roles<T>(roles: &BTreeSet<String>, work: impl Future<Output = T>) -> T {
+    own_where(!roles.is_empty(), Box::pin(work)).await
 }
 
 /// The server for throw-away databases.

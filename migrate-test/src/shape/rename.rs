@@ -3,7 +3,7 @@
 use migrate_core::finding::Finding;
 use migrate_core::ident::{first_name, plain};
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Statement};
+use migrate_core::schema::ddl::{Ddl, Statement, roles};
 use migrate_core::{Error, ErrorKind};
 
 use super::{Shadow, baseline, for_roles, role_guard};
@@ -20,8 +20,7 @@ pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Ve
         return Ok((from, Vec::new()));
     }
     let statements = pairs.iter().map(|pair| statement(pair)).collect::<Result<Vec<_>, _>>()?;
-    let roles = from.schema.clone();
-    for_roles(&[&roles], Box::pin(renamed_by(from, statements))).await
+    for_roles(&roles(&from.schema), Box::pin(renamed_by(from, statements))).await
 }
 
 async fn renamed_by(from: Described, statements: Vec<Statement>) -> Result<(Described, Vec<Statement>), ProofError> {

@@ -2,6 +2,7 @@
 
 use migrate_core::Database;
 use migrate_core::schema::Described;
+use migrate_core::schema::ddl::roles;
 
 use super::baseline::{self, Likeness};
 use super::{LeftOut, for_roles, server_version};
@@ -29,8 +30,7 @@ pub async fn translated(there: Described, database: &Database) -> Result<Transla
     if versions.0 == versions.1 {
         return Ok(Translated { there, left_out: Vec::new(), versions: None });
     }
-    let roles = there.schema.clone();
-    for_roles(&[&roles], Box::pin(made_here(there, versions))).await
+    for_roles(&roles(&there.schema), Box::pin(made_here(there, versions))).await
 }
 
 async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated, ProofError> {

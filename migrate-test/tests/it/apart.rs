@@ -119,7 +119,7 @@ async fn the_database_has_the_name_that_its_chain_has_for_it() {
 }
 
 /// What is done, and what takes it back.
-const PAIRS: [(&str, &str); 33] = [
+const PAIRS: [(&str, &str); 43] = [
     ("CREATE ROLE r", "DROP ROLE r"),
     ("ALTER ROLE s CREATEDB", "ALTER ROLE s NOCREATEDB"),
     ("ALTER ROLE s CONNECTION LIMIT 3", "ALTER ROLE s CONNECTION LIMIT -1"),
@@ -155,6 +155,16 @@ const PAIRS: [(&str, &str); 33] = [
     ("GRANT SET ON PARAMETER log_statement TO s", "REVOKE SET ON PARAMETER log_statement FROM s"),
     ("SELECT lo_from_bytea(4711, 'abc')", "SELECT lo_unlink(4711)"),
     ("GRANT SELECT ON LARGE OBJECT 4712 TO s", "REVOKE SELECT ON LARGE OBJECT 4712 FROM s"),
+    ("COMMENT ON LARGE OBJECT 4712 IS 'x'", "COMMENT ON LARGE OBJECT 4712 IS NULL"),
+    ("COMMENT ON EXTENSION plpgsql IS 'x'", "COMMENT ON EXTENSION plpgsql IS 'PL/pgSQL procedural language'"),
+    ("COMMENT ON FUNCTION now() IS NULL", "COMMENT ON FUNCTION now() IS 'current transaction time'"),
+    ("COMMENT ON SCHEMA pg_catalog IS 'x'", "COMMENT ON SCHEMA pg_catalog IS 'system catalog schema'"),
+    ("COMMENT ON SCHEMA public IS 'x'", "COMMENT ON SCHEMA public IS 'standard public schema'"),
+    ("ALTER FUNCTION now() COST 5", "ALTER FUNCTION now() COST 1"),
+    ("ALTER OPERATOR =(int4, int4) SET (RESTRICT = NONE)", "ALTER OPERATOR =(int4, int4) SET (RESTRICT = eqsel)"),
+    ("ALTER SUBSCRIPTION sub CONNECTION 'dbname=y'", "ALTER SUBSCRIPTION sub CONNECTION 'dbname=x'"),
+    ("ALTER SUBSCRIPTION sub SET (streaming = on)", "ALTER SUBSCRIPTION sub SET (streaming = off)"),
+    ("ALTER SUBSCRIPTION sub SET (disable_on_error = on)", "ALTER SUBSCRIPTION sub SET (disable_on_error = off)"),
     ("SELECT lo_put(4712, 0, 'Z')", "SELECT lo_put(4712, 0, 'a')"),
     ("REFRESH MATERIALIZED VIEW m WITH NO DATA", "REFRESH MATERIALIZED VIEW m"),
     ("SELECT pg_replication_origin_create('o')", "SELECT pg_replication_origin_drop('o')"),
@@ -168,7 +178,8 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
     let database = TestDatabase::for_chain(&all).await.unwrap();
     let mut db = connect(&database).await;
     let before = "CREATE ROLE s; CREATE ROLE t; CREATE ROLE u; GRANT s TO u; SELECT lo_from_bytea(4712, 'abc'); \
-                  CREATE MATERIALIZED VIEW m AS SELECT 1";
+                  CREATE MATERIALIZED VIEW m AS SELECT 1; \
+                  CREATE SUBSCRIPTION sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, streaming = off, slot_name = NONE)";
     execute(&mut db, before).await;
     let mut around = Surroundings::open(&Database::from(database.options()), true).await.unwrap();
     let mut watcher = Watcher::open(&Database::from(database.options())).await.unwrap();
@@ -189,7 +200,20 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
     execute(&mut db, "ALTER ROLE s PASSWORD 'hunter2'").await;
     let seen: Change = around.look().await.unwrap();
     assert_eq!(seen.to_string(), "role s: password none → set");
+    execute(&mut db, "ALTER SUBSCRIPTION sub CONNECTION 'dbname=x password=hunter2-s3cret'").await;
+    let seen: Change = around.look().await.unwrap();
+    assert!(!seen.is_empty() && !seen.to_string().contains("s3cret"), "{seen}");
+    execute(&mut db, "DROP SUBSCRIPTION sub").await;
     around.close().await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_applied_again_under_another_number() {
+    let up = "-- migrate: no-transaction\nCREATE SUBSCRIPTION rt_sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, slot_name = NONE);";
+    let down = "-- migrate: no-transaction\nDROP SUBSCRIPTION rt_sub;";
+    let chain = Chain::new(&[(1, "subscribes", up, down)]);
+    let report = proven(&chain).await;
+    assert!(report.holds(), "{:?}", told(&report));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod captured;
 mod dump;
+mod hazards;
 mod model;
 mod pairs;
 mod privileges;
@@ -215,5 +216,27 @@ async fn a_schema_of_four_hundred_tables_is_captured() {
     );
     let difference = migrate_test::shape::difference(source.clone(), source, Style::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.ddl.is_empty());
+    database.drop_now().await.unwrap();
+}
+
+/// A thousand functions that call one another, and a thing that has nothing to do with them: it takes as long as reading them
+/// does, not as long as following every call from every one of them.
+#[tokio::test]
+async fn functions_that_call_one_another_are_followed_from_what_runs_them() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut db = connect(&database).await;
+    let count = 1000;
+    let calls = |n: usize| (1..9).map(|k| format!("f{}()", (n * 7 + k * 131) % count)).collect::<Vec<_>>().join(" + ");
+    let functions = (0..count)
+        .map(|n| format!("CREATE FUNCTION f{n}() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN {}; END';", calls(n)));
+    execute(&mut db, &functions.collect::<String>()).await;
+    execute(&mut db, "CREATE TABLE t (a int)").await;
+    let before = describe(&database).await;
+    execute(&mut db, "ALTER TABLE t ADD b int; ALTER TABLE t ADD c int DEFAULT f0()").await;
+    let after = describe(&database).await;
+    let start = std::time::Instant::now();
+    let ddl = ddl::between(&before, &after, Style::Whole);
+    assert!(ddl.statements.len() == 2 && start.elapsed().as_secs() < 20, "{:?} {ddl:?}", start.elapsed());
+    drop(db);
     database.drop_now().await.unwrap();
 }

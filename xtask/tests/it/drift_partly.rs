@@ -221,7 +221,7 @@ fn what_was_added_to_a_table_that_goes_goes_with_it() {
     project.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
     project.query("ALTER TABLE a ADD c int; CREATE INDEX hand ON a (c); ALTER TABLE orders ADD x int; SELECT 1");
     let said = drift(&project, &["--adopt", "hotfix"]);
-    assert!(said.code == 3 && said.out.contains("nothing was written"), "{said:?}");
+    assert!(said.code == 3 && said.err.contains("nothing was written"), "{said:?}");
     follow(&project, THIRD);
     project.end();
 }

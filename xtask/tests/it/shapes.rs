@@ -154,7 +154,7 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
     says(&words, "another name: public.users.fax=phone?");
     let sql = project.run_bare(&["diff", "migrations", side, "--sql"]);
     says(&sql, "-- data is lost: the values of column public.users.fax");
-    says(&sql, "-- long lock: nobody can write to table public.users while the index is built");
+    says(&sql, "-- long lock: blocks writes to table public.users during the build");
     let renamed = project.run_bare(&["diff", "migrations", side, "--sql", "--rename", "public.users.fax=phone"]);
     assert_eq!(renamed.code, 3, "{renamed:?}");
     says(&renamed, "ALTER TABLE public.users RENAME COLUMN fax TO phone;");

@@ -17,7 +17,8 @@ UNION ALL
 SELECT p.polrelid, 'pg_policy'::regclass, p.oid, 0, 'policy', n.nspname, c.relname, p.polname, NULL, NULL, NULL,
        CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete' ELSE 'all' END,
        CASE WHEN p.polpermissive THEN 'yes' ELSE 'no' END,
-       (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r) END, ', ' ORDER BY pg_get_userbyid(r)::text COLLATE "C")
+       (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(r)) END, ', '
+                          ORDER BY pg_get_userbyid(r)::text COLLATE "C")
         FROM unnest(p.polroles) r),
        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid), NULL, NULL, NULL
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -18,7 +18,7 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
        CASE WHEN a.attoptions IS NOT NULL
             THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) END AS options,
        CASE WHEN a.attfdwoptions IS NOT NULL
-            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o) END AS "foreign options",
+            THEN (SELECT json_agg(o ORDER BY o COLLATE "C")::text FROM unnest(a.attfdwoptions) o) END AS "foreign options",
        CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'and local' ELSE 'only' END END AS inherited,
        CASE WHEN a.attacl IS NOT NULL THEN a.attacl::text || chr(10) || '{}' END AS grants
 FROM pg_attribute a

@@ -175,7 +175,10 @@ FROM pg_publication p
 UNION ALL
 SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, NULL,
        jsonb_build_object('owner', pg_get_userbyid(s.subowner), 'enabled', s.subenabled, 'publications', s.subpublications,
-           'slot', s.subslotname, 'synchronous commit', s.subsynccommit, 'binary', s.subbinary)
+           'slot', s.subslotname, 'synchronous commit', s.subsynccommit, 'binary', s.subbinary,
+           -- A truth value in PostgreSQL 15, a letter since then.
+           'streaming', CASE s.substream::text WHEN 'true' THEN 't' WHEN 'false' THEN 'f' ELSE s.substream::text END,
+           'two phase', NULLIF(s.subtwophasestate <> 'd', false), 'disable on error', NULLIF(s.subdisableonerr, false))
 FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()
 UNION ALL
 SELECT 0, 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', NULL, NULL, e.evtname, NULL, NULL,
@@ -184,7 +187,7 @@ SELECT 0, 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', NULL, NULL, e
 FROM pg_event_trigger e
 UNION ALL
 SELECT 0, 'pg_default_acl'::regclass, d.oid, 0, 'default privileges', NULL, NULL,
-       pg_get_userbyid(d.defaclrole) || coalesce(' in ' || NULLIF(d.defaclnamespace, 0)::regnamespace::text, '')
+       quote_ident(pg_get_userbyid(d.defaclrole)) || coalesce(' in ' || NULLIF(d.defaclnamespace, 0)::regnamespace::text, '')
            || CASE d.defaclobjtype WHEN 'r' THEN ' on tables' WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions'
               WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas'
               WHEN 'L' THEN ' on large objects' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,

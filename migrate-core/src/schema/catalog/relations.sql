@@ -41,7 +41,7 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) END AS "owned by",
        (SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) AS server,
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
+       (SELECT json_agg(o ORDER BY o COLLATE "C")::text
         FROM pg_foreign_table f, unnest(f.ftoptions) o WHERE f.ftrelid = c.oid) AS "foreign options"
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -117,7 +117,9 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Function | Kind::Procedure if header(old) == header(new) => {
             differing.each(|_, _, now| set(now?.trim_end().to_owned()))
         }
-        Kind::Sequence => Change::InPlace { statements: count::changed(&differing, old, new), disturbs: false },
+        Kind::Sequence => {
+            Change::InPlace { statements: count::changed(before, after, &differing, old, new), disturbs: false }
+        }
         Kind::Type | Kind::Domain => swap::change(before, after, &differing.0, old, new),
         Kind::Attribute => differing.each(|fact, _, _| {
             let (of, name) = (parent(&new.id), plain(&new.id.name));
@@ -159,6 +161,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             "statistics" => set(format!("ALTER {} SET STATISTICS {}", name(), now.unwrap_or("-1"))),
             _ => None,
         }),
+        Kind::Publication => far::changed_publication(&differing, new),
         // Its privileges are all that there is.
         Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {
@@ -228,10 +231,7 @@ pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&
 /// The options of a foreign object from one list to another: `ADD a 'b', DROP c`.
 pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
     let pairs = |text: Option<&str>| -> Vec<(String, String)> {
-        let all = match text {
-            Some(text) if text.starts_with(['[', '{']) => json_list(text),
-            text => text.map(table::pairs).unwrap_or_default(),
-        };
+        let all = text.map(json_list).unwrap_or_default();
         all.iter().filter_map(|one| one.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
     };
     let (old, new) = (pairs(old), pairs(new));

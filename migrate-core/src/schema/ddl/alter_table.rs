@@ -2,7 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::{Hazard, Statement, inherit, sequence, swap, table};
+use super::{Hazard, Statement, inherit, retype, sequence, table};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -41,8 +41,8 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
 
 /// A column of a table; its default is a part of its own.
 pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
-    if differing.has("generated") {
-        // Its values are computed, or they come back as null: there is no way in place that all servers know.
+    let keeps_values = keeps_values(old, new);
+    if differing.has("generated") && !keeps_values {
         return Change::Remake;
     }
     let (of, name) = (parent(&new.id), plain(&new.id.name));
@@ -50,17 +50,21 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
     // That of a parent takes its children along.
-    if retyped && !inherit::follows(before, after, &new.id) {
-        statements.push(swap::retype(old, new));
+    let follows = inherit::follows(before, after, &new.id);
+    if keeps_values && !follows {
+        statements.push(alter("DROP EXPRESSION".to_owned()));
+    }
+    if retyped && !follows {
+        statements.push(retype::retype(before, after, old, new));
     }
     let rest = differing.each(|fact, was, now| match fact {
-        "type" | "collation" | "default" => Some(Vec::new()),
+        "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "not null" if now.is_some() => {
             let statement = match table::own_not_null(new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None => alter("SET NOT NULL".to_owned()),
             };
-            let lock = Hazard::LongLock(format!("table {of} is read to see that {name} is never null"));
+            let lock = Hazard::LongLock(format!("scans table {of} to check {name} for nulls"));
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
         "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
@@ -88,6 +92,11 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         }
         Change::Remake => Change::Remake,
     }
+}
+
+/// Whether a column was computed and stored, and is a plain one now: its values stay.
+pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
+    old.fact("generated").is_some_and(|how| how.starts_with("stored ")) && new.fact("generated").is_none()
 }
 
 /// How the values of a type are stored where nobody says otherwise; older servers have no word for it.

@@ -20,13 +20,17 @@ pub(super) fn aggregate(schema: &Schema, object: &Object) -> Option<String> {
         ("MFINALFUNC", "moving final function"),
         ("MSTYPE", "moving state type"),
         ("SSPACE", "state size"),
+        ("MSSPACE", "moving state size"),
     ];
     parts.extend(functions.iter().filter_map(|(word, name)| Some(format!("{word} = {}", function(name)?))));
     for (word, name) in [("INITCOND", "initial state"), ("MINITCOND", "moving initial state")] {
         parts.extend(fact(name).map(|value| format!("{word} = {}", literal(value))));
     }
-    if fact("final extra").is_some() {
-        parts.push("FINALFUNC_EXTRA".to_owned());
+    for (word, name) in [("FINALFUNC_EXTRA", "final extra"), ("MFINALFUNC_EXTRA", "moving final extra")] {
+        parts.extend(fact(name).map(|_| word.to_owned()));
+    }
+    for (word, name) in [("FINALFUNC_MODIFY", "final modify"), ("MFINALFUNC_MODIFY", "moving final modify")] {
+        parts.extend(fact(name).and_then(|how| modify(fact("form"), how)).map(|how| format!("{word} = {how}")));
     }
     parts.extend(function("sort operator").map(|name| format!("SORTOP = OPERATOR({name})")));
     parts.extend(match fact("parallel") {
@@ -38,6 +42,17 @@ pub(super) fn aggregate(schema: &Schema, object: &Object) -> Option<String> {
         parts.push("HYPOTHETICAL".to_owned());
     }
     Some(format!("CREATE {} ({})", phrase(schema, &object.id), parts.join(", ")))
+}
+
+/// What a final function does to its state, where that is not the usual of aggregates of this form.
+fn modify(form: Option<&str>, how: &str) -> Option<&'static str> {
+    let is_usual = if form == Some("n") { how == "r" } else { how == "w" };
+    let word = match how {
+        "r" => "READ_ONLY",
+        "s" => "SHAREABLE",
+        _ => "READ_WRITE",
+    };
+    (!is_usual).then_some(word)
 }
 
 pub(super) fn operator(object: &Object) -> Option<String> {

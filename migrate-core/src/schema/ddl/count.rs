@@ -2,41 +2,56 @@
 
 use super::alter::Differing;
 use super::fate::Fate;
-use super::name::qualified;
-use super::{Sides, Statement, sequence};
+use super::name::{self, qualified};
+use super::{Hazard, Sides, Statement, sequence};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 
 /// The statements that make a sequence into another one of its name.
-pub(super) fn changed(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<Statement> {
+pub(super) fn changed(
+    before: &Schema,
+    after: &Schema,
+    differing: &Differing<'_>,
+    old: &Object,
+    new: &Object,
+) -> Vec<Statement> {
+    let free = || name::aside(before, after, &old.id);
     let texts = match (sequence::is_identity(old), sequence::is_identity(new)) {
-        (false, true) => aside(old, true),
-        (true, false) => aside(old, false).into_iter().chain(sequence::sequence(new)).chain([carried(new)]).collect(),
+        (false, true) => aside(old, &free(), true),
+        (true, false) => {
+            let free = free();
+            aside(old, &free, false).into_iter().chain(sequence::sequence(new)).chain([carried(new, &free)]).collect()
+        }
         _ => altered(differing, old, new),
     };
-    texts.into_iter().map(Statement::new).collect()
+    texts.into_iter().map(|text| with_loss(text, old)).collect()
 }
 
-/// What a sequence is called while another one takes its place.
-fn name_aside(sequence: &Object) -> String {
-    format!("{}__old", sequence.id.name)
+/// A statement that may let a sequence begin again.
+fn with_loss(text: String, old: &Object) -> Statement {
+    let restarts = text.starts_with("ALTER SEQUENCE ") && text.ends_with(RESTART);
+    let statement = Statement::new(text);
+    match restarts {
+        true => statement.with(Hazard::DataLoss(format!("the current value of {}", old.id))),
+        false => statement,
+    }
 }
+
+const RESTART: &str = " RESTART";
 
 /// Gives the name of a sequence free. That of an identity column goes with the identity.
-fn aside(old: &Object, free: bool) -> Vec<String> {
+fn aside(old: &Object, free: &str, releases: bool) -> Vec<String> {
     let name = qualified(&old.id);
-    let free = free && old.fact("owned by").is_some();
-    free.then(|| released(old).text)
-        .into_iter()
-        .chain([format!("ALTER SEQUENCE {name} RENAME TO {}", plain(&name_aside(old)))])
-        .collect()
+    let releases = releases && old.fact("owned by").is_some();
+    let rename = format!("ALTER SEQUENCE {name} RENAME TO {}", plain(free));
+    releases.then(|| released(old).text).into_iter().chain([rename]).collect()
 }
 
-/// Lets a sequence go on where the one whose place it takes is.
-fn carried(new: &Object) -> String {
-    let old = format!("{}.{}", plain(&new.id.schema), plain(&name_aside(new)));
+/// Lets a sequence go on where the one whose place it takes is, which is called otherwise now.
+fn carried(new: &Object, aside: &str) -> String {
+    let old = format!("{}.{}", plain(&new.id.schema), plain(aside));
     format!("SELECT pg_catalog.setval({}, {}, is_called) FROM {old}", regclass(new), within(new))
 }
 
@@ -67,7 +82,7 @@ fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String>
     }
     let moved = Bounds::of(old).zip(Bounds::of(new)).map(|(old, new)| old.becomes(&new));
     if moved == Some(Moved::Away) {
-        text += " RESTART";
+        text += RESTART;
     }
     all.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
     let narrowed = (moved == Some(Moved::Narrowed))
@@ -145,11 +160,12 @@ pub(super) fn is_given(sides: &Sides<'_>, part: &Part) -> bool {
 
 /// The statements that give a sequence to its column; where it became that of an identity column, this one goes on
 /// where the old one is, which goes.
-pub(super) fn given(new: &Object) -> Vec<Statement> {
+pub(super) fn given(sides: &Sides<'_>, new: &Object) -> Vec<Statement> {
     let texts = match new.fact("owned by") {
         _ if sequence::is_identity(new) => {
-            let old = format!("{}.{}", plain(&new.id.schema), plain(&name_aside(new)));
-            vec![carried(new), format!("DROP SEQUENCE {old}")]
+            let aside = name::aside(&sides.before.schema, &sides.after.schema, &new.id);
+            let old = format!("{}.{}", plain(&new.id.schema), plain(&aside));
+            vec![carried(new, &aside), format!("DROP SEQUENCE {old}")]
         }
         Some(by) => vec![format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&new.id))],
         None => Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::name::{is_domain, parent, phrase, qualified, role};
 use super::{code, far, sequence, table, types};
-use crate::ident::{literal, plain};
+use crate::ident::{literal, names, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
@@ -235,7 +235,8 @@ fn index_facts(object: &Object) -> Vec<String> {
 
 fn policy(object: &Object) -> String {
     let id = &object.id;
-    let roles = object.fact("roles").unwrap_or("public").split(", ").map(role).collect::<Vec<_>>().join(", ");
+    let roles = names(object.fact("roles").unwrap_or("public"));
+    let roles = roles.iter().map(|name| role(name)).collect::<Vec<_>>().join(", ");
     let mut text = format!("CREATE POLICY {} ON {}", plain(&id.name), parent(id));
     text += if object.fact("permissive") == Some("no") { " AS RESTRICTIVE" } else { "" };
     text += &format!(" FOR {} TO {roles}", object.fact("command").unwrap_or("all").to_uppercase());

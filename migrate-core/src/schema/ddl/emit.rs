@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::alter::extension_of;
 use super::fate::{Fate, is_foreign_key};
-use super::name::{grantable, holder, named, parent, phrase, qualified};
-use super::privilege::On;
+use super::name::{holder, named, parent, qualified};
+use super::said::{owned, said};
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, not_null, on_of,
-    owner_of, partition, remove, sequence, table,
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, labels, not_null,
+    on_of, owner_of, partition, remove, sequence, table,
 };
-use crate::ident::{literal, plain};
+use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -28,7 +27,25 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let by_parent = object.fact("inherited") == Some("only") && !left;
     let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
     let by_parent = by_parent || sides.fates.is_of_swapped(&object.id);
-    if by_parent { Vec::new() } else { remove::object(schema, object, sides.version()) }
+    if by_parent {
+        return Vec::new();
+    }
+    let mut all = remove::object(schema, object, sides.version());
+    if let (Some(last), Some(loss)) = (all.last_mut(), remade(sides, part, object)) {
+        last.hazards.push(Hazard::DataLoss(loss));
+    }
+    all
+}
+
+/// What is lost of an object that is only dropped to be made again.
+fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
+    let new = sides.after.schema.get(&part.id).filter(|_| sides.fates.get(part) == Fate::Remade)?;
+    let was_computed = || old.fact("generated").is_some() && new.fact("generated").is_none();
+    match old.id.kind {
+        Kind::Column if was_computed() => Some(format!("the values of {}", old.id)),
+        Kind::Publication => Some(format!("subscribers may miss changes: {} is dropped and created again", old.id)),
+        _ => None,
+    }
 }
 
 /// The statement that gives a type its name.
@@ -39,7 +56,7 @@ pub(super) fn shell(part: &Part) -> Option<Statement> {
 /// The statements that give a sequence to its column; one that became that of an identity column is a new one.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let mut all = count::given(object);
+    let mut all = count::given(sides, object);
     if count::role(sides, part) == count::Role::Becomes {
         all.extend(said(sides, None, object));
     }
@@ -69,13 +86,23 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
             count::Role::Leaves => said(sides, None, object),
             count::Role::Becomes => Vec::new(),
         });
+        all.extend(owned(sides, part, object));
         return Some(all);
     }
     let mut all = match object.id.kind {
         Kind::Table | Kind::ForeignTable => {
+            if labels::is_new_in_bound(sides, object) {
+                return None;
+            }
             let partial = not_null::without_late(sides, &object.id);
             let schema = partial.as_ref().unwrap_or(schema);
-            plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()))
+            let mut all = plain_ones(table::create(schema, object, late, partition::joined(sides, part).is_some()));
+            if partition::joined(sides, part).is_none()
+                && let (Some(last), Some(hazard)) = (all.last_mut(), partition::scans_default(sides, object))
+            {
+                last.hazards.push(hazard);
+            }
+            all
         }
         Kind::View => {
             let columns = schema.children(&object.id, Kind::Column).filter(|column| !late(&column.id));
@@ -106,6 +133,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         all.extend(schema.children(&object.id, kind).flat_map(|child| said(sides, None, child)));
     }
     all.extend(counted_by(schema, object).into_iter().flat_map(|sequence| said(sides, None, sequence)));
+    all.extend(owned(sides, part, object));
     Some(all)
 }
 
@@ -176,6 +204,8 @@ pub(super) fn no_statement(object: &Object) -> &'static str {
         Kind::UserMapping if object.fact("options") == Some("hidden") => "this role may not see its options",
         Kind::UserMapping => "its options may hold a password, and are never read",
         Kind::Subscription => "its connection may hold a password, and is never read",
+        // All other tables have a statement.
+        Kind::Table | Kind::ForeignTable => "its bound names a label that its enum gets in the same transaction",
         _ => "there is no statement that makes it without C code",
     }
 }
@@ -223,18 +253,17 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
 }
 
+/// Whether an object is there before and is not made again.
+pub(super) fn stays(sides: &Sides<'_>, id: &Id) -> bool {
+    let fate = |old: &Arc<Object>| sides.fates.get(&Part::object(&old.id));
+    sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), Fate::Kept | Fate::Altered))
+}
+
 /// An index or a constraint: on a table that was there before, it can lock for long.
 fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<Statement> {
     let table = [Kind::Table, Kind::MaterializedView].map(|kind| holder(&object.id, kind));
-    let stays = |id: &Id| {
-        sides
-            .before
-            .schema
-            .get(id)
-            .is_some_and(|old| matches!(sides.fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered))
-    };
     let mut all = plain_ones(texts);
-    let Some(table) = table.iter().find(|id| stays(id)) else { return all };
+    let Some(table) = table.iter().find(|id| stays(sides, id)) else { return all };
     let partitioned = sides.after.schema.get(table).is_some_and(|table| table.fact("partition key").is_some());
     let Some(first) = all.first_mut() else { return all };
     let definition = object.fact("definition").unwrap_or_default();
@@ -247,126 +276,19 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
             all.iter_mut().for_each(|statement| statement.stage = Stage::Concurrent);
         }
         Kind::Index => {
-            let what = format!("nobody can write to {table} while the index is built");
+            let what = format!("blocks writes to {table} during the build");
             first.hazards.push(Hazard::LongLock(what));
         }
-        _ if definition.ends_with(" NOT VALID") => {}
+        _ if [" NOT VALID", " NOT ENFORCED"].iter().any(|how| definition.ends_with(how)) => {}
         _ if online && (is_foreign_key(object) || definition.starts_with("CHECK")) => {
             first.text += " NOT VALID";
             let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", parent(&object.id), plain(&object.id.name));
             all.push(Statement::new(validate).at(Stage::Validate));
         }
         _ => {
-            let what = format!("{table} is locked while all its rows are looked at");
+            let what = format!("scans {table} under a lock that blocks it");
             first.hazards.push(Hazard::LongLock(what));
         }
     }
     all
-}
-
-/// The comment, the labels, the extensions and the privileges of an object, where they are not those of the old one.
-fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
-    let schema = &sides.after.schema;
-    let id = &object.id;
-    let fact = |name: &str| (old.and_then(|old| old.fact(name)), object.fact(name));
-    let mut all: Vec<Statement> = Vec::new();
-    let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
-    let said: std::collections::BTreeSet<&str> =
-        names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
-    for name in said {
-        let (was, now) = fact(name);
-        let text = now.map_or("NULL".to_owned(), literal);
-        let what = match name.strip_prefix("security label of ") {
-            Some(provider) => format!("SECURITY LABEL FOR {} ON", plain(provider)),
-            None => "COMMENT ON".to_owned(),
-        };
-        let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
-        all.extend((was != now).then(statement));
-    }
-    all.extend(depending(sides, old, object));
-    let (was, now) = fact("comment on its not null constraint");
-    all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
-    all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
-    all
-}
-
-/// The extensions with which an object goes, where they are not those of the old one.
-fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
-    let all_of = |object: &Object| -> std::collections::BTreeSet<String> {
-        let names = object.facts.iter().map(|fact| &*fact.name);
-        names.filter(|name| extension_of(name).is_some()).map(str::to_owned).collect()
-    };
-    let (was, now) = (old.map(|old| all_of(old)).unwrap_or_default(), all_of(object));
-    let statement = |no: &str, fact: &String| {
-        let name = match fact.starts_with("its index ") {
-            true => format!("INDEX {}", qualified(&object.id)),
-            false => phrase(&sides.after.schema, &object.id),
-        };
-        let extension = plain(extension_of(fact).unwrap_or_default());
-        Statement::new(format!("ALTER {name} {no}DEPENDS ON EXTENSION {extension}")).about(fact)
-    };
-    let gone = was.difference(&now).map(|fact| statement("NO ", fact));
-    gone.chain(now.difference(&was).map(|fact| statement("", fact))).collect()
-}
-
-/// The privileges on an object, where they are not those of the old one.
-fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<String> {
-    let (schema, id) = (&sides.after.schema, &object.id);
-    let (was, now) = (old.and_then(|old| old.fact("grants")), object.fact("grants"));
-    let owners = [old.map_or("", |old| owner_of(&sides.before.schema, old)), owner_of(schema, object)];
-    let here = sides.version();
-    match id.kind {
-        Kind::DefaultPrivileges => far::default_privileges(&id.name, was, now, here),
-        Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now, here),
-        Kind::Column => {
-            let list = |text: Option<&str>, owner| text.map(|text| grant::listed(text, owner)).unwrap_or_default();
-            let on = format!("TABLE {}", parent(id));
-            let now = grant::adapted(list(now, owners[1]), On::Table, schema.version, here);
-            grant::statements(&list(was, owners[0]), &now, &on, &grant::column(&id.name))
-        }
-        kind => {
-            let (on, name) = (On::of(kind), grantable(schema, id));
-            let now = grant::of_object(now, on, owners[1], schema.version);
-            let now = grant::adapted(now, on, schema.version, here);
-            if old.is_none() {
-                let (least, most) = by_default(sides, id, grant::first(on, here));
-                return grant::from_nothing(&least, &most, &now, &name);
-            }
-            let mut all = grant::statements(&grant::of_object(was, on, owners[0], here), &now, &name, "");
-            // What is taken on a table is taken on its columns as well.
-            if all.iter().any(|text| text.starts_with("REVOKE")) {
-                let columns = schema.children(id, Kind::Column).filter(|column| column.fact("grants").is_some());
-                all.extend(columns.flat_map(|column| granted(sides, None, column)));
-            }
-            all
-        }
-    }
-}
-
-/// The least and the most that a new object begins with, by the default privileges of whichever role makes it.
-fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grants, grant::Grants) {
-    let on = match id.kind {
-        Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => "tables",
-        Kind::Sequence => "sequences",
-        Kind::Function | Kind::Procedure | Kind::Aggregate => "functions",
-        Kind::Type | Kind::Domain => "types",
-        Kind::Schema => "schemas",
-        _ => return (first.clone(), first),
-    };
-    let head = named(Kind::DefaultPrivileges, "", "");
-    let (mut least, mut most) = (first.clone(), first);
-    for object in sides.before.schema.objects.range::<Id, _>(head..).map(|(_, object)| object) {
-        let (who, space, what) = far::whose(&object.id.name);
-        let applies = what == on && space.is_none_or(|space| space == plain(&id.schema));
-        let stays = matches!(sides.fates.get(&Part::object(&object.id)), Fate::Kept | Fate::Altered);
-        if object.id.kind == Kind::DefaultPrivileges && applies && stays {
-            let list = grant::listed(object.fact("grants").unwrap_or_default(), who);
-            // Those of a schema come on top of the others.
-            if space.is_none() {
-                least = grant::bounds(&least, &list).0;
-            }
-            most = grant::bounds(&most, &list).1;
-        }
-    }
-    (least, most)
 }

@@ -1,9 +1,10 @@
 //! Objects that reach beyond the schema: foreign servers, publications, event triggers, default privileges.
 
-use super::grant;
+use super::alter::{Change, Differing};
 use super::name::{phrase, qualified};
 use super::privilege::On;
-use crate::ident::{literal, plain};
+use super::{Statement, grant};
+use crate::ident::{first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::acl::array_items;
 use crate::schema::object::Object;
@@ -87,25 +88,68 @@ pub(super) fn event_trigger(schema: &Schema, object: &Object) -> Option<Vec<Stri
 }
 
 pub(super) fn publication(object: &Object) -> String {
-    let yes = |name: &str| object.fact(name) == Some("true");
-    let mut what: Vec<String> = Vec::new();
-    if yes("puballtables") {
-        what.push("ALL TABLES".to_owned());
+    let what = match is_of_all(object) {
+        true => "ALL TABLES".to_owned(),
+        false => published_objects(object),
+    };
+    let what = if what.is_empty() { String::new() } else { format!(" FOR {what}") };
+    let mut with = vec![publish(object)];
+    with.extend(object.fact("pubviaroot").filter(|via| *via == "true").map(|_| via_root(object)));
+    with.extend(object.fact("pubgencols").filter(|how| *how == "s").map(|_| generated(object)));
+    format!("CREATE PUBLICATION {}{what} WITH ({})", plain(&object.id.name), with.join(", "))
+}
+
+/// How a publication becomes another one of its name. One of all tables can only be made.
+pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Change {
+    let lists = differing.has("tables") || differing.has("schemas");
+    let is_known = |fact: &str| {
+        let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"];
+        kinds.contains(&fact) || ["tables", "schemas", "pubviaroot", "pubgencols"].contains(&fact)
+    };
+    let objects = published_objects(new);
+    if !differing.names().all(is_known) || (lists && (objects.is_empty() || is_of_all(new))) {
+        return Change::Remake;
     }
-    what.extend(object.fact("tables").map(|tables| format!("TABLE {}", published(tables))));
-    what.extend(object.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}")));
-    let what = if what.is_empty() { String::new() } else { format!(" FOR {}", what.join(", ")) };
+    let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"].iter().any(|kind| differing.has(kind));
+    let with = [
+        kinds.then(|| publish(new)),
+        differing.has("pubviaroot").then(|| via_root(new)),
+        differing.has("pubgencols").then(|| generated(new)),
+    ];
+    let with: Vec<String> = with.into_iter().flatten().collect();
+    let with = (!with.is_empty()).then(|| format!("({})", with.join(", ")));
+    let name = plain(&new.id.name);
+    let all = lists.then_some(objects).into_iter().chain(with);
+    let statements = all.map(|what| Statement::new(format!("ALTER PUBLICATION {name} SET {what}"))).collect();
+    Change::InPlace { statements, disturbs: false }
+}
+
+fn is_of_all(publication: &Object) -> bool {
+    publication.fact("puballtables") == Some("true")
+}
+
+/// What a publication lists: `TABLE ONLY s.t, TABLES IN SCHEMA s`.
+fn published_objects(publication: &Object) -> String {
+    let tables = publication.fact("tables").map(|tables| format!("TABLE {}", published(tables)));
+    let schemas = publication.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}"));
+    tables.into_iter().chain(schemas).collect::<Vec<_>>().join(", ")
+}
+
+fn publish(publication: &Object) -> String {
     let kinds =
         [("insert", "pubinsert"), ("update", "pubupdate"), ("delete", "pubdelete"), ("truncate", "pubtruncate")];
-    let kinds: Vec<&str> = kinds.iter().filter(|(_, fact)| yes(fact)).map(|(word, _)| *word).collect();
-    let mut with = format!("publish = {}", literal(&kinds.join(", ")));
-    if yes("pubviaroot") {
-        with += ", publish_via_partition_root = true";
-    }
-    if object.fact("pubgencols") == Some("s") {
-        with += ", publish_generated_columns = stored";
-    }
-    format!("CREATE PUBLICATION {}{what} WITH ({with})", plain(&object.id.name))
+    let is_published = |fact: &str| publication.fact(fact) == Some("true");
+    let kinds: Vec<&str> = kinds.iter().filter(|(_, fact)| is_published(fact)).map(|(word, _)| *word).collect();
+    format!("publish = {}", literal(&kinds.join(", ")))
+}
+
+fn via_root(publication: &Object) -> String {
+    format!("publish_via_partition_root = {}", publication.fact("pubviaroot").unwrap_or("false"))
+}
+
+fn generated(publication: &Object) -> String {
+    let how = if publication.fact("pubgencols") == Some("s") { "stored" } else { "none" };
+    format!("publish_generated_columns = {how}")
 }
 
 /// The tables of a publication as its statement takes them: each alone, for those that inherit from it are listed as well.
@@ -130,38 +174,52 @@ fn published(tables: &str) -> String {
     text
 }
 
-/// Whose default privileges these are, in which schema, on what: `role in schema on tables`.
-pub(super) fn whose(name: &str) -> (&str, Option<&str>, &str) {
-    let (whose, on) = name.rsplit_once(" on ").unwrap_or((name, "tables"));
-    let (who, space) = whose.split_once(" in ").map_or((whose, None), |(who, space)| (who, Some(space)));
-    (who, space, on)
+/// Whose default privileges these are, in which schema, on what.
+pub(super) struct Whose {
+    pub(super) role: String,
+    pub(super) schema: Option<String>,
+    pub(super) on: String,
 }
 
-/// What default privileges are for, by what they are called.
-pub(super) fn default_on(on: &str) -> On {
-    match on {
-        "functions" => On::Function,
-        "types" => On::Type,
-        "sequences" => On::Sequence,
-        "schemas" => On::Schema,
-        "large objects" => On::LargeObject,
-        _ => On::Table,
+impl Whose {
+    /// Reads what they are called: `role in schema on tables`, with names as SQL has them.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (role, rest) = first_name(name)?;
+        let inside = rest.strip_prefix(" in ").map(first_name);
+        let (schema, rest) = match inside {
+            Some(inside) => inside.map(|(schema, rest)| (Some(schema), rest))?,
+            None => (None, rest),
+        };
+        Some(Self { role, schema, on: rest.strip_prefix(" on ")?.to_owned() })
+    }
+
+    /// What they are for.
+    pub(super) fn kind(&self) -> On {
+        match self.on.as_str() {
+            "functions" => On::Function,
+            "types" => On::Type,
+            "sequences" => On::Sequence,
+            "schemas" => On::Schema,
+            "large objects" => On::LargeObject,
+            _ => On::Table,
+        }
     }
 }
 
 /// The statements that lead from some default privileges to others, on a server of this version.
 pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
-    let (who, space, on) = whose(name);
+    let Some(whose) = Whose::parse(name) else { return Vec::new() };
     // Those of a schema come on top of the others, and begin with nothing.
-    let grants = |list: Option<&str>| match (list, space) {
+    let grants = |list: Option<&str>| match (list, &whose.schema) {
         (None, Some(_)) => grant::Grants::new(),
-        (Some(list), _) => grant::listed(list, who),
-        (None, None) => grant::first(default_on(on), version),
+        // Their role is named as any other one: it need not be the one that runs the statements.
+        (Some(list), _) => grant::listed(list, ""),
+        (None, None) => grant::with_owner(grant::first(whose.kind(), version), &whose.role),
     };
-    let inside = space.map_or(String::new(), |space| format!(" IN SCHEMA {space}"));
-    let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(who));
-    let all = grant::statements(&grants(was), &grants(now), &on.to_uppercase(), "");
-    all.into_iter().map(|text| format!("{head} {}", text.replace("CURRENT_USER", &plain(who)))).collect()
+    let inside = whose.schema.as_deref().map_or(String::new(), |space| format!(" IN SCHEMA {}", plain(space)));
+    let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{inside}", plain(&whose.role));
+    let all = grant::statements(&grants(was), &grants(now), &whose.on.to_uppercase(), "");
+    all.into_iter().map(|text| format!("{head} {text}")).collect()
 }
 
 /// The options of a foreign object: `{host=a}`.
@@ -179,6 +237,27 @@ pub(super) fn json_list(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_role_is_never_taken_for_more() {
+        for (name, expected) in [
+            ("\"john in sales\" on tables", ("john in sales", None, "tables")),
+            ("\"x in public on y; --\" in \"a on b\" on types", ("x in public on y; --", Some("a on b"), "types")),
+            ("app in sales on large objects", ("app", Some("sales"), "large objects")),
+        ] {
+            let whose = Whose::parse(name).unwrap();
+            assert_eq!((&*whose.role, whose.schema.as_deref(), &*whose.on), expected);
+        }
+        assert!(Whose::parse("john in sales").is_none());
+        assert_eq!(
+            default_privileges("\"CURRENT_USER\" on tables", None, Some("x=r/\"CURRENT_USER\""), 15),
+            [
+                "ALTER DEFAULT PRIVILEGES FOR ROLE \"CURRENT_USER\" REVOKE SELECT, INSERT, UPDATE, DELETE, TRUNCATE, \
+                 REFERENCES, TRIGGER ON TABLES FROM \"CURRENT_USER\"",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE \"CURRENT_USER\" GRANT SELECT ON TABLES TO x"
+            ]
+        );
+    }
 
     #[test]
     fn published_tables_stand_alone_and_their_filters_stay_as_they_are() {

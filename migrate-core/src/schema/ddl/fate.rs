@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::alter::{self, Change};
+use super::alter_table;
 use super::name::named;
-use super::{Statement, count, inherit, loose, partition, sequence, swap};
+use super::{Statement, count, inherit, loose, partition, retype, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -121,7 +122,9 @@ impl Fates {
         if old.id.kind == Kind::Column && follows_parent(before, after, old, new, &facts) {
             return;
         }
-        match alter::object(before, after, old, new) {
+        // A type that is another one takes its columns with it, also where they get another one that is made of it.
+        let carried = self.carried.contains_key(&part).then(|| retype::as_carried(old, new));
+        match alter::object(before, after, carried.as_ref().unwrap_or(old), new) {
             Change::Remake => {
                 queue.push(part.clone());
                 self.fates.insert(part, Fate::Remade);
@@ -317,7 +320,10 @@ impl Fates {
         match user.id.kind {
             ForeignTable if on.id.kind == Kind::Server => goes,
             Table | ForeignTable => goes && matches!(on.id.kind, Table | ForeignTable),
-            Column => object.fact("generated").is_some(),
+            Column => {
+                let lets_go = |new: &Arc<Object>| alter_table::keeps_values(object, new);
+                object.fact("generated").is_some() && !after.schema.get(&user.id).is_some_and(lets_go)
+            }
             Constraint if retyped => is_foreign_key(object) && !self.stays_comparable(before, after, on),
             Index | Statistics if retyped => false,
             Attribute => goes && matches!(on.id.kind, Type | Domain),
@@ -328,7 +334,7 @@ impl Fates {
 
     fn stays_comparable(&self, before: &Described, after: &Described, column: &Part) -> bool {
         let pair = before.schema.get(&column.id).zip(after.schema.get(&column.id));
-        !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| swap::stays_comparable(old, new))
+        !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| retype::stays_comparable(old, new))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Something to put in a column whose values are gone.
 
+use super::labels::labels;
 use super::name::{holder, named, parent};
-use super::swap::labels;
 use super::{Hazard, Statement, table};
 use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;

@@ -38,6 +38,12 @@ pub(super) fn first(on: On, version: u32) -> Grants {
     both.into_iter().filter(|(_, letters)| !letters.is_empty()).map(|(who, l)| (Grantee::of_owner(who), l)).collect()
 }
 
+/// The same with the name of the owner, for statements that somebody else runs.
+pub(super) fn with_owner(grants: Grants, owner: &str) -> Grants {
+    let named = |one: Grantee| if one.who == OWNER { Grantee { who: role(owner), ..one } } else { one };
+    grants.into_iter().map(|(one, letters)| (named(one), letters)).collect()
+}
+
 /// What an object has whose list is this fact; `None` is what every such object begins with.
 pub(super) fn of_object(fact: Option<&str>, on: On, owner: &str, version: u32) -> Grants {
     fact.map_or_else(|| first(on, version), |list| listed(list, owner))
@@ -175,9 +181,13 @@ fn said_by(grantee: &Grantee, texts: Vec<String>) -> Vec<String> {
     if grantee.by.is_empty() || texts.is_empty() {
         return texts;
     }
-    let role = format!("SET ROLE {}", plain(&grantee.by));
-    [role].into_iter().chain(texts).chain(["RESET ROLE".to_owned()]).collect()
+    let role = format!("SET LOCAL ROLE {}", plain(&grantee.by));
+    [KEEP_ROLE.to_owned(), role].into_iter().chain(texts).chain([RESTORE_ROLE.to_owned()]).collect()
 }
+
+/// The role as which a script runs need not be that of the session: it may have said `SET ROLE` itself.
+const KEEP_ROLE: &str = "SELECT pg_catalog.set_config('roundtrip.role', pg_catalog.current_setting('role'), true)";
+const RESTORE_ROLE: &str = "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('roundtrip.role'), true)";
 
 /// The statements for an object that may begin with as little as `least` and with as much as `most`: whatever is not
 /// wanted is taken, and whatever is wanted is given, also where it is there already.
@@ -342,14 +352,21 @@ mod tests {
             statements(&none, &chain, "TABLE t", ""),
             [
                 "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION",
-                "SET ROLE b",
+                KEEP_ROLE,
+                "SET LOCAL ROLE b",
                 "GRANT SELECT ON TABLE t TO a",
-                "RESET ROLE"
+                RESTORE_ROLE
             ]
         );
         assert_eq!(
             statements(&chain, &none, "TABLE t", ""),
-            ["SET ROLE b", "REVOKE SELECT ON TABLE t FROM a", "RESET ROLE", "REVOKE SELECT ON TABLE t FROM b"]
+            [
+                KEEP_ROLE,
+                "SET LOCAL ROLE b",
+                "REVOKE SELECT ON TABLE t FROM a",
+                RESTORE_ROLE,
+                "REVOKE SELECT ON TABLE t FROM b"
+            ]
         );
     }
 
@@ -365,10 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn every_letter_has_its_word_where_it_is_known() {
-        for (letter, word) in privilege::words() {
-            assert_eq!(privilege::word(letter), Some(word));
-        }
+    fn a_letter_is_known_from_its_version_on() {
         assert!(
             !On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm')
         );

@@ -1,6 +1,6 @@
 //! What the texts of functions name. No catalog knows it, and whatever runs a function at once needs it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Sides;
 use super::fate::Fate;
@@ -12,44 +12,77 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 use crate::sql::{lex, quoted};
 
-/// What comes before what: what the text of a function names is there before it, and before everything that runs the
-/// function at once.
+/// What comes before what: what the text of a function names is there before it, and all that it reaches is there before
+/// everything that runs the function at once.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
-    let needs = needs(&sides.after.schema, &happens);
-    let itself = needs.keys().filter(|function| happens(function)).map(|function| (function, function));
-    let users = sides.after.dependencies.pairs().filter(|(user, _)| happens(user));
-    let pairs = itself.chain(users).filter_map(|(user, on)| Some((user, needs.get(on)?)));
-    pairs.flat_map(|(user, needed)| needed.iter().map(|part| (hosts.made(part), hosts.made(user)))).collect()
+    let made = sides.fates.iter().map(|(part, _)| part).filter(|part| is_code(part) && happens(part));
+    let users = sides.after.dependencies.pairs().filter(|(user, on)| is_code(on) && !is_code(user) && happens(user));
+    let (made, users): (Vec<_>, Vec<_>) = (made.collect(), users.collect());
+    if made.is_empty() && users.is_empty() {
+        return Vec::new();
+    }
+    let mut texts = Texts { sides, names: Names::of(&sides.after.schema), named: BTreeMap::new() };
+    let mut edges = Vec::new();
+    for function in made {
+        // What is behind another function that is made comes before that one.
+        let needed = texts.reached(function, &happens, &|part| is_code(part) && !happens(part));
+        edges.extend(needed.iter().map(|part| (hosts.made(part), hosts.made(function))));
+    }
+    let mut all: BTreeMap<&Part, BTreeSet<Part>> = BTreeMap::new();
+    for (user, function) in users {
+        // Nothing says whether functions that call each other are made in the order that this one needs.
+        let needed = all.entry(function).or_insert_with(|| texts.reached(function, &happens, &is_code));
+        edges.extend(needed.iter().map(|part| (hosts.made(part), hosts.made(user))));
+    }
+    edges
 }
 
-/// What each function needs of what happens, when it runs: what its text names, and what those need in turn.
-fn needs(schema: &Schema, happens: &dyn Fn(&Part) -> bool) -> BTreeMap<Part, BTreeSet<Part>> {
-    let code = schema.objects().filter(|object| is_code(object));
-    let names = Names::of(schema);
-    let named: BTreeMap<Part, BTreeSet<Part>> =
-        code.map(|object| (Part::object(&object.id), names.in_text(object))).collect();
-    let mut needs = BTreeMap::new();
-    for function in named.keys() {
-        let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::from([function]));
-        let mut queue: Vec<&Part> = vec![function];
+fn is_code(part: &Part) -> bool {
+    !part.default && matches!(part.id.kind, Kind::Function | Kind::Procedure)
+}
+
+/// The texts of functions, each read when it is asked for.
+struct Texts<'a> {
+    sides: &'a Sides<'a>,
+    names: Names<'a>,
+    named: BTreeMap<Part, BTreeSet<Part>>,
+}
+
+impl Texts<'_> {
+    /// What happens of all that a function names, and that those name through which it goes on.
+    fn reached(
+        &mut self,
+        function: &Part,
+        happens: &dyn Fn(&Part) -> bool,
+        goes_on: &dyn Fn(&Part) -> bool,
+    ) -> BTreeSet<Part> {
+        let (mut found, mut seen) = (BTreeSet::new(), HashSet::from([function.clone()]));
+        let mut queue = vec![function.clone()];
         while let Some(part) = queue.pop() {
-            for other in named.get(part).into_iter().flatten().filter(|other| seen.insert(*other)) {
+            for other in self.named(&part) {
+                if !seen.insert(other.clone()) {
+                    continue;
+                }
                 if happens(other) {
                     found.insert(other.clone());
                 }
-                queue.push(other);
+                queue.extend(goes_on(other).then(|| other.clone()));
             }
         }
-        if !found.is_empty() {
-            needs.insert(function.clone(), found);
-        }
+        found
     }
-    needs
-}
 
-fn is_code(object: &Object) -> bool {
-    matches!(object.id.kind, Kind::Function | Kind::Procedure)
+    /// What a function names in its text, and what the server knows that it calls.
+    fn named(&mut self, function: &Part) -> &BTreeSet<Part> {
+        let Self { sides, names, named } = self;
+        named.entry(function.clone()).or_insert_with(|| {
+            let object = sides.after.schema.get(&function.id);
+            let mut all = object.map(|object| names.in_text(object)).unwrap_or_default();
+            all.extend(sides.after.dependencies.needs(function).filter(|on| is_code(on)).cloned());
+            all
+        })
+    }
 }
 
 /// The objects that a text can name, by their names.

@@ -21,7 +21,9 @@ mod grant;
 mod graph;
 mod host;
 mod inherit;
+mod labels;
 mod loose;
+mod loss;
 mod mention;
 mod name;
 mod not_null;
@@ -30,6 +32,8 @@ mod partition;
 mod privilege;
 mod remove;
 mod rename;
+mod retype;
+mod said;
 mod sequence;
 mod swap;
 mod table;
@@ -44,6 +48,7 @@ use super::Schema;
 use super::depend::Part;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
+use crate::ident::names;
 
 pub use rename::renames_back;
 
@@ -272,10 +277,10 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
         roles.extend(object.fact("grants").into_iter().flat_map(|list| grant::roles(list, owner)));
         match object.id.kind {
             Kind::Policy => {
-                let listed = object.fact("roles").unwrap_or_default().split(", ");
-                roles.extend(listed.filter(|role| !role.is_empty() && *role != "public").map(str::to_owned));
+                let listed = names(object.fact("roles").unwrap_or_default());
+                roles.extend(listed.into_iter().filter(|role| role != "public"));
             }
-            Kind::DefaultPrivileges => drop(roles.insert(far::whose(&object.id.name).0.to_owned())),
+            Kind::DefaultPrivileges => roles.extend(far::Whose::parse(&object.id.name).map(|whose| whose.role)),
             Kind::UserMapping if *object.id.name != *"public" => drop(roles.insert(object.id.name.to_string())),
             _ => {}
         }
@@ -323,7 +328,7 @@ pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
 /// What the privileges of an object are on.
 fn on_of(id: &Id) -> privilege::On {
     match id.kind {
-        Kind::DefaultPrivileges => far::default_on(far::whose(&id.name).2),
+        Kind::DefaultPrivileges => far::Whose::parse(&id.name).map_or(privilege::On::Table, |whose| whose.kind()),
         Kind::Privileges => privilege::On::of_foreign(&id.name),
         kind => privilege::On::of(kind),
     }

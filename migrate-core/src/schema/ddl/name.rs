@@ -81,7 +81,24 @@ pub(super) fn holder(id: &Id, kind: Kind) -> Id {
 
 /// An object that its kind, schema and name identify.
 pub(super) fn named(kind: Kind, schema: &str, name: &str) -> Id {
-    Id { kind, schema: schema.into(), parent: "".into(), name: name.into(), signature: "".into() }
+    Id::named(kind, schema, name)
+}
+
+/// The longest name, in bytes; the server cuts what is longer.
+const LONGEST: usize = 63;
+
+/// What an object is called while another one takes its name: a name that nothing has on either side.
+pub(super) fn aside(before: &Schema, after: &Schema, id: &Id) -> String {
+    let is_taken = |name: &str| {
+        let mut all = before.objects().chain(after.objects());
+        all.any(|one| one.id.schema == id.schema && *one.id.name == *name)
+    };
+    let suffixes = (1_usize..).map(|n| if n == 1 { "__old".to_owned() } else { format!("__old{n}") });
+    let mut names = suffixes.map(|suffix| {
+        let end = id.name.floor_char_boundary(LONGEST - suffix.len());
+        format!("{}{suffix}", &id.name[..end])
+    });
+    names.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 /// A role, or everybody.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::emit::stays;
 use super::fate::Fate;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
-use super::{Sides, Statement, create, inherit, loose, swap, table, toast};
+use super::{Hazard, Sides, Statement, create, inherit, loose, swap, table, toast};
 use crate::ident::{QualifiedName, catalog_name, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -179,8 +180,30 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         None if joined(sides, part).is_some() => table::attach(new).into_iter().collect(),
         None => Vec::new(),
     };
-    let texts = texts.into_iter().map(Statement::new);
+    let texts = texts.into_iter().map(|text| attaching(sides, new, text));
     texts.chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
+}
+
+/// A statement that may attach a table: the server looks whether its rows fit there.
+fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Statement {
+    let attaches = text.contains(" ATTACH PARTITION ");
+    let scan = || Hazard::LongLock(format!("scans {} under a lock that blocks it", table.id));
+    let own = (attaches && stays(sides, &table.id)).then(scan);
+    let of_default = attaches.then(|| scans_default(sides, table)).flatten();
+    own.into_iter().chain(of_default).fold(Statement::new(text), Statement::with)
+}
+
+/// The default partition that is there when another partition comes: the server looks whether its rows belong to that one.
+pub(super) fn scans_default(sides: &Sides<'_>, table: &Object) -> Option<Hazard> {
+    let parent =
+        table.fact("parents").filter(|_| table.fact("partition bound").is_some_and(|bound| bound != "DEFAULT"))?;
+    let first = named(Kind::Table, "", "");
+    let tables = sides.before.schema.objects.range::<Id, _>(first..).map(|(_, one)| one);
+    let mut tables = tables.take_while(|one| one.id.kind == Kind::Table);
+    let is_default =
+        |one: &Object| one.fact("partition bound") == Some("DEFAULT") && one.fact("parents") == Some(parent);
+    let default = tables.find(|one| is_default(one) && stays(sides, &one.id))?;
+    Some(Hazard::LongLock(format!("scans {} under a lock that blocks it", default.id)))
 }
 
 /// The statements that make a key of a table, as far as nothing else brings it.

@@ -37,9 +37,9 @@ pub(super) fn object(schema: &Schema, object: &Object, version: u32) -> Vec<Stat
     let statement = Statement::new(text);
     vec![match id.kind {
         Kind::Table => statement.with(Hazard::DataLoss(format!("the rows of {id}"))),
-        Kind::Sequence => statement.with(Hazard::DataLoss(format!("where {id} stood"))),
+        Kind::Sequence => statement.with(Hazard::DataLoss(format!("the current value of {id}"))),
         Kind::UserMapping if far::has_unknown_options(object) => {
-            statement.with(Hazard::DataLoss(format!("the options of {id}, which are known to nobody else")))
+            statement.with(Hazard::DataLoss(format!("the options of {id}, which are recorded nowhere else")))
         }
         Kind::Attribute => statement.with(Hazard::DataLoss(format!("the values of {id}"))),
         _ => statement,

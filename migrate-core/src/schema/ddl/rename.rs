@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Statement;
+use super::labels::labels;
 use super::name::{holder, parent, phrase, qualified};
-use super::swap::labels;
 use crate::ident::plain;
 use crate::schema::Described;
 use crate::schema::object::{Id, Kind};

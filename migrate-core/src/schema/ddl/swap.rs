@@ -1,9 +1,11 @@
 //! Types that columns have: another one takes the place of the old one, and the values are carried over.
 
 use super::alter::{self, Change};
-use super::name::{holder, named, parent, phrase, qualified};
-use super::{Hazard, Statement, create, partition, types};
-use crate::ident::{QualifiedName, literal, plain};
+use super::labels::{self, added};
+use super::name::{self, holder, named, parent, phrase};
+use super::retype::carried;
+use super::{Statement, create, partition, types};
+use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
@@ -28,7 +30,7 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
                 _ => continue,
             },
             (Kind::Type, "labels") => match added(was.unwrap_or_default(), now.unwrap_or_default()) {
-                Some(added) if !is_used(after, &new.id, &added) => {
+                Some(added) if !labels::is_used(after, &new.id, &added) => {
                     statements.extend(
                         added
                             .iter()
@@ -57,57 +59,11 @@ pub(super) fn is_other(before: &Schema, after: &Schema, name: &str) -> bool {
         (Kind::Domain, "default" | "not null" | "not null constraint") => true,
         (Kind::Type, "labels") => {
             let labels = [&old, &new].map(|of| of.fact("labels").unwrap_or_default());
-            added(labels[0], labels[1]).is_some_and(|added| !is_used(after, &new.id, &added))
+            added(labels[0], labels[1]).is_some_and(|added| !labels::is_used(after, &new.id, &added))
         }
         _ => false,
     };
     old.id.kind != new.id.kind || alter::Differing::of(&old, &new).names().any(|fact| !in_place(fact))
-}
-
-/// The labels of an enum that are new, each with where it goes; `None` where others went or moved.
-fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
-    let (was, now) = (labels(was), labels(now));
-    let kept: Vec<&String> = now.iter().filter(|label| was.contains(label)).collect();
-    if !kept.iter().copied().eq(&was) {
-        return None;
-    }
-    let mut added = Vec::new();
-    for (at, label) in now.iter().enumerate().filter(|(_, label)| !was.contains(label)) {
-        let place = match at.checked_sub(1).and_then(|before| now.get(before)) {
-            Some(_) if was.is_empty() => String::new(),
-            Some(before) => format!(" AFTER {before}"),
-            None => was.first().map_or(String::new(), |first| format!(" BEFORE {first}")),
-        };
-        added.push((label.clone(), place));
-    }
-    // At the end is where they go anyhow.
-    if let Some(first) = now.len().checked_sub(added.len())
-        && now[..first] == was
-    {
-        added.iter_mut().for_each(|(_, place)| place.clear());
-    }
-    Some(added)
-}
-
-/// The literals of a list of labels.
-pub(super) fn labels(list: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut rest = list;
-    while let Some((_, inside)) = rest.split_once('\'') {
-        let Some((label, after)) = crate::ident::quoted(inside, '\'') else { break };
-        all.push(literal(&label));
-        rest = after;
-    }
-    all
-}
-
-/// Whether a new label stands in a text of the new schema: in the transaction that adds it, it cannot be used.
-fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bool {
-    let casts: Vec<String> = added.iter().map(|(label, _)| format!("{label}::{}", qualified(id))).collect();
-    let facts = after.objects().flat_map(|object| &object.facts);
-    let mut texts =
-        facts.filter(|fact| matches!(&*fact.name, "default" | "definition" | "using" | "check" | "generated"));
-    texts.any(|fact| casts.iter().any(|cast| fact.value.contains(cast.as_str())))
 }
 
 /// The columns of tables that have a type, or an array of it, before and after; as they are before.
@@ -166,12 +122,12 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
     let Some(mut made) = create::object(after, new) else { return Change::Remake };
     // What has a domain in an array cannot get another constraint later.
     made.extend(after.children(&new.id, Kind::Constraint).filter_map(|one| create::object(after, one)).flatten());
-    let aside = plain(&format!("{}__old", new.id.name));
+    let aside = plain(&name::aside(before, after, &new.id));
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
     let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();
     for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
         let now = after.get(&column.id).map_or(*column, |now| &**now);
-        statements.push(carried(column, now, new));
+        statements.push(carried([before, after], [column, now], [old, new]));
     }
     let with = with_it(before, after, &new.id);
     for other in &with {
@@ -193,82 +149,4 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
         plain(&new.id.schema)
     )));
     Change::InPlace { statements, disturbs: true }
-}
-
-/// Carries the values of a column over to the new type of the same name.
-fn carried(old: &Object, now: &Object, kind: &Object) -> Statement {
-    let (table, name) = (parent(&now.id), plain(&now.id.name));
-    let [was, of] = [old, now].map(|column| column.fact("type").unwrap_or_default());
-    let by = match kind.id.kind {
-        Kind::Domain => kind.fact("type").unwrap_or("text"),
-        _ => "text",
-    };
-    let using = match (was.ends_with("[]"), of.ends_with("[]")) {
-        (false, false) => format!("{name}::{by}::{of}"),
-        (true, true) => format!("{name}::{by}[]::{of}"),
-        (false, true) => format!("ARRAY[{name}::{by}]::{of}"),
-        (true, false) => format!("{name}[1]::{by}::{of}"),
-    };
-    let text = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of} USING {using}");
-    Statement::new(text).with(Hazard::Rewrite(format!("table {table} is rewritten")))
-}
-
-/// Gives a column another type.
-pub(super) fn retype(old: &Object, new: &Object) -> Statement {
-    let (table, name) = (parent(&new.id), plain(&new.id.name));
-    let (from, to) = (old.fact("type").unwrap_or("text"), new.fact("type").unwrap_or("text"));
-    let collation = new.fact("collation").map_or(String::new(), |name| format!(" COLLATE {name}"));
-    let using = match (is_assigned(from, to), is_cast(from, to)) {
-        (true, _) => String::new(),
-        (false, true) => format!(" USING {name}::{to}"),
-        // Every type has a text form.
-        (false, false) => format!(" USING {name}::text::{to}"),
-    };
-    let statement = Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to}{collation}{using}"));
-    match is_binary(from, to) {
-        true => statement,
-        false => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
-    }
-}
-
-/// A type without what is in brackets behind it.
-fn base(of: &str) -> &str {
-    of.split('(').next().unwrap_or(of).trim()
-}
-
-/// What one is assigned to another without a cast, in groups; anything can be assigned to a text.
-const TEXTS: [&str; 4] = ["text", "character varying", "character", "name"];
-const NUMBERS: [&str; 6] = ["smallint", "integer", "bigint", "numeric", "real", "double precision"];
-const WHOLE: [&str; 3] = ["smallint", "integer", "bigint"];
-
-fn is_assigned(from: &str, to: &str) -> bool {
-    let (from, to) = (base(from), base(to));
-    let time = |of: &str| of.starts_with("timestamp") || of == "date";
-    let json = |of: &str| of == "json" || of == "jsonb";
-    from == to
-        || TEXTS.contains(&to)
-        || (NUMBERS.contains(&from) && NUMBERS.contains(&to))
-        || (time(from) && time(to))
-        || (json(from) && json(to))
-}
-
-/// Whether there is a cast between two types, other than by the text form.
-fn is_cast(from: &str, to: &str) -> bool {
-    let (from, to) = (base(from), base(to));
-    let pair = [from, to];
-    TEXTS.contains(&from) || (pair.contains(&"boolean") && pair.contains(&"integer"))
-}
-
-/// Whether the values on disk are the same in both types, and every value of the first is one of the second.
-fn is_binary(from: &str, to: &str) -> bool {
-    let limit = |of: &str| of.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.parse::<u32>().ok());
-    let text = |of: &str| matches!(base(of), "text" | "character varying");
-    text(from) && text(to) && limit(to).is_none_or(|to| limit(from).is_some_and(|from| from <= to))
-}
-
-/// Whether a foreign key between columns of these types stays, whichever is changed first.
-pub(super) fn stays_comparable(old: &Object, new: &Object) -> bool {
-    let whole = |object: &Object| object.fact("type").is_some_and(|of| WHOLE.contains(&of));
-    let text = |object: &Object| object.fact("type").is_some_and(|of| TEXTS.contains(&base(of)));
-    (whole(old) && whole(new)) || (text(old) && text(new))
 }

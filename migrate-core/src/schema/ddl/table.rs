@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::far::options;
+use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
 use super::sequence;
 use crate::ident::{QualifiedName, plain};
@@ -44,7 +44,7 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     text += &fact("partition key").map_or(String::new(), |key| format!(" PARTITION BY {key}"));
     text += &fact("server").map_or(String::new(), |server| format!(" SERVER {}", plain(server)));
     if id.kind == Kind::ForeignTable {
-        text += &options(fact("foreign options").map(pairs));
+        text += &options(fact("foreign options").map(json_list));
     }
     text += &fact("access method").map_or(String::new(), |method| format!(" USING {}", plain(method)));
     text += &storage(table);
@@ -158,7 +158,7 @@ pub(super) fn line(schema: &Schema, column: &Object, brought: Option<&Object>, l
     let fact = |name: &str| column.fact(name);
     let computed = fact("generated").filter(|_| brought.and_then(|one| one.fact("generated")) != fact("generated"));
     let mut text = format!("{} {}", plain(&column.id.name), fact("type").unwrap_or("text"));
-    text += &options(fact("foreign options").map(pairs));
+    text += &options(fact("foreign options").map(json_list));
     text += &fact("compression").map_or(String::new(), |method| format!(" COMPRESSION {method}"));
     text += &fact("collation").map_or(String::new(), |name| format!(" COLLATE {name}"));
     text += &fact("default").filter(|_| !late).map_or(String::new(), |value| format!(" DEFAULT {value}"));

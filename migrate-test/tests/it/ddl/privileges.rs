@@ -1,12 +1,15 @@
 //! Every privilege that the server knows is taken, given and given on; what cannot be made is left out by name.
 
-use migrate_core::schema::ddl::{Stage, Style};
-use migrate_core::schema::{Kind, Schema};
+use std::sync::Arc;
+
+use migrate_core::schema::ddl::{self, Stage, Style};
+use migrate_core::schema::{Change, Described, Kind, Schema};
+use migrate_core::source::Migration;
 use migrate_test::TestDatabase;
 use migrate_test::shape;
 
 use super::{describe, leads};
-use crate::support::{column, connect, execute};
+use crate::support::{Chain, column, connect, execute};
 
 /// The letter of the catalogs for each kind, how one is made, and what it is called in `GRANT`.
 const KINDS: [(&str, &str, &str); 8] = [
@@ -79,5 +82,114 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
         script.contains("CREATE VIEW public.on_kept") && !script.contains("CREATE VIEW public.on_lost"),
         "{script}"
     );
+    database.drop_now().await.unwrap();
+}
+
+/// A database on a server of its own, so that no role stays.
+async fn with_roles(sql: &str) -> TestDatabase {
+    let chain = Chain::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
+    let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
+    let database = TestDatabase::for_chain(&all).await.unwrap();
+    execute(&mut connect(&database).await, sql).await;
+    database
+}
+
+#[tokio::test]
+async fn the_name_of_a_role_is_one_name_whatever_is_in_it() {
+    const INJECTS: &str = "x in public GRANT ALL ON TABLES TO PUBLIC; --";
+    let roles = format!(
+        "CREATE ROLE r1; CREATE ROLE r2; CREATE ROLE \"r1, r2\"; CREATE ROLE \"john in sales\"; CREATE ROLE \"{INJECTS}\";
+         CREATE TABLE t (a int);"
+    );
+    let rights = format!(
+        "CREATE POLICY p ON t TO \"r1, r2\";
+         ALTER DEFAULT PRIVILEGES FOR ROLE \"john in sales\" GRANT SELECT ON TABLES TO r1;
+         ALTER DEFAULT PRIVILEGES FOR ROLE \"john in sales\" REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+         ALTER DEFAULT PRIVILEGES FOR ROLE \"{INJECTS}\" IN SCHEMA public GRANT SELECT ON TABLES TO \"r1, r2\";"
+    );
+    let one = with_roles(&format!("{roles}{rights}")).await;
+    let two = with_roles(&format!("{roles}CREATE POLICY p ON t TO r1, r2;")).await;
+    let (first, second) = (describe(&one).await, describe(&two).await);
+
+    let change = Change::between(&first.schema, &second.schema).to_string();
+    assert!(change.contains("policy public.t.p: roles \"r1, r2\" → r1, r2"), "{change}");
+    let named = ddl::roles(&first.schema);
+    assert!(["r1", "r1, r2", "john in sales", INJECTS].iter().all(|role| named.contains(*role)), "{named:?}");
+    assert!(!named.contains("r2") && !named.contains("x"), "{named:?}");
+    assert_eq!(leads(&one, &first, &second).await, None);
+    assert_eq!(leads(&two, &second, &first).await, None);
+    let baseline = shape::baseline(first).await.unwrap();
+    assert!(baseline.is_proven() && baseline.is_whole(), "{:?} {:?}", baseline.remaining, baseline.left_out);
+}
+
+/// Who owns what, by the name of the object.
+fn owners(described: &Described) -> Vec<(String, String)> {
+    let all = described.schema.objects();
+    all.filter_map(|one| Some((one.id.to_string(), one.fact("owner")?.to_owned()))).collect()
+}
+
+#[tokio::test]
+async fn what_is_made_again_belongs_to_whom_it_belonged() {
+    const BEFORE: &str = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN code AS text;
+         CREATE TABLE t (a int, m mood, c code);
+         CREATE FUNCTION f() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+         CREATE VIEW v AS SELECT a, f() AS f FROM t; CREATE MATERIALIZED VIEW mv AS SELECT a FROM t;
+         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int); CREATE VIEW mine AS SELECT a FROM t;
+         CREATE TABLE counted (id int);";
+    const GIVEN: &str = "ALTER TYPE mood OWNER TO pg_monitor; ALTER DOMAIN code OWNER TO pg_monitor;
+         ALTER FUNCTION f() OWNER TO pg_monitor; ALTER VIEW v OWNER TO pg_monitor;
+         GRANT SELECT ON v TO pg_read_all_data; ALTER AGGREGATE total(int) OWNER TO pg_monitor;
+         ALTER MATERIALIZED VIEW mv OWNER TO pg_monitor; ALTER TABLE counted OWNER TO pg_monitor;";
+    const AFTER: &str = "CREATE TYPE mood AS ENUM ('b', 'c'); CREATE DOMAIN code AS varchar(9);
+         CREATE TABLE t (a bigint, m mood, c code);
+         CREATE FUNCTION f() RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT 1::text';
+         CREATE VIEW v AS SELECT a, f() AS f FROM t; GRANT SELECT ON v TO pg_read_all_data;
+         CREATE MATERIALIZED VIEW mv AS SELECT a FROM t;
+         CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int, initcond = '0'); CREATE VIEW mine AS SELECT a FROM t;
+         CREATE TABLE counted (id serial);";
+    let first = TestDatabase::create().await.unwrap();
+    let second = TestDatabase::create().await.unwrap();
+    execute(&mut connect(&first).await, &format!("{BEFORE}{GIVEN}")).await;
+    execute(&mut connect(&second).await, AFTER).await;
+    let (from, to) = (describe(&first).await, describe(&second).await);
+
+    let script = ddl::between(&from, &to, Style::Whole).script(Stage::Main);
+    assert!(script.contains("ALTER FUNCTION public.f() OWNER TO pg_monitor"), "{script}");
+    // What belongs to the role that migrates is not given to anybody.
+    assert!(!script.contains("mine OWNER TO") && !script.contains("TABLE public.t OWNER TO"), "{script}");
+    assert_eq!(leads(&first, &from, &to).await, None);
+    let made = owners(&describe(&first).await);
+    let given = made.iter().filter(|(name, _)| !name.starts_with("sequence ")).cloned();
+    assert_eq!(given.collect::<Vec<_>>(), owners(&from));
+    // That of a new column belongs to whom its table does.
+    assert!(made.contains(&("sequence public.counted_id_seq".to_owned(), "pg_monitor".to_owned())), "{made:?}");
+    assert!(!ddl::between(&to, &from, Style::Whole).script(Stage::Main).contains("OWNER TO"));
+
+    let difference = shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
+    assert!(difference.is_proven() && difference.gaps() == 0, "{:?} {:?}", difference.failed, difference.remaining);
+    first.drop_now().await.unwrap();
+    second.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_script_that_gives_for_another_role_goes_on_as_who_it_was() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut db = connect(&database).await;
+    execute(&mut db, "CREATE TABLE t (a int); ALTER TABLE t OWNER TO pg_monitor").await;
+    let before = describe(&database).await;
+    let given = "SET ROLE pg_monitor; GRANT SELECT ON t TO pg_read_all_data WITH GRANT OPTION;
+         SET ROLE pg_read_all_data; GRANT SELECT ON t TO pg_read_all_settings; RESET ROLE;";
+    execute(&mut db, given).await;
+    let after = describe(&database).await;
+    for (from, to) in [(&after, &before), (&before, &after)] {
+        let script = ddl::between(from, to, Style::Whole).script(Stage::Main);
+        assert!(script.contains("ROLE pg_read_all_data"), "{script}");
+        execute(&mut db, &format!("BEGIN; SET LOCAL ROLE pg_monitor; {script}")).await;
+        assert_eq!(column(&mut db, "SELECT current_user").await, ["pg_monitor"]);
+        execute(&mut db, "COMMIT").await;
+        assert_eq!(column(&mut db, "SELECT (current_user = session_user)::text").await, ["true"]);
+        assert_eq!(Change::between(&describe(&database).await.schema, &to.schema).to_string(), "");
+    }
+    drop(db);
     database.drop_now().await.unwrap();
 }

@@ -37,6 +37,32 @@ SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.
 FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS NOT NULL
     AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
+-- There are thousands of these, and nearly nobody changes them: one digest tells of all. What is said of languages and of the
+-- schema public is told with them.
+SELECT 0, 'pg_description'::regclass, 0, 0, 'built-in', NULL, NULL, 'comments', NULL, NULL,
+       jsonb_build_object('digest', left(md5(string_agg(concat_ws(' ', c.classoid, c.objoid, c.objsubid, c.description), ','
+                                                        ORDER BY c.classoid, c.objoid, c.objsubid)), 12))
+FROM pg_description c
+WHERE c.objoid < 16384 AND c.classoid NOT IN ('pg_language'::regclass, 'pg_largeobject'::regclass)
+    AND (c.classoid, c.objoid) NOT IN (SELECT 'pg_namespace'::regclass::oid, n.oid FROM pg_namespace n WHERE n.nspname = 'public')
+UNION ALL
+SELECT 0, 'pg_proc'::regclass, 0, 0, 'built-in', NULL, NULL, 'functions', NULL, NULL,
+       jsonb_build_object('digest', left(md5(string_agg(
+           concat_ws(' ', p.oid, p.proname, p.pronamespace, p.proowner, p.procost, p.prorows, p.prosupport::oid, p.prosecdef, p.proleakproof,
+                     p.proisstrict, p.provolatile, p.proparallel, p.proconfig, p.prosrc, p.prosqlbody), ',' ORDER BY p.oid)), 12))
+FROM pg_proc p WHERE p.oid < 16384
+UNION ALL
+SELECT 0, 'pg_operator'::regclass, 0, 0, 'built-in', NULL, NULL, 'operators', NULL, NULL,
+       jsonb_build_object('digest', left(md5(string_agg(to_jsonb(o)::text, ',' ORDER BY o.oid)), 12))
+FROM pg_operator o WHERE o.oid < 16384
+UNION ALL
+-- What a schema does not tell of subscriptions, for not every role may read it. Of a connection, which may hold a password,
+-- only a digest is read.
+SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, 'options',
+       (to_jsonb(s) - '{oid,subname,subdbid,subowner,subenabled,subpublications,subslotname,subsynccommit,subbinary,substream,subtwophasestate,subdisableonerr,subskiplsn,subconninfo}'::text[])
+       || jsonb_build_object('connection', left(encode(sha256(convert_to(s.subconninfo, 'UTF8')), 'hex'), 12))
+FROM pg_subscription s WHERE s.subdbid = (SELECT here.id FROM here)
+UNION ALL
 -- A large object has a number, and that is another one each time it is made.
 SELECT 0, 'pg_largeobject'::regclass, 0, 0, 'large object', NULL, NULL, left(lo.contents, 12), NULL,
        concat_ws(', ', 'of ' || lo.owner, lo.grants, lo.comment), jsonb_build_object('count', count(*))

@@ -10,7 +10,10 @@ SELECT concat_ws('|',
     (SELECT count(*) || ' ' || coalesce(max(o.xmin::text::bigint), 0) FROM pg_largeobject o),
     (SELECT max(l.xmin::text::bigint) FROM pg_language l WHERE l.oid < 16384),
     (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_description c
-     WHERE c.classoid = 'pg_language'::regclass AND c.objoid < 16384),
+     WHERE c.objoid < 16384 OR c.classoid = 'pg_largeobject'::regclass),
+    (SELECT count(*)::text || ' ' || max(p.xmin::text::bigint)::text FROM pg_proc p WHERE p.oid < 16384),
+    (SELECT count(*)::text || ' ' || max(o.xmin::text::bigint)::text FROM pg_operator o WHERE o.oid < 16384),
+    (SELECT count(*)::text || ' ' || coalesce(max(s.xmin::text::bigint), 0)::text FROM pg_subscription s),
     (SELECT max(n.xmin::text::bigint) FROM pg_namespace n WHERE n.oid < 16384 AND n.nspname <> 'public'),
     (SELECT max(c.xmin::text::bigint) FROM pg_class c WHERE c.oid < 16384 AND c.relacl IS NOT NULL),
     (SELECT string_agg(c.oid::text, ' ' ORDER BY c.oid) FROM pg_class c WHERE c.relkind = 'm' AND NOT c.relispopulated))

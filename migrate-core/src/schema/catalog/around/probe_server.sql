@@ -8,7 +8,8 @@ SELECT concat_ws('|',
     (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shdescription c),
     (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shseclabel c),
     (SELECT count(*) || ' ' || coalesce(max(p.xmin::text::bigint), 0) FROM pg_parameter_acl p),
-    (SELECT string_agg(o.roname, ' ' ORDER BY o.roname COLLATE "C") FROM pg_replication_origin o),
+    (SELECT string_agg(o.roname, ' ' ORDER BY o.roname COLLATE "C") FROM pg_replication_origin o
+     WHERE o.roname !~ '^pg_[0-9]+(_[0-9]+)?$'),
     (SELECT string_agg(s.slot_name, ' ' ORDER BY s.slot_name COLLATE "C") FROM pg_replication_slots s WHERE NOT s.temporary),
     (SELECT string_agg(f.name || '=' || f.setting, ' ' ORDER BY f.name, f.seqno) FROM pg_file_settings f
      WHERE f.sourcefile LIKE '%postgresql.auto.conf'))

@@ -43,7 +43,8 @@ SELECT 0, 'pg_parameter_acl'::regclass, p.oid, 0, 'parameter', NULL, NULL, p.par
 FROM pg_parameter_acl p
 UNION ALL
 SELECT 0, 'pg_replication_origin'::regclass, o.roident, 0, 'replication origin', NULL, NULL, o.roname, NULL, NULL, '{}'
-FROM pg_replication_origin o
+-- That of a subscription goes with it, and is called by its number.
+FROM pg_replication_origin o WHERE o.roname !~ '^pg_[0-9]+(_[0-9]+)?$'
 UNION ALL
 SELECT 0, 0, 0, 0, 'replication slot', NULL, NULL, s.slot_name::text, NULL, NULL,
        jsonb_build_object('type', s.slot_type, 'plugin', s.plugin, 'two phase', NULLIF(s.two_phase, false))

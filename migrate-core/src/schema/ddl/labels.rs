@@ -1,0 +1,118 @@
+//! Labels of enums: which are new, and whether they are used.
+
+use std::collections::BTreeSet;
+
+use super::Sides;
+use super::fate::Fate;
+use super::name::{named, qualified};
+use crate::ident::{QualifiedName, literal};
+use crate::schema::Schema;
+use crate::schema::depend::Part;
+use crate::schema::object::{Id, Kind, Object};
+use crate::sql::{lex, quoted};
+
+/// The labels of an enum that are new, each with where it goes; `None` where others went or moved.
+pub(super) fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
+    let (was, now) = (labels(was), labels(now));
+    let kept: Vec<&String> = now.iter().filter(|label| was.contains(label)).collect();
+    if !kept.iter().copied().eq(&was) {
+        return None;
+    }
+    let mut added = Vec::new();
+    for (at, label) in now.iter().enumerate().filter(|(_, label)| !was.contains(label)) {
+        let place = match at.checked_sub(1).and_then(|before| now.get(before)) {
+            Some(_) if was.is_empty() => String::new(),
+            Some(before) => format!(" AFTER {before}"),
+            None => was.first().map_or(String::new(), |first| format!(" BEFORE {first}")),
+        };
+        added.push((label.clone(), place));
+    }
+    // At the end is where they go anyhow.
+    if let Some(first) = now.len().checked_sub(added.len())
+        && now[..first] == was
+    {
+        added.iter_mut().for_each(|(_, place)| place.clear());
+    }
+    Some(added)
+}
+
+/// The literals of a list of labels.
+pub(super) fn labels(list: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut rest = list;
+    while let Some((_, inside)) = rest.split_once('\'') {
+        let Some((label, after)) = crate::ident::quoted(inside, '\'') else { break };
+        all.push(literal(&label));
+        rest = after;
+    }
+    all
+}
+
+/// Whether a new label is used by what the new schema has: that is not possible in the transaction that adds it.
+pub(super) fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bool {
+    let own = qualified(id);
+    let types = made_of(after, &own);
+    let labels: Vec<String> = added.iter().filter_map(|(label, _)| Some(quoted(label)?.into_owned())).collect();
+    let facts = after.objects().flat_map(|object| &object.facts);
+    let mut texts =
+        facts.filter(|fact| matches!(&*fact.name, "default" | "definition" | "using" | "check" | "generated"));
+    texts.any(|fact| {
+        let text = &*fact.value;
+        labels.iter().any(|label| text.contains(label.as_str())) && {
+            let mut all = cast_literals(text, &types);
+            all.any(|(value, of)| {
+                labels.iter().any(|label| if of == own { value == *label } else { value.contains(label) })
+            })
+        }
+    })
+}
+
+/// The names of a type and of all others that are made of it: arrays, domains, ranges, composite types.
+fn made_of(schema: &Schema, kind: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([kind.to_owned()]);
+    loop {
+        let is_known = |of: Option<&str>| of.is_some_and(|of| all.contains(of.trim_end_matches("[]")));
+        let made = |object: &Object| match object.id.kind {
+            Kind::Domain if is_known(object.fact("type")) => vec![qualified(&object.id)],
+            Kind::Type if is_known(object.fact("subtype")) => {
+                [qualified(&object.id)].into_iter().chain(object.fact("multirange").map(str::to_owned)).collect()
+            }
+            Kind::Attribute if is_known(object.fact("type")) => vec![super::name::parent(&object.id)],
+            _ => Vec::new(),
+        };
+        let more: Vec<String> = schema.objects().flat_map(|object| made(object)).collect();
+        let known = all.len();
+        all.extend(more);
+        if all.len() == known {
+            return all;
+        }
+    }
+}
+
+/// The literals of a text that are cast to one of these types or to an array of it: their values, each with the type.
+fn cast_literals<'a>(text: &'a str, types: &'a BTreeSet<String>) -> impl Iterator<Item = (String, &'a str)> {
+    let literals = lex::words(text).filter(|(_, span)| text[span.clone()].ends_with('\''));
+    literals.filter_map(move |(_, span)| {
+        let cast = text[span.end..].strip_prefix("::")?;
+        let end = cast.find(|c: char| !(c.is_alphanumeric() || "_$.\"[]".contains(c))).unwrap_or(cast.len());
+        let of = &cast[..end];
+        types.contains(of.trim_end_matches("[]")).then(|| Some((quoted(&text[span])?.into_owned(), of)))?
+    })
+}
+
+/// Whether the bound of a partition names a label that the same script adds to an enum.
+pub(super) fn is_new_in_bound(sides: &Sides<'_>, partition: &Object) -> bool {
+    let Some(bound) = partition.fact("partition bound") else { return false };
+    let parent = partition.fact("parents").and_then(QualifiedName::parse);
+    let Some(parent) = parent.map(|parent| named(Kind::Table, parent.schema(), parent.name())) else { return false };
+    let columns = sides.after.schema.children(&parent, Kind::Column);
+    let mut types = columns.filter_map(|column| QualifiedName::parse(column.fact("type")?));
+    types.any(|of| {
+        let of = named(Kind::Type, of.schema(), of.name());
+        let Some((old, new)) = sides.before.schema.get(&of).zip(sides.after.schema.get(&of)) else { return false };
+        let part = Part::object(&new.id);
+        let is_extended = sides.fates.get(&part) == Fate::Altered && !sides.fates.is_swapped(&part);
+        let added = added(old.fact("labels").unwrap_or_default(), new.fact("labels").unwrap_or_default());
+        is_extended && added.is_some_and(|added| added.iter().any(|(label, _)| bound.contains(label.as_str())))
+    })
+}

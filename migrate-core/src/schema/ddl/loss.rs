@@ -1,0 +1,155 @@
+//! What values lose without a word when they become values of another type.
+
+/// A type, with the numbers in its brackets: `timestamp(3) without time zone`, `numeric(10,4)`.
+struct Type {
+    name: String,
+    numbers: Vec<i32>,
+}
+
+impl Type {
+    fn parse(text: &str) -> Self {
+        let Some((head, rest)) = text.split_once('(') else {
+            return Self { name: text.to_owned(), numbers: Vec::new() };
+        };
+        let (inside, tail) = rest.split_once(')').unwrap_or((rest, ""));
+        let numbers = inside.split(',').filter_map(|number| number.trim().parse().ok()).collect();
+        Self { name: format!("{head}{tail}"), numbers }
+    }
+
+    /// How many binary digits a whole number can have, or how many of a number with a point are exact.
+    fn bits(&self) -> Option<u8> {
+        match self.name.as_str() {
+            "smallint" => Some(16),
+            "integer" => Some(32),
+            "bigint" => Some(64),
+            "real" => Some(24),
+            "double precision" => Some(53),
+            _ => None,
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.name.as_str(), "smallint" | "integer" | "bigint")
+    }
+
+    fn is_number(&self) -> bool {
+        self.bits().is_some() || self.name == "numeric"
+    }
+
+    /// How many digits after the point a `numeric` has; `None` where it has as many as there are.
+    fn scale(&self) -> Option<i32> {
+        self.numbers.first().map(|_| self.numbers.get(1).copied().unwrap_or(0))
+    }
+
+    fn is_timestamp(&self) -> bool {
+        self.name.starts_with("timestamp ")
+    }
+
+    fn is_time(&self) -> bool {
+        self.name.starts_with("time ")
+    }
+}
+
+/// What of a value of the first type is not in the value of the second one that it becomes. What the server refuses to
+/// put there is not lost, and what a value means in another time zone is not asked.
+pub(super) fn of(from: &str, to: &str) -> Option<&'static str> {
+    if from.ends_with("[]") && !to.ends_with("[]") {
+        return Some("all but the first element");
+    }
+    let (from, to) = (Type::parse(from.trim_end_matches("[]")), Type::parse(to.trim_end_matches("[]")));
+    match (from.is_number(), to.is_number()) {
+        (true, true) => of_number(&from, &to),
+        (true, false) if to.name == "boolean" => Some("numbers other than 0 and 1"),
+        (false, false) => of_time(&from, &to).or_else(|| {
+            let is_long = ["text", "character varying"].contains(&from.name.as_str()) && to.name == "name";
+            is_long.then_some("what comes after 63 bytes")
+        }),
+        _ => None,
+    }
+}
+
+fn of_number(from: &Type, to: &Type) -> Option<&'static str> {
+    let fraction = "digits after the decimal point";
+    match (from.is_whole(), to.is_whole()) {
+        (_, true) if !from.is_whole() => Some(fraction),
+        (_, true) => None,
+        (true, false) if to.name == "numeric" => to.scale().filter(|scale| *scale < 0).map(|_| "digits"),
+        (false, false) if from.name == "numeric" && to.name == "numeric" => {
+            let to = to.scale()?;
+            from.scale().is_none_or(|from| from > to).then_some(fraction)
+        }
+        // A number with a point has few exact digits, and is written with no more of them.
+        _ if from.name == "numeric" || to.name == "numeric" => Some("digits"),
+        _ => (from.bits() > to.bits()).then_some("digits"),
+    }
+}
+
+fn of_time(from: &Type, to: &Type) -> Option<&'static str> {
+    let is_any = |of: &Type| of.is_timestamp() || of.is_time() || of.name.starts_with("interval");
+    let coarser = |precision: i32| precision < from.numbers.first().copied().unwrap_or(6);
+    match (from, to) {
+        _ if from.is_timestamp() && to.name == "date" => Some("the time of day"),
+        _ if from.is_timestamp() && to.is_time() => Some("the date"),
+        _ if from.name == "time with time zone" && to.name == "time without time zone" => Some("the time zone"),
+        _ if is_any(from) && is_any(to) && to.numbers.first().is_some_and(|n| coarser(*n)) => {
+            Some("fractions of a second")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_rounded_or_cut_without_a_word_is_lost() {
+        for (from, to) in [
+            ("numeric(10,4)", "numeric(10,1)"),
+            ("numeric", "numeric(10,4)"),
+            ("numeric(10,4)", "numeric(10)"),
+            ("numeric(10,2)", "bigint"),
+            ("double precision", "integer"),
+            ("double precision", "real"),
+            ("double precision", "numeric"),
+            ("numeric(20,4)", "double precision"),
+            ("bigint", "double precision"),
+            ("integer", "real"),
+            ("integer", "boolean"),
+            ("timestamp without time zone", "date"),
+            ("timestamp with time zone", "time without time zone"),
+            ("timestamp with time zone", "timestamp(3) with time zone"),
+            ("interval(5)", "interval(2)"),
+            ("public.e[]", "public.e"),
+            ("numeric(10,4)[]", "numeric(10,1)[]"),
+            ("text", "name"),
+        ] {
+            assert!(of(from, to).is_some(), "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_or_refused_is_not_lost() {
+        for (from, to) in [
+            ("numeric(10,2)", "numeric(5,2)"),
+            ("numeric(10,2)", "numeric(12,4)"),
+            ("numeric(10,2)", "numeric"),
+            ("bigint", "integer"),
+            ("integer", "bigint"),
+            ("integer", "numeric(10,2)"),
+            ("smallint", "real"),
+            ("integer", "double precision"),
+            ("real", "double precision"),
+            ("boolean", "integer"),
+            ("date", "timestamp without time zone"),
+            ("timestamp(3) without time zone", "timestamp without time zone"),
+            ("timestamp(3) without time zone", "timestamp(6) with time zone"),
+            ("text", "character varying(10)"),
+            ("character varying(10)", "text"),
+            ("numeric(10,4)", "text"),
+            ("public.e", "public.e[]"),
+        ] {
+            assert_eq!(of(from, to), None, "{from} → {to}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What is said of an object that is there: its comment, who owns it, who may do what with it.
+
+use std::sync::Arc;
+
+use super::alter::extension_of;
+use super::emit::stays;
+use super::fate::Fate;
+use super::name::{grantable, named, parent, phrase, qualified};
+use super::privilege::On;
+use super::{Sides, Statement, count, far, grant, not_null, owner_of, sequence};
+use crate::ident::{literal, plain};
+use crate::schema::depend::Part;
+use crate::schema::object::{Id, Kind, Object};
+
+/// The comment, the labels, the extensions and the privileges of an object, where they are not those of the old one.
+pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
+    let schema = &sides.after.schema;
+    let id = &object.id;
+    let fact = |name: &str| (old.and_then(|old| old.fact(name)), object.fact(name));
+    let mut all: Vec<Statement> = Vec::new();
+    let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
+    let said: std::collections::BTreeSet<&str> =
+        names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
+    for name in said {
+        let (was, now) = fact(name);
+        let text = now.map_or("NULL".to_owned(), literal);
+        let what = match name.strip_prefix("security label of ") {
+            Some(provider) => format!("SECURITY LABEL FOR {} ON", plain(provider)),
+            None => "COMMENT ON".to_owned(),
+        };
+        let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
+        all.extend((was != now).then(statement));
+    }
+    all.extend(depending(sides, old, object));
+    let (was, now) = fact("comment on its not null constraint");
+    all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
+    all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
+    all
+}
+
+/// The extensions with which an object goes, where they are not those of the old one.
+fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
+    let all_of = |object: &Object| -> std::collections::BTreeSet<String> {
+        let names = object.facts.iter().map(|fact| &*fact.name);
+        names.filter(|name| extension_of(name).is_some()).map(str::to_owned).collect()
+    };
+    let (was, now) = (old.map(|old| all_of(old)).unwrap_or_default(), all_of(object));
+    let statement = |no: &str, fact: &String| {
+        let name = match fact.starts_with("its index ") {
+            true => format!("INDEX {}", qualified(&object.id)),
+            false => phrase(&sides.after.schema, &object.id),
+        };
+        let extension = plain(extension_of(fact).unwrap_or_default());
+        Statement::new(format!("ALTER {name} {no}DEPENDS ON EXTENSION {extension}")).about(fact)
+    };
+    let gone = was.difference(&now).map(|fact| statement("NO ", fact));
+    gone.chain(now.difference(&was).map(|fact| statement("", fact))).collect()
+}
+
+/// The privileges on an object, where they are not those of the old one.
+fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<String> {
+    let (schema, id) = (&sides.after.schema, &object.id);
+    let (was, now) = (old.and_then(|old| old.fact("grants")), object.fact("grants"));
+    let owners = [old.map_or("", |old| owner_of(&sides.before.schema, old)), owner_of(schema, object)];
+    let here = sides.version();
+    match id.kind {
+        Kind::DefaultPrivileges => far::default_privileges(&id.name, was, now, here),
+        Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now, here),
+        Kind::Column => {
+            let list = |text: Option<&str>, owner| text.map(|text| grant::listed(text, owner)).unwrap_or_default();
+            let on = format!("TABLE {}", parent(id));
+            let now = grant::adapted(list(now, owners[1]), On::Table, schema.version, here);
+            grant::statements(&list(was, owners[0]), &now, &on, &grant::column(&id.name))
+        }
+        kind => {
+            let (on, name) = (On::of(kind), grantable(schema, id));
+            let now = grant::of_object(now, on, owners[1], schema.version);
+            let now = grant::adapted(now, on, schema.version, here);
+            if old.is_none() {
+                let (least, most) = by_default(sides, id, grant::first(on, here));
+                return grant::from_nothing(&least, &most, &now, &name);
+            }
+            let mut all = grant::statements(&grant::of_object(was, on, owners[0], here), &now, &name, "");
+            // What is taken on a table is taken on its columns as well. Those that are made later get theirs then.
+            if all.iter().any(|text| text.starts_with("REVOKE")) {
+                let is_there = |column: &Object| stays(sides, &column.id) && column.fact("grants").is_some();
+                let columns = schema.children(id, Kind::Column).filter(|column| is_there(column));
+                all.extend(columns.flat_map(|column| granted(sides, None, column)));
+            }
+            all
+        }
+    }
+}
+
+/// The least and the most that a new object begins with, by the default privileges of whichever role makes it.
+fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grants, grant::Grants) {
+    let on = match id.kind {
+        Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => "tables",
+        Kind::Sequence => "sequences",
+        Kind::Function | Kind::Procedure | Kind::Aggregate => "functions",
+        Kind::Type | Kind::Domain => "types",
+        Kind::Schema => "schemas",
+        _ => return (first.clone(), first),
+    };
+    let head = named(Kind::DefaultPrivileges, "", "");
+    let (mut least, mut most) = (first.clone(), first);
+    for object in sides.before.schema.objects.range::<Id, _>(head..).map(|(_, object)| object) {
+        let Some(whose) = far::Whose::parse(&object.id.name) else { continue };
+        let applies = whose.on == on && whose.schema.as_deref().is_none_or(|space| space == &*id.schema);
+        let stays = matches!(sides.fates.get(&Part::object(&object.id)), Fate::Kept | Fate::Altered);
+        if object.id.kind == Kind::DefaultPrivileges && applies && stays {
+            let list = grant::listed(object.fact("grants").unwrap_or_default(), &whose.role);
+            // Those of a schema come on top of the others.
+            if whose.schema.is_none() {
+                least = grant::bounds(&least, &list).0;
+            }
+            most = grant::bounds(&most, &list).1;
+        }
+    }
+    (least, most)
+}
+
+/// The statement that gives what is made again to whom the old one belonged: with its privileges, a view reads tables and
+/// a function of `SECURITY DEFINER` runs. A sequence has to belong to whom its table belongs. Everything else belongs to
+/// whoever makes it.
+pub(super) fn owned(sides: &Sides<'_>, part: &Part, new: &Object) -> Option<Statement> {
+    // Those of some kinds can only belong to superusers, and what they do does not depend on which one.
+    let is_of_superusers = matches!(
+        new.id.kind,
+        Kind::EventTrigger | Kind::ForeignDataWrapper | Kind::Publication | Kind::Subscription | Kind::Privileges
+    );
+    if is_of_superusers || sequence::is_identity(new) {
+        return None;
+    }
+    let owner = owner_of_old(sides, part).or_else(|| owner_of_table(sides, part, new))?;
+    let owner = sides.before.is_of_another(owner).then_some(owner)?;
+    let text = format!("ALTER {} OWNER TO {}", phrase(&sides.after.schema, &new.id), plain(owner));
+    Some(Statement::new(text).about("owner"))
+}
+
+/// To whom the object belongs in whose place another one comes.
+fn owner_of_old<'a>(sides: &'a Sides<'_>, part: &Part) -> Option<&'a str> {
+    let is_another = sides.fates.get(part) == Fate::Remade
+        || sides.fates.is_swapped(part)
+        || count::role(sides, part) == count::Role::Leaves;
+    // A domain can be in the place of a type.
+    let kinds = [part.id.kind, Kind::Type, Kind::Domain].into_iter().filter(|_| is_another);
+    kinds.filter_map(|kind| sides.before.schema.get(&Id { kind, ..(*part.id).clone() })).next()?.fact("owner")
+}
+
+/// To whom the table belongs that gets a new sequence.
+fn owner_of_table<'a>(sides: &'a Sides<'_>, part: &Part, new: &Object) -> Option<&'a str> {
+    let is_new = new.id.kind == Kind::Sequence && sides.fates.get(part) == Fate::Made;
+    let (of, _) = sequence::owner(new).filter(|_| is_new)?;
+    let tables = [Kind::Table, Kind::ForeignTable].map(|kind| named(kind, of.schema(), of.name()));
+    tables
+        .iter()
+        .find_map(|table| sides.before.schema.get(table))
+        .filter(|table| stays(sides, &table.id))?
+        .fact("owner")
+}

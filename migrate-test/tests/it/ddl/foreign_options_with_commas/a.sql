@@ -1,0 +1,4 @@
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER s FOREIGN DATA WRAPPER w;
+CREATE FOREIGN TABLE t (a int OPTIONS (name 'x, y=z'), b int) SERVER s OPTIONS (query 'select a, b', kept '{1, "2"}');
+CREATE FOREIGN TABLE plain (a int) SERVER s;

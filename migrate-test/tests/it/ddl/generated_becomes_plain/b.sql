@@ -1,0 +1,6 @@
+CREATE TABLE t (a bigint, b int, c bigint NOT NULL DEFAULT 7, d text);
+CREATE VIEW v AS SELECT b FROM t;
+CREATE INDEX t_b ON t (b);
+CREATE TABLE gone (b int);
+CREATE TABLE p (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1);
