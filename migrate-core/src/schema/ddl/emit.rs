@@ -291,6 +291,8 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
         all.push(Statement::new(comment).about("comment on its not null constraint"));
     }
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
+    // Much of it is said where the table of a column is made, and may be left out of the column alone.
+    all.iter_mut().for_each(|statement| statement.object = Some(id.clone()));
     all
 }
 
