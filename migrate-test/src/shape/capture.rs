@@ -150,7 +150,9 @@ impl Capture {
                 let first = statement.text.lines().next().unwrap_or_default();
                 return Err(error.note(format!("in: {first}")).into());
             };
-            let is_new = self.leave_out(object, statement.part.as_deref(), reason(&error));
+            // Where it is no part of the object, or was left out before, the object goes: each try gets further.
+            let is_new = self.leave_out(object, statement.part.as_deref(), reason(&error))
+                || statement.part.is_some() && self.leave_out(object, None, reason(&error));
             match (is_new, &statement.part) {
                 (true, None) => gone.extend(
                     self.left_out.last().into_iter().flat_map(|one| one.with.iter().chain([&one.object])).cloned(),

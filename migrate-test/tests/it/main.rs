@@ -6,6 +6,7 @@
 mod apart;
 mod audit;
 mod broken;
+mod catalogs;
 mod code;
 mod concurrency;
 mod consume;

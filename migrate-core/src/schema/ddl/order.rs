@@ -81,7 +81,7 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
         Act::Give => ddl.statements.extend(partition::given(sides, part)),
     }
     for statement in &mut ddl.statements[first..] {
-        statement.object = Some(part.id.clone());
+        statement.object.get_or_insert_with(|| part.id.clone());
     }
 }
 

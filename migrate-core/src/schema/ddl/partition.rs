@@ -8,7 +8,7 @@ use super::fate::Fate;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
 use super::{Hazard, Sides, Statement, create, inherit, loose, swap, table, toast};
-use crate::ident::{QualifiedName, catalog_name, first_name, plain};
+use crate::ident::{QualifiedName, catalog_name, first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -87,31 +87,26 @@ fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
 /// The name that the server gives to a key of a partition; `None` where that is not plain to see.
 fn usual_name(key: &Object) -> Option<String> {
     let definition = key.fact("definition")?;
-    if definition.contains(" INCLUDE (") {
-        return None;
-    }
-    if definition.starts_with("PRIMARY KEY ") {
-        return Some(format!("{}_pkey", key.id.parent)).filter(|name| name.len() < 64);
-    }
-    let (start, end) = if key.id.kind == Kind::Index { (" USING btree (", "idx") } else { ("UNIQUE (", "key") };
-    let (_, list) = definition.split_once(start)?;
-    name_after_columns(&key.id.parent, list, end)
-}
-
-/// The name of a table with those of columns, which stand in a list up to a closing parenthesis.
-fn name_after_columns(table: &str, list: &str, end: &str) -> Option<String> {
-    let (mut name, mut rest) = (table.to_owned(), list);
-    loop {
-        let (column, after) = first_name(rest)?;
-        name = format!("{name}_{column}");
-        let stop = after.find([',', ')', '('])?;
-        rest = match after.as_bytes().get(stop) {
-            Some(b',') => after.get(stop + 1..)?.trim_start(),
-            Some(b')') => break,
-            _ => return None,
-        };
-    }
-    Some(format!("{name}_{end}")).filter(|name| name.len() < 64)
+    let name = if definition.starts_with("PRIMARY KEY ") {
+        format!("{}_pkey", key.id.parent)
+    } else {
+        let (_, list) =
+            definition.split_once(if key.id.kind == Kind::Index { " USING btree (" } else { "UNIQUE (" })?;
+        let mut name = key.id.parent.to_string();
+        let mut rest = list;
+        loop {
+            let (column, after) = first_name(rest)?;
+            name = format!("{name}_{column}");
+            let end = after.find([',', ')', '('])?;
+            rest = match after.as_bytes().get(end) {
+                Some(b',') => after.get(end + 1..)?.trim_start(),
+                Some(b')') => break,
+                _ => return None,
+            };
+        }
+        format!("{name}_{}", if key.id.kind == Kind::Index { "idx" } else { "key" })
+    };
+    (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
 }
 
 /// The statement that gives a foreign key of a partition its name. It comes with that of the partitioned table, under
@@ -129,16 +124,46 @@ pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
         table = parent_of(&table)?;
         let theirs = schema.children(&table, Kind::Constraint).find(same)?;
         if create::comes_alone(theirs) {
-            let name = &*theirs.id.name;
-            let comes_as = match *key.id.name != *name && has_constraint(schema, &partition, name) {
-                true => name_after_columns(&partition.name, definition.split_once('(')?.1, "fkey")?,
-                false => name.to_owned(),
-            };
-            let (old, new) = (plain(&comes_as), plain(&key.id.name));
-            return (old != new).then(|| format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {new}", parent(&key.id)));
+            let (old, new) = (&*theirs.id.name, &*key.id.name);
+            let taken = old != new && has_constraint(schema, &partition, old);
+            let plain_text =
+                || format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", parent(&key.id), plain(old), plain(new));
+            return (old != new)
+                .then(|| if taken { name_chosen(schema, &partition, theirs, key) } else { plain_text() });
         }
     }
     None
+}
+
+/// The statement that renames the foreign key whose name the server chose: no other one of the partition is unknown.
+fn name_chosen(schema: &Schema, partition: &Id, theirs: &Object, key: &Object) -> String {
+    let known: Vec<String> = schema.children(partition, Kind::Constraint).map(|one| literal(&one.id.name)).collect();
+    let (table, of) = (parent(&key.id), parent(&theirs.id));
+    let (head, tail) = (format!("ALTER TABLE {table} RENAME CONSTRAINT "), format!(" TO {}", plain(&key.id.name)));
+    let body = format!(
+        "
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN
+        SELECT {} || quote_ident(own.conname) || {}
+        FROM pg_catalog.pg_constraint theirs JOIN pg_catalog.pg_constraint own USING (contype, confrelid)
+        WHERE theirs.conrelid = {}::pg_catalog.regclass AND theirs.conname = {} AND own.conrelid = {}::pg_catalog.regclass
+          AND own.conname NOT IN ({})
+        LIMIT 1
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+",
+        literal(&head),
+        literal(&tail),
+        literal(&of),
+        literal(&theirs.id.name),
+        literal(&table),
+        known.join(", ")
+    );
+    format!("DO {}", literal(&body))
 }
 
 fn has_constraint(schema: &Schema, table: &Id, name: &str) -> bool {

@@ -35,6 +35,8 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
     let (was, now) = fact("comment on its not null constraint");
     all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
+    // Much of it is said where the table of a column is made, and may be left out of the column alone.
+    all.iter_mut().for_each(|statement| statement.object = Some(id.clone()));
     all
 }
 
