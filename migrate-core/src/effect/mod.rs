@@ -4,6 +4,7 @@
 //! that is put together at run time does is reported as unknown. The text names things; [`resolve`] finds them in a schema.
 
 mod resolve;
+mod writes;
 
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
@@ -16,6 +17,7 @@ use crate::schema::Schema;
 use crate::source::Script;
 
 pub use resolve::{Loss, find, resolve};
+pub use writes::{Writes, names};
 
 /// What a script does, as far as its text says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

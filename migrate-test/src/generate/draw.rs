@@ -222,6 +222,9 @@ fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &As
     if column.nullable && !must && is_turn(draft, &column.name) {
         return Some("NULL".to_owned());
     }
+    if let Some(text) = special(draft, column, wish, known) {
+        return Some(literal(&text));
+    }
     let is_related = asked.related.contains(&column.name);
     if column.has_default && !whole && !must && !is_related && (round % 2 == 1 || chance < 4) {
         return None;
@@ -235,12 +238,39 @@ fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &As
     Some(literal(&text))
 }
 
+/// A value whose turn it is in this row: what scripts compare the column with, or a text that is empty, blank or as long as
+/// it can be. By chance alone a table may have none of them.
+fn special(draft: &Draft<'_>, column: &Column, wish: &Wish, known: bool) -> Option<String> {
+    let Draft { taste, uses, .. } = *draft;
+    if !taste.awkward || known {
+        return None;
+    }
+    if taste.serial.is_multiple_of(2)
+        && let Some(constant) = uses.constant(&column.name, taste.serial / 2)
+    {
+        return Some(constant.clone());
+    }
+    let text = match turn(draft, &column.name) {
+        0 => String::new(),
+        2 => " ".to_owned(),
+        4 => "x".repeat(values::limit(&column.base).unwrap_or(60)),
+        _ => return None,
+    };
+    (Sort::of(&column.base) == Sort::Text && !wish.refuses(&text)).then_some(text)
+}
+
 /// Whether it is this row in which a column is NULL if it can be, and a number out of line if it is counted: among the
 /// first rows of a table there is one for every column, for a migration must not be lucky.
 fn is_turn(draft: &Draft<'_>, column: &str) -> bool {
-    const EVERY: usize = 7;
+    turn(draft, column) == TURNS - 1
+}
+
+/// How many rows it takes until a column has had every turn.
+const TURNS: usize = 7;
+
+fn turn(draft: &Draft<'_>, column: &str) -> usize {
     let position = draft.table.columns.iter().position(|known| known.name == column).unwrap_or_default();
-    (draft.taste.serial as usize + position) % EVERY == EVERY - 1
+    (draft.taste.serial as usize + position) % TURNS
 }
 
 /// Sets the columns of a foreign key to those of a row that is there, or is made at the same time.

@@ -28,6 +28,8 @@ pub(crate) struct Uses {
     words: BTreeSet<String>,
     /// What functions look for in texts.
     patterns: BTreeSet<String>,
+    /// The constants that columns are compared with.
+    constants: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Uses {
@@ -93,6 +95,10 @@ impl Uses {
                     self.ask(Some((column, steps)), None);
                 }
             }
+            Form::Op(op, sides) if sides.len() == 2 && matches!(op.as_str(), "=" | "<>" | "!=") => {
+                self.compare(&sides[0], &sides[1]);
+                self.compare(&sides[1], &sides[0]);
+            }
             Form::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
                 self.patterns.extend(sides.get(1).and_then(Expr::as_constant));
             }
@@ -123,6 +129,24 @@ impl Uses {
         }
     }
 
+    /// A column beside a constant, or beside a list of them: `a = 'x'`, `a IN ('x', 'y')`.
+    fn compare(&mut self, column: &Expr, other: &Expr) {
+        let Some(column) = column.as_column() else { return };
+        let constant = other.as_constant().into_iter().collect();
+        let constants: Vec<String> = match &other.bare().form {
+            Form::Call(word, list) if word == "any" || word == "all" => {
+                let items = list.iter().filter_map(|one| match &one.bare().form {
+                    Form::Array(items) => Some(items),
+                    _ => None,
+                });
+                items.flatten().filter_map(Expr::as_constant).collect()
+            }
+            _ => constant,
+        };
+        let constants = constants.into_iter().filter(|one| one.len() <= LONGEST);
+        self.constants.entry(column.to_owned()).or_default().extend(constants);
+    }
+
     fn ask(&mut self, path: Option<Path>, want: Option<Want>) {
         if let Some((column, steps)) = path {
             self.columns.entry(column).or_default().ask(&steps, want);
@@ -145,6 +169,9 @@ impl Uses {
         }
         self.words.extend(other.words);
         self.patterns.extend(other.patterns);
+        for (name, constants) in other.constants {
+            self.constants.entry(name).or_default().extend(constants);
+        }
         for (name, to) in other.casts.into_iter().filter(|_| casts) {
             self.casts.entry(name).or_insert(to);
         }
@@ -164,6 +191,25 @@ impl Uses {
                 && *one.id.parent == *table.1
                 && is_read(&one.id.name)
         })
+    }
+
+    /// The columns of tables that are compared with constants, by their names.
+    pub(crate) fn compared(&self, schema: &Schema) -> Vec<(TableName, &str, &BTreeSet<String>)> {
+        if self.constants.is_empty() {
+            return Vec::new();
+        }
+        let columns = schema.objects().filter(|one| one.id.kind == Kind::Column);
+        let named = columns.filter_map(|one| {
+            let (name, constants) = self.constants.get_key_value(&*one.id.name)?;
+            Some(((one.id.schema.to_string(), one.id.parent.to_string()), name.as_str(), constants))
+        });
+        named.filter(|(_, _, constants)| !constants.is_empty()).collect()
+    }
+
+    /// A constant that a column is compared with, another one for each row.
+    pub(super) fn constant(&self, column: &str, serial: u32) -> Option<&String> {
+        let constants = self.constants.get(column)?;
+        constants.iter().nth(serial as usize % constants.len().max(1))
     }
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.

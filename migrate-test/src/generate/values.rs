@@ -76,8 +76,13 @@ fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStr
         return own_type(schema, object, taste, depth);
     }
     let (base, modifier) = type_name.split_once('(').map_or((type_name, ""), |(base, rest)| (base, rest));
-    let limit = || modifier.split([',', ')']).next().and_then(|number| number.trim().parse::<usize>().ok());
+    let limit = || limit(type_name);
     let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);
+    if !taste.awkward
+        && let Some(text) = ordinary((format!("{base}{rest}")).trim(), taste.serial)
+    {
+        return Just(text).boxed();
+    }
     match (format!("{base}{rest}")).trim() {
         "smallint" => numbers(taste, &["0", "-1", "32767", "-32768"]),
         "integer" | "oid" => {
@@ -163,6 +168,26 @@ fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStr
         fields if fields.starts_with("interval") => words(taste, &["0", "1 day", "1 mon"]),
         _ => of_extension(base, modifier, taste),
     }
+}
+
+/// A value of a built-in type that no other row has.
+fn ordinary(base: &str, serial: u32) -> Option<String> {
+    let day = || format!("{:04}-{:02}-{:02}", 2001 + serial / 336, serial / 28 % 12 + 1, serial % 28 + 1);
+    let [a, b, c, d] = serial.to_be_bytes();
+    Some(match base {
+        "date" => day(),
+        "timestamp without time zone" | "timestamp with time zone" => format!("{} 12:34:56.789012", day()),
+        "time without time zone" => format!("{:02}:{:02}", serial / 60 % 24, serial % 60),
+        "time with time zone" => format!("{:02}:{:02}+00", serial / 60 % 24, serial % 60),
+        "interval" => format!("{serial} hours"),
+        "inet" | "cidr" => format!("10.{b}.{c}.{d}"),
+        "macaddr" => format!("08:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}"),
+        "bytea" => format!("\\x{serial:08x}"),
+        "json" | "jsonb" => format!("{{\"a\": {serial}}}"),
+        "money" => format!("{serial}.01"),
+        "point" => format!("({serial},0)"),
+        _ => return None,
+    })
 }
 
 /// A type of an extension, by its name; where that is not known, what most of them read.
@@ -313,6 +338,12 @@ fn formatted(format: usize, serial: u32) -> String {
     }
 }
 
+/// How many letters a text of a type has at most.
+pub(super) fn limit(type_name: &str) -> Option<usize> {
+    let (_, modifier) = type_name.split_once('(')?;
+    modifier.split([',', ')']).next()?.trim().parse().ok()
+}
+
 fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String> {
     const AWKWARD: [&str; 9] =
         ["", " ", "it's", "back\\slash", "two\nlines", "\"quoted\"", "Ünïcödé 😀", " around ", "NULL"];
@@ -322,6 +353,10 @@ fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
     let own = format!("{} text", taste.serial);
+    if !taste.awkward && taste.serial.to_string().len() > limit {
+        // A short text has more values in letters than in digits.
+        return Just(cut(char::from_u32('A' as u32 + taste.serial % 26).map(String::from).unwrap_or_default())).boxed();
+    }
     if !taste.awkward {
         return Just(cut(own)).boxed();
     }

@@ -147,7 +147,7 @@ impl Walk<'_> {
         how: How,
         required: Option<&Schema>,
     ) -> Result<Result<Vec<String>, Error>, ProofError> {
-        self.watcher.look().await?;
+        self.filled.follow(&self.watcher.look().await?);
         let before = self.watcher.schema();
         // What the migrations before did to the rows was not followed.
         self.filled.rows = Rows::default();

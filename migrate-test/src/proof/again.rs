@@ -6,7 +6,6 @@ use std::sync::Arc;
 use migrate_core::ident::{QualifiedName, ident, literal};
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::{Fact, Kind, Object, Schema};
-use migrate_core::source::{Body, Migration};
 
 use crate::generate::{TRY, attempt};
 use crate::rows::{Rows, TableName, holders, table_name};
@@ -100,32 +99,8 @@ pub(super) async fn without_nulls(
     if commands.is_empty() { Ok(()) } else { rehearsal.query_all(&commands).await.map(drop) }
 }
 
-/// A migration that may have filled columns, and refused the rows that were there.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) title: String,
-    /// The words of its script.
-    words: BTreeSet<String>,
-}
-
-impl Refused {
-    /// One that writes rows; a migration of the schema alone fills nothing.
-    pub(super) fn of(migration: &Migration) -> Option<Self> {
-        let up = migration.up_script().filter(|_| is_of_data(migration))?;
-        let words = up.text().split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_lowercase).collect();
-        Some(Self { title: super::title(migration), words })
-    }
-
-    /// Whether it names every column, and its table, that the next migration requires to be filled.
-    pub(super) fn may_fill(&self, before: &Schema, after: &Schema) -> bool {
-        let required = required(before, after);
-        let has = |word: &str| self.words.contains(&word.to_lowercase());
-        !required.is_empty() && required.iter().all(|((_, table), column)| has(table) && has(column))
-    }
-}
-
 /// The columns that one schema lets be NULL and the next one does not.
-fn required(before: &Schema, after: &Schema) -> BTreeSet<(TableName, String)> {
+pub(super) fn required(before: &Schema, after: &Schema) -> BTreeSet<(TableName, String)> {
     let is_new = |one: &&Arc<Object>| {
         let was = before.get(&one.id).is_some_and(|was| was.fact("not null").is_none());
         one.id.kind == Kind::Column && was && one.fact("not null").is_some()
@@ -207,17 +182,6 @@ impl Known {
         let strict: Vec<Arc<Object>> = schema.objects().filter(is_filled).map(strict).collect();
         if strict.is_empty() { schema.clone() } else { schema.clone().with(strict) }
     }
-}
-
-/// Whether a migration may read or write rows on its way up, and not only the schema.
-pub(super) fn is_of_data(migration: &Migration) -> bool {
-    const WORDS: [&str; 11] =
-        ["UPDATE", "DELETE", "INSERT", "MERGE", "WITH", "DO", "SELECT", "CALL", "TRUNCATE", "COPY", "EXECUTE"];
-    let Body::Sql { up, .. } = migration.body() else { return true };
-    up.statements().iter().any(|one| {
-        let first = up.text()[one.span.clone()].split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
-    })
 }
 
 /// The tables of which one schema has something that the other has not.

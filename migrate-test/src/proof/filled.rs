@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use migrate_core::ident::{first_name, quoted};
 use migrate_core::runner::Touched;
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_core::schema::{Change, Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
@@ -29,6 +29,8 @@ pub(crate) struct Filled {
     given_up: BTreeSet<String>,
     /// The columns that each table had when rows were drawn for it.
     drawn: BTreeMap<TableName, BTreeSet<Box<str>>>,
+    /// The tables whose columns changed since; `None` where that may be all.
+    changed: Option<BTreeSet<TableName>>,
     learnt: Learnt,
 }
 
@@ -41,11 +43,23 @@ pub(crate) struct How {
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
     pub(super) readable: bool,
+    /// Which of the rows that were there are drawn again.
+    pub(super) redraw: Redraw,
+}
+
+/// Which rows are drawn again for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redraw {
+    /// Those of tables that the migration changes, where rows that fit are not enough.
+    Changed,
+    /// Those of tables that its scripts name as well: what is equal in them may be what has to differ.
+    Named,
+    All,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { awkward: true, fitting: false, readable: false }
+        Self { awkward: true, fitting: false, readable: false, redraw: Redraw::Changed }
     }
 }
 
@@ -60,7 +74,11 @@ impl How {
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
             // Values that are no extreme ones are different in each row.
-            "23505" => plain,
+            "23505" => match self.redraw {
+                Redraw::Changed => Some(Self { awkward: false, redraw: Redraw::Named, ..self }),
+                Redraw::Named => Some(Self { redraw: Redraw::All, ..self }),
+                Redraw::All => None,
+            },
             // A number that is too large says nothing of texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable),
             code if code.starts_with("22") => readable().or(plain),
@@ -74,7 +92,11 @@ impl How {
             let what = read(migration).told();
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
-        let rows = if self.fitting { "rows that do not fit what it requires" } else { "extreme values" };
+        let rows = match self {
+            Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
+            Self { fitting: true, .. } => "rows that do not fit what it requires",
+            _ => "extreme values",
+        };
         format!("it fails on {rows}, and not on others: {why}")
     }
 }
@@ -98,6 +120,7 @@ impl Filled {
             rows: Rows::default(),
             given_up: BTreeSet::new(),
             drawn: BTreeMap::new(),
+            changed: None,
             learnt: Learnt::default(),
         })
     }
@@ -120,13 +143,15 @@ impl Filled {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let grown = self.grown(before);
+        let (grown, own) = (self.grown(before), read(migration));
+        let mut more: BTreeSet<TableName> = grown.clone();
+        more.extend(self.compared(before, &own));
         let Self { runner, ground, rows, given_up, learnt, .. } = self;
-        if !rows.has_empty(before) && grown.is_empty() {
+        if !rows.has_empty(before) && more.is_empty() {
             return Ok(Ok(Rests::on(before, rows, &[])));
         }
-        let uses = learnt.uses(migration, before, after, how);
-        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up, grown: &grown };
+        let uses = learnt.uses(own, before, after, how);
+        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up, grown: &more };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -144,7 +169,12 @@ impl Filled {
     /// rows, and nobody would see it go. A table whose rows the chain itself brought is left as it is.
     fn grown(&mut self, schema: &Schema) -> BTreeSet<TableName> {
         let mut grown = BTreeSet::new();
+        let changed = self.changed.replace(BTreeSet::new());
         for table in holders(schema) {
+            let is_meant = |one: &TableName| *one.0 == *table.id.schema && *one.1 == *table.id.name;
+            if changed.as_ref().is_some_and(|changed| !changed.iter().any(is_meant)) {
+                continue;
+            }
             let name = table_name(table);
             let rows = self.rows.table(&name).map_or(0, |rows| rows.rows.len());
             let columns = schema.children(&table.id, Kind::Column).map(|column| column.id.name.clone());
@@ -161,6 +191,28 @@ impl Filled {
         grown
     }
 
+    /// The tables with a column that a script compares with a constant, which a row should have for the comparison to matter.
+    fn compared(&self, schema: &Schema, uses: &Uses) -> BTreeSet<TableName> {
+        let is_few = |name: &TableName| {
+            self.rows.table(name).is_some_and(|rows| !rows.rows.is_empty() && rows.rows.len() < MOST_ROWS)
+        };
+        let has = |(name, column, constants): &(TableName, &str, &BTreeSet<String>)| {
+            let Some(rows) = self.rows.table(name) else { return true };
+            let at = rows.columns.iter().position(|one| one == column);
+            let known: BTreeSet<&str> = rows.rows.iter().filter_map(|row| row.get(at?)?.as_deref()).collect();
+            constants.iter().all(|one| known.contains(one.as_str()))
+        };
+        uses.compared(schema).into_iter().filter(|one| is_few(&one.0) && !has(one)).map(|(name, ..)| name).collect()
+    }
+
+    /// Remembers what a migration changed: tables with other columns may need rows for them.
+    pub(crate) fn follow(&mut self, change: &Change) {
+        let Some(changed) = &mut self.changed else { return };
+        let is_meant = |id: &Id| id.kind == Kind::Column;
+        let columns = change.objects().map(|(id, ..)| id).filter(|id| is_meant(id));
+        changed.extend(columns.map(|id| (id.schema.to_string(), id.parent.to_string())));
+    }
+
     /// Reads again what may have changed; `schema` is the present one.
     pub(crate) async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
         self.rows.refresh(&mut self.ground.rehearsal, schema, touched).await?;
@@ -170,6 +222,7 @@ impl Filled {
     /// Goes on with another database, and returns the one before.
     pub(crate) fn replace(&mut self, fresh: Ground) -> Ground {
         self.rows = Rows::default();
+        self.changed = None;
         std::mem::replace(&mut self.ground, fresh)
     }
 }
@@ -180,7 +233,7 @@ struct Learnt(BTreeMap<Arc<Id>, (Arc<Object>, Uses)>);
 
 impl Learnt {
     /// What is done by what is there, and by the migration itself.
-    fn uses(&mut self, migration: &Migration, before: &Schema, after: &Schema, how: How) -> Uses {
+    fn uses(&mut self, mut own: Uses, before: &Schema, after: &Schema, how: How) -> Uses {
         let mut uses = Uses::default();
         let mut read_before = std::mem::take(&mut self.0);
         for object in before.objects() {
@@ -202,7 +255,6 @@ impl Learnt {
             uses.extend(learnt.clone(), is_strict);
             self.0.insert(object.id.clone(), (object.clone(), learnt));
         }
-        let mut own = read(migration);
         own.resolve(&|to| labelled(to, after).or_else(|| labelled(to, before)));
         uses.extend(own, how.readable);
         uses

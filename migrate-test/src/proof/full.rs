@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
-use migrate_core::schema::{self, Schema};
+use migrate_core::schema::{Change, Schema};
 use migrate_core::source::Migration;
 
 use super::cause::one_cause;
-use super::filled::{self, Filled, How};
+use super::filled::{Filled, How};
+use super::refused::{Refused, is_of_data};
+use super::retry::Retry;
 use super::stage::Ground;
 use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
-use crate::generate::{Required, Uses};
-use crate::rows::{Loss, Rows, TableName};
+use crate::generate::Required;
+use crate::rows::{Loss, Rows};
 
 /// The schema before a migration, after its rollback, which may leave another one, and after it.
 #[derive(Clone, Copy)]
@@ -20,19 +22,21 @@ pub(super) struct Sight<'a> {
     pub(super) before: &'a Schema,
     pub(super) rolled: &'a Schema,
     pub(super) after: &'a Schema,
+    /// What its up changes.
+    pub(super) up: &'a Change,
 }
 
 /// A database with rows.
 pub(super) struct Full {
-    filled: Filled,
+    pub(super) filled: Filled,
     /// The rows as they were before the last up.
-    start: Rows,
+    pub(super) start: Rows,
     /// Whether a migration that may have written rows had none of those to write that are there now.
-    blind: bool,
+    pub(super) blind: bool,
     /// The migrations on whose account all rows were drawn again: what they do to rows is not known.
-    unsure: Vec<again::Refused>,
+    pub(super) unsure: Vec<Refused>,
     /// Which columns were filled by migrations that the rows of now may not have passed.
-    known: again::Known,
+    pub(super) known: again::Known,
     /// What the last cycle saw.
     pub(super) seen: Seen,
 }
@@ -68,39 +72,10 @@ impl Ways {
     }
 }
 
-/// What is tried after a failure that may say more about the rows than about the migration.
-enum Retry {
-    /// Rows of another kind.
-    Other(How),
-    /// Rows that pass all that was done to rows before.
-    Below,
-    /// Rows that have no NULL where the migration allows none.
-    Filled(String),
-}
-
-impl Retry {
-    fn note(&self, why: &str, migration: &Migration) -> String {
-        match self {
-            Self::Other(how) => how.note(why, migration),
-            Self::Below => {
-                format!("it fails on rows that earlier migrations did not see, and not on those that they did: {why}")
-            }
-            Self::Filled(broken) => {
-                format!(
-                    "it fails where a column is NULL, and not on other rows; {broken}, which may have filled it, is broken: {why}"
-                )
-            }
-        }
-    }
-}
-
-/// How far below a migration rows are put in to be passed through what is done to rows.
-const REACH: usize = 200;
-
 impl Full {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
         let filled = Filled::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
-        let blind = prover.chain[..at].iter().any(|migration| again::is_of_data(migration));
+        let blind = prover.chain[..at].iter().any(|migration| is_of_data(migration));
         let (start, known, seen) = (Rows::default(), again::Known::default(), Seen::default());
         Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen })
     }
@@ -108,7 +83,8 @@ impl Full {
     /// Applies a migration that is not looked at; where rows are in its way, goes on with others.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, sight: Sight<'_>) -> Result<(), ProofError> {
         self.start = self.filled.rows.clone();
-        self.blind |= again::is_of_data(&prover.chain[at]);
+        self.blind |= is_of_data(&prover.chain[at]);
+        self.filled.follow(sight.up);
         match self.filled.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
             Ok(touched) => self.read(sight.after, &touched).await,
             Err(_) => self.go_on(prover, at, sight, false, None).await,
@@ -154,104 +130,13 @@ impl Full {
         };
         let broken = verdict.is_broken();
         proven.set(Law::Data, verdict);
+        self.filled.follow(sight.up);
         one_cause(proven, sight);
         // What was lost must not be missing for the next migration, and it has to be applied.
         match broken || ways == Ways::UpDown {
             true => self.go_on(prover, at, sight, !refused, Some(proven)).await,
             false => Ok(()),
         }
-    }
-
-    /// What to try after this.
-    fn after(
-        &self,
-        story: &Story,
-        how: How,
-        migration: &Migration,
-        sight: Sight<'_>,
-        tried: &[Retry],
-    ) -> Option<Retry> {
-        let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
-        if let Some(other) = how.after(sqlstate, migration) {
-            return Some(Retry::Other(other));
-        }
-        let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));
-        if story.fails != Some(Direction::Up) {
-            return None;
-        }
-        if self.blind {
-            return Some(Retry::Below);
-        }
-        let filler = self.unsure.iter().find(|one| one.may_fill(sight.before, sight.after));
-        let filler = filler.filter(|_| sqlstate == "23502" && !is_filled);
-        filler.map(|one| Retry::Filled(one.title.clone()))
-    }
-
-    /// Makes a fresh database for another attempt, with as many of the rows of the first one as serve.
-    async fn prepare(
-        &mut self,
-        prover: &Prover<'_>,
-        at: usize,
-        sight: Sight<'_>,
-        origin: &Rows,
-        retry: &Retry,
-    ) -> Result<(), ProofError> {
-        if let Retry::Below = retry {
-            return self.below(prover, at).await;
-        }
-        let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
-        self.filled.replace(fresh).end().await?;
-        if let Retry::Filled(_) = retry {
-            self.known.require(sight.before, sight.after);
-        }
-        // A fixture puts in its rows itself.
-        if prover.chain[at].fixture().is_some() {
-            return Ok(());
-        }
-        let rehearsal = &mut self.filled.ground.rehearsal;
-        match retry {
-            Retry::Other(how) if how.fitting => {
-                let required = Required::put(rehearsal, sight.before, sight.after).await?;
-                again::that_fit(rehearsal, sight.before, origin, &|_| true).await?;
-                required.remove(rehearsal).await?;
-            }
-            _ => {
-                let changed = again::changed(sight.before, sight.after);
-                // Texts that cannot be read are to be drawn again, wherever they are.
-                let is_strict = matches!(retry, Retry::Other(how) if how.readable);
-                let read = if is_strict { filled::read(&prover.chain[at]) } else { Uses::default() };
-                let is_apart = |table: &TableName| {
-                    !changed.is_empty() && !changed.contains(table) && !read.is_about(sight.before, table)
-                };
-                again::that_fit(rehearsal, sight.before, origin, &is_apart).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts rows in before the first migration that may have written some, and passes them through all that follow.
-    async fn below(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
-        self.blind = false;
-        let chain = &prover.chain;
-        let low = at.saturating_sub(REACH);
-        let start = (low..at).find(|one| again::is_of_data(&chain[*one])).unwrap_or(at);
-        let fresh = Ground::at(&chain[..start], prover.code, true).await?;
-        self.filled.replace(fresh).end().await?;
-        for one in start..at {
-            if again::is_of_data(&chain[one]) {
-                let schema = schema::read(&self.filled.ground.address()).await?;
-                self.filled.rows = Rows::default();
-                // A fixture that does not run is reported where its own migration is looked at.
-                let _ = self.filled.fill(&chain[one], &schema, &schema, How::default()).await?;
-            }
-            if self.filled.ground.rehearsal.run(&chain[one], Direction::Up).await.is_err() {
-                let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
-                self.filled.replace(fresh).end().await?;
-                self.unsure.extend(again::Refused::of(&chain[one]));
-            }
-        }
-        self.filled.rows = Rows::default();
-        Ok(())
     }
 
     /// Fills, then goes as far as the laws of the schema hold.
@@ -399,7 +284,7 @@ impl Full {
         }
         let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;
-        self.unsure.extend(again::Refused::of(&chain[at]));
+        self.unsure.extend(Refused::of(&chain[at]));
         Ok(())
     }
 

@@ -8,19 +8,23 @@
 
 mod again;
 mod bare;
+mod blame;
 mod cause;
 mod declared;
 mod filled;
 mod full;
 mod law;
+mod proven;
+mod refused;
 mod rests;
+mod retry;
 mod stage;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use migrate_core::schema::{Change, Schema};
 use migrate_core::source::{Migration, Version};
@@ -34,6 +38,7 @@ use crate::error::ServerError;
 pub use declared::COULD_HAVE_ONE;
 pub(crate) use filled::{Filled, How};
 pub use law::{Fault, Law, Story, Verdict};
+pub use proven::{Proven, Report};
 pub use rests::{Rests, WithoutRows};
 pub(crate) use stage::{Ground, Stage};
 
@@ -52,42 +57,6 @@ pub struct Proof {
     pub keep: bool,
 }
 
-/// What was proven of one migration.
-#[derive(Debug, Clone)]
-pub struct Proven {
-    /// Its version.
-    pub version: Version,
-    /// Its name.
-    pub name: String,
-    /// How each law ended.
-    pub laws: BTreeMap<Law, Verdict>,
-    /// Why it does not apply, where it does not: then no law was looked at.
-    pub failure: Option<Box<Story>>,
-    /// Why it was not reached: a migration before it does not apply.
-    pub unreached: Option<String>,
-    /// What the verdicts rest on: how many tables had rows, and how many steps of walks led over it.
-    pub rests: Rests,
-    /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
-    pub notes: Vec<String>,
-    /// The databases that were kept, as URLs.
-    pub kept: Vec<String>,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-/// What was proven of a chain.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// One entry for each migration that was looked at.
-    pub migrations: Vec<Proven>,
-    /// The seed.
-    pub seed: u64,
-    /// How many steps the walks made.
-    pub moves: usize,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
 /// Why nothing could be proven.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -103,83 +72,6 @@ pub enum ProofError {
 impl Default for Proof {
     fn default() -> Self {
         Self { only: None, seed: 0, walks: 8, lead: 2, keep: true }
-    }
-}
-
-impl Proven {
-    fn new(migration: &Migration) -> Self {
-        Self {
-            version: migration.version().clone(),
-            name: migration.name().to_owned(),
-            laws: Law::ALL.into_iter().map(|law| (law, Verdict::Unknown)).collect(),
-            failure: None,
-            unreached: None,
-            rests: Rests::default(),
-            notes: Vec::new(),
-            kept: Vec::new(),
-            elapsed: Duration::ZERO,
-        }
-    }
-
-    /// Whether it applies, and no law is broken. One that was not reached holds nothing.
-    pub fn holds(&self) -> bool {
-        self.failure.is_none() && self.unreached.is_none() && !self.laws.values().any(Verdict::is_broken)
-    }
-
-    /// What is wrong with it, each cause once, with all laws that it breaks.
-    pub fn faults(&self) -> Vec<Fault<'_>> {
-        let mut faults: Vec<Fault<'_>> = Vec::new();
-        faults.extend(self.failure.iter().map(|story| Fault { law: None, story, also: Vec::new() }));
-        let broken = |law: &Law| self.laws.get(law).is_some_and(Verdict::is_broken);
-        let stories = Law::ALL.into_iter().filter(broken).filter_map(|law| Some((law, self.laws.get(&law)?.story()?)));
-        let (after, first): (Vec<_>, Vec<_>) =
-            stories.partition(|(_, story)| story.follows.is_some_and(|other| broken(&other)));
-        for (law, story) in first.into_iter().chain(after) {
-            let is_cause = |fault: &&mut Fault<'_>| {
-                (fault.law.is_some() && fault.law == story.follows) || fault.story.is_same_as(story)
-            };
-            match faults.iter_mut().find(is_cause) {
-                Some(cause) => cause.also.push((law, story)),
-                None => faults.push(Fault { law: Some(law), story, also: Vec::new() }),
-            }
-        }
-        faults
-    }
-
-    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
-    pub fn rested(&self, law: Law) -> Option<String> {
-        match (law, self.laws.get(&law)?) {
-            (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
-            (Law::Path, Verdict::Holds | Verdict::Broken(_)) => self.rests.walked(),
-            _ => None,
-        }
-    }
-
-    /// Records how a law ended; what is broken stays broken.
-    fn set(&mut self, law: Law, verdict: Verdict) {
-        let slot = self.laws.entry(law).or_default();
-        if !slot.is_broken() {
-            *slot = verdict;
-        }
-    }
-
-    /// Records why the laws that were not looked at were not.
-    fn skip_rest(&mut self, why: &str) {
-        for verdict in self.laws.values_mut().filter(|verdict| matches!(verdict, Verdict::Unknown)) {
-            *verdict = Verdict::Skipped(why.to_owned());
-        }
-    }
-}
-
-impl Report {
-    /// The migrations that the first one which does not apply kept the proof from.
-    pub fn unreached(&self) -> usize {
-        self.migrations.iter().filter(|proven| proven.unreached.is_some()).count()
-    }
-
-    /// Whether no law of any migration is broken.
-    pub fn holds(&self) -> bool {
-        self.migrations.iter().all(Proven::holds)
     }
 }
 
@@ -373,7 +265,8 @@ impl Prover<'_> {
     ) -> Result<Option<(usize, Proven)>, ProofError> {
         let Some(passed) = passed else { return Ok(None) };
         let begin = Instant::now();
-        let sight = full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after };
+        let sight =
+            full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after, up: &passed.up };
         let mut proven = passed.proven;
         if !passed.is_marked {
             full.climb(self, passed.at, sight).await?;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::runner::Rehearsal;
+use migrate_core::runner::{Rehearsal, Touched};
 use migrate_core::schema::{Change, Schema, Surroundings, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::sql::Positioned;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
+use super::again::{self, Counters};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::error::ServerError;
+use crate::rows::Rows;
 
 /// A database somewhere in the chain, and a session on it.
 pub(crate) struct Ground {
@@ -99,6 +101,18 @@ impl Stage {
             change = change.then(&positions.until(&self.around.positions().await?, &given));
         }
         Ok(outcome.map(|_| change))
+    }
+
+    /// The rows of all tables as they are now, and where the sequences stand.
+    pub(super) async fn rows(&mut self) -> Result<(Rows, Counters), ProofError> {
+        let mut rows = Rows::default();
+        rows.refresh(&mut self.ground.rehearsal, self.watcher.schema(), &Touched::Unknown).await?;
+        Ok((rows, Counters::read(&mut self.ground.rehearsal).await?))
+    }
+
+    /// Makes these the rows of all tables.
+    pub(super) async fn put(&mut self, (rows, counters): &(Rows, Counters)) -> Result<(), ProofError> {
+        Ok(again::exactly(&mut self.ground.rehearsal, self.watcher.schema(), rows, counters).await?)
     }
 
     /// Ends the watch.

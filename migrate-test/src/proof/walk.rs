@@ -52,23 +52,25 @@ struct Walked {
     moves: usize,
     /// The walk on which it failed.
     story: Option<Story>,
+    /// Why its loss of rows, which made a walk fail, is none that is to be reported.
+    declared: Option<String>,
     /// Why no walk led over it.
     skipped: Option<String>,
     kept: Vec<String>,
 }
 
 /// Where a walk failed.
-struct Fall {
+pub(super) struct Fall {
     /// The migration whose step it was.
-    at: usize,
-    story: Story,
-    walk: Vec<usize>,
+    pub(super) at: usize,
+    pub(super) story: Story,
+    pub(super) walk: Vec<usize>,
 }
 
 /// A part of the chain, with a database on which all of it is applied.
-struct Part<'a> {
-    prover: &'a Prover<'a>,
-    range: Range<usize>,
+pub(super) struct Part<'a> {
+    pub(super) prover: &'a Prover<'a>,
+    pub(super) range: Range<usize>,
     /// What each of its migrations changes.
     ups: &'a [Change],
 }
@@ -142,6 +144,7 @@ impl Walks {
                 }
                 continue;
             };
+            let fall = part.cause(&fall).await?.unwrap_or(fall);
             falls += 1;
             open.extend([fall.at + 1..range.end, range.start..fall.at]);
             let fallen = match own {
@@ -157,6 +160,8 @@ impl Walks {
                 false => fallen.end().await?,
             }
             walked.story = Some(Story { walk: named(prover, &fall.walk), ..fall.story });
+            let declared = || prover.chain[fall.at].lossy().map(str::to_owned);
+            walked.declared = walked.story.as_ref().filter(|story| !story.losses.is_empty()).and_then(|_| declared());
         }
         self.settled = end;
         Ok(())
@@ -189,31 +194,27 @@ impl Walks {
 
     /// Goes from the top to each position of the walk in turn, and back to the top.
     async fn once(&mut self, part: &Part<'_>, stage: &mut Stage, walk: &[usize]) -> Result<Option<Fall>, ProofError> {
-        let (low, high) = (part.range.start, part.range.end);
-        let mut at = high;
+        let low = part.range.start;
         // What is different from the top, and what should be.
         let mut actual = Change::default();
-        for goal in walk.iter().copied().chain([high]) {
-            while at != goal {
-                let (direction, step) = if goal > at { (Direction::Up, at) } else { (Direction::Down, at - 1) };
-                self.moves += 1;
-                self.walked.entry(step).or_default().moves += 1;
-                let fall = |story| Ok(Some(Fall { at: step, story, walk: walk.to_vec() }));
-                match stage.go(&part.prover.chain[step], direction).await? {
-                    Ok(done) => actual = actual.then(&done),
-                    Err(error) => {
-                        return fall(Story::error("on this walk it fails, on the straight way it does not", &error));
-                    }
+        for (direction, step) in part.steps(walk) {
+            self.moves += 1;
+            self.walked.entry(step).or_default().moves += 1;
+            let fall = |story| Ok(Some(Fall { at: step, story, walk: walk.to_vec() }));
+            match stage.go(&part.prover.chain[step], direction).await? {
+                Ok(done) => actual = actual.then(&done),
+                Err(error) => {
+                    return fall(Story::error("on this walk it fails, on the straight way it does not", &error));
                 }
-                at = if goal > at { at + 1 } else { at - 1 };
-                let above = part.ups[at - low..].iter().rev();
-                let expected = above.fold(Change::default(), |sum, up| sum.then(&up.reversed()));
-                // Where a sequence stands is a matter of all the steps before.
-                let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
-                if !difference.is_empty() {
-                    let summary = "on this walk it ends in another schema than on the straight way";
-                    return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
-                }
+            }
+            let at = if direction == Direction::Up { step + 1 } else { step };
+            let above = part.ups[at - low..].iter().rev();
+            let expected = above.fold(Change::default(), |sum, up| sum.then(&up.reversed()));
+            // Where a sequence stands is a matter of all the steps before.
+            let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
+            if !difference.is_empty() {
+                let summary = "on this walk it ends in another schema than on the straight way";
+                return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
             }
         }
         Ok(None)
@@ -270,7 +271,10 @@ impl Walks {
         proven.rests.moves = walked.moves;
         proven.kept.extend(walked.kept);
         let verdict = match (walked.story, walked.skipped) {
-            (Some(story), _) => story.broken(),
+            (Some(story), _) => match walked.declared {
+                Some(reason) => Verdict::Declared(reason, Box::new(story)),
+                None => story.broken(),
+            },
             (None, Some(why)) => Verdict::Skipped(why),
             (None, None) => Verdict::Holds,
         };

@@ -340,3 +340,30 @@ async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] require: &st
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
     assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not fit")), "{:?}", proven.notes);
 }
+
+/// Whatever the seed, some row is blank, empty or as long as can be, and some has what the up compares with.
+#[rstest]
+#[case::empty("b = ''")]
+#[case::blank("b = ' '")]
+#[case::long("length(b) = 20")]
+#[case::compared("b = 'legacy'")]
+#[case::in_a_list("kind IN ('old', 'older') AND n = 17")]
+#[case::counted("n = 17")]
+#[tokio::test]
+async fn what_is_rare_has_its_turn(#[case] condition: &str) {
+    let base =
+        "CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL, b varchar(20) NOT NULL DEFAULT 'new' CHECK (b <> 'q'),
+                kind text NOT NULL, n int NOT NULL);";
+    let up = format!("UPDATE t SET b = 'none', n = 0 WHERE {condition};");
+    let chain = Chain::new(&[
+        (1, "base", base, "DROP TABLE t;"),
+        (2, "more", "SELECT 1;", "SELECT 1;"),
+        (3, "up", &up, "SELECT 1;"),
+    ]);
+    for seed in 0..3 {
+        let proof = Proof { seed, keep: false, ..Proof::default() };
+        let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        let verdict = &report.migrations[2].laws[&Law::Data];
+        assert!(verdict.is_broken(), "seed {seed}: {verdict:?}");
+    }
+}

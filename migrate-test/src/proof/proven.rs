@@ -1,0 +1,121 @@
+//! What was proven: of one migration, and of a chain.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use migrate_core::source::{Migration, Version};
+
+use super::{Fault, Law, Rests, Story, Verdict};
+
+/// What was proven of one migration.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// Its version.
+    pub version: Version,
+    /// Its name.
+    pub name: String,
+    /// How each law ended.
+    pub laws: BTreeMap<Law, Verdict>,
+    /// Why it does not apply, where it does not: then no law was looked at.
+    pub failure: Option<Box<Story>>,
+    /// Why it was not reached: a migration before it does not apply.
+    pub unreached: Option<String>,
+    /// What the verdicts rest on: how many tables had rows, and how many steps of walks led over it.
+    pub rests: Rests,
+    /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
+    pub notes: Vec<String>,
+    /// The databases that were kept, as URLs.
+    pub kept: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What was proven of a chain.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// One entry for each migration that was looked at.
+    pub migrations: Vec<Proven>,
+    /// The seed.
+    pub seed: u64,
+    /// How many steps the walks made.
+    pub moves: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Proven {
+    pub(super) fn new(migration: &Migration) -> Self {
+        Self {
+            version: migration.version().clone(),
+            name: migration.name().to_owned(),
+            laws: Law::ALL.into_iter().map(|law| (law, Verdict::Unknown)).collect(),
+            failure: None,
+            unreached: None,
+            rests: Rests::default(),
+            notes: Vec::new(),
+            kept: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Whether it applies, and no law is broken. One that was not reached holds nothing.
+    pub fn holds(&self) -> bool {
+        self.failure.is_none() && self.unreached.is_none() && !self.laws.values().any(Verdict::is_broken)
+    }
+
+    /// What is wrong with it, each cause once, with all laws that it breaks.
+    pub fn faults(&self) -> Vec<Fault<'_>> {
+        let mut faults: Vec<Fault<'_>> = Vec::new();
+        faults.extend(self.failure.iter().map(|story| Fault { law: None, story, also: Vec::new() }));
+        let broken = |law: &Law| self.laws.get(law).is_some_and(Verdict::is_broken);
+        let stories = Law::ALL.into_iter().filter(broken).filter_map(|law| Some((law, self.laws.get(&law)?.story()?)));
+        let (after, first): (Vec<_>, Vec<_>) =
+            stories.partition(|(_, story)| story.follows.is_some_and(|other| broken(&other)));
+        for (law, story) in first.into_iter().chain(after) {
+            let is_cause = |fault: &&mut Fault<'_>| {
+                (fault.law.is_some() && fault.law == story.follows) || fault.story.is_same_as(story)
+            };
+            match faults.iter_mut().find(is_cause) {
+                Some(cause) => cause.also.push((law, story)),
+                None => faults.push(Fault { law: Some(law), story, also: Vec::new() }),
+            }
+        }
+        faults
+    }
+
+    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
+    pub fn rested(&self, law: Law) -> Option<String> {
+        match (law, self.laws.get(&law)?) {
+            (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
+            (Law::Path, Verdict::Holds | Verdict::Broken(_)) => self.rests.walked(),
+            _ => None,
+        }
+    }
+
+    /// Records how a law ended; what is broken stays broken.
+    pub(super) fn set(&mut self, law: Law, verdict: Verdict) {
+        let slot = self.laws.entry(law).or_default();
+        if !slot.is_broken() {
+            *slot = verdict;
+        }
+    }
+
+    /// Records why the laws that were not looked at were not.
+    pub(super) fn skip_rest(&mut self, why: &str) {
+        for verdict in self.laws.values_mut().filter(|verdict| matches!(verdict, Verdict::Unknown)) {
+            *verdict = Verdict::Skipped(why.to_owned());
+        }
+    }
+}
+
+impl Report {
+    /// The migrations that the first one which does not apply kept the proof from.
+    pub fn unreached(&self) -> usize {
+        self.migrations.iter().filter(|proven| proven.unreached.is_some()).count()
+    }
+
+    /// Whether no law of any migration is broken.
+    pub fn holds(&self) -> bool {
+        self.migrations.iter().all(Proven::holds)
+    }
+}

@@ -1,0 +1,170 @@
+//! What is tried after a failure that may say more about the rows than about the migration, and on which rows.
+
+use std::collections::BTreeSet;
+
+use migrate_core::effect;
+use migrate_core::ledger::Direction;
+use migrate_core::schema::{self, Schema};
+use migrate_core::source::Migration;
+
+use super::filled::{self, How, Redraw};
+use super::full::{Full, Sight};
+use super::refused::{Refused, is_of_data};
+use super::stage::Ground;
+use super::{ProofError, Prover, Story, again};
+use crate::generate::{Required, Uses};
+use crate::rows::{Rows, TableName};
+
+/// What is tried after a failure that may say more about the rows than about the migration.
+pub(super) enum Retry {
+    /// Rows of another kind.
+    Other(How),
+    /// Rows that pass all that was done to rows before.
+    Below,
+    /// Rows that have no NULL where the migration allows none.
+    Filled(String),
+}
+
+impl Retry {
+    pub(super) fn note(&self, why: &str, migration: &Migration) -> String {
+        match self {
+            Self::Other(how) => how.note(why, migration),
+            Self::Below => {
+                format!("it fails on rows that earlier migrations did not see, and not on those that they did: {why}")
+            }
+            Self::Filled(broken) => {
+                format!(
+                    "it fails where a column is NULL, and not on other rows; {broken}, which may have filled it, is broken: {why}"
+                )
+            }
+        }
+    }
+}
+
+/// How far below a migration rows are put in to be passed through what is done to rows.
+const REACH: usize = 200;
+
+/// The tables whose rows are drawn again for another attempt.
+enum Redrawn {
+    None,
+    All,
+    /// Those with these names, and those of which values are read.
+    Tables(BTreeSet<TableName>, BTreeSet<String>, Uses),
+}
+
+impl Redrawn {
+    fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
+        let migration = &prover.chain[at];
+        let how = if let Retry::Other(how) = retry { *how } else { How::default() };
+        let scripts = [migration.up_script(), migration.down_script()];
+        let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
+        let changed = again::changed(sight.before, sight.after);
+        // Texts that cannot be read are to be drawn again, wherever they are.
+        let read = if how.readable { filled::read(migration) } else { Uses::default() };
+        match how.redraw {
+            Redraw::Changed if how.fitting => Self::None,
+            Redraw::Changed if changed.is_empty() => Self::All,
+            Redraw::Changed => Self::Tables(changed, BTreeSet::new(), read),
+            Redraw::Named => Self::Tables(changed, named(), read),
+            Redraw::All => Self::All,
+        }
+    }
+
+    fn is(&self, schema: &Schema, table: &TableName) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Tables(changed, named, read) => {
+                changed.contains(table) || named.contains(&table.1) || read.is_about(schema, table)
+            }
+        }
+    }
+}
+
+impl Full {
+    /// What to try after this.
+    pub(super) fn after(
+        &self,
+        story: &Story,
+        how: How,
+        migration: &Migration,
+        sight: Sight<'_>,
+        tried: &[Retry],
+    ) -> Option<Retry> {
+        let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
+        if let Some(other) = how.after(sqlstate, migration) {
+            return Some(Retry::Other(other));
+        }
+        let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));
+        if story.fails != Some(Direction::Up) {
+            return None;
+        }
+        if self.blind {
+            return Some(Retry::Below);
+        }
+        let filler = self.unsure.iter().find(|one| one.may_fill(sight.before, sight.after));
+        let filler = filler.filter(|_| sqlstate == "23502" && !is_filled);
+        filler.map(|one| Retry::Filled(one.title.clone()))
+    }
+
+    /// Makes a fresh database for another attempt, with as many of the rows of the first one as serve.
+    pub(super) async fn prepare(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        sight: Sight<'_>,
+        origin: &Rows,
+        retry: &Retry,
+    ) -> Result<(), ProofError> {
+        if let Retry::Below = retry {
+            return self.below(prover, at).await;
+        }
+        let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
+        self.filled.replace(fresh).end().await?;
+        if let Retry::Filled(_) = retry {
+            self.known.require(sight.before, sight.after);
+        }
+        // A fixture puts in its rows itself.
+        if prover.chain[at].fixture().is_some() {
+            return Ok(());
+        }
+        let redrawn = Redrawn::of(prover, at, sight, retry);
+        let stays = |table: &TableName| !redrawn.is(sight.before, table);
+        let rehearsal = &mut self.filled.ground.rehearsal;
+        let is_fitting = matches!(retry, Retry::Other(how) if how.fitting);
+        let required = match is_fitting {
+            true => Some(Required::put(rehearsal, sight.before, sight.after).await?),
+            false => None,
+        };
+        again::that_fit(rehearsal, sight.before, origin, &stays).await?;
+        if let Some(required) = required {
+            required.remove(rehearsal).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts rows in before the first migration that may have written some, and passes them through all that follow.
+    async fn below(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
+        self.blind = false;
+        let chain = &prover.chain;
+        let low = at.saturating_sub(REACH);
+        let start = (low..at).find(|one| is_of_data(&chain[*one])).unwrap_or(at);
+        let fresh = Ground::at(&chain[..start], prover.code, true).await?;
+        self.filled.replace(fresh).end().await?;
+        for one in start..at {
+            if is_of_data(&chain[one]) {
+                let schema = schema::read(&self.filled.ground.address()).await?;
+                self.filled.rows = Rows::default();
+                // A fixture that does not run is reported where its own migration is looked at.
+                let _ = self.filled.fill(&chain[one], &schema, &schema, How::default()).await?;
+            }
+            if self.filled.ground.rehearsal.run(&chain[one], Direction::Up).await.is_err() {
+                let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
+                self.filled.replace(fresh).end().await?;
+                self.unsure.extend(Refused::of(&chain[one]));
+            }
+        }
+        self.filled.rows = Rows::default();
+        Ok(())
+    }
+}

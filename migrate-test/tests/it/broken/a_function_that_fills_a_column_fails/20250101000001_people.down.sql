@@ -1,0 +1,2 @@
+DROP FUNCTION fill_all();
+DROP TABLE people;

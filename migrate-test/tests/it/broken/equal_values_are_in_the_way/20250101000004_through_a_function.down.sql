@@ -1,0 +1,2 @@
+DROP FUNCTION copy_tokens();
+DROP TABLE copies;

@@ -1,0 +1,2 @@
+CREATE TABLE same (kind text UNIQUE);
+INSERT INTO same SELECT 'x' FROM users;
