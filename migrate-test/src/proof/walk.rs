@@ -25,6 +25,8 @@ const OVERLAP: usize = 2;
 /// How many steps the walks over the newest migrations may make together, and how many all of them make about in one walk.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
+/// How many objects a step may change to count as one; one that changes more counts as several.
+const HEAVY: usize = 25;
 /// How many attempts are made to make a walk shorter, for each walk that is drawn: each attempt takes a fresh database.
 const SHRINKS: u32 = 5;
 /// How many walks over a window may fail before the rest of it is left alone.
@@ -42,6 +44,8 @@ pub(super) struct Walks {
     settled: usize,
     /// How many steps were made.
     pub(super) moves: usize,
+    /// What they cost together: a baseline that is walked over takes as long as many small steps.
+    spent: usize,
     walked: BTreeMap<usize, Walked>,
     runner: TestRunner,
 }
@@ -78,7 +82,7 @@ pub(super) struct Part<'a> {
 impl Walks {
     pub(super) fn from(prover: &Prover<'_>, lowest: usize) -> Self {
         let runner = super::runner(prover.proof.seed);
-        Self { lowest, floor: lowest, settled: lowest, moves: 0, walked: BTreeMap::new(), runner }
+        Self { lowest, floor: lowest, settled: lowest, moves: 0, spent: 0, walked: BTreeMap::new(), runner }
     }
 
     /// No walk leads over the migration that comes next: those below it are walked now.
@@ -169,11 +173,11 @@ impl Walks {
 
     /// Walks at random, and at last down and back where some migration was not met; the shortest walk that fails.
     async fn walk(&mut self, part: &Part<'_>, stage: &mut Stage, most: usize) -> Result<Option<Fall>, ProofError> {
-        let before = self.moves;
+        let before = self.spent;
         let (low, high) = (part.range.start, part.range.end);
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
         for _ in 0..part.prover.proof.walks {
-            if self.moves - before >= most {
+            if self.spent - before >= most {
                 break;
             }
             let strategy = prop::collection::vec(low..=high, 1..=length);
@@ -199,6 +203,7 @@ impl Walks {
         let mut actual = Change::default();
         for (direction, step) in part.steps(walk) {
             self.moves += 1;
+            self.spent += 1 + part.ups[step - low].objects().count() / HEAVY;
             self.walked.entry(step).or_default().moves += 1;
             let fall = |story| Ok(Some(Fall { at: step, story, walk: walk.to_vec() }));
             match stage.go(&part.prover.chain[step], direction).await? {
