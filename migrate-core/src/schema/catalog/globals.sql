@@ -1,7 +1,7 @@
 -- What belongs to no relation, routine or type: few of each, with facts that are all different.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
-), item AS (
+), item AS MATERIALIZED (
     -- The operators and functions of operator classes, and those that only their family has.
     SELECT 'pg_amop'::regclass AS class, o.oid, 1 AS part, o.amopstrategy AS n,
            'OPERATOR ' || o.amopstrategy || ' ' || o.amopopr::regoperator || coalesce(' FOR ORDER BY '
@@ -45,8 +45,11 @@ WITH own AS MATERIALIZED (
     FROM pg_foreign_server s WHERE s.srvacl IS NOT NULL
 ), items AS (
     SELECT d.refclassid, d.refobjid, string_agg(i.text, ', ' ORDER BY i.part, i.n, i.text COLLATE "C") AS list
-    FROM item i JOIN pg_depend d ON d.classid = i.class AND d.objid = i.oid
-        AND (d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i' OR d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
+    FROM item i CROSS JOIN LATERAL (
+        -- One look by the index for each, whatever is believed to be there: a scan of all of pg_depend for each takes seconds.
+        SELECT d.refclassid, d.refobjid FROM pg_depend d WHERE d.classid = i.class AND d.objid = i.oid
+            AND (d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i' OR d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
+        OFFSET 0) d
     GROUP BY 1, 2
 )
 SELECT 0::oid AS unit, 'pg_namespace'::regclass::oid AS class, n.oid, 0 AS sub, 'schema' AS kind,
