@@ -21,7 +21,8 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(object) = schema.get(&part.id) else { return Vec::new() };
     if part.default {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
-        return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
+        let only = inherit::only(&sides.after.schema, &part.id, "default");
+        return vec![Statement::new(format!("ALTER TABLE {only}{table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
     // What a table had from a parent that it left is its own; a trigger went.
     let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
@@ -53,7 +54,9 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     if part.default {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         let value = object.fact("default").unwrap_or("NULL");
-        return Some(vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}"))]);
+        let only = inherit::only(schema, &part.id, "default");
+        let text = format!("ALTER TABLE {only}{table} ALTER COLUMN {column} SET DEFAULT {value}");
+        return Some(vec![Statement::new(text)]);
     }
     if sides.fates.get(part) == Fate::Altered {
         // One that comes with its column, and under the name of an old one, is not there before the column is.
@@ -218,9 +221,9 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         true => statement.with(Hazard::Rewrite(format!("table {table} is written anew"))),
         false => statement,
     };
-    let extras = table::extras(column, None, false, late);
-    let persistence = sequence::persistence(schema, column);
-    [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
+    let extras = table::extras(schema, column, None, false, late);
+    let unusual = sequence::unusual(schema, column);
+    [statement].into_iter().chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }
 
 /// A foreign key comes to a partition with that of the partitioned table, under its name.
@@ -290,8 +293,11 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
     let fact = |name: &str| (old.and_then(|old| old.fact(name)), object.fact(name));
     let mut all: Vec<Statement> = Vec::new();
     let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
-    let said: std::collections::BTreeSet<&str> =
+    let mut said: std::collections::BTreeSet<&str> =
         names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
+    // An extension brings a comment.
+    let brings = id.kind == Kind::Extension && old.is_none();
+    said.extend(brings.then_some("comment"));
     for name in said {
         let (was, now) = fact(name);
         let text = now.map_or("NULL".to_owned(), literal);
@@ -300,7 +306,7 @@ fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<St
             None => "COMMENT ON".to_owned(),
         };
         let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
-        all.extend((was != now).then(statement));
+        all.extend((was != now || (brings && now.is_none())).then(statement));
     }
     all.extend(depending(sides, old, object));
     let (was, now) = fact("comment on its not null constraint");
