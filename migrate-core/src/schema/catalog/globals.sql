@@ -4,13 +4,14 @@ WITH own AS MATERIALIZED (
 ), item AS MATERIALIZED (
     -- The operators and functions of operator classes, and those that only their family has.
     SELECT 'pg_amop'::regclass AS class, o.oid, 1 AS part, o.amopstrategy AS n,
-           'OPERATOR ' || o.amopstrategy || ' ' || o.amopopr::regoperator || coalesce(' FOR ORDER BY '
+           'OPERATOR ' || o.amopstrategy::text || ' ' || o.amopopr::regoperator::text || coalesce(' FOR ORDER BY '
                || (SELECT quote_ident(n.nspname) || '.' || quote_ident(s.opfname)
                    FROM pg_opfamily s JOIN pg_namespace n ON n.oid = s.opfnamespace WHERE s.oid = o.amopsortfamily), '') AS text
     FROM pg_amop o WHERE o.oid >= 16384
     UNION ALL
     SELECT 'pg_amproc'::regclass, p.oid, 2, p.amprocnum,
-           'FUNCTION ' || p.amprocnum || ' (' || p.amproclefttype::regtype || ', ' || p.amprocrighttype::regtype || ') ' || p.amproc::regprocedure
+           'FUNCTION ' || p.amprocnum::text || ' (' || p.amproclefttype::regtype::text || ', ' || p.amprocrighttype::regtype::text
+               || ') ' || p.amproc::regprocedure::text
     FROM pg_amproc p WHERE p.oid >= 16384
 ), lists AS (
     -- All privileges of what has any. A column without any may have begun with some.

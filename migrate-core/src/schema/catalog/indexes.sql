@@ -8,7 +8,7 @@ SELECT i.indrelid AS unit, 'pg_class'::regclass::oid AS class, i.indexrelid AS o
        (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) AS tablespace,
        (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS "attached to",
        CASE WHEN i.indexprs IS NOT NULL
-            THEN (SELECT string_agg(a.attnum || ' ' || a.attstattarget, ', ' ORDER BY a.attnum)
+            THEN (SELECT string_agg(a.attnum::text || ' ' || a.attstattarget::text, ', ' ORDER BY a.attnum)
                   FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0) END AS statistics
 FROM pg_index i
 JOIN pg_class x ON x.oid = i.indexrelid

@@ -4,7 +4,7 @@ use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::enabled;
 use super::far::{self, json_list};
 use super::name::{parent, phrase, qualified};
-use super::{Statement, count, inherit, partition, swap, table};
+use super::{Statement, count, inherit, partition, sequence, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -84,6 +84,9 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
                     statements.extend(renamed_not_nulls(before, after, new));
                 }
                 statements.extend(rest);
+                if differing.has("persistence") {
+                    statements.extend(sequence::left_behind(before, after, new).into_iter().map(Statement::new));
+                }
                 Change::InPlace { statements, disturbs }
             }
             Change::Remake => Change::Remake,

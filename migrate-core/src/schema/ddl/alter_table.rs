@@ -47,6 +47,10 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     }
     let (of, name) = (parent(&new.id), plain(&new.id.name));
     let alter = |text: String| Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} {text}"));
+    let alone = |fact: &str, text: String| {
+        let only = inherit::only(after, &new.id, fact);
+        Statement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} {text}"))
+    };
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
     // That of a parent takes its children along.
@@ -60,7 +64,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     let rest = differing.each(|fact, was, now| match fact {
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "not null" if now.is_some() => {
-            let statement = match table::own_not_null(new) {
+            let statement = match table::own_not_null(after, new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None => alter("SET NOT NULL".to_owned()),
             };
@@ -68,6 +72,11 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
         "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
+        // It becomes the table's own as well where it is set again.
+        "not null inherited" if (was, now) == (Some("only"), Some("and local")) => {
+            Some(vec![alter("SET NOT NULL".to_owned())])
+        }
+        "not null inherited" => Some(Vec::new()),
         "not null constraint" => Some(rename_constraint(&of, was, now)),
         "identity" => {
             let how = alter(match (was, now) {
@@ -75,12 +84,15 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
                 (Some(_), Some(how)) => format!("SET GENERATED {}", how.to_uppercase()),
                 _ => "DROP IDENTITY".to_owned(),
             });
-            let persistence = was.is_none().then(|| sequence::persistence(after, new)).flatten();
-            Some([how].into_iter().chain(persistence.map(Statement::new)).collect())
+            let unusual = if was.is_none() { sequence::unusual(after, new) } else { Vec::new() };
+            Some([how].into_iter().chain(unusual.into_iter().map(Statement::new)).collect())
         }
-        "storage" => Some(vec![alter(format!("SET STORAGE {}", now.unwrap_or(usual_storage(new)).to_uppercase()))]),
+        "storage" => {
+            let how = now.unwrap_or(usual_storage(new)).to_uppercase();
+            Some(vec![alone("storage", format!("SET STORAGE {how}"))])
+        }
         "compression" => Some(vec![alter(format!("SET COMPRESSION {}", now.unwrap_or("default")))]),
-        "statistics" => Some(vec![alter(format!("SET STATISTICS {}", now.unwrap_or("-1")))]),
+        "statistics" => Some(vec![alone("statistics", format!("SET STATISTICS {}", now.unwrap_or("-1")))]),
         "options" => storage(&format!("TABLE {of} ALTER COLUMN {name}"), "", was, now),
         "foreign options" => changed_options(was, now).map(|list| vec![alter(format!("OPTIONS ({list})"))]),
         _ => None,

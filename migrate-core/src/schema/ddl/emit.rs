@@ -20,7 +20,8 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(object) = schema.get(&part.id) else { return Vec::new() };
     if part.default {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
-        return vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT"))];
+        let only = inherit::only(&sides.after.schema, &part.id, "default");
+        return vec![Statement::new(format!("ALTER TABLE {only}{table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
     // What a table had from a parent that it left is its own; a trigger went.
     let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
@@ -70,7 +71,9 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     if part.default {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         let value = object.fact("default").unwrap_or("NULL");
-        return Some(vec![Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}"))]);
+        let only = inherit::only(schema, &part.id, "default");
+        let text = format!("ALTER TABLE {only}{table} ALTER COLUMN {column} SET DEFAULT {value}");
+        return Some(vec![Statement::new(text)]);
     }
     if sides.fates.get(part) == Fate::Altered {
         // One that comes with its column, and under the name of an old one, is not there before the column is.
@@ -248,9 +251,9 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         true => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
         false => statement,
     };
-    let extras = table::extras(column, None, false, late);
-    let persistence = sequence::persistence(schema, column);
-    [statement].into_iter().chain(plain_ones(extras)).chain(persistence.map(Statement::new)).collect()
+    let extras = table::extras(schema, column, None, false, late);
+    let unusual = sequence::unusual(schema, column);
+    [statement].into_iter().chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }
 
 /// Whether an object is there before and is not made again.

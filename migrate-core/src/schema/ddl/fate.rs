@@ -362,5 +362,7 @@ fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, f
         return false;
     }
     let differing = facts.iter().filter(|fact| **fact != "inherited" && old.fact(fact) != new.fact(fact));
-    differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact))
+    let down =
+        |fact: &str| !matches!(fact, "default" | "storage" | "statistics") || inherit::goes_down(after, &is.id, fact);
+    differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact) && down(fact))
 }

@@ -11,13 +11,13 @@ use crate::schema::object::{Kind, Object};
 /// is known for its type.
 pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Option<Vec<Statement>> {
     let (of, name) = (parent(&column.id), plain(&column.id.name));
-    let extras = table::extras(column, None, false, true).into_iter().map(Statement::new);
+    let extras = table::extras(schema, column, None, false, true).into_iter().map(Statement::new);
     if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
         let mut nullable = column.clone();
         nullable.facts.retain(|fact| !fact.name.starts_with("not null"));
         let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(schema, &nullable, None, true));
         let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
-        let required = match table::own_not_null(column) {
+        let required = match table::own_not_null(schema, column) {
             Some(constraint) => format!("ALTER TABLE {of} ADD {constraint}"),
             None => format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"),
         };

@@ -251,10 +251,15 @@ impl Graph {
                 self.node(sides, &node);
                 self.edge(&hosts.made(part), &node, None);
             }
-            for heir in not_null::heirs(sides, column).into_iter().filter(|_| is_late || fate == Fate::Altered) {
-                let table = [Kind::Table, Kind::ForeignTable].map(|kind| holder(&heir.id, kind));
-                if let Some(table) = table.iter().find_map(|table| schema.get(table)).map(|one| Part::object(&one.id)) {
-                    self.edge(&partition::joined(sides, &table).unwrap_or_else(|| hosts.made(&table)), &node, None);
+            for below in not_null::below(sides, column).into_iter().filter(|_| is_late || fate == Fate::Altered) {
+                let Some(table) = inherit::table_of(schema, &below.id).map(|one| Part::object(&one.id)) else {
+                    continue;
+                };
+                match table::not_valid(below) {
+                    true => {
+                        self.edge(&partition::joined(sides, &table).unwrap_or_else(|| hosts.made(&table)), &node, None)
+                    }
+                    false => self.edge(&node, &hosts.made(&table), None),
                 }
             }
         }
@@ -274,7 +279,8 @@ impl Graph {
         for (_, then) in apart.iter().filter(|(_, then)| then.0 == Act::Give) {
             self.node(sides, then);
         }
-        for (first, then) in inherit::edges(sides, hosts).into_iter().chain(apart) {
+        for (first, then) in inherit::edges(sides, hosts).into_iter().chain(loose::of_types(sides, hosts)).chain(apart)
+        {
             self.edge(&first, &then, None);
         }
         if late.is_empty() {

@@ -96,6 +96,31 @@ pub(super) fn made_own(before: &Schema, old: &Object, new: &Object) -> Vec<Strin
     all
 }
 
+/// Whether a fact of a column is the same in all tables that have the column from this one: they get it with it then.
+pub(super) fn goes_down(schema: &Schema, column: &Id, fact: &str) -> bool {
+    let wanted = |id: &Id| schema.get(id).and_then(|one| one.fact(fact).map(str::to_owned));
+    let (value, mut queue, mut seen) = (wanted(column), vec![column.clone()], BTreeSet::new());
+    while let Some(id) = queue.pop().filter(|_| seen.len() < DEEPEST) {
+        let name = QualifiedName::new(&*id.schema, &*id.parent);
+        let tables = schema.objects().filter(|one| is_table(one.id.kind));
+        let children =
+            tables.filter(|one| parents(one).iter().any(|of| QualifiedName::parse(of).as_ref() == Some(&name)));
+        for child in children.filter(|child| seen.insert(child.id.clone())) {
+            let own = Id { schema: child.id.schema.clone(), parent: child.id.name.clone(), ..column.clone() };
+            if wanted(&own) != value {
+                return false;
+            }
+            queue.push(own);
+        }
+    }
+    true
+}
+
+/// The word for a statement about one table alone, where others have the column from it and another fact of it.
+pub(super) fn only(schema: &Schema, column: &Id, fact: &str) -> &'static str {
+    if goes_down(schema, column, fact) { "" } else { "ONLY " }
+}
+
 /// A table that stays, before and after.
 fn stays<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
     let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);

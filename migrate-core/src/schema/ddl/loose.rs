@@ -136,6 +136,31 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
+/// A type changes when the tables that were of it are not any more, and before others are.
+pub(super) fn of_types(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let mut all = Vec::new();
+    for (schema, other, is_old) in [(before, after, true), (after, before, false)] {
+        for (table, of) in schema.objects().filter_map(|table| Some((table, of_type(table)?))) {
+            let part = Part::object(&table.id);
+            let fate = sides.fates.get(&part);
+            let is_kept = other.get(&table.id).is_some_and(|other| of_type(other).as_ref() == Some(&of));
+            let node = match fate {
+                Fate::Dropped | Fate::Remade if is_old => hosts.dropped(&part),
+                Fate::Made | Fate::Remade => hosts.made(&part),
+                _ if is_kept => continue,
+                _ if is_old => (Act::Make, part),
+                _ => (Act::Give, part),
+            };
+            let changes = of_attributes(before, after, sides.fates, &of);
+            for change in changes.iter().flat_map(|change| [hosts.made(change), hosts.dropped(change)]) {
+                all.push(if is_old { (node.clone(), change) } else { (change, node.clone()) });
+            }
+        }
+    }
+    all
+}
+
 /// The tables of a schema that are no partitions.
 pub(super) fn tables(schema: &Schema) -> impl Iterator<Item = &Arc<Object>> {
     let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));

@@ -32,6 +32,11 @@ fn of(table: &QualifiedName, column: &Id) -> Id {
 
 /// The columns of new tables that get it from this one.
 pub(super) fn heirs<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Object>> {
+    below(sides, column).into_iter().filter(|own| is_heir(own)).collect()
+}
+
+/// The columns of new tables that come from one that has it, those that have it as a valid one as well.
+pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Object>> {
     let schema = &sides.after.schema;
     let mut found: Vec<&Arc<Object>> = Vec::new();
     if column.id.kind != Kind::Column || !table::not_valid(column) {
@@ -43,8 +48,8 @@ pub(super) fn heirs<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
         let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));
         for table in tables.filter(|one| is_made(sides, &one.id) && parents(one).contains(&theirs)) {
             let own = schema.get(&of(&QualifiedName::new(&*table.id.schema, &*table.id.name), &id));
-            if let Some(own) = own.filter(|own| is_heir(own)) {
-                queue.push(own.id.clone());
+            if let Some(own) = own.filter(|own| own.fact("inherited") == Some("only")) {
+                queue.extend(is_heir(own).then(|| own.id.clone()));
                 found.push(own);
             }
         }
@@ -62,7 +67,11 @@ fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     let table = table_of(schema, &column.id).filter(|table| is_heir(column) && is_made(sides, &table.id));
     let theirs =
         table.into_iter().flat_map(|table| parents(table)).filter_map(|table| schema.get(&of(&table, &column.id)));
-    theirs.into_iter().any(|theirs| table::not_valid(theirs) && is_made(sides, &theirs.id))
+    let gets = |theirs: &Object| {
+        let was = sides.before.schema.get(&theirs.id);
+        is_made(sides, &theirs.id) || was.is_some_and(|was| was.fact("not null").is_none())
+    };
+    theirs.into_iter().any(|theirs| table::not_valid(theirs) && gets(theirs))
 }
 
 /// Whether it is made apart from its column.
@@ -93,7 +102,7 @@ pub(super) fn nullable(column: &Object) -> Object {
 /// The statements that make it on a column and on those below.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let constraint = table::own_not_null(column);
+    let constraint = table::own_not_null(&sides.after.schema, column);
     let made = constraint.map(|text| Statement::new(format!("ALTER TABLE {} ADD {text}", parent(&column.id))));
     let said = heirs(sides, column)
         .into_iter()

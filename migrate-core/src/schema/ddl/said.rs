@@ -19,8 +19,11 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
     let fact = |name: &str| (old.and_then(|old| old.fact(name)), object.fact(name));
     let mut all: Vec<Statement> = Vec::new();
     let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
-    let said: std::collections::BTreeSet<&str> =
+    let mut said: std::collections::BTreeSet<&str> =
         names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
+    // An extension brings a comment.
+    let brings = id.kind == Kind::Extension && old.is_none();
+    said.extend(brings.then_some("comment"));
     for name in said {
         let (was, now) = fact(name);
         let text = now.map_or("NULL".to_owned(), literal);
@@ -29,7 +32,7 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
             None => "COMMENT ON".to_owned(),
         };
         let statement = || Statement::new(format!("{what} {} IS {text}", phrase(schema, id))).about(name);
-        all.extend((was != now).then(statement));
+        all.extend((was != now || (brings && now.is_none())).then(statement));
     }
     all.extend(depending(sides, old, object));
     let (was, now) = fact("comment on its not null constraint");

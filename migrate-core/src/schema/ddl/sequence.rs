@@ -44,13 +44,32 @@ pub(super) fn counts(schema: &Schema, column: &Object) -> bool {
     column.fact("identity").is_some() && identity_sequence(schema, &column.id).is_some()
 }
 
-/// The statement that makes the sequence of an identity column outlive a crash, or not, where its table is different.
-pub(super) fn persistence(schema: &Schema, column: &Object) -> Option<String> {
-    column.fact("identity")?;
-    let (sequence, table) = (identity_sequence(schema, &column.id)?, schema.get(&holder(&column.id, Kind::Table))?);
+/// What the sequence of an identity column does not get from its column and table, as statements: its type, and whether it
+/// outlives a crash.
+pub(super) fn unusual(schema: &Schema, column: &Object) -> Vec<String> {
+    let sequence = column.fact("identity").and_then(|_| identity_sequence(schema, &column.id));
+    let Some(sequence) = sequence else { return Vec::new() };
+    let kind = sequence.fact("type").filter(|kind| column.fact("type") != Some(kind));
+    let kind = kind.map(|kind| format!("ALTER SEQUENCE {} AS {kind}{}", qualified(&sequence.id), counting(sequence)));
+    let table = schema.get(&holder(&column.id, Kind::Table));
+    let lasting = table.and_then(|table| persistence(sequence, table));
+    kind.into_iter().chain(lasting).collect()
+}
+
+/// The statement that makes a sequence outlive a crash, or not, where the table that it belongs to is different.
+pub(super) fn persistence(sequence: &Object, table: &Object) -> Option<String> {
     let (ours, theirs) = (sequence.fact("persistence"), table.fact("persistence"));
     let how = if ours.is_some() { "UNLOGGED" } else { "LOGGED" };
     (ours != theirs).then(|| format!("ALTER SEQUENCE {} SET {how}", qualified(&sequence.id)))
+}
+
+/// The statements for the sequences of a table that becomes one that outlives a crash, or ceases to be one: it takes them
+/// along.
+pub(super) fn left_behind(before: &Schema, after: &Schema, table: &Object) -> Vec<String> {
+    let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
+    let all = before.objects().filter(|one| one.id.kind == Kind::Sequence);
+    let ours = all.filter(|one| owner(one).is_some_and(|(of, _)| of == name));
+    ours.filter_map(|one| persistence(after.get(&one.id)?, table)).collect()
 }
 
 pub(super) fn identity_sequence<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
+use super::not_null;
 use super::sequence;
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
@@ -19,7 +20,10 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     family.attached |= apart;
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let own = columns.iter().filter(|one| family.attached || is_own(one));
-    let lines = own.map(|one| line(schema, one, family.brings(one), late(&one.id)));
+    let lines = own.map(|one| match family.brings_not_null(one) {
+        true => line(schema, &not_null::nullable(one), family.brings(one), late(&one.id)),
+        false => line(schema, one, family.brings(one), late(&one.id)),
+    });
     let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
     let checks = schema.children(id, Kind::Constraint);
     let checks = checks.filter(|one| family.attached && one.fact("inherited") == Some("only"));
@@ -60,12 +64,12 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     let of_type = fact("of type").is_some();
     for column in &columns {
         let theirs = family.theirs(column).filter(|_| !family.attached);
-        let mut more = extras(column, theirs, of_type, late(&column.id));
+        let mut more = extras(schema, column, theirs, of_type, late(&column.id));
         if family.renamed_not_null(column).is_some() {
             more.retain(|text| !text.ends_with(" SET NOT NULL"));
         }
         all.extend(more);
-        all.extend(sequence::persistence(schema, column));
+        all.extend(sequence::unusual(schema, column));
     }
     // What its parent asks of every partition has to be there before.
     all.extend(attach(table).filter(|_| family.attached && !apart));
@@ -121,6 +125,11 @@ impl<'a> Family<'a> {
         self.theirs(column).filter(|_| !self.partition && column.fact("inherited").is_some())
     }
 
+    /// Whether a column of the table itself is NOT NULL because its parent's is.
+    fn brings_not_null(&self, column: &Object) -> bool {
+        !self.attached && self.theirs(column).is_some() && column.fact("not null inherited") == Some("only")
+    }
+
     /// The name of a NOT NULL constraint that would get another one with its parent.
     fn names_not_null<'b>(&self, column: &'b Object) -> Option<&'b str> {
         let theirs = self.theirs(column)?.fact("not null constraint").map(|theirs| not_null_words(theirs).0);
@@ -166,30 +175,39 @@ pub(super) fn line(schema: &Schema, column: &Object, brought: Option<&Object>, l
         let (how, value) = value.split_once(' ').unwrap_or(("stored", value));
         format!(" GENERATED ALWAYS AS ({value}) {}", how.to_uppercase())
     });
-    text += &not_null(column).filter(|_| !not_valid(column)).unwrap_or_default();
+    text += &written_not_null(schema, column).filter(|_| !not_valid(column)).unwrap_or_default();
     let counted = fact("identity").filter(|_| sequence::counts(schema, column));
     text += &counted.map_or(String::new(), |how| format!(" {}", sequence::generated(schema, &column.id, how)));
     text
 }
 
-/// `NOT NULL`, with the name of its constraint where that is not the usual one.
-fn not_null(column: &Object) -> Option<String> {
+/// `NOT NULL`, with the name of its constraint where that is not the one that it would get.
+fn written_not_null(schema: &Schema, column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
     let (name, inherit) = not_null_words(constraint);
-    let named = if name.is_empty() || name == usual_not_null(column) {
-        String::new()
-    } else {
-        format!(" CONSTRAINT {}", plain(name))
-    };
+    let is_usual = || name == usual_not_null(column) && !is_shared(schema, column, name);
+    let named = if name.is_empty() || is_usual() { String::new() } else { format!(" CONSTRAINT {}", plain(name)) };
     Some(format!("{named} NOT NULL{inherit}"))
 }
 
+/// Whether a NOT NULL constraint of another table in the same schema has this name: the server would choose another one.
+fn is_shared(schema: &Schema, column: &Object, name: &str) -> bool {
+    let first = Id { parent: "".into(), ..named(Kind::Column, &column.id.schema, "") };
+    let all = schema.objects.range::<Id, _>(first..).map(|(_, one)| one);
+    let mut all = all.take_while(|one| one.id.kind == Kind::Column && one.id.schema == column.id.schema);
+    all.any(|one| {
+        one.id.parent != column.id.parent
+            && one.fact("not null constraint").is_some_and(|other| not_null_words(other).0 == name)
+    })
+}
+
 /// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
-pub(super) fn own_not_null(column: &Object) -> Option<String> {
+pub(super) fn own_not_null(schema: &Schema, column: &Object) -> Option<String> {
     let (name, inherit) = not_null_words(column.fact("not null constraint")?);
     let valid = if not_valid(column) { " NOT VALID" } else { "" };
-    let is_usual = name == usual_not_null(column) && inherit.is_empty() && valid.is_empty();
+    let is_free = || !is_shared(schema, column, name);
+    let is_usual = name == usual_not_null(column) && is_free() && inherit.is_empty() && valid.is_empty();
     (!is_usual).then(|| format!("CONSTRAINT {} NOT NULL {}{inherit}{valid}", plain(name), plain(&column.id.name)))
 }
 
@@ -209,7 +227,13 @@ pub(super) fn not_valid(column: &Object) -> bool {
 
 /// What a column has besides its line, as statements of their own. Of a column that its parent
 /// brings, only what is not the parent's.
-pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, late: bool) -> Vec<String> {
+pub(super) fn extras(
+    schema: &Schema,
+    column: &Object,
+    theirs: Option<&Object>,
+    of_type: bool,
+    late: bool,
+) -> Vec<String> {
     let fact = |name: &str| column.fact(name);
     let (table, name) = (super::name::parent(&column.id), plain(&column.id.name));
     let mut all = Vec::new();
@@ -219,7 +243,8 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
         let none = inherited.then(|| "DROP DEFAULT".to_owned());
         all.extend(fact("default").map(|value| format!("SET DEFAULT {value}")).or(none));
     }
-    if inherited && differs("not null") || of_type {
+    let is_own = fact("not null inherited") == Some("and local");
+    if inherited && (differs("not null") || is_own) || of_type {
         all.extend(fact("not null").map(|_| "SET NOT NULL".to_owned()));
     }
     all.extend(
@@ -234,7 +259,7 @@ pub(super) fn extras(column: &Object, theirs: Option<&Object>, of_type: bool, la
     let mut all: Vec<String> =
         all.into_iter().map(|what| format!("ALTER TABLE ONLY {table} ALTER COLUMN {name} {what}")).collect();
     if not_valid(column) {
-        all.extend(own_not_null(column).map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
+        all.extend(own_not_null(schema, column).map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
     }
     all
 }

@@ -20,7 +20,7 @@ const DRAWN: &str = "ROUNDTRIP_TEST_PAIRS";
 /// A folder for the pairs that fail, each in a folder of its own; all pairs are looked at then.
 const KEPT: &str = "ROUNDTRIP_TEST_PAIRS_KEEP";
 /// How many are drawn where nobody says so.
-const PAIRS: u64 = 8;
+const PAIRS: u64 = 40;
 /// How many smaller pairs are tried of one that fails.
 const SHRINKS: usize = 120;
 const WORKERS: usize = 2;
@@ -247,6 +247,9 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= end || (kept.is_none() && !failures.lock().unwrap().is_empty()) {
             break;
+        }
+        if kept.is_some() && number.is_multiple_of(100) {
+            println!("from pair {number} on");
         }
         let pair = Pair::draw(seed, number);
         if let Some(failure) = bench.judge(&pair, Reach { last: STEPS.len() - 1, dump: true }).await {

@@ -65,7 +65,7 @@ FROM pg_subscription s WHERE s.subdbid = (SELECT here.id FROM here)
 UNION ALL
 -- A large object has a number, and that is another one each time it is made.
 SELECT 0, 'pg_largeobject'::regclass, 0, 0, 'large object', NULL, NULL, left(lo.contents, 12), NULL,
-       concat_ws(', ', 'of ' || lo.owner, lo.grants, lo.comment), jsonb_build_object('count', count(*))
+       concat_ws(', ', 'of ' || lo.owner::text, lo.grants, lo.comment), jsonb_build_object('count', count(*))
 FROM lo GROUP BY lo.owner, lo.grants, lo.comment, lo.contents
 UNION ALL
 SELECT 0, 'pg_class'::regclass, c.oid, 1, 'unpopulated materialized view', n.nspname, NULL, c.relname, NULL, NULL, '{}'

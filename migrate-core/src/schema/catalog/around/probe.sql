@@ -1,15 +1,15 @@
 -- Whether something around the schema of this database may have changed: who wrote which catalog last, and how many rows it has.
 SELECT concat_ws('|',
-    (SELECT d.xmin || ' ' || (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shdescription c
+    (SELECT d.xmin::text || ' ' || (SELECT count(*)::text || ' ' || coalesce(max(c.xmin::text::bigint), 0)::text FROM pg_shdescription c
                               WHERE c.classoid = 'pg_database'::regclass AND c.objoid = d.oid)
-         || ' ' || (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_shseclabel c
+         || ' ' || (SELECT count(*)::text || ' ' || coalesce(max(c.xmin::text::bigint), 0)::text FROM pg_shseclabel c
                     WHERE c.classoid = 'pg_database'::regclass AND c.objoid = d.oid)
-         || ' ' || (SELECT count(*) || ' ' || coalesce(max(s.xmin::text::bigint), 0) FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
+         || ' ' || (SELECT count(*)::text || ' ' || coalesce(max(s.xmin::text::bigint), 0)::text FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
      FROM pg_database d WHERE d.datname = current_database()),
-    (SELECT count(*) || ' ' || coalesce(max(m.xmin::text::bigint), 0) FROM pg_largeobject_metadata m),
-    (SELECT count(*) || ' ' || coalesce(max(o.xmin::text::bigint), 0) FROM pg_largeobject o),
+    (SELECT count(*)::text || ' ' || coalesce(max(m.xmin::text::bigint), 0)::text FROM pg_largeobject_metadata m),
+    (SELECT count(*)::text || ' ' || coalesce(max(o.xmin::text::bigint), 0)::text FROM pg_largeobject o),
     (SELECT max(l.xmin::text::bigint) FROM pg_language l WHERE l.oid < 16384),
-    (SELECT count(*) || ' ' || coalesce(max(c.xmin::text::bigint), 0) FROM pg_description c
+    (SELECT count(*)::text || ' ' || coalesce(max(c.xmin::text::bigint), 0)::text FROM pg_description c
      WHERE c.objoid < 16384 OR c.classoid = 'pg_largeobject'::regclass),
     (SELECT count(*)::text || ' ' || max(p.xmin::text::bigint)::text FROM pg_proc p WHERE p.oid < 16384),
     (SELECT count(*)::text || ' ' || max(o.xmin::text::bigint)::text FROM pg_operator o WHERE o.oid < 16384),

@@ -1,0 +1,2 @@
+CREATE EXTENSION hstore;
+COMMENT ON EXTENSION hstore IS 'our own words';
