@@ -65,6 +65,8 @@ async fn what_only_looks_unusual_is_captured_as_a_whole() {
          CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
          CREATE USER MAPPING FOR shape_mapped SERVER far;
          GRANT SELECT (ctid, a) ON parent TO pg_monitor;
+         CREATE SCHEMA apart; CREATE FUNCTION apart.usual() RETURNS int LANGUAGE sql RETURN 1; SET search_path TO apart, public;
+         CREATE DOMAIN with_default AS int DEFAULT usual(); RESET search_path;
          CREATE FUNCTION says() RETURNS text LANGUAGE sql RETURN 'what runs CONCURRENTLY here';";
     execute(&mut connect(&source).await, sql).await;
     let there = describe(&source).await;
