@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Difference;
 use crate::ledger::HistoryEntry;
 use crate::schema::ddl::unowned;
-use crate::schema::{Fact, Id, Object, Schema};
+use crate::schema::{FORM, Fact, Id, Object, Schema};
 
 /// Between which moments something happened, in UTC, as RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,9 @@ impl Seen {
     ///
     /// `made` is what the migrations make; the differences are those that count.
     pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
-        let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?))).collect();
+        let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?)));
+        // One of an earlier form says nothing about the facts that count now.
+        let rows = rows.filter(|(_, print)| print.starts_with(FORM)).collect();
         let all = super::differences(made, there, "");
         let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
         let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();

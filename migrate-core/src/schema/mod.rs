@@ -35,6 +35,9 @@ pub(crate) use read::read_on;
 pub use read::{Described, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
+/// How a fingerprint begins; another number means that other facts count.
+pub const FORM: &str = "v4:sha256:";
+
 /// All objects of a database, in their canonical order. Two schemas are equal when their objects are.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
@@ -90,7 +93,7 @@ impl Schema {
         self.with(other.objects().filter(|object| which(object)).cloned())
     }
 
-    /// One digest of all facts, `v3:sha256:<hex>`; equal schemas have equal ones.
+    /// One digest of all facts, [`FORM`] and the hexadecimal digits; equal schemas have equal ones.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         let mut take = |text: &str| {
@@ -109,7 +112,7 @@ impl Schema {
             take("");
         }
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("v3:sha256:{hex}")
+        format!("{FORM}{hex}")
     }
 
     /// The same without the ledger and every other one that is there, for services can share a database: the table, what

@@ -34,7 +34,7 @@ async fn a_row_tells_who_what_from_where_and_from_which_commit() {
     assert_eq!(rows[2], format!("3|rolled_back|down|20250101000001|a|t|t|3|{who}"));
     let prints = column(&mut db, "SELECT fingerprint FROM roundtrip.ledger WHERE event = 'observed' ORDER BY id").await;
     assert_eq!(prints.len(), 2);
-    assert!(prints[0].starts_with("v3:sha256:") && prints[0] != prints[1], "{prints:?}");
+    assert!(prints[0].starts_with("v4:sha256:") && prints[0] != prints[1], "{prints:?}");
     database.drop_now().await.unwrap();
 }
 
