@@ -18,7 +18,7 @@ pub(crate) use outside::{Fault, Named, culprit, made_by, may_make};
 pub use pending::{Done, Part, Three};
 pub use rule::{NotARule, Rule};
 pub(crate) use since::belongs;
-pub use since::{Bounds, Seen};
+pub use since::{Bounds, Seen, usual_owner};
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

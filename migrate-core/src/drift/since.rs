@@ -141,7 +141,7 @@ fn owned(object: &Arc<Object>, there: Option<&Arc<Object>>, is_same: bool, owner
 }
 
 /// Who owns most of it.
-fn usual_owner(schema: &Schema) -> Option<&str> {
+pub fn usual_owner(schema: &Schema) -> Option<&str> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for owner in schema.objects().filter_map(|object| object.fact("owner")) {
         *counts.entry(owner).or_default() += 1;

@@ -1,12 +1,12 @@
 //! A database that exists as the first migration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::finding::Finding;
 use migrate_core::ident::{literal, plain};
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
-use migrate_core::schema::{Change, Described};
-use migrate_core::{Error, ErrorKind};
+use migrate_core::schema::{Change, Described, Schema};
+use migrate_core::{Error, ErrorKind, drift};
 
 use super::capture::{Capture, LeftOut, failed};
 use super::data::TableData;
@@ -27,8 +27,8 @@ pub struct Baseline {
     pub left_out: Vec<LeftOut>,
     /// What is different between the source and what the up makes; empty where it is proven.
     pub remaining: Vec<String>,
-    /// The tables whose columns are made in another order; a note, never a fault.
-    pub reordered: Vec<String>,
+    /// Tables whose columns are made in another order, and owners that are left alone; never a fault.
+    pub notes: Vec<String>,
     /// What the down leaves behind.
     pub left_behind: Vec<String>,
     /// How many objects it has.
@@ -37,6 +37,8 @@ pub struct Baseline {
 
 /// How many times something is left out before it is given up.
 const TRIES: usize = 20;
+/// How many objects of an owner a note names.
+const MOST_NAMED: usize = 5;
 
 /// Makes a baseline of a schema: captures it, runs it up, compares, runs it down, compares, and runs it up again.
 ///
@@ -129,7 +131,8 @@ async fn finish(made: Made) -> Result<Baseline, ProofError> {
     let Made { mut shadow, nothing, made, capture, up, roles } = made;
     let source = &capture.source.schema;
     let mut different = remaining(source, &capture.seen(made.clone()).schema);
-    let reordered = Change::between(source, &made.schema).order_notes();
+    let mut notes = Change::between(source, &made.schema).order_notes();
+    notes.extend(owners(source));
     let mut down = between(&made, &nothing, Style::Whole);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
@@ -150,7 +153,26 @@ async fn finish(made: Made) -> Result<Baseline, ProofError> {
     }
     shadow.end().await?;
     let (objects, left_out) = (source.objects().count(), capture.left_out);
-    Ok(Baseline { up, down, roles, left_out, remaining: different, reordered, left_behind, objects })
+    Ok(Baseline { up, down, roles, left_out, remaining: different, notes, left_behind, objects })
+}
+
+/// The owners beside the usual one, and what is theirs: all of it will belong to whoever applies the baseline.
+fn owners(source: &Schema) -> Vec<String> {
+    let usual = drift::usual_owner(source);
+    let mut theirs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for object in source.objects() {
+        // The server's own roles own what every database has.
+        let owner = object.fact("owner").filter(|owner| Some(*owner) != usual && !owner.starts_with("pg_"));
+        theirs.entry(owner.unwrap_or_default()).or_default().extend(owner.map(|_| object.id.to_string()));
+    }
+    theirs.remove("");
+    let note = |(owner, mut objects): (&str, Vec<String>)| {
+        let more = objects.len().saturating_sub(MOST_NAMED);
+        objects.truncate(MOST_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("owners are not part of it: {owner} owns {}{more}", objects.join(", "))
+    };
+    theirs.into_iter().map(note).collect()
 }
 
 /// Puts the rows of tables behind the statements that make the tables, before there are keys and triggers.

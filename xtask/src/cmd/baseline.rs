@@ -67,7 +67,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
     for one in &baseline.left_out {
         output.line(format!("  {}", left_out_line(one)));
     }
-    for note in &baseline.reordered {
+    for note in &baseline.notes {
         output.line(format!("  {} {note}", paint(WARN, "note:")));
     }
     for line in &baseline.left_behind {
@@ -83,7 +83,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         version: None,
         files: Vec::new(),
         left_out: baseline.left_out.iter().map(left_out_json).collect(),
-        notes: baseline.reordered.clone(),
+        notes: baseline.notes.clone(),
         left_behind: baseline.left_behind.clone(),
         remaining: baseline.remaining.clone(),
     };

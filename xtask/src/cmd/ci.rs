@@ -15,7 +15,7 @@ use crate::checks::{self, Ground, changed};
 use crate::cli::Ci;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
-use crate::output::Document;
+use crate::output::{Document, render};
 use crate::report::{self, Check, Judged, Mark, Ordered, Report};
 use crate::{explain, files, git, shadow};
 
@@ -213,7 +213,10 @@ fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
 /// Shows a report, and says how the command ends.
 pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) -> Exit {
     let output = context.output;
-    report::text::render(report).lines().for_each(|line| output.line(line));
+    match output.is_quiet() {
+        true => report.findings().for_each(|finding| output.wrong(render(finding))),
+        false => report::text::render(report).lines().for_each(|line| output.line(line)),
+    }
     // An error makes it fail, wherever it stands.
     let worst = report.findings().find(|finding| finding.severity == Severity::Error);
     let found = worst.or_else(|| report.findings().next()).map(|finding| finding.code);

@@ -215,8 +215,8 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
         for (fault, finding) in proven.faults().iter().zip(checks::faults(context, set, proven)) {
             let what = fault.title();
             let what = style::paint(BAD, what.split(": ").next().unwrap_or_default());
-            output.line(format!("\n{what}: {}", style::paint(BOLD, &title)));
-            output.line(render(&finding));
+            output.wrong(format!("\n{what}: {}", style::paint(BOLD, &title)));
+            output.wrong(render(&finding));
         }
         for law in Law::ALL {
             match proven.laws.get(&law) {
@@ -241,7 +241,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
         }
     }
     for finding in findings {
-        output.line(format!("\n{}", render(finding)));
+        output.wrong(format!("\n{}", render(finding)));
     }
 }
 

@@ -54,6 +54,11 @@ impl Output {
         Self { format: Format::Json, quiet: false, verbose: false }
     }
 
+    /// Whether only what is wrong is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether programs are listening.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -62,6 +67,13 @@ impl Output {
     /// A line of a result, for people; JSON has its document instead.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
+            printer::out(text.as_ref());
+        }
+    }
+
+    /// Something that is wrong, for people: quiet does not drop it.
+    pub(crate) fn wrong(&self, text: impl AsRef<str>) {
+        if !self.is_json() {
             printer::out(text.as_ref());
         }
     }

@@ -59,14 +59,21 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
     if !ONE_BY_ONE.contains(&check.name) || check.skipped.is_some() || report.migrations.is_empty() {
         return vec![own(check.findings.iter().collect())];
     }
-    let case = |judged: &Judged| Case {
+    // From the first up that fails on, nothing can be observed; what comes after it is not proven either.
+    let failed = report.migrations.iter().position(|judged| judged.applied == Mark::No);
+    let is_skipped = |at: usize| match check.name {
+        "proof" => failed.is_some_and(|failed| at > failed),
+        "locks" => failed.is_some_and(|failed| at >= failed),
+        _ => false,
+    };
+    let case = |(at, judged): (usize, &'a Judged)| Case {
         name: judged.title(),
         elapsed: if check.name == "proof" { judged.elapsed } else { Duration::ZERO },
-        skipped: None,
+        skipped: is_skipped(at).then_some("an up script fails before it, or its own"),
         seen: seen(check, judged),
         findings: check.findings.iter().filter(|finding| belongs(finding, judged)).collect(),
     };
-    let mut cases: Vec<Case<'_>> = report.migrations.iter().map(case).collect();
+    let mut cases: Vec<Case<'_>> = report.migrations.iter().enumerate().map(case).collect();
     let others = |finding: &&Finding| !report.migrations.iter().any(|judged| belongs(finding, judged));
     let others: Vec<&Finding> = check.findings.iter().filter(others).collect();
     if !others.is_empty() {

@@ -151,3 +151,29 @@ fn a_verdict_says_what_it_rests_on() {
     assert_eq!(filled["migrations"][0]["rests"]["with_rows"], 2, "{filled}");
     project.end();
 }
+
+/// Quiet drops what is right, never what is wrong; and a report says of what was not looked at that it was skipped.
+#[test]
+fn what_is_wrong_is_said_quietly_and_what_was_not_looked_at_is_skipped() {
+    let project = Project::new();
+    project.migration(1, "one", "CREATE TABLE one (id int PRIMARY KEY);\n", "DROP TABLE one;\n");
+    let quiet = project.run(&["verify", "--all", "-q"]).ok();
+    assert_eq!((&*quiet.out, &*quiet.err), ("", ""));
+    project.migration(2, "two", "ALTER TABLE nowhere ADD a int;\n", "SELECT 1;\n");
+    project.migration(3, "three", "CREATE TABLE three (id int PRIMARY KEY);\n", "DROP TABLE three;\n");
+    for command in [&["verify", "--all", "-q"][..], &["ci", "-q", "--junit", "junit.xml"]] {
+        let said = project.run(command);
+        assert!(said.code == 3 && said.out.contains("error[up-fails]"), "{command:?}: {said:?}");
+        assert!(!said.out.contains("20250101000001"), "{command:?}: {said:?}");
+    }
+    let junit = std::fs::read_to_string(project.path().join("junit.xml")).unwrap();
+    let skipped = |check: &str, name: &str| {
+        let case =
+            junit.split("<testcase").find(|case| case.contains(name) && case.contains(&format!("roundtrip.{check}")));
+        case.unwrap_or_else(|| panic!("{check} {name}: {junit}")).contains("<skipped")
+    };
+    let [one, two, three] = ["20250101000001_one", "20250101000002_two", "20250101000003_three"];
+    assert_eq!([one, two, three].map(|name| skipped("proof", name)), [false, false, true], "{junit}");
+    assert_eq!([one, two, three].map(|name| skipped("locks", name)), [false, true, true], "{junit}");
+    project.end();
+}

@@ -35,7 +35,21 @@ async fn an_order_of_columns_that_no_statement_makes_is_a_note_of_the_baseline()
     execute(&mut connect(&source).await, sql).await;
     let baseline = shape::baseline(describe(&source).await).await.unwrap();
     assert!(baseline.is_whole(), "{:?}", baseline.remaining);
-    assert_eq!(baseline.reordered, ["table public.child: its columns are in another order"]);
+    assert_eq!(baseline.notes, ["table public.child: its columns are in another order"]);
+    source.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_is_left_alone_is_a_note_of_the_baseline() {
+    let source = TestDatabase::create().await.unwrap();
+    let mut session = connect(&source).await;
+    let sql = "CREATE ROLE rt_captured_boss; CREATE TABLE a (id int); CREATE TABLE b (id int);
+         CREATE TABLE theirs (id int); ALTER TABLE theirs OWNER TO rt_captured_boss;";
+    execute(&mut session, sql).await;
+    let baseline = shape::baseline(describe(&source).await).await.unwrap();
+    execute(&mut session, "DROP TABLE theirs; DROP ROLE rt_captured_boss;").await;
+    assert!(baseline.is_whole(), "{:?}", baseline.remaining);
+    assert_eq!(baseline.notes, ["owners are not part of it: rt_captured_boss owns table public.theirs"]);
     source.drop_now().await.unwrap();
 }
 
