@@ -119,7 +119,8 @@ fn successor<'a>(change: &'a Change, old: &Object, used: &[&Id]) -> Option<&'a I
 }
 
 /// The table of a column as people write it.
-fn table(id: &Id) -> String {
+/// The table of a column as a statement names it.
+pub fn table_of(id: &Id) -> String {
     qualified(&id.schema, &id.parent)
 }
 
@@ -168,20 +169,20 @@ fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
 }
 
 fn renamed(old: &Object, new: &Id) -> Way {
-    let (table, of) = (table(new), old.fact("type").unwrap_or("text"));
+    let (table, of) = (table_of(new), old.fact("type").unwrap_or("text"));
     let change = format!("{table}.{} gets the name {}", plain(&old.id.name), plain(&new.name));
     beside(&table, &old.id.name, &new.name, of, change)
 }
 
 fn retyped(old: &Object, new: &Object) -> Way {
-    let (table, name) = (table(&new.id), &*new.id.name);
+    let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
     let change = format!("{table}.{} becomes {is} instead of {was}", plain(name));
     beside(&table, name, &format!("{name}_new"), is, change)
 }
 
 fn dropped(id: &Id) -> Way {
-    let (table, column) = (table(id), plain(&id.name));
+    let (table, column) = (table_of(id), plain(&id.name));
     let name = snake(&format!("drop_{}_of_{table}", id.name));
     let typed = word(&format!("{table}.{column}"));
     Way {
@@ -194,7 +195,7 @@ fn dropped(id: &Id) -> Way {
 }
 
 fn required(id: &Id) -> Way {
-    let (table, column) = (table(id), plain(&id.name));
+    let (table, column) = (table_of(id), plain(&id.name));
     Way {
         change: format!("every new row of {table} needs {column}"),
         steps: vec![
@@ -209,7 +210,7 @@ fn required(id: &Id) -> Way {
 }
 
 fn unguarded(id: &Id) -> Way {
-    let (table, name) = (table(id), plain(&id.name));
+    let (table, name) = (table_of(id), plain(&id.name));
     Way {
         change: format!("{name} of {table} goes, and with it what ON CONFLICT stands on"),
         steps: vec![

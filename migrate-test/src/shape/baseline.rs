@@ -57,9 +57,41 @@ pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Base
 }
 
 async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+    let made = made(source, data, Likeness::Same).await?;
+    Box::pin(finish(made)).await
+}
+
+/// How like its source that must be which is made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// In every fact: what is made otherwise is left out.
+    Same,
+    /// As another version of PostgreSQL makes it: words may differ.
+    Translated,
+}
+
+/// A schema that was made on a throw-away database.
+pub(super) struct Made {
+    shadow: Shadow,
+    nothing: Described,
+    made: Described,
+    capture: Capture,
+    up: Ddl,
+    roles: BTreeSet<String>,
+}
+
+impl Made {
+    /// What was made, and what could not be.
+    pub(super) async fn end(self) -> Result<(Described, Vec<LeftOut>), ProofError> {
+        self.shadow.end().await?;
+        Ok((self.made, self.capture.left_out))
+    }
+}
+
+/// Makes a schema on a throw-away database, and leaves out what cannot be made there.
+pub(super) async fn made(source: Described, data: &[TableData], likeness: Likeness) -> Result<Made, ProofError> {
     let roles = roles(&source.schema);
     let mut capture = Capture::of(source);
-    let mut last = None;
     for _ in 0..TRIES {
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles)).await?;
@@ -81,35 +113,24 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
             continue;
         }
         let made = shadow.describe().await?;
-        let seen = capture.seen(made.clone());
-        if capture.forget_differing(&seen) {
+        if likeness == Likeness::Same && capture.forget_differing(&capture.seen(made.clone())) {
             shadow.end().await?;
             continue;
         }
-        last = Some((shadow, nothing, made, up));
-        break;
+        return Ok(Made { shadow, nothing, made, capture, up, roles });
     }
-    let Some((shadow, nothing, made, up)) = last else {
-        let finding =
-            Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
-                .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
-        return Err(Error::new(ErrorKind::Statement, finding).into());
-    };
-    Box::pin(finish(shadow, &nothing, &made, capture, up, roles)).await
+    let finding =
+        Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
+            .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
+    Err(Error::new(ErrorKind::Statement, finding).into())
 }
 
-async fn finish(
-    mut shadow: Shadow,
-    nothing: &Described,
-    made: &Described,
-    capture: Capture,
-    up: Ddl,
-    roles: BTreeSet<String>,
-) -> Result<Baseline, ProofError> {
+async fn finish(made: Made) -> Result<Baseline, ProofError> {
+    let Made { mut shadow, nothing, made, capture, up, roles } = made;
     let source = &capture.source.schema;
     let mut different = remaining(source, &capture.seen(made.clone()).schema);
     let reordered = Change::between(source, &made.schema).order_notes();
-    let mut down = between(made, nothing, Style::Whole);
+    let mut down = between(&made, &nothing, Style::Whole);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
         // What does not go stays, and is named: the rest goes.

@@ -1,13 +1,11 @@
 //! A schema that another version of PostgreSQL described, as this one would.
 
-use std::sync::Arc;
-
 use migrate_core::Database;
+use migrate_core::schema::Described;
 use migrate_core::schema::ddl::roles;
-use migrate_core::schema::{Described, Id};
 
-use super::baseline::{baseline, role_guard};
-use super::{LeftOut, Shadow, for_roles, server_version};
+use super::baseline::{self, Likeness};
+use super::{LeftOut, for_roles, server_version};
 use crate::proof::ProofError;
 
 /// A schema as the server for throw-away databases has it.
@@ -16,7 +14,7 @@ pub struct Translated {
     /// What is there, in the words of that server.
     pub there: Described,
     /// What cannot be made on that server, and is left out: objects, and facts of objects.
-    pub left_out: Vec<(Arc<Id>, Option<Arc<str>>)>,
+    pub left_out: Vec<LeftOut>,
     /// The version that described it first, and that of the server, where they differ.
     pub versions: Option<(u32, u32)>,
 }
@@ -36,14 +34,7 @@ pub async fn translated(there: Described, database: &Database) -> Result<Transla
 }
 
 async fn made_here(there: Described, versions: (u32, u32)) -> Result<Translated, ProofError> {
-    let made = baseline(there).await?;
-    let mut shadow = Shadow::blank().await?;
-    shadow.rehearsal().query(&role_guard(&made.roles)).await?;
-    shadow.run(&made.up).await.map_err(|(_, error)| error)?;
-    let there = shadow.describe().await?;
-    shadow.end().await?;
-    let all =
-        |one: LeftOut| one.with.into_iter().map(|id| (id, None)).chain([(one.object, one.part)]).collect::<Vec<_>>();
-    let left_out = made.left_out.into_iter().flat_map(all).collect();
+    let made = baseline::made(there, &[], Likeness::Translated).await?;
+    let (there, left_out) = made.end().await?;
     Ok(Translated { there, left_out, versions: Some(versions) })
 }

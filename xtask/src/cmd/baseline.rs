@@ -35,7 +35,7 @@ struct BaselineJson {
 }
 
 #[derive(Serialize)]
-pub(super) struct LeftOutJson {
+pub(crate) struct LeftOutJson {
     object: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
@@ -256,7 +256,7 @@ pub(super) fn left_out_line(one: &LeftOut) -> String {
     format!("{} {one}{with}: {}", paint(WARN, "left out"), one.why)
 }
 
-pub(super) fn left_out_json(one: &LeftOut) -> LeftOutJson {
+pub(crate) fn left_out_json(one: &LeftOut) -> LeftOutJson {
     LeftOutJson {
         object: one.object.to_string(),
         part: one.part.as_deref().map(str::to_owned),

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
 /// Shows what was found, and the statements that bring the database back.
 async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: Look, sql: bool) -> Result<Exit> {
     let mut document = DriftJson::from(&look);
-    let exit = if look.found.is_empty() { Exit::Done } else { Exit::Found };
+    let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
         let back = diff::proven(context, look.there, look.expected, Style::Whole).await?;
         diff::show_sql(context, &back, true);
@@ -59,6 +59,17 @@ async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look:
     Ok(exit)
 }
 
+/// Names what was not compared.
+fn show_left_out(context: &Context<'_>, look: &Look) {
+    for one in &look.left_out {
+        let names = one.names().join(", ");
+        context.output.remark(format!("{} {names}: {}", paint(WARN, "not compared"), one.why));
+    }
+    if !look.left_out.is_empty() {
+        context.output.remark("`ignore` in [drift] of migrate.toml accepts what is not compared");
+    }
+}
+
 fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     let output = context.output;
     drift::lines(look, chain).iter().for_each(|line| output.item(line));
@@ -69,17 +80,15 @@ fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
         );
         output.line(format!("{DIM}{what}{DIM:#}"));
     }
+    show_left_out(context, look);
     let version = look.version.as_ref().map_or("no migration".to_owned(), ToString::to_string);
     let ignored = match look.ignored {
         0 => String::new(),
         n => format!(", {} ignored", style::count(n, "difference")),
     };
     output.line(match look.found.len() {
-        0 => format!(
-            "{} {} is what its migrations make of it, at {version}{ignored}",
-            paint(GOOD, "no drift"),
-            context.title()
-        ),
+        0 if !look.is_clean() => format!("no difference in what was compared, at {version}{ignored}"),
+        0 => format!("{} {} matches its migrations, at {version}{ignored}", paint(GOOD, "no drift"), context.title()),
         n => format!(
             "\n{BOLD}{}{BOLD:#} between {} and its migrations, at {version}{ignored}",
             style::count(n, "difference"),

@@ -35,7 +35,7 @@ mod watched;
 use migrate_core::CodeMigrations;
 
 pub(crate) use audit::RecordJson;
-pub(crate) use baseline::excused;
+pub(crate) use baseline::{LeftOutJson, excused, left_out_json};
 pub(crate) use diff::SqlJson;
 pub(crate) use verify::RestsJson;
 

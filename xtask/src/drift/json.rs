@@ -6,7 +6,7 @@ use migrate_core::drift::Done;
 use serde::Serialize;
 
 use super::{Found, Look, Partly};
-use crate::cmd::{RecordJson, SqlJson};
+use crate::cmd::{LeftOutJson, RecordJson, SqlJson, left_out_json};
 
 /// The document of `drift`.
 #[derive(Serialize)]
@@ -18,6 +18,7 @@ pub(crate) struct DriftJson {
     pub(crate) pending: Option<PendingJson>,
     notes: Vec<String>,
     ignored: usize,
+    left_out: Vec<LeftOutJson>,
     recording: bool,
     changed_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,7 @@ impl From<&Look> for DriftJson {
             pending: None,
             notes: look.notes.clone(),
             ignored: look.ignored,
+            left_out: look.left_out.iter().map(left_out_json).collect(),
             recording: look.recording.on && look.recording.has_records,
             changed_since: look.changed_since.clone(),
             sql: None,

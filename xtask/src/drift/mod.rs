@@ -13,10 +13,10 @@ use migrate_core::drift::{self, Bounds, Difference, Seen};
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::runner::Status;
-use migrate_core::schema::{Change, Described, Id, Object};
+use migrate_core::schema::{Change, Described, Id, Object, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_test::shape::{self, Origin, Translated};
+use migrate_test::shape::{self, LeftOut, Origin, Translated};
 
 use crate::cmd;
 use crate::context::{Context, Run};
@@ -49,6 +49,8 @@ pub(crate) struct Look {
     pub(crate) notes: Vec<String>,
     /// How many differences the rules of `migrate.toml` leave out.
     pub(crate) ignored: usize,
+    /// What was not compared, for it cannot be made on the server for throw-away databases.
+    pub(crate) left_out: Vec<LeftOut>,
     /// When the last run ended that left a fingerprint, if the schema is another one since.
     pub(crate) changed_since: Option<String>,
     pub(crate) recording: Recording,
@@ -56,6 +58,13 @@ pub(crate) struct Look {
     pub(crate) versions: Option<(u32, u32)>,
     pub(crate) expected: Described,
     pub(crate) there: Described,
+}
+
+impl Look {
+    /// Whether all of it was compared, and nothing differs.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.found.is_empty() && self.left_out.is_empty()
+    }
 }
 
 /// A difference with its story.
@@ -138,15 +147,19 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
     let mut made = shadow::as_placed_in(made, &there).await?;
-    for (object, part) in &left_out {
-        part.iter().for_each(|part| made.leave_out_part(object, part));
+    let mut not_made: Vec<Arc<Id>> = Vec::new();
+    for one in &left_out {
+        match &one.part {
+            Some(part) => made.leave_out_part(&one.object, part),
+            None => not_made.extend(one.with.iter().chain([&one.object]).cloned()),
+        }
     }
-    let left_out: Vec<Arc<Id>> = left_out.into_iter().filter(|(_, part)| part.is_none()).map(|(id, _)| id).collect();
     for line in &chain.excused {
         excuse(&mut made, &there, line);
     }
     let all = made.schema.clone();
-    let (expected, ignored) = without_ignored(context, &chain.excused, &left_out, made, &there);
+    let (expected, ignored) = without_ignored(context, &chain.excused, &not_made, made, &there);
+    let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
     let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);
@@ -166,6 +179,7 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         found: differences.into_iter().enumerate().map(story).collect(),
         notes: Change::between(&expected.schema, &there.schema).order_notes(),
         ignored,
+        left_out,
         changed_since: seen.changed_since().map(str::to_owned),
         recording,
         versions,
@@ -209,6 +223,13 @@ fn without_ignored(
     let ignored = all.saturating_sub(drift::differences(&schema, &there.schema, "").len());
     made.schema = schema;
     (made, ignored)
+}
+
+/// Whether a rule leaves out what cannot be compared.
+fn is_accepted(context: &Context<'_>, one: &LeftOut, there: &Schema) -> bool {
+    let rules = &context.config.drift.ignore;
+    let exists = |id: &Id| there.get(id).is_some();
+    there.get(&one.object).is_some_and(|object| rules.iter().any(|rule| rule.matches(object, &exists)))
 }
 
 /// What is on record, where there is a record that this role may read.

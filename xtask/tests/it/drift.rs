@@ -288,6 +288,14 @@ fn the_version_of_the_throw_away_server_does_not_matter() {
     );
     project.query(&looked(&["--sql"]).out);
     looked(&[]).ok();
+    // Versions write a view of one table in different words, too, and what it stands for is seen all the same.
+    project.query("CREATE VIEW brief AS SELECT id FROM orders; CREATE MATERIALIZED VIEW kept AS SELECT id FROM orders");
+    let all = found(&looked(&["--format", "json"]));
+    assert_eq!(all.as_array().unwrap().len(), 2, "{all:#}");
+    project.query("CREATE OR REPLACE VIEW brief AS SELECT abs(id) AS id FROM orders");
+    project.migration(7, "brief", "CREATE VIEW brief AS SELECT id FROM orders;", "DROP VIEW brief;");
+    let all = found(&looked(&["--format", "json"]));
+    assert_eq!(about(&all, "view public.brief")["what"], "extra", "{all:#}");
     project.end();
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value};
+use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
 use migrate_core::finding::Severity;
 use migrate_core::ident::plain;
 use migrate_core::schema::{Change, Id, Kind, Object};
@@ -240,8 +240,8 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
 }
 
 fn give_default(column: &Id) -> String {
-    let [schema, table, name] = [&column.schema, &column.parent, &column.name].map(|name| plain(name));
-    format!("give the column a default: `ALTER TABLE {schema}.{table} ALTER COLUMN {name} SET DEFAULT …`")
+    let (table, name) = (table_of(column), plain(&column.name));
+    format!("give the column a default: `ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT …`")
 }
 
 /// Columns that can be NULL no longer, and into which this query writes NULL, or what may be.

@@ -6,7 +6,7 @@ use migrate_core::schema::ddl::Style;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Version};
 
-use super::{show, way_on};
+use super::{show, show_left_out, way_on};
 use crate::cli::Drift;
 use crate::cmd::diff;
 use crate::cmd::run::{Runner, Wish};
@@ -34,7 +34,8 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
         (true, false) => {
             document.not_compared = not_compared(&meant);
             warnings(&document.not_compared).for_each(|line| context.output.line(format!("  {line}")));
-            confirm_mark(context, options.yes, &document.not_compared)?;
+            show_left_out(context, &look);
+            confirm_mark(context, options.yes, document.not_compared.len(), look.left_out.len())?;
             let mut runner = Runner::new(context, code, Wish::default()).await?;
             let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
             runner.close().await;
@@ -67,15 +68,15 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
 }
 
 /// Asks where the environment is protected, and where no comparison can say that all of the migrations is there.
-fn confirm_mark(context: &Context<'_>, yes: bool, not_compared: &[String]) -> Result<()> {
+fn confirm_mark(context: &Context<'_>, yes: bool, statements: usize, objects: usize) -> Result<()> {
     let what = "Its ledger will say that the migrations are applied.";
-    match not_compared.len() {
-        0 => confirm(context, yes, what),
-        count => {
-            let unseen = format!("{} of them cannot be compared", style::count(count, "statement"));
-            confirm_unseen(context, yes, &unseen, what)
-        }
+    let count = |n, word| Some(style::count(n, word)).filter(|_| n > 0);
+    let unseen: Vec<String> =
+        [count(statements, "statement"), count(objects, "object")].into_iter().flatten().collect();
+    if unseen.is_empty() {
+        return confirm(context, yes, what);
     }
+    confirm_unseen(context, yes, &format!("{} cannot be compared", unseen.join(" and ")), what)
 }
 
 /// What is marked is pending, and so is nothing before it.
