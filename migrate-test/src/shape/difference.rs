@@ -1,7 +1,7 @@
 //! The difference of two schemas as statements that are proven.
 
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, roles};
+use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, owners, roles};
 
 use super::baseline::{baseline, role_guard};
 use super::capture::{Capture, LeftOut, reason};
@@ -134,6 +134,8 @@ async fn difference_of(
         let mut shadow = Shadow::blank().await?;
         shadow.rehearsal().query(&role_guard(&roles_named)).await?;
         shadow.run(&first.up).await.map_err(|(_, error)| error)?;
+        // What the server refuses here belongs to a superuser.
+        shadow.run_each(&Ddl { statements: owners(&pair.there), uncovered: Vec::new() }).await?;
         let failed = shadow.run(&shown).await.err();
         if let Some((statement, error)) = &failed
             && let Some(object) = statement.object.as_ref().filter(|_| left > 0)

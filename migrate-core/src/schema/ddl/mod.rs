@@ -51,6 +51,7 @@ use super::read::Described;
 use crate::ident::names;
 
 pub use rename::renames_back;
+pub use said::owners;
 
 /// How the lines begin in which a script names what is not part of it.
 pub const LEFT_OUT: &str = "-- left out: ";

@@ -11,6 +11,7 @@ use super::{Sides, Statement, count, far, grant, not_null, owner_of, sequence};
 use crate::ident::{literal, plain};
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
+use crate::schema::{Described, Schema};
 
 /// The comment, the labels, the extensions and the privileges of an object, where they are not those of the old one.
 pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
@@ -129,18 +130,27 @@ fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grant
 /// a function of `SECURITY DEFINER` runs. A sequence has to belong to whom its table belongs. Everything else belongs to
 /// whoever makes it.
 pub(super) fn owned(sides: &Sides<'_>, part: &Part, new: &Object) -> Option<Statement> {
+    let owner = owner_of_old(sides, part).or_else(|| owner_of_table(sides, part, new))?;
+    sides.before.is_of_another(owner).then(|| given_to(&sides.after.schema, new, owner))?
+}
+
+fn given_to(schema: &Schema, object: &Object, owner: &str) -> Option<Statement> {
     // Those of some kinds can only belong to superusers, and what they do does not depend on which one.
     let is_of_superusers = matches!(
-        new.id.kind,
+        object.id.kind,
         Kind::EventTrigger | Kind::ForeignDataWrapper | Kind::Publication | Kind::Subscription | Kind::Privileges
     );
-    if is_of_superusers || sequence::is_identity(new) {
-        return None;
-    }
-    let owner = owner_of_old(sides, part).or_else(|| owner_of_table(sides, part, new))?;
-    let owner = sides.before.is_of_another(owner).then_some(owner)?;
-    let text = format!("ALTER {} OWNER TO {}", phrase(&sides.after.schema, &new.id), plain(owner));
-    Some(Statement::new(text).about("owner"))
+    let text = || format!("ALTER {} OWNER TO {}", phrase(schema, &object.id), plain(owner));
+    (!is_of_superusers && !sequence::is_identity(object)).then(|| Statement::new(text()).about("owner"))
+}
+
+/// The statements that give everything in a schema that one role made to whom it belongs, where that is another one than
+/// migrations run as. A sequence goes with its table.
+pub fn owners(described: &Described) -> Vec<Statement> {
+    let schema = &described.schema;
+    let all = schema.objects().filter(|object| object.fact("owned by").is_none());
+    let all = all.filter_map(|object| Some((object, object.fact("owner").filter(|one| described.is_of_another(one))?)));
+    all.filter_map(|(object, owner)| given_to(schema, object, owner)).collect()
 }
 
 /// To whom the object belongs in whose place another one comes.
