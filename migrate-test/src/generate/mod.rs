@@ -15,6 +15,8 @@ mod names;
 mod pattern;
 mod regex;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod uses;
 mod values;
