@@ -1,13 +1,16 @@
 //! The parser, for texts of any length.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use squawk_syntax::{Parse, SourceFile};
 
 use super::lex::words;
 
-/// How deep a text can be for the stack that is there, and how deep one is read at all.
+/// How deep a text can be to be parsed on the stack that is there, to be dropped on it, and to be parsed at all.
 const SHALLOW: usize = 100;
+const DROPPED: usize = 1_000;
 const DEEPEST: usize = 20_000;
 /// How much stack a level takes at most.
 const LEVEL: usize = 8 << 10;
@@ -17,15 +20,29 @@ const LEVEL: usize = 8 << 10;
 /// The parser calls itself for each operator of `a OR b OR …`, so that a long expression gets a stack of its own. One that
 /// is longer still is not read: its tree has an error and no statement.
 pub fn parse(text: &str) -> Parse<SourceFile> {
-    let depth = depth(text);
-    if depth <= SHALLOW {
-        return SourceFile::parse(text);
+    match depth(text) {
+        depth if depth <= SHALLOW => SourceFile::parse(text),
+        depth if depth <= DROPPED => with_stack(text, depth),
+        depth if depth <= DEEPEST => kept(text, depth),
+        _ => SourceFile::parse("("),
     }
-    let stack = thread::Builder::new().stack_size(depth.min(DEEPEST) * LEVEL + (1 << 20));
-    let parsed = thread::scope(|scope| {
-        let read = || SourceFile::parse(if depth <= DEEPEST { text } else { "(" });
-        stack.spawn_scoped(scope, read).ok()?.join().ok()
-    });
+}
+
+/// Parses a deep text once and keeps its tree, for to drop it would take as much stack.
+fn kept(text: &str, depth: usize) -> Parse<SourceFile> {
+    static TREES: Mutex<BTreeMap<String, Parse<SourceFile>>> = Mutex::new(BTreeMap::new());
+    let mut trees = TREES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tree) = trees.get(text) {
+        return tree.clone();
+    }
+    let tree = with_stack(text, depth);
+    trees.insert(text.to_owned(), tree.clone());
+    tree
+}
+
+fn with_stack(text: &str, depth: usize) -> Parse<SourceFile> {
+    let stack = thread::Builder::new().stack_size(depth * LEVEL + (1 << 20));
+    let parsed = thread::scope(|scope| stack.spawn_scoped(scope, || SourceFile::parse(text)).ok()?.join().ok());
     parsed.unwrap_or_else(|| SourceFile::parse("("))
 }
 
