@@ -84,8 +84,8 @@ mod tests {
     fn no_text_is_too_long_to_be_parsed() {
         let where_clause = |count: usize| vec!["a = 1"; count].join(" OR ");
         let statements = |text: &str| parse(text).tree().stmts().count();
-        assert_eq!(statements(&format!("DELETE FROM t WHERE {};", where_clause(4_000))), 1);
-        assert_eq!(statements(&format!("SELECT {}1{};", "(".repeat(4_000), ")".repeat(4_000))), 1);
+        assert_eq!(statements(&format!("DELETE FROM t WHERE {};", where_clause(2_000))), 1);
+        assert_eq!(statements(&format!("SELECT {}1{};", "(".repeat(2_000), ")".repeat(2_000))), 1);
         assert_eq!(statements(&format!("SELECT {};", vec!["1"; 9_000].join("+"))), 1);
         for text in [where_clause(100_000), "(".repeat(1_000_000), "CASE ".repeat(100_000), "NOT ".repeat(100_000)] {
             assert!(!parse(&format!("SELECT {text};")).errors().is_empty());
