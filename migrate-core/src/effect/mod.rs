@@ -6,7 +6,6 @@
 mod resolve;
 mod writes;
 
-use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
 use crate::lint::Named;
@@ -15,6 +14,7 @@ use crate::lint::unfold;
 use crate::locks::{self, Known, Wanted};
 use crate::schema::Schema;
 use crate::source::Script;
+use crate::sql::parse;
 
 pub use resolve::{Loss, find, resolve};
 pub use writes::{Writes, names};
@@ -53,12 +53,12 @@ impl Effects {
 
     fn read(text: &str) -> Self {
         let mut effects = Self::default();
-        for stmt in SourceFile::parse(text).tree().stmts() {
+        for stmt in parse(text).tree().stmts() {
             effects.take(&stmt);
             if matches!(stmt, Stmt::Do(_)) {
                 // What the block says is read as well; whether it comes to that, and what it calls, stays unknown.
                 let inner = unfold(&stmt.syntax().text().to_string()).text;
-                SourceFile::parse(&inner).tree().stmts().for_each(|stmt| effects.take(&stmt));
+                parse(&inner).tree().stmts().for_each(|stmt| effects.take(&stmt));
             }
         }
         effects
@@ -78,7 +78,7 @@ impl Effects {
             Stmt::CreateTableAs(_) => inner(stmt).next().is_some(),
             _ => false,
         };
-        let file = SourceFile::parse(script.text()).tree();
+        let file = parse(script.text()).tree();
         file.stmts().filter(is_beyond).map(|stmt| stmt.syntax().text().to_string().trim().to_owned()).collect()
     }
 
@@ -113,7 +113,7 @@ impl Effects {
 /// The locks that a script wants on what is in a schema, each the strongest, in the order in which they are taken.
 /// `major` is the version of the server.
 pub fn locks(script: &Script, schema: &Schema, major: u32) -> Vec<Wanted> {
-    let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
+    let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
     let domains = locks::strict_domains(stmts.iter());
     let known = Known { before: Some(schema), after: None, major: Some(major), domains: &domains };
     locks::strongest(stmts.iter().flat_map(|stmt| locks::wanted(stmt, &known, false)))

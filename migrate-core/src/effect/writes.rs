@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
-use squawk_syntax::{SourceFile, SyntaxNode};
 
 use super::{calls, relations};
 use crate::ident::catalog_name;
 use crate::lint::script::named;
 use crate::lint::{Named, unfold};
 use crate::sql::lex::words;
+use crate::sql::parse;
 
 /// What a script does to rows.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +31,7 @@ impl Writes {
     /// Reads a script, or the definition of a routine.
     pub fn of(text: &str) -> Self {
         let unfolded = unfold(text);
-        let file = SourceFile::parse(&unfolded.text);
+        let file = parse(&unfolded.text);
         let unread = !unfolded.unread.is_empty();
         // What cannot be read may do anything.
         let mut writes = Self { unread, of_rows: unread || !file.errors().is_empty(), ..Self::default() };

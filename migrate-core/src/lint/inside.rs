@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::plpgsql::Plpgsql;
-use squawk_syntax::{SourceFile, SyntaxNode, SyntaxToken};
+use squawk_syntax::{SyntaxNode, SyntaxToken};
 
 use super::script::span;
 use crate::ident::{literal, plain};
-use crate::sql::quoted;
+use crate::sql::{parse, quoted};
 
 /// A script with its blocks unfolded.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
         return unfolded;
     }
     let mut bytes = text.as_bytes().to_vec();
-    for stmt in SourceFile::parse(text).tree().stmts() {
+    for stmt in parse(text).tree().stmts() {
         let Stmt::Do(block) = &stmt else { continue };
         let place = span(block);
         for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
@@ -281,7 +281,7 @@ mod tests {
     fn check(text: &str, expected: &[&str], unread: &[&str]) {
         let unfolded = unfold(text);
         assert_eq!(unfolded.text.len(), text.len());
-        let tree = SourceFile::parse(&unfolded.text).tree();
+        let tree = parse(&unfolded.text).tree();
         let found: Vec<String> =
             tree.stmts().map(|stmt| unfolded.text[span(&stmt)].trim_end_matches(';').to_owned()).collect();
         assert_eq!(found, expected);

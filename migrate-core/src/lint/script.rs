@@ -11,6 +11,7 @@ use crate::ident::first_name;
 use crate::locks::{self, Known, Wanted};
 use crate::schema::{Described, Kind, Object};
 use crate::source::Script;
+use crate::sql::parse;
 
 /// A script, parsed.
 pub(crate) struct Parsed {
@@ -50,7 +51,7 @@ impl Parsed {
     pub(super) fn new(script: &Script) -> Self {
         let unfolded = unfold(script.text());
         let (text, unread) = (unfolded.text, unfolded.unread);
-        let file = SourceFile::parse(&text);
+        let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
         let domains = locks::strict_domains(statements.iter().map(|(_, stmt)| stmt));
         Self { text, unread, file, statements, transaction: !script.directives().no_transaction, domains }

@@ -6,6 +6,8 @@
 mod body;
 mod index;
 pub(crate) mod lex;
+#[cfg(feature = "lint")]
+mod parse;
 mod refuse;
 mod server;
 mod session;
@@ -16,6 +18,8 @@ use std::ops::Range;
 
 pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
+#[cfg(feature = "lint")]
+pub use parse::parse;
 pub(crate) use refuse::refused;
 pub use server::{Positioned, ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use migrate_core::sql::parse;
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
-use squawk_syntax::{SourceFile, SyntaxNode};
 
 use super::tree::{Reader, column};
 
@@ -87,7 +88,7 @@ impl Expr {
 
     /// Reads an expression.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let file = SourceFile::parse(&format!("SELECT {text}"));
+        let file = parse(&format!("SELECT {text}"));
         let root = file.tree().syntax().clone();
         let target = root.descendants().find_map(ast::Target::cast)?;
         let expr = target.syntax().children().find_map(ast::Expr::cast)?;

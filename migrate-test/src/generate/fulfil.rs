@@ -124,7 +124,11 @@ impl Wish {
             (None, None) => vec![far + 1.0, far + 2.0],
         };
         if let Some((by, rest)) = self.modulo.filter(|(by, _)| *by > 0) {
-            let fit = |number: &mut f64| *number += (i128::from(rest) - *number as i128).rem_euclid(by.into()) as f64;
+            // The rest of a negative number is negative.
+            let fit = |number: &mut f64| {
+                let from = if rest >= 0 { number.max(0.0) } else { *number };
+                *number = from + (i128::from(rest) - from as i128).rem_euclid(by.into()) as f64;
+            };
             choices.iter_mut().for_each(fit);
         }
         let shown = choices.into_iter().map(|number| match sort {

@@ -15,6 +15,8 @@ mod names;
 mod pattern;
 mod regex;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod uses;
 mod values;
@@ -127,7 +129,7 @@ fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
         let (now, later): (Vec<&Table>, Vec<&Table>) = left.iter().partition(|table| ready(table));
         left = later;
         if now.is_empty() {
-            // Only cycles, and what stands behind them, are left.
+            // Only cycles, and what needs them, are left.
             let cycle = cycle(&left);
             left.retain(|table| !cycle.contains(&table.name()));
             let group = tables.iter().filter(|table| cycle.contains(&table.name())).copied().collect();

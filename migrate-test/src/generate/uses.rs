@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
 use migrate_core::schema::{Id, Kind, Schema};
+use migrate_core::sql::parse;
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
-use squawk_syntax::{SourceFile, SyntaxNode};
 
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
@@ -42,7 +43,7 @@ impl Uses {
     }
 
     fn learn(&mut self, sql: &str) {
-        let file = SourceFile::parse(sql);
+        let file = parse(sql);
         self.look_all(file.tree().syntax());
         for altered in file.tree().syntax().descendants().filter_map(ast::AlterColumn::cast) {
             self.narrowed(&altered);
@@ -68,7 +69,7 @@ impl Uses {
 
     /// Reads the expressions of a body, as far as it is SQL.
     fn learn_body(&mut self, body: &str) {
-        let file = SourceFile::parse(body);
+        let file = parse(body);
         let literals = file.tree().syntax().descendants().filter_map(ast::Literal::cast);
         self.words.extend(literals.filter_map(|one| one.string_value()).filter(|text| text.len() <= LONGEST));
         self.look_all(file.tree().syntax());

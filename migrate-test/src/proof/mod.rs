@@ -182,7 +182,7 @@ fn runner(seed: u64) -> TestRunner {
 }
 
 impl Prover<'_> {
-    /// Goes through the chain: the bare database leads, the one with rows follows one migration behind.
+    /// Goes through the chain: the bare database leads, the one with rows follows by one migration.
     async fn run(
         &self,
         first: usize,

@@ -30,12 +30,10 @@ impl Retry {
         match self {
             Self::Other(how) => how.note(why, migration),
             Self::Below => {
-                format!("it fails on rows that earlier migrations did not see, and not on those that they did: {why}")
+                format!("fails only on rows that earlier migrations never processed: {why}")
             }
             Self::Filled(broken) => {
-                format!(
-                    "it fails where a column is NULL, and not on other rows; {broken}, which may have filled it, is broken: {why}"
-                )
+                format!("fails only on NULL; {broken} may be what fills the column, but it is broken: {why}")
             }
         }
     }

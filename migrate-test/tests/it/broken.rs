@@ -112,6 +112,41 @@ async fn walks_meet_every_migration() {
     assert!(report.moves < 8 * 55, "{}", report.moves);
 }
 
+/// What depends on how often migrations ran, on earlier walks too, is reported with a walk that shows it by itself.
+#[tokio::test]
+async fn a_walk_that_is_reported_fails_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |number: usize, up: &str, down: &str| {
+        let stem = folder.path().join(format!("2025010100000{number}_t{number}"));
+        fs::write(stem.with_extension("up.sql"), up).unwrap();
+        fs::write(stem.with_extension("down.sql"), down).unwrap();
+    };
+    for number in 1..=8 {
+        write(number, &format!("CREATE TABLE t{number} (id int);"), &format!("DROP TABLE t{number};"));
+    }
+    let count = "DO $$ BEGIN INSERT INTO t1 VALUES (1); IF (SELECT count(*) > 6 FROM t1) THEN CREATE TABLE oops (); END IF; END $$;";
+    write(6, count, "SELECT 1;");
+    let set = MigrationSet::load(folder.path()).unwrap();
+    for seed in 0..4 {
+        let only = set.iter().skip(5).map(|migration| migration.version().clone()).collect();
+        let proof = Proof { only: Some(only), seed, keep: false, ..Proof::default() };
+        let report = proof::prove(&set, &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        let Some(story) = report.migrations[0].laws[&Law::Path].story() else { continue };
+        assert!(!story.summary.contains("fresh"), "{story:?}");
+        let (mut at, mut times) = (8, 1);
+        for (way, goal) in story.walk.iter().map(|step| step.split_once(" to ").unwrap()).chain([("up", "t8")]) {
+            let goal = goal.rsplit('t').next().unwrap().parse().unwrap();
+            assert_eq!(way, if goal < at { "down" } else { "up" }, "{:?}", story.walk);
+            assert!(goal != at || goal == 8, "a step that leads nowhere: {:?}", story.walk);
+            times += usize::from(at < 6 && goal >= 6);
+            at = goal;
+        }
+        assert!(times > 6, "{:?}", story.walk);
+        return;
+    }
+    panic!("no walk failed");
+}
+
 /// The migrations of a case, without the file that says what is wrong with them.
 fn load(folder: &Path) -> MigrationSet {
     let copy = tempfile::tempdir().unwrap();

@@ -41,6 +41,11 @@ use crate::support::Chain;
      path text NOT NULL CHECK (path LIKE '/api/\\_%' AND length(path) BETWEEN 8 AND 12), secret text NOT NULL CHECK (secret ~ '[A-Z]' AND secret ~ '[0-9]' AND length(secret) >= 10),
      word text NOT NULL CHECK (word ~ '\\m[a-z]+\\M'), tidy text NOT NULL CHECK (tidy = lower(tidy) AND btrim(tidy) = tidy AND tidy <> ''));"
 )]
+#[case::what_must_not_match(
+    "CREATE TABLE t (a bigint NOT NULL CHECK (a % 5 = 3 AND a >= -9223372036854775808), b text NOT NULL CHECK (b !~ '^[0-9]' AND b NOT LIKE '%@%' AND b !~* 'x+'),
+     c text NOT NULL CHECK (c ~ '(?x) ^ [A-F]{3} # no blanks
+       \\d $'), d numeric NOT NULL CHECK (abs(d) > 7), e text NOT NULL CHECK (e ~ '^(?:[^\\s/]+/){2}[^\\W_]+$'));"
+)]
 #[case::domains(
     "CREATE EXTENSION citext; CREATE DOMAIN email AS citext NOT NULL CHECK (VALUE ~ '^[a-z0-9]+@[a-z0-9]+[.][a-z]{2,3}$');
      CREATE DOMAIN work_email AS email CHECK (VALUE LIKE '%@work.com'); CREATE DOMAIN percent AS numeric(5,2) CHECK (VALUE >= 0 AND VALUE <= 100);
