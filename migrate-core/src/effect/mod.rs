@@ -9,9 +9,9 @@ mod writes;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
 use crate::lint::Named;
-use crate::lint::script::{Target, named, targets};
+use crate::lint::script::{Target, named, span, targets};
 use crate::lint::unfold;
-use crate::locks::{self, Known, Wanted};
+use crate::locks::{self, Known, Scopes, Wanted};
 use crate::schema::Schema;
 use crate::source::Script;
 use crate::sql::parse;
@@ -110,13 +110,24 @@ impl Effects {
     }
 }
 
-/// The locks that a script wants on what is in a schema, each the strongest, in the order in which they are taken.
-/// `major` is the version of the server.
-pub fn locks(script: &Script, schema: &Schema, major: u32) -> Vec<Wanted> {
-    let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
-    let domains = locks::strict_domains(stmts.iter());
-    let known = Known { before: Some(schema), after: None, major: Some(major), domains: &domains };
-    locks::strongest(stmts.iter().flat_map(|stmt| locks::wanted(stmt, &known, false)))
+/// The locks that scripts want on what is in a schema, each the strongest, in the order in which they are taken. The scripts
+/// run one after the other: what one renames has its new name in the next. `major` is the version of the server.
+pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema, major: u32) -> Vec<Vec<Wanted>> {
+    let (mut scopes, mut all, mut from) = (Scopes::default(), Vec::new(), 0);
+    for script in scripts {
+        let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
+        scopes.begin(from);
+        let mut wanted = Vec::new();
+        for stmt in &stmts {
+            let at = from + 1 + span(stmt).start;
+            scopes.take(at, stmt, Some(schema));
+            let known = Known { before: Some(schema), after: None, major: Some(major), scopes: Some(&scopes), at };
+            wanted.extend(locks::wanted(stmt, &known));
+        }
+        all.push(locks::strongest(wanted));
+        from += script.text().len() + 2;
+    }
+    all
 }
 
 /// The statements in the WITH clauses of a query or a change of rows that change rows themselves.

@@ -112,7 +112,7 @@ pub struct Part {
 
 /// The statements of a script; those in a `DO` block stand for the block, at their own places.
 pub fn statements(script: &Script) -> Vec<Part> {
-    let parsed = Parsed::new(script);
+    let parsed = Parsed::new(script, None);
     let part = |span: &Range<usize>, text: &str| {
         let text = text[span.clone()].trim_end_matches([';', ' ', '\n']).to_owned();
         Part { span: span.start..span.start + text.len(), text }
@@ -153,7 +153,8 @@ impl Rule {
 
 /// Judges a script. What its head allows is left out, and an allowance that allows nothing is told.
 pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
-    let parsed = Parsed::new(subject.script);
+    let known = subject.before.or(subject.released);
+    let parsed = Parsed::new(subject.script, known.map(|at| &at.schema));
     let mut findings: Vec<(usize, Finding)> = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     let allowed = |code: &str| subject.script.directives().allow.iter().any(|(rule, _)| rule == code);

@@ -8,8 +8,8 @@ use squawk_syntax::{Parse, SourceFile};
 use super::Subject;
 use super::inside::unfold;
 use crate::ident::first_name;
-use crate::locks::{self, Known, Wanted};
-use crate::schema::{Described, Kind, Object};
+use crate::locks::{self, Known, Scopes, Wanted};
+use crate::schema::{Described, Kind, Object, Schema};
 use crate::source::Script;
 use crate::sql::parse;
 
@@ -23,8 +23,8 @@ pub(crate) struct Parsed {
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
     pub(super) transaction: bool,
-    /// The domains that it makes, and that ask something of their values.
-    domains: Vec<Named>,
+    /// What its statements change for those that follow.
+    scopes: Scopes,
 }
 
 /// A name as a script has it: with or without a schema, as the catalog has it.
@@ -48,24 +48,20 @@ pub(crate) enum Target {
 }
 
 impl Parsed {
-    pub(super) fn new(script: &Script) -> Self {
+    /// Reads a script that runs on a schema, where that is known.
+    pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
         let unfolded = unfold(script.text());
         let (text, unread) = (unfolded.text, unfolded.unread);
         let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
-        let domains = locks::strict_domains(statements.iter().map(|(_, stmt)| stmt));
-        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, domains }
+        let scopes = Scopes::of(statements.iter().map(|(span, stmt)| (span.start, stmt)), before);
+        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, scopes }
     }
 
-    /// Whether the time zone of the session is UTC at a place, because the script says so before it.
-    pub(super) fn is_utc(&self, at: usize) -> bool {
-        let before = self.statements.iter().rev().filter(|(span, _)| span.start < at);
-        let set = before.filter_map(|(_, stmt)| match stmt {
-            Stmt::Set(set) => Some(set.syntax().text().to_string().to_ascii_lowercase()),
-            _ => None,
-        });
-        let set = set.map(|text| text.replace([' ', '\''], "")).find(|text| text.contains("timezone"));
-        set.is_some_and(|text| text.trim_end_matches(';').ends_with("utc"))
+    /// Where the statement around a place begins.
+    fn start(&self, at: usize) -> usize {
+        let next = self.statements.partition_point(|(span, _)| span.start <= at);
+        self.statements[..next].last().map_or(0, |(span, _)| span.start)
     }
 
     /// The statement around a place.
@@ -123,82 +119,84 @@ impl std::fmt::Display for Named {
     }
 }
 
-/// What is like a table.
-const RELATIONS: [Kind; 4] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView];
-
 impl Subject<'_> {
-    /// Whether what a statement is about is there already where it will run, and so in use.
-    pub(super) fn in_use(&self, parsed: &Parsed, target: &Target) -> bool {
-        match (self.released, target) {
-            (Some(released), Target::Relation(name)) => relation(released, name).is_some(),
-            (None, Target::Relation(name)) => !parsed.made().contains(name),
-            (Some(released), Target::Index(name)) => {
-                let mut all = released.schema.objects();
-                all.any(|one| matches!(one.id.kind, Kind::Index | Kind::Constraint) && name.is(one))
-            }
-            (Some(released), Target::Other(name)) => released.schema.objects().any(|one| name.is(one)),
-            (None, _) => true,
+    /// Whether what a statement is about, at its place, is there already where it will run, and so in use.
+    pub(super) fn in_use(&self, parsed: &Parsed, at: usize, target: &Target) -> bool {
+        let Some(released) = self.released else {
+            return !matches!(target, Target::Relation(name) if parsed.made().contains(name));
+        };
+        let known = Known { before: Some(&released.schema), ..self.known(parsed, at) };
+        match target {
+            Target::Relation(name) => known.relation(name).is_some_and(|one| one.id.kind != Kind::Sequence),
+            Target::Index(name) => known.table_of_index(name).is_some(),
+            Target::Other(name) => released.schema.objects().any(|one| name.is(one)),
         }
     }
 
-    /// What is known of the schemas around the script.
-    pub(super) fn known<'b>(&'b self, parsed: &'b Parsed) -> Known<'b> {
+    /// What is known of the schemas around the script, at a place of it.
+    pub(super) fn known<'b>(&'b self, parsed: &'b Parsed, at: usize) -> Known<'b> {
         let (before, after) = (self.before.map(|at| &at.schema), self.after.map(|at| &at.schema));
-        Known { before, after, major: None, domains: &parsed.domains }
+        Known { before, after, major: None, scopes: Some(&parsed.scopes), at: parsed.start(at) }
     }
 
     /// The locks that a statement wants on what is in use, and what it does under them.
     pub(super) fn wanted(&self, parsed: &Parsed, stmt: &Stmt) -> Vec<Wanted> {
-        let utc = parsed.is_utc(span(stmt).start);
-        let mut all = locks::wanted(stmt, &self.known(parsed), utc);
-        all.retain(|one| self.uses(parsed, &one.table));
+        let mut all = locks::wanted(stmt, &self.known(parsed, span(stmt).start));
+        all.retain(|one| self.is_released(parsed, &one.table));
         all
     }
 
-    /// Whether a table is in use.
-    pub(super) fn uses(&self, parsed: &Parsed, name: &Named) -> bool {
-        self.in_use(parsed, &Target::Relation(name.clone()))
+    /// Whether a table is in use, by its full name before the script.
+    pub(super) fn is_released(&self, parsed: &Parsed, name: &Named) -> bool {
+        match self.released {
+            Some(released) => relation(released, name).is_some_and(|one| one.id.kind != Kind::Sequence),
+            None => self.before.is_some() || !parsed.made().contains(name),
+        }
+    }
+
+    /// Whether a table is in use, by the name that it has at a place of the script.
+    pub(super) fn uses(&self, parsed: &Parsed, at: usize, name: &Named) -> bool {
+        self.in_use(parsed, at, &Target::Relation(name.clone()))
     }
 }
 
 /// The relation of this name.
 pub(super) fn relation<'a>(at: &'a Described, name: &Named) -> Option<&'a Object> {
-    let mut all = at.schema.objects().map(|one| &**one);
-    all.find(|one| RELATIONS.contains(&one.id.kind) && name.is(one))
+    Known { before: Some(&at.schema), ..Known::default() }.relation(name)
 }
 
 /// What a statement is about; nothing, where it is about nothing that could be there already.
 pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
-    fn all<N: AstNode>(nodes: impl Iterator<Item = N>, make: fn(Named) -> Target) -> Vec<Target> {
-        nodes.filter_map(|node| named(&node)).map(make).collect()
-    }
-    fn one<N: AstNode>(node: Option<N>, make: fn(Named) -> Target) -> Vec<Target> {
-        all(node.into_iter(), make)
-    }
-    let on = |node: Option<ast::OnRelation>| one(node.and_then(|on| on.relation_name_ref()), Target::Relation);
-    use Target::{Index, Other, Relation};
-    match stmt {
-        Stmt::AlterTable(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
-        Stmt::AlterForeignTable(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
+    relations(stmt).or_else(|| indexes(stmt)).unwrap_or_else(|| others(stmt))
+}
+
+fn all<N: AstNode>(nodes: impl Iterator<Item = N>, make: fn(Named) -> Target) -> Vec<Target> {
+    nodes.filter_map(|node| named(&node)).map(make).collect()
+}
+
+fn one<N: AstNode>(node: Option<N>, make: fn(Named) -> Target) -> Vec<Target> {
+    all(node.into_iter(), make)
+}
+
+fn relations(stmt: &Stmt) -> Option<Vec<Target>> {
+    use Target::Relation;
+    let table = |name: Option<ast::TableRelationName>| one(name.and_then(|name| name.table_name_ref()), Relation);
+    let on = |node: Option<ast::OnRelation>| one(node.and_then(|on| on.relation_name_ref()), Relation);
+    let changed = |name: Option<ast::RelationName>| one(name.and_then(|name| name.relation_name_ref()), Relation);
+    let found = match stmt {
+        Stmt::AlterTable(it) => table(it.table_relation_name()),
+        Stmt::AlterForeignTable(it) => table(it.table_relation_name()),
         Stmt::AlterView(it) => one(it.view_ref(), Relation),
         Stmt::AlterMaterializedView(it) => one(it.view_ref(), Relation),
-        Stmt::AlterSequence(it) => one(it.sequence_ref(), Other),
-        Stmt::AlterIndex(it) => one(it.index_ref(), Index),
-        Stmt::Reindex(it) => match it.reindex_target() {
-            Some(ast::ReindexTarget::ReindexTargetTable(it)) => one(it.table_name_ref(), Relation),
-            Some(ast::ReindexTarget::ReindexTargetIndex(it)) => one(it.index_ref(), Index),
-            _ => Vec::new(),
-        },
         Stmt::Vacuum(it) => {
             let tables = it.table_and_columns_list().into_iter().flat_map(|list| list.table_and_columnss());
             all(tables.filter_map(|table| table.table_relation_name()?.table_name_ref()), Relation)
         }
-        Stmt::CreateIndex(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
+        Stmt::CreateIndex(it) => table(it.table_relation_name()),
         Stmt::DropTable(it) => all(it.table_name_refs(), Relation),
         Stmt::DropForeignTable(it) => all(it.table_name_refs(), Relation),
         Stmt::DropView(it) => all(it.view_refs(), Relation),
         Stmt::DropMaterializedView(it) => all(it.view_refs(), Relation),
-        Stmt::DropIndex(it) => all(it.index_refs(), Index),
         Stmt::Truncate(it) => {
             let tables = it.table_list().into_iter().flat_map(|list| list.table_relation_names());
             all(tables.filter_map(|name| name.table_name_ref()), Relation)
@@ -207,14 +205,37 @@ pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
             let relations = it.relation_list().into_iter().flat_map(|list| list.relation_names());
             all(relations.filter_map(|name| name.relation_name_ref()), Relation)
         }
-        Stmt::Update(it) => one(it.relation_name().and_then(|name| name.relation_name_ref()), Relation),
-        Stmt::Delete(it) => one(it.relation_name().and_then(|name| name.relation_name_ref()), Relation),
+        Stmt::Update(it) => changed(it.relation_name()),
+        Stmt::Delete(it) => changed(it.relation_name()),
         Stmt::Insert(it) => one(it.relation_name_ref(), Relation),
-        Stmt::Merge(it) => one(it.table_relation_name().and_then(|name| name.table_name_ref()), Relation),
+        Stmt::Merge(it) => table(it.table_relation_name()),
         Stmt::Refresh(it) => one(it.view_ref(), Relation),
         Stmt::Cluster(it) => one(it.table_name_ref(), Relation),
         Stmt::CreateTrigger(it) => on(it.on_relation()),
         Stmt::DropTrigger(it) => on(it.on_relation()),
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn indexes(stmt: &Stmt) -> Option<Vec<Target>> {
+    let found = match stmt {
+        Stmt::AlterIndex(it) => one(it.index_ref(), Target::Index),
+        Stmt::DropIndex(it) => all(it.index_refs(), Target::Index),
+        Stmt::Reindex(it) => match it.reindex_target() {
+            Some(ast::ReindexTarget::ReindexTargetTable(it)) => one(it.table_name_ref(), Target::Relation),
+            Some(ast::ReindexTarget::ReindexTargetIndex(it)) => one(it.index_ref(), Target::Index),
+            _ => Vec::new(),
+        },
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn others(stmt: &Stmt) -> Vec<Target> {
+    use Target::Other;
+    match stmt {
+        Stmt::AlterSequence(it) => one(it.sequence_ref(), Other),
         Stmt::DropType(it) => all(it.type_name_refs(), Other),
         Stmt::DropSchema(it) => all(it.schema_refs(), Other),
         Stmt::DropSequence(it) => all(it.sequence_refs(), Other),

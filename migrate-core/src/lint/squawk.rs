@@ -101,7 +101,7 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)>
         let class =
             RULES.iter().find(|rule| matches!(rule.origin, Origin::Squawk(theirs) if theirs == violation.code))?.class;
         let about = parsed.around(span.start).map(targets).unwrap_or_default();
-        let idle = !about.is_empty() && !about.iter().any(|target| subject.in_use(parsed, target));
+        let idle = !about.is_empty() && !about.iter().any(|target| subject.in_use(parsed, span.start, target));
         if idle && matches!(class, Class::Locks | Class::Breaks) || is_harmless(subject, parsed, &violation) {
             return None;
         }

@@ -1,5 +1,7 @@
 //! Conditions that hold for every row, however they are written.
 
+use std::cmp::Ordering;
+
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr};
 
@@ -150,7 +152,48 @@ impl About<'_> {
         below && counts && self.filled(&column)
     }
 
+    /// `x IS NULL OR x IS NOT NULL`, `a > 1 OR a <= 1`, `a = a OR a IS NULL`.
     fn are_opposite(&self, left: &Expr, right: &Expr) -> bool {
+        self.are_null_or_not(left, right) || self.are_complements(left, right) || self.is_itself_or_null(left, right)
+    }
+
+    /// One comparison and its opposite, of a column that is never NULL.
+    fn are_complements(&self, left: &Expr, right: &Expr) -> bool {
+        let words = |expr: &Expr| tokens(&expr.syntax().text().to_string()).concat();
+        let (Some((left, one, first)), Some((right, other, second))) = (sides(left.syntax()), sides(right.syntax()))
+        else {
+            return false;
+        };
+        let pairs = [("<", ">="), (">", "<="), ("=", "<>"), ("=", "!=")];
+        let is_opposite = pairs
+            .iter()
+            .any(|(a, b)| (one.as_str(), other.as_str()) == (a, b) || (other.as_str(), one.as_str()) == (a, b));
+        let text = left.syntax().text().to_string();
+        is_opposite
+            && words(&left) == words(&right)
+            && matches!((&first, &second), (Expr::Literal(_), Expr::Literal(_)))
+            && words(&first) == words(&second)
+            && !words(&first).eq_ignore_ascii_case("null")
+            && self.column(&tokens(&text)).is_some_and(|column| self.filled(&column))
+    }
+
+    fn is_itself_or_null(&self, left: &Expr, right: &Expr) -> bool {
+        let either = |same: &Expr, missing: &Expr| {
+            let Some((a, operator, b)) = sides(same.syntax()) else { return false };
+            let (a, b) = (a.syntax().text().to_string(), b.syntax().text().to_string());
+            let missing = missing.syntax().text().to_string();
+            let (a, b, missing) = (tokens(&a), tokens(&b), tokens(&missing));
+            let is_null = matches!(missing.as_slice(), [.., is, null] if is.eq_ignore_ascii_case("is") && null.eq_ignore_ascii_case("null"));
+            matches!(operator.as_str(), "=" | ">=" | "<=")
+                && is_null
+                && a == b
+                && self.column(&a).is_some()
+                && missing[..missing.len() - 2] == a[..]
+        };
+        either(left, right) || either(right, left)
+    }
+
+    fn are_null_or_not(&self, left: &Expr, right: &Expr) -> bool {
         let words = |expr: &Expr| {
             let text = expr.syntax().text().to_string().to_ascii_lowercase();
             tokens(&text).iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
@@ -209,16 +252,33 @@ fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool> {
         _ => None,
     };
     let (left, right) = (literal(left)?, literal(right)?);
-    let numbers = left.parse::<i64>().ok().zip(right.parse::<i64>().ok());
+    let order = ordered(&left, &right);
+    let is_text = |text: &str| text.starts_with('\'') && !text.contains('\\');
     match operator {
-        "=" => Some(left == right),
-        "<>" | "!=" => Some(left != right),
-        "<" => numbers.map(|(left, right)| left < right),
-        "<=" => numbers.map(|(left, right)| left <= right),
-        ">" => numbers.map(|(left, right)| left > right),
-        ">=" => numbers.map(|(left, right)| left >= right),
+        "=" | "<>" | "!=" if left == right => Some(operator == "="),
+        // Texts that are both as they are written.
+        "=" | "<>" | "!=" if is_text(&left) && is_text(&right) => Some(operator != "="),
+        "=" => order.map(Ordering::is_eq),
+        "<>" | "!=" => order.map(Ordering::is_ne),
+        "<" => order.map(Ordering::is_lt),
+        "<=" => order.map(Ordering::is_le),
+        ">" => order.map(Ordering::is_gt),
+        ">=" => order.map(Ordering::is_ge),
         _ => None,
     }
+}
+
+/// How two numbers compare; a text beside a number is read as one.
+fn ordered(left: &str, right: &str) -> Option<Ordering> {
+    if let Some((left, right)) = left.parse::<i64>().ok().zip(right.parse::<i64>().ok()) {
+        return Some(left.cmp(&right));
+    }
+    if left.starts_with('\'') && right.starts_with('\'') {
+        return None;
+    }
+    // Beyond these a fraction is not exact any more.
+    let number = |text: &str| text.trim_matches('\'').parse::<f64>().ok().filter(|number| number.abs() < 1e15);
+    number(left)?.partial_cmp(&number(right)?)
 }
 
 fn is_word(expr: &Expr, words: &[&str]) -> bool {

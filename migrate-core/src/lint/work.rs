@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use squawk_linter::Rule as Theirs;
-use squawk_syntax::ast::{AlterTableAction, Stmt};
+use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
-use super::script::{Named, Parsed, Target, span, targets};
+use super::script::{Parsed, Target, span, targets};
 use super::{Hit, Subject};
 use crate::lock_mode::LockMode;
-use crate::locks::{Cause, Effort, Known, Wanted, Work, efforts};
+use crate::locks::{Altered, Cause, Effort, Known, Wanted, Work, efforts};
 
 /// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
 const DECIDED: [Theirs; 8] = [
@@ -54,29 +54,18 @@ pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Their
 
 /// Whether the table of a statement is one of the schema before the script.
 fn is_known(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
-    let known = subject.known(parsed);
+    let known = subject.known(parsed, span(stmt).start);
     let mut about = targets(stmt).into_iter();
     about.any(|target| matches!(target, Target::Relation(name) if known.relation(&name).is_some()))
 }
 
 fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, Hit)> {
-    let (known, mut held, mut all) = (subject.known(parsed), Vec::<Held>::new(), Vec::new());
+    let (mut held, mut all) = (Vec::<Held>::new(), Vec::new());
     for (at, stmt) in &parsed.statements {
-        let wanted = subject.wanted(parsed, stmt);
+        let (known, wanted) = (subject.known(parsed, at.start), subject.wanted(parsed, stmt));
         let line = crate::finding::line_column(&parsed.text, at.start).0;
         match stmt {
-            Stmt::AlterTable(alter) => {
-                let table = alter.table_relation_name().and_then(|name| name.table_name_ref());
-                let Some(table) = table.and_then(|name| super::script::named(&name)) else { continue };
-                // A table that the script makes has no rows yet, whatever its keys refer to.
-                let in_use = subject.uses(parsed, &table);
-                for action in alter.actions().filter(|_| in_use) {
-                    for effort in efforts(&known, &table, &action, parsed.is_utc(at.start)) {
-                        let is_blocking = is_blocked(&wanted, &held, effort.work);
-                        all.extend(is_blocking.then(|| of_effort(&action, effort, &wanted, &held)).flatten());
-                    }
-                }
-            }
+            Stmt::AlterTable(alter) => all.extend(of_table(subject, parsed, &known, alter, &wanted, &held)),
             Stmt::AlterDomain(_) => all.extend(of_domain(&wanted, at)),
             Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&known, &wanted) => {
                 let hit = Hit::new(span(it), "every row is read to build the index, while nobody can write the table")
@@ -87,6 +76,37 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
         }
         if parsed.transaction {
             held.extend(wanted.into_iter().map(|wanted| Held { wanted, line }));
+        }
+    }
+    all
+}
+
+/// What the actions of an `ALTER TABLE` do with rows of a table that is in use. One that the script makes has no rows yet,
+/// whatever its keys refer to.
+fn of_table(
+    subject: &Subject<'_>,
+    parsed: &Parsed,
+    known: &Known<'_>,
+    alter: &ast::AlterTable,
+    wanted: &[Wanted],
+    held: &[Held],
+) -> Vec<(Theirs, Range<usize>, Hit)> {
+    let Some(table) = Altered::of(known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for action in alter.actions() {
+        let mut efforts: Vec<Effort> = Vec::new();
+        for (_, effort) in table.efforts(known, &action) {
+            // What is done to a partition as well is said once, for the worse.
+            match efforts.iter_mut().find(|one| one.place == effort.place && one.cause == effort.cause) {
+                Some(one) => one.work = one.work.max(effort.work),
+                None => efforts.push(effort),
+            }
+        }
+        for effort in efforts {
+            let is_blocking = is_blocked(wanted, held, effort.work);
+            all.extend(is_blocking.then(|| of_effort(&action, effort, wanted, held)).flatten());
         }
     }
     all
@@ -121,8 +141,23 @@ fn of_effort(
         Work::Rewrites => "is rewritten",
         _ => "is read",
     };
-    let message = |why: &str| format!("every row {done}{why}, while nobody can {others} the table");
-    let (code, why, help) = match effort.cause {
+    // A rule of its own says what becomes of the storage.
+    let (code, why, help) = described(effort.cause)?;
+    let hit = match action {
+        AlterTableAction::ValidateConstraint(_) => {
+            let line = wanted.iter().find_map(|one| holder(one, held)).map_or(1, |held| held.line);
+            Hit::new(effort.place.clone(), format!("every row is read while the lock of line {line} is held"))
+                .help("validate the constraint in a later migration")
+        }
+        _ => Hit::new(effort.place.clone(), format!("every row {done}{why}, while nobody can {others} the table"))
+            .help(help),
+    };
+    Some((code, effort.place, hit))
+}
+
+/// The code for a cause, what the rows are needed for, and what to do instead.
+fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
+    let described = match cause {
         Cause::NewColumn => (
             Theirs::AddingFieldWithDefault,
             " to fill the column",
@@ -133,12 +168,6 @@ fn of_effort(
             " for the key",
             "add the column alone, fill it in parts, build the index with CONCURRENTLY, and make it the key",
         ),
-        Cause::Check if matches!(action, AlterTableAction::ValidateConstraint(_)) => {
-            let line = wanted.iter().find_map(|one| holder(one, held)).map_or(1, |held| held.line);
-            let message = format!("every row is read while the lock of line {line} is held");
-            let hit = Hit::new(effort.place.clone(), message).help("validate the constraint in a later migration");
-            return Some((Theirs::ConstraintMissingNotValid, effort.place, hit));
-        }
         Cause::Check => (
             Theirs::ConstraintMissingNotValid,
             " to prove this",
@@ -164,10 +193,9 @@ fn of_effort(
             " for the new type",
             "add a new column of the new type, fill it in parts, and let the code go over to it",
         ),
-        // A rule of its own says this.
         Cause::Storage => return None,
     };
-    Some((code, effort.place.clone(), Hit::new(effort.place, message(why)).help(help)))
+    Some(described)
 }
 
 fn of_domain(wanted: &[Wanted], at: &Range<usize>) -> Option<(Theirs, Range<usize>, Hit)> {
@@ -179,25 +207,16 @@ fn of_domain(wanted: &[Wanted], at: &Range<usize>) -> Option<(Theirs, Range<usiz
 }
 
 /// What an action does with the rows of its table, where that has a rule of its own.
-pub(super) fn storage<'a>(
-    subject: &'a Subject<'_>,
-    parsed: &'a Parsed,
-    stmt: &'a Stmt,
-) -> impl Iterator<Item = (AlterTableAction, Range<usize>)> + 'a {
-    let table = match stmt {
-        Stmt::AlterTable(alter) => alter.table_relation_name().and_then(|name| name.table_name_ref()),
-        _ => None,
+pub(super) fn storage(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Vec<(AlterTableAction, Range<usize>)> {
+    let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
+    let known = subject.known(parsed, span(stmt).start);
+    let Some(table) = Altered::of(&known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
+        return Vec::new();
     };
-    let table: Option<Named> = table.and_then(|name| super::script::named(&name));
-    let table = table.filter(|table| subject.uses(parsed, table));
-    let actions = match stmt {
-        Stmt::AlterTable(alter) => alter.actions().collect(),
-        _ => Vec::new(),
-    };
-    let known = subject.known(parsed);
-    actions.into_iter().filter_map(move |action| {
-        let all = efforts(&known, table.as_ref()?, &action, true);
-        let effort = all.into_iter().find(|effort| effort.cause == Cause::Storage)?;
+    let stored = |action: AlterTableAction| {
+        let effort =
+            efforts(&known, &table.table, &action).into_iter().find(|effort| effort.cause == Cause::Storage)?;
         Some((action, effort.place))
-    })
+    };
+    alter.actions().filter_map(stored).collect()
 }

@@ -4,11 +4,16 @@
 //! server does by the observer of migrate-test, statement by statement.
 
 mod action;
+mod maintenance;
 mod place;
+mod proven;
 mod query;
+mod removal;
+mod scope;
 mod statement;
 mod table;
 mod types;
+mod views;
 mod work;
 
 use squawk_syntax::ast::Stmt;
@@ -17,10 +22,12 @@ use crate::lint::Named;
 use crate::lock_mode::LockMode;
 use table::{Form, Role};
 
-pub(crate) use place::Known;
-pub(crate) use statement::strict_domains;
+pub(crate) use action::Altered;
+pub(crate) use place::{Known, columns};
+pub(crate) use proven::is_filled;
+pub(crate) use scope::Scopes;
 pub use work::Work;
-pub(crate) use work::{Cause, Effort, efforts, is_filled};
+pub(crate) use work::{Cause, Effort, efforts};
 
 /// A lock that a statement wants, and what it does under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +40,11 @@ pub struct Wanted {
     pub work: Work,
 }
 
-/// A form of a statement on one relation, with all that comes with it.
+/// A form of a statement on one relation, with all that comes with it; each by its full name before the script.
 #[derive(Debug, Clone)]
 struct Asked {
     form: Form,
-    /// The lock on the target, where the statement says it.
+    /// The lock on what it names, where the statement says it.
     said: Option<LockMode>,
     target: Named,
     /// Whether partitions and children are left out.
@@ -47,9 +54,10 @@ struct Asked {
     partners: Vec<Named>,
     dependents: Vec<Named>,
     sources: Vec<Named>,
-    work: Work,
-    /// On which of these the work is done.
-    worked: Vec<Role>,
+    /// What is done with the rows of relations of a role.
+    works: Vec<(Role, Work)>,
+    /// What is done with the rows of a relation, whatever its role is.
+    own: Vec<(Named, Work)>,
 }
 
 impl Asked {
@@ -65,56 +73,82 @@ impl Asked {
             partners: none(),
             dependents: none(),
             sources: none(),
-            work: Work::Nothing,
-            worked: vec![Role::Target, Role::Child],
+            works: Vec::new(),
+            own: Vec::new(),
         }
     }
 
+    /// The same with what it does with the rows of relations of a role.
+    fn doing(mut self, role: Role, work: Work) -> Self {
+        self.works.push((role, work));
+        self
+    }
+
+    /// The same with what it does with the rows of its target and the children of that.
+    fn on_all(self, work: Work) -> Self {
+        self.doing(Role::Target, work).doing(Role::Child, work)
+    }
+
+    /// The same with what it does with the rows of each of these.
+    fn on(mut self, works: impl IntoIterator<Item = (Named, Work)>) -> Self {
+        self.own.extend(works);
+        self
+    }
+
+    fn only(self, only: bool) -> Self {
+        Self { only, ..self }
+    }
+
     fn wanted(&self, known: &Known<'_>) -> Vec<Wanted> {
-        let target = known.full(&self.target);
         let mut all = Vec::new();
         for (role, mode) in self.form.locks(known.major.unwrap_or(u32::MAX)) {
-            let names = match role {
-                Role::Target => vec![self.target.clone()],
-                Role::Child if self.only => Vec::new(),
-                Role::Child => target.as_ref().map(|name| known.children(name)).unwrap_or_default(),
-                Role::Parent => target.as_ref().and_then(|name| known.partitioned(name)).into_iter().collect(),
-                Role::Other => self.other.clone(),
-                Role::Default => self.default_partition(known, target.as_ref()),
-                Role::Referenced => self.referenced.clone(),
-                Role::Partner => self.partners.clone(),
-                Role::Dependent => self.dependents.clone(),
-                Role::Source => self.sources.clone(),
-            };
             let mode = match role {
-                Role::Target | Role::Child => self.said.unwrap_or(*mode),
+                Role::Target | Role::Child | Role::Source => self.said.unwrap_or(*mode),
                 _ => *mode,
             };
-            let work = if self.worked.contains(role) { self.work } else { Work::Nothing };
-            for name in names {
-                let Some(table) = known.full(&name) else { continue };
+            for table in self.named(known, *role) {
                 // A partitioned table has no rows of its own.
-                let work = if known.stores_nothing(&table) { Work::Nothing } else { work };
+                let work = if known.stores_nothing(&table) { Work::Nothing } else { self.work(*role, &table) };
                 all.push(Wanted { table, mode, work });
             }
         }
         all
     }
 
-    fn default_partition(&self, known: &Known<'_>, target: Option<&Named>) -> Vec<Named> {
-        let Some(target) = target else { return Vec::new() };
+    /// The relations of a role.
+    fn named(&self, known: &Known<'_>, role: Role) -> Vec<Named> {
+        match role {
+            Role::Target => vec![self.target.clone()],
+            Role::Child if self.only => Vec::new(),
+            Role::Child => known.children(&self.target),
+            Role::Parent => known.partitioned(&self.target).into_iter().collect(),
+            Role::Other => self.other.clone(),
+            Role::Default => self.default_partition(known).into_iter().collect(),
+            Role::Referenced => self.referenced.clone(),
+            Role::Partner => self.partners.clone(),
+            Role::Dependent => self.dependents.clone(),
+            Role::Source => self.sources.clone(),
+        }
+    }
+
+    fn work(&self, role: Role, table: &Named) -> Work {
+        let of_role = self.works.iter().filter(|(one, _)| *one == role).map(|(_, work)| *work);
+        let own = self.own.iter().filter(|(name, _)| name == table).map(|(_, work)| *work);
+        of_role.chain(own).max().unwrap_or_default()
+    }
+
+    fn default_partition(&self, known: &Known<'_>) -> Option<Named> {
         let of = match self.form {
-            Form::DropRelation => known.partitioned(target),
-            _ => Some(target.clone()),
+            Form::DropRelation => known.partitioned(&self.target)?,
+            _ => self.target.clone(),
         };
-        of.and_then(|table| known.default_partition(&table)).into_iter().collect()
+        known.default_partition(&of)
     }
 }
 
-/// The locks of a statement on relations that may be there already, each the strongest. `utc` is whether the time zone of
-/// the session is known to be UTC.
-pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>, utc: bool) -> Vec<Wanted> {
-    strongest(statement::asked(stmt, known, utc).into_iter().flat_map(|asked| asked.wanted(known)))
+/// The locks of a statement on relations that may be there already, each the strongest.
+pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
+    strongest(statement::asked(stmt, known).into_iter().flat_map(|asked| asked.wanted(known)))
 }
 
 /// One lock for each table, the strongest, in the order in which the tables come.

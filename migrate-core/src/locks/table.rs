@@ -43,9 +43,11 @@ pub(super) enum Form {
     AddOwnKey,
     AddOwnCheck,
     AddForeignKey,
+    AddOwnForeignKey,
     DropConstraint,
     ValidateConstraint,
     AlterConstraint,
+    EnforceConstraint,
     Trigger,
     TableSettings,
     Storage,
@@ -72,6 +74,7 @@ pub(super) enum Form {
     Vacuum,
     VacuumFull,
     Analyze,
+    AnalyzeParent,
     Cluster,
     Refresh,
     RefreshConcurrently,
@@ -92,18 +95,29 @@ pub(super) enum Form {
     PartitionNew,
     ReferNew,
     DomainCheck,
-    TypeChange,
+    Lock,
+    Sequence,
+    StrongSequence,
 }
 
 /// A row: the form, the major version from which on it is so, and the locks.
 type Row = (Form, u32, &'static [(Role, LockMode)]);
 
 /// The table. Where versions differ, a form has several rows.
-static TABLE: [Row; 64] = {
+static TABLE: [Row; 71] = {
     use Role::*;
     [
         (Form::AddColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
-        (Form::DropColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
+        (
+            Form::DropColumn,
+            0,
+            &[
+                (Target, AccessExclusive),
+                (Child, AccessExclusive),
+                (Partner, AccessExclusive),
+                (Dependent, AccessExclusive),
+            ],
+        ),
         (Form::AlterDefault, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::AlterColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
         (Form::AlterIdentity, 0, &[(Target, AccessExclusive)]),
@@ -122,6 +136,12 @@ static TABLE: [Row; 64] = {
             0,
             &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
         ),
+        (Form::AddOwnForeignKey, 0, &[(Target, ShareRowExclusive), (Referenced, ShareRowExclusive)]),
+        (
+            Form::AddOwnForeignKey,
+            18,
+            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
+        ),
         (Form::DropConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
         (
             Form::ValidateConstraint,
@@ -129,6 +149,11 @@ static TABLE: [Row; 64] = {
             &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
         ),
         (Form::AlterConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (
+            Form::EnforceConstraint,
+            0,
+            &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)],
+        ),
         (Form::Trigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
         (Form::TableSettings, 0, &[(Target, ShareUpdateExclusive)]),
         (Form::Storage, 0, &[(Target, ShareUpdateExclusive)]),
@@ -149,13 +174,16 @@ static TABLE: [Row; 64] = {
         (Form::RenameIndex, 0, &[(Target, ShareUpdateExclusive)]),
         (Form::IndexStorage, 0, &[(Target, ShareUpdateExclusive)]),
         (Form::StrongIndexStorage, 0, &[(Target, AccessExclusive)]),
-        (Form::AttachIndex, 0, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
+        (Form::AttachIndex, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
         // SHARE on the table and ACCESS EXCLUSIVE on its indexes, which every query has to open.
         (Form::Reindex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::ReindexConcurrently, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::Vacuum, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::VacuumFull, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
+        (Form::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        // The rows of children that are no partitions are only read for the statistics of their parent, before 18.
+        (Form::AnalyzeParent, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
+        (Form::AnalyzeParent, 18, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::Cluster, 0, &[(Target, AccessExclusive)]),
         (Form::Refresh, 0, &[(Target, AccessExclusive), (Source, AccessShare)]),
         (Form::RefreshConcurrently, 0, &[(Target, Exclusive), (Source, AccessShare)]),
@@ -187,7 +215,10 @@ static TABLE: [Row; 64] = {
         (Form::PartitionNew, 0, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
         (Form::ReferNew, 0, &[(Target, ShareRowExclusive)]),
         (Form::DomainCheck, 0, &[(Target, Share)]),
-        (Form::TypeChange, 0, &[(Target, AccessExclusive)]),
+        // The statement says how strong it is; this is what it takes where it does not.
+        (Form::Lock, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (Form::Sequence, 0, &[(Target, ShareRowExclusive)]),
+        (Form::StrongSequence, 0, &[(Target, AccessExclusive)]),
     ]
 };
 
@@ -211,6 +242,6 @@ mod tests {
             assert!(!locks.is_empty() && !form.locks(15).is_empty(), "{form:?}");
         }
         let forms = TABLE.iter().filter(|(_, since, _)| *since == 0).count();
-        assert_eq!(forms, Form::TypeChange as usize + 1);
+        assert_eq!(forms, Form::StrongSequence as usize + 1);
     }
 }

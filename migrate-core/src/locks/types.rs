@@ -1,8 +1,11 @@
 //! Whether a value of one type is stored like that of another one, so that no row has to be rewritten.
 
+use std::collections::BTreeSet;
+
 use crate::lint::Named;
 
 use super::place::Known;
+use super::scope::Domain;
 
 /// A type as the server writes it, in parts: `character varying`, `[10]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +15,23 @@ pub(super) struct Stored {
     is_array: bool,
 }
 
+/// Who wrote a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The server: what is no type of its own has a schema.
+    Server,
+    /// The script.
+    Script,
+}
+
+/// The types of PostgreSQL: without a schema these names mean no other ones, whatever is in the schemas that are searched.
+const BUILT_IN: &str = include_str!("types.txt");
+
 /// The other names of types, and the server's own.
-const ALIASES: [(&str, &str); 22] = [
+const ALIASES: [(&str, &str); 24] = [
     ("varchar", "character varying"),
     ("char varying", "character varying"),
     ("char", "character"),
-    ("bpchar", "character"),
     ("int", "integer"),
     ("int4", "integer"),
     ("int8", "bigint"),
@@ -34,8 +48,11 @@ const ALIASES: [(&str, &str); 22] = [
     ("time", "time without time zone"),
     ("timetz", "time with time zone"),
     ("serial", "integer"),
+    ("serial4", "integer"),
     ("bigserial", "bigint"),
+    ("serial8", "bigint"),
     ("smallserial", "smallint"),
+    ("serial2", "smallint"),
 ];
 
 impl Stored {
@@ -54,84 +71,149 @@ impl Stored {
         let own = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, own)| (*own).to_owned());
         let numbers = numbers.split(',').filter_map(|number| number.trim().parse().ok()).collect();
         let mut stored = Self { name: own.unwrap_or(name), numbers, is_array };
-        if stored.name == "character" && stored.numbers.is_empty() {
-            stored.numbers.push(1);
+        match (stored.name.as_str(), stored.numbers.len()) {
+            // Without a length it is as long as it happens to be.
+            ("bpchar", _) => stored.name = "character".to_owned(),
+            ("character" | "bit", 0) => stored.numbers.push(1),
+            ("numeric", 1) => stored.numbers.push(0),
+            _ => {}
         }
         stored
     }
 
-    /// The type that a domain is of; `None` where the domain has conditions, which each row has to meet.
-    fn behind(&self, known: &Known<'_>, strict: bool) -> Option<Self> {
-        if self.is_array {
-            return Some(self.clone());
-        }
-        let name = Named::parse(&self.name);
-        if strict && name.as_ref().is_some_and(|name| known.domains.iter().any(|one| one.name == name.name)) {
-            return None;
-        }
-        let domain = name.and_then(|name| known.domain(&name));
-        let Some((schema, domain)) = domain else { return Some(self.clone()) };
-        if strict && has_conditions(schema, domain) {
-            return None;
-        }
-        Self::parse(domain.fact("type")?).behind(known, strict)
+    /// A type of the script, with the schema that it is in.
+    fn of_script(known: &Known<'_>, text: &str) -> Self {
+        let stored = Self::parse(text);
+        let name = stored.own_name(By::Script).and_then(|name| known.type_name(&name));
+        let name = name.map(|name| match name.schema {
+            Some(schema) => format!("{}.{}", crate::ident::plain(&schema), crate::ident::plain(&name.name)),
+            None => name.name,
+        });
+        Self { name: name.unwrap_or_else(|| stored.name.clone()), ..stored }
     }
+
+    /// Its name, where it can be that of a type that is not PostgreSQL's.
+    fn own_name(&self, by: By) -> Option<Named> {
+        let name = Named::parse(&self.name)?;
+        let is_own = match by {
+            By::Server => name.schema.is_some(),
+            By::Script => {
+                let is_said = ALIASES.iter().any(|(alias, own)| *alias == self.name || *own == self.name);
+                name.schema.is_some() || !is_said && !BUILT_IN.lines().any(|one| one == self.name)
+            }
+        };
+        is_own.then_some(name)
+    }
+
+    /// The domain that it is.
+    fn domain(&self, known: &Known<'_>, by: By) -> Option<Domain> {
+        if self.is_array {
+            return None;
+        }
+        known.domain(&self.own_name(by)?)
+    }
+
+    /// The type that the server stores for a domain, and whether the domain, or one that it is of, has conditions.
+    fn base(mut self, known: &Known<'_>, mut by: By) -> (Self, bool) {
+        let (mut seen, mut strict) = (BTreeSet::new(), false);
+        while let Some(domain) = self.domain(known, by).filter(|_| seen.insert(self.name.clone())) {
+            strict |= domain.strict;
+            by = if domain.from_catalog { By::Server } else { By::Script };
+            self = Self::parse(&domain.ty);
+        }
+        (self, strict)
+    }
+}
+
+/// The domain that a column of the script gets.
+pub(super) fn domain_of(known: &Known<'_>, ty: &str) -> Option<Domain> {
+    Stored::parse(ty).domain(known, By::Script)
 }
 
 /// Whether a domain, or one that it is of, asks something of its values.
 pub(super) fn is_strict(known: &Known<'_>, ty: &str) -> bool {
-    Stored::parse(ty).behind(known, true).is_none()
+    Stored::parse(ty).base(known, By::Script).1
 }
 
-fn has_conditions(schema: &crate::schema::Schema, domain: &crate::schema::Object) -> bool {
-    domain.fact("not null").is_some() || schema.children(&domain.id, crate::schema::Kind::Constraint).next().is_some()
+/// What a change of its type means for a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// All rows are rewritten.
+    Rewrites,
+    /// The rows stay, but indexes are for values of another type.
+    NewIndexes,
+    /// All stays.
+    Keeps,
 }
 
-/// Whether a column keeps its rows as they are when its type changes. `utc` is whether the session's time zone is UTC.
-pub(super) fn keeps_rows(known: &Known<'_>, old: &str, new: &str, utc: bool) -> bool {
-    if Stored::parse(old) == Stored::parse(new) {
-        return true;
-    }
-    let (Some(old), Some(new)) = (Stored::parse(old).behind(known, false), Stored::parse(new).behind(known, true))
-    else {
-        return false;
-    };
+/// What happens to a column when its type changes. `utc` is whether the session's time zone is UTC.
+pub(super) fn change(known: &Known<'_>, old: &str, new: &str, utc: bool) -> Change {
+    let (old, new) = (Stored::parse(old), Stored::of_script(known, new));
     if old == new {
-        return true;
+        return Change::Keeps;
     }
-    if old.is_array || new.is_array {
-        return false;
+    let is_plain = old.own_name(By::Server).is_none_or(|name| known.domain(&name).is_none());
+    let ((old, _), (new, strict)) = (old.base(known, By::Server), new.base(known, By::Script));
+    if strict {
+        return Change::Rewrites;
     }
+    // What a domain says of a length is forgotten by the cast.
+    if old == new && (is_plain || old.numbers.is_empty()) {
+        // Operators for every type of a kind are those of one type in an index.
+        let is_general = old.is_array || old.name.contains('.') || old.name.ends_with("range");
+        return if is_general { Change::NewIndexes } else { Change::Keeps };
+    }
+    match !old.is_array && !new.is_array && keeps(&old, &new, is_plain, utc) {
+        false => Change::Rewrites,
+        true if old.name == new.name || shares_operators(&old.name) && shares_operators(&new.name) => Change::Keeps,
+        true => Change::NewIndexes,
+    }
+}
+
+/// Whether an index is for this type and the others that are stored like it.
+fn shares_operators(name: &str) -> bool {
+    matches!(name, "text" | "character varying" | "cidr" | "inet" | "bit varying") || is_interval(name)
+}
+
+/// Whether rows stay as they are. What a domain says of the length of its values is forgotten by a cast, and so is what
+/// another type says of it: `is_plain` is whether the old type is no domain.
+fn keeps(old: &Stored, new: &Stored, is_plain: bool, utc: bool) -> bool {
+    let is_citext = |name: &str| name.rsplit('.').next() == Some("citext");
     let (from, to) = (old.name.as_str(), new.name.as_str());
-    let longer = new.numbers.is_empty() || old.numbers.first().is_some_and(|old| *old <= new.numbers[0]);
+    let first = is_plain.then(|| old.numbers.first()).flatten();
+    let longer = new.numbers.is_empty() || first.zip(new.numbers.first()).is_some_and(|(old, new)| old <= new);
     match (from, to) {
+        ("character varying" | "text", to) if is_citext(to) => true,
+        (from, "text" | "character varying") if is_citext(from) => new.numbers.is_empty(),
         ("character varying" | "text" | "xml", "text") => true,
-        ("text" | "xml", "character varying") => new.numbers.is_empty(),
+        ("text" | "xml", "character varying") | ("bit", "bit varying") => new.numbers.is_empty(),
+        ("text" | "character varying" | "character", "character") => new.numbers.is_empty(),
         ("character varying", "character varying") | ("bit varying", "bit varying") => longer,
-        ("bit", "bit varying") => longer,
         ("cidr", "inet") | ("integer", "oid") | ("oid", "integer") | ("regclass", "oid" | "integer") => true,
         ("numeric", "numeric") => {
             new.numbers.is_empty()
-                || old.numbers.len() == 2
-                    && new.numbers.len() == 2
-                    && old.numbers[0] <= new.numbers[0]
-                    && old.numbers[1] == new.numbers[1]
+                || is_plain
+                    && matches!((&*old.numbers, &*new.numbers), ([all, scale], [more, same]) if all <= more && scale == same)
         }
         ("timestamp without time zone", "timestamp with time zone")
-        | ("timestamp with time zone", "timestamp without time zone") => utc && is_finer(&old, &new),
-        _ if from == to && is_time(from) => is_finer(&old, &new),
+        | ("timestamp with time zone", "timestamp without time zone") => utc && digits(new) == MOST,
+        _ if from == to && from.starts_with("time") || is_interval(from) && is_interval(to) => {
+            digits(new) == MOST || is_plain && digits(old) <= digits(new)
+        }
         _ => false,
     }
 }
 
-fn is_time(name: &str) -> bool {
-    name.starts_with("time") || name == "interval"
+/// An interval down to seconds.
+fn is_interval(name: &str) -> bool {
+    name == "interval" || name.starts_with("interval ") && name.ends_with("second")
 }
 
-/// Whether no digit of a second goes; 6 is what is kept where nothing is said.
-fn is_finer(old: &Stored, new: &Stored) -> bool {
-    let digits = |of: &Stored| of.numbers.first().copied().unwrap_or(6);
-    digits(old) <= digits(new)
+/// How many digits of a second are kept where nothing is said.
+const MOST: i64 = 6;
+
+fn digits(of: &Stored) -> i64 {
+    of.numbers.first().copied().unwrap_or(MOST)
 }
 
 #[cfg(test)]
@@ -141,14 +223,17 @@ mod tests {
     #[test]
     fn types_are_compared_however_they_are_written() {
         let known = Known::default();
-        let keeps = |old: &str, new: &str| keeps_rows(&known, old, new, false);
+        let keeps = |old: &str, new: &str| change(&known, old, new, false) != Change::Rewrites;
         for (old, new) in [
             ("int", "integer"),
             ("character varying(10)", "VARCHAR(20)"),
             ("character varying(10)", "text"),
             ("numeric(10,2)", "decimal(12, 2)"),
+            ("numeric(10)", "numeric(12,0)"),
             ("timestamp(3) without time zone", "timestamp"),
             ("interval", "interval(6)"),
+            ("text", "citext"),
+            ("public.citext", "text"),
             ("text[]", "text[]"),
         ] {
             assert!(keeps(old, new), "{old} {new}");
@@ -157,12 +242,13 @@ mod tests {
             ("integer", "bigint"),
             ("character varying(10)", "varchar(5)"),
             ("numeric(10,2)", "numeric(12, 3)"),
+            ("bit(5)", "varbit(10)"),
             ("timestamp without time zone", "timestamptz"),
             ("text", "text[]"),
             ("character varying(10)[]", "text[]"),
         ] {
             assert!(!keeps(old, new), "{old} {new}");
         }
-        assert!(keeps_rows(&known, "timestamp without time zone", "timestamptz", true));
+        assert_eq!(change(&known, "timestamp without time zone", "timestamptz", true), Change::NewIndexes);
     }
 }

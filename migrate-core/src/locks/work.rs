@@ -1,13 +1,15 @@
 //! Which actions read or write all rows of their table: what the server decides by looking at types, defaults and proofs.
 
-use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Constraint, ConstraintOption};
+use squawk_syntax::{SourceFile, SyntaxNode};
 
-use super::place::{Known, asks_for, columns};
-use super::types::{is_strict, keeps_rows};
+use super::place::{Known, columns, is_key};
+use super::proven::{is_filled, is_valid, is_valid_check};
+use super::types::{Change, change, domain_of, is_strict};
 use crate::lint::Named;
 use crate::lint::script::{named, span};
 use crate::schema::{Kind, Object};
+use crate::sql::tokens;
 
 /// What is done with the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -48,24 +50,77 @@ impl Effort {
     }
 }
 
-/// What an action does with the rows of its table. `utc` is whether the time zone of the session is known to be UTC.
-pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction, utc: bool) -> Vec<Effort> {
-    let table = known.relation(name);
+/// What an action does with the rows of a table.
+pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction) -> Vec<Effort> {
+    let table = known.table(name);
     match action {
         AlterTableAction::AddColumn(it) => new_column(known, table, it),
-        AlterTableAction::AlterColumn(it) => altered(known, table, it, utc).into_iter().collect(),
+        AlterTableAction::AlterColumn(it) => altered(known, table, it).into_iter().collect(),
         AlterTableAction::AddConstraint(it) => constraint(known, table, it).into_iter().collect(),
         AlterTableAction::ValidateConstraint(it) => {
             let wanted = it.constraint_name_ref().and_then(|name| named(&name));
             let is_valid = |one: &&Object| {
                 wanted.as_ref().is_some_and(|name| name.name == *one.id.name)
-                    && one.fact("definition").is_some_and(|text| !text.ends_with("NOT VALID"))
+                    && one.fact("definition").is_some_and(is_valid)
             };
             let is_valid = table.is_some_and(|table| known.constraints(table).iter().any(is_valid));
             (!is_valid).then(|| Effort::at(it, Work::Reads, Cause::Check)).into_iter().collect()
         }
+        // A key that is enforced from now on is checked.
+        AlterTableAction::AlterConstraint(it) => {
+            let enforces = it.constraint_options().any(|option| matches!(option, ConstraintOption::Enforced(_)));
+            let name = it.constraint_name_ref().and_then(|name| named(&name));
+            let is_enforced = |one: &&Object| {
+                name.as_ref().is_some_and(|name| name.name == *one.id.name)
+                    && one.fact("definition").is_some_and(|text| !text.ends_with(" NOT ENFORCED"))
+            };
+            let is_enforced = table.is_some_and(|table| known.constraints(table).iter().any(is_enforced));
+            (enforces && !is_enforced).then(|| Effort::at(it, Work::Reads, Cause::ForeignKey)).into_iter().collect()
+        }
         _ => stored(table, action).into_iter().collect(),
     }
+}
+
+/// What an action does with the rows of a partition or child.
+pub(crate) fn child_efforts(known: &Known<'_>, of: &Named, child: &Named, action: &AlterTableAction) -> Vec<Effort> {
+    let mut all = efforts(known, child, action);
+    if let AlterTableAction::AddColumn(it) = action {
+        let name = it.column_name().and_then(|name| named(&name));
+        if name.zip(known.table(child)).is_some_and(|(name, child)| known.column(child, &name.name).is_some()) {
+            return Vec::new();
+        }
+    }
+    if matches!(action, AlterTableAction::AddConstraint(it) if has_word(it.syntax(), "inherit")) {
+        return Vec::new();
+    }
+    // Children that are no partitions do not get the keys, but the NOT NULL of a primary key.
+    if !known.is_partitioned(of) {
+        let of_key = |one: &Effort| matches!(one.cause, Cause::NewKey | Cause::Unique | Cause::ForeignKey);
+        all.retain(|one| !(one.work == Work::Reads && of_key(one)));
+        if let AlterTableAction::AddConstraint(it) = action
+            && key_fills(known, of, it)
+            && nullable(known, child, it)
+        {
+            all.push(Effort::at(it, Work::Reads, Cause::NotNull));
+        }
+    }
+    all
+}
+
+/// Whether a primary key makes columns of a table with children NOT NULL, in these as well.
+pub(super) fn key_fills(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool {
+    !known.is_partitioned(table) && nullable(known, table, add)
+}
+
+/// Whether the columns of a primary key can be NULL in a table.
+fn nullable(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool {
+    let Some((Constraint::PrimaryKeyConstraint(key), table)) = add.constraint().zip(known.table(table)) else {
+        return false;
+    };
+    let text = key.syntax().text().to_string();
+    let words = tokens(&text).into_iter().skip_while(|word| *word != "(").take_while(|word| *word != ")");
+    let names: Vec<String> = words.filter_map(crate::ident::catalog_name).collect();
+    key.using_index().is_none() && names.iter().any(|column| !is_filled(known, table, column))
 }
 
 /// Actions that put the rows somewhere else, unless they are there.
@@ -104,23 +159,32 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
     }
     let ty = add.ty().map(|ty| ty.syntax().text().to_string()).unwrap_or_default();
     let constraints: Vec<Constraint> = add.constraints().collect();
-    let fills = |one: &Constraint| matches!(one, Constraint::DefaultConstraint(_) | Constraint::GeneratedConstraint(_));
-    let is_filled = constraints.iter().any(fills);
-    let is_serial = ty.trim().to_ascii_lowercase().contains("serial");
-    let rewrites = is_serial || is_strict(known, &ty) || constraints.iter().any(|one| is_computed_for_each(known, one));
-    let is_key = constraints.iter().any(|one| matches!(one, Constraint::PrimaryKeyConstraint(_)));
+    // DEFAULT NULL is one to the server, also instead of that of a domain.
+    let has_default = constraints.iter().any(|one| matches!(one, Constraint::DefaultConstraint(_)));
+    let domain = domain_of(known, &ty).filter(|_| !has_default);
+    let is_serial = SERIAL.contains(&ty.trim().to_ascii_lowercase().as_str());
+    // The server does not think of the default of a domain when it adds a key.
+    let is_filled =
+        has_default || is_serial || constraints.iter().any(|one| matches!(one, Constraint::GeneratedConstraint(_)));
+    let rewrites = is_serial
+        || is_strict(known, &ty)
+        || domain.is_some_and(|domain| domain.volatile)
+        || constraints.iter().any(|one| is_computed_for_each(known, one));
+    let is_new_key = constraints.iter().any(|one| matches!(one, Constraint::PrimaryKeyConstraint(_)));
     let mut all = Vec::new();
     if rewrites {
-        let cause = if is_key { Cause::NewKey } else { Cause::NewColumn };
+        let cause = if is_new_key { Cause::NewKey } else { Cause::NewColumn };
         all.push(Effort::at(add, Work::Rewrites, cause));
     }
     for one in &constraints {
         match one {
-            Constraint::CheckConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Check)),
+            Constraint::CheckConstraint(it) if !is_unproven(it.constraint_options()) => {
+                all.push(Effort::at(it, Work::Reads, Cause::Check));
+            }
             Constraint::UniqueConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Unique)),
             Constraint::PrimaryKeyConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::NewKey)),
-            // Without a default the key holds in all rows. DEFAULT NULL is one to the server.
-            Constraint::ReferencesConstraint(it) if is_filled || is_serial => {
+            // Without a default the key holds in all rows.
+            Constraint::ReferencesConstraint(it) if is_filled && !is_unproven(it.constraint_options()) => {
                 all.push(Effort::at(it, Work::Reads, Cause::ForeignKey));
             }
             _ => {}
@@ -129,16 +193,38 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
     all
 }
 
+/// Whether a column is NULL in all rows until somebody writes to it.
+pub(super) fn is_null_by_default(add: &ast::AddColumn) -> bool {
+    let is_null = |one: &Constraint| match one {
+        Constraint::DefaultConstraint(it) => {
+            tokens(&it.syntax().text().to_string()).last().is_some_and(|word| word.eq_ignore_ascii_case("null"))
+        }
+        _ => false,
+    };
+    add.constraints().any(|one| is_null(&one))
+}
+
+/// The types that bring a default of their own.
+const SERIAL: [&str; 6] = ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"];
+
 /// Whether a column has to be filled row by row. A virtual one is not stored.
 fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
     match constraint {
-        Constraint::DefaultConstraint(it) => {
-            let mut calls = it.syntax().descendants().filter_map(ast::CallExpr::cast);
-            calls.any(|call| call.expr().and_then(|name| named(&name)).is_some_and(|name| is_volatile(known, &name)))
-        }
+        Constraint::DefaultConstraint(it) => calls_volatile(known, it.syntax()),
         Constraint::GeneratedConstraint(it) => has_word(it.syntax(), "identity") || has_word(it.syntax(), "stored"),
         _ => false,
     }
+}
+
+/// Whether an expression of the server may give another value for each row.
+pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
+    calls_volatile(known, SourceFile::parse(&format!("SELECT {expression}")).tree().syntax())
+}
+
+/// Whether a function is called in a node that may give another value for each row.
+pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
+    let mut calls = node.descendants().filter_map(ast::CallExpr::cast);
+    calls.any(|call| call.expr().and_then(|name| named(&name)).is_some_and(|name| is_volatile(known, &name)))
 }
 
 /// The functions of PostgreSQL that give the same value for a whole statement, from `pg_proc`.
@@ -163,7 +249,7 @@ pub(super) fn has_word(node: &SyntaxNode, word: &str) -> bool {
     crate::sql::tokens(&text).iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
-fn altered(known: &Known<'_>, table: Option<&Object>, alter: &ast::AlterColumn, utc: bool) -> Option<Effort> {
+fn altered(known: &Known<'_>, table: Option<&Object>, alter: &ast::AlterColumn) -> Option<Effort> {
     let name = named(&alter.column_name_ref()?)?.name;
     let column = table.and_then(|table| known.column(table, &name));
     match alter.option()? {
@@ -177,47 +263,55 @@ fn altered(known: &Known<'_>, table: Option<&Object>, alter: &ast::AlterColumn, 
             (!is_virtual).then(|| Effort::at(alter, Work::Rewrites, Cause::Storage))
         }
         AlterColumnOption::SetType(set) => {
-            let work = retyped(known, table, column, &set, &name, utc);
+            let work = match table.zip(column) {
+                Some((table, column)) => retyped(known, table, column, &set),
+                None => Work::Rewrites,
+            };
             (work > Work::Nothing).then(|| Effort::at(alter, work, Cause::Type))
         }
         _ => None,
     }
 }
 
-fn retyped(
-    known: &Known<'_>,
-    table: Option<&Object>,
-    column: Option<&Object>,
-    set: &ast::SetType,
-    name: &str,
-    utc: bool,
-) -> Work {
-    let (Some(table), Some(column), Some(ty)) = (table, column, set.ty()) else { return Work::Rewrites };
-    let new = ty.syntax().text().to_string();
-    let old = column.fact("type").unwrap_or_default();
-    let is_plain = set.using_expr().is_none_or(|using| is_cast_of(&using, name, &new));
-    if !is_plain || !keeps_rows(known, old, &new, utc) {
+fn retyped(known: &Known<'_>, table: &Object, column: &Object, set: &ast::SetType) -> Work {
+    let Some(ty) = set.ty() else { return Work::Rewrites };
+    let (name, new) = (&*column.id.name, ty.syntax().text().to_string());
+    let change = match set.using_expr().is_none_or(|using| is_cast_of(&using, name, &new)) {
+        true => change(known, column.fact("type").unwrap_or_default(), &new, known.is_utc()),
+        false => Change::Rewrites,
+    };
+    if change == Change::Rewrites {
         return Work::Rewrites;
     }
-    let mentions = |text: &str| crate::sql::tokens(text).iter().any(|word| word.trim_matches('"') == name);
-    let definition = |one: &&Object| one.fact("definition").is_some_and(mentions);
-    let collation = set.collate().and_then(|one| Named::parse(one.syntax().text().to_string().trim()[7..].trim()));
-    let collation = collation.map(|name| name.name);
-    let own = column.fact("collation").and_then(Named::parse).map(|name| name.name);
-    let sorts_anew = collation.filter(|name| name != "default") != own;
-    let constraints = known.constraints(table);
-    let is_indexed = known.parts(table, Kind::Index).iter().any(definition)
-        || constraints.iter().filter(|one| definition(one)).any(|one| {
-            one.fact("definition").is_some_and(|text| text.starts_with("UNIQUE") || text.starts_with("PRIMARY KEY"))
-        });
-    let is_checked =
-        constraints.iter().filter(|one| definition(one)).any(|one| one.fact("definition").is_some_and(is_valid_check));
-    // A check is proven again, and an index that sorts in another order is built again.
-    if is_checked || sorts_anew && is_indexed { Work::Reads } else { Work::Nothing }
+    let collation = set.collate().and_then(|one| Named::parse(one.syntax().text().to_string().trim().get(7..)?.trim()));
+    let collation = collation.map(|name| name.name).filter(|name| name != "default");
+    let sorts_anew = collation != column.fact("collation").and_then(Named::parse).map(|name| name.name);
+    let is_other = sorts_anew || change == Change::NewIndexes;
+    let about = |one: &&Object| {
+        one.fact("definition").is_some_and(|text| tokens(text).iter().any(|word| word.trim_matches('"') == name))
+    };
+    // An index that sorts in another order is built again, and so is each with an expression or a condition.
+    let is_built = |one: &Object| one.fact("definition").is_some_and(|text| is_other || !is_of_columns(text));
+    let is_indexed = known.parts(table, Kind::Index).into_iter().filter(about).any(is_built);
+    // A check is proven again.
+    let is_proven = |one: &Object| match one.fact("definition") {
+        Some(text) if is_key(text) => is_other,
+        Some(text) if text.starts_with("EXCLUDE") => is_built(one),
+        text => text.is_some_and(is_valid_check),
+    };
+    let is_constrained = known.constraints(table).into_iter().filter(about).any(is_proven);
+    if is_indexed || is_constrained { Work::Reads } else { Work::Nothing }
 }
 
-fn is_valid_check(text: &str) -> bool {
-    text.starts_with("CHECK") && !text.ends_with("NOT VALID")
+/// Whether an index is of whole columns and all rows.
+fn is_of_columns(definition: &str) -> bool {
+    let Some((_, list)) = definition.split_once(" USING ").and_then(|(_, rest)| rest.split_once('(')) else {
+        return true;
+    };
+    let words = tokens(list);
+    let is_whole = !words.iter().any(|word| word.eq_ignore_ascii_case("where"));
+    let list = words.split(|word| *word == ")").next().unwrap_or_default();
+    is_whole && !list.contains(&"(")
 }
 
 /// Whether an expression is the column itself, as it is or cast to the new type.
@@ -229,32 +323,22 @@ fn is_cast_of(using: &ast::UsingExpr, name: &str, ty: &str) -> bool {
         && super::types::Stored::parse(cast) == super::types::Stored::parse(ty)
 }
 
-/// Whether the server knows that no row has NULL in a column.
-pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool {
-    let declared = known.column(table, column).is_some_and(|one| {
-        one.fact("not null").is_some()
-            && !one.fact("not null constraint").is_some_and(|text| text.ends_with("not valid"))
-    });
-    let checked =
-        |one: &&Object| one.fact("definition").is_some_and(|text| is_valid_check(text) && asks_for(text, column));
-    declared || known.constraints(table).iter().any(checked)
-}
-
-fn is_deferred_check(mut options: impl Iterator<Item = ConstraintOption>) -> bool {
-    options.any(|option| matches!(option, ConstraintOption::NotValid(_)))
+/// Whether a constraint is added without a look at the rows.
+fn is_unproven(mut options: impl Iterator<Item = ConstraintOption>) -> bool {
+    options.any(|option| matches!(option, ConstraintOption::NotValid(_) | ConstraintOption::NotEnforced(_)))
 }
 
 fn constraint(known: &Known<'_>, table: Option<&Object>, add: &ast::AddConstraint) -> Option<Effort> {
     let filled = |column: &str| table.is_some_and(|table| is_filled(known, table, column));
     match add.constraint()? {
-        Constraint::CheckConstraint(it) if !is_deferred_check(it.constraint_options()) => {
+        Constraint::CheckConstraint(it) if !is_unproven(it.constraint_options()) => {
             Some(Effort::at(add, Work::Reads, Cause::Check))
         }
-        Constraint::NotNullConstraint(it) if !is_deferred_check(it.constraint_options()) => {
+        Constraint::NotNullConstraint(it) if !is_unproven(it.constraint_options()) => {
             let column = it.column_name_ref().and_then(|name| named(&name))?;
             (!filled(&column.name)).then(|| Effort::at(add, Work::Reads, Cause::NotNull))
         }
-        Constraint::ForeignKeyConstraint(it) if !is_deferred_check(it.constraint_options()) => {
+        Constraint::ForeignKeyConstraint(it) if !is_unproven(it.constraint_options()) => {
             Some(Effort::at(add, Work::Reads, Cause::ForeignKey))
         }
         Constraint::UniqueConstraint(it) if it.using_index().is_none() => {

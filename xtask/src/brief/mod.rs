@@ -166,8 +166,7 @@ impl Brief {
     ) -> Result<Self> {
         let losses = losses(reader, plan, schema, exact).await?;
         let mut situation = SituationJson::from(evidence::situation(reader, ledger, LONG).await?);
-        let steps: Vec<StepBrief> =
-            plan.steps().iter().map(|step| step_brief(step, schema, major(&situation.server))).collect();
+        let steps = step_briefs(plan.steps(), schema, major(&situation.server));
         situation.leave_out(own);
         let not_owned = not_owned(reader, &steps).await?;
         let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);
@@ -252,12 +251,19 @@ fn major(version: &str) -> u32 {
     digits.parse().unwrap_or(u32::MAX)
 }
 
-fn step_brief(step: &Step, schema: &Schema, major: u32) -> StepBrief {
-    let effects = effects(step);
-    let locks = match &step.work {
-        Work::Sql(script) => effect::locks(script, schema, major).iter().filter_map(LockBrief::of).collect(),
-        Work::Code => Vec::new(),
+fn step_briefs(steps: &[Step], schema: &Schema, major: u32) -> Vec<StepBrief> {
+    let script = |step: &'_ Step| if let Work::Sql(script) = &step.work { Some(script.clone()) } else { None };
+    let scripts: Vec<_> = steps.iter().filter_map(script).collect();
+    let mut locks = effect::locks(scripts.iter().map(|script| &**script), schema, major).into_iter();
+    let one = |step: &Step| {
+        let of_step = script(step).and_then(|_| locks.next()).unwrap_or_default();
+        step_brief(step, of_step.iter().filter_map(LockBrief::of).collect())
     };
+    steps.iter().map(one).collect()
+}
+
+fn step_brief(step: &Step, locks: Vec<LockBrief>) -> StepBrief {
+    let effects = effects(step);
     StepBrief {
         direction: step.direction.as_str(),
         version: step.version.to_string(),

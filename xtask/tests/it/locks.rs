@@ -9,8 +9,9 @@ use migrate_core::config::Lint;
 use migrate_core::effect;
 use migrate_core::ident::QualifiedName;
 use migrate_core::ledger::Direction;
-use migrate_core::lint::{self, Class, Subject};
+use migrate_core::lint::{self, Subject};
 use migrate_core::lock_mode::LockMode;
+use migrate_core::locks::Work;
 use migrate_core::schema::{self, Described, Id, Kind};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
@@ -20,14 +21,29 @@ use migrate_test::shape::Shadow;
 
 const HEAD: &str = "-- migrate: no-transaction\n";
 
-/// Rules about locks that are taken, not about rows that are read or written under them.
-const OF_LOCKS: [&str; 6] = [
+/// Rules about rows that are read or written under a lock, each with words one of which its statement has.
+const OF_WORK: [(&str, &[&str]); 13] = [
+    ("require-concurrent-index-creation", &["INDEX"]),
+    ("require-concurrent-reindex", &["REINDEX"]),
+    ("constraint-missing-not-valid", &["CHECK", "VALIDATE", "DOMAIN"]),
+    ("adding-foreign-key-constraint", &["FOREIGN KEY", "REFERENCES", "ENFORCED"]),
+    ("disallowed-unique-constraint", &["UNIQUE", "EXCLUDE"]),
+    ("adding-serial-primary-key-field", &["PRIMARY KEY"]),
+    ("adding-field-with-default", &["ADD COLUMN"]),
+    ("adding-not-nullable-field", &["NOT NULL", "PRIMARY KEY USING INDEX"]),
+    ("changing-column-type", &["TYPE"]),
+    ("prefer-repack", &["VACUUM", "CLUSTER"]),
+    ("rewriting-alter", &["SET"]),
+    ("attach-partition-scans", &["PARTITION"]),
+    ("refresh-blocks-readers", &["REFRESH"]),
+];
+
+/// Rules about locks that are in somebody's way, whatever is done under them.
+const OF_LOCKS: [&str; 4] = [
     "lock-table",
     "refresh-blocks-readers",
     "require-concurrent-index-deletion",
     "require-concurrent-partition-detach",
-    "unbatched-change",
-    "change-under-lock",
 ];
 
 /// A file of this test.
@@ -40,6 +56,7 @@ fn file(name: &str) -> String {
 #[derive(Default)]
 struct Truth {
     locks: BTreeMap<String, LockMode>,
+    work: BTreeMap<String, Work>,
     works: bool,
     unseen: bool,
 }
@@ -55,6 +72,12 @@ impl Truth {
             let least = if is_view(at, table) { LockMode::AccessExclusive } else { LockMode::Share };
             self.locks.get(&shown(table)).is_some_and(|mode| *mode >= least)
         };
+        let rewritten = seen.rewritten.iter().filter(|one| one.rows > 0).map(|one| (shown(&one.table), Work::Rewrites));
+        let scanned = seen.scanned.iter().map(|one| (shown(&one.table), Work::Reads));
+        for (table, work) in rewritten.chain(scanned) {
+            let known = self.work.entry(table).or_default();
+            *known = (*known).max(work);
+        }
         self.works |= seen.rewritten.iter().any(|one| one.rows > 0);
         self.works |= seen.scanned.iter().any(|one| in_the_way(&one.table));
         self.unseen |= seen.unseen.is_some();
@@ -134,10 +157,11 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
 fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
-    let mut said: BTreeMap<String, LockMode> = BTreeMap::new();
-    for one in effect::locks(script, &at.schema, major) {
+    let (mut said, mut works): (BTreeMap<String, LockMode>, BTreeMap<String, Work>) = Default::default();
+    for one in effect::locks([&**script], &at.schema, major).remove(0) {
         let name = QualifiedName::new(one.table.schema.clone().unwrap(), &*one.table.name);
         said.insert(shown(&name), one.mode);
+        works.insert(shown(&name), one.work);
     }
     // Locks that are in nobody's way can be more: those of keys that are looked up, and of views that are read.
     let strong = |all: &BTreeMap<String, LockMode>| {
@@ -152,20 +176,39 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     for (name, mode) in weak.filter(|(name, _)| !truth.unseen && !truth.locks.contains_key(*name)) {
         wrong.push(format!("the table says {mode} on {name}, which the server did not take"));
     }
+    // What looks at some rows only is no work.
+    let samples = text.contains("ANALYZE") || text.contains("VACUUM") && !text.contains("FULL");
+    for (name, mode) in said.iter().filter(|_| !samples) {
+        let (says, does) = (works[name], truth.work.get(name).copied().unwrap_or_default());
+        if says != does && (says > Work::Nothing || *mode >= LockMode::ShareUpdateExclusive) {
+            wrong.push(format!("rows of {name}: the server {does:?}, the table says {says:?}"));
+        }
+    }
     let subject = Subject { script, direction: Direction::Up, before: Some(at), after: None, released: Some(at) };
     let found = lint::judge(&subject, &Lint::default());
     let codes: Vec<&str> = found.iter().map(|one| one.code).collect();
-    let of_class = codes.iter().filter(|code| lint::rule(code).is_some_and(|rule| rule.class == Class::Locks));
-    let of_work: Vec<&&str> = of_class.clone().filter(|code| !OF_LOCKS.contains(code)).collect();
-    if truth.works && of_class.clone().count() == 0 {
+    wrong.extend(misjudged(text, truth, &codes));
+    wrong
+}
+
+/// What is wrong with the findings for a line.
+fn misjudged(text: &str, truth: &Truth, codes: &[&str]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let of_work: Vec<&(&str, &[&str])> = OF_WORK.iter().filter(|(code, _)| codes.contains(code)).collect();
+    for (code, words) in &of_work {
+        if !words.iter().any(|word| text.contains(word)) {
+            wrong.push(format!("lint says {code}, which this is not"));
+        }
+    }
+    if truth.works && of_work.is_empty() {
         wrong.push(format!("rows are read or written under a lock, and lint says {codes:?}"));
     }
-    if !truth.works && !of_work.is_empty() {
-        wrong.push(format!("nothing is read or written under a lock, and lint says {of_work:?}"));
+    let of_work = of_work.iter().filter(|(code, _)| !OF_LOCKS.contains(code));
+    if !truth.works && of_work.clone().count() > 0 {
+        wrong.push(format!("nothing is read or written under a lock, and lint says {codes:?}"));
     }
     let blocks = truth.locks.values().any(|mode| *mode >= LockMode::Share);
-    let told = of_class.filter(|code| OF_LOCKS[..4].contains(code)).count() > 0;
-    if told && !blocks {
+    if !blocks && codes.iter().any(|code| OF_LOCKS.contains(code)) {
         wrong.push(format!("no lock is in the way of anybody, and lint says {codes:?}"));
     }
     wrong
@@ -239,4 +282,89 @@ fn what_a_block_does_is_found_at_its_place() {
     assert!(told.contains(&("ban-drop-table", (5, 5))), "{told:?}");
     assert!(told.contains(&("ban-drop-column", (8, 5))), "{told:?}");
     assert!(told.contains(&("unread-statement", (9, 3))), "{told:?}");
+}
+
+/// What one migration renames has its new name in the next, and the dry run follows; settings end with their migration.
+#[tokio::test]
+async fn a_name_lasts_into_the_next_migration() {
+    let (shadow, at, major) = ground().await;
+    shadow.end().await.unwrap();
+    let texts = [
+        "ALTER TABLE other RENAME TO another;",
+        "SET search_path TO second; ALTER TABLE public.another ALTER COLUMN a TYPE bigint;",
+        "ALTER TABLE twin ALTER COLUMN v DROP NOT NULL;",
+    ];
+    let migrations = texts.map(migration);
+    let scripts = migrations.iter().map(|one| &**one.up_script().unwrap());
+    let locks = effect::locks(scripts, &at.schema, major);
+    let shown =
+        locks.iter().map(|all| all.iter().map(|one| format!("{} {:?}", one.table, one.work)).collect::<Vec<_>>());
+    let expected = [["public.other Nothing"], ["public.other Rewrites"], ["public.twin Nothing"]];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+/// The lists of what PostgreSQL brings are right: a function that may give another value for each row is not in the one,
+/// a type that can be meant without its schema is in the other.
+#[tokio::test]
+async fn the_lists_of_functions_and_types_are_those_of_the_server() {
+    let (mut shadow, _, major) = ground().await;
+    let list = |name: &str| {
+        let path = format!("{}/../migrate-core/src/locks/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    let mut ask = async |query: &str| {
+        let (_, rows) = shadow.rehearsal().query(query).await.unwrap();
+        rows.into_iter().flatten().flatten().collect::<BTreeSet<String>>()
+    };
+    let of = "FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace";
+    let all = ask(&format!("SELECT DISTINCT proname {of}")).await;
+    let volatile = ask(&format!("SELECT DISTINCT proname {of} AND provolatile = 'v'")).await;
+    // What looks like a call and is none.
+    let words = [
+        "coalesce",
+        "greatest",
+        "least",
+        "nullif",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "localtime",
+        "localtimestamp",
+    ];
+    let (functions, words) = (list("functions"), words.map(str::to_owned).into());
+    let wrong: Vec<&String> = functions.intersection(&volatile).collect();
+    assert!(wrong.is_empty(), "these are volatile: {wrong:?}");
+    let gone: Vec<&String> = functions.difference(&all).filter(|name| !BTreeSet::contains(&words, *name)).collect();
+    assert!(major < 18 || gone.is_empty(), "these are no functions: {gone:?}");
+    let types = ask("SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype <> 'c' \
+         AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = pg_type.oid)")
+    .await;
+    let missing: Vec<String> = types.difference(&list("types")).cloned().collect();
+    assert!(missing.is_empty(), "these types are missing: {missing:?}");
+    shadow.end().await.unwrap();
+}
+
+/// A function whose body changes something is not in the statements of the migration that calls it.
+#[test]
+fn a_call_of_what_changes_something_is_reported() {
+    let body = "LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE t ALTER a TYPE bigint; RETURN 1; END $$;\n";
+    let make = format!(
+        "CREATE FUNCTION f() RETURNS int {body}CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT f()';\n"
+    );
+    let pure = "CREATE FUNCTION h() RETURNS int LANGUAGE sql AS 'SELECT 1';\n";
+    for (call, expected) in [
+        ("SELECT f();", true),
+        ("SELECT g();", true),
+        ("DO $$ BEGIN PERFORM f(); END $$;", true),
+        ("CREATE TABLE x AS SELECT f();", true),
+        ("INSERT INTO x SELECT 1 WHERE f() = 1;", true),
+        ("SELECT h();", false),
+        ("SELECT setval('s', 1);", false),
+    ] {
+        let migration = migration(&format!("{make}{pure}{call}"));
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unread-statement");
+        assert_eq!(found, expected, "{call}");
+    }
 }

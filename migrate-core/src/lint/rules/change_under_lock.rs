@@ -4,7 +4,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::finding::line_column;
-use crate::lint::script::{named, targets};
+use crate::lint::script::{named, span, targets};
 use crate::lock_mode::LockMode;
 use crate::sql::tokens;
 
@@ -18,8 +18,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         return hits;
     }
     for (span, stmt) in &parsed.statements {
-        let in_use =
-            || targets(stmt).iter().any(|target| subject.in_use(parsed, target)) || fills(subject, parsed, stmt);
+        let in_use = || {
+            targets(stmt).iter().any(|target| subject.in_use(parsed, span.start, target))
+                || fills(subject, parsed, stmt)
+        };
         match &locked {
             Some((line, what)) if changes_rows(stmt) && in_use() => {
                 let message = format!("rows are changed while the lock of the {what} in line {line} is held");
@@ -52,7 +54,7 @@ fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> 
 /// Whether rows of a table that is in use are copied, to wherever that is.
 fn fills(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
     let mut read = stmt.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
-    matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, &name))
+    matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, span(stmt).start, &name))
 }
 
 fn changes_rows(stmt: &Stmt) -> bool {

@@ -5,6 +5,7 @@ use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::script::{Named, Target, named, relation, span, targets};
 use crate::schema::{Described, Id, Kind};
+use crate::sql::tokens;
 
 pub(super) const RULE: Rule =
     rule("drop-cascade", Class::Breaks, Severity::Error, include_str!("../pages/drop-cascade.md"), check);
@@ -35,6 +36,12 @@ fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
         around.is_some_and(|kind| ast::OnDeleteAction::can_cast(kind) || ast::OnUpdateAction::can_cast(kind))
     };
     let is_of_rights = matches!(stmt, Stmt::Revoke(_) | Stmt::AlterDefaultPrivileges(_));
+    // An attribute that is added or changed is so in the tables of the type.
+    if matches!(stmt, Stmt::AlterType(_))
+        && !tokens(&stmt.syntax().text().to_string()).iter().any(|word| word.eq_ignore_ascii_case("drop"))
+    {
+        return None;
+    }
     let mut words = stmt.syntax().descendants().filter_map(ast::Cascade::cast);
     words.find(|word| !is_action(word) && !is_of_rights)
 }

@@ -3,8 +3,9 @@
 use squawk_syntax::ast::{self, AstNode};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::ident::{first_name, plain};
+use crate::ident::plain;
 use crate::lint::script::{Named, span};
+use crate::locks::columns;
 use crate::schema::{Described, Kind, Object};
 
 pub(super) const RULE: Rule = rule(
@@ -25,7 +26,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hit = |key: &std::sync::Arc<Object>| {
         let columns = columns(key.fact("definition").and_then(|text| text.strip_prefix("FOREIGN KEY ("))?);
         let name = Named { schema: Some(key.id.schema.to_string()), name: key.id.parent.to_string() };
-        let (table, how) = (name.to_string(), if subject.uses(parsed, &name) { "CONCURRENTLY " } else { "" });
+        let (table, how) = (name.to_string(), if subject.is_released(parsed, &name) { "CONCURRENTLY " } else { "" });
         let hit = Hit::new(
             place(parsed, key, &columns),
             format!("no index of {table} begins with {}", columns.join(", ")),
@@ -65,18 +66,6 @@ fn has_index(after: &Described, key: &Object) -> bool {
     };
     let mut all = after.schema.children(&table, Kind::Index).chain(after.schema.children(&table, Kind::Constraint));
     all.any(starts)
-}
-
-/// The names of a list, up to what is no name.
-fn columns(list: &str) -> Vec<String> {
-    let (mut rest, mut names) = (list, Vec::new());
-    while let Some((name, after)) = first_name(rest) {
-        names.push(name);
-        // What follows a column of an index, its order or operator class, is passed over.
-        let after = after.trim_start_matches(|c: char| c != ',' && c != ')');
-        rest = after.strip_prefix(", ").unwrap_or("");
-    }
-    names
 }
 
 /// The words that make the key; the first statement, where they cannot be found.

@@ -3,6 +3,7 @@
 use squawk_syntax::ast::{AstNode, ResetTarget, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::sql::tokens;
 
 pub(super) const RULE: Rule =
     rule("lock-timeout-off", Class::Locks, Severity::Error, include_str!("../pages/lock-timeout-off.md"), check);
@@ -17,6 +18,16 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         if let Stmt::Reset(reset) = stmt {
             let text = reset.syntax().text().to_string().to_ascii_lowercase();
             return text.contains("lock_timeout") || matches!(reset.reset_target(), Some(ResetTarget::All(_)));
+        }
+        if let Stmt::Select(select) = stmt {
+            let text = select.syntax().text().to_string();
+            let words: Vec<String> = tokens(&text).iter().map(|word| word.to_ascii_lowercase()).collect();
+            let is_off = |words: &[String]| {
+                words[0] == "'lock_timeout'"
+                    && words[1] == ","
+                    && matches!(words[2].trim_matches('\''), "0" | "0s" | "0ms")
+            };
+            return words.iter().any(|word| word == "set_config") && words.windows(3).any(is_off);
         }
         let Stmt::Set(set) = stmt else { return false };
         let text = set.syntax().text().to_string().to_ascii_lowercase();

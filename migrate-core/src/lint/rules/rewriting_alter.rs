@@ -1,16 +1,21 @@
 //! `rewriting-alter`: a table that is in use is rewritten to store it in another way.
 
-use squawk_syntax::ast::AlterTableAction;
+use std::ops::Range;
+
+use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::work::storage;
+use crate::locks::Work;
 
 pub(super) const RULE: Rule =
     rule("rewriting-alter", Class::Locks, Severity::Error, include_str!("../pages/rewriting-alter.md"), check);
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let all = parsed.statements.iter().flat_map(|(_, stmt)| storage(subject, parsed, stmt));
-    let hit = |(action, place): (AlterTableAction, std::ops::Range<usize>)| {
+    let moved = parsed.statements.iter().filter(|(_, stmt)| moves_all(subject, parsed, stmt));
+    let moved = moved.map(|(place, _)| hit(place.clone(), "SET TABLESPACE"));
+    let one = |(action, place): (AlterTableAction, Range<usize>)| {
         let what = match action {
             AlterTableAction::SetLogged(_) => "SET LOGGED",
             AlterTableAction::SetUnlogged(_) => "SET UNLOGGED",
@@ -18,9 +23,23 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             AlterTableAction::SetAccessMethod(_) => "SET ACCESS METHOD",
             _ => "SET EXPRESSION",
         };
-        Hit::new(place, format!("{what} rewrites the whole table"))
-            .note("nobody can read or write the table meanwhile")
-            .help("do it where the table is small or nobody uses it, or copy the rows to a new table")
+        hit(place, what)
     };
-    all.map(hit).collect()
+    all.map(one).chain(moved).collect()
+}
+
+fn hit(place: Range<usize>, what: &str) -> Hit {
+    Hit::new(place, format!("{what} rewrites the whole table"))
+        .note("nobody can read or write the table meanwhile")
+        .help("do it where the table is small or nobody uses it, or copy the rows to a new table")
+}
+
+/// `ALTER … ALL IN TABLESPACE`, where a table that is in use is there.
+fn moves_all(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
+    let is_all = match stmt {
+        Stmt::AlterTable(it) => it.all_in_tablespace().is_some(),
+        Stmt::AlterMaterializedView(it) => it.all_in_tablespace().is_some(),
+        _ => false,
+    };
+    is_all && subject.wanted(parsed, stmt).iter().any(|one| one.work == Work::Rewrites)
 }

@@ -10,9 +10,9 @@ pub(super) const RULE: Rule =
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for (_, stmt) in &parsed.statements {
+    for (at, stmt) in &parsed.statements {
         let Stmt::AlterTable(alter) = stmt else { continue };
-        if !targets(stmt).iter().any(|target| subject.in_use(parsed, target)) {
+        if !targets(stmt).iter().any(|target| subject.in_use(parsed, at.start, target)) {
             continue;
         }
         for action in alter.actions() {

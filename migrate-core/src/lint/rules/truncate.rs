@@ -3,14 +3,15 @@
 use squawk_syntax::ast::Stmt;
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::script::targets;
+use crate::lint::script::{span, targets};
 
 pub(super) const RULE: Rule =
     rule("truncate", Class::Breaks, Severity::Error, include_str!("../pages/truncate.md"), check);
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let truncates = |stmt: &Stmt| {
-        matches!(stmt, Stmt::Truncate(_)) && targets(stmt).iter().any(|target| subject.in_use(parsed, target))
+        matches!(stmt, Stmt::Truncate(_))
+            && targets(stmt).iter().any(|target| subject.in_use(parsed, span(stmt).start, target))
     };
     let hit = |span: &std::ops::Range<usize>| {
         Hit::new(span.clone(), "TRUNCATE throws all rows away, and no rollback of the migration brings them back")

@@ -23,7 +23,9 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     for (span, stmt) in &parsed.statements {
         // Also those in the WITH of another statement.
         let all = stmt.syntax().descendants().filter_map(changed);
-        let mut all = all.filter(|one| subject.uses(parsed, &one.table) && changes_all(subject, parsed, one));
+        let mut all = all.filter(|one| {
+            subject.uses(parsed, span.start, &one.table) && changes_all(subject, parsed, span.start, one)
+        });
         if let Some(one) = all.next() {
             let hit = Hit::new(span.clone(), format!("this {} changes every row in one transaction", one.word))
                 .note("it locks each row until it is done, and leaves as many dead ones behind")
@@ -35,16 +37,13 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     hits
 }
 
-fn changes_all(subject: &Subject<'_>, parsed: &Parsed, one: &Changed) -> bool {
-    let known = subject.known(parsed);
+fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> bool {
+    let known = subject.known(parsed, at);
     let table = known.relation(&one.table);
     let joins_itself = one.joined.iter().any(|name| name.name == one.table.name);
     match &one.condition {
         None => one.joined.is_empty() || one.word != "MERGE",
-        Some(condition) => {
-            let others = one.joined.iter().any(|name| name.name != one.table.name);
-            !others && About { known, name: one.table.clone(), table, joins_itself }.is_always(condition)
-        }
+        Some(condition) => About { known, name: one.table.clone(), table, joins_itself }.is_always(condition),
     }
 }
 

@@ -35,3 +35,15 @@ UPDATE keyed SET code = 'x' || keyed.id FROM p WHERE p.id = keyed.id AND p.id < 
 UPDATE t SET note = 'x' WHERE p_id IS NULL;
 DELETE FROM keyed WHERE id = 1;
 MERGE INTO keyed USING p ON p.id = keyed.id AND p.id = 1 WHEN MATCHED THEN DELETE;
+UPDATE keyed SET code = 'x' || id WHERE 1 = 1.0;
+UPDATE keyed SET code = 'x' || id WHERE NOT (1 = 1.0);
+UPDATE keyed SET code = 'x' || id WHERE NOT (1 = 2.0);
+UPDATE keyed SET code = 'x' || id WHERE '1' = 1;
+UPDATE keyed SET code = 'x' || id WHERE 'a' <> 'b';
+UPDATE keyed SET code = 'x' || id WHERE 1.5 > 2;
+UPDATE keyed SET code = 'x' || id WHERE id > 0 OR id <= 0;
+UPDATE keyed SET code = 'x' || id WHERE id > 3 OR id <= 2;
+UPDATE keyed SET code = 'x' || id WHERE id = 3 OR id <> 3;
+UPDATE keyed SET code = 'x' || id WHERE code = code OR code IS NULL;
+UPDATE keyed SET code = 'x' || keyed.id FROM p WHERE true;
+MERGE INTO keyed USING (SELECT 1 AS one) AS o ON true WHEN MATCHED THEN UPDATE SET code = 'x' || keyed.id;

@@ -1,0 +1,327 @@
+//! What a script has changed before a place in it: what names stand for, which schemas are searched, the time zone, domains.
+//!
+//! The schema is the one before the script, so each name is led back to the one that it had there.
+
+use squawk_syntax::ast::{self, AstNode, Stmt};
+
+use super::action::Altered;
+use super::place::{Known, full};
+use super::work::{calls_volatile, has_word};
+use crate::ident::catalog_name;
+use crate::lint::Named;
+use crate::lint::script::{Target, named, targets};
+use crate::schema::Schema;
+use crate::sql::{quoted, tokens};
+
+/// What the statements of a script change, in their order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scopes {
+    events: Vec<(usize, Event)>,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// What a relation or an index of this name was called before the script; `None` for what the script makes.
+    Name(Named, Option<Named>),
+    /// The schemas that are searched; `None` where the session decides.
+    Path(Option<Vec<String>>),
+    /// Whether the time zone is known to be UTC.
+    Utc(bool),
+    /// A domain that the script makes, or changes.
+    Domain(Named, Domain),
+    /// A constraint of a table that goes.
+    Unconstrained(Named, String),
+    /// A column of a table that can be NULL from here on.
+    Nullable(Named, String),
+}
+
+/// A domain, as far as it decides about rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Domain {
+    /// The type that it is of.
+    pub(super) ty: String,
+    /// Whether the type is written as the catalog has it.
+    pub(super) from_catalog: bool,
+    /// Whether it asks something of its values.
+    pub(super) strict: bool,
+    /// Whether its default can be another one for each row.
+    pub(super) volatile: bool,
+}
+
+impl Scopes {
+    /// Reads the statements of a script, each with its place.
+    pub(crate) fn of<'s>(stmts: impl Iterator<Item = (usize, &'s Stmt)>, before: Option<&Schema>) -> Self {
+        let mut all = Self::default();
+        stmts.for_each(|(at, stmt)| all.take(at, stmt, before));
+        all
+    }
+
+    /// Takes in a statement that comes after all others.
+    pub(crate) fn take(&mut self, at: usize, stmt: &Stmt, before: Option<&Schema>) {
+        let known = Known { before, scopes: Some(self), at: usize::MAX, ..Known::default() };
+        let events = events(stmt, &known);
+        self.events.extend(events.into_iter().map(|event| (at, event)));
+    }
+
+    /// Another migration begins, with the settings of the login.
+    pub(crate) fn begin(&mut self, at: usize) {
+        self.events.extend([(at, Event::Path(None)), (at, Event::Utc(true))]);
+    }
+
+    /// What happened before a place, or in the statement that begins there.
+    fn up_to(&self, at: usize) -> impl Iterator<Item = &Event> {
+        let end = self.events.partition_point(|(place, _)| *place <= at);
+        self.events[..end].iter().map(|(_, event)| event)
+    }
+
+    /// What happened before a place, the latest first.
+    fn before(&self, at: usize) -> impl Iterator<Item = &Event> {
+        let end = self.events.partition_point(|(place, _)| *place < at);
+        self.events[..end].iter().rev().map(|(_, event)| event)
+    }
+}
+
+impl<'a> Known<'a> {
+    fn events(&self) -> impl Iterator<Item = &'a Event> + use<'a> {
+        let at = self.at;
+        self.scopes.into_iter().flat_map(move |scopes| scopes.before(at))
+    }
+
+    /// What a full name was before the script, where that has changed; `Some(None)` for what the script makes.
+    pub(super) fn stands_for(&self, name: &Named) -> Option<Option<Named>> {
+        self.events().find_map(|event| match event {
+            Event::Name(new, old) if new == name => Some(old.clone()),
+            _ => None,
+        })
+    }
+
+    /// The full names that the script gives to something, with this last part.
+    pub(super) fn given(&self, name: &str) -> Vec<Named> {
+        let given = self.events().filter_map(|event| match event {
+            Event::Name(new, _) if new.name == *name => Some(new.clone()),
+            _ => None,
+        });
+        given.collect()
+    }
+
+    /// The schemas that are searched, where the script says so.
+    pub(super) fn path(&self) -> Option<&'a [String]> {
+        let path = self.events().find_map(|event| if let Event::Path(path) = event { Some(path) } else { None });
+        path.and_then(|path| path.as_deref())
+    }
+
+    /// Whether the time zone of the session is UTC, as each migration begins with it.
+    pub(super) fn is_utc(&self) -> bool {
+        self.events().find_map(|event| if let Event::Utc(utc) = event { Some(*utc) } else { None }).unwrap_or(true)
+    }
+
+    /// Whether a constraint of a table has gone; a statement drops before it does anything else.
+    pub(super) fn is_dropped(&self, table: &Named, constraint: &str) -> bool {
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        events.any(|event| matches!(event, Event::Unconstrained(of, name) if of == table && name == constraint))
+    }
+
+    /// Whether a column can be NULL since a statement of the script.
+    pub(super) fn is_nullable(&self, table: &Named, column: &str) -> bool {
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        events.any(|event| matches!(event, Event::Nullable(of, name) if of == table && name == column))
+    }
+
+    /// A domain that the script has made or changed.
+    pub(super) fn own_domain(&self, name: &Named) -> Option<Domain> {
+        let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
+        self.events().find_map(|event| match event {
+            Event::Domain(one, domain) if is_it(one) => Some(domain.clone()),
+            _ => None,
+        })
+    }
+
+    /// The full name of something that is made.
+    fn made(&self, name: &Named) -> Named {
+        let schema = || self.path().and_then(|path| path.first().cloned()).unwrap_or_else(|| "public".to_owned());
+        Named { schema: Some(name.schema.clone().unwrap_or_else(schema)), name: name.name.clone() }
+    }
+}
+
+fn events(stmt: &Stmt, known: &Known<'_>) -> Vec<Event> {
+    match stmt {
+        Stmt::CreateTable(it) => {
+            made(known, it.table_name().and_then(|name| named(&name)), it.if_not_exists().is_some())
+        }
+        Stmt::CreateTableAs(it) => {
+            made(known, it.table_name().and_then(|name| named(&name)), it.if_not_exists().is_some())
+        }
+        Stmt::CreateMaterializedView(it) => {
+            made(known, it.view().and_then(|name| named(&name)), it.if_not_exists().is_some())
+        }
+        Stmt::CreateView(it) => made(known, it.view().and_then(|name| named(&name)), it.or_replace().is_some()),
+        Stmt::DropTable(_) | Stmt::DropView(_) | Stmt::DropMaterializedView(_) | Stmt::DropForeignTable(_) => {
+            let found = relations(stmt).into_iter().filter_map(|name| known.current(&name));
+            found.map(|name| Event::Name(name, None)).collect()
+        }
+        Stmt::DropSchema(it) => {
+            let schemas = it.schema_refs().filter_map(|name| named(&name));
+            let inside = schemas.flat_map(|schema| known.inside(&schema.name));
+            inside.map(|name| Event::Name(name, None)).collect()
+        }
+        Stmt::AlterSchema(it) => moved(known, it),
+        Stmt::CreateDomain(it) => {
+            it.domain().and_then(|name| named(&name)).map(|name| domain(known, it, &name)).into_iter().collect()
+        }
+        Stmt::AlterDomain(it) => stricter(known, it).into_iter().collect(),
+        Stmt::Set(_) | Stmt::Reset(_) | Stmt::Discard(_) | Stmt::Select(_) => settings(&text(stmt)),
+        Stmt::AlterTable(it) => renamed(known, stmt).into_iter().chain(loosened(known, it)).collect(),
+        _ => renamed(known, stmt),
+    }
+}
+
+/// What an `ALTER TABLE` proves no longer.
+fn loosened(known: &Known<'_>, alter: &ast::AlterTable) -> Vec<Event> {
+    use ast::{AlterColumnOption, AlterTableAction as A};
+    let Some(Altered { table, .. }) = Altered::of(known, alter) else { return Vec::new() };
+    let event = |action: A| match action {
+        A::DropConstraint(it) => Some(Event::Unconstrained(table.clone(), named(&it.constraint_name_ref()?)?.name)),
+        A::AlterColumn(it) if matches!(it.option(), Some(AlterColumnOption::DropNotNull(_))) => {
+            Some(Event::Nullable(table.clone(), named(&it.column_name_ref()?)?.name))
+        }
+        _ => None,
+    };
+    alter.actions().filter_map(event).collect()
+}
+
+fn text(node: &impl AstNode) -> String {
+    node.syntax().text().to_string()
+}
+
+fn relations(stmt: &Stmt) -> Vec<Named> {
+    let all = targets(stmt).into_iter();
+    all.filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None }).collect()
+}
+
+/// A new relation matters where its name is that of one from before.
+fn made(known: &Known<'_>, name: Option<Named>, only_if_new: bool) -> Vec<Event> {
+    let Some(name) = name else { return Vec::new() };
+    let is_there = known.relation(&name).is_some();
+    (is_there && !only_if_new).then(|| Event::Name(known.made(&name), None)).into_iter().collect()
+}
+
+/// `ALTER … RENAME TO`, `ALTER … SET SCHEMA`.
+fn renamed(known: &Known<'_>, stmt: &Stmt) -> Vec<Event> {
+    let Some(Target::Relation(name) | Target::Index(name) | Target::Other(name)) = targets(stmt).into_iter().next()
+    else {
+        return Vec::new();
+    };
+    let text = text(stmt);
+    let words = tokens(text.trim_end().trim_end_matches(';'));
+    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let new = match (words.as_slice(), lower.iter().rev().map(String::as_str).collect::<Vec<_>>().as_slice()) {
+        ([.., new], [_, "to", "rename", ..]) => catalog_name(new).map(|new| (None, Some(new))),
+        ([.., new], [_, "schema", "set", ..]) => catalog_name(new).map(|new| (Some(new), None)),
+        _ => None,
+    };
+    let Some((schema, new)) = new else { return Vec::new() };
+    let (Some(old), Some(original)) = (known.current(&name), known.original(&name)) else { return Vec::new() };
+    let new = Named { schema: schema.or_else(|| old.schema.clone()), name: new.unwrap_or_else(|| old.name.clone()) };
+    vec![Event::Name(old, None), Event::Name(new, Some(original))]
+}
+
+/// `ALTER SCHEMA … RENAME TO`.
+fn moved(known: &Known<'_>, alter: &ast::AlterSchema) -> Vec<Event> {
+    let text = text(alter);
+    let words = tokens(text.trim_end().trim_end_matches(';'));
+    let [_, _, old, rename, _, new] = words.as_slice() else { return Vec::new() };
+    let Some((old, new)) = catalog_name(old).zip(catalog_name(new)).filter(|_| rename.eq_ignore_ascii_case("rename"))
+    else {
+        return Vec::new();
+    };
+    let inside = known.inside(&old).into_iter().flat_map(|name| {
+        let moved = Named { schema: Some(new.clone()), name: name.name.clone() };
+        [Event::Name(name.clone(), None), Event::Name(moved, Some(name))]
+    });
+    inside.collect()
+}
+
+fn domain(known: &Known<'_>, create: &ast::CreateDomain, name: &Named) -> Event {
+    let node = create.syntax();
+    let ty = create.ty().map(|ty| text(&ty).trim().to_owned()).unwrap_or_default();
+    let base = Named::parse(&ty).and_then(|ty| known.domain(&ty)).unwrap_or_default();
+    let has_default = has_word(node, "default");
+    let domain = Domain {
+        ty,
+        from_catalog: false,
+        strict: has_word(node, "check") || has_word(node, "not") || base.strict,
+        volatile: if has_default { calls_volatile(known, node) } else { base.volatile },
+    };
+    Event::Domain(known.made(name), domain)
+}
+
+/// A domain that begins to ask something of its values.
+fn stricter(known: &Known<'_>, alter: &ast::AlterDomain) -> Option<Event> {
+    use ast::AlterDomainAction as A;
+    matches!(alter.action(), Some(A::AddConstraint(_) | A::SetNotNull(_))).then_some(())?;
+    let name = named(&alter.domain_ref()?)?;
+    let domain = known.domain(&name)?;
+    Some(Event::Domain(known.made(&name), Domain { strict: true, ..domain }))
+}
+
+/// `SET`, `RESET`, `DISCARD ALL`, and `SELECT set_config(…)`.
+fn settings(text: &str) -> Vec<Event> {
+    let words = tokens(text.trim_end().trim_end_matches(';'));
+    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    // `SET SESSION CHARACTERISTICS` is none of these.
+    let rest: Vec<&str> =
+        lower.iter().map(String::as_str).filter(|word| !matches!(*word, "local" | "session")).collect();
+    let values = |skip: usize| words[words.len().saturating_sub(rest.len().saturating_sub(skip))..].to_vec();
+    match rest.as_slice() {
+        ["set", "time", "zone", ..] => vec![Event::Utc(is_utc(&values(3)))],
+        ["set", "timezone", "=" | "to", ..] => vec![Event::Utc(is_utc(&values(3)))],
+        ["set", "search_path", "=" | "to", ..] => vec![Event::Path(path(&values(3)))],
+        ["set", "schema", _] => vec![Event::Path(path(&values(2)))],
+        ["reset", "all"] | ["discard", "all"] => vec![Event::Utc(true), Event::Path(None)],
+        ["reset", "timezone"] | ["reset", "time", "zone"] => vec![Event::Utc(true)],
+        ["reset", "search_path"] => vec![Event::Path(None)],
+        [.., "(", "'search_path'", ",", _, ",", _, ")"] if lower.iter().any(|word| word == "set_config") => {
+            let value = words.get(words.len() - 4).and_then(|value| quoted(value));
+            let names =
+                value.as_deref().map(|value| value.split(',').filter_map(|one| catalog_name(one.trim())).collect());
+            vec![Event::Path(names)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The names of time zones that are never away from UTC, and those of the one that a migration begins with.
+fn is_utc(values: &[&str]) -> bool {
+    let value = values.concat().trim_matches('\'').to_ascii_lowercase();
+    matches!(value.as_str(), "default" | "local" | "utc" | "etc/utc" | "gmt" | "etc/gmt" | "uct" | "zulu" | "0")
+}
+
+/// The schemas of a list, as names or as literals; `DEFAULT` is what the session has.
+fn path(values: &[&str]) -> Option<Vec<String>> {
+    if matches!(values, [word] if word.eq_ignore_ascii_case("default")) {
+        return None;
+    }
+    let names = values.iter().filter_map(|value| match value.starts_with('\'') {
+        true => quoted(value).map(|text| text.into_owned()),
+        false => catalog_name(value),
+    });
+    Some(names.filter(|name| !name.is_empty()).collect())
+}
+
+impl Known<'_> {
+    /// The full name of a relation or an index at this place of the script.
+    fn current(&self, name: &Named) -> Option<Named> {
+        match self.before {
+            Some(_) => self.found(name).map(|(current, _)| current),
+            None => Some(name.clone()),
+        }
+    }
+
+    /// The full name that a relation or an index had before the script.
+    fn original(&self, name: &Named) -> Option<Named> {
+        match self.before {
+            Some(_) => self.found(name).map(|(_, object)| full(&object.id)),
+            None => self.full(name),
+        }
+    }
+}
