@@ -115,7 +115,7 @@ impl Effects {
 pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema, major: u32) -> Vec<Vec<Wanted>> {
     let (mut scopes, mut all, mut from) = (Scopes::default(), Vec::new(), 0);
     for script in scripts {
-        let stmts: Vec<Stmt> = SourceFile::parse(&unfold(script.text()).text).tree().stmts().collect();
+        let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
         scopes.begin(from);
         let mut wanted = Vec::new();
         for stmt in &stmts {

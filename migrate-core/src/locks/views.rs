@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::place::{Known, full, reached};
 use crate::lint::Named;
 use crate::lint::script::named;
 use crate::schema::{Kind, Object};
+use crate::sql::parse;
 
 impl Known<'_> {
     /// What a view reads, and what the views among that read. A materialized view has rows of its own.
@@ -51,7 +51,7 @@ impl Known<'_> {
 
 /// The relations that the definition of a view names. What is PostgreSQL's own, or of the query itself, has no schema there.
 fn reads(view: &Object) -> Vec<Named> {
-    let tree = SourceFile::parse(view.fact("definition").unwrap_or_default()).tree();
+    let tree = parse(view.fact("definition").unwrap_or_default()).tree();
     let names = tree.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
     names.filter(|name| name.schema.is_some()).collect()
 }

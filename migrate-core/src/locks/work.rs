@@ -1,7 +1,7 @@
 //! Which actions read or write all rows of their table: what the server decides by looking at types, defaults and proofs.
 
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Constraint, ConstraintOption};
-use squawk_syntax::{SourceFile, SyntaxNode};
 
 use super::place::{Known, columns, is_key};
 use super::proven::{is_filled, is_valid, is_valid_check};
@@ -9,7 +9,7 @@ use super::types::{Change, change, domain_of, is_strict};
 use crate::lint::Named;
 use crate::lint::script::{named, span};
 use crate::schema::{Kind, Object};
-use crate::sql::tokens;
+use crate::sql::{parse, tokens};
 
 /// What is done with the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -218,7 +218,7 @@ fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
 
 /// Whether an expression of the server may give another value for each row.
 pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
-    calls_volatile(known, SourceFile::parse(&format!("SELECT {expression}")).tree().syntax())
+    calls_volatile(known, parse(&format!("SELECT {expression}")).tree().syntax())
 }
 
 /// Whether a function is called in a node that may give another value for each row.

@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
             '{' if self.rest.peek().is_some_and(char::is_ascii_digit) => return None,
             c => Class::one(c),
         };
-        (!class.is_impossible()).then(|| Some((Part::One(class), 1)))
+        if class.is_impossible() { None } else { Some(Some((Part::One(class), 1))) }
     }
 
     fn group(&mut self) -> Option<Option<Measured>> {

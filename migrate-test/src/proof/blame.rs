@@ -33,8 +33,8 @@ impl Part<'_> {
         let mut lost = all.lost;
         let mut cause = 0;
         if lost.len() > 1 {
-            for at in 0..lost.len().min(MOST) {
-                if !self.replay(&fall.walk, &|step| step == lost[at].0).await?.fails {
+            for (at, (lossy, _)) in lost.iter().enumerate().take(MOST) {
+                if !self.replay(&fall.walk, &|step| step == *lossy).await?.fails {
                     cause = at;
                     break;
                 }
