@@ -6,6 +6,7 @@
 mod body;
 mod index;
 pub(crate) mod lex;
+mod positioned;
 mod refuse;
 mod server;
 mod session;
@@ -16,8 +17,9 @@ use std::ops::Range;
 
 pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
+pub use positioned::Positioned;
 pub(crate) use refuse::refused;
-pub use server::{Positioned, ServerUse, named_database, server_use};
+pub use server::{ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub use words::tokens as words;

@@ -273,7 +273,9 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
     }
     match broken {
         _ if broke_off => {}
-        0 if refused => output.next("make the tables above take generated rows, or set `rows` of [policy] to another value"),
+        0 if refused => {
+            output.next("make the tables above take generated rows, or set `rows` of [policy] to another value")
+        }
         0 => output.next("`cargo xtask migrate` applies them; -v adds what was declared, skipped and noted"),
         _ => output.next("correct the files, then `cargo xtask verify` again with the versions that were broken"),
     }
