@@ -82,12 +82,9 @@ pub enum ServerError {
         /// Where the server comes from.
         server: String,
     },
-    /// A chain changed what exists once for a server on one that others use as well, and its texts do not show that.
-    #[error("these migrations change what belongs to a whole server, and this one is shared: {}", .undo.join("; "))]
-    ChangesServer {
-        /// The statements that take it back.
-        undo: Vec<String>,
-    },
+    /// A chain tried to change what exists once for a server on one that others use as well, and its texts do not show that.
+    #[error(transparent)]
+    ChangesServer(migrate_core::Error),
     /// A statement on the server failed.
     #[error("the server refused to {doing}: {why}")]
     Refused {
@@ -136,12 +133,12 @@ impl ServerError {
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
             Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
-            Self::NeedsOwn { .. } | Self::ChangesServer { .. } => vec![
+            Self::NeedsOwn { .. } => vec![
                 "leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own"
                     .to_owned(),
                 "or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
             ],
-            Self::Given(error) | Self::Setup(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
+            Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
         }
     }

@@ -121,7 +121,9 @@ impl From<ProofError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Given(error) | ServerError::Setup(error) => Self::Core(error),
+            ServerError::Given(error) | ServerError::Setup(error) | ServerError::ChangesServer(error) => {
+                Self::Core(error)
+            }
             error => Self::Server(error),
         }
     }

@@ -9,6 +9,7 @@ mod code;
 mod drive;
 mod execute;
 mod explain;
+mod guard;
 mod left;
 mod limit;
 mod locate;

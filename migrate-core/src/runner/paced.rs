@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::code;
 use super::execute::needs_fresh_session;
 use super::explain;
+use super::guard::of_server;
 use super::locate::{At, Where};
 use super::message::own_timeouts;
 use super::plan::{Step, Work};
@@ -18,7 +19,8 @@ use crate::db::{Answer, Failure, PgConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Direction;
 use crate::source::{Migration, Script};
-use crate::sql::{Class, Statement};
+use crate::sql::lex::words;
+use crate::sql::{Class, Statement, quoted};
 
 /// A migration that has begun, and waits before each of its statements.
 ///
@@ -181,7 +183,13 @@ impl<'a> Paced<'a> {
         let own = self.stage == Stage::Outside && statement.class == Class::Plain;
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
-        let message = format!("{head}{}", &script.text()[statement.span.clone()]);
+        let text = &script.text()[statement.span.clone()];
+        // Who may not set that may not make a tablespace either, and the server says so better.
+        let inside = match in_place(text) {
+            Some(inside) if self.rehearsal.query("SET allow_in_place_tablespaces TO on").await.is_ok() => Some(inside),
+            _ => None,
+        };
+        let message = format!("{head}{}", inside.as_deref().unwrap_or(text));
         let limit = self.rehearsal.limit.of(Some(script), 1);
         let (_, failure) = self.rehearsal.attempt(&message, limit).await;
         let mut elapsed = begin.elapsed();
@@ -193,6 +201,9 @@ impl<'a> Paced<'a> {
             true if !look.is_empty() => self.inside(look).await?,
             _ => Vec::new(),
         };
+        if own {
+            self.guard().await?;
+        }
         let begin = Instant::now();
         if !tail.is_empty()
             && let (_, Some(failure)) = self.rehearsal.attempt(tail, limit).await
@@ -214,7 +225,9 @@ impl<'a> Paced<'a> {
             elapsed = begin.elapsed();
             outcome
         };
-        let asked = if look.is_empty() { String::new() } else { around(INSIDE, look) };
+        let asked =
+            [look, rehearsal.guard].iter().filter(|one| !one.is_empty()).copied().collect::<Vec<_>>().join("\n;");
+        let asked = if asked.is_empty() { asked } else { around(INSIDE, &asked) };
         let finish = format!("{asked} {}", rehearsal.settings.isolate());
         match rehearsal.session.in_transaction("", work, &finish).await {
             Ok(Ok(_)) if look.is_empty() => Ok(Pace { elapsed, seen: Vec::new() }),
@@ -246,6 +259,9 @@ impl<'a> Paced<'a> {
             if message.is_empty() {
                 continue;
             }
+            if message == last && self.stage == Stage::Inside {
+                self.guard().await?;
+            }
             let begin = Instant::now();
             if let (_, Some(failure)) = self.rehearsal.attempt(message, limit).await {
                 return Err(self.refused(Where::End.into(), failure));
@@ -256,6 +272,14 @@ impl<'a> Paced<'a> {
             }
         }
         Ok(pace)
+    }
+
+    /// Refuses what the open transaction did to a server that is to be spared.
+    async fn guard(&mut self) -> Result<()> {
+        match self.rehearsal.guard {
+            "" => Ok(()),
+            guard => self.inside(guard).await.map(drop),
+        }
     }
 
     async fn inside(&mut self, look: &str) -> Result<Vec<Rows>> {
@@ -271,9 +295,26 @@ impl<'a> Paced<'a> {
     }
 
     fn refused(&self, at: At, failure: Failure) -> Error {
+        if let Some(error) = of_server(&failure) {
+            return error;
+        }
         let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
         self.rehearsal.limit.reword(explain::refused(&self.step, at, broken(failure)), script)
     }
+}
+
+/// A statement that makes a tablespace, with the data folder of the throw-away server as its place: a folder outside belongs to
+/// one server, and its account may not even read it.
+fn in_place(statement: &str) -> Option<String> {
+    let words: Vec<_> = words(statement).map(|(_, span)| span).collect();
+    let is =
+        |at: usize, word: &str| words.get(at).is_some_and(|span| statement[span.clone()].eq_ignore_ascii_case(word));
+    if !(is(0, "create") && is(1, "tablespace")) {
+        return None;
+    }
+    let place = (3..words.len()).find(|at| is(*at, "location"))? + 1;
+    let span = words.get(place).filter(|span| quoted(&statement[(*span).clone()]).is_some())?;
+    Some(format!("{}''{}", &statement[..span.start], &statement[span.end..]))
 }
 
 /// The message of a look.
@@ -291,5 +332,27 @@ fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
 }
 
 fn blind(failure: Failure) -> Error {
-    failure.explain(ErrorKind::Statement, "look", "look at the throw-away database")
+    let of_server = of_server(&failure);
+    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "look at the throw-away database"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_place;
+
+    #[test]
+    fn only_a_tablespace_that_is_made_has_another_place() {
+        for (text, place) in [
+            ("CREATE TABLESPACE a LOCATION '/x'", Some("CREATE TABLESPACE a LOCATION ''")),
+            (
+                "create /* location */ tablespace \"location\" OWNER b\nlocation $$/x$$ WITH (seq_page_cost = 1)",
+                Some("create /* location */ tablespace \"location\" OWNER b\nlocation '' WITH (seq_page_cost = 1)"),
+            ),
+            ("CREATE TABLESPACE a", None),
+            ("ALTER TABLESPACE a RENAME TO location", None),
+            ("COPY a FROM PROGRAM 'create tablespace location'", None),
+        ] {
+            assert_eq!(in_place(text).as_deref(), place, "{text}");
+        }
+    }
 }

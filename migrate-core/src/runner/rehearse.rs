@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::code::CodeMigrations;
 use super::drive::Broken;
 use super::execute::needs_fresh_session;
+use super::guard;
 use super::limit::{self, Limit};
 use super::locate::Where;
 use super::message::{Message, Settings};
@@ -31,6 +32,8 @@ pub struct Rehearsal {
     pub(super) session: Session,
     pub(super) settings: Settings,
     pub(super) limit: Limit,
+    /// What is asked before each transaction ends.
+    pub(super) guard: &'static str,
 }
 
 /// Which tables a script may have written to.
@@ -84,7 +87,18 @@ impl Rehearsal {
     pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
         let (session, settings, backend) = connect(&database, limit).await?;
         let limit = Limit { database: database.clone(), backend, each: limit };
-        Ok(Self { database, code, session, settings, limit })
+        Ok(Self { database, code, session, settings, limit, guard: "" })
+    }
+
+    /// Refuses from now on whatever writes to something that exists once for a server, roles for example: others use it
+    /// as well. A transaction that does so is rolled back, so that nobody has seen anything of it.
+    pub fn spare_server(&mut self) {
+        self.guard = guard::GUARD;
+    }
+
+    /// Whether something was refused because it belongs to the whole server.
+    pub fn is_of_server(error: &Error) -> bool {
+        guard::is_of_server(error)
     }
 
     /// Runs one migration, and tells which tables it may have written to.
@@ -99,7 +113,8 @@ impl Rehearsal {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
-        let outcome = self.bundle(&[(&step, script)], LOCKED).await.map(touched);
+        let last = format!("{} {LOCKED}", self.guard());
+        let outcome = self.bundle(&[(&step, script)], &last).await.map(touched);
         if needs_fresh_session(&step) || outcome.is_err() {
             self.renew().await?;
         }
@@ -121,16 +136,16 @@ impl Rehearsal {
                 {
                     bundle.push((step, script));
                     if bundle.len() == BUNDLE {
-                        self.bundle(&std::mem::take(&mut bundle), "").await?;
+                        self.bundle(&std::mem::take(&mut bundle), &self.guard()).await?;
                     }
                 }
                 _ => {
-                    self.bundle(&std::mem::take(&mut bundle), "").await?;
+                    self.bundle(&std::mem::take(&mut bundle), &self.guard()).await?;
                     self.run(migration, Direction::Up).await?;
                 }
             }
         }
-        self.bundle(&bundle, "").await.map(drop)
+        self.bundle(&bundle, &self.guard()).await.map(drop)
     }
 
     /// Runs a script of rows, in one transaction: a fixture.
@@ -144,7 +159,8 @@ impl Rehearsal {
         if limit::is_lifted_by(script) {
             return self.apart(step).await.map(|()| Touched::Unknown);
         }
-        self.bundle(&[(&step, script)], LOCKED).await.map(touched)
+        let last = format!("{} {LOCKED}", self.guard());
+        self.bundle(&[(&step, script)], &last).await.map(touched)
     }
 
     /// Sends statements of the caller's own, and returns the rows of the last one as text, with the names of its columns.
@@ -247,7 +263,7 @@ impl Rehearsal {
             message.push(script, &Aside::default(), &isolate, last);
             let ours = message.parts.last().map_or(0, |part| part.head) + isolate.matches(';').count() + 1;
             let before = ends.last().copied().unwrap_or(0);
-            ends.push(before + ours + script.statements().len() + usize::from(!last.is_empty()));
+            ends.push(before + ours + script.statements().len() + last.matches(';').count());
         }
         let all = steps.iter().map(|(_, script)| self.limit.of(Some(script), script.statements().len() + 2));
         let all = all.fold(Duration::ZERO, Duration::saturating_add);
@@ -260,6 +276,9 @@ impl Rehearsal {
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
+        if let Some(error) = guard::of_server(&failure) {
+            return Err(error.at(Place::file(scripts[running].path())));
+        }
         let error = missing(explain::refused(steps[part].0, at, broken(failure)));
         Err(self.limit.reword(error, Some(steps[part].1)))
     }
@@ -279,6 +298,11 @@ impl Rehearsal {
             }
         }
         paced.end("").await.map(drop)
+    }
+
+    /// The last statement of each transaction.
+    fn guard(&self) -> String {
+        if self.guard.is_empty() { String::new() } else { format!("{};", self.guard) }
     }
 
     /// Goes on in a fresh session, because nobody knows what is left in the old one.

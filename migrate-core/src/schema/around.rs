@@ -5,25 +5,26 @@
 //! belong to whoever runs the server. Only the proof compares it, before and after. A probe tells whether anything can
 //! have changed, and everything is read again where something did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::Change;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::PLAIN;
 use super::row::Objects;
-use crate::db::{Answer, Database, Failure, Session};
+use crate::db::{Answer, Database, Failure, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::QualifiedName;
-use crate::sql::Positioned;
 
 const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
-pub(super) const QUERIES: [&str; 2] =
-    [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
-/// What a server has that others use as well.
-const SHARED: &str = include_str!("catalog/around/shared.sql");
-/// Every sequence that is no part of PostgreSQL.
-const SEQUENCES: &str = "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+pub(super) const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
+/// Every sequence that is no part of PostgreSQL, with the column that it belongs to.
+const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 \
+         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') \
+     LEFT JOIN pg_class t ON t.oid = d.refobjid \
+     LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
      WHERE c.relkind = 'S' AND c.oid >= 16384 AND c.relpersistence <> 't' ORDER BY 1, 2;";
 
 type Seen = BTreeMap<Arc<Id>, Arc<Object>>;
@@ -36,13 +37,18 @@ pub struct Surroundings {
     queries: usize,
     probed: Vec<Option<String>>,
     seen: Seen,
-    /// What the server had at the beginning, where others use it as well.
-    shared: BTreeSet<String>,
 }
 
-/// Where the sequences of a database stand.
+/// Where sequences of a database stand.
 #[derive(Debug, Default)]
-pub struct Positions(Seen);
+pub struct Positions(BTreeMap<Arc<Id>, Position>);
+
+#[derive(Debug)]
+struct Position {
+    object: Arc<Object>,
+    /// The table and the column that the sequence belongs to.
+    of: Option<(String, String)>,
+}
 
 impl Surroundings {
     /// Connects, and looks once. `of_server` is whether the server has no other user, so that whatever exists once for it
@@ -54,12 +60,8 @@ impl Surroundings {
     pub async fn open(database: &Database, of_server: bool) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let queries = if of_server { 2 } else { 1 };
-        let (probed, seen, shared) = (Vec::new(), Seen::new(), BTreeSet::new());
-        let mut around = Self { session, queries, probed, seen, shared };
+        let mut around = Self { session, queries, probed: Vec::new(), seen: Seen::new() };
         around.prepare().await.map_err(unreadable)?;
-        if !of_server {
-            around.shared = around.read_shared().await.map_err(unreadable)?;
-        }
         around.look().await?;
         Ok(around)
     }
@@ -73,27 +75,13 @@ impl Surroundings {
         self.advance().await.map_err(unreadable)
     }
 
-    /// What a server has now that it did not have at the beginning, as the statements that remove it: roles, tablespaces,
-    /// replication origins. Of a server that has no other user everything is told by [`Surroundings::look`].
+    /// Where the sequences stand now that are wanted: by their names, and the tables and columns that they belong to.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
-    pub async fn left_on_server(&mut self) -> Result<Vec<String>> {
-        if self.queries > 1 {
-            return Ok(Vec::new());
-        }
-        let now = self.read_shared().await.map_err(unreadable)?;
-        Ok(now.difference(&self.shared).cloned().collect())
-    }
-
-    /// Where the sequences stand now.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
-    pub async fn positions(&mut self) -> Result<Positions> {
-        self.read_positions().await.map_err(unreadable)
+    pub async fn positions(&mut self, wanted: impl Fn(&Wanted<'_>) -> bool) -> Result<Positions> {
+        self.read_positions(&wanted).await.map_err(unreadable)
     }
 
     /// Says goodbye to the server.
@@ -107,15 +95,10 @@ impl Surroundings {
              SET default_transaction_read_only TO on; SET datestyle TO 'ISO'; SET timezone TO 'UTC';",
         );
         PLAIN.iter().for_each(|setting| message += &format!("{};", setting.replacen(" LOCAL", "", 1)));
-        for (n, (probe, query)) in PROBES.iter().zip(QUERIES).enumerate() {
+        for (n, (probe, query)) in PROBES.iter().zip(QUERIES).enumerate().take(self.queries) {
             message += &format!("PREPARE p{n} AS {probe}; PREPARE a{n} AS {query};");
         }
-        message += &format!("PREPARE shared AS {SHARED};");
         self.session.send(&message).await
-    }
-
-    async fn read_shared(&mut self) -> std::result::Result<BTreeSet<String>, Failure> {
-        Ok(self.session.rows("EXECUTE shared").await?.into_iter().flatten().flatten().collect())
     }
 
     async fn advance(&mut self) -> std::result::Result<Change, Failure> {
@@ -131,32 +114,64 @@ impl Surroundings {
         Ok(between(&before, &self.seen))
     }
 
-    async fn read_positions(&mut self) -> std::result::Result<Positions, Failure> {
-        let names = self.session.rows(SEQUENCES).await?.into_iter().filter_map(|row| {
-            let mut cells = row.into_iter().flatten();
-            Some(QualifiedName::new(cells.next()?, cells.next()?))
+    async fn read_positions(
+        &mut self,
+        wanted: &dyn Fn(&Wanted<'_>) -> bool,
+    ) -> std::result::Result<Positions, Failure> {
+        let all = self.session.rows(SEQUENCES).await?.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            let name = QualifiedName::new(cells.next()??, cells.next()??);
+            let of = cells.next().flatten().zip(cells.next().flatten());
+            let is_wanted = wanted(&Wanted { schema: name.schema(), name: name.name(), of: pair(of.as_ref()) });
+            is_wanted.then_some((name, of))
         });
-        let names: Vec<QualifiedName> = names.collect();
-        let query: String = names.iter().map(|name| format!("SELECT last_value, is_called FROM {name};")).collect();
-        let rows = if names.is_empty() { Vec::new() } else { self.session.rows(&query).await? };
-        let position = |(name, row): (&QualifiedName, Vec<Option<String>>)| {
+        let all: Vec<Named> = all.collect();
+        let query: String = all.iter().map(|(name, _)| format!("SELECT last_value, is_called FROM {name};")).collect();
+        let rows = if all.is_empty() { Vec::new() } else { self.session.rows(&query).await? };
+        let position = |((name, of), row): (Named, Row)| {
             let id = Arc::new(Id::named(Kind::SequencePosition, name.schema(), name.name()));
             let cells = ["is called", "last value"].into_iter().zip(row.into_iter().rev());
             let facts = cells.map(|(name, value)| Fact { name: name.into(), value: value.unwrap_or_default().into() });
-            (id.clone(), Arc::new(Object { id, facts: facts.collect(), position: None }))
+            let object = Arc::new(Object { id: id.clone(), facts: facts.collect(), position: None });
+            (id, Position { object, of })
         };
-        Ok(Positions(names.iter().zip(rows).map(position).collect()))
+        Ok(Positions(all.into_iter().zip(rows).map(position).collect()))
     }
 }
 
+/// A sequence, and the table and the column that it belongs to.
+type Named = (QualifiedName, Option<(String, String)>);
+
+/// A sequence of which the position may be wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its schema.
+    pub schema: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The table and the column that it belongs to.
+    pub of: Option<(&'a str, &'a str)>,
+}
+
+fn pair(of: Option<&(String, String)>) -> Option<(&str, &str)> {
+    of.map(|(table, column)| (&**table, &**column))
+}
+
 impl Positions {
-    /// What is different later, of sequences that are there both times and that a script gave a position.
-    pub fn until(&self, later: &Self, given: &Positioned) -> Change {
-        let both = |id: &Arc<Id>| self.0.contains_key(id) && later.0.contains_key(id) && given.may_mean(&id.name);
-        let of = |seen: &Seen| -> Seen {
-            seen.iter().filter(|(id, _)| both(id)).map(|(id, one)| (id.clone(), one.clone())).collect()
-        };
-        between(&of(&self.0), &of(&later.0))
+    /// What is different later, of the sequences that are there both times.
+    pub fn until(&self, later: &Self) -> Change {
+        let mut change = Change::default();
+        for (id, before) in &self.0 {
+            if let Some(after) = later.0.get(id) {
+                change.put(id, Some(before.object.clone()), Some(after.object.clone()));
+            }
+        }
+        change
+    }
+
+    /// The sequences.
+    pub fn sequences(&self) -> impl Iterator<Item = Wanted<'_>> {
+        self.0.iter().map(|(id, one)| Wanted { schema: &id.schema, name: &id.name, of: pair(one.of.as_ref()) })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::ident::QualifiedName;
 use crate::{audit, kept, ledger};
 
 pub use acl::array_items;
-pub use around::{Positions, Surroundings};
+pub use around::{Positions, Surroundings, Wanted};
 pub use change::{Change, Sides};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};

@@ -42,7 +42,13 @@ pub(super) const CATALOGS: [Watched; 18] = [
         Some("r.oid::bigint"),
         "CASE WHEN r.conrelid <> 0 THEN r.conrelid ELSE r.contypid END",
     ),
-    watched("pg_trigger", "pg_trigger r WHERE NOT r.tgisinternal", Some("r.oid::bigint"), "r.tgrelid"),
+    // Those of a foreign key are on both of its tables, and say how it is checked.
+    watched(
+        "pg_trigger",
+        "pg_trigger r WHERE true",
+        Some("r.oid::bigint"),
+        "coalesce((SELECT NULLIF(k.conrelid, 0) FROM pg_constraint k WHERE k.oid = r.tgconstraint), r.tgrelid)",
+    ),
     watched("pg_rewrite", "pg_rewrite r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.ev_class"),
     watched("pg_policy", "pg_policy r WHERE true", Some("r.oid::bigint"), "r.polrelid"),
     watched("pg_statistic_ext", "pg_statistic_ext r WHERE true", Some("r.oid::bigint"), "r.stxrelid"),

@@ -8,6 +8,7 @@ mod index;
 pub(crate) mod lex;
 #[cfg(feature = "lint")]
 mod parse;
+mod positioned;
 mod refuse;
 mod server;
 mod session;
@@ -20,8 +21,9 @@ pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
 #[cfg(feature = "lint")]
 pub use parse::parse;
+pub use positioned::Positioned;
 pub(crate) use refuse::refused;
-pub use server::{Positioned, ServerUse, named_database, server_use};
+pub use server::{ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub use words::tokens as words;

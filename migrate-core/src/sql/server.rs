@@ -41,76 +41,6 @@ pub fn server_use(text: &str) -> ServerUse {
     read(text, 0)
 }
 
-/// Which sequences a text gives a position of its own, rather than one that follows the rows that are there: `setval` with
-/// a value, `RESTART WITH`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Positioned {
-    names: Vec<String>,
-    /// Whether it does so with one that it does not name.
-    is_open: bool,
-}
-
-impl Positioned {
-    /// Whether the text does so with no sequence at all.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && !self.is_open
-    }
-
-    /// Whether the text may mean a sequence of this name.
-    pub fn may_mean(&self, name: &str) -> bool {
-        self.is_open || self.names.iter().any(|known| known == name)
-    }
-
-    /// Those of a text, and of the texts that it runs.
-    pub fn by(text: &str) -> Self {
-        let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
-        let is = |at: usize, others: &[&str]| words.get(at).is_some_and(|word| is_any(word, others));
-        let mut found = Self::default();
-        for at in 0..words.len() {
-            if is(at, &["restart"]) && !is(at + 1, &["identity"]) {
-                found.add(altered(&words[..at]));
-            } else if is(at, &["setval"]) && is(at + 1, &["("]) && !follows(&words[at + 2..]) {
-                let named = words.get(at + 2).and_then(|word| quoted(word));
-                found.add(named.and_then(|text| last_name(&text)));
-            } else if let Some(body) = quoted(words[at]).filter(|body| has_any(body, &[b"setval", b"restart"])) {
-                let inside = Self::by(&body);
-                found.names.extend(inside.names);
-                found.is_open |= inside.is_open;
-            }
-        }
-        found
-    }
-
-    fn add(&mut self, name: Option<String>) {
-        self.is_open |= name.is_none();
-        self.names.extend(name);
-    }
-}
-
-/// The sequence that `ALTER SEQUENCE` names, where these words end in its options.
-fn altered(words: &[&str]) -> Option<String> {
-    let start = words.iter().rposition(|word| *word == ";").map_or(0, |at| at + 1);
-    let at = (start..words.len()).rfind(|at| is_any(words[*at], &["sequence"]))?;
-    let rest: Vec<&str> = words[at + 1..].iter().copied().skip_while(|word| is_any(word, &["if", "exists"])).collect();
-    let dots = rest.iter().skip(1).step_by(2).take_while(|word| **word == ".").count();
-    name(rest.get(2 * dots)?)
-}
-
-/// The name of a sequence in a text that the server reads as one: `app.orders_id_seq`.
-fn last_name(text: &str) -> Option<String> {
-    name(words(text).last().map(|(_, span)| &text[span])?)
-}
-
-/// Whether the arguments of a call ask for the value.
-fn follows(arguments: &[&str]) -> bool {
-    let mut depth = 1;
-    let inside = arguments.iter().take_while(|word| {
-        depth += i32::from(**word == "(") - i32::from(**word == ")");
-        depth > 0
-    });
-    inside.into_iter().any(|word| is_any(word, &["select", "max", "count"]))
-}
-
 /// The database that a text names: `ALTER DATABASE shop SET …`, `GRANT CONNECT ON DATABASE shop TO …`.
 pub fn named_database(text: &str) -> Option<String> {
     let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
@@ -121,7 +51,7 @@ pub fn named_database(text: &str) -> Option<String> {
 }
 
 /// An identifier as the server reads it.
-fn name(word: &str) -> Option<String> {
+pub(super) fn name(word: &str) -> Option<String> {
     if let Some(inside) = word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         return Some(inside.replace("\"\"", "\""));
     }
@@ -133,11 +63,15 @@ fn read(text: &str, depth: usize) -> ServerUse {
         return ServerUse::None;
     }
     let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
-    let own = (0..words.len()).any(|at| reaches(&words, at));
-    let own = match (own, depth) {
-        (false, _) => ServerUse::None,
-        (true, 0) if (0..words.len()).any(|at| is_start(&words, at) && reaches(&words, at)) => ServerUse::Open,
-        (true, _) => ServerUse::Inside,
+    // Only in a body does a statement begin after other words: `ALTER TABLE t ALTER role SET DEFAULT` is about a column.
+    let own = match depth {
+        0 if (0..words.len()).any(|at| is_start(&words, at) && (reaches(&words, at) || writes(&words, at))) => {
+            ServerUse::Open
+        }
+        0 if (0..words.len()).any(|at| writes(&words, at)) => ServerUse::Inside,
+        0 => ServerUse::None,
+        _ if (0..words.len()).any(|at| reaches(&words, at) || writes(&words, at)) => ServerUse::Inside,
+        _ => ServerUse::None,
     };
     let bodies = words.iter().filter_map(|word| quoted(word));
     let inside = bodies.map(|body| match depth < DEEPEST {
@@ -149,7 +83,7 @@ fn read(text: &str, depth: usize) -> ServerUse {
     own.max(inside).max(unclear)
 }
 
-fn is_any(word: &str, others: &[&str]) -> bool {
+pub(super) fn is_any(word: &str, others: &[&str]) -> bool {
     others.iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
@@ -177,6 +111,14 @@ fn reaches(words: &[&str], at: usize) -> bool {
     if is(0, &["grant", "revoke"]) && !is(1, &["option"]) {
         return grants(&words[at + 1..]);
     }
+    false
+}
+
+/// Whether these words write to a catalog of the server, or call a function that leaves something there: a part of a
+/// statement can do so.
+fn writes(words: &[&str], at: usize) -> bool {
+    let next = |n: usize| words.get(at + n).copied().unwrap_or_default();
+    let is = |n: usize, others: &[&str]| is_any(next(n), others);
     if is(0, &["update", "into"]) || (is(0, &["from"]) && at > 0 && is_any(words[at - 1], &["delete"])) {
         let name = if next(2) == "." { next(3) } else { next(1) };
         return is_any(name, &CATALOGS);
@@ -226,7 +168,7 @@ fn may_matter(text: &str) -> bool {
     has_any(text, &WORDS) || has_any(text, &[b"pg_", b"subscription"])
 }
 
-fn has_any(text: &str, all: &[&[u8]]) -> bool {
+pub(super) fn has_any(text: &str, all: &[&[u8]]) -> bool {
     let has = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     all.iter().any(|word| has(word))
 }
@@ -251,6 +193,8 @@ mod tests {
             ("COMMENT ON ROLE a IS 'x'", ServerUse::Open),
             ("SECURITY LABEL FOR p ON ROLE a IS 'x'", ServerUse::Open),
             ("ALTER SYSTEM SET work_mem = '1MB'", ServerUse::Open),
+            ("WITH a AS (SELECT 1) UPDATE pg_database SET datconnlimit = 3", ServerUse::Inside),
+            ("SELECT 1, pg_replication_origin_create('o')", ServerUse::Inside),
             ("UPDATE pg_catalog.pg_database SET datconnlimit = 3", ServerUse::Open),
             ("DO $$ BEGIN CREATE ROLE a; EXCEPTION WHEN duplicate_object THEN NULL; END $$", ServerUse::Inside),
             ("DO $$ BEGIN EXECUTE format('CREATE ROLE %I', 'a'); END $$", ServerUse::Inside),
@@ -277,45 +221,11 @@ mod tests {
             "GRANT SELECT ON t TO a WITH GRANT OPTION; REVOKE GRANT OPTION FOR SELECT ON t FROM a;",
             "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN a int', 't'); END $$",
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;",
+            "ALTER TABLE users ALTER role SET DEFAULT 'x', ALTER user DROP NOT NULL, DROP group, DROP role;",
             "SELECT rolname FROM pg_roles; COMMENT ON TABLE t IS 'who may';",
             "-- CREATE ROLE a\nSELECT 1;",
         ] {
             assert_eq!(server_use(text), ServerUse::None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_position_that_a_text_gives_is_told_from_one_that_follows_rows() {
-        for text in [
-            "SELECT setval('s', 100)",
-            "ALTER SEQUENCE s RESTART",
-            "ALTER TABLE t ALTER a RESTART WITH 5",
-            "DO $$ BEGIN PERFORM setval('s', (7), false); END $$",
-        ] {
-            assert!(!Positioned::by(text).is_empty(), "{text}");
-        }
-        for text in [
-            "SELECT setval('s', (SELECT max(id) FROM t))",
-            "SELECT setval('s', coalesce(max(id), 1)) FROM t",
-            "TRUNCATE t RESTART IDENTITY",
-            "SELECT nextval('s'); CREATE SEQUENCE s START 5",
-        ] {
-            assert!(Positioned::by(text).is_empty(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_position_belongs_to_the_sequence_that_is_named() {
-        for (text, name) in [
-            ("SELECT setval('app.\"S\"', 100)", "S"),
-            ("ALTER SEQUENCE IF EXISTS app.Orders_id INCREMENT 2 RESTART", "orders_id"),
-            ("SELECT 1; DO $$ BEGIN ALTER SEQUENCE s RESTART WITH 6; END $$", "s"),
-        ] {
-            let found = Positioned::by(text);
-            assert!(found.may_mean(name) && !found.may_mean("another"), "{text}: {found:?}");
-        }
-        for text in ["SELECT setval(pg_get_serial_sequence('t', 'a'), 7)", "ALTER TABLE t ALTER a RESTART WITH 5"] {
-            assert!(Positioned::by(text).may_mean("another"), "{text}");
         }
     }
 

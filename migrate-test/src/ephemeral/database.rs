@@ -206,11 +206,6 @@ impl TestDatabase {
         !matches!(self.place, Place::Shared(_))
     }
 
-    /// Whether others are on its server, and it could have one of its own.
-    pub(crate) fn could_be_apart(&self) -> bool {
-        matches!(&self.place, Place::Shared(server) if server.can_be_apart())
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

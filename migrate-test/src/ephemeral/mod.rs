@@ -11,6 +11,7 @@ mod database;
 mod own;
 mod owner;
 mod replay;
+mod saved;
 mod setup;
 mod shared;
 mod template;
@@ -35,6 +36,7 @@ pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::Replay;
 pub use setup::Setup;
+pub(crate) use template::refused;
 pub use template::{clear, migrated};
 
 /// A server for tests, while this process uses it.

@@ -10,32 +10,34 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use migrate_core::ident::ident;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 
 use super::database::administer;
+use super::saved::{copy, evict, is_whole, touch};
 use super::shared::{KEEP, Lease, SETTINGS, fifo, options};
 use crate::error::ServerError;
-use crate::provider::account::{Account, run_as};
+use crate::provider::account::run_as;
 use crate::provider::child::{Needs, shell};
 use crate::provider::cluster::{Cluster, private_folder, remove, write_private};
 use crate::random;
 
 const KEEPER: &str = include_str!("own.sh");
 /// How the folders of single servers begin, and those of data that are copied.
-const FOLDER: &str = "o-";
-const SAVED: &str = "t-";
+pub(super) const FOLDER: &str = "o-";
+pub(super) const SAVED: &str = "t-";
 /// The data that every server begins with: one empty database beside those that every server has.
 const FRESH: &str = "fresh";
 /// The name of that database.
 pub(super) const DATABASE: &str = "test";
-/// How many data folders of chains are kept for the next time.
-const MOST: usize = 8;
 /// How many servers outlive their owners at most: each has processes and memory of its own.
 const MOST_KEPT: usize = 4;
+
+/// How long a server may take to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server for one database, from a folder of data.
 #[derive(Debug)]
@@ -117,7 +119,7 @@ impl OwnServer {
         let folder = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
         let account = lease.cluster.account.clone();
         let lock = {
-            let _guard = guard(&lease.home)?;
+            let _guard = guard(&lease.home).await?;
             private_folder(&folder, account.as_ref())?;
             let lock = open(&folder.join("lock"))?;
             lock.lock().map_err(ServerError::io(&folder, "locked"))?;
@@ -137,7 +139,23 @@ impl OwnServer {
         Ok(own)
     }
 
+    /// Starts the server. What `ALTER SYSTEM` wrote takes effect with no start here, as it does not where it was written:
+    /// a migration can ask for a library that no shadow server has.
     async fn start(&mut self) -> Result<(), ServerError> {
+        let (written, aside) = (self.cluster.data.join("postgresql.auto.conf"), self.folder.join("auto.conf"));
+        let is_aside = fs::rename(&written, &aside).is_ok();
+        let started = self.start_as_made().await;
+        if is_aside {
+            fs::rename(&aside, &written).map_err(ServerError::io(&written, "put in place"))?;
+        }
+        started.map_err(|error| match error {
+            // Its log goes with its folder.
+            ServerError::Died { why, .. } => ServerError::Program { program: "postgres".to_owned(), why },
+            other => other,
+        })
+    }
+
+    async fn start_as_made(&mut self) -> Result<(), ServerError> {
         let postgres = self.cluster.command(None, &SETTINGS)?;
         let mut shell = shell(Needs::Nothing, &[])?;
         shell.args(["-c", KEEPER, "roundtrip-server"]).arg(&self.folder).arg(KEEP.as_secs().to_string());
@@ -158,9 +176,16 @@ impl OwnServer {
         let Some(Running { mut shell, mut pipe }) = self.running.take() else { return Ok(()) };
         // Where nobody listens the server is gone.
         let _ = pipe.write_all(b"stop\n");
-        let ended = tokio::task::spawn_blocking(move || shell.wait().map(|_| drop(pipe))).await;
-        let ended = ended.map_err(|error| std::io::Error::other(error.to_string())).and_then(|ended| ended);
-        ended.map_err(ServerError::io(&self.folder, "left by its server"))
+        if !has_ended(&mut shell, PATIENCE).await {
+            // It ends at the latest when it is told so with more emphasis, or that fails.
+            self.cluster.stop().await?;
+            if !has_ended(&mut shell, PATIENCE).await {
+                let why = format!("it did not stop within {} s", PATIENCE.as_secs());
+                return Err(ServerError::Program { program: "postgres".to_owned(), why });
+            }
+        }
+        drop(pipe);
+        Ok(())
     }
 
     /// How to connect to one of its databases, as a superuser.
@@ -198,6 +223,19 @@ impl Drop for OwnServer {
     }
 }
 
+/// Whether a process has ended, or does so in this time.
+async fn has_ended(process: &mut Child, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    // Where it cannot be asked for, it is gone.
+    while let Ok(None) = process.try_wait() {
+        if Instant::now() > end {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    true
+}
+
 /// Makes the data that every server begins with.
 async fn make(lease: &Lease, saved: &Path) -> Result<(), ServerError> {
     let mut own = OwnServer::prepared(lease, None).await?;
@@ -217,43 +255,12 @@ async fn make(lease: &Lease, saved: &Path) -> Result<(), ServerError> {
     }
 }
 
-/// Whether a folder has all of its data; it gets its name when it has.
-fn is_whole(saved: &Path) -> bool {
-    Cluster::data_major(&saved.join("data")).is_some()
-}
-
-/// Notes when saved data were used.
-fn touch(saved: &Path) {
-    // Without it they are among the first to go.
-    let _ = fs::write(saved.join("used"), since_1970().to_string());
-}
-
-fn used(saved: &Path) -> u64 {
-    fs::read_to_string(saved.join("used")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-}
-
-fn since_1970() -> u64 {
+pub(super) fn since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Removes the saved data that were not used for the longest time, while there are too many.
-fn evict(home: &Path) {
-    let mut all: Vec<(u64, PathBuf)> = named(home, SAVED).map(|saved| (used(&saved), saved)).collect();
-    all.sort();
-    for (_, saved) in all.iter().rev().skip(MOST) {
-        let _ = remove(saved);
-    }
-}
-
-/// Removes all saved data of chains; returns how many there were.
-pub(super) fn clear(home: &Path) -> Result<usize, ServerError> {
-    let all: Vec<PathBuf> = named(home, SAVED).collect();
-    all.iter().try_for_each(|saved| remove(saved))?;
-    Ok(all.len())
-}
-
 /// The folders whose names begin like this.
-fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
+pub(super) fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(home).into_iter().flatten().flatten();
     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path())
 }
@@ -261,7 +268,7 @@ fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
 /// Removes the folders of servers whose owners are gone, and ends what still runs there. What cannot be removed now is
 /// left to the next process.
 pub(super) async fn sweep(home: &Path, cluster: &Cluster) {
-    let Ok(_guard) = guard(home) else { return };
+    let Ok(_guard) = guard(home).await else { return };
     let kept = kept(home);
     for folder in named(home, FOLDER).filter(|folder| !kept.contains(folder)) {
         let lock = folder.join("lock");
@@ -299,38 +306,17 @@ fn age(folder: &Path) -> Duration {
 }
 
 /// Keeps others from sweeping a folder that is not locked yet.
-fn guard(home: &Path) -> Result<File, ServerError> {
+async fn guard(home: &Path) -> Result<File, ServerError> {
     let lock = open(&home.join("own.lock"))?;
-    lock.lock().map_err(ServerError::io(home, "locked"))?;
-    Ok(lock)
+    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    let locked = locked.map_err(|error| std::io::Error::other(error.to_string())).and_then(|locked| locked);
+    locked.map_err(ServerError::io(home, "locked"))
 }
 
 fn open(path: &Path) -> Result<File, ServerError> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     file.map_err(ServerError::io(path, "locked"))
-}
-
-/// Copies a data folder of a server that does not run; where the file system can, no byte is written twice.
-async fn copy(from: PathBuf, to: PathBuf, account: Option<Account>) -> Result<(), ServerError> {
-    let copied = tokio::task::spawn_blocking(move || copy_folder(&from, &to, account.as_ref())).await;
-    copied.map_err(|error| ServerError::Program { program: "copy".to_owned(), why: error.to_string() })?
-}
-
-fn copy_folder(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), ServerError> {
-    private_folder(to, account)?;
-    for entry in fs::read_dir(from).map_err(ServerError::io(from, "read"))? {
-        let entry = entry.map_err(ServerError::io(from, "read"))?;
-        let (path, copy) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(ServerError::io(&path, "read"))?;
-        if kind.is_dir() {
-            copy_folder(&path, &copy, account)?;
-        } else if kind.is_file() {
-            fs::copy(&path, &copy).map_err(ServerError::io(&copy, "written"))?;
-            account.map_or(Ok(()), |account| account.own(&copy))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,15 +8,17 @@
 use std::sync::Arc;
 
 use migrate_core::ident::{ident, literal};
+use migrate_core::runner::Rehearsal;
 use migrate_core::source::{Body, Migration};
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Error};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::apart::{self, Apart};
 use super::database::{Office, TestDatabase};
-use super::own::{self, OwnServer};
+use super::own::OwnServer;
 use super::replay::Replay;
+use super::saved;
 use super::setup::Setup;
 use super::shared::Lease;
 use super::{rehearsal, server};
@@ -47,6 +49,10 @@ pub async fn migrated(
         match made(migrations, code, remember).await {
             // The chain makes a schema itself that the environment has.
             Err(ProofError::Core(error)) if Replay::give_way(&error) => {}
+            // Its texts do not show that it needs a server of its own.
+            Err(ProofError::Server(ServerError::ChangesServer(_))) if server().await?.can_be_apart() => {
+                return apart::own_where(true, Box::pin(made(migrations, code, remember))).await;
+            }
             outcome => return outcome,
         }
     }
@@ -181,7 +187,7 @@ async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatab
 /// [`ServerError`] when there is no server, or it refuses.
 pub async fn clear() -> Result<usize, ServerError> {
     let server = server().await?;
-    let folders = server.lease().map_or(Ok(0), |lease| own::clear(&lease.home))?;
+    let folders = server.lease().map_or(Ok(0), |lease| saved::clear(&lease.home))?;
     let mut office = Office::open(&server.options("postgres")).await?;
     let query = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
     let all = office.ask(&query).await?;
@@ -227,15 +233,23 @@ async fn build(
     code: &CodeMigrations,
 ) -> Result<TestDatabase, ProofError> {
     let mut rehearsal = rehearsal(Database::from(database.options()), code).await?;
+    if !database.is_apart() {
+        rehearsal.spare_server();
+    }
     let outcome = rehearsal.climb(migrations).await;
     rehearsal.close().await;
     match outcome {
         Ok(()) => Ok(database),
         Err(error) => {
             database.drop_now().await?;
-            Err(error.into())
+            Err(refused(error))
         }
     }
+}
+
+/// What was refused because it belongs to the whole server is one thing, what does not apply another.
+pub(crate) fn refused(error: Error) -> ProofError {
+    if Rehearsal::is_of_server(&error) { ServerError::ChangesServer(error).into() } else { error.into() }
 }
 
 /// Makes a finished database a template, and returns a copy of it.

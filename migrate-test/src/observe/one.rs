@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Pace, Paced};
+use migrate_core::runner::{Pace, Paced, Rehearsal};
 use migrate_core::source::{Migration, Script};
 use migrate_core::sql::{Class, Statement};
 use migrate_core::{Error, ErrorKind};
@@ -14,6 +14,7 @@ use super::Observation;
 use super::look::{LOCKED, Look, RELATIONS, World};
 use super::probe::{Probe, Sight};
 use super::tally::{Moved, Tally};
+use crate::ephemeral::refused;
 use crate::proof::{Ground, ProofError};
 
 /// How a statement is observed.
@@ -262,6 +263,7 @@ fn words(script: &Script, statement: &Statement) -> [String; 2] {
 /// The error of a migration; one of the server or of our own looks ends the observation.
 fn of_migration(error: Error) -> Result<Error, ProofError> {
     match error.kind() {
+        _ if Rehearsal::is_of_server(&error) => Err(refused(error)),
         ErrorKind::Statement | ErrorKind::Code if error.findings().iter().all(|one| one.code != "look") => Ok(error),
         _ => Err(error.into()),
     }

@@ -57,7 +57,7 @@ pub(super) async fn along(
 impl Walk<'_> {
     /// Applies a migration that is not observed; where rows are in its way, goes on without them.
     async fn climb(&mut self, at: usize) -> Result<(), ProofError> {
-        match self.filled.ground.rehearsal.run(&self.chain[at], Direction::Up).await {
+        match self.filled.ground.run(&self.chain[at], Direction::Up).await? {
             Ok(_) => Ok(()),
             Err(_) => self.restart(at + 1, false).await,
         }
@@ -130,7 +130,7 @@ impl Walk<'_> {
             Some(next) if next.nerve == Nerve::LetAlone => {
                 self.restart(at, true).await?;
                 let is_filled = self.fill(at, next.how, None).await?.is_ok();
-                if !is_filled || self.filled.ground.rehearsal.run(migration, Direction::Up).await.is_err() {
+                if !is_filled || self.filled.ground.run(migration, Direction::Up).await?.is_err() {
                     return Ok(seen);
                 }
                 observe(&mut self.filled.ground, migration, Direction::Down, next.nerve).await

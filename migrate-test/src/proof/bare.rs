@@ -6,6 +6,7 @@ use migrate_core::Error;
 use migrate_core::ledger::Direction;
 use migrate_core::schema::{Change, Schema, Sides};
 
+use super::counted;
 use super::stage::{Ground, Stage};
 use super::walk::Walks;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
@@ -96,8 +97,16 @@ impl Bare {
     ) -> Result<(), ProofError> {
         let left = up.clone().then(down);
         proven.notes.extend(left.order_notes().into_iter().map(|note| format!("{note} after rollback")));
+        let lost = match left.is_empty() {
+            true => counted::lost(prover, at, up, ROLLBACK).await?,
+            false => Vec::new(),
+        };
         match left.is_empty() {
-            true => proven.set(Law::Identity, Verdict::Holds),
+            true if lost.is_empty() => proven.set(Law::Identity, Verdict::Holds),
+            true => {
+                let summary = "after rolling back a sequence does not stand where it stood before";
+                proven.set(Law::Identity, Story { difference: lost, ..Story::of(summary) }.broken());
+            }
             false => {
                 let difference = left.sentences(ROLLBACK);
                 let empty = prover.chain[at].down_script().is_some_and(|down| down.statements().is_empty());

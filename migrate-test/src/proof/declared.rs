@@ -14,12 +14,12 @@ pub const COULD_HAVE_ONE: &str = "it has no down script; one that drops what it 
 /// Compares what a migration declares with what was seen.
 ///
 /// A `lossy` is right where rows were lost, and where the structure that holds rows comes or
-/// goes: what is written into a new column is lost with it, also when no row was there to see.
+/// goes: what is written into a new column is lost with it, also when no row was there to see. A sequence holds a position.
 /// Where its scripts change rows, that nothing happened to the rows that were drawn says nothing of others.
 pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mut Proven) {
     let holders = |change: &Change| {
         change.objects().any(|(id, before, after)| {
-            matches!(id.kind, Kind::Table | Kind::Column) && (before.is_none() || after.is_none())
+            matches!(id.kind, Kind::Table | Kind::Column | Kind::Sequence) && (before.is_none() || after.is_none())
         })
     };
     let needs_no_down = || only_adds(up) && seen.changed.is_empty();

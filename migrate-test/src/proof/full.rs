@@ -85,7 +85,7 @@ impl Full {
         self.start = self.filled.rows.clone();
         self.blind |= is_of_data(&prover.chain[at]);
         self.filled.follow(sight.up);
-        match self.filled.ground.rehearsal.run(&prover.chain[at], Direction::Up).await {
+        match self.filled.ground.run(&prover.chain[at], Direction::Up).await? {
             Ok(touched) => self.read(sight.after, &touched).await,
             Err(_) => self.go_on(prover, at, sight, false, None).await,
         }
@@ -167,7 +167,7 @@ impl Full {
         sight: Sight<'_>,
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
-        match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
+        match self.filled.ground.run(migration, Direction::Up).await? {
             Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => {
                 let story = Story::error("it applies to empty tables, but not where there are rows", &error);
@@ -183,7 +183,7 @@ impl Full {
             return Ok(Ok(()));
         }
         let kept = before.kept(&self.filled.rows, &self.seen.changed);
-        match self.filled.ground.rehearsal.run(migration, Direction::Down).await {
+        match self.filled.ground.run(migration, Direction::Down).await? {
             Ok(touched) => self.read(sight.rolled, &touched).await?,
             Err(error) => {
                 let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
@@ -194,7 +194,7 @@ impl Full {
         if ways == Ways::UpDown {
             return Ok(Ok(()));
         }
-        match self.filled.ground.rehearsal.run(migration, Direction::Up).await {
+        match self.filled.ground.run(migration, Direction::Up).await? {
             Ok(touched) => self.read(sight.after, &touched).await?,
             Err(error) => {
                 return Ok(Err(Story::error("with rows, it cannot be applied again after a rollback", &error)));
@@ -275,7 +275,7 @@ impl Full {
             }
         };
         let applied = match put {
-            Ok(()) => rehearsal.run(&chain[at], Direction::Up).await.is_ok(),
+            Ok(()) => self.filled.ground.run(&chain[at], Direction::Up).await?.is_ok(),
             Err(error) if error.kind() == migrate_core::ErrorKind::Statement => false,
             Err(error) => return Err(error.into()),
         };

@@ -10,6 +10,7 @@ mod again;
 mod bare;
 mod blame;
 mod cause;
+mod counted;
 mod declared;
 mod filled;
 mod full;

@@ -156,7 +156,7 @@ impl Full {
                 // A fixture that does not run is reported where its own migration is looked at.
                 let _ = self.filled.fill(&chain[one], &schema, &schema, How::default()).await?;
             }
-            if self.filled.ground.rehearsal.run(&chain[one], Direction::Up).await.is_err() {
+            if self.filled.ground.run(&chain[one], Direction::Up).await?.is_err() {
                 let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
                 self.filled.replace(fresh).end().await?;
                 self.unsure.extend(Refused::of(&chain[one]));

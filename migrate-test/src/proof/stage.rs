@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, Touched};
-use migrate_core::schema::{Change, Schema, Surroundings, Watcher};
+use migrate_core::schema::{Change, Positions, Schema, Surroundings, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::sql::Positioned;
 use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
 use super::again::{self, Counters};
-use crate::ephemeral::{TestDatabase, migrated, rehearsal};
-use crate::error::ServerError;
+use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
 use crate::rows::Rows;
 
 /// A database somewhere in the chain, and a session on it.
@@ -23,9 +22,9 @@ pub(crate) struct Ground {
 
 /// The same with an eye on its schema.
 pub(crate) struct Stage {
-    ground: Ground,
+    pub(super) ground: Ground,
     watcher: Watcher,
-    around: Surroundings,
+    pub(super) around: Surroundings,
 }
 
 impl Ground {
@@ -36,8 +35,27 @@ impl Ground {
         remember: bool,
     ) -> Result<Self, ProofError> {
         let database = migrated(prefix, code, remember).await?;
-        let rehearsal = rehearsal(Database::from(database.options()), code).await?;
+        let mut rehearsal = rehearsal(Database::from(database.options()), code).await?;
+        if !database.is_apart() {
+            rehearsal.spare_server();
+        }
         Ok(Self { database, rehearsal })
+    }
+
+    /// Runs one migration.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::ChangesServer`](crate::ServerError) where it belongs on a server of its own: that says nothing about the migration.
+    pub(crate) async fn run(
+        &mut self,
+        migration: &Arc<Migration>,
+        direction: Direction,
+    ) -> Result<Result<Touched, Error>, ProofError> {
+        match self.rehearsal.run(migration, direction).await {
+            Err(error) if Rehearsal::is_of_server(&error) => Err(refused(error)),
+            outcome => Ok(outcome),
+        }
     }
 
     /// Where it is, for another session on it.
@@ -56,6 +74,12 @@ impl Ground {
         self.rehearsal.close().await;
         self.database
     }
+}
+
+/// The sequences that a migration gives a position, in whichever direction.
+pub(super) fn positioned(migration: &Migration) -> Positioned {
+    let scripts = [migration.up_script(), migration.down_script()];
+    Positioned::by(scripts.into_iter().flatten().map(|script| &**script.text()))
 }
 
 impl Stage {
@@ -83,24 +107,22 @@ impl Stage {
         migration: &Arc<Migration>,
         direction: Direction,
     ) -> Result<Result<Change, Error>, ProofError> {
-        let given = migration.up_script().map(|up| Positioned::by(up.text())).unwrap_or_default();
-        let positions = match given.is_empty() {
+        let given = positioned(migration);
+        let before = match given.is_empty() {
             true => None,
-            false => Some(self.around.positions().await?),
+            false => Some(self.positions(&given).await?),
         };
-        let outcome = self.ground.rehearsal.run(migration, direction).await;
+        let outcome = self.ground.run(migration, direction).await?;
         let (change, around) = tokio::try_join!(self.watcher.look(), self.around.look())?;
-        if self.ground.database.could_be_apart() {
-            let undo = self.around.left_on_server().await?;
-            if !undo.is_empty() {
-                return Err(ServerError::ChangesServer { undo }.into());
-            }
-        }
         let mut change = change.then(&around);
-        if let Some(positions) = positions {
-            change = change.then(&positions.until(&self.around.positions().await?, &given));
+        if let Some(before) = before {
+            change = change.then(&before.until(&self.positions(&given).await?));
         }
         Ok(outcome.map(|_| change))
+    }
+
+    async fn positions(&mut self, given: &Positioned) -> Result<Positions, ProofError> {
+        Ok(self.around.positions(|one| given.may_give(one.name, one.of)).await?)
     }
 
     /// The rows of all tables as they are now, and where the sequences stand.

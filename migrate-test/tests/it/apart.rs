@@ -1,15 +1,18 @@
 //! Chains that change what exists once for a server: roles, memberships, settings of the system.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::schema::{Change, Surroundings, Watcher};
+use migrate_core::ledger::Direction;
+use migrate_core::runner::Rehearsal;
+use migrate_core::schema::{self, Change, Surroundings, Watcher, ddl};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
-use migrate_test::proof::{Law, Proof, Report, Verdict, prove};
+use migrate_test::proof::{Law, Proof, Proven, Report, Verdict, prove};
 use migrate_test::{TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Chain, column, connect, execute};
+use crate::support::{Chain, column, connect, execute, version};
 
 const ROLE: &str = "rt_apart_app";
 
@@ -98,6 +101,118 @@ async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server()
     assert_eq!(roles_of_all("rt_hides").await, [""; 0]);
 }
 
+/// What changes the server, and what it needs.
+const SPARED: [&str; 9] = [
+    "CREATE ROLE rt_spared_new",
+    "ALTER ROLE rt_spared CREATEDB",
+    "ALTER ROLE rt_spared RENAME TO rt_spared_other",
+    "ALTER ROLE rt_spared SET work_mem = '1MB'",
+    "GRANT rt_spared TO rt_spared_group",
+    "GRANT SET ON PARAMETER log_statement TO rt_spared",
+    "COMMENT ON ROLE rt_spared IS 'x'",
+    "DROP ROLE rt_spared_group",
+    "DO $$ BEGIN PERFORM pg_replication_origin_create('rt_spared'); EXCEPTION WHEN division_by_zero THEN NULL; END $$",
+];
+
+#[tokio::test]
+async fn whatever_changes_a_server_that_others_use_is_refused_and_leaves_nothing() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut db = connect(&database).await;
+    // Where this failed before, they are still there.
+    let made = "DROP ROLE IF EXISTS rt_spared, rt_spared_group; CREATE ROLE rt_spared; CREATE ROLE rt_spared_group;";
+    execute(&mut db, made).await;
+    let state = "SELECT concat_ws(' ', r.rolname, r.rolcreatedb, shobj_description(r.oid, 'pg_authid'), \
+        (SELECT count(*) FROM pg_auth_members m WHERE m.member = r.oid), \
+        (SELECT s.setconfig::text FROM pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0), \
+        (SELECT p.paracl::text FROM pg_parameter_acl p WHERE p.parname = 'log_statement')) \
+        FROM pg_roles r WHERE r.rolname LIKE 'rt\\_spared%' \
+        UNION ALL SELECT roname FROM pg_replication_origin WHERE roname LIKE 'rt\\_spared%' ORDER BY 1";
+    let before = column(&mut db, state).await;
+    let mut rehearsal = Rehearsal::open(Database::from(database.options()), CodeMigrations::none()).await.unwrap();
+    rehearsal.spare_server();
+    let own = "CREATE TABLE t (a int); GRANT SELECT ON t TO rt_spared; ALTER TABLE t OWNER TO rt_spared; \
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.x = 1', current_database()); \
+        EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$;";
+    let chain = Chain::new(&[(1, "own", own, "DROP TABLE t;")]);
+    for (at, statement) in (0..).zip(SPARED) {
+        chain.write(2 + 2 * at, "inside", &format!("{statement};"), "SELECT 1;");
+        chain.write(3 + 2 * at, "outside", &format!("-- migrate: no-transaction\n{statement};"), "SELECT 1;");
+    }
+    for migration in chain.set().iter() {
+        let outcome = rehearsal.run(migration, Direction::Up).await;
+        let is_refused = outcome.as_ref().is_err_and(Rehearsal::is_of_server);
+        assert_eq!(is_refused, migration.name() != "own", "{outcome:?}: {}", migration.up_script().unwrap().text());
+        assert_eq!(column(&mut db, state).await, before);
+        if is_refused {
+            let climbed = rehearsal.climb(std::slice::from_ref(migration)).await;
+            assert!(climbed.as_ref().is_err_and(Rehearsal::is_of_server), "{climbed:?}");
+            assert_eq!(column(&mut db, state).await, before);
+        }
+    }
+    rehearsal.close().await;
+    execute(&mut db, "DROP OWNED BY rt_spared; DROP ROLE rt_spared; DROP ROLE rt_spared_group;").await;
+}
+
+#[tokio::test]
+async fn a_role_that_somebody_else_makes_during_a_proof_stays() {
+    let chain = Chain::new(&[
+        (1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"),
+        (2, "slow", "SELECT pg_sleep(0.3); CREATE TABLE slow (id int);", "DROP TABLE slow; SELECT pg_sleep(0.3);"),
+    ]);
+    let server = migrate_test::server().await.unwrap();
+    let mut db = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
+    let others = async {
+        for n in 0..12 {
+            execute(&mut db, &format!("CREATE ROLE rt_others_{n}")).await;
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+    };
+    let (report, ()) = tokio::join!(proven(&chain), others);
+    assert!(report.holds(), "{:?}", told(&report));
+    assert_eq!(roles_of_all("rt_others_").await.len(), 12);
+    let dropped: String = (0..12).map(|n| format!("DROP ROLE rt_others_{n};")).collect();
+    execute(&mut db, &dropped).await;
+}
+
+#[tokio::test]
+async fn a_tablespace_has_its_data_with_its_server_wherever_it_is_to_be() {
+    let chain = Chain::new(&[]);
+    let up = "-- migrate: no-transaction\nCREATE TABLESPACE rt_space LOCATION '/nowhere/at/all';";
+    chain.write(1, "space", up, "-- migrate: no-transaction\nDROP TABLESPACE rt_space;");
+    chain.write(2, "table", "CREATE TABLE a (id int) TABLESPACE rt_space;", "DROP TABLE a;");
+    for n in 3..7 {
+        chain.write(n, "later", &format!("CREATE TABLE t{n} (id int);"), &format!("DROP TABLE t{n};"));
+    }
+    for only in [None, Some(BTreeSet::from([version(6)]))] {
+        let proof = Proof { keep: false, only, ..Proof::default() };
+        let report = prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        assert!(report.holds(), "{:?}", told(&report));
+    }
+    let forgets = Chain::new(&[(1, "space", up, "SELECT 1;")]);
+    let report = proven(&forgets).await;
+    let story = report.migrations[0].laws[&Law::Identity].story().unwrap();
+    assert_eq!(story.difference, ["tablespace rt_space: only after rollback"]);
+}
+
+#[tokio::test]
+async fn a_setting_with_which_no_server_starts_does_not_end_the_proof() {
+    let chain = Chain::new(&[]);
+    chain.write(
+        1,
+        "library",
+        "-- migrate: no-transaction\nALTER SYSTEM SET shared_preload_libraries = 'rt_no_such_library';",
+        "-- migrate: no-transaction\nALTER SYSTEM RESET shared_preload_libraries;",
+    );
+    for n in 2..7 {
+        chain.write(n, "later", &format!("CREATE TABLE t{n} (id int);"), &format!("DROP TABLE t{n};"));
+    }
+    for _ in 0..2 {
+        let proof = Proof { keep: false, only: Some(BTreeSet::from([version(6)])), ..Proof::default() };
+        let report = prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        assert!(report.holds(), "{:?}", told(&report));
+    }
+}
+
 #[tokio::test]
 async fn a_role_that_a_down_forgets_breaks_identity_and_nothing_else_is_blamed() {
     let chain = Chain::new(&[]);
@@ -119,7 +234,7 @@ async fn the_database_has_the_name_that_its_chain_has_for_it() {
 }
 
 /// What is done, and what takes it back.
-const PAIRS: [(&str, &str); 43] = [
+const PAIRS: [(&str, &str); 45] = [
     ("CREATE ROLE r", "DROP ROLE r"),
     ("ALTER ROLE s CREATEDB", "ALTER ROLE s NOCREATEDB"),
     ("ALTER ROLE s CONNECTION LIMIT 3", "ALTER ROLE s CONNECTION LIMIT -1"),
@@ -169,6 +284,8 @@ const PAIRS: [(&str, &str); 43] = [
     ("REFRESH MATERIALIZED VIEW m WITH NO DATA", "REFRESH MATERIALIZED VIEW m"),
     ("SELECT pg_replication_origin_create('o')", "SELECT pg_replication_origin_drop('o')"),
     ("ALTER SYSTEM SET work_mem = '1MB'", "ALTER SYSTEM RESET work_mem"),
+    ("CREATE TABLESPACE a LOCATION ''", "DROP TABLESPACE a"),
+    ("ALTER TABLESPACE b SET (seq_page_cost = 2)", "ALTER TABLESPACE b RESET (seq_page_cost)"),
 ];
 
 #[tokio::test]
@@ -181,6 +298,8 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
                   CREATE MATERIALIZED VIEW m AS SELECT 1; \
                   CREATE SUBSCRIPTION sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, streaming = off, slot_name = NONE)";
     execute(&mut db, before).await;
+    execute(&mut db, "SET allow_in_place_tablespaces TO on").await;
+    execute(&mut db, "CREATE TABLESPACE b LOCATION ''").await;
     let mut around = Surroundings::open(&Database::from(database.options()), true).await.unwrap();
     let mut watcher = Watcher::open(&Database::from(database.options())).await.unwrap();
     for (there, back) in PAIRS {
@@ -219,25 +338,97 @@ async fn a_subscription_is_applied_again_under_another_number() {
 #[tokio::test]
 async fn a_position_that_a_script_sets_is_part_of_identity_and_one_that_follows_rows_is_not() {
     let chain = Chain::new(&[]);
-    chain.write(
-        1,
-        "base",
-        "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s;",
-        "DROP TABLE t; DROP SEQUENCE s;",
-    );
-    chain.write(2, "sets", "SELECT setval('s', 100);", "SELECT 1;");
-    chain.write(3, "sets_back", "ALTER SEQUENCE s RESTART WITH 500;", "SELECT setval('s', 100);");
-    chain.write(
-        4,
-        "follows",
-        "INSERT INTO t (id) VALUES (-70); SELECT setval('t_id_seq', (SELECT greatest(max(id), 1) FROM t));",
-        "DELETE FROM t WHERE id = -70;",
-    );
+    let base = "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s; \
+        CREATE TABLE r (id serial, restart bool); CREATE TABLE i (id int GENERATED BY DEFAULT AS IDENTITY);";
+    let cases = [
+        ("base", base, "DROP TABLE t, r, i; DROP SEQUENCE s;"),
+        ("sets", "SELECT setval('s', 100);", "SELECT 1;"),
+        ("sets_back", "ALTER SEQUENCE s RESTART WITH 500;", "SELECT setval('s', 100);"),
+        (
+            "follows",
+            "INSERT INTO t (id) VALUES (-70); SELECT setval('t_id_seq', (SELECT greatest(max(id), 1) FROM t));",
+            "DELETE FROM t WHERE id = -70;",
+        ),
+        ("column", "INSERT INTO r (restart) VALUES (true);", "DELETE FROM r;"),
+        (
+            "of_another",
+            "INSERT INTO r (restart) VALUES (true); SELECT setval(pg_get_serial_sequence('t', 'id'), 1, false);",
+            "DELETE FROM r; SELECT setval('t_id_seq', (SELECT greatest(max(id), 1) FROM t));",
+        ),
+        ("down_sets", "ALTER TABLE t ADD a int;", "ALTER TABLE t DROP a; SELECT setval('t_id_seq', 777);"),
+        ("of_column", "ALTER TABLE i ALTER id RESTART WITH 7;", "SELECT 1;"),
+        ("of_column_back", "ALTER TABLE i ALTER id RESTART WITH 9;", "ALTER TABLE i ALTER COLUMN id RESTART WITH 7;"),
+    ];
+    for (at, (name, up, down)) in (1..).zip(cases) {
+        chain.write(at, name, up, down);
+    }
     let report = proven(&chain).await;
-    let broken: Vec<&str> = report.migrations.iter().filter(|one| !one.holds()).map(|one| &*one.name).collect();
-    assert_eq!(broken, ["sets"], "{:?}", told(&report));
+    let is_broken = |one: &&Proven| one.laws[&Law::Identity].is_broken();
+    let broken: Vec<&str> = report.migrations.iter().filter(is_broken).map(|one| &*one.name).collect();
+    assert_eq!(broken, ["sets", "down_sets", "of_column"], "{:?}", told(&report));
     let story = report.migrations[1].laws[&Law::Identity].story().unwrap();
     assert!(story.difference[0].starts_with("position of sequence public.s"), "{story:?}");
+}
+
+#[tokio::test]
+async fn a_sequence_that_a_rollback_makes_again_stands_where_it_stood() {
+    let base = "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s MAXVALUE 20;";
+    let drop = "ALTER TABLE t ALTER id DROP DEFAULT; DROP SEQUENCE t_id_seq;";
+    let again =
+        "CREATE SEQUENCE t_id_seq AS int OWNED BY t.id; ALTER TABLE t ALTER id SET DEFAULT nextval('t_id_seq');";
+    let identity = format!("{drop} ALTER TABLE t ALTER id ADD GENERATED BY DEFAULT AS IDENTITY;");
+    let serial = format!("ALTER TABLE t ALTER id DROP IDENTITY; {again}");
+    let follows = "SELECT setval('t_id_seq', (SELECT max(id) FROM t));";
+    for (up, down, holds) in [
+        (drop.to_owned(), again.to_owned(), false),
+        (drop.to_owned(), format!("{again} {follows}"), true),
+        (format!("-- migrate: lossy nobody counts any more\n{drop}"), again.to_owned(), true),
+        (identity.clone(), serial.clone(), false),
+        (identity, format!("{serial} {follows}"), true),
+        ("DROP SEQUENCE s;".to_owned(), "CREATE SEQUENCE s MAXVALUE 20;".to_owned(), false),
+        ("ALTER SEQUENCE s RENAME TO z;".to_owned(), "ALTER SEQUENCE z RENAME TO s;".to_owned(), true),
+        ("ALTER SEQUENCE s OWNED BY t.id;".to_owned(), "ALTER SEQUENCE s OWNED BY NONE;".to_owned(), true),
+    ] {
+        let chain = Chain::new(&[(1, "base", base, "DROP TABLE t; DROP SEQUENCE s;"), (2, "drop", &up, &down)]);
+        let report = proven(&chain).await;
+        let broken = told(&report);
+        assert_eq!(report.holds(), holds, "{up} / {down}: {broken:?}");
+        if !holds {
+            let story = report.migrations[1].laws[&Law::Identity].story().unwrap();
+            assert!(story.difference[0].starts_with("position of sequence public."), "{story:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_key_that_is_not_checked_any_more_is_seen_and_can_be_undone() {
+    let base = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int REFERENCES p, UNIQUE (id) DEFERRABLE);";
+    let ways = [
+        ("ALTER TABLE c DISABLE TRIGGER ALL;", "ALTER TABLE c ENABLE TRIGGER ALL;"),
+        ("ALTER TABLE p DISABLE TRIGGER ALL;", "ALTER TABLE p ENABLE TRIGGER ALL;"),
+    ];
+    for (up, down) in ways {
+        for (down, holds) in [(down, true), ("SELECT 1;", false)] {
+            let chain = Chain::new(&[(1, "base", base, "DROP TABLE c, p;"), (2, "off", up, down)]);
+            let report = proven(&chain).await;
+            assert_eq!(report.holds(), holds, "{up} / {down}: {:?}", told(&report));
+        }
+        // There is a statement for it, from each state to the other.
+        let states = ["".to_owned(), base.to_owned(), format!("{base}{up}")];
+        for (from, to) in [(0, 2), (1, 2), (2, 1)] {
+            let databases = [TestDatabase::create().await.unwrap(), TestDatabase::create().await.unwrap()];
+            for (database, at) in databases.iter().zip([from, to]) {
+                execute(&mut connect(database).await, &states[at]).await;
+            }
+            let [before, after] = databases.each_ref().map(|one| Database::from(one.options()));
+            let wanted = schema::describe(&after).await.unwrap();
+            let ddl = ddl::between(&schema::describe(&before).await.unwrap(), &wanted, ddl::Style::Whole);
+            let script = ddl.script(ddl::Stage::Main);
+            execute(&mut connect(&databases[0]).await, &script).await;
+            let left = Change::between(&schema::read(&before).await.unwrap(), &wanted.schema);
+            assert!(left.is_empty(), "{script}\n{left}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,24 @@ fn what_the_base_branch_has_is_left_alone() {
     project.end();
 }
 
+#[test]
+fn a_server_that_is_given_is_not_changed_and_nothing_is_proven_of_what_would() {
+    let project = Project::new();
+    let role = "rt_given_app";
+    let up = format!(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role}; END IF; END $$;"
+    );
+    project.migration(1, "base", "CREATE TABLE t (id int);", "DROP TABLE t;");
+    project.migration(2, "role", &up, "SELECT 1;");
+    let mut command = project.command(&["verify", "--all"]);
+    let said = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("shared-server") && said.err.contains("roles"), "{said:?}");
+    let on = project.database.options().database("postgres");
+    assert!(project.query_on(&on, &format!("SELECT rolname FROM pg_roles WHERE rolname = '{role}'")).is_empty());
+    project.end();
+}
+
 /// A server that is given by an address of the driver's form, with a password and with what only the driver knows.
 #[test]
 fn the_address_of_a_kept_database_is_one_for_psql() {

@@ -12,7 +12,11 @@ SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
        (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS "attached to",
        (SELECT obj_description(i.indexrelid, 'pg_class')) AS "comment on its index",
        (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM pg_class x, unnest(x.reloptions) o
-        WHERE x.oid = i.indexrelid) AS options
+        WHERE x.oid = i.indexrelid) AS options,
+       -- What checks it: `DISABLE TRIGGER ALL` switches that off.
+       (SELECT string_agg(concat(p.proname, ' ', g.tgenabled), ', ' ORDER BY p.proname COLLATE "C", g.tgenabled)
+        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+        WHERE g.tgconstraint = k.oid AND g.tgisinternal AND g.tgenabled <> 'O') AS triggers
 FROM pg_constraint k
 JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid

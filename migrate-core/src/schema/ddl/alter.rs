@@ -1,7 +1,7 @@
 //! What can be changed in place, without dropping anything.
 
 use super::alter_table::{column, relation, renamed_not_nulls};
-use super::create::enabled;
+use super::create::{checking, enabled};
 use super::far::{self, json_list};
 use super::name::{parent, phrase, qualified};
 use super::{Statement, count, inherit, partition, sequence, swap, table};
@@ -256,6 +256,7 @@ fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option
         "definition" if new.id.kind == Kind::Constraint && old?.strip_suffix(" NOT VALID") == now => {
             one(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
         }
+        "triggers" => one(checking(&new.id, now)),
         "clustered" if now.is_some() => one(format!("ALTER TABLE {table} CLUSTER ON {name}")),
         "clustered" => one(format!("ALTER TABLE {table} SET WITHOUT CLUSTER")),
         "replica identity" if now.is_some() => one(format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}")),

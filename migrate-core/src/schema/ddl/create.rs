@@ -168,7 +168,37 @@ fn constraint(schema: &Schema, object: &Object) -> Key {
     }
     let comment = object.fact("comment on its index");
     let comment = comment.map(|text| format!("COMMENT ON INDEX {} IS {}", qualified(id), literal(text)));
-    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(comment).collect() }
+    let triggers = object.fact("triggers").filter(|_| comes_alone(object)).map(|how| checking(id, Some(how)));
+    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(comment).chain(triggers).collect() }
+}
+
+/// The statement that lets the triggers of a constraint fire as they should. Their names have a number in them that is
+/// another one in each database, so the server has to find them.
+pub(super) fn checking(id: &Id, how: Option<&str>) -> String {
+    let how = how.unwrap_or_default().split(", ").filter_map(|one| one.split_once(' '));
+    let how: String = how
+        .map(|(function, letter)| {
+            let word = match letter {
+                "D" => "DISABLE",
+                "R" => "ENABLE REPLICA",
+                _ => "ENABLE ALWAYS",
+            };
+            format!(" WHEN {} THEN '{word}'", literal(function))
+        })
+        .collect();
+    let how = if how.is_empty() { "'ENABLE'".to_owned() } else { format!("CASE p.proname{how} ELSE 'ENABLE' END") };
+    let body = format!(
+        "\nDECLARE command text;\nBEGIN\n  FOR command IN\n    SELECT format('ALTER TABLE ONLY %s %s TRIGGER %I', \
+         g.tgrelid::regclass, {how}, g.tgname)\n    FROM pg_catalog.pg_constraint k\n    \
+         JOIN pg_catalog.pg_trigger g ON g.tgconstraint = k.oid AND g.tgisinternal\n    \
+         JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid\n    \
+         WHERE k.conrelid = {}::regclass AND k.conname = {}\n  LOOP\n    EXECUTE command;\n  END LOOP;\nEND\n",
+        literal(&parent(id)),
+        literal(&id.name)
+    );
+    let tag = (0..).map(|n| if n == 0 { "$$".to_owned() } else { format!("$t{n}$") }).find(|tag| !body.contains(tag));
+    let tag = tag.unwrap_or_default();
+    format!("DO {tag}{body}{tag}")
 }
 
 /// The definition of a key with the options of its index, which come after its columns.

@@ -32,7 +32,7 @@ SELECT 0, 'pg_database'::regclass, d.oid, 0, 'database', NULL, NULL, d.datname::
 FROM pg_database d WHERE d.datname <> current_database()
 UNION ALL
 SELECT 0, 'pg_tablespace'::regclass, t.oid, 0, 'tablespace', NULL, NULL, t.spcname::text, NULL, NULL,
-       jsonb_build_object('owner', pg_get_userbyid(t.spcowner), 'location', NULLIF(pg_tablespace_location(t.oid), ''),
+       jsonb_build_object('owner', pg_get_userbyid(t.spcowner), 'location', NULLIF(regexp_replace(pg_tablespace_location(t.oid), '^pg_tblspc/.*', ''), ''),
            'options', (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(t.spcoptions) o),
            'comment', shobj_description(t.oid, 'pg_tablespace'),
            'grants', CASE WHEN t.spcacl IS NOT NULL THEN t.spcacl::text || chr(10) || acldefault('t', t.spcowner)::text END)

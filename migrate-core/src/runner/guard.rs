@@ -1,0 +1,38 @@
+//! What a rehearsal does to a server that others use as well is refused before it is committed.
+
+use crate::db::Failure;
+use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
+
+/// A query that fails where its transaction wrote to something that exists once for a server: roles, for example. What a
+/// transaction does to its own database is its own business.
+pub(super) const GUARD: &str = "SELECT ('roundtrip-server: ' || pg_catalog.string_agg(s.what, ', '))::pg_catalog.int4 FROM (\
+    SELECT v.what FROM (VALUES ('pg_authid', 'roles'), ('pg_auth_members', 'memberships'), ('pg_tablespace', 'tablespaces'), \
+    ('pg_parameter_acl', 'privileges on parameters'), ('pg_replication_origin', 'replication origins')) AS v (name, what) \
+    JOIN pg_catalog.pg_class c ON c.relname = v.name AND c.relnamespace = 11 \
+    WHERE pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
+        + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) > 0 \
+    UNION ALL SELECT 'settings of roles' WHERE EXISTS (SELECT FROM pg_catalog.pg_db_role_setting r \
+        WHERE r.setdatabase = 0 AND pg_catalog.age(r.xmin) <= 0) \
+    UNION ALL SELECT 'comments on roles' WHERE EXISTS (SELECT FROM pg_catalog.pg_shdescription d \
+        WHERE d.classoid <> 1262 AND pg_catalog.age(d.xmin) <= 0)) AS s";
+/// How the text begins that is no number. The rest of the message has the language of the server.
+const MARK: &str = "roundtrip-server: ";
+const CODE: &str = "shared-server";
+
+/// The error for what the query found, where it is what failed.
+pub(super) fn of_server(failure: &Failure) -> Option<Error> {
+    let Failure::Server(refusal) = failure else { return None };
+    let (_, what) = refusal.message.split_once(MARK)?;
+    let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let finding =
+        Finding::error(CODE, format!("this changes what belongs to a whole server ({what}), and others use this one"))
+            .help("leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own")
+            .help("or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
+    Some(Error::new(ErrorKind::Statement, finding))
+}
+
+/// Whether an error is such a refusal.
+pub(super) fn is_of_server(error: &Error) -> bool {
+    error.findings().iter().any(|finding| finding.code == CODE)
+}
