@@ -1,6 +1,6 @@
 //! From a check to what it asks of a row: of each OR one side is chosen by chance, of each AND both.
 
-use super::expr::{Expr, Form};
+use super::expr::{Case, Expr, Form};
 
 /// A source of chance of its own, so that a choice can be made while strategies are put together.
 #[derive(Debug, Clone, Copy)]
@@ -31,115 +31,164 @@ pub(super) enum Claim {
     Truth(Expr, bool),
 }
 
-/// Claims that make an expression true, or false.
-pub(super) fn choose(expr: &Expr, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
-    match &expr.form {
-        Form::And(a, b) | Form::Or(a, b) => {
-            let both = matches!(expr.form, Form::And(..)) == wanted;
-            let first = dice.below(2) == 0;
-            for (at, side) in [a, b].into_iter().enumerate() {
-                if both || (at == 0) == first {
-                    choose(side, wanted, dice, claims);
+/// How many parts of expressions are looked at, for one row.
+const MOST_STEPS: usize = 10_000;
+
+/// Claims that make expressions true, or false.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) list: Vec<Claim>,
+    dice: Dice,
+    steps: usize,
+}
+
+impl Claims {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { list: Vec::new(), dice: Dice::new(seed), steps: 0 }
+    }
+
+    /// Adds what makes an expression true, or false.
+    pub(super) fn choose(&mut self, expr: &Expr, wanted: bool) {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return;
+        }
+        match expr.form() {
+            Form::And(sides) | Form::Or(sides) => {
+                let all = matches!(expr.form(), Form::And(_)) == wanted;
+                let chosen = self.dice.below(sides.len());
+                for (_, side) in sides.iter().enumerate().filter(|(at, _)| all || *at == chosen) {
+                    self.choose(side, wanted);
                 }
             }
+            Form::Not(inner) => self.choose(inner, !wanted),
+            Form::IsNull(inner) => self.list.push(match inner.as_column() {
+                Some(column) => Claim::Null(column.to_owned(), wanted),
+                None => Claim::Truth(expr.clone(), wanted),
+            }),
+            Form::Cast(inner, _) => self.choose(inner, wanted),
+            Form::Between(value, low, high) => {
+                let chosen = self.dice.below(2);
+                for (at, (op, bound)) in [(">=", low), ("<=", high)].into_iter().enumerate() {
+                    if wanted || at == chosen {
+                        self.compare(value, op, bound, wanted);
+                    }
+                }
+            }
+            Form::Case(case) => self.case(case, wanted),
+            Form::Op(op, sides) => match sides.as_slice() {
+                [left, right] => self.compare(left, op, right, wanted),
+                _ => self.list.push(Claim::Truth(expr.clone(), wanted)),
+            },
+            Form::Call(name, arguments) if name == "coalesce" && arguments.len() == 2 => {
+                self.choose(&arguments[0], wanted);
+            }
+            Form::Bool(_) | Form::Null => {}
+            _ => self.list.push(Claim::Truth(expr.clone(), wanted)),
         }
-        Form::Not(inner) => choose(inner, !wanted, dice, claims),
-        Form::IsNull(inner) => match inner.as_column() {
-            Some(column) => claims.push(Claim::Null(column.to_owned(), wanted)),
-            None => claims.push(Claim::Truth(expr.clone(), wanted)),
-        },
-        Form::Cast(inner, _) => choose(inner, wanted, dice, claims),
-        Form::Case(arms, other) => case(arms, other.as_deref(), wanted, dice, claims),
-        Form::Op(op, sides) => match sides.as_slice() {
-            [left, right] => compare(left, op, right, wanted, dice, claims),
-            _ => claims.push(Claim::Truth(expr.clone(), wanted)),
-        },
-        Form::Call(name, arguments) if name == "coalesce" && arguments.len() == 2 => {
-            choose(&arguments[0], wanted, dice, claims);
-        }
-        Form::Bool(_) | Form::Null => {}
-        _ => claims.push(Claim::Truth(expr.clone(), wanted)),
     }
-}
 
-/// One arm is chosen whose result can be what is wanted; those before it must not apply.
-fn case(arms: &[(Expr, Expr)], other: Option<&Expr>, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
-    let can = |result: &Expr| !matches!(result.form, Form::Bool(value) if value != wanted);
-    let open: Vec<usize> = (0..arms.len()).filter(|at| can(&arms[*at].1)).collect();
-    let is_other_open = other.is_none_or(can);
-    let at = dice.below(open.len() + usize::from(is_other_open));
-    let chosen = open.get(at).copied().unwrap_or(arms.len());
-    for (when, _) in arms.iter().take(chosen) {
-        choose(when, false, dice, claims);
-    }
-    match arms.get(chosen) {
-        Some((when, then)) => {
-            choose(when, true, dice, claims);
-            choose(then, wanted, dice, claims);
+    /// One arm is chosen whose result can be what is wanted; those before it must not apply.
+    fn case(&mut self, case: &Case, wanted: bool) {
+        let Case { operand, arms, other } = case;
+        let can = |result: &Expr| !matches!(result.form(), Form::Bool(value) if *value != wanted);
+        let open: Vec<usize> = (0..arms.len()).filter(|at| can(&arms[*at].1)).collect();
+        let is_other_open = other.as_ref().is_none_or(can);
+        let at = self.dice.below(open.len() + usize::from(is_other_open));
+        let chosen = open.get(at).copied().unwrap_or(arms.len());
+        for (at, (when, _)) in arms.iter().take(chosen + 1).enumerate() {
+            match operand {
+                Some(operand) => self.compare(operand, "=", when, at == chosen),
+                None => self.choose(when, at == chosen),
+            }
         }
-        None => other.into_iter().for_each(|other| choose(other, wanted, dice, claims)),
-    }
-}
-
-fn compare(left: &Expr, op: &str, right: &Expr, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
-    if let Form::Call(word, list) = &right.form
-        && let (true, [list]) = (word == "any" || word == "all", list.as_slice())
-    {
-        return quantified(left, op, list, (word == "any") == wanted, wanted, dice, claims);
-    }
-    let op = if wanted { op.to_owned() } else { negated(op) };
-    if let Some(number) = right.as_constant().and_then(|text| text.parse::<i64>().ok())
-        && let Some(parts) = counted(left)
-    {
-        return how_many(&parts, &op, number, dice, claims);
-    }
-    let both_judge = judges(left) && judges(right);
-    if both_judge && (op == "=" || op == "<>") {
-        let first = dice.below(2) == 0;
-        choose(left, first, dice, claims);
-        return choose(right, first == (op == "="), dice, claims);
-    }
-    if judges(left)
-        && let Form::Bool(value) = right.bare().form
-        && (op == "=" || op == "<>")
-    {
-        return choose(left, value == (op == "="), dice, claims);
-    }
-    claims.push(Claim::Compare(left.clone(), op, right.clone()));
-}
-
-/// `left op ANY (list)` and `left op ALL (list)`: one element, or each of them.
-fn quantified(left: &Expr, op: &str, list: &Expr, one: bool, wanted: bool, dice: &mut Dice, claims: &mut Vec<Claim>) {
-    let items: Vec<Expr> = match &list.bare().form {
-        Form::Array(items) => items.clone(),
-        Form::Text(text) => {
-            let items = migrate_core::schema::array_items(text).into_iter().flatten();
-            items.filter_map(|item| Expr::parse(&migrate_core::ident::literal(&item))).collect()
+        if let Some(result) = arms.get(chosen).map(|(_, then)| then).or(other.as_ref()) {
+            self.choose(result, wanted);
         }
-        // `5 = ANY (column)`.
-        _ => return claims.push(Claim::Compare(left.clone(), "any".to_owned(), list.clone())),
-    };
-    let op = if wanted { op.to_owned() } else { negated(op) };
-    let chosen = dice.below(items.len());
-    for (at, item) in items.iter().enumerate() {
-        if !one || at == chosen {
-            claims.push(Claim::Compare(left.clone(), op.clone(), item.clone()));
+    }
+
+    fn compare(&mut self, left: &Expr, op: &str, right: &Expr, wanted: bool) {
+        if let Form::Call(word, list) = right.form()
+            && let (true, [list]) = (word == "any" || word == "all", list.as_slice())
+        {
+            return self.quantified(left, op, list, (word == "any") == wanted, wanted);
+        }
+        let op = if wanted { op.to_owned() } else { negated(op) };
+        if let Some(number) = right.as_constant().and_then(|text| text.parse::<i64>().ok())
+            && let Some(parts) = counted(left)
+        {
+            return self.how_many(&parts, &op, number);
+        }
+        let is_equal = op == "=";
+        if is_equal || op == "<>" {
+            if judges(left)
+                && let Form::Bool(value) = right.bare().form()
+            {
+                return self.choose(left, *value == is_equal);
+            }
+            if judges(left) && judges(right) {
+                let first = self.dice.below(2) == 0;
+                self.choose(left, first);
+                return self.choose(right, first == is_equal);
+            }
+        }
+        self.list.push(Claim::Compare(left.clone(), op, right.clone()));
+    }
+
+    /// `left op ANY (list)` and `left op ALL (list)`: one element, or each of them.
+    fn quantified(&mut self, left: &Expr, op: &str, list: &Expr, one: bool, wanted: bool) {
+        let items: Vec<Expr> = match list.bare().form() {
+            Form::Array(items) => items.clone(),
+            Form::Text(text) => {
+                let items = migrate_core::schema::array_items(text).into_iter().flatten();
+                items.filter_map(|item| Expr::parse(&migrate_core::ident::literal(&item))).collect()
+            }
+            // `5 = ANY (column)`.
+            _ => return self.list.push(Claim::Compare(left.clone(), "any".to_owned(), list.clone())),
+        };
+        let op = if wanted { op.to_owned() } else { negated(op) };
+        let chosen = self.dice.below(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            if !one || at == chosen {
+                self.list.push(Claim::Compare(left.clone(), op.clone(), item));
+            }
+        }
+    }
+
+    /// As many of these conditions are so as fit a number.
+    fn how_many(&mut self, parts: &[(Expr, bool)], op: &str, number: i64) {
+        let fits = |count: i64| match op {
+            "=" => count == number,
+            "<>" => count != number,
+            "<" => count < number,
+            "<=" => count <= number,
+            ">" => count > number,
+            _ => count >= number,
+        };
+        let counts: Vec<usize> = (0..=parts.len()).filter(|count| fits(*count as i64)).collect();
+        let Some(count) = counts.get(self.dice.below(counts.len())) else { return };
+        let from = self.dice.below(parts.len());
+        for (at, (part, counts)) in parts.iter().enumerate() {
+            let is_in = (at + from) % parts.len() < *count;
+            self.choose(part, is_in == *counts);
         }
     }
 }
 
 /// Whether it is true or false by its form.
 fn judges(expr: &Expr) -> bool {
-    matches!(expr.bare().form, Form::IsNull(_) | Form::Not(_) | Form::And(..) | Form::Or(..) | Form::Bool(_))
-        || matches!(&expr.bare().form, Form::Op(op, _) if !negated(op).is_empty())
+    matches!(
+        expr.bare().form(),
+        Form::IsNull(_) | Form::Not(_) | Form::And(_) | Form::Or(_) | Form::Between(..) | Form::Bool(_)
+    ) || matches!(expr.bare().form(), Form::Op(op, _) if !negated(op).is_empty())
 }
 
 /// Conditions of which an expression counts how many are so: `num_nonnulls(a, b)`,
 /// `(a IS NULL)::int + (b IS NULL)::int`, `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
 fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
-    match &expr.bare().form {
+    match expr.bare().form() {
         Form::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {
-            let null = |column: &Expr| Expr::parse(&format!("({}) IS NULL", column.text));
+            let null = |column: &Expr| Expr::parse(&format!("({}) IS NULL", column.text()));
             columns.iter().map(|column| Some((null(column)?, name == "num_nulls"))).collect()
         }
         Form::Op(op, sides) if op == "+" && sides.len() == 2 => {
@@ -148,7 +197,7 @@ fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
             Some(parts)
         }
         Form::IsNull(_) | Form::Not(_) => Some(vec![(expr.bare().clone(), true)]),
-        Form::Case(arms, Some(other)) if arms.len() == 1 => {
+        Form::Case(Case { operand: None, arms, other: Some(other) }) if arms.len() == 1 => {
             let (when, then) = arms.first()?;
             match (then.as_constant()?.as_str(), other.as_constant()?.as_str()) {
                 ("1", "0") => Some(vec![(when.clone(), true)]),
@@ -157,24 +206,6 @@ fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
             }
         }
         _ => None,
-    }
-}
-
-fn how_many(parts: &[(Expr, bool)], op: &str, number: i64, dice: &mut Dice, claims: &mut Vec<Claim>) {
-    let fits = |count: i64| match op {
-        "=" => count == number,
-        "<>" => count != number,
-        "<" => count < number,
-        "<=" => count <= number,
-        ">" => count > number,
-        _ => count >= number,
-    };
-    let counts: Vec<usize> = (0..=parts.len()).filter(|count| fits(*count as i64)).collect();
-    let Some(count) = counts.get(dice.below(counts.len())) else { return };
-    let from = dice.below(parts.len());
-    for (at, (part, counts)) in parts.iter().enumerate() {
-        let is_in = (at + from) % parts.len() < *count;
-        choose(part, is_in == *counts, dice, claims);
     }
 }
 
@@ -190,14 +221,14 @@ mod tests {
     use super::*;
 
     fn claims(text: &str, seed: u64) -> Vec<String> {
-        let mut claims = Vec::new();
-        choose(&Expr::parse(text).unwrap(), true, &mut Dice::new(seed), &mut claims);
+        let mut claims = Claims::new(seed);
+        claims.choose(&Expr::parse(text).unwrap(), true);
         let told = |claim: &Claim| match claim {
             Claim::Null(column, is) => format!("{column} {is}"),
-            Claim::Compare(left, op, right) => format!("{} {op} {}", left.text, right.text),
-            Claim::Truth(expr, wanted) => format!("{} is {wanted}", expr.text),
+            Claim::Compare(left, op, right) => format!("{} {op} {}", left.text(), right.text()),
+            Claim::Truth(expr, wanted) => format!("{} is {wanted}", expr.text()),
         };
-        claims.iter().map(told).collect()
+        claims.list.iter().map(told).collect()
     }
 
     #[test]

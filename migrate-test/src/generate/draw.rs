@@ -7,7 +7,7 @@ use migrate_core::schema::Schema;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::claims::{Claim, Dice, choose};
+use super::claims::{Claim, Claims};
 use super::expr::{Expr, Form};
 use super::pattern::Pattern;
 use super::spec::{Column, ForeignKey, Table};
@@ -72,52 +72,26 @@ struct Asked {
 
 impl Asked {
     fn of(draft: &Draft<'_>) -> Self {
-        let (mut dice, mut claims) = (Dice::new(draft.taste.dice), Vec::new());
-        for (_, check) in &draft.table.checks {
-            choose(check, true, &mut dice, &mut claims);
-        }
+        let mut claims = Claims::new(draft.taste.dice);
+        draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {
             let mut wish = Wish::default();
             if let Some(shape) = draft.uses.shape(&column.name).filter(|_| Sort::of(&column.base) == Sort::Json) {
                 wish.shape = shape.clone();
             }
-            for claim in &claims {
-                if !wish.take(claim, &column.name) {
-                    relations.push(claim.clone());
-                }
-            }
+            relations.extend(claims.list.iter().filter(|claim| !wish.take(claim, &column.name)).cloned());
             if Sort::of(&column.base) == Sort::Text {
-                if draft.table.is_watched && draft.round > 1 {
-                    wish.constants.extend(draft.uses.words().cloned());
-                }
-                let suggested = draft.taste.format.and_then(|at| draft.uses.pattern(at.checked_sub(FORMATS)?));
-                if let Some(pattern) = suggested.and_then(|text| Pattern::of("~", text)) {
-                    wish.suggest(pattern);
-                }
-                wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
-                if wish
-                    .readable
-                    .as_deref()
-                    .is_some_and(|to| to.trim().ends_with("json") || to.trim().ends_with("jsonb"))
-                {
-                    wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
-                }
+                read(draft, column, &mut wish);
             }
             wishes.insert(column.name.clone(), wish);
         }
-        let several = |claim: &&Claim| match claim {
-            Claim::Compare(left, _, right) => left.columns().chain(right.columns()).collect::<BTreeSet<_>>().len() > 1,
-            _ => false,
+        let columns = |claim: &Claim| match claim {
+            Claim::Compare(left, _, right) => left.columns().chain(right.columns()).map(str::to_owned).collect(),
+            _ => BTreeSet::new(),
         };
-        relations.extend(claims.iter().filter(several).cloned());
-        let compared = relations.iter().filter_map(|claim| match claim {
-            Claim::Compare(left, _, right) => {
-                Some(left.columns().chain(right.columns()).map(str::to_owned).collect::<Vec<_>>())
-            }
-            _ => None,
-        });
-        let related = compared.flatten().collect();
+        relations.extend(claims.list.iter().filter(|claim| columns(claim).len() > 1).cloned());
+        let related = relations.iter().flat_map(columns).collect();
         Self { wishes, relations, related }
     }
 
@@ -144,6 +118,22 @@ impl Asked {
     }
 }
 
+/// Takes in what texts of a column are read as.
+fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
+    if draft.table.is_watched && draft.round > 1 {
+        wish.constants.extend(draft.uses.words().cloned());
+    }
+    let suggested = draft.taste.format.and_then(|at| draft.uses.pattern(at.checked_sub(FORMATS)?));
+    if let Some(pattern) = suggested.and_then(|text| Pattern::of("~", text)) {
+        wish.suggest(pattern);
+    }
+    wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
+    let to = wish.readable.as_deref().unwrap_or_default().trim();
+    if to.ends_with("json") || to.ends_with("jsonb") {
+        wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
+    }
+}
+
 /// A column that is free to be set, and what the other side is then compared with.
 fn isolated<'a>(
     side: &Expr,
@@ -164,7 +154,7 @@ fn isolated<'a>(
     if let Some(column) = side.as_column().and_then(free) {
         return Some((column, other.with(&value)?));
     }
-    let Form::Op(sign, sides) = &side.bare().form else { return None };
+    let Form::Op(sign, sides) = side.bare().form() else { return None };
     let [a, b] = sides.as_slice() else { return None };
     let back = match sign.as_str() {
         "+" => "-",

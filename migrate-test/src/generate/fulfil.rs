@@ -3,11 +3,14 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::claims::Dice;
 use super::pattern::Pattern;
 use super::wish::{Sort, Wish};
 
 /// How long a value gets at most.
 const LONGEST: usize = 1_000_000;
+/// How many elements an array gets at most.
+const MOST_ELEMENTS: usize = 200;
 
 impl Wish {
     /// Values that are as it is asked; `None` where nothing is asked that says what they are.
@@ -46,8 +49,12 @@ impl Wish {
             type_name.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.trim().parse::<usize>().ok());
         let (least, most) = self.length;
         let most = most.into_iter().chain(limit).min();
-        let is_asked =
-            !self.patterns.is_empty() || self.lower || self.upper || self.trimmed || least.or(self.length.1).is_some();
+        let is_asked = !self.patterns.is_empty()
+            || self.without.is_some()
+            || self.lower
+            || self.upper
+            || self.trimmed
+            || least.or(self.length.1).is_some();
         // A text that is compared with a number: `'5'::text`.
         if !is_asked {
             return self.low.or(self.high).is_some().then(|| self.numbers(Sort::Integer, serial)).flatten();
@@ -78,15 +85,19 @@ impl Wish {
 
     /// Texts that all patterns find something in: those that begin come first, those that end last.
     fn drawn(&self) -> Option<BoxedStrategy<String>> {
-        let strategy = |pattern: &Pattern| proptest::string::string_regex(&pattern.regex).ok();
-        let whole = self.patterns.iter().filter(|pattern| pattern.begins && pattern.ends).find_map(strategy);
-        if let Some(whole) = whole {
-            return Some(whole.boxed());
+        let whole = self.patterns.iter().find(|pattern| pattern.begins && pattern.ends);
+        let mut patterns = whole.map_or_else(|| self.patterns.clone(), |whole| vec![whole.clone()]);
+        if patterns.is_empty() {
+            patterns.extend(self.without.as_ref().and_then(Pattern::without));
         }
-        let mut ordered: Vec<&Pattern> = self.patterns.iter().collect();
-        ordered.sort_by_key(|pattern| (!pattern.begins, pattern.ends));
-        let parts: Vec<BoxedStrategy<String>> = ordered.into_iter().filter_map(strategy).map(Strategy::boxed).collect();
-        (!parts.is_empty()).then(|| parts.prop_map(|parts| parts.concat()).boxed())
+        patterns.sort_by_key(|pattern| (!pattern.begins, pattern.ends));
+        (!patterns.is_empty()).then(|| {
+            let text = move |seed: u64| {
+                let mut dice = Dice::new(seed);
+                patterns.iter().map(|pattern| pattern.draw(&mut dice)).collect()
+            };
+            any::<u64>().prop_map(text).boxed()
+        })
     }
 
     fn numbers(&self, sort: Sort, serial: u32) -> Option<BoxedStrategy<String>> {
@@ -113,7 +124,7 @@ impl Wish {
             (None, None) => vec![far + 1.0, far + 2.0],
         };
         if let Some((by, rest)) = self.modulo.filter(|(by, _)| *by > 0) {
-            let fit = |number: &mut f64| *number += (rest - *number as i64).rem_euclid(by) as f64;
+            let fit = |number: &mut f64| *number += (i128::from(rest) - *number as i128).rem_euclid(by.into()) as f64;
             choices.iter_mut().for_each(fit);
         }
         let shown = choices.into_iter().map(|number| match sort {
@@ -138,7 +149,7 @@ impl Wish {
         if !self.items.is_empty() {
             return Some(Just(array(&self.items)).boxed());
         }
-        let (among, least) = (self.among.clone(), self.length.0.unwrap_or(1).max(1));
+        let (among, (least, _)) = (self.among.clone(), self.elements());
         (!among.is_empty()).then(|| {
             let item = move |at: usize| among[(serial as usize + at) % among.len()].clone();
             Just(array(&(0..least).map(item).collect::<Vec<_>>())).boxed()
@@ -148,8 +159,8 @@ impl Wish {
     /// How many elements an array has to have.
     pub(super) fn elements(&self) -> (usize, usize) {
         let (least, most) = self.length;
-        let least = least.unwrap_or(1).min(200);
-        (least, most.unwrap_or(least + 2).max(least))
+        let least = least.unwrap_or(1).clamp(most.unwrap_or(1).min(1), MOST_ELEMENTS);
+        (least, most.unwrap_or(usize::MAX).clamp(least, least + 2))
     }
 
     pub(super) fn is_long(&self) -> bool {

@@ -31,14 +31,16 @@ pub(super) type Path = (String, Vec<Option<String>>);
 
 /// The path that an expression follows: `doc`, `doc -> 'a' ->> 'b'`, `doc #>> '{a,b}'`.
 pub(super) fn path(expr: &Expr) -> Option<Path> {
-    match &expr.bare().form {
+    match expr.bare().form() {
         Form::Column(name) => Some((name.clone(), Vec::new())),
         Form::Op(op, sides) => {
             let [base, step] = sides.as_slice() else { return None };
             let (column, mut steps) = path(base)?;
             let constant = step.as_constant()?;
             match op.as_str() {
-                "->" | "->>" | "[]" => steps.push(Some(constant).filter(|_| matches!(step.bare().form, Form::Text(_)))),
+                "->" | "->>" | "[]" => {
+                    steps.push(Some(constant).filter(|_| matches!(step.bare().form(), Form::Text(_))))
+                }
                 "#>" | "#>>" => {
                     let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
                     steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));

@@ -5,6 +5,7 @@
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
 mod claims;
+mod class;
 mod draw;
 mod expr;
 mod fitting;
@@ -12,6 +13,7 @@ mod fulfil;
 mod json;
 mod names;
 mod pattern;
+mod regex;
 mod spec;
 mod tree;
 mod uses;

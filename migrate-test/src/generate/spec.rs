@@ -153,9 +153,11 @@ fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
             let bounded = |end: &Expr| end.columns().next().is_none();
             // Several columns are compared one after the other: at its beginning a partition has every one of them.
             let text = match (bounded(from), bounded(to)) {
-                (true, true) if columns.len() == 1 => format!("{column} >= {} AND {column} < {}", from.text, to.text),
-                (true, _) => format!("{column} = {}", from.text),
-                (false, true) => format!("{column} < {}", to.text),
+                (true, true) if columns.len() == 1 => {
+                    format!("{column} >= {} AND {column} < {}", from.text(), to.text())
+                }
+                (true, _) => format!("{column} = {}", from.text()),
+                (false, true) => format!("{column} < {}", to.text()),
                 (false, false) => return None,
             };
             Expr::parse(&text)

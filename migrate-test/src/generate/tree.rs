@@ -1,9 +1,13 @@
 //! Expressions as the parser has them, as ours.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use migrate_core::ident::first_name;
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, BinOp, LitKind, PostfixOp, PrefixOp};
 
-use super::expr::{Expr, Form};
+use super::expr::{Case, Expr, Form, Source};
 
 /// Names that stand for what the server knows.
 const SERVER: [&str; 12] = [
@@ -47,56 +51,213 @@ pub(super) fn column(name: &ast::NameRef) -> Option<String> {
     Some(first_name(&text).map(|(name, _)| name).unwrap_or(text))
 }
 
-/// What an expression is.
-pub(super) fn form(expr: &ast::Expr) -> Form {
-    let read = |expr: Option<ast::Expr>| expr.map(|expr| Box::new(Expr::read(&expr)));
-    match expr {
-        ast::Expr::NameRef(name) => column(name).map_or(Form::Other, Form::Column),
-        ast::Expr::FieldExpr(field) if matches!(field.base(), Some(ast::Expr::NameRef(_))) => {
-            field.field().as_ref().and_then(column).map_or(Form::Other, Form::Column)
-        }
-        ast::Expr::Literal(literal) => constant(literal),
-        ast::Expr::Collate(it) => it.expr().map_or(Form::Other, |inner| Expr::read(&inner).form),
-        ast::Expr::ArrayExpr(it) => Form::Array(it.exprs().map(|item| Expr::read(&item)).collect()),
-        ast::Expr::CastExpr(it) => {
-            let to = it.ty().map(|ty| ty.syntax().text().to_string());
-            let literal = it.literal().map(|literal| {
-                let text = literal.syntax().text().to_string();
-                Box::new(Expr { form: constant(&literal), text, columns: Vec::new() })
-            });
-            match (read(it.expr()).or(literal), to) {
-                (Some(inner), Some(to)) => Form::Cast(inner, to),
-                _ => Form::Other,
-            }
-        }
-        ast::Expr::PrefixExpr(it) => match (it.op(), read(it.expr())) {
-            (Some(PrefixOp::Not(_)), Some(inner)) => Form::Not(inner),
-            (Some(PrefixOp::Minus(_)), Some(inner)) => Form::Op("-".to_owned(), vec![*inner]),
-            _ => Form::Other,
-        },
-        ast::Expr::PostfixExpr(it) => match (it.op(), read(it.expr())) {
-            (Some(PostfixOp::IsNull(_)), Some(inner)) => Form::IsNull(inner),
-            (Some(PostfixOp::NotNull(_)), Some(inner)) => Form::Not(Box::new(wrapped(expr, Form::IsNull(inner)))),
-            _ => Form::Other,
-        },
-        ast::Expr::BinExpr(it) => binary(expr, it),
-        ast::Expr::BetweenExpr(it) => between(expr, it),
-        ast::Expr::CallExpr(it) => call(it),
-        ast::Expr::CaseExpr(it) => case(it),
-        ast::Expr::IndexExpr(it) => {
-            let mut sides = it.syntax().children().filter_map(ast::Expr::cast).map(|side| Expr::read(&side));
-            match (sides.next(), sides.next()) {
-                (Some(base), Some(index)) => Form::Op("[]".to_owned(), vec![base, index]),
-                _ => Form::Other,
-            }
-        }
-        _ => Form::Other,
-    }
+/// How deep an expression is read; what is deeper can be read as one of its own.
+const DEEPEST: usize = 200;
+
+/// Reads the expressions of a tree, each of them once.
+pub(super) struct Reader {
+    source: Arc<Source>,
+    /// What was read, be it as a part of something else.
+    seen: HashSet<SyntaxNode>,
+    depth: usize,
 }
 
-/// Another form with the text of the whole.
-fn wrapped(whole: &ast::Expr, form: Form) -> Expr {
-    Expr { form, text: whole.syntax().text().to_string(), columns: Vec::new() }
+impl Reader {
+    pub(super) fn new(root: &SyntaxNode) -> Self {
+        Self { source: Arc::new(Source::of(root)), seen: HashSet::new(), depth: 0 }
+    }
+
+    /// Reads an expression that was not read as a part of another one.
+    pub(super) fn next(&mut self, expr: &ast::Expr) -> Option<Expr> {
+        (!self.seen.contains(expr.syntax())).then(|| self.read(expr))
+    }
+
+    /// Reads an expression.
+    pub(super) fn read(&mut self, expr: &ast::Expr) -> Expr {
+        let mut expr = expr.clone();
+        while let ast::Expr::ParenExpr(paren) = &expr
+            && let Some(inner) = paren.expr()
+        {
+            self.seen.insert(paren.syntax().clone());
+            expr = inner;
+        }
+        if self.depth >= DEEPEST {
+            return self.wrapped(&expr, Form::Other(Vec::new()));
+        }
+        self.seen.insert(expr.syntax().clone());
+        self.depth += 1;
+        let form = self.form(&expr);
+        self.depth -= 1;
+        self.wrapped(&expr, form)
+    }
+
+    fn some(&mut self, expr: Option<ast::Expr>) -> Option<Expr> {
+        expr.map(|expr| self.read(&expr))
+    }
+
+    fn all(&mut self, exprs: impl Iterator<Item = ast::Expr>) -> Vec<Expr> {
+        exprs.map(|expr| self.read(&expr)).collect()
+    }
+
+    /// A form with the text of this.
+    fn wrapped(&self, whole: &impl AstNode, form: Form) -> Expr {
+        let range = whole.syntax().text_range();
+        Expr::new(form, self.source.clone(), usize::from(range.start())..usize::from(range.end()))
+    }
+
+    /// What an expression is.
+    fn form(&mut self, expr: &ast::Expr) -> Form {
+        match expr {
+            ast::Expr::NameRef(name) => column(name).map_or(Form::Other(Vec::new()), Form::Column),
+            ast::Expr::FieldExpr(it) => match it.base() {
+                Some(ast::Expr::NameRef(_)) => it.field().as_ref().and_then(column).map(Form::Column),
+                base => self.some(base).map(|base| Form::Other(vec![base])),
+            }
+            .unwrap_or(Form::Other(Vec::new())),
+            ast::Expr::Literal(literal) => constant(literal),
+            ast::Expr::Collate(it) => {
+                self.some(it.expr()).map_or(Form::Other(Vec::new()), |inner| inner.form().clone())
+            }
+            ast::Expr::ArrayExpr(it) => Form::Array(self.all(it.exprs())),
+            ast::Expr::CastExpr(it) => self.cast(it),
+            ast::Expr::PrefixExpr(it) => self.prefix(it),
+            ast::Expr::PostfixExpr(it) => self.postfix(it),
+            ast::Expr::BinExpr(it) => self.binary(it),
+            ast::Expr::BetweenExpr(it) => self.between(it),
+            ast::Expr::CallExpr(it) => self.call(it),
+            ast::Expr::CaseExpr(it) => self.case(it),
+            ast::Expr::IndexExpr(it) => {
+                let sides = self.all(it.syntax().children().filter_map(ast::Expr::cast));
+                if sides.len() == 2 { Form::Op("[]".to_owned(), sides) } else { Form::Other(sides) }
+            }
+            _ => Form::Other(Vec::new()),
+        }
+    }
+
+    fn cast(&mut self, it: &ast::CastExpr) -> Form {
+        let literal = it.literal().map(|literal| self.wrapped(&literal, constant(&literal)));
+        let inner = self.some(it.expr()).or(literal);
+        match (inner, it.ty().map(|ty| ty.syntax().text().to_string())) {
+            (Some(inner), Some(to)) => Form::Cast(inner, to),
+            (inner, _) => Form::Other(inner.into_iter().collect()),
+        }
+    }
+
+    fn prefix(&mut self, it: &ast::PrefixExpr) -> Form {
+        match (it.op(), self.some(it.expr())) {
+            (Some(PrefixOp::Not(_)), Some(inner)) => Form::Not(inner),
+            (Some(PrefixOp::Minus(_)), Some(inner)) => Form::Op("-".to_owned(), vec![inner]),
+            (_, inner) => Form::Other(inner.into_iter().collect()),
+        }
+    }
+
+    fn postfix(&mut self, it: &ast::PostfixExpr) -> Form {
+        match (it.op(), self.some(it.expr())) {
+            (Some(PostfixOp::IsNull(_)), Some(inner)) => Form::IsNull(inner),
+            (Some(PostfixOp::NotNull(_)), Some(inner)) => Form::Not(self.wrapped(it, Form::IsNull(inner))),
+            (_, inner) => Form::Other(inner.into_iter().collect()),
+        }
+    }
+
+    fn binary(&mut self, it: &ast::BinExpr) -> Form {
+        let Some(op) = it.op() else { return Form::Other(Vec::new()) };
+        match op {
+            BinOp::And(_) => return Form::And(self.chain(it, |op| matches!(op, BinOp::And(_)))),
+            BinOp::Or(_) => return Form::Or(self.chain(it, |op| matches!(op, BinOp::Or(_)))),
+            BinOp::In(_) => return self.among(it, "=", "any"),
+            BinOp::NotIn(_) => return self.among(it, "<>", "all"),
+            _ => {}
+        }
+        let sides: Vec<Expr> = [it.lhs(), it.rhs()].into_iter().filter_map(|side| self.some(side)).collect();
+        let [left, right] = sides.as_slice() else { return Form::Other(sides) };
+        if let BinOp::Is(_) | BinOp::IsNot(_) = op {
+            let is = match right.form() {
+                Form::Null => Form::IsNull(left.clone()),
+                Form::Bool(true) => left.form().clone(),
+                Form::Bool(false) => Form::Not(left.clone()),
+                _ => return Form::Other(sides),
+            };
+            return if let BinOp::IsNot(_) = op { Form::Not(self.wrapped(it, is)) } else { is };
+        }
+        match operator(&op) {
+            Some(op) => Form::Op(op, sides),
+            None => Form::Other(sides),
+        }
+    }
+
+    /// The sides of `a AND b AND c`, however many there are.
+    fn chain(&mut self, it: &ast::BinExpr, is_same: fn(&BinOp) -> bool) -> Vec<Expr> {
+        let mut sides = Vec::new();
+        let mut left = Some(ast::Expr::BinExpr(it.clone()));
+        while let Some(ast::Expr::BinExpr(it)) = &left
+            && it.op().as_ref().is_some_and(is_same)
+        {
+            self.seen.insert(it.syntax().clone());
+            sides.extend(it.rhs());
+            left = it.lhs();
+        }
+        sides.extend(left);
+        self.all(sides.into_iter().rev())
+    }
+
+    /// `a IN (…)` as the server writes it: `a = ANY (ARRAY[…])`.
+    fn among(&mut self, it: &ast::BinExpr, op: &str, word: &str) -> Form {
+        let left = self.some(it.lhs());
+        let items = match it.rhs() {
+            Some(ast::Expr::TupleExpr(tuple)) => self.all(tuple.exprs()),
+            Some(ast::Expr::ParenExpr(one)) => self.some(one.expr()).into_iter().collect(),
+            _ => return Form::Other(left.into_iter().collect()),
+        };
+        let list = self.wrapped(it, Form::Array(items));
+        let list = self.wrapped(it, Form::Call(word.to_owned(), vec![list]));
+        Form::Op(op.to_owned(), left.into_iter().chain([list]).collect())
+    }
+
+    fn between(&mut self, it: &ast::BetweenExpr) -> Form {
+        let sides = self.all(it.syntax().children().filter_map(ast::Expr::cast));
+        let [value, low, high] = sides.as_slice() else { return Form::Other(sides) };
+        let inside = Form::Between(value.clone(), low.clone(), high.clone());
+        if it.not_token().is_some() { Form::Not(self.wrapped(it, inside)) } else { inside }
+    }
+
+    fn call(&mut self, it: &ast::CallExpr) -> Form {
+        let inner = |node: &SyntaxNode| node.descendants().find_map(ast::Expr::cast);
+        let quantified = it.any_fn().map(|any| ("any", inner(any.syntax())));
+        let quantified = quantified.or_else(|| it.all_fn().map(|all| ("all", inner(all.syntax()))));
+        if let Some((word, list)) = quantified {
+            return self.some(list).map_or(Form::Other(Vec::new()), |list| Form::Call(word.to_owned(), vec![list]));
+        }
+        let Some(arguments) = it.arg_list() else {
+            // A function with a grammar of its own: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
+            let Some(node) = it.syntax().first_child() else { return Form::Other(Vec::new()) };
+            let name = node.text().to_string();
+            let name = name.split('(').next().unwrap_or_default().trim().to_lowercase();
+            return self.some(inner(&node)).map_or(Form::Other(Vec::new()), |one| Form::Call(name, vec![one]));
+        };
+        let arguments = self.all(arguments.args().filter_map(|argument| argument.expr()));
+        let name = match it.expr() {
+            Some(ast::Expr::NameRef(name)) => name.syntax().text().to_string(),
+            Some(ast::Expr::FieldExpr(field)) => {
+                field.field().map(|name| name.syntax().text().to_string()).unwrap_or_default()
+            }
+            _ => return Form::Other(arguments),
+        };
+        Form::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
+    }
+
+    fn case(&mut self, it: &ast::CaseExpr) -> Form {
+        let operand = self.some(it.expr());
+        let clauses = it.when_clause_list().into_iter().flat_map(|list| list.syntax().children());
+        let mut arms = Vec::new();
+        for clause in clauses.filter_map(ast::WhenClause::cast) {
+            let sides = self.all(clause.syntax().children().filter_map(ast::Expr::cast));
+            if let [when, then] = sides.as_slice() {
+                arms.push((when.clone(), then.clone()));
+            }
+        }
+        let other = self.some(it.else_clause().and_then(|clause| clause.expr()));
+        Form::Case(Case { operand, arms, other })
+    }
 }
 
 fn constant(literal: &ast::Literal) -> Form {
@@ -105,43 +266,27 @@ fn constant(literal: &ast::Literal) -> Form {
         Some(LitKind::True(_)) => Form::Bool(true),
         Some(LitKind::False(_)) => Form::Bool(false),
         Some(LitKind::IntNumber(token) | LitKind::NumericNumber(token)) => Form::Number(token.text().to_owned()),
-        Some(_) => literal.string_value().map_or(Form::Other, Form::Text),
-        None => Form::Other,
+        Some(_) => literal.string_value().map_or(Form::Other(Vec::new()), Form::Text),
+        None => Form::Other(Vec::new()),
     }
 }
 
-fn binary(whole: &ast::Expr, it: &ast::BinExpr) -> Form {
-    let (Some(left), Some(right), Some(op)) = (it.lhs(), it.rhs(), it.op()) else { return Form::Other };
-    let (left, right) = (Expr::read(&left), Expr::read(&right));
-    let named = |op: &str| Form::Op(op.to_owned(), vec![left.clone(), right.clone()]);
-    let not = |form: Form| Form::Not(Box::new(wrapped(whole, form)));
-    match op {
-        BinOp::And(_) => Form::And(Box::new(left), Box::new(right)),
-        BinOp::Or(_) => Form::Or(Box::new(left), Box::new(right)),
-        BinOp::Is(_) | BinOp::IsNot(_) => {
-            let is = match right.form {
-                Form::Null => Form::IsNull(Box::new(left)),
-                Form::Bool(true) => left.form,
-                Form::Bool(false) => Form::Not(Box::new(left)),
-                _ => return Form::Other,
-            };
-            if matches!(op, BinOp::IsNot(_)) { not(is) } else { is }
-        }
-        BinOp::Like(_) => named("~~"),
-        BinOp::NotLike(_) => named("!~~"),
-        BinOp::Ilike(_) => named("~~*"),
-        BinOp::NotIlike(_) => named("!~~*"),
-        BinOp::SimilarTo(_) => named("similar"),
-        BinOp::In(_) => among(it, left, false),
-        BinOp::NotIn(_) => among(it, left, true),
-        BinOp::IsDistinctFrom(_) => named("<>"),
-        BinOp::IsNotDistinctFrom(_) => named("="),
-        BinOp::CustomOp(op) => named(op.syntax().text().to_string().trim()),
+/// The name of an operator with two sides.
+fn operator(op: &BinOp) -> Option<String> {
+    let name = match op {
+        BinOp::Like(_) => "~~",
+        BinOp::NotLike(_) => "!~~",
+        BinOp::Ilike(_) => "~~*",
+        BinOp::NotIlike(_) => "!~~*",
+        BinOp::SimilarTo(_) => "similar",
+        BinOp::IsDistinctFrom(_) | BinOp::Neq(_) | BinOp::Neqb(_) => "<>",
+        BinOp::IsNotDistinctFrom(_) => "=",
+        BinOp::CustomOp(op) => return Some(op.syntax().text().to_string().trim().to_owned()),
         BinOp::OperatorCall(op) => {
             let text = op.syntax().text().to_string();
             let inside = text.split_once('(').map_or("", |(_, rest)| rest).trim_end_matches(')').trim();
             // Letters, quotes and dots are the schema of it.
-            named(inside.trim_start_matches(|c: char| c.is_alphanumeric() || "._\"$ ".contains(c)))
+            return Some(inside.trim_start_matches(|c: char| c.is_alphanumeric() || "._\"$ ".contains(c)).to_owned());
         }
         BinOp::Eq(token)
         | BinOp::Gteq(token)
@@ -152,79 +297,8 @@ fn binary(whole: &ast::Expr, it: &ast::BinExpr) -> Form {
         | BinOp::Plus(token)
         | BinOp::Percent(token)
         | BinOp::Slash(token)
-        | BinOp::Star(token) => named(token.text()),
-        BinOp::Neq(_) | BinOp::Neqb(_) => named("<>"),
-        _ => Form::Other,
-    }
-}
-
-/// `a IN (…)` as the server writes it: `a = ANY (ARRAY[…])`.
-fn among(it: &ast::BinExpr, left: Expr, negated: bool) -> Form {
-    let items = match it.rhs() {
-        Some(ast::Expr::TupleExpr(tuple)) => tuple.exprs().map(|item| Expr::read(&item)).collect(),
-        Some(ast::Expr::ParenExpr(one)) => one.expr().iter().map(Expr::read).collect(),
-        _ => return Form::Other,
+        | BinOp::Star(token) => token.text(),
+        _ => return None,
     };
-    let list = Expr { form: Form::Array(items), text: String::new(), columns: Vec::new() };
-    let (op, word) = if negated { ("<>", "all") } else { ("=", "any") };
-    let list = Expr { form: Form::Call(word.to_owned(), vec![list]), text: String::new(), columns: Vec::new() };
-    Form::Op(op.to_owned(), vec![left, list])
-}
-
-fn between(whole: &ast::Expr, it: &ast::BetweenExpr) -> Form {
-    let mut sides = it.syntax().children().filter_map(ast::Expr::cast).map(|side| Expr::read(&side));
-    let (Some(target), Some(low), Some(high)) = (sides.next(), sides.next(), sides.next()) else { return Form::Other };
-    let part = |op: &str, side| wrapped(whole, Form::Op(op.to_owned(), vec![target.clone(), side]));
-    let inside = Form::And(Box::new(part(">=", low)), Box::new(part("<=", high)));
-    if it.not_token().is_some() { Form::Not(Box::new(wrapped(whole, inside))) } else { inside }
-}
-
-fn call(it: &ast::CallExpr) -> Form {
-    let inner = |node: &squawk_syntax::SyntaxNode| node.descendants().filter_map(ast::Expr::cast).next();
-    if let Some(any) = it.any_fn() {
-        return inner(any.syntax()).map_or(Form::Other, |list| Form::Call("any".to_owned(), vec![Expr::read(&list)]));
-    }
-    if let Some(all) = it.all_fn() {
-        return inner(all.syntax()).map_or(Form::Other, |list| Form::Call("all".to_owned(), vec![Expr::read(&list)]));
-    }
-    let Some(arguments) = it.arg_list() else {
-        // A function with a grammar of its own: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
-        let Some(node) = it.syntax().first_child() else { return Form::Other };
-        let name = node.text().to_string();
-        let name = name.split('(').next().unwrap_or_default().trim().to_lowercase();
-        return inner(&node).map_or(Form::Other, |one| Form::Call(name, vec![Expr::read(&one)]));
-    };
-    let arguments = arguments.args().filter_map(|argument| argument.expr()).map(|one| Expr::read(&one)).collect();
-    let name = match it.expr() {
-        Some(ast::Expr::NameRef(name)) => name.syntax().text().to_string(),
-        Some(ast::Expr::FieldExpr(field)) => {
-            field.field().map(|name| name.syntax().text().to_string()).unwrap_or_default()
-        }
-        _ => return Form::Other,
-    };
-    Form::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
-}
-
-fn case(it: &ast::CaseExpr) -> Form {
-    let operand = it.expr().map(|operand| Expr::read(&operand));
-    let arms = it
-        .when_clause_list()
-        .into_iter()
-        .flat_map(|list| list.syntax().children().filter_map(ast::WhenClause::cast).collect::<Vec<_>>());
-    let arm = |clause: ast::WhenClause| {
-        let mut sides = clause.syntax().children().filter_map(ast::Expr::cast);
-        let (when, then) = (sides.next()?, sides.next()?);
-        let when = Expr::read(&when);
-        let when = match &operand {
-            Some(operand) => Expr {
-                text: String::new(),
-                columns: Vec::new(),
-                form: Form::Op("=".to_owned(), vec![operand.clone(), when]),
-            },
-            None => when,
-        };
-        Some((when, Expr::read(&then)))
-    };
-    let other = it.else_clause().and_then(|clause| clause.expr()).map(|other| Box::new(Expr::read(&other)));
-    Form::Case(arms.filter_map(arm).collect(), other)
+    Some(name.to_owned())
 }

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
-use migrate_core::schema::{Kind, Schema};
-use squawk_syntax::SourceFile;
+use migrate_core::schema::{Id, Kind, Schema};
 use squawk_syntax::ast::{self, AstNode};
+use squawk_syntax::{SourceFile, SyntaxNode};
 
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
+use super::tree::Reader;
 use crate::rows::TableName;
 
 /// How many patterns are tried.
@@ -42,13 +43,9 @@ impl Uses {
 
     fn learn(&mut self, sql: &str) {
         let file = SourceFile::parse(sql);
-        for stmt in file.tree().stmts() {
-            for expr in stmt.syntax().descendants().filter_map(ast::Expr::cast) {
-                self.look(&Expr::read(&expr));
-            }
-            for altered in stmt.syntax().descendants().filter_map(ast::AlterColumn::cast) {
-                self.narrowed(&altered);
-            }
+        self.look_all(file.tree().syntax());
+        for altered in file.tree().syntax().descendants().filter_map(ast::AlterColumn::cast) {
+            self.narrowed(&altered);
         }
         for stmt in file.tree().stmts() {
             // The bodies of functions are texts.
@@ -74,14 +71,24 @@ impl Uses {
         let file = SourceFile::parse(body);
         let literals = file.tree().syntax().descendants().filter_map(ast::Literal::cast);
         self.words.extend(literals.filter_map(|one| one.string_value()).filter(|text| text.len() <= LONGEST));
-        for expr in file.tree().syntax().descendants().filter_map(ast::Expr::cast) {
-            self.look(&Expr::read(&expr));
+        self.look_all(file.tree().syntax());
+    }
+
+    /// Looks at every expression of a file.
+    fn look_all(&mut self, root: &SyntaxNode) {
+        let mut reader = Reader::new(root);
+        for expr in root.descendants().filter_map(ast::Expr::cast).filter_map(|expr| reader.next(&expr)) {
+            let mut open = vec![&expr];
+            while let Some(expr) = open.pop() {
+                self.look(expr);
+                open.extend(expr.parts());
+            }
         }
     }
 
     /// Looks at an expression alone; those in it come by themselves.
     pub(super) fn look(&mut self, expr: &Expr) {
-        match &expr.form {
+        match expr.form() {
             Form::Cast(inner, to) => {
                 // A cast to a text says nothing.
                 let want =
@@ -133,9 +140,9 @@ impl Uses {
     fn compare(&mut self, column: &Expr, other: &Expr) {
         let Some(column) = column.as_column() else { return };
         let constant = other.as_constant().into_iter().collect();
-        let constants: Vec<String> = match &other.bare().form {
+        let constants: Vec<String> = match other.bare().form() {
             Form::Call(word, list) if word == "any" || word == "all" => {
-                let items = list.iter().filter_map(|one| match &one.bare().form {
+                let items = list.iter().filter_map(|one| match one.bare().form() {
                     Form::Array(items) => Some(items),
                     _ => None,
                 });
@@ -185,12 +192,10 @@ impl Uses {
     /// Whether a column of a table has a name that values are read of.
     pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
         let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
-        schema.objects().any(|one| {
-            one.id.kind == Kind::Column
-                && *one.id.schema == *table.0
-                && *one.id.parent == *table.1
-                && is_read(&one.id.name)
-        })
+        let none: Box<str> = "".into();
+        let (space, name) = (table.0.as_str().into(), table.1.as_str().into());
+        let id = Id { kind: Kind::Table, schema: space, parent: none.clone(), name, signature: none };
+        schema.children(&id, Kind::Column).any(|one| is_read(&one.id.name))
     }
 
     /// The columns of tables that are compared with constants, by their names.
@@ -265,7 +270,7 @@ impl Uses {
 
 /// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
 fn source(expr: &Expr) -> &Expr {
-    match &expr.bare().form {
+    match expr.bare().form() {
         Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
         _ => expr,
     }

@@ -4,7 +4,7 @@ use migrate_core::schema::{Kind, Object, Schema};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::claims::{Dice, choose};
+use super::claims::Claims;
 use super::expr::VALUE;
 use super::fulfil::{array, element};
 use super::wish::{Sort, Wish};
@@ -253,11 +253,11 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
     let items = |text: &str| quoted_items(text);
     match (object.id.kind, object.fact("form")) {
         (Kind::Domain, _) => {
-            let (mut wish, mut claims, mut dice) = (Wish::default(), Vec::new(), Dice::new(taste.dice));
+            let (mut wish, mut claims) = (Wish::default(), Claims::new(taste.dice));
             for (_, check) in spec::domain_checks(schema, object) {
-                choose(&check, true, &mut dice, &mut claims);
+                claims.choose(&check, true);
             }
-            for claim in &claims {
+            for claim in &claims.list {
                 wish.take(claim, VALUE);
             }
             wished(schema, object.fact("type").unwrap_or("text"), &wish, taste, depth + 1)

@@ -1,6 +1,7 @@
 //! What the claims on a row ask of one column.
 
 use super::claims::Claim;
+use super::class::Class;
 use super::expr::{Expr, Form};
 use super::json::{Shape, Want, path};
 use super::pattern::Pattern;
@@ -21,6 +22,8 @@ pub(super) struct Wish {
     /// How long a text is, or an array.
     pub(super) length: (Option<usize>, Option<usize>),
     pub(super) patterns: Vec<Pattern>,
+    /// Characters that it must not have, so that other patterns find nothing.
+    pub(super) without: Option<Class>,
     pub(super) lower: bool,
     pub(super) upper: bool,
     pub(super) trimmed: bool,
@@ -104,13 +107,13 @@ impl Wish {
     fn compare(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         right.constants(&mut self.constants);
         // `a SIMILAR TO 'x'`, as the server writes it.
-        if let Form::Call(name, pattern) = &right.bare().form
+        if let Form::Call(name, pattern) = right.bare().form()
             && let ("similar_to_escape", "~", [pattern]) = (name.as_str(), op, pattern.as_slice())
         {
             return self.compare(left, "similar", pattern);
         }
         let Some(constant) = right.as_constant() else { return self.listed(left, op, right) };
-        match &left.bare().form {
+        match left.bare().form() {
             Form::Column(_) => self.column(op, &constant),
             Form::Call(name, arguments) => self.call(name, arguments, op, &constant),
             Form::Op(sign, sides) if sign == "%" && sides.len() == 2 && op == "=" => {
@@ -125,6 +128,10 @@ impl Wish {
     fn column(&mut self, op: &str, constant: &str) -> bool {
         if let Some(pattern) = Pattern::of(op, constant) {
             self.patterns.push(pattern);
+            return true;
+        }
+        if let Some(class) = Pattern::needed(op, constant) {
+            self.without.get_or_insert_default().extend(class);
             return true;
         }
         let number = constant.parse::<f64>().ok();
@@ -147,7 +154,7 @@ impl Wish {
 
     /// A column beside an array of constants.
     fn listed(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
-        let Form::Array(list) = &right.bare().form else { return false };
+        let Form::Array(list) = right.bare().form() else { return false };
         let list = list.iter().filter_map(Expr::as_constant);
         match op {
             "@>" | "&&" => self.items.extend(list),
@@ -160,46 +167,29 @@ impl Wish {
 
     fn call(&mut self, name: &str, arguments: &[Expr], op: &str, constant: &str) -> bool {
         let Some(first) = arguments.first() else { return false };
-        let number = constant.parse::<usize>().ok();
         match name {
             "length" | "char_length" | "character_length" | "octet_length" | "cardinality" | "array_length"
             | "jsonb_array_length" | "json_array_length" | "array_upper" => {
-                let Some(number) = number else { return op == ">" || op == ">=" };
+                let Ok(number) = constant.parse() else { return op == ">" || op == ">=" };
                 if name.starts_with("json") {
                     self.shape.ask(&[], Some(Want::Array));
                 }
                 self.long(op, number)
             }
-            "jsonb_typeof" | "json_typeof" => {
-                let want = match constant {
-                    "object" => Want::Object,
-                    "array" => Want::Array,
-                    "string" => Want::Text,
-                    "number" => Want::Number,
-                    "boolean" => Want::Bool,
-                    _ => Want::Null,
-                };
-                match path(first) {
-                    Some((_, steps)) if op == "=" => self.shape.ask(&steps, Some(want)),
-                    _ => return op == "<>",
-                }
-                true
-            }
-            "lower" => {
-                self.lower = true;
+            "jsonb_typeof" | "json_typeof" => self.kind(first, op, constant),
+            "lower" | "upper" => {
+                self.lower |= name == "lower";
+                self.upper |= name == "upper";
                 first.as_column().is_some() && self.column(op, constant)
             }
-            "upper" => {
-                self.upper = true;
-                first.as_column().is_some() && self.column(op, constant)
+            "btrim" | "trim" | "ltrim" | "rtrim" => {
+                self.trimmed = true;
+                self.inside(first, op, constant)
             }
-            "btrim" | "trim" | "ltrim" | "rtrim" | "coalesce" | "nullif" | "abs" => {
-                self.trimmed |= name.ends_with("trim");
-                match (&first.bare().form, op) {
-                    (Form::Column(_), _) => self.column(op, constant),
-                    (Form::Call(inner, arguments), _) => self.call(inner, arguments, op, constant),
-                    _ => false,
-                }
+            "coalesce" | "nullif" => self.inside(first, op, constant),
+            "abs" => {
+                raise(&mut self.low, 0.0, true);
+                self.inside(first, op, constant)
             }
             "strpos" | "position" if matches!(op, ">" | "<>" | ">=") => {
                 let part = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
@@ -209,12 +199,38 @@ impl Wish {
         }
     }
 
+    /// What is asked of a column, or of a call, through a function that leaves most values as they are.
+    fn inside(&mut self, inner: &Expr, op: &str, constant: &str) -> bool {
+        match inner.bare().form() {
+            Form::Column(_) => self.column(op, constant),
+            Form::Call(name, arguments) => self.call(name, arguments, op, constant),
+            _ => false,
+        }
+    }
+
+    /// The kind of a value of JSON.
+    fn kind(&mut self, document: &Expr, op: &str, constant: &str) -> bool {
+        let want = match constant {
+            "object" => Want::Object,
+            "array" => Want::Array,
+            "string" => Want::Text,
+            "number" => Want::Number,
+            "boolean" => Want::Bool,
+            _ => Want::Null,
+        };
+        match path(document) {
+            Some((_, steps)) if op == "=" => self.shape.ask(&steps, Some(want)),
+            _ => return op == "<>",
+        }
+        true
+    }
+
     fn long(&mut self, op: &str, number: usize) -> bool {
         let shorter =
             |most: &mut Option<usize>, number: usize| *most = Some(most.map_or(number, |most| most.min(number)));
         match op {
             "=" => self.length = (Some(number), Some(number)),
-            ">" => self.longer(number + 1),
+            ">" => self.longer(number.saturating_add(1)),
             ">=" => self.longer(number),
             "<" => shorter(&mut self.length.1, number.saturating_sub(1)),
             "<=" => shorter(&mut self.length.1, number),
@@ -233,8 +249,8 @@ impl Wish {
         let Some((_, steps)) = path(left).filter(|(_, steps)| !steps.is_empty()) else { return false };
         let want = match (op, constant.parse::<i64>()) {
             ("=" | ">=" | "<=", _) => Want::Exactly(constant.to_owned()),
-            (">", Ok(number)) => Want::Exactly((number + 1).to_string()),
-            ("<", Ok(number)) => Want::Exactly((number - 1).to_string()),
+            (">", Ok(number)) => Want::Exactly(number.saturating_add(1).to_string()),
+            ("<", Ok(number)) => Want::Exactly(number.saturating_sub(1).to_string()),
             _ => return true,
         };
         self.shape.ask(&steps, Some(want));
@@ -243,7 +259,7 @@ impl Wish {
 
     /// Two sides with the column: `lower(a) = a`.
     fn same(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
-        let call = [left, right].into_iter().find_map(|side| match &side.bare().form {
+        let call = [left, right].into_iter().find_map(|side| match side.bare().form() {
             Form::Call(name, arguments) if arguments.first()?.as_column().is_some() => Some(name.clone()),
             _ => None,
         });
@@ -258,7 +274,7 @@ impl Wish {
 
     fn truth(&mut self, expr: &Expr, wanted: bool) -> bool {
         expr.constants(&mut self.constants);
-        match &expr.bare().form {
+        match expr.bare().form() {
             Form::Column(_) => self.exactly.push(wanted.to_string()),
             Form::Call(name, _) if name == "isempty" && !wanted => self.not.push("empty".to_owned()),
             Form::Call(name, arguments) if matches!(name.as_str(), "starts_with" | "regexp_like" | "regexp_match") => {

@@ -22,20 +22,6 @@ struct Replayed {
 }
 
 impl Part<'_> {
-    /// The steps of a walk from the top to each of its positions in turn, and back to the top.
-    pub(super) fn steps(&self, walk: &[usize]) -> Vec<(Direction, usize)> {
-        let mut at = self.range.end;
-        let mut steps = Vec::new();
-        for goal in walk.iter().copied().chain([self.range.end]) {
-            match goal > at {
-                true => steps.extend((at..goal).map(|step| (Direction::Up, step))),
-                false => steps.extend((goal..at).rev().map(|step| (Direction::Down, step))),
-            }
-            at = goal;
-        }
-        steps
-    }
-
     /// The rollback on the walk that lost the rows without which a step fails, where there is one.
     pub(super) async fn cause(&self, fall: &Fall) -> Result<Option<Fall>, ProofError> {
         // What differs is no matter of rows.
@@ -60,7 +46,7 @@ impl Part<'_> {
         }
         let failed = title(&self.prover.chain[fall.at]);
         let summary = format!(
-            "rolling back does not bring rows back, and on this walk {failed} fails without them: {}",
+            "rolling back does not bring rows back, and {failed} fails without them on this walk: {}",
             why.message
         );
         let story = Story { losses, ..Story::of(summary) }.after(Some(Law::Data));

@@ -1,9 +1,11 @@
 //! The law of declarations: what is declared lossy or irreversible is, and nothing else.
 
+use migrate_core::effect::Writes;
 use migrate_core::schema::{Change, Kind};
 use migrate_core::source::Migration;
 
 use super::full::Seen;
+use super::refused::is_of_data;
 use super::{Law, Proven, Story, Verdict};
 
 /// The note on a migration that has no down script and could have one, where nobody declared that it has none.
@@ -13,6 +15,7 @@ pub const COULD_HAVE_ONE: &str = "it has no down script; one that drops what it 
 ///
 /// A `lossy` is right where rows were lost, and where the structure that holds rows comes or
 /// goes: what is written into a new column is lost with it, also when no row was there to see.
+/// Where its scripts change rows, that nothing happened to the rows that were drawn says nothing of others.
 pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mut Proven) {
     let holders = |change: &Change| {
         change.objects().any(|(id, before, after)| {
@@ -23,19 +26,35 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     let verdict = if migration.lossy().is_some() && seen.losses.is_empty() && !holders(up) {
         match seen.rows {
             0 => Verdict::Skipped("there were no rows to lose".to_owned()),
+            _ if changes_rows(migration) => Verdict::Skipped(
+                "its scripts change rows, but none of the generated rows was lost; others may be".to_owned(),
+            ),
             _ => Story::of("it is declared lossy, but nothing is lost: remove the directive").broken(),
         }
     } else if migration.is_up_only() {
-        proven.notes.extend(needs_no_down().then(|| COULD_HAVE_ONE.to_owned()));
+        let could = needs_no_down() && !changes_rows(migration);
+        proven.notes.extend(could.then(|| COULD_HAVE_ONE.to_owned()));
         Verdict::Holds
     } else if migration.irreversible().is_some() && needs_no_down() {
-        let summary =
-            "it is declared irreversible, but it only adds objects: a down that drops them brings everything back";
-        Story::of(summary).broken()
+        match changes_rows(migration) {
+            true => Verdict::Skipped(
+                "its up script changes rows, but none of the generated rows; others may not come back".to_owned(),
+            ),
+            false => {
+                let summary = "it is declared irreversible, but it only adds objects: a down that drops them brings everything back";
+                Story::of(summary).broken()
+            }
+        }
     } else {
         Verdict::Holds
     };
     proven.set(Law::Declared, verdict);
+}
+
+/// Whether a script may write rows; a migration in Rust may do anything.
+fn changes_rows(migration: &Migration) -> bool {
+    let down = migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows());
+    is_of_data(migration) || down
 }
 
 /// Whether a change adds objects and does nothing else.

@@ -18,6 +18,7 @@ mod proven;
 mod refused;
 mod rests;
 mod retry;
+mod shorten;
 mod stage;
 mod walk;
 

@@ -25,12 +25,10 @@ const OVERLAP: usize = 2;
 /// How many steps the walks over the newest migrations may make together, and how many all of them make about in one walk.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
-/// How many attempts are made to make a walk shorter, for each walk that is drawn: each attempt takes a fresh database.
-const SHRINKS: u32 = 5;
 /// How many walks over a window may fail before the rest of it is left alone.
 const FALLS: usize = 3;
 
-const SIDES: Sides<'_> = Sides { before: "on the straight way", after: "on this walk" };
+const SIDES: Sides<'_> = Sides { before: "when applied in order", after: "on this walk" };
 
 /// The walks over a chain.
 pub(super) struct Walks {
@@ -113,7 +111,10 @@ impl Walks {
         end: usize,
         least: usize,
     ) -> Result<(), ProofError> {
-        let first = self.settled.saturating_sub(OVERLAP).max(self.floor);
+        let fallen = self.walked.iter().rev().find(|(_, walked)| walked.story.is_some());
+        // What failed once is reported once.
+        let floor = fallen.map_or(self.floor, |(at, _)| self.floor.max(at + 1));
+        let first = self.settled.saturating_sub(OVERLAP).max(floor);
         if self.settled >= end || prover.proof.walks == 0 {
             return Ok(());
         }
@@ -138,7 +139,7 @@ impl Walks {
             };
             let steps = ups.len().max(least);
             let fall = self.walk(&part, own.as_mut().unwrap_or(&mut bare.stage), steps).await?;
-            let Some(fall) = fall else {
+            let Some((fall, fallen)) = fall else {
                 if let Some(stage) = own {
                     stage.end().await?;
                 }
@@ -147,19 +148,27 @@ impl Walks {
             let fall = part.cause(&fall).await?.unwrap_or(fall);
             falls += 1;
             open.extend([fall.at + 1..range.end, range.start..fall.at]);
-            let fallen = match own {
+            let walked_on = match own {
                 Some(stage) => stage,
                 None => {
                     let fresh = Stage::at(&prover.chain[..end], prover.code, true).await?;
                     std::mem::replace(&mut bare.stage, fresh)
                 }
             };
+            // The database to look at is the one on which the walk that is reported failed.
+            let fallen = match fallen {
+                Some(other) => {
+                    walked_on.end().await?;
+                    other
+                }
+                None => walked_on,
+            };
             let walked = self.walked.entry(fall.at).or_default();
             match prover.marked.contains(&fall.at) {
                 true => prover.abandon(fallen.leave().await, &mut walked.kept).await?,
                 false => fallen.end().await?,
             }
-            walked.story = Some(Story { walk: named(prover, &fall.walk), ..fall.story });
+            walked.story = Some(Story { walk: part.named(&fall.walk), ..fall.story });
             let declared = || prover.chain[fall.at].lossy().map(str::to_owned);
             walked.declared = walked.story.as_ref().filter(|story| !story.losses.is_empty()).and_then(|_| declared());
         }
@@ -167,44 +176,59 @@ impl Walks {
         Ok(())
     }
 
-    /// Walks at random, and at last down and back where some migration was not met; the shortest walk that fails.
-    async fn walk(&mut self, part: &Part<'_>, stage: &mut Stage, most: usize) -> Result<Option<Fall>, ProofError> {
+    /// Walks at random, and at last down and back where some migration was not met; the shortest walk that fails, with the
+    /// database on which it did where that is another one.
+    async fn walk(
+        &mut self,
+        part: &Part<'_>,
+        stage: &mut Stage,
+        most: usize,
+    ) -> Result<Option<(Fall, Option<Stage>)>, ProofError> {
         let before = self.moves;
         let (low, high) = (part.range.start, part.range.end);
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
+        // On its way here, each migration was rolled back and applied again.
+        let mut gone = vec![low, high];
         for _ in 0..part.prover.proof.walks {
             if self.moves - before >= most {
                 break;
             }
             let strategy = prop::collection::vec(low..=high, 1..=length);
-            let Ok(mut tree) = strategy.new_tree(&mut self.runner) else { break };
+            let Ok(tree) = strategy.new_tree(&mut self.runner) else { break };
             if let Some(fall) = self.once(part, stage, &tree.current()).await? {
-                return self.shrink(part, &mut tree, fall).await.map(Some);
+                return self.shorten(part, fall, &gone).await.map(Some);
             }
+            gone.extend(tree.current());
+            gone.push(high);
         }
         let is_met = |at: usize| self.walked.get(&at).is_some_and(|walked| walked.moves > 0);
         if part.range.clone().all(is_met) {
             return Ok(None);
         }
         match self.once(part, stage, &[low]).await? {
-            Some(fall) => self.shorten(part, fall).await.map(Some),
+            Some(fall) => self.shorten(part, fall, &gone).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// Goes from the top to each position of the walk in turn, and back to the top.
-    async fn once(&mut self, part: &Part<'_>, stage: &mut Stage, walk: &[usize]) -> Result<Option<Fall>, ProofError> {
+    pub(super) async fn once(
+        &mut self,
+        part: &Part<'_>,
+        stage: &mut Stage,
+        walk: &[usize],
+    ) -> Result<Option<Fall>, ProofError> {
         let low = part.range.start;
         // What is different from the top, and what should be.
         let mut actual = Change::default();
-        for (direction, step) in part.steps(walk) {
+        for (made, (direction, step)) in part.steps(walk).into_iter().enumerate() {
             self.moves += 1;
             self.walked.entry(step).or_default().moves += 1;
-            let fall = |story| Ok(Some(Fall { at: step, story, walk: walk.to_vec() }));
+            let fall = |story| Ok(Some(Fall { at: step, story, walk: part.gone(walk, made + 1) }));
             match stage.go(&part.prover.chain[step], direction).await? {
                 Ok(done) => actual = actual.then(&done),
                 Err(error) => {
-                    return fall(Story::error("on this walk it fails, on the straight way it does not", &error));
+                    return fall(Story::error("it fails on this walk, but not when applied in order", &error));
                 }
             }
             let at = if direction == Direction::Up { step + 1 } else { step };
@@ -213,51 +237,11 @@ impl Walks {
             // Where a sequence stands is a matter of all the steps before.
             let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
             if !difference.is_empty() {
-                let summary = "on this walk it ends in another schema than on the straight way";
+                let summary = "this walk gives a different schema than applying in order";
                 return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
             }
         }
         Ok(None)
-    }
-
-    /// Makes the walk to the bottom as short as it fails; each attempt has a fresh database.
-    async fn shorten(&mut self, part: &Part<'_>, fall: Fall) -> Result<Fall, ProofError> {
-        for goal in (part.range.start + 1..=fall.at).rev().take(shrinks(part)) {
-            if let Some(shorter) = self.afresh(part, &[goal]).await? {
-                return Ok(shorter);
-            }
-        }
-        Ok(fall)
-    }
-
-    /// Makes a failing walk as short as proptest can; each attempt has a fresh database.
-    async fn shrink<T: ValueTree<Value = Vec<usize>>>(
-        &mut self,
-        part: &Part<'_>,
-        tree: &mut T,
-        mut fall: Fall,
-    ) -> Result<Fall, ProofError> {
-        let mut more = tree.simplify();
-        for _ in 0..shrinks(part) {
-            if !more {
-                break;
-            }
-            match self.afresh(part, &tree.current()).await? {
-                Some(next) => {
-                    fall = next;
-                    more = tree.simplify();
-                }
-                None => more = tree.complicate(),
-            }
-        }
-        Ok(fall)
-    }
-
-    async fn afresh(&mut self, part: &Part<'_>, walk: &[usize]) -> Result<Option<Fall>, ProofError> {
-        let mut stage = Stage::at(&part.prover.chain[..part.range.end], part.prover.code, true).await?;
-        let outcome = self.once(part, &mut stage, walk).await?;
-        stage.end().await?;
-        Ok(outcome)
     }
 
     /// Whether no walk will lead over a migration any more.
@@ -280,27 +264,6 @@ impl Walks {
         };
         proven.set(Law::Path, verdict);
     }
-}
-
-/// How many attempts are made to make a walk shorter.
-fn shrinks(part: &Part<'_>) -> usize {
-    part.prover.proof.walks.saturating_mul(SHRINKS) as usize
-}
-
-/// The positions of a walk as versions.
-fn named(prover: &Prover<'_>, walk: &[usize]) -> Vec<String> {
-    let name = |at: usize| match at.checked_sub(1).map(|at| &prover.chain[at]) {
-        Some(migration) => format!("{}_{}", migration.version(), migration.name()),
-        None => "nothing".to_owned(),
-    };
-    let mut words = Vec::new();
-    let mut before = None;
-    for at in walk.iter().copied() {
-        let way = if before.is_none_or(|before| at < before) { "down" } else { "up" };
-        words.push(format!("{way} to {}", name(at)));
-        before = Some(at);
-    }
-    words
 }
 
 /// Whether a migration has no way down, as far as its files say.

@@ -1,0 +1,290 @@
+//! Reads regular expressions, those of `~` and those of `SIMILAR TO`.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::class::Class;
+use super::pattern::Part;
+
+/// How often a part without a bound is repeated at most, and how many more times than it has to be.
+const MOST: u32 = 6;
+const MORE: u32 = 16;
+/// The largest count that PostgreSQL reads.
+const LARGEST: u32 = 255;
+/// How many characters are drawn at most, and how deep groups are nested.
+pub(super) const MOST_CHARS: usize = 10_000;
+const DEEPEST: usize = 100;
+
+/// Reads a pattern of `~`; `None` where it is not understood, or has no text that could be drawn.
+pub(super) fn read(text: &str) -> Option<Part> {
+    let (text, options) = without_options(text);
+    match options {
+        _ if options.contains('q') => Some(Part::text(text)),
+        // A basic regular expression is something else.
+        _ if options.contains('b') => None,
+        _ => Reader::new(text, false, options.contains('x')).all(),
+    }
+}
+
+/// Reads a pattern of SIMILAR TO.
+pub(super) fn similar(text: &str) -> Option<Part> {
+    Reader::new(text, true, false).all()
+}
+
+/// A pattern without the options at its beginning, and their letters.
+pub(super) fn without_options(text: &str) -> (&str, &str) {
+    if let Some(literal) = text.strip_prefix("***=") {
+        return (literal, "q");
+    }
+    let text = text.strip_prefix("***:").unwrap_or(text);
+    match text.strip_prefix("(?").and_then(|rest| rest.split_once(')')) {
+        Some((options, rest)) if options.chars().all(|c| c.is_ascii_lowercase()) => (rest, options),
+        _ => (text, ""),
+    }
+}
+
+/// A part, and how much it draws at most: characters, and groups without any.
+type Measured = (Part, usize);
+
+/// What stands for a character or several.
+enum Member {
+    One(char),
+    Any(Class),
+    /// Something that only looks.
+    None,
+}
+
+/// Reads a regular expression from its beginning to its end.
+struct Reader<'a> {
+    rest: Peekable<Chars<'a>>,
+    /// Whether it is one of SIMILAR TO.
+    similar: bool,
+    /// Whether blanks and comments mean nothing.
+    expanded: bool,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, similar: bool, expanded: bool) -> Self {
+        Self { rest: text.chars().peekable(), similar, expanded, depth: 0 }
+    }
+
+    fn all(mut self) -> Option<Part> {
+        let (part, _) = self.branches()?;
+        self.rest.next().is_none().then_some(part)
+    }
+
+    /// Branches up to the end or a closing parenthesis.
+    fn branches(&mut self) -> Option<Measured> {
+        // A group without anything in it takes time as well.
+        let (mut branches, mut size) = (Vec::new(), 1);
+        loop {
+            let (branch, own) = self.branch()?;
+            branches.push(branch);
+            size = size.max(own);
+            if self.rest.next_if_eq(&'|').is_none() {
+                break;
+            }
+        }
+        let one = if branches.len() == 1 { branches.pop() } else { None };
+        Some((one.unwrap_or(Part::Either(branches)), size))
+    }
+
+    fn branch(&mut self) -> Option<Measured> {
+        let (mut parts, mut size) = (Vec::new(), 0);
+        loop {
+            self.skip();
+            let Some(c) = self.rest.next_if(|c| !matches!(c, '|' | ')')) else { break };
+            let Some(atom) = self.atom(c)? else { continue };
+            let (part, own) = self.times(atom)?;
+            parts.push(part);
+            size += own;
+            if size > MOST_CHARS {
+                return None;
+            }
+        }
+        Some((Part::All(parts), size))
+    }
+
+    /// Blanks and comments.
+    fn skip(&mut self) {
+        while self.expanded
+            && let Some(c) = self.rest.next_if(|c| c.is_whitespace() || *c == '#')
+        {
+            if c == '#' {
+                while self.rest.next_if(|c| *c != '\n').is_some() {}
+            }
+        }
+    }
+
+    /// An atom that begins like this; no part where it only looks.
+    fn atom(&mut self, c: char) -> Option<Option<Measured>> {
+        let class = match c {
+            '%' if self.similar => return Some(Some((Part::Times(Box::new(Part::One(Class::all())), 0, 3), 3))),
+            '_' if self.similar => Class::all(),
+            '^' | '$' if !self.similar => return Some(None),
+            '.' if !self.similar => Class::all(),
+            '[' => self.class()?,
+            '(' => return self.group(),
+            '\\' => match self.escaped()? {
+                Member::One(c) => Class::one(c),
+                Member::Any(class) => class,
+                Member::None => return Some(None),
+            },
+            '*' | '+' | '?' => return None,
+            '{' if self.rest.peek().is_some_and(char::is_ascii_digit) => return None,
+            c => Class::one(c),
+        };
+        (!class.is_impossible()).then(|| Some((Part::One(class), 1)))
+    }
+
+    fn group(&mut self) -> Option<Option<Measured>> {
+        let mut is_refused = false;
+        if !self.similar && self.rest.next_if_eq(&'?').is_some() {
+            match self.rest.next()? {
+                ':' | '=' => {}
+                '!' => is_refused = true,
+                '<' => is_refused = self.rest.next()? == '!',
+                _ => return None,
+            }
+        }
+        self.depth += 1;
+        let inside = if self.depth > DEEPEST { None } else { self.branches() };
+        self.depth -= 1;
+        let inside = inside?;
+        self.rest.next_if_eq(&')')?;
+        Some(Some(inside).filter(|_| !is_refused))
+    }
+
+    /// How often an atom is there, with a bound.
+    fn times(&mut self, (part, size): Measured) -> Option<Measured> {
+        self.skip();
+        let (least, most) = match self.rest.peek().copied() {
+            Some('*') => (0, MOST),
+            Some('+') => (1, MOST),
+            Some('?') => (0, 1),
+            Some('{') if self.rest.clone().nth(1).is_some_and(|c| c.is_ascii_digit()) => self.counts()?,
+            _ => return Some((part, size)),
+        };
+        self.rest.next();
+        self.rest.next_if_eq(&'?');
+        let room = u32::try_from(MOST_CHARS / size).unwrap_or(u32::MAX);
+        let most = most.min(room);
+        (least <= most).then(|| (Part::Times(Box::new(part), least, most), size * most as usize))
+    }
+
+    /// The counts of `{2,5}`, up to its closing brace.
+    fn counts(&mut self) -> Option<(u32, u32)> {
+        self.rest.next();
+        let least = self.count()?;
+        let most = match self.rest.next_if_eq(&',') {
+            None => least,
+            Some(_) if self.rest.peek() == Some(&'}') => least + MOST,
+            Some(_) => self.count()?,
+        };
+        (self.rest.peek() == Some(&'}') && least <= most).then_some((least, most.min(least + MORE)))
+    }
+
+    fn count(&mut self) -> Option<u32> {
+        let mut digits = String::new();
+        while let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
+            digits.push(digit);
+        }
+        digits.parse().ok().filter(|count| *count <= LARGEST)
+    }
+
+    /// What follows a backslash.
+    fn escaped(&mut self) -> Option<Member> {
+        let named = |name: &str| Class::named(name).map(Member::Any);
+        let other = |name: &str| Class::named(name).map(|class| Member::Any(class.complement()));
+        let c = match self.rest.next()? {
+            'd' => return named("digit"),
+            'w' => return named("word"),
+            's' => return named("space"),
+            'D' => return other("digit"),
+            'W' => return other("word"),
+            'S' => return other("space"),
+            'A' | 'Z' | 'm' | 'M' | 'y' | 'Y' => return Some(Member::None),
+            'a' => '\u{7}',
+            'b' => '\u{8}',
+            'B' => '\\',
+            'c' => char::from_u32(u32::from(self.rest.next()?) & 0x1f)?,
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'f' => '\u{c}',
+            'v' => '\u{b}',
+            'e' => '\u{1b}',
+            'x' => self.coded(8)?,
+            'u' => self.coded(4)?,
+            'U' => self.coded(8)?,
+            c if c.is_ascii_alphanumeric() => return None,
+            c => c,
+        };
+        Some(Member::One(c))
+    }
+
+    fn coded(&mut self, most: usize) -> Option<char> {
+        let mut digits = String::new();
+        while digits.len() < most
+            && let Some(digit) = self.rest.next_if(char::is_ascii_hexdigit)
+        {
+            digits.push(digit);
+        }
+        u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
+    }
+
+    /// A class, after its opening bracket.
+    fn class(&mut self) -> Option<Class> {
+        let is_negated = self.rest.next_if_eq(&'^').is_some();
+        let mut class = Class::default();
+        let mut is_first = true;
+        loop {
+            let c = self.rest.next()?;
+            if c == ']' && !is_first {
+                break;
+            }
+            is_first = false;
+            match self.member(c)? {
+                Member::Any(other) => class.extend(other),
+                Member::None => return None,
+                Member::One(from) => {
+                    // A hyphen at the end means itself.
+                    let mut ahead = self.rest.clone();
+                    let is_range = ahead.next() == Some('-') && ahead.next() != Some(']');
+                    let to = if is_range { self.end()? } else { from };
+                    (from <= to).then(|| class.add(from, to))?;
+                }
+            }
+        }
+        Some(if is_negated { class.complement() } else { class })
+    }
+
+    /// The end of a range, after its hyphen.
+    fn end(&mut self) -> Option<char> {
+        self.rest.next();
+        let c = self.rest.next()?;
+        match self.member(c)? {
+            Member::One(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// What is in a class, where it begins like this.
+    fn member(&mut self, c: char) -> Option<Member> {
+        match c {
+            '[' if matches!(self.rest.peek(), Some(':' | '.' | '=')) => {
+                let kind = self.rest.next()?;
+                let name: String = self.rest.by_ref().take_while(|c| *c != kind).collect();
+                self.rest.next_if_eq(&']')?;
+                if kind == ':' {
+                    return Class::named(&name).map(Member::Any);
+                }
+                let mut chars = name.chars();
+                Some(Member::One(chars.next()?)).filter(|_| chars.next().is_none())
+            }
+            '\\' => self.escaped(),
+            c => Some(Member::One(c)),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DROP INDEX t_created;
+DELETE FROM t WHERE status = 123456789 + 1;
