@@ -10,11 +10,12 @@ use super::drive::Broken;
 use super::execute::needs_fresh_session;
 use super::limit::{self, Limit};
 use super::locate::Where;
-use super::message::{Message, Settings};
+use super::message::{Message, Settings, own_timeouts};
 use super::paced::Paced;
 use super::plan::{Step, Work};
 use super::{explain, locate};
 use crate::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
+use crate::effect::changes_rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
@@ -31,6 +32,8 @@ pub struct Rehearsal {
     pub(super) session: Session,
     pub(super) settings: Settings,
     pub(super) limit: Limit,
+    /// How many rows each statement of the last script returned or changed.
+    counts: Vec<u64>,
 }
 
 /// Which tables a script may have written to.
@@ -84,7 +87,7 @@ impl Rehearsal {
     pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
         let (session, settings, backend) = connect(&database, limit).await?;
         let limit = Limit { database: database.clone(), backend, each: limit };
-        Ok(Self { database, code, session, settings, limit })
+        Ok(Self { database, code, session, settings, limit, counts: Vec::new() })
     }
 
     /// Runs one migration, and tells which tables it may have written to.
@@ -94,16 +97,32 @@ impl Rehearsal {
     /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed;
     /// [`ErrorKind::Plan`] for a migration that has no such direction.
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
+        self.counts.clear();
         let step = step(migration, direction)?;
         let script = match &step.work {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
-        let outcome = self.bundle(&[(&step, script)], LOCKED).await.map(touched);
+        let outcome = self.bundle(&[(&step, script)], LOCKED).await.map(|answers| {
+            // BEGIN and the settings of the script stand before it.
+            let head = 1 + own_timeouts(script, "LOCAL ").len();
+            let own = answers.iter().skip(head).take(script.statements().len());
+            self.counts = own.map(|answer| answer.count).collect();
+            touched(answers)
+        });
         if needs_fresh_session(&step) || outcome.is_err() {
             self.renew().await?;
         }
         outcome
+    }
+
+    /// The statements of the script that ran last in one transaction of which the server says that they changed no row,
+    /// of those that are there to change some.
+    pub fn idle<'a>(&self, script: &'a Script) -> impl Iterator<Item = &'a str> {
+        let text = script.text();
+        let counted = script.statements().iter().zip(self.counts.clone());
+        let idle = counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()]);
+        idle.filter(|statement| changes_rows(statement))
     }
 
     /// Runs migrations up, as fast as it goes.

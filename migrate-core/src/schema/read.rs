@@ -192,7 +192,7 @@ async fn fetch(session: &mut Session, more: Option<&str>) -> std::result::Result
     let (mut statement, mut objects) = (0, Objects::default());
     let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
-        Part::End => statement += 1,
+        Part::End(_) => statement += 1,
         Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
             MEMBERS => members.push(row),
             COMMENTS => comments.push(row),

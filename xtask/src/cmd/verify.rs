@@ -139,9 +139,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         report.migrations.iter().flat_map(|proven| checks::faults(context, &set, proven)).collect();
     let without_rows = checks::without_rows(context, &set, &report);
     let refused = without_rows.iter().any(|finding| finding.severity == Severity::Error);
-    show(context, &set, &report, &without_rows);
+    let mut others: Vec<Finding> =
+        report.migrations.iter().filter_map(|proven| checks::fragile(context, &set, proven)).collect();
+    others.extend(without_rows);
+    show(context, &set, &report, &others);
     close(context, &report, Close { broke_off: failure.is_some(), refused });
-    findings.extend(without_rows);
+    findings.extend(others);
     let mut document = json(&report, options.seed, &findings);
     document.holds &= !refused;
     if let Some(failure) = &failure {
@@ -273,7 +276,9 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
     }
     match broken {
         _ if broke_off => {}
-        0 if refused => output.next("make the tables above take generated rows, or set `rows` of [policy] to another value"),
+        0 if refused => {
+            output.next("make the tables above take generated rows, or set `rows` of [policy] to another value")
+        }
         0 => output.next("`cargo xtask migrate` applies them; -v adds what was declared, skipped and noted"),
         _ => output.next("correct the files, then `cargo xtask verify` again with the versions that were broken"),
     }
