@@ -46,28 +46,28 @@ pub(super) fn written(root: &SyntaxNode) -> Vec<Constant> {
         let (Some(column), Some(expr)) = (column, set.set_expr().and_then(|set| set.expr())) else { continue };
         let mut constants = Vec::new();
         reader.read(&expr).constants(&mut constants);
-        found.extend(constants.into_iter().filter(is_short).map(|text| (column.clone(), text)));
+        found.extend(constants.into_iter().filter(|text| is_short(text)).map(|text| (column.clone(), text)));
     }
     found
 }
 
-fn is_short(text: &String) -> bool {
-    text.len() <= LONGEST
+fn is_short(text: impl AsRef<str>) -> bool {
+    text.as_ref().len() <= LONGEST
 }
 
 /// Values of the column on one side of an operator for which it matters what is on the other.
 fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
-    let constant = || other.as_constant().filter(is_short);
+    let constant = || other.as_constant().filter(|text| is_short(text));
     let texts: Vec<String> = match (side.bare().form(), op) {
         (Form::Call(name, _), _) if name.ends_with("length") => {
             let count = constant().and_then(|text| text.parse::<usize>().ok()).filter(|count| *count < LONGEST);
             count.into_iter().flat_map(|count| [count, count + 1]).map(|count| "a".repeat(count)).collect()
         }
-        (_, "=" | "<>" | "!=") => listed(other).into_iter().filter(is_short).collect(),
+        (_, "=" | "<>" | "!=") => listed(other).into_iter().filter(|text| is_short(text)).collect(),
         (_, "<" | ">" | "<=" | ">=") => constant().map(around).unwrap_or_default(),
         (_, "~~" | "~~*" | "!~~" | "!~~*" | "~" | "~*" | "!~" | "!~*" | "similar") => {
             let pattern = constant().and_then(|text| Pattern::of(op.trim_start_matches('!'), &text));
-            pattern.map(|pattern| pattern.draw(&mut Dice::new(1))).filter(is_short).into_iter().collect()
+            pattern.map(|pattern| pattern.draw(&mut Dice::new(1))).filter(|text| is_short(text)).into_iter().collect()
         }
         (_, "@>" | "&&") => constant().into_iter().collect(),
         _ => Vec::new(),

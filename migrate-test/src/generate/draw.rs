@@ -247,6 +247,9 @@ fn value(
         return Some("NULL".to_owned());
     }
     let type_name = if known { &column.base } else { &column.type_name };
+    // What is typical for these has its turn, and a value that is there twice can be in the way of the row.
+    let is_typical = matches!(Sort::of(&column.base), Sort::Text | Sort::Integer | Sort::Number);
+    let taste = Taste { awkward: taste.awkward && !is_typical, ..taste };
     let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
     Some(literal(&text))
 }
@@ -259,7 +262,12 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
     let mut dice = Dice::new(taste.dice ^ (turn as u64) << 32);
     let mut deal = |what: &str, n: usize| decks.deal(&format!("{what} {}", column.name), n, &mut dice);
     let is_open = wish.exactly.is_empty() && wish.readable.is_none();
-    if is_open && (draft.constants || turn % 2 == 1 && round < 2 && !draft.whole) {
+    let few = values::few(schema, &column.base);
+    let is_left = column.has_default && taste.serial % 5 == 4;
+    if is_open && !few.is_empty() && !is_left {
+        return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
+    }
+    if is_open && taste.reach != Reach::Plain && (draft.constants || turn % 2 == 1 && round < 2) {
         let is_number = matches!(sort, Sort::Integer | Sort::Number);
         let fits = |text: &&String| !is_number || text.parse::<f64>().is_ok();
         let constants: Vec<&String> = uses.constants(&column.name).into_iter().flatten().filter(fits).collect();
@@ -267,21 +275,18 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
             return constants.get(deal("constant of", constants.len())).map(|text| (*text).clone());
         }
     }
-    let few = values::few(schema, &column.base);
-    let is_left = column.has_default && taste.serial % 5 == 4;
-    if is_open && !few.is_empty() && !is_left {
-        return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
-    }
     if taste.reach == Reach::Plain || round > 1 {
         return None;
     }
     if let Some(shape) = uses.shape(&column.name).filter(|shape| sort == Sort::Json && wish.shape == **shape) {
         return typical::document(shape, turn, taste.serial).filter(|_| !draft.strict);
     }
-    if sort == Sort::Text && turn == 2 && wish.exactly.is_empty() {
-        if let Some(first) = wish.first() {
-            return Some(first);
-        }
+    if sort == Sort::Text
+        && turn == 2
+        && wish.exactly.is_empty()
+        && let Some(first) = wish.first()
+    {
+        return Some(first);
     }
     let reach = if is_related { Reach::Full } else { taste.reach };
     typical::typical(&column.base, turn, reach).filter(|text| wish.allows(sort, text))

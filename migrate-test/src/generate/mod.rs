@@ -202,7 +202,7 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
             }
         }
         // In the first rows all that is typical has its turn, so that what was refused of them is tried again.
-        if accepted.len() as u32 >= if round == 0 { first * 3 / 4 } else { ROWS } {
+        if refused.is_empty() || round > 0 && accepted.len() as u32 >= ROWS {
             break;
         }
     }
@@ -224,7 +224,8 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
 async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u32) -> migrate_core::Result<()> {
     let mut tried = Vec::new();
     for (n, row) in [accepted.first(), accepted.last()].into_iter().flatten().enumerate() {
-        let kept: Row = row.iter().filter(|(name, _)| !table.unique.contains(*name)).map(owned).collect();
+        let kept: Row =
+            row.iter().filter(|(name, _)| !table.unique.values().any(|key| key.contains(*name))).map(owned).collect();
         let at = Turn { round: 1, serial: serial + n as u32, ..Turn::default() };
         let is_whole = kept.len() == row.len();
         tried.push(if is_whole { kept } else { place.draw(table, at, kept) });
@@ -366,7 +367,11 @@ impl Refusal {
     /// What of a row can stay: all but the columns that the refusal is about.
     fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
         let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
-        let is_meant = |column: &String| *column == self.column || checks().any(|(_, check)| check.mentions(column));
+        let key = table.unique.get(&self.constraint);
+        let is_meant = |column: &String| {
+            let is_in_key = key.is_some_and(|key| key.contains(column));
+            is_in_key || *column == self.column || checks().any(|(_, check)| check.mentions(column))
+        };
         let kept: Row = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
         (kept.len() < row.len() || row.is_empty()).then_some(kept)
     }

@@ -1,6 +1,6 @@
 //! What a row of a table must look like, as far as the schema tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::ident::{first_name, ident};
@@ -23,8 +23,8 @@ pub(super) struct Table {
     pub(super) keys: Vec<ForeignKey>,
     /// What has to be so in each row, under the name of its constraint.
     pub(super) checks: Vec<(String, Expr)>,
-    /// The columns of which something has to be different in each row.
-    pub(super) unique: BTreeSet<String>,
+    /// The columns of which something has to be different in each row, under the name of the key or index.
+    pub(super) unique: BTreeMap<String, BTreeSet<String>>,
     /// How many rows it takes until each of several values that a column can have, or each side of an OR, has had its turn.
     alternatives: usize,
     /// Whether something else than constraints has a say: a trigger, a rule.
@@ -71,8 +71,9 @@ impl Table {
         columns.sort_by_key(|(position, _)| *position);
         let columns: Vec<Column> =
             columns.into_iter().map(|(_, column)| Column::of(schema, column, &mut checks)).collect();
-        let indexes = schema.children(&table.id, Kind::Index).filter_map(|index| index.fact("definition"));
-        let unique = unique(&columns, definitions.iter().map(|(_, text)| *text).chain(indexes));
+        let indexes = schema.children(&table.id, Kind::Index);
+        let indexes = indexes.filter_map(|index| Some((index.id.name.to_string(), index.fact("definition")?)));
+        let unique = unique(&columns, definitions.iter().cloned().chain(indexes));
         let few = columns.iter().map(|column| few(schema, &column.base).len());
         let alternatives = few.chain(checks.iter().map(|(_, check)| alternatives(check))).max().unwrap_or_default();
         let keys = definitions.iter().filter_map(|(_, text)| ForeignKey::parse(text)).collect();
@@ -171,15 +172,18 @@ fn without_generated(check: Expr, generated: &[&Arc<Object>]) -> Expr {
 }
 
 /// The columns that definitions of keys and of unique indexes name.
-fn unique<'a>(columns: &[Column], definitions: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+fn unique<'a>(
+    columns: &[Column],
+    definitions: impl Iterator<Item = (String, &'a str)>,
+) -> BTreeMap<String, BTreeSet<String>> {
     let keys = ["PRIMARY KEY", "UNIQUE", "EXCLUDE", "CREATE UNIQUE"];
-    let mut unique = BTreeSet::new();
-    for text in definitions.filter(|text| keys.iter().any(|key| text.starts_with(key))) {
+    let unique = definitions.filter(|(_, text)| keys.iter().any(|key| text.starts_with(key)));
+    let named = |(name, text): (String, &str)| {
         let inside = text.split_once('(').map_or("", |(_, inside)| inside);
         let is_named = |column: &&Column| names::words(inside).any(|word| word == column.name);
-        unique.extend(columns.iter().filter(is_named).map(|column| column.name.clone()));
-    }
-    unique
+        (name, columns.iter().filter(is_named).map(|column| column.name.clone()).collect())
+    };
+    unique.map(named).collect()
 }
 
 /// How many alternatives an expression has at one place at most.

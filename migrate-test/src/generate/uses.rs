@@ -52,6 +52,27 @@ impl Uses {
         uses
     }
 
+    /// Reads the scripts of a migration. What a down deletes from a table that the up inserts into is what the up brought:
+    /// the constants in it are no values of rows that were there before.
+    pub(crate) fn of_scripts(up: &str, down: &str) -> Self {
+        let mut uses = Self::of(up);
+        let table = |name: &SyntaxNode| name.text().to_string().trim().to_lowercase();
+        let up = SourceFile::parse(up);
+        let inserts = up.tree().syntax().descendants().filter_map(ast::Insert::cast);
+        let brought: BTreeSet<String> =
+            inserts.filter_map(|insert| Some(table(insert.relation_name_ref()?.syntax()))).collect();
+        let kept = SourceFile::parse(down).tree().stmts().filter(|stmt| match stmt {
+            ast::Stmt::Delete(it) => {
+                let name = it.relation_name().and_then(|name| name.relation_name_ref());
+                name.is_none_or(|name| !brought.contains(&table(name.syntax())))
+            }
+            _ => true,
+        });
+        let down: String = kept.map(|stmt| format!("{};\n", stmt.syntax().text())).collect();
+        uses.extend(Self::of(&down), true);
+        uses
+    }
+
     fn learn(&mut self, sql: &str) {
         let file = SourceFile::parse(sql);
         self.look_all(file.tree().syntax());

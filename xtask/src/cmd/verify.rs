@@ -54,6 +54,7 @@ pub(crate) struct RestsJson {
     tables: usize,
     with_rows: usize,
     without: Vec<WithoutRowsJson>,
+    idle: Vec<String>,
     moves: usize,
 }
 
@@ -346,7 +347,13 @@ impl From<&Rests> for RestsJson {
     fn from(rests: &Rests) -> Self {
         let without = rests.without.iter();
         let without = without.map(|one| WithoutRowsJson { table: one.table.clone(), why: one.why.clone() }).collect();
-        Self { tables: rests.tables, with_rows: rests.with_rows(), without, moves: rests.moves }
+        Self {
+            tables: rests.tables,
+            with_rows: rests.with_rows(),
+            without,
+            idle: rests.idle.clone(),
+            moves: rests.moves,
+        }
     }
 }
 
