@@ -44,14 +44,16 @@ pub(crate) struct Answer {
     /// The names of the columns; none where there was no row.
     pub(crate) columns: Vec<Arc<str>>,
     pub(crate) rows: Vec<Row>,
+    /// How many rows it returned or changed, as the server counts them.
+    pub(crate) count: u64,
 }
 
 /// A part of what a message answers.
 pub(crate) enum Part<'a> {
     /// A row of the present statement, with the names of its columns.
     Row(&'a Vec<Arc<str>>, Row),
-    /// The statement is done.
-    End,
+    /// The statement is done; it returned or changed so many rows.
+    End(u64),
 }
 
 impl Session {
@@ -350,7 +352,7 @@ async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, 
             }
             answer.rows.push(row);
         }
-        Part::End => all.push(std::mem::take(&mut answer)),
+        Part::End(count) => all.push(Answer { count, ..std::mem::take(&mut answer) }),
     });
     let failure = outcome.await.err();
     (all, failure)
@@ -366,9 +368,9 @@ async fn each(
     let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(connection);
     while let Some(part) = answers.next().await {
         match part? {
-            Either::Left(_) => {
+            Either::Left(done) => {
                 columns.clear();
-                take(Part::End);
+                take(Part::End(done.rows_affected()));
             }
             Either::Right(row) => {
                 if columns.is_empty() {

@@ -17,6 +17,7 @@ use crate::source::Script;
 use crate::sql::parse;
 
 pub use resolve::{Loss, find, resolve};
+pub(crate) use writes::changes_rows;
 pub use writes::{Writes, names};
 
 /// What a script does, as far as its text says.

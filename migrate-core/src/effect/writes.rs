@@ -159,6 +159,16 @@ fn named_last(text: &str) -> Option<String> {
     catalog_name(text.split('(').next()?.trim().rsplit('.').next()?.trim())
 }
 
+/// Whether a statement is there to change rows that it chooses: UPDATE, DELETE, MERGE, or INSERT from a query.
+pub(crate) fn changes_rows(statement: &str) -> bool {
+    let file = parse(statement);
+    file.tree().stmts().next().is_some_and(|stmt| match stmt {
+        Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) => true,
+        Stmt::Insert(it) => it.syntax().descendants().any(|node| ast::Select::can_cast(node.kind())),
+        _ => false,
+    })
+}
+
 /// The names in a script: of tables, columns and everything else, also in the blocks that it runs.
 pub fn names(text: &str) -> BTreeSet<String> {
     let unfolded = unfold(text).text;

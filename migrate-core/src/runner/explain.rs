@@ -235,3 +235,19 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
     };
     Some(advice.to_owned())
 }
+
+/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704),
+/// schemas, tables, functions; and the packages of extensions (58P01 up to PostgreSQL 15.2, 0A000 since).
+pub(super) fn missing(error: Error) -> Error {
+    match error.sqlstate() {
+        Some("42704" | "3F000" | "42P01" | "42883") => error.help(
+            "if it exists before the first migration, make it in a script that `setup` in [shadow] of migrate.toml names; \
+             settings of sessions are in `settings` there",
+        ),
+        Some("0A000" | "58P01") if error.to_string().contains("extension \"") => error.help(
+            "if production has it, use a server that has it too for shadow databases: name one as `database` in \
+             [environments.shadow] of migrate.toml, or the binaries of one in ROUNDTRIP_TEST_BINDIR",
+        ),
+        _ => error,
+    }
+}

@@ -11,11 +11,12 @@ use super::execute::needs_fresh_session;
 use super::guard;
 use super::limit::{self, Limit};
 use super::locate::Where;
-use super::message::{Message, Settings};
+use super::message::{Message, Settings, own_timeouts};
 use super::paced::Paced;
 use super::plan::{Step, Work};
 use super::{explain, locate};
 use crate::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
+use crate::effect::changes_rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
@@ -34,6 +35,8 @@ pub struct Rehearsal {
     pub(super) limit: Limit,
     /// What is asked before each transaction ends.
     pub(super) guard: &'static str,
+    /// How many rows each statement of the last script returned or changed.
+    counts: Vec<u64>,
 }
 
 /// Which tables a script may have written to.
@@ -87,7 +90,7 @@ impl Rehearsal {
     pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
         let (session, settings, backend) = connect(&database, limit).await?;
         let limit = Limit { database: database.clone(), backend, each: limit };
-        Ok(Self { database, code, session, settings, limit, guard: "" })
+        Ok(Self { database, code, session, settings, limit, guard: "", counts: Vec::new() })
     }
 
     /// Refuses from now on whatever writes to something that exists once for a server, roles for example: others use it
@@ -108,17 +111,33 @@ impl Rehearsal {
     /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed;
     /// [`ErrorKind::Plan`] for a migration that has no such direction.
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
+        self.counts.clear();
         let step = step(migration, direction)?;
         let script = match &step.work {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
         let last = format!("{} {LOCKED}", self.guard());
-        let outcome = self.bundle(&[(&step, script)], &last).await.map(touched);
+        let outcome = self.bundle(&[(&step, script)], &last).await.map(|answers| {
+            // BEGIN and the settings of the script stand before it.
+            let head = 1 + own_timeouts(script, "LOCAL ").len();
+            let own = answers.iter().skip(head).take(script.statements().len());
+            self.counts = own.map(|answer| answer.count).collect();
+            touched(answers)
+        });
         if needs_fresh_session(&step) || outcome.is_err() {
             self.renew().await?;
         }
         outcome
+    }
+
+    /// The statements of the script that ran last in one transaction of which the server says that they changed no row,
+    /// of those that are there to change some.
+    pub fn idle<'a>(&self, script: &'a Script) -> impl Iterator<Item = &'a str> {
+        let text = script.text();
+        let counted = script.statements().iter().zip(self.counts.clone());
+        let idle = counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()]);
+        idle.filter(|statement| changes_rows(statement))
     }
 
     /// Runs migrations up, as fast as it goes.
@@ -279,7 +298,7 @@ impl Rehearsal {
         if let Some(error) = guard::of_server(&failure) {
             return Err(error.at(Place::file(scripts[running].path())));
         }
-        let error = missing(explain::refused(steps[part].0, at, broken(failure)));
+        let error = explain::missing(explain::refused(steps[part].0, at, broken(failure)));
         Err(self.limit.reword(error, Some(steps[part].1)))
     }
 
@@ -311,22 +330,6 @@ impl Rehearsal {
         (self.settings, self.limit.backend) = (settings, backend);
         std::mem::replace(&mut self.session, fresh).close().await;
         Ok(())
-    }
-}
-
-/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704),
-/// schemas, tables, functions; and the packages of extensions (58P01 up to PostgreSQL 15.2, 0A000 since).
-fn missing(error: Error) -> Error {
-    match error.sqlstate() {
-        Some("42704" | "3F000" | "42P01" | "42883") => error.help(
-            "if it exists before the first migration, make it in a script that `setup` in [shadow] of migrate.toml names; \
-             settings of sessions are in `settings` there",
-        ),
-        Some("0A000" | "58P01") if error.to_string().contains("extension \"") => error.help(
-            "if production has it, use a server that has it too for shadow databases: name one as `database` in \
-             [environments.shadow] of migrate.toml, or the binaries of one in ROUNDTRIP_TEST_BINDIR",
-        ),
-        _ => error,
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let mut done = 0usize;
     let outcome = {
-        let count = |part: Part<'_>| done += usize::from(matches!(part, Part::End));
+        let count = |part: Part<'_>| done += usize::from(matches!(part, Part::End(_)));
         let mut sending = std::pin::pin!(session.each(&message, count));
         loop {
             tokio::select! {

@@ -17,7 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ident::QualifiedName;
 
 const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
-pub(super) const QUERIES: [&str; 2] = [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
+pub(super) const QUERIES: [&str; 2] =
+    [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
 /// Every sequence that is no part of PostgreSQL, with the column that it belongs to.
 const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

@@ -226,7 +226,7 @@ async fn fetch(session: &mut Session, more: &[&str]) -> std::result::Result<Fetc
     let (mut statement, mut objects) = (0, Objects::default());
     let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), vec![Vec::new(); more.len()]);
     let outcome = session.each(&message, |part| match part {
-        Part::End => statement += 1,
+        Part::End(_) => statement += 1,
         Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
             MEMBERS => members.push(row),
             COMMENTS => comments.push(row),

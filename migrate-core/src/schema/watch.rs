@@ -179,7 +179,7 @@ impl Watcher {
             let mut objects = Objects::default();
             let take = |part: Part<'_>| match part {
                 Part::Row(columns, row) => objects.take(columns, row),
-                Part::End => {}
+                Part::End(_) => {}
             };
             self.session.each(&queries, take).await?;
             found.extend(objects.finish());

@@ -1,24 +1,7 @@
-//! From a check to what it asks of a row: of each OR one side is chosen by chance, of each AND both.
+//! From a check to what it asks of a row: of each OR one side is chosen, of each AND both.
 
+use super::dice::{Decks, Dice};
 use super::expr::{Case, Expr, Form};
-
-/// A source of chance of its own, so that a choice can be made while strategies are put together.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `n`.
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        if n == 0 { 0 } else { (self.0 >> 11) as usize % n }
-    }
-}
 
 /// Something that has to be so in a row.
 #[derive(Debug, Clone)]
@@ -36,15 +19,25 @@ const MOST_STEPS: usize = 10_000;
 
 /// Claims that make expressions true, or false.
 #[derive(Debug)]
-pub(super) struct Claims {
+pub(super) struct Claims<'a> {
     pub(super) list: Vec<Claim>,
     dice: Dice,
+    /// What was chosen for other rows; without it chance alone decides.
+    decks: Option<&'a mut Decks>,
     steps: usize,
 }
 
-impl Claims {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { list: Vec::new(), dice: Dice::new(seed), steps: 0 }
+impl<'a> Claims<'a> {
+    pub(super) fn new(seed: u64, decks: Option<&'a mut Decks>) -> Self {
+        Self { list: Vec::new(), dice: Dice::new(seed), decks, steps: 0 }
+    }
+
+    /// One of `n` alternatives of the choice with this name.
+    fn turn(&mut self, choice: &str, n: usize) -> usize {
+        match &mut self.decks {
+            Some(decks) => decks.deal(choice, n, &mut self.dice),
+            None => self.dice.below(n),
+        }
     }
 
     /// Adds what makes an expression true, or false.
@@ -56,7 +49,7 @@ impl Claims {
         match expr.form() {
             Form::And(sides) | Form::Or(sides) => {
                 let all = matches!(expr.form(), Form::And(_)) == wanted;
-                let chosen = self.dice.below(sides.len());
+                let chosen = self.turn(expr.text(), sides.len());
                 for (_, side) in sides.iter().enumerate().filter(|(at, _)| all || *at == chosen) {
                     self.choose(side, wanted);
                 }
@@ -68,14 +61,14 @@ impl Claims {
             }),
             Form::Cast(inner, _) => self.choose(inner, wanted),
             Form::Between(value, low, high) => {
-                let chosen = self.dice.below(2);
+                let chosen = self.turn(expr.text(), 2);
                 for (at, (op, bound)) in [(">=", low), ("<=", high)].into_iter().enumerate() {
                     if wanted || at == chosen {
                         self.compare(value, op, bound, wanted);
                     }
                 }
             }
-            Form::Case(case) => self.case(case, wanted),
+            Form::Case(case) => self.case(expr.text(), case, wanted),
             Form::Op(op, sides) => match sides.as_slice() {
                 [left, right] => self.compare(left, op, right, wanted),
                 _ => self.list.push(Claim::Truth(expr.clone(), wanted)),
@@ -89,12 +82,12 @@ impl Claims {
     }
 
     /// One arm is chosen whose result can be what is wanted; those before it must not apply.
-    fn case(&mut self, case: &Case, wanted: bool) {
+    fn case(&mut self, text: &str, case: &Case, wanted: bool) {
         let Case { operand, arms, other } = case;
         let can = |result: &Expr| !matches!(result.form(), Form::Bool(value) if *value != wanted);
         let open: Vec<usize> = (0..arms.len()).filter(|at| can(&arms[*at].1)).collect();
         let is_other_open = other.as_ref().is_none_or(can);
-        let at = self.dice.below(open.len() + usize::from(is_other_open));
+        let at = self.turn(text, open.len() + usize::from(is_other_open));
         let chosen = open.get(at).copied().unwrap_or(arms.len());
         for (at, (when, _)) in arms.iter().take(chosen + 1).enumerate() {
             match operand {
@@ -117,7 +110,7 @@ impl Claims {
         if let Some(number) = right.as_constant().and_then(|text| text.parse::<i64>().ok())
             && let Some(parts) = counted(left)
         {
-            return self.how_many(&parts, &op, number);
+            return self.how_many(left.text(), &parts, &op, number);
         }
         let is_equal = op == "=";
         if is_equal || op == "<>" {
@@ -127,7 +120,7 @@ impl Claims {
                 return self.choose(left, *value == is_equal);
             }
             if judges(left) && judges(right) {
-                let first = self.dice.below(2) == 0;
+                let first = self.turn(&format!("{} {op} {}", left.text(), right.text()), 2) == 0;
                 self.choose(left, first);
                 return self.choose(right, first == is_equal);
             }
@@ -147,7 +140,7 @@ impl Claims {
             _ => return self.list.push(Claim::Compare(left.clone(), "any".to_owned(), list.clone())),
         };
         let op = if wanted { op.to_owned() } else { negated(op) };
-        let chosen = self.dice.below(items.len());
+        let chosen = self.turn(&format!("{} {op} {}", left.text(), list.text()), items.len());
         for (at, item) in items.into_iter().enumerate() {
             if !one || at == chosen {
                 self.list.push(Claim::Compare(left.clone(), op.clone(), item));
@@ -156,7 +149,7 @@ impl Claims {
     }
 
     /// As many of these conditions are so as fit a number.
-    fn how_many(&mut self, parts: &[(Expr, bool)], op: &str, number: i64) {
+    fn how_many(&mut self, text: &str, parts: &[(Expr, bool)], op: &str, number: i64) {
         let fits = |count: i64| match op {
             "=" => count == number,
             "<>" => count != number,
@@ -166,8 +159,8 @@ impl Claims {
             _ => count >= number,
         };
         let counts: Vec<usize> = (0..=parts.len()).filter(|count| fits(*count as i64)).collect();
-        let Some(count) = counts.get(self.dice.below(counts.len())) else { return };
-        let from = self.dice.below(parts.len());
+        let Some(count) = counts.get(self.turn(&format!("how many of {text}"), counts.len())) else { return };
+        let from = self.turn(&format!("which of {text}"), parts.len());
         for (at, (part, counts)) in parts.iter().enumerate() {
             let is_in = (at + from) % parts.len() < *count;
             self.choose(part, is_in == *counts);
@@ -221,7 +214,7 @@ mod tests {
     use super::*;
 
     fn claims(text: &str, seed: u64) -> Vec<String> {
-        let mut claims = Claims::new(seed);
+        let mut claims = Claims::new(seed, None);
         claims.choose(&Expr::parse(text).unwrap(), true);
         let told = |claim: &Claim| match claim {
             Claim::Null(column, is) => format!("{column} {is}"),

@@ -1,6 +1,6 @@
 //! Sets of characters, as the classes of patterns name them.
 
-use super::claims::Dice;
+use super::dice::Dice;
 
 /// The last character of Unicode.
 const LAST: u32 = 0x10_ffff;

@@ -8,10 +8,12 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use super::claims::{Claim, Claims};
+use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
 use super::pattern::Pattern;
 use super::spec::{Column, ForeignKey, Table};
-use super::uses::Uses;
+use super::typical::{self, Reach, TURNS};
+use super::uses::{Reading, Uses};
 use super::values::{self, FORMATS, Taste};
 use super::wish::{Sort, Wish, mirrored};
 use crate::rows::{Rows, TableName};
@@ -30,14 +32,24 @@ pub(super) struct Draft<'a> {
     pub(super) round: u32,
     /// Whether no column may be left to the server.
     pub(super) whole: bool,
+    /// Whether texts and documents have to be as they are read.
+    pub(super) strict: bool,
+    /// Whether it has constants wherever columns are compared with some.
+    pub(super) constants: bool,
 }
 
 /// Draws a row around what of it is there.
 ///
 /// `fixed` has the rows that are made at the same time, whose keys this one may have to name.
-pub(super) fn draw(draft: &Draft<'_>, runner: &mut TestRunner, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
+pub(super) fn draw(
+    draft: &Draft<'_>,
+    runner: &mut TestRunner,
+    decks: &mut Decks,
+    fixed: &BTreeMap<TableName, Row>,
+    kept: Row,
+) -> Row {
     let table = draft.table;
-    let asked = Asked::of(draft);
+    let asked = Asked::of(draft, decks);
     let drawn_before = fixed.get(&table.name());
     let mut row = drawn_before.cloned().unwrap_or(kept);
     let is_own = |key: &&ForeignKey| key.table == table.name();
@@ -45,10 +57,12 @@ pub(super) fn draw(draft: &Draft<'_>, runner: &mut TestRunner, fixed: &BTreeMap<
         reference(draft, key, fixed, &asked, &mut row);
     }
     for column in &table.columns {
-        let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name));
+        // Of a key to the table itself that can be left empty, only some columns may be able to be NULL.
+        let is_free = |key: &ForeignKey| key.table == table.name() && table.optional(key) && !column.nullable;
+        let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name) && !is_free(key));
         if !is_key
             && !row.contains_key(&column.name)
-            && let Some(value) = value(draft, runner, column, &asked)
+            && let Some(value) = value(draft, runner, decks, column, &asked)
         {
             row.insert(column.name.clone(), value);
         }
@@ -71,8 +85,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(draft: &Draft<'_>) -> Self {
-        let mut claims = Claims::new(draft.taste.dice);
+    fn of(draft: &Draft<'_>, decks: &mut Decks) -> Self {
+        let mut claims = Claims::new(draft.taste.dice, Some(decks));
         draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {
@@ -92,6 +106,8 @@ impl Asked {
         };
         relations.extend(claims.list.iter().filter(|claim| columns(claim).len() > 1).cloned());
         let related = relations.iter().flat_map(columns).collect();
+        // What is only to differ is so where one side is less.
+        relations.sort_by_key(|claim| matches!(claim, Claim::Compare(_, op, _) if op == "<>"));
         Self { wishes, relations, related }
     }
 
@@ -127,8 +143,9 @@ fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
     if let Some(pattern) = suggested.and_then(|text| Pattern::of("~", text)) {
         wish.suggest(pattern);
     }
-    wish.readable = draft.uses.cast_to(&column.name).map(str::to_owned);
-    let to = wish.readable.as_deref().unwrap_or_default().trim();
+    wish.readable = draft.uses.cast_to(&column.name).cloned();
+    wish.respelled = draft.taste.reach != Reach::Plain;
+    let to = if let Some(Reading::Type(to)) = &wish.readable { to.trim() } else { "" };
     if to.ends_with("json") || to.ends_with("jsonb") {
         wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
     }
@@ -194,7 +211,13 @@ fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
 }
 
 /// A value for a column; `None` leaves it to the server.
-fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &Asked) -> Option<String> {
+fn value(
+    draft: &Draft<'_>,
+    runner: &mut TestRunner,
+    decks: &mut Decks,
+    column: &Column,
+    asked: &Asked,
+) -> Option<String> {
     let Draft { schema, taste, round, whole, .. } = *draft;
     let none = Wish::default();
     let wish = asked.wishes.get(&column.name).unwrap_or(&none);
@@ -212,10 +235,10 @@ fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &As
     if column.nullable && !must && is_turn(draft, &column.name) {
         return Some("NULL".to_owned());
     }
-    if let Some(text) = special(draft, column, wish, known) {
+    let is_related = asked.related.contains(&column.name);
+    if let Some(text) = special(draft, decks, column, wish, is_related) {
         return Some(literal(&text));
     }
-    let is_related = asked.related.contains(&column.name);
     if column.has_default && !whole && !must && !is_related && (round % 2 == 1 || chance < 4) {
         return None;
     }
@@ -224,29 +247,49 @@ fn value(draft: &Draft<'_>, runner: &mut TestRunner, column: &Column, asked: &As
         return Some("NULL".to_owned());
     }
     let type_name = if known { &column.base } else { &column.type_name };
+    // What is typical for these has its turn, and a value that is there twice can be in the way of the row.
+    let is_typical = matches!(Sort::of(&column.base), Sort::Text | Sort::Integer | Sort::Number);
+    let taste = Taste { awkward: taste.awkward && !is_typical, ..taste };
     let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
     Some(literal(&text))
 }
 
-/// A value whose turn it is in this row: what scripts compare the column with, or a text that is empty, blank or as long as
-/// it can be. By chance alone a table may have none of them.
-fn special(draft: &Draft<'_>, column: &Column, wish: &Wish, known: bool) -> Option<String> {
-    let Draft { taste, uses, .. } = *draft;
-    if !taste.awkward || known {
+/// A value whose turn it is in this row: one of the few that the type has, what scripts compare the column with, or what is
+/// typical for the type.
+fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, is_related: bool) -> Option<String> {
+    let Draft { schema, taste, uses, round, .. } = *draft;
+    let (sort, turn) = (Sort::of(&column.base), turn(draft, &column.name));
+    let mut dice = Dice::new(taste.dice ^ (turn as u64) << 32);
+    let mut deal = |what: &str, n: usize| decks.deal(&format!("{what} {}", column.name), n, &mut dice);
+    let is_open = wish.exactly.is_empty() && wish.readable.is_none();
+    let few = values::few(schema, &column.base);
+    let is_left = column.has_default && taste.serial % 5 == 4;
+    if is_open && !few.is_empty() && !is_left {
+        return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
+    }
+    if is_open && taste.reach != Reach::Plain && (draft.constants || turn % 2 == 1 && round < 2) {
+        let is_number = matches!(sort, Sort::Integer | Sort::Number);
+        let fits = |text: &&String| !is_number || text.parse::<f64>().is_ok();
+        let constants: Vec<&String> = uses.constants(&column.name).into_iter().flatten().filter(fits).collect();
+        if !constants.is_empty() {
+            return constants.get(deal("constant of", constants.len())).map(|text| (*text).clone());
+        }
+    }
+    if taste.reach == Reach::Plain || round > 1 {
         return None;
     }
-    if taste.serial.is_multiple_of(2)
-        && let Some(constant) = uses.constant(&column.name, taste.serial / 2)
-    {
-        return Some(constant.clone());
+    if let Some(shape) = uses.shape(&column.name).filter(|shape| sort == Sort::Json && wish.shape == **shape) {
+        return typical::document(shape, turn, taste.serial).filter(|_| !draft.strict);
     }
-    let text = match turn(draft, &column.name) {
-        0 => String::new(),
-        2 => " ".to_owned(),
-        4 => "x".repeat(values::limit(&column.base).unwrap_or(60)),
-        _ => return None,
-    };
-    (Sort::of(&column.base) == Sort::Text && !wish.refuses(&text)).then_some(text)
+    if sort == Sort::Text
+        && turn == 2
+        && wish.exactly.is_empty()
+        && let Some(first) = wish.first()
+    {
+        return Some(first);
+    }
+    let reach = if is_related { Reach::Full } else { taste.reach };
+    typical::typical(&column.base, turn, reach).filter(|text| wish.allows(sort, text))
 }
 
 /// Whether it is this row in which a column is NULL if it can be, and a number out of line if it is counted: among the
@@ -254,9 +297,6 @@ fn special(draft: &Draft<'_>, column: &Column, wish: &Wish, known: bool) -> Opti
 fn is_turn(draft: &Draft<'_>, column: &str) -> bool {
     turn(draft, column) == TURNS - 1
 }
-
-/// How many rows it takes until a column has had every turn.
-const TURNS: usize = 7;
 
 fn turn(draft: &Draft<'_>, column: &str) -> usize {
     let position = draft.table.columns.iter().position(|known| known.name == column).unwrap_or_default();

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::claims::Dice;
+use super::dice::Dice;
+use super::json;
 use super::pattern::Pattern;
+use super::uses::Reading;
 use super::wish::{Sort, Wish};
 
 /// How long a value gets at most.
@@ -30,6 +32,9 @@ impl Wish {
             Sort::Json => self.documents(serial),
             Sort::Array => self.arrays(serial),
             Sort::Bytes => self.bytes(serial),
+            Sort::Other if !self.shape.is_empty() && type_name.trim_end_matches('"').ends_with("hstore") => {
+                Some(Just(self.shape.pairs(serial)).boxed())
+            }
             Sort::Other => None,
         }
     }
@@ -38,12 +43,8 @@ impl Wish {
         if !self.shape.is_empty() {
             return Some(Just(self.shape.text(serial)).boxed());
         }
-        if let Some(to) = self.readable.as_ref().filter(|_| self.patterns.is_empty()) {
-            let text = match to.strip_prefix('=') {
-                Some(text) => text.to_owned(),
-                None => super::json::readable(to, serial)?,
-            };
-            return Some(Just(text).boxed());
+        if let Some(reading) = self.readable.as_ref().filter(|_| self.patterns.is_empty()) {
+            return self.read(reading, serial).map(|text| Just(text).boxed());
         }
         let limit =
             type_name.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.trim().parse::<usize>().ok());
@@ -83,21 +84,41 @@ impl Wish {
         })
     }
 
+    /// A text that can be read like this.
+    fn read(&self, reading: &Reading, serial: u32) -> Option<String> {
+        match reading {
+            Reading::Texts(texts) => texts.get(serial as usize % texts.len().max(1)).cloned(),
+            Reading::Type(to) => {
+                let respelled = || json::respelled(to, serial).filter(|_| self.respelled && serial % 3 == 1);
+                respelled().or_else(|| json::readable(to, serial))
+            }
+        }
+    }
+
     /// Texts that all patterns find something in: those that begin come first, those that end last.
     fn drawn(&self) -> Option<BoxedStrategy<String>> {
+        let patterns = self.ordered();
+        let text = move |seed: u64| {
+            let mut dice = Dice::new(seed);
+            patterns.iter().map(|pattern| pattern.draw(&mut dice)).collect::<String>()
+        };
+        (!self.ordered().is_empty()).then(|| any::<u64>().prop_map(text).boxed())
+    }
+
+    /// The first of these texts, as the patterns name their characters: zeros, or letters in upper case.
+    pub(super) fn first(&self) -> Option<String> {
+        let patterns = self.ordered();
+        (!self.patterns.is_empty()).then(|| patterns.iter().map(|pattern| pattern.draw(&mut Dice::First)).collect())
+    }
+
+    fn ordered(&self) -> Vec<Pattern> {
         let whole = self.patterns.iter().find(|pattern| pattern.begins && pattern.ends);
         let mut patterns = whole.map_or_else(|| self.patterns.clone(), |whole| vec![whole.clone()]);
         if patterns.is_empty() {
             patterns.extend(self.without.as_ref().and_then(Pattern::without));
         }
         patterns.sort_by_key(|pattern| (!pattern.begins, pattern.ends));
-        (!patterns.is_empty()).then(|| {
-            let text = move |seed: u64| {
-                let mut dice = Dice::new(seed);
-                patterns.iter().map(|pattern| pattern.draw(&mut dice)).collect()
-            };
-            any::<u64>().prop_map(text).boxed()
-        })
+        patterns
     }
 
     fn numbers(&self, sort: Sort, serial: u32) -> Option<BoxedStrategy<String>> {
@@ -174,6 +195,33 @@ impl Wish {
     /// Whether a value, as a literal, is one of those that are asked for.
     pub(super) fn admits(&self, value: &str) -> bool {
         self.exactly.is_empty() || self.exactly.iter().any(|one| migrate_core::ident::literal(one) == value)
+    }
+
+    /// Whether nothing that is asked is against a value, as far as that can be said.
+    pub(super) fn allows(&self, sort: Sort, text: &str) -> bool {
+        let is_chosen = !self.exactly.is_empty() || !self.patterns.is_empty() || !self.shape.is_empty();
+        let is_listed = !self.items.is_empty() || !self.among.is_empty();
+        if is_chosen || is_listed || self.without.is_some() || self.readable.is_some() || self.refuses(text) {
+            return false;
+        }
+        match sort {
+            Sort::Integer | Sort::Number => {
+                let Ok(number) = text.parse::<f64>() else { return false };
+                let above = self.low.is_none_or(|(low, is_in)| number > low || is_in && number == low);
+                let below = self.high.is_none_or(|(high, is_in)| number < high || is_in && number == high);
+                self.modulo.is_none() && above && below
+            }
+            Sort::Text => {
+                let length = text.chars().count();
+                let is_long = self.length.0.is_none_or(|least| length >= least);
+                let is_short = self.length.1.is_none_or(|most| length <= most);
+                let is_lower = !self.lower || text.to_lowercase() == text;
+                let is_upper = !self.upper || text.to_uppercase() == text;
+                let is_trimmed = !self.trimmed || text.trim() == text;
+                is_long && is_short && is_lower && is_upper && is_trimmed && self.low.or(self.high).is_none()
+            }
+            _ => !self.is_long(),
+        }
     }
 
     pub(super) fn refuses(&self, text: &str) -> bool {

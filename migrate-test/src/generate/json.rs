@@ -20,7 +20,7 @@ pub(super) enum Want {
 }
 
 /// What a document looks like.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Shape {
     want: Option<Want>,
     fields: BTreeMap<String, Shape>,
@@ -93,6 +93,26 @@ impl Shape {
         format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
     }
 
+    /// Its keys with values, as hstore reads them.
+    pub(super) fn pairs(&self, serial: u32) -> String {
+        let pairs = self.fields.keys().filter(|name| !name.is_empty());
+        pairs.map(|name| format!("{}=>\"v{serial}\"", quoted(name))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same with this value of JSON wherever something is asked for.
+    pub(super) fn with(&self, value: &str) -> String {
+        let mut fields = self.fields.iter();
+        match (fields.next(), self.fields.len()) {
+            (None, _) => value.to_owned(),
+            (Some((name, item)), 1) if name.is_empty() => format!("[{}]", item.with(value)),
+            _ => {
+                let named = self.fields.iter().filter(|(name, _)| !name.is_empty());
+                let fields = named.map(|(name, shape)| format!("{}: {}", quoted(name), shape.with(value)));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
     fn scalar(&self, serial: u32) -> String {
         let number = serial % 20 + 1;
         match &self.want {
@@ -118,6 +138,30 @@ impl Shape {
 
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// A text that is read as a value of a type, and not printed again as it was. `None` where there is none.
+pub(super) fn respelled(type_name: &str, serial: u32) -> Option<String> {
+    let text = readable(type_name, serial)?;
+    let lower = type_name.trim().to_lowercase();
+    let base = lower.split('(').next().unwrap_or(&lower).trim();
+    Some(match base.rsplit('.').next().unwrap_or(base).trim_matches('"') {
+        "int" | "int2" | "int4" | "int8" | "integer" | "smallint" | "bigint" | "numeric" | "decimal" | "real"
+        | "float" | "float4" | "float8" | "double precision" => format!("00{text}"),
+        "bool" | "boolean" => if serial.is_multiple_of(2) { "yes" } else { "f" }.to_owned(),
+        "date" => text.replace('-', ""),
+        "timestamp" | "timestamp without time zone" | "timestamptz" | "timestamp with time zone" => {
+            text.replace(' ', "T").replace("+00", "Z")
+        }
+        "time" | "time without time zone" => format!("{text}.0"),
+        "interval" => text.replace(" days", " d"),
+        "uuid" => format!("ABCDEF{}", text.get(6..)?),
+        "jsonb" => text.replace(": ", ":"),
+        "inet" => format!("{text}/32"),
+        "macaddr" => text.replace(':', "-"),
+        "bytea" => text.to_uppercase().replace('X', "x"),
+        _ => return None,
+    })
 }
 
 /// A text that is read as a value of a type, and printed again as it was; `None` where any text is.

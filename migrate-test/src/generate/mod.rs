@@ -6,6 +6,8 @@
 
 mod claims;
 mod class;
+mod constants;
+mod dice;
 mod draw;
 mod expr;
 mod fitting;
@@ -18,6 +20,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod typical;
 mod uses;
 mod values;
 mod wish;
@@ -31,19 +34,20 @@ use proptest::test_runner::TestRunner;
 
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
+use dice::Decks;
 use draw::{Draft, Row, draw};
 pub(crate) use fitting::Required;
 use spec::Table;
-pub(crate) use uses::Uses;
+pub(crate) use typical::Reach;
+use typical::TURNS;
+pub(crate) use uses::{Reading, Uses};
 use values::Taste;
 
-/// How many rows each table gets.
+/// How many rows each table gets at least, where that is possible.
 const ROWS: u32 = 4;
 /// How many rows are tried at once, and how often, before a table is given up.
 const BATCH: u32 = 8;
 const ROUNDS: u32 = 8;
-/// How many rows a table gets that has some.
-const MORE: u32 = 3;
 
 /// Triggers, rules and foreign keys do not look at what is written like this.
 const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
@@ -60,16 +64,18 @@ pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(c
 /// What rows are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Extreme values among them.
-    pub(crate) awkward: bool,
+    /// How far their values go.
+    pub(crate) reach: Reach,
     /// None that is drawn without regard to what is asked.
     pub(crate) strict: bool,
     /// What is done with the columns, which their values have to bear.
     pub(crate) uses: &'a Uses,
     /// The tables that could not be filled before: they get fewer tries.
     pub(crate) given_up: &'a BTreeSet<String>,
-    /// Tables that get a few rows although they have some.
+    /// Tables that get rows although they have some, because they have new columns.
     pub(crate) grown: &'a BTreeSet<TableName>,
+    /// Tables that get rows with the constants that their columns are compared with.
+    pub(crate) compared: &'a BTreeSet<TableName>,
 }
 
 /// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
@@ -81,7 +87,8 @@ pub(crate) async fn fill(
     wanted: Wanted<'_>,
 ) -> migrate_core::Result<Vec<WithoutRows>> {
     let empty = |table: &&Object| rows.table(&table_name(table)).is_none_or(|rows| rows.rows.is_empty());
-    let lacks = |table: &&Object| empty(table) || wanted.grown.contains(&table_name(table));
+    let has_some = |name: &TableName| wanted.grown.contains(name) || wanted.compared.contains(name);
+    let lacks = |table: &&Object| empty(table) || has_some(&table_name(table));
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
     if tables.is_empty() {
         return Ok(Vec::new());
@@ -89,12 +96,13 @@ pub(crate) async fn fill(
     let open: Vec<&Table> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
-    let Wanted { awkward, strict, uses, given_up, grown } = wanted;
-    let mut place = Place { rehearsal, schema, rows, runner, uses, awkward, strict, dice: 1 };
+    let Wanted { reach, strict, uses, given_up, .. } = wanted;
+    let decks = Decks::default();
+    let mut place = Place { rehearsal, schema, rows, runner, uses, reach, strict, dice: 1, decks };
     for group in ordered(&open) {
         let outcome = match group.as_slice() {
-            [table] if grown.contains(&table.name()) => {
-                more(&mut place, table).await?;
+            [table] if has_some(&table.name()) => {
+                more(&mut place, table, wanted).await?;
                 Vec::new()
             }
             [table] => {
@@ -102,7 +110,7 @@ pub(crate) async fn fill(
                     if given_up.contains(&format!("{}.{}", table.id.schema, table.id.name)) { 2 } else { ROUNDS };
                 one(&mut place, table, rounds).await?.into_iter().collect()
             }
-            group if group.iter().all(|table| grown.contains(&table.name())) => Vec::new(),
+            group if group.iter().all(|table| has_some(&table.name())) => Vec::new(),
             group => together(&mut place, group).await?,
         };
         unfilled.extend(outcome);
@@ -167,16 +175,21 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
         let why = format!("it refers to {}.{}, which has none", parent.0, parent.1);
         return Ok(Some(WithoutRows { table: name, why }));
     }
-    let (mut filled, mut serial, mut why) = (0, 0, String::new());
+    let (mut serial, mut why) = (0, String::new());
+    let (first, mut accepted) = (table.rows(place.uses), Vec::new());
     let mut refused: Vec<(Row, Refusal)> = Vec::new();
     for round in 0..rounds {
-        let count = if round < 2 { BATCH } else { 3 * BATCH };
+        let count = match round {
+            0 => first,
+            1 => (2 * refused.len() as u32).clamp(BATCH, 3 * BATCH),
+            _ => 3 * BATCH,
+        };
         let repairs: Vec<Row> = refused.iter().filter_map(|(row, refusal)| refusal.kept(table, row)).collect();
         let tried: Vec<Row> = (0..count)
             .map(|n| {
                 let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
                 serial += 1;
-                place.draw(table, Turn { round, serial: serial - 1, whole: false }, kept)
+                place.draw(table, Turn { round, serial: serial - 1, ..Turn::default() }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -187,31 +200,59 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
                     why = refusal.message.clone();
                     refused.push((row, refusal));
                 }
-                None => filled += 1,
+                None => accepted.push(row),
             }
         }
-        if filled >= ROWS {
+        // In the first rows all that is typical has its turn, so that what was refused of them is tried again.
+        if refused.is_empty() || round > 0 && accepted.len() as u32 >= ROWS {
             break;
         }
     }
+    let mut filled = accepted.len();
+    twins(place, table, &accepted, serial).await?;
     // What triggers and rules have against it was not there when other rows were written.
     if filled == 0 && table.is_watched {
         let tried: Vec<Row> = (0..BATCH)
-            .map(|n| place.draw(table, Turn { round: 4, serial: serial + n, whole: true }, Row::new()))
+            .map(|n| {
+                place.draw(table, Turn { round: 4, serial: serial + n, whole: true, ..Turn::default() }, Row::new())
+            })
             .collect();
-        filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count() as u32;
+        filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count();
     }
     Ok((filled == 0).then_some(WithoutRows { table: name, why }))
 }
 
-/// Puts a few rows into a table that has some; where they are refused it stays as it is.
-async fn more(place: &mut Place<'_>, table: &Table) -> migrate_core::Result<()> {
+/// Puts in rows that are equal to others, as far as the keys of the table let them.
+async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u32) -> migrate_core::Result<()> {
+    let mut tried = Vec::new();
+    for (n, row) in [accepted.first(), accepted.last()].into_iter().flatten().enumerate() {
+        let kept: Row =
+            row.iter().filter(|(name, _)| !table.unique.values().any(|key| key.contains(*name))).map(owned).collect();
+        let at = Turn { round: 1, serial: serial + n as u32, ..Turn::default() };
+        let is_whole = kept.len() == row.len();
+        tried.push(if is_whole { kept } else { place.draw(table, at, kept) });
+    }
+    place.put(table, &tried, "").await.map(drop)
+}
+
+fn owned((column, value): (&String, &String)) -> (String, String) {
+    (column.clone(), value.clone())
+}
+
+/// Puts rows into a table that has some; where they are refused it stays as it is.
+async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<()> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
+    let constants = if wanted.compared.contains(&table.name()) { table.constants(place.uses) } else { 0 };
+    let grown = if wanted.grown.contains(&table.name()) { TURNS as u32 } else { 0 };
     for round in 0..2 {
-        let first = there + round * MORE;
-        let draw = |n: u32| place.draw(table, Turn { round, serial: first + n, whole: false }, Row::new());
-        let tried: Vec<Row> = (0..MORE).map(draw).collect();
-        if place.put(table, &tried, "").await?.iter().any(Option::is_none) {
+        let first = there + round * (constants + grown);
+        let draw = |n: u32| {
+            let at = Turn { round, serial: first + n, constants: n < constants, whole: false };
+            place.draw(table, at, Row::new())
+        };
+        let tried: Vec<Row> = (0..constants + grown).map(draw).collect();
+        let answers = place.put(table, &tried, "").await?;
+        if 2 * answers.iter().filter(|answer| answer.is_none()).count() >= tried.len() {
             break;
         }
     }
@@ -222,7 +263,7 @@ async fn more(place: &mut Place<'_>, table: &Table) -> migrate_core::Result<()> 
 async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
-        let at = Turn { round: serial / BATCH, serial, whole: true };
+        let at = Turn { round: serial / BATCH, serial, whole: true, ..Turn::default() };
         place.reseed();
         let mut drawn: BTreeMap<TableName, Row> = BTreeMap::new();
         for table in tables {
@@ -246,13 +287,15 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
 }
 
 /// Which row of a table is drawn.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Turn {
     /// How often rows of this table were refused already.
     round: u32,
     serial: u32,
     /// Whether no column may be left to the server.
     whole: bool,
+    /// Whether it has constants wherever columns are compared with some.
+    constants: bool,
 }
 
 /// Where rows are put.
@@ -262,9 +305,10 @@ struct Place<'a> {
     rows: &'a mut Rows,
     runner: &'a mut TestRunner,
     uses: &'a Uses,
-    awkward: bool,
+    reach: Reach,
     strict: bool,
     dice: u64,
+    decks: Decks,
 }
 
 impl Place<'_> {
@@ -274,7 +318,8 @@ impl Place<'_> {
 
     /// Chooses again between the sides of each OR, for rows that are drawn from now on.
     fn reseed(&mut self) {
-        self.dice = (u64::from(pick(self.runner, u32::MAX)) << 20) | 1;
+        self.dice = u64::from(pick(self.runner, u32::MAX));
+        self.decks.next();
     }
 
     /// Draws a row with choices of its own, around what of it is there.
@@ -285,15 +330,16 @@ impl Place<'_> {
 
     /// Draws a row with the choices of the last one; `fixed` has the rows that are made at the same time.
     fn draw_beside(&mut self, table: &Table, at: Turn, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
-        let Turn { round, serial, whole } = at;
+        let Turn { round, serial, whole, constants } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
-        let awkward = self.awkward && round < 4 && !whole && format.is_none();
+        let reach = if round < 4 && !whole && format.is_none() { self.reach } else { Reach::Plain };
+        let awkward = reach == Reach::Extreme;
         let obedient = self.strict || format.is_some() || serial % 4 != 3;
-        let taste = Taste { serial, awkward, obedient, format, dice: self.dice };
-        let Self { schema, rows, uses, .. } = self;
-        let draft = Draft { schema, rows, table, uses, taste, round, whole };
-        draw(&draft, self.runner, fixed, kept)
+        let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
+        let Self { schema, rows, uses, strict, .. } = self;
+        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: *strict, constants };
+        draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 
     /// Tries rows, and tells what the server has against each.
@@ -323,9 +369,12 @@ impl Refusal {
     /// What of a row can stay: all but the columns that the refusal is about.
     fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
         let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
-        let is_meant = |column: &String| *column == self.column || checks().any(|(_, check)| check.mentions(column));
-        let kept: Row =
-            row.iter().filter(|(column, _)| !is_meant(column)).map(|(a, b)| (a.clone(), b.clone())).collect();
+        let key = table.unique.get(&self.constraint);
+        let is_meant = |column: &String| {
+            let is_in_key = key.is_some_and(|key| key.contains(column));
+            is_in_key || *column == self.column || checks().any(|(_, check)| check.mentions(column))
+        };
+        let kept: Row = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
         (kept.len() < row.len() || row.is_empty()).then_some(kept)
     }
 }

@@ -17,6 +17,23 @@ pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
+/// The names in a text, wherever they stand.
+pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find(|c: char| c.is_alphanumeric() || c == '_' || c == '"')?;
+            match first_name(&rest[at..]) {
+                Some((name, after)) => {
+                    rest = after;
+                    return Some(name);
+                }
+                None => rest = rest[at..].trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '"'),
+            }
+        }
+    })
+}
+
 /// The type or domain of the schema that a type name means, without its modifier; none for an array.
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
     let (space, rest) = first_name(type_name)?;

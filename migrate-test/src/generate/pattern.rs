@@ -3,8 +3,8 @@
 //! What only looks (anchors, edges of words) is left out; of what looks ahead the text itself is drawn, in its place.
 //! What the result does not match after all, the server refuses.
 
-use super::claims::Dice;
 use super::class::Class;
+use super::dice::Dice;
 use super::regex;
 
 /// How long a pattern is at most that is read.

@@ -1,13 +1,19 @@
 //! What a row of a table must look like, as far as the schema tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::ident::{first_name, ident};
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
-use super::expr::{Expr, VALUE};
+use super::expr::{Expr, Form, VALUE};
 use super::names;
+use super::typical::TURNS;
+use super::uses::Uses;
+use super::values::few;
+
+/// How many rows a table gets at most at once.
+const MOST_ROWS: usize = 40;
 
 /// A table that rows can be put into.
 #[derive(Debug)]
@@ -17,6 +23,10 @@ pub(super) struct Table {
     pub(super) keys: Vec<ForeignKey>,
     /// What has to be so in each row, under the name of its constraint.
     pub(super) checks: Vec<(String, Expr)>,
+    /// The columns of which something has to be different in each row, under the name of the key or index.
+    pub(super) unique: BTreeMap<String, BTreeSet<String>>,
+    /// How many rows it takes until each of several values that a column can have, or each side of an OR, has had its turn.
+    alternatives: usize,
     /// Whether something else than constraints has a say: a trigger, a rule.
     pub(super) is_watched: bool,
 }
@@ -53,14 +63,36 @@ impl Table {
             checks.extend(Expr::of_check(text).map(|expr| (name.clone(), expr)));
         }
         checks.extend(bounds(schema, table).into_iter().map(|expr| (String::new(), expr)));
-        let columns = schema.children(&table.id, Kind::Column).filter(|column| column.fact("generated").is_none());
-        let mut columns: Vec<_> = columns.map(|column| (column.position, column)).collect();
+        let (columns, generated): (Vec<_>, Vec<_>) =
+            schema.children(&table.id, Kind::Column).partition(|column| column.fact("generated").is_none());
+        let checks_of_parts = checks.into_iter().map(|(name, check)| (name, without_generated(check, &generated)));
+        let mut checks: Vec<(String, Expr)> = checks_of_parts.collect();
+        let mut columns: Vec<_> = columns.into_iter().map(|column| (column.position, column)).collect();
         columns.sort_by_key(|(position, _)| *position);
-        let columns = columns.into_iter().map(|(_, column)| Column::of(schema, column, &mut checks)).collect();
+        let columns: Vec<Column> =
+            columns.into_iter().map(|(_, column)| Column::of(schema, column, &mut checks)).collect();
+        let indexes = schema.children(&table.id, Kind::Index);
+        let indexes = indexes.filter_map(|index| Some((index.id.name.to_string(), index.fact("definition")?)));
+        let unique = unique(&columns, definitions.iter().cloned().chain(indexes));
+        let few = columns.iter().map(|column| few(schema, &column.base).len());
+        let alternatives = few.chain(checks.iter().map(|(_, check)| alternatives(check))).max().unwrap_or_default();
         let keys = definitions.iter().filter_map(|(_, text)| ForeignKey::parse(text)).collect();
         let is_watched =
             [Kind::Trigger, Kind::Rule].into_iter().any(|kind| schema.children(&table.id, kind).next().is_some());
-        Self { id: table.id.clone(), columns, keys, checks, is_watched }
+        Self { id: table.id.clone(), columns, keys, checks, unique, alternatives, is_watched }
+    }
+
+    /// How many rows it takes until everything has had its turn.
+    pub(super) fn rows(&self, uses: &Uses) -> u32 {
+        // Constants have almost every other turn.
+        let constants = self.constants(uses) as usize * 5 / 2;
+        self.alternatives.max(constants).clamp(TURNS, MOST_ROWS) as u32
+    }
+
+    /// How many constants scripts have for a column at most.
+    pub(super) fn constants(&self, uses: &Uses) -> u32 {
+        let most = self.columns.iter().map(|column| uses.most_constants(&column.name)).max();
+        most.unwrap_or_default().min(MOST_ROWS) as u32
     }
 
     pub(super) fn name(&self) -> (String, String) {
@@ -126,45 +158,96 @@ pub(super) fn domain_checks<'a>(schema: &'a Schema, domain: &'a Object) -> impl 
     })
 }
 
-/// What a partition asks of its rows, for each column of the key.
-fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
-    let read = || {
-        let bound = table.fact("partition bound")?;
-        let (space, rest) = first_name(table.fact("parents")?)?;
-        let (name, _) = first_name(rest.strip_prefix('.')?)?;
-        let none: Box<str> = "".into();
-        let id = Id {
-            kind: Kind::Table,
-            schema: space.as_str().into(),
-            parent: none.clone(),
-            name: name.as_str().into(),
-            signature: none,
-        };
-        let (_, key) = schema.get(&id)?.fact("partition key")?.split_once('(')?;
-        let (columns, _) = names::list(key)?;
-        let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
-        if let Some(list) = bound.strip_prefix("FOR VALUES IN ") {
-            return Some(Expr::parse(&format!("{} IN {list}", columns.first()?)).into_iter().collect());
-        }
-        let (from, to) = bound.strip_prefix("FOR VALUES FROM (")?.split_once(") TO (")?;
-        let ends = |text: &str| Expr::parse(&format!("ARRAY[{text}]"));
-        let (from, to) = (ends(from)?, ends(to.strip_suffix(')')?)?);
-        let asked = columns.iter().zip(from.parts()).zip(to.parts()).filter_map(|((column, from), to)| {
-            let bounded = |end: &Expr| end.columns().next().is_none();
-            // Several columns are compared one after the other: at its beginning a partition has every one of them.
-            let text = match (bounded(from), bounded(to)) {
-                (true, true) if columns.len() == 1 => {
-                    format!("{column} >= {} AND {column} < {}", from.text(), to.text())
-                }
-                (true, _) => format!("{column} = {}", from.text()),
-                (false, true) => format!("{column} < {}", to.text()),
-                (false, false) => return None,
-            };
-            Expr::parse(&text)
-        });
-        Some(asked.collect())
+/// A check of which the columns are those that can be written.
+fn without_generated(check: Expr, generated: &[&Arc<Object>]) -> Expr {
+    let expression = |name: &str| {
+        let column = generated.iter().find(|column| *column.id.name == *name)?;
+        column.fact("generated")?.split_once(' ').map(|(_, text)| format!("({text})"))
     };
-    read().unwrap_or_default()
+    if !check.columns().any(|name| expression(name).is_some()) {
+        return check;
+    }
+    let text = check.with(&|name| Some(expression(name).unwrap_or_else(|| ident(name))));
+    text.and_then(|text| Expr::parse(&text)).unwrap_or(check)
+}
+
+/// The columns that definitions of keys and of unique indexes name.
+fn unique<'a>(
+    columns: &[Column],
+    definitions: impl Iterator<Item = (String, &'a str)>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let keys = ["PRIMARY KEY", "UNIQUE", "EXCLUDE", "CREATE UNIQUE"];
+    let unique = definitions.filter(|(_, text)| keys.iter().any(|key| text.starts_with(key)));
+    let named = |(name, text): (String, &str)| {
+        let inside = text.split_once('(').map_or("", |(_, inside)| inside);
+        let is_named = |column: &&Column| names::words(inside).any(|word| word == column.name);
+        (name, columns.iter().filter(is_named).map(|column| column.name.clone()).collect())
+    };
+    unique.map(named).collect()
+}
+
+/// How many alternatives an expression has at one place at most.
+fn alternatives(expr: &Expr) -> usize {
+    let own = match expr.form() {
+        Form::Or(sides) => sides.len(),
+        Form::Call(word, list) if word == "any" => match list.first().map(|list| list.bare().form()) {
+            Some(Form::Array(items)) => items.len(),
+            Some(Form::Text(text)) => migrate_core::schema::array_items(text).len(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    expr.parts().into_iter().map(alternatives).max().unwrap_or_default().max(own)
+}
+
+/// What a partition asks of its rows, and what the partitions ask that it is in.
+fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
+    let Some(parent) = parent(schema, table) else { return Vec::new() };
+    let mut asked = own_bounds(parent, table).unwrap_or_default();
+    asked.extend(bounds(schema, parent));
+    asked
+}
+
+/// The table that another one is a partition of.
+fn parent<'a>(schema: &'a Schema, table: &Object) -> Option<&'a Object> {
+    table.fact("partition bound")?;
+    let (space, rest) = first_name(table.fact("parents")?)?;
+    let (name, _) = first_name(rest.strip_prefix('.')?)?;
+    let none: Box<str> = "".into();
+    let (schema_name, name) = (space.as_str().into(), name.as_str().into());
+    let id = Id { kind: Kind::Table, schema: schema_name, parent: none.clone(), name, signature: none };
+    schema.get(&id).map(|parent| &**parent)
+}
+
+/// What a partition asks of its rows, for each part of the key.
+fn own_bounds(parent: &Object, table: &Object) -> Option<Vec<Expr>> {
+    let bound = table.fact("partition bound")?;
+    let (_, key) = parent.fact("partition key")?.split_once('(')?;
+    let parts: Vec<String> = match names::list(key) {
+        Some((columns, _)) => columns.iter().map(|column| ident(column)).collect(),
+        None => {
+            let list = Expr::parse(&format!("ARRAY[{}]", key.strip_suffix(')')?))?;
+            list.parts().iter().map(|part| part.text().to_owned()).collect()
+        }
+    };
+    if let Some(list) = bound.strip_prefix("FOR VALUES IN ") {
+        return Some(Expr::parse(&format!("{} IN {list}", parts.first()?)).into_iter().collect());
+    }
+    let (from, to) = bound.strip_prefix("FOR VALUES FROM (")?.split_once(") TO (")?;
+    let ends = |text: &str| Expr::parse(&format!("ARRAY[{text}]"));
+    let (from, to) = (ends(from)?, ends(to.strip_suffix(')')?)?);
+    let asked = parts.iter().zip(from.parts()).zip(to.parts()).filter_map(|((part, from), to)| {
+        let bounded = |end: &Expr| end.columns().next().is_none();
+        // Several columns are compared one after the other: at its beginning a partition has every one of them.
+        let text = match (bounded(from), bounded(to)) {
+            (true, true) if parts.len() == 1 => format!("{part} >= {} AND {part} < {}", from.text(), to.text()),
+            (true, _) => format!("{part} = {}", from.text()),
+            (false, true) => format!("{part} < {}", to.text()),
+            (false, false) => return None,
+        };
+        Expr::parse(&text)
+    });
+    Some(asked.collect())
 }
 
 impl ForeignKey {

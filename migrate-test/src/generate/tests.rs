@@ -9,10 +9,11 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::claims::{Claims, Dice};
+use super::claims::Claims;
+use super::dice::Dice;
 use super::expr::Expr;
 use super::pattern::Pattern;
-use super::uses::Uses;
+use super::uses::{Reading, Uses};
 use super::wish::Wish;
 use crate::ephemeral::{TestDatabase, rehearsal};
 
@@ -129,7 +130,7 @@ proptest! {
     #[test]
     fn no_check_takes_more_than_its_bound(checks in prop::collection::vec(expressions(), 1..4), seed: u64, serial in 0..1000_u32) {
         let begin = Instant::now();
-        let mut claims = Claims::new(seed);
+        let mut claims = Claims::new(seed, None);
         for check in checks.iter().filter_map(|check| Expr::parse(check)) {
             claims.choose(&check, true);
         }
@@ -171,7 +172,7 @@ fn long_expressions_are_read_in_time_that_follows_their_length() {
         let begin = Instant::now();
         Uses::of(&text);
         if let Some(expr) = Expr::parse(&text[text.find('=').map_or(0, |at| at + 1)..]) {
-            let mut claims = Claims::new(7);
+            let mut claims = Claims::new(7, None);
             claims.choose(&expr, true);
         }
         assert!(begin.elapsed() < Duration::from_secs(20), "{:.60}: {:?}", text, begin.elapsed());
@@ -189,7 +190,7 @@ fn what_is_cast_is_found_wherever_it_stands() {
         "SELECT (SELECT c::uuid FROM t) + 1;".to_owned(),
         "SELECT (x OVERLAPS (c::uuid)) AT TIME ZONE 'UTC';".to_owned(),
     ] {
-        assert_eq!(Uses::of(&text).cast_to("c"), Some("uuid"), "{:.60}", text);
+        assert_eq!(Uses::of(&text).cast_to("c"), Some(&Reading::Type("uuid".to_owned())), "{:.60}", text);
     }
 }
 
@@ -208,7 +209,7 @@ fn numbers_at_the_edge_are_read() {
         "cardinality(a) <= 4000000000 AND a IS NOT NULL",
         "a ~ '[^\\x01-\\U0010ffff]'",
     ] {
-        let mut claims = Claims::new(3);
+        let mut claims = Claims::new(3, None);
         claims.choose(&Expr::parse(check).unwrap(), true);
         let mut wish = Wish::default();
         for claim in &claims.list {

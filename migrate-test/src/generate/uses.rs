@@ -9,6 +9,7 @@ use migrate_core::sql::parse;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
+use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path};
 use super::tree::Reader;
@@ -18,20 +19,30 @@ use crate::rows::TableName;
 const MOST_PATTERNS: usize = 20;
 
 /// How long a text is at most that is kept in mind.
-const LONGEST: usize = 40;
+pub(super) const LONGEST: usize = 40;
 
 /// What is done with the columns of each name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Uses {
     columns: BTreeMap<String, Shape>,
     /// The types that columns themselves are cast to.
-    casts: BTreeMap<String, String>,
+    casts: BTreeMap<String, Reading>,
     /// Short texts in the bodies of functions: what they compare with.
     words: BTreeSet<String>,
     /// What functions look for in texts.
     patterns: BTreeSet<String>,
-    /// The constants that columns are compared with.
+    /// The constants that columns are compared with, or that are written into them.
     constants: BTreeMap<String, BTreeSet<String>>,
+    /// The same of definitions, which are of less weight.
+    defined: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What texts are read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Type(String),
+    /// One of these.
+    Texts(Vec<String>),
 }
 
 impl Uses {
@@ -42,9 +53,31 @@ impl Uses {
         uses
     }
 
+    /// Reads the scripts of a migration. What a down deletes from a table that the up inserts into is what the up brought:
+    /// the constants in it are no values of rows that were there before.
+    pub(crate) fn of_scripts(up: &str, down: &str) -> Self {
+        let mut uses = Self::of(up);
+        let table = |name: &SyntaxNode| name.text().to_string().trim().to_lowercase();
+        let up = parse(up);
+        let inserts = up.tree().syntax().descendants().filter_map(ast::Insert::cast);
+        let brought: BTreeSet<String> =
+            inserts.filter_map(|insert| Some(table(insert.relation_name_ref()?.syntax()))).collect();
+        let kept = parse(down).tree().stmts().filter(|stmt| match stmt {
+            ast::Stmt::Delete(it) => {
+                let name = it.relation_name().and_then(|name| name.relation_name_ref());
+                name.is_none_or(|name| !brought.contains(&table(name.syntax())))
+            }
+            _ => true,
+        });
+        let down: String = kept.map(|stmt| format!("{};\n", stmt.syntax().text())).collect();
+        uses.extend(Self::of(&down), true);
+        uses
+    }
+
     fn learn(&mut self, sql: &str) {
         let file = parse(sql);
         self.look_all(file.tree().syntax());
+        self.take(constants::written(file.tree().syntax()));
         for altered in file.tree().syntax().descendants().filter_map(ast::AlterColumn::cast) {
             self.narrowed(&altered);
         }
@@ -63,7 +96,7 @@ impl Uses {
         let name = altered.column_name_ref().and_then(|name| catalog_name(name.syntax().text().to_string().trim()));
         let to = set.ty().filter(|ty| ty.arg_list().is_some()).map(|ty| ty.syntax().text().to_string());
         if let (Some(name), Some(to)) = (name, to) {
-            self.casts.entry(name).or_insert(to);
+            self.casts.entry(name).or_insert(Reading::Type(to));
         }
     }
 
@@ -73,6 +106,7 @@ impl Uses {
         let literals = file.tree().syntax().descendants().filter_map(ast::Literal::cast);
         self.words.extend(literals.filter_map(|one| one.string_value()).filter(|text| text.len() <= LONGEST));
         self.look_all(file.tree().syntax());
+        self.take(constants::written(file.tree().syntax()));
     }
 
     /// Looks at every expression of a file.
@@ -89,12 +123,13 @@ impl Uses {
 
     /// Looks at an expression alone; those in it come by themselves.
     pub(super) fn look(&mut self, expr: &Expr) {
+        self.take(constants::compared(expr));
         match expr.form() {
             Form::Cast(inner, to) => {
                 // A cast to a text says nothing.
                 let want =
                     (!matches!(to.trim(), "text" | "varchar" | "character varying")).then(|| Want::Type(to.clone()));
-                self.cast(path(source(inner)), want, to);
+                self.cast(path(source(inner)), want, Reading::Type(to.clone()));
             }
             Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
             Form::Op(op, sides) if op == "?" && sides.len() == 2 => {
@@ -103,9 +138,12 @@ impl Uses {
                     self.ask(Some((column, steps)), None);
                 }
             }
-            Form::Op(op, sides) if sides.len() == 2 && matches!(op.as_str(), "=" | "<>" | "!=") => {
-                self.compare(&sides[0], &sides[1]);
-                self.compare(&sides[1], &sides[0]);
+            // A key that is taken out.
+            Form::Op(op, sides) if op == "-" && sides.len() == 2 && matches!(sides[1].bare().form(), Form::Text(_)) => {
+                if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
+                    steps.push(Some(key));
+                    self.ask(Some((column, steps)), None);
+                }
             }
             Form::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
                 self.patterns.extend(sides.get(1).and_then(Expr::as_constant));
@@ -119,7 +157,7 @@ impl Uses {
                     "to_date" | "to_timestamp" | "to_number" => {
                         let format = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
                         let text = formatted(&format);
-                        self.cast(Some(first), Some(Want::Exactly(text.clone())), &format!("={text}"));
+                        self.cast(Some(first), Some(Want::Exactly(text.clone())), Reading::Texts(vec![text]));
                     }
                     name if name.contains("json") && name.contains("_extract_path") => self.ask(path(expr), None),
                     name if !name.starts_with("json") => {}
@@ -137,22 +175,10 @@ impl Uses {
         }
     }
 
-    /// A column beside a constant, or beside a list of them: `a = 'x'`, `a IN ('x', 'y')`.
-    fn compare(&mut self, column: &Expr, other: &Expr) {
-        let Some(column) = column.as_column() else { return };
-        let constant = other.as_constant().into_iter().collect();
-        let constants: Vec<String> = match other.bare().form() {
-            Form::Call(word, list) if word == "any" || word == "all" => {
-                let items = list.iter().filter_map(|one| match one.bare().form() {
-                    Form::Array(items) => Some(items),
-                    _ => None,
-                });
-                items.flatten().filter_map(Expr::as_constant).collect()
-            }
-            _ => constant,
-        };
-        let constants = constants.into_iter().filter(|one| one.len() <= LONGEST);
-        self.constants.entry(column.to_owned()).or_default().extend(constants);
+    fn take(&mut self, constants: Vec<Constant>) {
+        for (column, constant) in constants {
+            self.constants.entry(column).or_default().insert(constant);
+        }
     }
 
     fn ask(&mut self, path: Option<Path>, want: Option<Want>) {
@@ -161,13 +187,18 @@ impl Uses {
         }
     }
 
-    fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: &str) {
+    fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: Reading) {
         match path {
             Some((column, steps)) if steps.is_empty() && want.is_some() => {
-                self.casts.entry(column).or_insert_with(|| to.to_owned());
+                self.casts.entry(column).or_insert(to);
             }
             path => self.ask(path, want),
         }
+    }
+
+    /// The same as what definitions do with columns, rather than scripts.
+    pub(crate) fn defined(self) -> Self {
+        Self { constants: BTreeMap::new(), defined: self.constants, ..self }
     }
 
     /// Adds what another has; of casts only where they are to be met.
@@ -177,8 +208,10 @@ impl Uses {
         }
         self.words.extend(other.words);
         self.patterns.extend(other.patterns);
-        for (name, constants) in other.constants {
-            self.constants.entry(name).or_default().extend(constants);
+        for (own, other) in [(&mut self.constants, other.constants), (&mut self.defined, other.defined)] {
+            for (name, constants) in other {
+                own.entry(name).or_default().extend(constants);
+            }
         }
         for (name, to) in other.casts.into_iter().filter(|_| casts) {
             self.casts.entry(name).or_insert(to);
@@ -212,10 +245,14 @@ impl Uses {
         named.filter(|(_, _, constants)| !constants.is_empty()).collect()
     }
 
-    /// A constant that a column is compared with, another one for each row.
-    pub(super) fn constant(&self, column: &str, serial: u32) -> Option<&String> {
-        let constants = self.constants.get(column)?;
-        constants.iter().nth(serial as usize % constants.len().max(1))
+    /// The constants that a column is compared with, or that are written into it.
+    pub(super) fn constants(&self, column: &str) -> Option<&BTreeSet<String>> {
+        self.constants.get(column).or_else(|| self.defined.get(column))
+    }
+
+    /// How many of them scripts have for a column.
+    pub(super) fn most_constants(&self, column: &str) -> usize {
+        self.constants.get(column).map_or(0, BTreeSet::len)
     }
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.
@@ -223,10 +260,10 @@ impl Uses {
         let mut types: Vec<String> = self
             .casts
             .values()
-            .map(|to| match to.trim() {
-                to if to.starts_with('=') => "in the format that it reads".to_owned(),
-                "json" | "jsonb" => "JSON".to_owned(),
-                to => format!("a valid {to}"),
+            .map(|to| match to {
+                Reading::Texts(_) => "in the format that it reads".to_owned(),
+                Reading::Type(to) if matches!(to.trim(), "json" | "jsonb") => "JSON".to_owned(),
+                Reading::Type(to) => format!("a valid {}", to.trim()),
             })
             .collect();
         types.sort();
@@ -235,10 +272,12 @@ impl Uses {
     }
 
     /// Puts a value that is known in the place of the type that this column is cast to.
-    pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<String>) {
-        for to in self.casts.values_mut() {
-            if let Some(other) = known(to) {
-                *to = other;
+    pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Reading>) {
+        for reading in self.casts.values_mut() {
+            if let Reading::Type(to) = reading
+                && let Some(other) = known(to)
+            {
+                *reading = other;
             }
         }
     }
@@ -263,14 +302,14 @@ impl Uses {
         self.words.iter()
     }
 
-    /// What the texts of a column are cast to: a type, or after `=` one text that is read.
-    pub(super) fn cast_to(&self, column: &str) -> Option<&str> {
-        self.casts.get(column).map(String::as_str)
+    /// What the texts of a column are read as.
+    pub(super) fn cast_to(&self, column: &str) -> Option<&Reading> {
+        self.casts.get(column)
     }
 }
 
 /// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
-fn source(expr: &Expr) -> &Expr {
+pub(super) fn source(expr: &Expr) -> &Expr {
     match expr.bare().form() {
         Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
         _ => expr,

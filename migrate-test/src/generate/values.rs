@@ -7,6 +7,7 @@ use proptest::sample::select;
 use super::claims::Claims;
 use super::expr::VALUE;
 use super::fulfil::{array, element};
+use super::typical::Reach;
 use super::wish::{Sort, Wish};
 use super::{names, spec};
 
@@ -15,8 +16,10 @@ use super::{names, spec};
 pub(super) struct Taste {
     /// The number of the row: values of different rows differ where they can.
     pub(super) serial: u32,
-    /// Whether values are wanted that break things.
+    /// Whether values are wanted that break things, those at the ends of types.
     pub(super) awkward: bool,
+    /// How far values go whose turn it is.
+    pub(super) reach: Reach,
     /// Whether all that is asked is to be so; else some columns are drawn without regard to it, in case it was misread.
     pub(super) obedient: bool,
     /// Texts in one of the formats that functions and triggers often read, by its number.
@@ -253,7 +256,7 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
     let items = |text: &str| quoted_items(text);
     match (object.id.kind, object.fact("form")) {
         (Kind::Domain, _) => {
-            let (mut wish, mut claims) = (Wish::default(), Claims::new(taste.dice));
+            let (mut wish, mut claims) = (Wish::default(), Claims::new(taste.dice, None));
             for (_, check) in spec::domain_checks(schema, object) {
                 claims.choose(&check, true);
             }
@@ -288,6 +291,15 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
         }
         _ => Just(format!("v{}", taste.serial)).boxed(),
     }
+}
+
+/// The values of a type that has few: the labels of an enum, or true and false.
+pub(super) fn few(schema: &Schema, type_name: &str) -> Vec<String> {
+    if type_name == "boolean" {
+        return vec!["true".to_owned(), "false".to_owned()];
+    }
+    let object = names::lookup(schema, type_name).filter(|object| object.fact("form") == Some("enum"));
+    object.and_then(|object| object.fact("labels")).map(quoted_items).unwrap_or_default()
 }
 
 /// The items of `'a', 'it''s'`.

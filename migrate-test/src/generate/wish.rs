@@ -5,6 +5,7 @@ use super::class::Class;
 use super::expr::{Expr, Form};
 use super::json::{Shape, Want, path};
 use super::pattern::Pattern;
+use super::uses::Reading;
 
 /// What is asked of a column.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +32,10 @@ pub(super) struct Wish {
     pub(super) items: Vec<String>,
     pub(super) among: Vec<String>,
     pub(super) shape: Shape,
-    /// Texts that can be read as this type.
-    pub(super) readable: Option<String>,
+    /// Texts that can be read as this.
+    pub(super) readable: Option<Reading>,
+    /// Some of them in another way than their value is printed.
+    pub(super) respelled: bool,
     /// Constants of the checks, for when all else is refused.
     pub(super) constants: Vec<String>,
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use migrate_core::ident::{first_name, quoted};
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
-use migrate_core::source::Migration;
+use migrate_core::source::{Migration, Script};
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
 use super::stage::Ground;
 use super::{ProofError, Rests};
-use crate::generate::{self, Required, Uses, Wanted};
+use crate::generate::{self, Reach, Reading, Required, Uses, Wanted};
 use crate::rows::{Rows, TableName, holders, table_name};
 
 /// A table with more rows gets no others for a column that came later.
@@ -37,8 +37,8 @@ pub(crate) struct Filled {
 /// What kind of rows are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct How {
-    /// Extreme values among them.
-    awkward: bool,
+    /// How far values go.
+    reach: Reach,
     /// None that breaks a key or a check which the migration adds.
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
@@ -59,7 +59,7 @@ pub(super) enum Redraw {
 
 impl Default for How {
     fn default() -> Self {
-        Self { awkward: true, fitting: false, readable: false, redraw: Redraw::Changed }
+        Self { reach: Reach::Extreme, fitting: false, readable: false, redraw: Redraw::Changed }
     }
 }
 
@@ -68,14 +68,14 @@ impl How {
     /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
     /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
     pub(crate) fn after(self, sqlstate: &str, migration: &Migration) -> Option<Self> {
-        let plain = self.awkward.then_some(Self { awkward: false, ..self });
+        let plain = self.reach.less().map(|reach| Self { reach, ..self });
         let readable =
             || Some(Self { readable: true, ..self }).filter(|_| !self.readable && !read(migration).is_empty());
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
             // Values that are no extreme ones are different in each row.
             "23505" => match self.redraw {
-                Redraw::Changed => Some(Self { awkward: false, redraw: Redraw::Named, ..self }),
+                Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..self }),
                 Redraw::Named => Some(Self { redraw: Redraw::All, ..self }),
                 Redraw::All => None,
             },
@@ -95,6 +95,7 @@ impl How {
         let rows = match self {
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
             Self { fitting: true, .. } => "rows that do not fit what it requires",
+            Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
             _ => "extreme values",
         };
         format!("it fails on {rows}, and not on others: {why}")
@@ -103,11 +104,8 @@ impl How {
 
 /// What the scripts of a migration do with the values of columns.
 pub(super) fn read(migration: &Migration) -> Uses {
-    let mut uses = Uses::default();
-    for script in [migration.up_script(), migration.down_script()].into_iter().flatten() {
-        uses.extend(Uses::of(script.text()), true);
-    }
-    uses
+    let text = |script: Option<&Arc<Script>>| script.map(|script| script.text().to_string()).unwrap_or_default();
+    Uses::of_scripts(&text(migration.up_script()), &text(migration.down_script()))
 }
 
 impl Filled {
@@ -137,21 +135,36 @@ impl Filled {
         how: How,
     ) -> Result<Result<Rests, Error>, ProofError> {
         self.read(before, &Touched::Tables(Vec::new())).await?;
+        // Whoever writes rows says which ones the migration is to be seen with.
+        let mut written = Touched::Tables(Vec::new());
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
-                Ok(touched) => self.read(before, &touched).await?,
+                Ok(touched) => {
+                    self.read(before, &touched).await?;
+                    written = touched;
+                }
                 Err(error) => return Ok(Err(error)),
             }
         }
         let (grown, own) = (self.grown(before), read(migration));
-        let mut more: BTreeSet<TableName> = grown.clone();
-        more.extend(self.compared(before, &own));
+        let mut compared = self.compared(before, &own);
+        compared.retain(|table| match &written {
+            Touched::Unknown => false,
+            Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
+        });
         let Self { runner, ground, rows, given_up, learnt, .. } = self;
-        if !rows.has_empty(before) && more.is_empty() {
+        if !rows.has_empty(before) && grown.is_empty() && compared.is_empty() {
             return Ok(Ok(Rests::on(before, rows, &[])));
         }
         let uses = learnt.uses(own, before, after, how);
-        let wanted = Wanted { awkward: how.awkward, strict: how.readable, uses: &uses, given_up, grown: &more };
+        let wanted = Wanted {
+            reach: how.reach,
+            strict: how.readable,
+            uses: &uses,
+            given_up,
+            grown: &grown,
+            compared: &compared,
+        };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -252,7 +265,7 @@ impl Learnt {
                 let text = if object.id.kind == Kind::Column { format!("SELECT {text}") } else { text.to_owned() };
                 (object.clone(), Uses::of(&text))
             });
-            uses.extend(learnt.clone(), is_strict);
+            uses.extend(learnt.clone().defined(), is_strict);
             self.0.insert(object.id.clone(), (object.clone(), learnt));
         }
         own.resolve(&|to| labelled(to, after).or_else(|| labelled(to, before)));
@@ -261,15 +274,21 @@ impl Learnt {
     }
 }
 
-/// A value of an enum or a domain, where a type is one.
-fn labelled(to: &str, schema: &Schema) -> Option<String> {
+/// The values of an enum, or the type of a domain, where a type is one.
+fn labelled(to: &str, schema: &Schema) -> Option<Reading> {
     let (first, rest) = first_name(to.trim())?;
     let name = rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name);
     let is_meant =
         |object: &&Arc<Object>| *object.id.name == *name && matches!(object.id.kind, Kind::Type | Kind::Domain);
     let object = schema.objects().find(is_meant)?;
-    match object.fact("labels").and_then(|labels| quoted(labels.strip_prefix('\'')?, '\'')) {
-        Some((label, _)) => Some(format!("={label}")),
-        None => object.fact("type").map(str::to_owned),
+    let mut labels = Vec::new();
+    let mut rest = object.fact("labels").unwrap_or_default();
+    while let Some((label, after)) = rest.strip_prefix('\'').and_then(|text| quoted(text, '\'')) {
+        labels.push(label);
+        rest = after.strip_prefix(", ").unwrap_or_default();
+    }
+    match labels.is_empty() {
+        true => object.fact("type").map(|name| Reading::Type(name.to_owned())),
+        false => Some(Reading::Texts(labels)),
     }
 }

@@ -1,5 +1,6 @@
 //! The law of data, on a database with rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
@@ -52,6 +53,10 @@ pub(super) struct Seen {
     pub(super) changed: Vec<Loss>,
     /// Which tables had rows.
     rests: Rests,
+    /// The statements that changed no row, however often their script ran.
+    idle: Vec<(Direction, String)>,
+    /// The directions that scripts ran in.
+    ran: HashSet<Direction>,
 }
 
 /// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
@@ -105,11 +110,15 @@ impl Full {
         let mut outcome = self.attempt(&migration, sight, ways, how).await?;
         let origin = self.start.clone();
         let mut first = None;
+        let mut fragile = None;
         let mut tried: Vec<Retry> = Vec::new();
         while let Err(story) = &outcome
             && let Some(retry) = self.after(story, how, &migration, sight, &tried)
         {
             first.get_or_insert_with(|| story.findings.first().map(ToString::to_string).unwrap_or_default());
+            if story.fails == Some(Direction::Down) {
+                fragile.get_or_insert_with(|| Box::new(story.clone()));
+            }
             if let Retry::Other(other) = retry {
                 how = other;
             }
@@ -118,6 +127,9 @@ impl Full {
             outcome = self.attempt(&migration, sight, ways, how).await?;
         }
         proven.rests = std::mem::take(&mut self.seen.rests);
+        proven.rests.idle = std::mem::take(&mut self.seen.idle).into_iter().map(|(_, told)| told).collect();
+        proven.notes.extend(proven.rests.idle.iter().cloned());
+        proven.fragile = fragile.filter(|_| outcome.is_ok());
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
         if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
             proven.notes.push(last.note(&why, &migration));
@@ -174,6 +186,7 @@ impl Full {
                 return Ok(Err(story.of_script(Direction::Up)));
             }
         }
+        self.note_idle(migration, Direction::Up);
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
@@ -190,6 +203,7 @@ impl Full {
                 return Ok(Err(story.of_script(Direction::Down)));
             }
         }
+        self.note_idle(migration, Direction::Down);
         self.seen.losses = before.losses(&self.filled.rows);
         if ways == Ways::UpDown {
             return Ok(Ok(()));
@@ -200,6 +214,7 @@ impl Full {
                 return Ok(Err(Story::error("with rows, it cannot be applied again after a rollback", &error)));
             }
         }
+        self.note_idle(migration, Direction::Up);
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
@@ -207,6 +222,24 @@ impl Full {
         let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
         self.seen.losses.extend(new);
         Ok(Ok(()))
+    }
+
+    /// Notes which statements of the script that ran last changed no row; what did once is not among them.
+    fn note_idle(&mut self, migration: &Migration, direction: Direction) {
+        let script = if direction == Direction::Up { migration.up_script() } else { migration.down_script() };
+        let rehearsal = &self.filled.ground.rehearsal;
+        let told = |statement: &str| {
+            let line: String = statement.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
+            (
+                direction,
+                format!("a statement of its {direction} changed no row, so what it does to rows is not proven: {line}"),
+            )
+        };
+        let now: Vec<_> = script.into_iter().flat_map(|script| rehearsal.idle(script)).map(told).collect();
+        match self.seen.ran.insert(direction) {
+            true => self.seen.idle.extend(now),
+            false => self.seen.idle.retain(|one| one.0 != direction || now.contains(one)),
+        }
     }
 
     fn verdict(&self, migration: &Migration, rests: &Rests) -> Verdict {

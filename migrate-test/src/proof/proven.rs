@@ -22,6 +22,8 @@ pub struct Proven {
     pub unreached: Option<String>,
     /// What the verdicts rest on: how many tables had rows, and how many steps of walks led over it.
     pub rests: Rests,
+    /// How the down failed on values that the up took, where it did, and not on others.
+    pub fragile: Option<Box<Story>>,
     /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
     pub notes: Vec<String>,
     /// The databases that were kept, as URLs.
@@ -52,6 +54,7 @@ impl Proven {
             failure: None,
             unreached: None,
             rests: Rests::default(),
+            fragile: None,
             notes: Vec::new(),
             kept: Vec::new(),
             elapsed: Duration::ZERO,

@@ -17,6 +17,8 @@ pub struct Rests {
     pub tables: usize,
     /// Those of them that had no rows, by name.
     pub without: Vec<WithoutRows>,
+    /// The statements that are there to change rows and changed none: what they do to rows is not proven.
+    pub idle: Vec<String>,
     /// How many steps of walks led over the migration, up or down.
     pub moves: usize,
 }
@@ -53,9 +55,14 @@ impl Rests {
         self.tables.saturating_sub(self.without.len())
     }
 
-    /// `37 of 41 tables had rows`; `None` where there was no table.
+    /// `37 of 41 tables had rows`, and how many statements changed none; `None` where there was no table.
     pub fn words(&self) -> Option<String> {
-        (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))
+        let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
+        Some(match self.idle.len() {
+            0 => tables,
+            1 => format!("{tables}, 1 statement changed no row"),
+            more => format!("{tables}, {more} statements changed no row"),
+        })
     }
 
     /// `14 steps`; `None` where no walk led over it.

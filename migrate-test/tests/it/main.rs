@@ -21,6 +21,7 @@ mod kept;
 mod layouts;
 mod ledger;
 mod leftovers;
+mod losses;
 mod managed;
 mod network;
 mod observe;

@@ -99,6 +99,30 @@ use crate::support::Chain;
     "CREATE TABLE t (owner text NOT NULL, r int4range NOT NULL CHECK (NOT isempty(r)), tags text[] NOT NULL CHECK (tags <@ ARRAY['a', 'b'] AND array_length(tags, 1) > 0));
      ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (owner = current_user);"
 )]
+#[case::to_itself_within_a_tenant(
+    "CREATE TABLE us (tenant int, id int, boss int, PRIMARY KEY (tenant, id), FOREIGN KEY (tenant, boss) REFERENCES us (tenant, id));
+     CREATE TABLE pets (tenant int NOT NULL, us int NOT NULL, FOREIGN KEY (tenant, us) REFERENCES us (tenant, id));"
+)]
+#[case::partitions_of_partitions(
+    "CREATE TABLE t (at date NOT NULL, k text NOT NULL) PARTITION BY RANGE (at);
+     CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM ('2031-01-01') TO ('2031-02-01') PARTITION BY LIST (k);
+     CREATE TABLE t_1_a PARTITION OF t_1 FOR VALUES IN ('one', 'two');"
+)]
+#[case::partitions_by_an_expression(
+    "CREATE TABLE t (k text NOT NULL) PARTITION BY LIST (lower(k)); CREATE TABLE t_1 PARTITION OF t FOR VALUES IN ('one', 'two');"
+)]
+#[case::a_check_of_what_is_generated(
+    "CREATE TABLE t (a int NOT NULL, b int NOT NULL, s int GENERATED ALWAYS AS (a + b) STORED, CHECK (s = 100));"
+)]
+#[case::an_array_of_json(
+    "CREATE TABLE t (j jsonb CHECK (jsonb_typeof(j) = 'array'), k jsonb NOT NULL CHECK (jsonb_typeof(k) = 'array'));"
+)]
+#[case::pairs("CREATE EXTENSION hstore; CREATE TABLE t (h hstore NOT NULL CHECK (h ? 'k'));")]
+#[case::different_and_less("CREATE TABLE t (a int NOT NULL, b int NOT NULL, CHECK (a <> b), CHECK (a < b));")]
+#[case::a_composite_type_of_domains(
+    "CREATE DOMAIN d AS int CHECK (VALUE BETWEEN 5 AND 9); CREATE DOMAIN w AS text CHECK (VALUE IN ('x', 'y')); CREATE TYPE c AS (d d, w w);
+     CREATE TABLE t (c c NOT NULL, cs c[] NOT NULL);"
+)]
 #[case::to_itself_by_uuid("CREATE TABLE a (id uuid PRIMARY KEY, parent uuid NOT NULL REFERENCES a (id));")]
 #[case::generated(
     "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, a int NOT NULL, b int GENERATED ALWAYS AS (a) STORED, s serial);"
@@ -211,11 +235,7 @@ async fn a_table_with_any_usual_check_gets_rows() {
 
 /// What casts a text fails on texts that are none of its kind, and is proven on those that are.
 #[rstest]
-#[case::json(
-    "ALTER TABLE t ALTER doc TYPE jsonb USING doc::jsonb;",
-    "ALTER TABLE t ALTER doc TYPE text USING doc::text;",
-    "JSON"
-)]
+#[case::json("ALTER TABLE t ADD j jsonb; UPDATE t SET j = doc::jsonb;", "ALTER TABLE t DROP j;", "JSON")]
 #[case::number("ALTER TABLE t ADD n int; UPDATE t SET n = trim(doc)::int;", "ALTER TABLE t DROP n;", "a valid int")]
 #[case::date("ALTER TABLE t ADD n date; UPDATE t SET n = CAST(doc AS date);", "ALTER TABLE t DROP n;", "a valid date")]
 #[case::by_format(

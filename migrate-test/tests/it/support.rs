@@ -42,6 +42,10 @@ impl Chain {
         }
     }
 
+    pub(crate) fn remove_down(&self, number: u64, name: &str) {
+        fs::remove_file(self.path().join(format!("{}_{name}.down.sql", version(number)))).unwrap();
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

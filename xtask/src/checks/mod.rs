@@ -31,7 +31,7 @@ pub(crate) use edited::edited;
 pub(crate) use files::files;
 pub(crate) use lint::lint;
 pub(crate) use locks::{fill, locks};
-pub(crate) use proof::{blame, faults, proof, proof_until, without_rows};
+pub(crate) use proof::{blame, faults, fragile, proof, proof_until, without_rows};
 pub(crate) use released::released;
 pub(crate) use role::{of_broken_downs, role};
 

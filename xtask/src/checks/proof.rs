@@ -73,6 +73,7 @@ fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Find
         faults(context, set, proven)
             .into_iter()
             .chain(up_only(set, proven))
+            .chain(fragile(context, set, proven))
             .map(|finding| match finding.severity {
                 Severity::Error => {
                     finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database", proven.version))
@@ -131,6 +132,17 @@ fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
     proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
     let finding = Finding::error("up-only", format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
     Some(Finding { severity: Severity::Note, ..finding }.at(Place::file(migration.path())))
+}
+
+/// That a down fails on values that the up takes: where such a value comes, there is no way back.
+pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+    let story = proven.fragile.as_deref()?;
+    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+    let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
+    let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
+    let message = format!("the down script of {} fails on values that its up takes{why}", title(proven));
+    let finding = Finding { place, notes, help, ..Finding::warning("down-fails-on-values", message) };
+    Some(finding.note("on others it runs, and all laws were looked at with those"))
 }
 
 fn title(proven: &Proven) -> String {

@@ -54,6 +54,7 @@ pub(crate) struct RestsJson {
     tables: usize,
     with_rows: usize,
     without: Vec<WithoutRowsJson>,
+    idle: Vec<String>,
     moves: usize,
 }
 
@@ -139,9 +140,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         report.migrations.iter().flat_map(|proven| checks::faults(context, &set, proven)).collect();
     let without_rows = checks::without_rows(context, &set, &report);
     let refused = without_rows.iter().any(|finding| finding.severity == Severity::Error);
-    show(context, &set, &report, &without_rows);
+    let mut others: Vec<Finding> =
+        report.migrations.iter().filter_map(|proven| checks::fragile(context, &set, proven)).collect();
+    others.extend(without_rows);
+    show(context, &set, &report, &others);
     close(context, &report, Close { broke_off: failure.is_some(), refused });
-    findings.extend(without_rows);
+    findings.extend(others);
     let mut document = json(&report, options.seed, &findings);
     document.holds &= !refused;
     if let Some(failure) = &failure {
@@ -343,7 +347,13 @@ impl From<&Rests> for RestsJson {
     fn from(rests: &Rests) -> Self {
         let without = rests.without.iter();
         let without = without.map(|one| WithoutRowsJson { table: one.table.clone(), why: one.why.clone() }).collect();
-        Self { tables: rests.tables, with_rows: rests.with_rows(), without, moves: rests.moves }
+        Self {
+            tables: rests.tables,
+            with_rows: rests.with_rows(),
+            without,
+            idle: rests.idle.clone(),
+            moves: rests.moves,
+        }
     }
 }
 

@@ -1,0 +1,216 @@
+//! Values at which migrations are known to lose something, by type. Each has its turn over the rows of a table, in every
+//! column another one: by luck alone a table may have none of them.
+
+use super::json::Shape;
+use super::values::limit;
+use super::wish::Sort;
+
+/// How many rows it takes until a column has had every turn. In the last one it is NULL, if it can be.
+pub(super) const TURNS: usize = 14;
+
+/// How far values go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the ends of each type, and what is no number or no time.
+    Extreme,
+    /// With all their digits, but far from the ends.
+    Full,
+    /// Only ordinary ones.
+    Plain,
+}
+
+impl Reach {
+    /// The next one that goes less far.
+    pub(crate) fn less(self) -> Option<Self> {
+        match self {
+            Self::Extreme => Some(Self::Full),
+            Self::Full => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// The value of a built-in type whose turn it is. `None` where it is the turn of an ordinary one.
+pub(super) fn typical(type_name: &str, turn: usize, reach: Reach) -> Option<String> {
+    let (base, modifier) = type_name.split_once('(').unwrap_or((type_name, ""));
+    let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);
+    let base = format!("{}{rest}", base.trim_end());
+    let list = match (Sort::of(type_name), base.as_str()) {
+        (Sort::Text, _) => {
+            let most = limit(type_name).unwrap_or(if base == "\"char\"" { 1 } else { 60 });
+            let text = if turn == 6 { "x".repeat(most) } else { TEXTS.get(turn)?.to_string() };
+            return Some(text.chars().take(most).collect());
+        }
+        (_, "numeric") => return numeric(modifier, turn, reach),
+        (Sort::Array, _) => return list_of(type_name.strip_suffix("[]")?, turn),
+        (_, base) => values(base),
+    };
+    let (extreme, full) = list;
+    let ends = extreme.iter().find(|(at, _)| *at == turn).filter(|_| reach == Reach::Extreme);
+    ends.or_else(|| full.iter().find(|(at, _)| *at == turn)).map(|(_, text)| (*text).to_owned())
+}
+
+const TEXTS: [&str; 11] =
+    ["", "NULL", "MiXed Case", "two\nlines", " around ", "MiXed Case", "", " ", "it's \"quoted\\\"", "0", "Ünïcödé 😀"];
+
+/// Values with their turns.
+type Turns = &'static [(usize, &'static str)];
+
+/// Those at the ends of a type, and those that are not.
+fn values(base: &str) -> (Turns, Turns) {
+    match base {
+        "smallint" => (&[(4, "32767"), (6, "-32768")], &[(0, "0"), (2, "-1"), (8, "1234")]),
+        "integer" => (&[(4, "2147483647"), (6, "-2147483648")], &[(0, "0"), (2, "-1"), (8, "16777217"), (10, "7")]),
+        "bigint" => (
+            &[(4, "9223372036854775807"), (6, "-9223372036854775808")],
+            &[(0, "0"), (2, "-1"), (8, "9007199254740993"), (10, "7")],
+        ),
+        "oid" => (&[(4, "4294967295")], &[(0, "0")]),
+        "real" => (
+            &[(4, "NaN"), (6, "-Infinity"), (5, "1e-30")],
+            &[(0, "0.5"), (2, "-2.75"), (8, "0.1"), (10, "-0"), (12, "1234.5")],
+        ),
+        "double precision" => (
+            &[(4, "NaN"), (6, "-Infinity"), (5, "1e-300"), (1, "1e300")],
+            &[(0, "0.5"), (2, "-2.75"), (8, "0.1"), (10, "-0"), (12, "123456.789012345")],
+        ),
+        "money" => (&[(4, "92233720368547758.07")], &[(0, "0.55"), (2, "-1.01")]),
+        "bytea" => (&[], &[(0, "\\x"), (2, "\\x00"), (8, "\\xff00ff")]),
+        "date" => (
+            &[(4, "infinity"), (6, "-infinity"), (10, "0001-01-01"), (1, "4713-01-01 BC"), (12, "9999-12-31")],
+            &[(0, "1970-01-01"), (2, "2024-02-29"), (8, "1999-12-31")],
+        ),
+        "time without time zone" => (&[(4, "24:00:00")], &[(0, "00:00:00"), (2, "12:34:56.789012")]),
+        "time with time zone" => (&[(4, "23:59:59.999999-15:59")], &[(0, "00:00:00+00"), (2, "12:34:56.789012+05:45")]),
+        // Hours that clocks show twice, or never: in Europe, New York, Chicago, Los Angeles and Sydney.
+        "timestamp without time zone" => (
+            &[(4, "infinity"), (6, "-infinity"), (12, "0001-01-01"), (5, "9999-12-31 23:59:59")],
+            &[(0, "2024-03-31 02:30:00"), (2, "2024-10-27 02:30:00"), (8, "2024-11-03 01:30:00"), (10, "1970-01-01")],
+        ),
+        "timestamp with time zone" => (
+            &[(4, "infinity"), (6, "-infinity"), (12, "0001-01-01 00:00:00+00"), (5, "9999-12-31 23:59:59+00")],
+            &[
+                (0, "2024-10-27 00:30:00+00"),
+                (2, "2024-11-03 05:30:00+00"),
+                (8, "2024-11-03 08:30:00+00"),
+                (10, "2024-04-06 15:30:00+00"),
+                (1, "2024-11-03 06:30:00+00"),
+                (3, "2024-02-29 12:34:56.789012+00"),
+            ],
+        ),
+        "interval" => (
+            &[(4, "-178000000 years")],
+            &[(0, "0"), (2, "1 mon -1 day 00:00:01.5"), (8, "36:00:00"), (10, "1 year 2 mons 3 days")],
+        ),
+        // What is written in another way than it is printed, which only `json` keeps.
+        "json" => (
+            &[(4, "1e400")],
+            &[(0, "{}"), (2, "null"), (6, "{\"b\": 1.50,  \"a\": 2, \"a\": 3}"), (8, "[]"), (10, "\"a\"")],
+        ),
+        "jsonb" => (
+            &[(4, "1e400")],
+            &[(0, "{}"), (2, "null"), (6, "{\"a\": [1, 2.50, {\"b\": null}]}"), (8, "[]"), (10, "\"a\"")],
+        ),
+        "inet" => (&[], &[(2, "10.0.0.1/8"), (8, "::1"), (10, "2001:db8::1/64")]),
+        "cidr" => (&[], &[(2, "10.0.0.0/8"), (8, "::/0")]),
+        "bit varying" => (&[], &[(0, "")]),
+        "tsvector" => (&[], &[(0, ""), (2, "'a':1 'fat':2A 'it''s':3")]),
+        "int4range" | "int8range" | "numrange" | "daterange" | "tsrange" | "tstzrange" => {
+            (&[(4, "(,)")], &[(0, "empty")])
+        }
+        "int4multirange" | "int8multirange" | "nummultirange" => (&[], &[(0, "{}"), (2, "{[1,3),[7,9)}")]),
+        base => match base.rsplit('.').next().unwrap_or(base).trim_matches('"') {
+            "ltree" => (&[], &[(0, ""), (2, "Top.Science")]),
+            "hstore" => (&[], &[(0, ""), (2, "\"a\"=>NULL, \"b\"=>\"2\"")]),
+            _ => (&[], &[]),
+        },
+    }
+}
+
+/// Numbers of this precision with all their digits.
+fn numeric(modifier: &str, turn: usize, reach: Reach) -> Option<String> {
+    let mut parts = modifier.split(')').next()?.split(',').filter_map(|part| part.trim().parse::<usize>().ok());
+    let digits = |count: usize| "123456789".chars().cycle().take(count).collect::<String>();
+    let is_extreme = reach == Reach::Extreme;
+    let Some(precision) = parts.next() else {
+        return Some(match turn {
+            0 => "0".to_owned(),
+            2 => format!("{}.{}", digits(20), digits(9)),
+            4 if is_extreme => "NaN".to_owned(),
+            5 if is_extreme => "Infinity".to_owned(),
+            6 if is_extreme => "1e100".to_owned(),
+            8 => "-0.05".to_owned(),
+            10 => "1.10".to_owned(),
+            12 => "2.5".to_owned(),
+            _ => return None,
+        });
+    };
+    let scale = parts.next().unwrap_or(0).min(precision);
+    let whole = precision - scale;
+    let written = |whole: String, part: String| {
+        let whole = if whole.is_empty() { "0".to_owned() } else { whole };
+        if part.is_empty() { whole } else { format!("{whole}.{part}") }
+    };
+    let full = written(digits(whole.saturating_sub(1 + whole / 4)), digits(scale));
+    let largest = written("9".repeat(whole), "9".repeat(scale));
+    let half = format!("0.{}5", "0".repeat(scale.saturating_sub(1)));
+    Some(match turn {
+        0 => "0".to_owned(),
+        2 => full,
+        4 if is_extreme => largest,
+        6 if is_extreme => format!("-{largest}"),
+        8 => format!("-{full}"),
+        10 if scale > 0 => half,
+        _ => return None,
+    })
+}
+
+/// Arrays: empty, with NULL, and with an item twice and out of order.
+fn list_of(item: &str, turn: usize) -> Option<String> {
+    Some(match (turn, Sort::of(item)) {
+        (0, _) => "{}".to_owned(),
+        (2, _) => "{NULL}".to_owned(),
+        (8, Sort::Text) => "{b,a,b,A,\"\"}".to_owned(),
+        (8, Sort::Integer) => "{2,1,2}".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The document of a column of which scripts read something: with it, without it, and with something else in its place.
+pub(super) fn document(shape: &Shape, turn: usize, serial: u32) -> Option<String> {
+    let value = match turn {
+        0 => return Some("{}".to_owned()),
+        2 => serial.to_string(),
+        4 => "true".to_owned(),
+        6 => "null".to_owned(),
+        8 => "\"MiXed 1\"".to_owned(),
+        10 => "{\"a\": 1}".to_owned(),
+        12 => "\"\"".to_owned(),
+        1 => "[1, \"a\"]".to_owned(),
+        _ => return None,
+    };
+    Some(shape.with(&value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_all_their_digits_and_fit() {
+        assert_eq!(numeric("10,4)", 2, Reach::Full).unwrap(), "1234.1234");
+        assert_eq!(numeric("10,4)", 4, Reach::Extreme).unwrap(), "999999.9999");
+        assert_eq!(numeric("2,2)", 2, Reach::Full).unwrap(), "0.12");
+        assert_eq!(numeric("5)", 10, Reach::Full), None);
+        assert_eq!(numeric("10,4)", 4, Reach::Full), None);
+        assert_eq!(typical("numeric(8,3)", 8, Reach::Full).unwrap(), "-1234.123");
+    }
+
+    #[test]
+    fn texts_fit_their_column() {
+        for turn in 0..TURNS {
+            let text = typical("character varying(3)", turn, Reach::Full).unwrap_or_default();
+            assert!(text.chars().count() <= 3, "{text}");
+        }
+    }
+}

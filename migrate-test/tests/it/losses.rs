@@ -1,0 +1,230 @@
+//! Rollbacks that lose rows, and others that do not: whatever the seed, the law of data is found broken, or held.
+
+use migrate_core::CodeMigrations;
+use migrate_test::proof::{self, Law, Proof, Proven};
+use rstest::rstest;
+
+use crate::support::{Chain, version};
+
+const SEEDS: std::ops::Range<u64> = 0..4;
+
+async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
+    let chain = Chain::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);
+    chain.remove_down(1, "base");
+    chain.write(2, "change", up, down);
+    let proof = Proof { only: Some([version(2)].into()), keep: false, seed, walks: 0, ..Proof::default() };
+    proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap().migrations.remove(0)
+}
+
+fn shown(proven: &Proven) -> String {
+    format!("{:?}\n{:?}\n{:?}", proven.laws[&Law::Data], proven.rests, proven.notes)
+}
+
+async fn is_found(base: &str, up: &str, down: &str) {
+    for seed in SEEDS {
+        let proven = proven(base, up, down, seed).await;
+        assert!(proven.laws[&Law::Data].is_broken(), "seed {seed}: {up}\n{}", shown(&proven));
+    }
+}
+
+async fn holds(base: &str, up: &str, down: &str) {
+    for seed in SEEDS {
+        let proven = proven(base, up, down, seed).await;
+        assert_eq!(proven.laws[&Law::Data].as_str(), "holds", "seed {seed}: {up}\n{}", shown(&proven));
+        assert!(proven.rests.without.is_empty(), "seed {seed}: {up}\n{}", shown(&proven));
+    }
+}
+
+const ADDED: &str = "ALTER TABLE t ADD x int;";
+
+/// Of a few values each has a row.
+#[rstest]
+#[case::two("CREATE TABLE t (id int PRIMARY KEY, s text NOT NULL CHECK (s IN ('a', 'b')));", "UPDATE t SET s = 'a';")]
+#[case::four(
+    "CREATE TABLE t (id int PRIMARY KEY, s text NOT NULL CHECK (s IN ('a', 'b', 'c', 'd')));",
+    "DELETE FROM t WHERE s = 'd';"
+)]
+#[case::numbers("CREATE TABLE t (n int CHECK (n IN (1, 2, 3, 4)));", "DELETE FROM t WHERE n = 4;")]
+#[case::a_domain(
+    "CREATE DOMAIN d AS text CHECK (VALUE IN ('x', 'y')); CREATE TABLE t (d d);",
+    "DELETE FROM t WHERE d <> 'x';"
+)]
+#[case::an_enum(
+    "CREATE TYPE e AS ENUM ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'); CREATE TABLE t (id int PRIMARY KEY, e e NOT NULL);",
+    "DELETE FROM t WHERE e > 'i';"
+)]
+#[case::a_boolean("CREATE TABLE t (id int PRIMARY KEY, b bool NOT NULL);", "DELETE FROM t WHERE NOT b;")]
+#[case::sides_of_or(
+    "CREATE TABLE t (kind text, n int NOT NULL, CHECK (kind = 'card' AND n > 5 OR kind = 'iban' AND n < 0));",
+    "DELETE FROM t WHERE kind = 'iban';"
+)]
+#[case::one_is_null(
+    "CREATE TABLE t (a int, b int, CHECK ((a IS NULL) <> (b IS NULL)));",
+    "DELETE FROM t WHERE a IS NOT NULL;"
+)]
+#[case::the_other_is_null(
+    "CREATE TABLE t (a int, b int, CHECK ((a IS NULL) <> (b IS NULL)));",
+    "DELETE FROM t WHERE b IS NOT NULL;"
+)]
+#[tokio::test]
+async fn every_alternative_has_a_row(#[case] base: &str, #[case] loses: &str) {
+    is_found(base, ADDED, &format!("ALTER TABLE t DROP x; {loses}")).await;
+}
+
+/// What scripts compare columns with, or write into them, is in some row.
+#[rstest]
+#[case("s text", "DELETE FROM t WHERE s = 'obsolete';")]
+#[case("s text NOT NULL CHECK (length(s) > 2)", "DELETE FROM t WHERE s = 'obsolete';")]
+#[case("s varchar(20)", "UPDATE t SET s = 'basic' WHERE s = 'premium';")]
+#[case("st int", "UPDATE t SET st = 1 WHERE st = 42;")]
+#[case("url text", "UPDATE t SET url = replace(url, 'http:', 'https:') WHERE url LIKE 'http://%';")]
+#[case("role text, age int", "DELETE FROM t WHERE role = 'guest' OR age > 150;")]
+#[case("role text", "DELETE FROM t WHERE lower(role) IN ('guest', 'ghost');")]
+#[case(
+    "status text CHECK (status IN ('new', 'sent', 'lost', 'returned'))",
+    "UPDATE t SET status = 'sent' WHERE status = 'returned';"
+)]
+#[case("at date", "DELETE FROM t WHERE at < '2000-01-01';")]
+#[case("n int", "UPDATE t SET n = 100 WHERE n BETWEEN 100 AND 200;")]
+#[tokio::test]
+async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] up: &str) {
+    is_found(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, "SELECT 1;").await;
+}
+
+/// What a migration is known to lose is in some row.
+#[rstest]
+#[case::case("email text NOT NULL", "UPDATE t SET email = lower(email);", "SELECT 1;")]
+#[case::blanks("a text", "UPDATE t SET a = trim(a);", "SELECT 1;")]
+#[case::padding("a varchar(10)", "ALTER TABLE t ALTER a TYPE char(10);", "ALTER TABLE t ALTER a TYPE varchar(10);")]
+#[case::empty("a text", "UPDATE t SET a = NULL WHERE a = '';", "UPDATE t SET a = '' WHERE a IS NULL;")]
+#[case::a_key("j jsonb NOT NULL", "UPDATE t SET j = j - 'a';", "UPDATE t SET j = j || '{\"a\": null}';")]
+#[case::a_value(
+    "j jsonb NOT NULL",
+    "ALTER TABLE t ADD city text; UPDATE t SET city = j ->> 'city', j = j - 'city';",
+    "UPDATE t SET j = jsonb_set(j, '{city}', to_jsonb(city)) WHERE city IS NOT NULL; ALTER TABLE t DROP city;"
+)]
+#[case::fractions("f float8", "ALTER TABLE t ALTER f TYPE int USING round(f);", "ALTER TABLE t ALTER f TYPE float8;")]
+#[case::a_doubled_hour(
+    "at timestamptz",
+    "ALTER TABLE t ALTER at TYPE timestamp USING at AT TIME ZONE 'Europe/Berlin';",
+    "ALTER TABLE t ALTER at TYPE timestamptz USING at AT TIME ZONE 'Europe/Berlin';"
+)]
+#[case::json_as_it_is_written("j json", "ALTER TABLE t ALTER j TYPE jsonb;", "ALTER TABLE t ALTER j TYPE json;")]
+#[case::an_array("a text[]", "UPDATE t SET a = ARRAY(SELECT DISTINCT unnest(a));", "SELECT 1;")]
+#[case::digits(
+    "p numeric(10, 4)",
+    "ALTER TABLE t ALTER p TYPE bigint USING (p * 100)::bigint;",
+    "ALTER TABLE t ALTER p TYPE numeric(10, 4) USING p / 100.0;"
+)]
+#[case::many_digits(
+    "p numeric(30, 10)",
+    "ALTER TABLE t ALTER p TYPE float8;",
+    "ALTER TABLE t ALTER p TYPE numeric(30, 10);"
+)]
+#[case::large("n bigint", "ALTER TABLE t ALTER n TYPE float8;", "ALTER TABLE t ALTER n TYPE bigint;")]
+#[case::rounded("p numeric(8, 3)", "ALTER TABLE t ALTER p TYPE int;", "ALTER TABLE t ALTER p TYPE numeric(8, 3);")]
+#[case::zeros("zip text", "ALTER TABLE t ALTER zip TYPE int USING zip::int;", "ALTER TABLE t ALTER zip TYPE text;")]
+#[case::zeros_of_a_pattern(
+    "zip text CHECK (zip ~ '^[0-9]{5}$')",
+    "ALTER TABLE t DROP CONSTRAINT t_zip_check; ALTER TABLE t ALTER zip TYPE int USING zip::int;",
+    "ALTER TABLE t ALTER zip TYPE text; ALTER TABLE t ADD CHECK (zip ~ '^[0-9]{5}$');"
+)]
+#[case::upper_case("u text", "ALTER TABLE t ALTER u TYPE uuid USING u::uuid;", "ALTER TABLE t ALTER u TYPE text;")]
+#[case::yes("b text", "ALTER TABLE t ALTER b TYPE bool USING b::bool;", "ALTER TABLE t ALTER b TYPE text;")]
+#[case::a_date("d text", "ALTER TABLE t ALTER d TYPE date USING d::date;", "ALTER TABLE t ALTER d TYPE text;")]
+#[case::a_document("j text", "ALTER TABLE t ALTER j TYPE jsonb USING j::jsonb;", "ALTER TABLE t ALTER j TYPE text;")]
+#[case::labels(
+    "s text NOT NULL",
+    "CREATE TYPE e AS ENUM ('new', 'old'); ALTER TABLE t ALTER s TYPE e USING s::e;",
+    "ALTER TABLE t ALTER s TYPE text USING 'new'; DROP TYPE e;"
+)]
+#[case::equal_values("a text", "DELETE FROM t x USING t y WHERE x.a = y.a AND x.id > y.id;", "SELECT 1;")]
+#[tokio::test]
+async fn what_is_typically_lost_is_found(#[case] columns: &str, #[case] up: &str, #[case] down: &str) {
+    is_found(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, down).await;
+}
+
+#[rstest]
+#[case("CREATE TABLE t (a int, b text);")]
+#[case("CREATE TABLE t (a int, b bool);")]
+#[case("CREATE TABLE t (a text NOT NULL, at date NOT NULL DEFAULT '2024-01-01');")]
+#[tokio::test]
+async fn equal_rows_are_found_missing(#[case] base: &str) {
+    let up = "CREATE TABLE u AS SELECT DISTINCT * FROM t; TRUNCATE t; INSERT INTO t SELECT * FROM u; DROP TABLE u;";
+    is_found(base, up, "SELECT 1;").await;
+}
+
+/// Rollbacks that bring everything back.
+#[rstest]
+#[case::other_case("s text", "ALTER TABLE t ADD l text; UPDATE t SET l = lower(s);", "ALTER TABLE t DROP l;")]
+#[case::aside(
+    "s text",
+    "CREATE TABLE gone AS SELECT * FROM t WHERE s = 'obsolete'; DELETE FROM t WHERE s = 'obsolete';",
+    "INSERT INTO t SELECT * FROM gone; DROP TABLE gone;"
+)]
+#[case::wider(
+    "n int, v varchar(10)",
+    "ALTER TABLE t ALTER n TYPE bigint, ALTER v TYPE text;",
+    "ALTER TABLE t ALTER n TYPE int, ALTER v TYPE varchar(10);"
+)]
+#[case::enum_and_back(
+    "s text CHECK (s IN ('new', 'old'))",
+    "ALTER TABLE t DROP CONSTRAINT t_s_check; CREATE TYPE e AS ENUM ('new', 'old'); ALTER TABLE t ALTER s TYPE e USING s::e;",
+    "ALTER TABLE t ALTER s TYPE text; DROP TYPE e; ALTER TABLE t ADD CHECK (s IN ('new', 'old'));"
+)]
+#[case::numbers_as_text(
+    "n int, u uuid, d date, j jsonb",
+    "ALTER TABLE t ALTER n TYPE text, ALTER u TYPE text, ALTER d TYPE text, ALTER j TYPE text;",
+    "ALTER TABLE t ALTER n TYPE int USING n::int, ALTER u TYPE uuid USING u::uuid, ALTER d TYPE date USING d::date, ALTER j TYPE jsonb USING j::jsonb;"
+)]
+#[case::unique("a text", "ALTER TABLE t ADD UNIQUE (a);", "ALTER TABLE t DROP CONSTRAINT t_a_key;")]
+#[case::utc(
+    "at timestamptz",
+    "ALTER TABLE t ALTER at TYPE timestamp USING at AT TIME ZONE 'UTC';",
+    "ALTER TABLE t ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC';"
+)]
+#[case::split(
+    "j jsonb NOT NULL",
+    "ALTER TABLE t ADD old jsonb; UPDATE t SET old = j, j = j - 'a';",
+    "UPDATE t SET j = old; ALTER TABLE t DROP old;"
+)]
+#[case::brought(
+    "s text",
+    "INSERT INTO t (s) SELECT 'ours ' || n FROM generate_series(1, 3) n;",
+    "DELETE FROM t WHERE s LIKE 'ours %';"
+)]
+#[case::brought_and_changed(
+    "s text UNIQUE, n int",
+    "INSERT INTO t (s, n) VALUES ('admin', 1); UPDATE t SET n = 9 WHERE s = 'admin';",
+    "DELETE FROM t WHERE s = 'admin';"
+)]
+#[case::swapped("b bool", "UPDATE t SET b = NOT b;", "UPDATE t SET b = NOT b;")]
+#[tokio::test]
+async fn what_comes_back_is_not_found_missing(#[case] columns: &str, #[case] up: &str, #[case] down: &str) {
+    holds(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, down).await;
+}
+
+/// A statement that changed no row proves nothing, and that is said.
+#[tokio::test]
+async fn what_changed_no_row_is_said() {
+    let base = "CREATE TABLE t (id serial PRIMARY KEY, a text); CREATE TABLE u (id serial PRIMARY KEY, b int);";
+    let up = "DELETE FROM t USING u WHERE t.a = 'x' || u.b::text || 'never';";
+    let proven = proven(base, up, "SELECT 1;", 0).await;
+    assert_eq!(proven.rests.idle.len(), 1, "{}", shown(&proven));
+    assert!(proven.rested(Law::Data).unwrap().contains("changed no row"), "{}", shown(&proven));
+    let other = self::proven(base, "UPDATE t SET a = 'x' || a;", "UPDATE t SET a = substr(a, 2);", 0).await;
+    assert!(other.rests.idle.is_empty(), "{}", shown(&other));
+}
+
+/// A rollback that fails on values which the up took is no detail.
+#[tokio::test]
+async fn a_rollback_that_fails_on_values_is_said() {
+    let (base, up) = (
+        "CREATE TABLE t (id serial PRIMARY KEY, n int NOT NULL);",
+        "ALTER TABLE t ALTER n TYPE bigint USING n::bigint * 2;",
+    );
+    for seed in SEEDS {
+        let proven = proven(base, up, "ALTER TABLE t ALTER n TYPE int USING (n::int / 2);", seed).await;
+        assert!(proven.fragile.is_some() && proven.holds(), "seed {seed}: {}", shown(&proven));
+    }
+}
