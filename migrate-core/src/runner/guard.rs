@@ -18,7 +18,6 @@ pub(super) const GUARD: &str = "SELECT ('roundtrip-server: ' || pg_catalog.strin
         WHERE d.classoid <> 1262 AND pg_catalog.age(d.xmin) <= 0)) AS s";
 /// How the text begins that is no number. The rest of the message has the language of the server.
 const MARK: &str = "roundtrip-server: ";
-const CODE: &str = "shared-server";
 
 /// The error for what the query found, where it is what failed.
 pub(super) fn of_server(failure: &Failure) -> Option<Error> {
@@ -26,7 +25,7 @@ pub(super) fn of_server(failure: &Failure) -> Option<Error> {
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
     let finding =
-        Finding::error(CODE, format!("this changes what belongs to a whole server ({what}), and others use this one"))
+        Finding::error("shared-server", format!("this changes what belongs to a whole server ({what}), and others use this one"))
             .help("leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own")
             .help("or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
     Some(Error::new(ErrorKind::Statement, finding))
@@ -34,5 +33,5 @@ pub(super) fn of_server(failure: &Failure) -> Option<Error> {
 
 /// Whether an error is such a refusal.
 pub(super) fn is_of_server(error: &Error) -> bool {
-    error.findings().iter().any(|finding| finding.code == CODE)
+    error.findings().iter().any(|finding| finding.code == "shared-server")
 }

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(numeric("2,2)", 2, Reach::Full).unwrap(), "0.12");
         assert_eq!(numeric("5)", 10, Reach::Full), None);
         assert_eq!(numeric("10,4)", 4, Reach::Full), None);
-        assert_eq!(typical("numeric(8,3)", 8, Reach::Full).unwrap(), "-1234.123");
+        assert_eq!(typical("numeric(8,3)", 8, Reach::Full).unwrap(), "-123.123");
     }
 
     #[test]

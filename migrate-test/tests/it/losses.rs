@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use crate::support::{Chain, version};
 
-const SEEDS: std::ops::Range<u64> = 0..4;
+const SEEDS: std::ops::Range<u64> = 0..2;
 
 async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
     let chain = Chain::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);

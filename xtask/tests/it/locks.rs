@@ -47,6 +47,10 @@ const OF_LOCKS: [&str; 4] = [
 ];
 
 /// A file of this test.
+const WRITES: &str = "DO $$ DECLARE t regclass; BEGIN
+    FOR t IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace NOT IN (11, 'information_schema'::regnamespace)
+    LOOP EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', t); END LOOP; END $$;";
+
 fn file(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/it/locks/{name}.sql", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -133,6 +137,8 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
     for (name, up) in [("20250101000001_base", &*file("base")), ("20250101000002_case", script)] {
         write(&format!("{name}.up.sql"), &format!("-- migrate: irreversible a test\n{up}"));
     }
+    // The rows are those of the base: what a fixture may have written to gets no others.
+    write("20250101000002_case.fixture.sql", WRITES);
     let set = MigrationSet::load(folder.path()).unwrap();
     let version = set.iter().last().unwrap().version().clone();
     let script = set.get(&version).unwrap().up_script().unwrap().text().to_string();

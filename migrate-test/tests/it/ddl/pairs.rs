@@ -20,7 +20,7 @@ const DRAWN: &str = "ROUNDTRIP_TEST_PAIRS";
 /// A folder for the pairs that fail, each in a folder of its own; all pairs are looked at then.
 const KEPT: &str = "ROUNDTRIP_TEST_PAIRS_KEEP";
 /// How many are drawn where nobody says so.
-const PAIRS: u64 = 40;
+const PAIRS: u64 = 24;
 /// How many smaller pairs are tried of one that fails.
 const SHRINKS: usize = 120;
 const WORKERS: usize = 2;
