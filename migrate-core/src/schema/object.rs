@@ -102,6 +102,11 @@ impl Kind {
         KINDS[0].iter().map(|kind| kind.as_str())
     }
 
+    /// Whether a schema has objects of this kind, and statements lead from one to another.
+    pub fn is_of_schema(self) -> bool {
+        KINDS[0].contains(&self)
+    }
+
     /// The kind that a word means.
     pub fn parse(word: &str) -> Option<Self> {
         KINDS.into_iter().flatten().find(|kind| kind.as_str() == word).copied()

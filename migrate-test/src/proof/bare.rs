@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use migrate_core::Error;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Schema, Sides};
+use migrate_core::schema::{Change, Fact, Object, Schema, Sides};
 
 use super::counted;
 use super::stage::{Ground, Stage};
@@ -114,7 +114,10 @@ impl Bare {
                     true => "its down has no statement, so rolling back leaves everything as it is",
                     false => "after rolling back the schema is not what it was before",
                 };
-                proven.set(Law::Identity, Story { difference, ..Story::of(summary) }.broken());
+                let is_of_schema = left
+                    .objects()
+                    .any(|(id, old, new)| id.kind.is_of_schema() && beside_owner(old) != beside_owner(new));
+                proven.set(Law::Identity, Story { difference, is_of_schema, ..Story::of(summary) }.broken());
             }
         }
         // What the first rollback left behind, or took away, is in the way of the next up.
@@ -169,4 +172,9 @@ impl Prover<'_> {
         }
         ground.end().await
     }
+}
+
+/// The facts of an object, without who owns it.
+fn beside_owner(object: Option<&Object>) -> Option<Vec<&Fact>> {
+    object.map(|object| object.facts.iter().filter(|fact| &*fact.name != "owner").collect())
 }

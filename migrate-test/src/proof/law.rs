@@ -117,6 +117,8 @@ pub struct Story {
     pub walk: Vec<String>,
     /// The difference of the schemas, a sentence each.
     pub difference: Vec<String>,
+    /// Whether statements from one schema to another can say the difference: owners and what is around a schema are beyond them.
+    pub is_of_schema: bool,
     /// The rows that are lost.
     pub losses: Vec<Loss>,
     /// Rows that a check returned: the columns, then each row.

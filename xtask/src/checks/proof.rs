@@ -225,7 +225,7 @@ impl Judge<'_> {
     /// Whether a down that is written from the up can be the answer: what is wrong is in the schema, and of the down alone.
     fn can_be_derived(&self, fault: &Fault<'_>) -> bool {
         let story = fault.story;
-        let is_of_schema = !story.difference.is_empty() || story.fails == Some(Direction::Down);
+        let is_of_schema = story.is_of_schema || story.fails == Some(Direction::Down);
         let is_ours = self.context.layout == Layout::Roundtrip;
         let is_sql = self.migration.is_some_and(|migration| migration.up_script().is_some());
         fault.law == Some(Law::Identity) && is_of_schema && is_ours && is_sql

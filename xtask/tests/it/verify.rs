@@ -195,3 +195,23 @@ fn what_is_wrong_is_said_quietly_and_what_was_not_looked_at_is_skipped() {
     assert_eq!([one, two, three].map(|name| skipped("locks", name)), [false, true, true], "{junit}");
     project.end();
 }
+
+/// What `derive` cannot write is not promised.
+#[test]
+fn a_down_is_offered_only_where_it_can_be_derived() {
+    for (up, is_offered) in [
+        ("ALTER TABLE t ADD a int;", true),
+        ("COMMENT ON TABLE t IS 'x';", true),
+        ("CREATE ROLE rt_not_derived;", false),
+        ("SELECT lo_create(4711);", false),
+        ("ALTER SEQUENCE t_id_seq RESTART WITH 50;", false),
+    ] {
+        let project = Project::new();
+        project.migration(1, "t", "CREATE TABLE t (id serial PRIMARY KEY);\n", "DROP TABLE t;\n");
+        project.migration(2, "change", &format!("{up}\n"), "SELECT 1;\n");
+        let said = project.run_bare(&["verify", "20250101000002"]);
+        assert!(said.code == 3 && said.out.contains("law-identity"), "{up}: {said:?}");
+        assert_eq!(said.out.contains("cargo xtask derive"), is_offered, "{up}: {said:?}");
+        project.end();
+    }
+}
