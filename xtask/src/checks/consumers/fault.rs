@@ -23,7 +23,7 @@ pub(super) struct Fault {
     pub(super) about: Option<(String, String)>,
     /// The label of an enum that is meant, where it is one.
     pub(super) label: Option<String>,
-    /// Whether only preparing shows it, so that a later step can mend it.
+    /// Whether only preparing shows it, so that a later step can repair it.
     pub(super) is_mendable: bool,
 }
 
