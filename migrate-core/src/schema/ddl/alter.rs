@@ -3,7 +3,7 @@
 use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::{checking, enabled};
 use super::far::{self, json_list};
-use super::name::{parent, phrase, qualified};
+use super::name::{is_domain, parent, phrase, qualified};
 use super::{Statement, count, inherit, partition, sequence, swap, table};
 use crate::ident::{literal, plain};
 use crate::schema::Schema;
@@ -139,6 +139,10 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             differing.each(|fact, old, now| match fact {
                 "attached to" if moves || now.is_none() => Some(Vec::new()),
                 "options" if is_of_partitioned(after, new) => None,
+                "definition" if is_validated(new, old, now) => {
+                    let kind = if is_domain(after, &new.id) { "DOMAIN" } else { "TABLE" };
+                    set(format!("ALTER {kind} {} VALIDATE CONSTRAINT {}", parent(&new.id), plain(&new.id.name)))
+                }
                 _ => key(new, fact, old, now),
             })
         }
@@ -248,14 +252,16 @@ pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<St
     (!all.is_empty()).then(|| all.join(", "))
 }
 
+/// Whether a constraint is the same but for the look at what was there before it.
+fn is_validated(new: &Object, old: Option<&str>, now: Option<&str>) -> bool {
+    new.id.kind == Kind::Constraint && now.is_some() && old.and_then(|old| old.strip_suffix(" NOT VALID")) == now
+}
+
 /// A fact of an index or a constraint.
 fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
     let one = |text: String| Some(vec![Statement::new(text)]);
     match fact {
-        "definition" if new.id.kind == Kind::Constraint && old?.strip_suffix(" NOT VALID") == now => {
-            one(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
-        }
         "triggers" => one(checking(&new.id, now)),
         "clustered" if now.is_some() => one(format!("ALTER TABLE {table} CLUSTER ON {name}")),
         "clustered" => one(format!("ALTER TABLE {table} SET WITHOUT CLUSTER")),
