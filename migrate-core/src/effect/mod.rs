@@ -14,7 +14,7 @@ use crate::lint::unfold;
 use crate::locks::{self, Known, Scopes, Wanted};
 use crate::schema::Schema;
 use crate::source::Script;
-use crate::sql::parse;
+use crate::sql::{parse, without_deep};
 
 pub use resolve::{Loss, find, resolve};
 pub(crate) use writes::changes_rows;
@@ -54,7 +54,9 @@ impl Effects {
 
     fn read(text: &str) -> Self {
         let mut effects = Self::default();
-        for stmt in parse(text).tree().stmts() {
+        let (text, deep) = without_deep(text);
+        effects.unknown.extend(deep.iter().map(|_| "a statement that is too deep to be parsed".to_owned()));
+        for stmt in parse(&text).tree().stmts() {
             effects.take(&stmt);
             if matches!(stmt, Stmt::Do(_)) {
                 // What the block says is read as well; whether it comes to that, and what it calls, stays unknown.

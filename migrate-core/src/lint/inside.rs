@@ -12,7 +12,7 @@ use squawk_syntax::{SyntaxNode, SyntaxToken};
 
 use super::script::span;
 use crate::ident::{literal, plain};
-use crate::sql::{parse, quoted};
+use crate::sql::{parse, quoted, without_deep};
 
 /// A script with its blocks unfolded.
 #[derive(Debug, Clone)]
@@ -21,11 +21,15 @@ pub(crate) struct Unfolded {
     pub(crate) text: String,
     /// The places of statements that cannot be read.
     pub(crate) unread: Vec<Range<usize>>,
+    /// The places of statements that are too deep to be parsed; there are blanks in the text.
+    pub(crate) deep: Vec<Range<usize>>,
 }
 
 /// Unfolds the blocks of a text.
 pub(crate) fn unfold(text: &str) -> Unfolded {
-    let mut unfolded = Unfolded { text: text.to_owned(), unread: Vec::new() };
+    let (readable, deep) = without_deep(text);
+    let text = readable.as_str();
+    let mut unfolded = Unfolded { text: text.to_owned(), unread: Vec::new(), deep };
     // Most scripts have none, and are not parsed for it.
     if !text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"do")) {
         return unfolded;
@@ -324,5 +328,18 @@ mod tests {
         let long = "DO $$ DECLARE t text := 'a_name_that_is_much_longer_than_that'; BEGIN EXECUTE format('DROP TABLE %I', t); DROP TABLE b; END $$;";
         check(long, &["DROP TABLE b"], &["EXECUTE format('DROP TABLE %I', t);"]);
         check("DO LANGUAGE plpython3u $$ x $$;", &[], &["DO LANGUAGE plpython3u $$ x $$;"]);
+    }
+
+    #[test]
+    fn what_is_too_deep_to_be_parsed_is_named_and_the_rest_is_read() {
+        let deep = format!("UPDATE t SET a = 'ü' WHERE {};", vec!["id = 1"; 6000].join(" OR "));
+        let text = format!("SELECT 1;\n{deep}\nDROP TABLE t;");
+        let unfolded = unfold(&text);
+        assert_eq!(unfolded.text.len(), text.len());
+        let found: Vec<String> =
+            parse(&unfolded.text).tree().stmts().map(|stmt| unfolded.text[span(&stmt)].to_owned()).collect();
+        assert_eq!(found, ["SELECT 1;", "DROP TABLE t;"]);
+        let named: Vec<&str> = unfolded.deep.iter().map(|at| &text[at.clone()]).collect();
+        assert_eq!(named, [&*deep]);
     }
 }

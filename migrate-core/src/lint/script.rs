@@ -19,6 +19,8 @@ pub(crate) struct Parsed {
     pub(super) text: String,
     /// What in it cannot be read.
     pub(super) unread: Vec<Range<usize>>,
+    /// What in it is too deep to be parsed.
+    pub(super) deep: Vec<Range<usize>>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
@@ -51,11 +53,11 @@ impl Parsed {
     /// Reads a script that runs on a schema, where that is known.
     pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
         let unfolded = unfold(script.text());
-        let (text, unread) = (unfolded.text, unfolded.unread);
+        let (text, unread, deep) = (unfolded.text, unfolded.unread, unfolded.deep);
         let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
         let scopes = Scopes::of(statements.iter().map(|(span, stmt)| (span.start, stmt)), before);
-        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, scopes }
+        Self { text, unread, deep, file, statements, transaction: !script.directives().no_transaction, scopes }
     }
 
     /// Where the statement around a place begins.

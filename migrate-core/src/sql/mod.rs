@@ -21,6 +21,8 @@ pub(crate) use body::quoted;
 pub(crate) use index::{IndexName, detached, of_table};
 #[cfg(feature = "lint")]
 pub use parse::parse;
+#[cfg(feature = "lint")]
+pub(crate) use parse::without_deep;
 pub use positioned::Positioned;
 pub(crate) use refuse::refused;
 pub use server::{ServerUse, named_database, server_use};

@@ -1,6 +1,7 @@
 //! The parser, for texts of any length.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -44,6 +45,22 @@ fn with_stack(text: &str, depth: usize) -> Parse<SourceFile> {
     let stack = thread::Builder::new().stack_size(depth * LEVEL + (1 << 20));
     let parsed = thread::scope(|scope| stack.spawn_scoped(scope, || SourceFile::parse(text)).ok()?.join().ok());
     parsed.unwrap_or_else(|| SourceFile::parse("("))
+}
+
+/// The statements of a text that are too deep to be parsed, and the text with blanks in their place.
+pub(crate) fn without_deep(text: &str) -> (String, Vec<Range<usize>>) {
+    let ends = words(text).filter(|(_, span)| &text[span.clone()] == ";").map(|(_, span)| span.end).chain([text.len()]);
+    let (mut readable, mut deep, mut start) = (text.to_owned(), Vec::new(), 0);
+    for end in ends {
+        let statement = &text[start..end];
+        if depth(statement) > DEEPEST {
+            let blank = |c: char| if c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) };
+            readable.replace_range(start..end, &statement.chars().map(blank).collect::<String>());
+            deep.push(start + statement.len() - statement.trim_start().len()..end);
+        }
+        start = end;
+    }
+    (readable, deep)
 }
 
 /// How many calls deep the parser goes at most: the words of an expression, with those around it.

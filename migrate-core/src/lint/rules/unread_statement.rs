@@ -25,7 +25,11 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             .note("what it locks, rewrites or removes is not in the text of the migration")
             .help("write the statement out, or see what it does with `cargo xtask ci`, which observes it")
     });
-    built.chain(calls(subject, parsed)).collect()
+    let deep = parsed.deep.iter().map(|span| {
+        Hit::new(span.clone(), "this has too many terms or is nested too deeply to be parsed, so it was not checked")
+            .help("write a list, `id IN (1, 2, …)`, or several statements")
+    });
+    built.chain(deep).chain(calls(subject, parsed)).collect()
 }
 
 /// The calls of functions whose bodies change something.
