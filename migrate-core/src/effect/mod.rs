@@ -17,8 +17,7 @@ use crate::source::Script;
 use crate::sql::{parse, without_deep};
 
 pub use resolve::{Loss, find, resolve};
-pub(crate) use writes::changes_rows;
-pub use writes::{Writes, names};
+pub use writes::{Writes, changes_rows, names};
 
 /// What a script does, as far as its text says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -160,7 +160,7 @@ fn named_last(text: &str) -> Option<String> {
 }
 
 /// Whether a statement is there to change rows that it chooses: UPDATE, DELETE, MERGE, or INSERT from a query.
-pub(crate) fn changes_rows(statement: &str) -> bool {
+pub fn changes_rows(statement: &str) -> bool {
     let file = parse(statement);
     file.tree().stmts().next().is_some_and(|stmt| match stmt {
         Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) => true,

@@ -16,7 +16,6 @@ use super::paced::Paced;
 use super::plan::{Step, Work};
 use super::{explain, locate};
 use crate::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
-use crate::effect::changes_rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
@@ -131,13 +130,11 @@ impl Rehearsal {
         outcome
     }
 
-    /// The statements of the script that ran last in one transaction of which the server says that they changed no row,
-    /// of those that are there to change some.
+    /// The statements of the script that ran last in one transaction which returned no row and changed none.
     pub fn idle<'a>(&self, script: &'a Script) -> impl Iterator<Item = &'a str> {
         let text = script.text();
         let counted = script.statements().iter().zip(self.counts.clone());
-        let idle = counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()]);
-        idle.filter(|statement| changes_rows(statement))
+        counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()])
     }
 
     /// Runs migrations up, as fast as it goes.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use migrate_core::effect::changes_rows;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Schema};
@@ -235,7 +236,8 @@ impl Full {
                 format!("a statement of its {direction} changed no row, so what it does to rows is not proven: {line}"),
             )
         };
-        let now: Vec<_> = script.into_iter().flat_map(|script| rehearsal.idle(script)).map(told).collect();
+        let idle = script.into_iter().flat_map(|script| rehearsal.idle(script));
+        let now: Vec<_> = idle.filter(|statement| changes_rows(statement)).map(told).collect();
         match self.seen.ran.insert(direction) {
             true => self.seen.idle.extend(now),
             false => self.seen.idle.retain(|one| one.0 != direction || now.contains(one)),
