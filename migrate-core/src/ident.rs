@@ -75,13 +75,36 @@ pub fn first_name(text: &str) -> Option<(String, &str)> {
     starts_well.then(|| (plain.to_lowercase(), &text[end..]))
 }
 
-/// Reads a list of names with commas between them, each as [`first_name`] does; what is no name ends it.
+/// Reads a list of names with commas between them, each as [`first_name`] does, up to anything else.
 pub fn names(list: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut rest = Some(list);
     while let Some((name, after)) = rest.and_then(|rest| first_name(rest.trim_start())) {
         all.push(name);
         rest = after.trim_start().strip_prefix(',');
+    }
+    all
+}
+
+/// Reads a list of `schema.name` with commas between them, up to anything else.
+pub fn qualified_names(list: &str) -> Vec<QualifiedName> {
+    let mut all = Vec::new();
+    let mut rest = Some(list);
+    while let Some((schema, after)) = rest.and_then(|rest| first_name(rest.trim_start())) {
+        let Some((name, after)) = after.strip_prefix('.').and_then(first_name) else { break };
+        all.push(QualifiedName { schema, name });
+        rest = after.trim_start().strip_prefix(',');
+    }
+    all
+}
+
+/// The values of a list of literals: `'a', 'it''s'`.
+pub fn literals(list: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut rest = list;
+    while let Some((value, after)) = rest.split_once('\'').and_then(|(_, inside)| quoted(inside, '\'')) {
+        all.push(value);
+        rest = after;
     }
     all
 }
@@ -174,5 +197,15 @@ mod tests {
         for text in ["ledger", "a.b.c", "a.", ".b", "", "\"a.b", "1a.b", "a b.c", "\"\".x"] {
             assert_eq!(QualifiedName::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn lists_are_read_to_their_end_whatever_is_in_the_names() {
+        let read = |list: &str| qualified_names(list).into_iter().map(|one| (one.schema, one.name)).collect::<Vec<_>>();
+        let pair = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
+        let expected = [pair("public", "a"), pair("s", "b, c"), pair("x.y", "d\"e")];
+        assert_eq!(read("public.a, s.\"b, c\", \"x.y\".\"d\"\"e\""), expected);
+        assert!(read("").is_empty() && read("alone").is_empty());
+        assert_eq!(literals("'a', 'b'', ''c', ''"), ["a", "b', 'c", ""]);
     }
 }

@@ -9,7 +9,7 @@ mod writes;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
 use crate::lint::Named;
-use crate::lint::script::{Target, named, span, targets};
+use crate::lint::script::{Target, named, relation_names, span, targets};
 use crate::lint::unfold;
 use crate::locks::{self, Known, Scopes, Wanted};
 use crate::schema::Schema;
@@ -80,14 +80,17 @@ impl Effects {
             Stmt::CreateTableAs(_) => inner(stmt).next().is_some(),
             _ => false,
         };
-        let file = parse(script.text()).tree();
-        file.stmts().filter(is_beyond).map(|stmt| stmt.syntax().text().to_string().trim().to_owned()).collect()
+        let (text, deep) = without_deep(script.text());
+        let file = parse(&text).tree();
+        let read = file.stmts().filter(is_beyond).map(|stmt| stmt.syntax().text().to_string().trim().to_owned());
+        let unread = deep.into_iter().map(|place| format!("{} …", start(&script.text()[place])));
+        read.chain(unread).collect()
     }
 
     fn take(&mut self, stmt: &Stmt) {
         inner(stmt).for_each(|stmt| self.take(&stmt));
         let before = self.taken.len();
-        let tables = || relations(stmt);
+        let tables = || relation_names(stmt);
         match stmt {
             Stmt::DropTable(_) => self.taken.extend(tables().map(Taken::Table)),
             Stmt::DropSchema(_) => self.taken.extend(others(stmt).map(Taken::Schema)),
@@ -138,10 +141,6 @@ fn inner(stmt: &Stmt) -> impl Iterator<Item = Stmt> {
     let runs = changes(stmt) || matches!(stmt, Stmt::Select(_) | Stmt::CreateTableAs(_));
     let clauses = stmt.syntax().descendants().filter(move |_| runs).filter_map(ast::WithTable::cast);
     clauses.flat_map(|clause| clause.syntax().children()).filter_map(Stmt::cast).filter(changes)
-}
-
-fn relations(stmt: &Stmt) -> impl Iterator<Item = Named> {
-    targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
 }
 
 fn others(stmt: &Stmt) -> impl Iterator<Item = Named> {
@@ -196,18 +195,14 @@ fn changes(stmt: &Stmt) -> bool {
 fn calls(select: &ast::Select) -> bool {
     let harmless = ["setval", "set_config", "nextval", "count", "max", "min", "coalesce", "pg_notify"];
     let calls = select.syntax().descendants().filter_map(ast::CallExpr::cast);
-    calls.map(|call| call.syntax().text().to_string()).any(|text| {
-        let name = text
-            .split('(')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .rsplit('.')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        !harmless.contains(&name.as_str())
-    })
+    calls
+        .map(|call| call.syntax().text().to_string())
+        .any(|text| !writes::last_name(&text).is_some_and(|name| harmless.contains(&name.as_str())))
+}
+
+/// How a statement begins that is too long to be shown.
+fn start(statement: &str) -> String {
+    statement.chars().take(80).collect()
 }
 
 fn first_line(node: &impl AstNode) -> String {

@@ -90,10 +90,7 @@ pub fn find(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
 fn with_children(schema: &Schema, mut tables: Vec<QualifiedName>) -> Vec<QualifiedName> {
     let mut at = 0;
     while let Some(parent) = tables.get(at).cloned() {
-        let is_child = |id: &&Id| {
-            let parents = schema.get(id).and_then(|table| table.fact("parents")).unwrap_or_default();
-            parents.split(", ").filter_map(QualifiedName::parse).any(|one| one == parent)
-        };
+        let is_child = |id: &&Id| schema.get(id).is_some_and(|table| table.parents().contains(&parent));
         let children: Vec<QualifiedName> = all(schema).filter(is_child).map(qualified).collect();
         tables.extend(children);
         at += 1;

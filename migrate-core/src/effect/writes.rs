@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
-use super::{calls, relations};
+use super::calls;
 use crate::ident::catalog_name;
-use crate::lint::script::named;
+use crate::lint::script::{named, relation_names};
 use crate::lint::{Named, unfold};
 use crate::sql::lex::words;
 use crate::sql::parse;
@@ -73,12 +73,12 @@ impl Writes {
             Stmt::CreateFunction(it) => return self.routine(it.name(), it.syntax(), it.plpgsql().is_some()),
             Stmt::CreateProcedure(it) => return self.routine(it.name(), it.syntax(), it.plpgsql().is_some()),
             Stmt::AlterTable(it) => {
-                let Some(table) = relations(stmt).next() else { return };
+                let Some(table) = relation_names(stmt).next() else { return };
                 self.values.extend(it.actions().filter_map(|action| Some((table.clone(), Some(converted(&action)?)))));
             }
             Stmt::Truncate(_) => {
                 self.of_rows = true;
-                self.values.extend(relations(stmt).map(|table| (table, None)));
+                self.values.extend(relation_names(stmt).map(|table| (table, None)));
             }
             Stmt::Copy(_) | Stmt::Call(_) | Stmt::Execute(_) => self.of_rows = true,
             Stmt::Select(it) => self.of_rows |= calls(it),
@@ -93,11 +93,11 @@ impl Writes {
         );
         if runs {
             let called = stmt.syntax().descendants().filter_map(ast::CallExpr::cast);
-            let name = |call: ast::CallExpr| named_last(&call.syntax().text().to_string());
+            let name = |call: ast::CallExpr| last_name(&call.syntax().text().to_string());
             self.called.extend(called.filter_map(name));
             if let Stmt::Call(it) = stmt {
                 let text = it.syntax().text().to_string();
-                self.called.extend(text.trim_start().get(4..).and_then(named_last));
+                self.called.extend(text.trim_start().get(4..).and_then(last_name));
             }
         }
     }
@@ -122,7 +122,7 @@ impl Writes {
     }
 
     fn routine(&mut self, name: Option<impl AstNode>, node: &SyntaxNode, is_plpgsql: bool) {
-        let Some(name) = name.and_then(|name| named_last(&name.syntax().text().to_string())) else { return };
+        let Some(name) = name.and_then(|name| last_name(&name.syntax().text().to_string())) else { return };
         let literals = node.descendants().filter_map(ast::Literal::cast);
         let mut body = Self::default();
         for literal in literals {
@@ -155,7 +155,7 @@ fn converted(action: &AlterTableAction) -> Option<String> {
 }
 
 /// The last part of a name with whatever follows it: `fill` of `app.fill(1)`.
-fn named_last(text: &str) -> Option<String> {
+pub(super) fn last_name(text: &str) -> Option<String> {
     catalog_name(text.split('(').next()?.trim().rsplit('.').next()?.trim())
 }
 
@@ -235,6 +235,12 @@ mod tests {
         ] {
             assert!(!Writes::of(leaves).is_of_rows(), "{leaves}");
         }
+    }
+
+    #[test]
+    fn what_is_too_deep_to_be_parsed_may_do_anything() {
+        let deep = format!("UPDATE t SET a = 1 WHERE {};", vec!["id = 1"; 6000].join(" OR "));
+        assert!(Writes::of(&deep).is_of_rows() && fills(&deep, "a"));
     }
 
     #[test]

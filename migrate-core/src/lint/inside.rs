@@ -19,30 +19,43 @@ use crate::sql::{parse, quoted, without_deep};
 pub(crate) struct Unfolded {
     /// The text; as long as that of the script.
     pub(crate) text: String,
-    /// The places of statements that cannot be read.
-    pub(crate) unread: Vec<Range<usize>>,
-    /// The places of statements that are too deep to be parsed; there are blanks in the text.
-    pub(crate) deep: Vec<Range<usize>>,
+    /// The statements that cannot be read.
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A statement that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// Where it is in the file.
+    pub(crate) place: Range<usize>,
+    /// Whether it is too deep to be parsed, so that there are blanks in its place; otherwise it is built at run time.
+    pub(crate) is_deep: bool,
+}
+
+impl From<Range<usize>> for Unread {
+    fn from(place: Range<usize>) -> Self {
+        Self { place, is_deep: false }
+    }
 }
 
 /// Unfolds the blocks of a text.
 pub(crate) fn unfold(text: &str) -> Unfolded {
     let (readable, deep) = without_deep(text);
-    let text = readable.as_str();
-    let mut unfolded = Unfolded { text: text.to_owned(), unread: Vec::new(), deep };
+    let unread = deep.into_iter().map(|place| Unread { place, is_deep: true }).collect();
+    let mut unfolded = Unfolded { text: readable.into_owned(), unread };
     // Most scripts have none, and are not parsed for it.
-    if !text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"do")) {
+    if !unfolded.text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"do")) {
         return unfolded;
     }
-    let mut bytes = text.as_bytes().to_vec();
-    for stmt in parse(text).tree().stmts() {
+    let mut bytes = unfolded.text.as_bytes().to_vec();
+    for stmt in parse(&unfolded.text).tree().stmts() {
         let Stmt::Do(block) = &stmt else { continue };
         let place = span(block);
         for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
         let Some(body) = block.plpgsql() else {
-            unfolded.unread.push(place);
+            unfolded.unread.push(place.into());
             continue;
         };
         let mut found = statements(&body);
@@ -59,11 +72,11 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
                     free = end + 1;
                     last = Some((at, sql));
                 }
-                _ => unfolded.unread.push(own),
+                _ => unfolded.unread.push(own.into()),
             }
         }
         if !body.errors().is_empty() && unfolded.unread.is_empty() {
-            unfolded.unread.push(place);
+            unfolded.unread.push(place.into());
         }
     }
     if let Ok(text) = String::from_utf8(bytes) {
@@ -289,7 +302,7 @@ mod tests {
         let found: Vec<String> =
             tree.stmts().map(|stmt| unfolded.text[span(&stmt)].trim_end_matches(';').to_owned()).collect();
         assert_eq!(found, expected);
-        let found: Vec<&str> = unfolded.unread.iter().map(|at| &text[at.clone()]).collect();
+        let found: Vec<&str> = unfolded.unread.iter().map(|one| &text[one.place.clone()]).collect();
         assert_eq!(found, unread);
     }
 
@@ -339,7 +352,8 @@ mod tests {
         let found: Vec<String> =
             parse(&unfolded.text).tree().stmts().map(|stmt| unfolded.text[span(&stmt)].to_owned()).collect();
         assert_eq!(found, ["SELECT 1;", "DROP TABLE t;"]);
-        let named: Vec<&str> = unfolded.deep.iter().map(|at| &text[at.clone()]).collect();
-        assert_eq!(named, [&*deep]);
+        let named: Vec<(&str, bool)> =
+            unfolded.unread.iter().map(|one| (&text[one.place.clone()], one.is_deep)).collect();
+        assert_eq!(named, [(&*deep, true)]);
     }
 }

@@ -119,7 +119,7 @@ pub fn statements(script: &Script) -> Vec<Part> {
     };
     let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
     // What cannot be read is a statement all the same.
-    all.extend(parsed.unread.iter().map(|span| part(span, script.text())));
+    all.extend(parsed.unread.iter().map(|one| part(&one.place, script.text())));
     all.sort_by_key(|part| part.span.start);
     all
 }

@@ -6,6 +6,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::{Parse, SourceFile};
 
 use super::Subject;
+use super::inside::Unread;
 use super::inside::unfold;
 use crate::ident::first_name;
 use crate::locks::{self, Known, Scopes, Wanted};
@@ -18,9 +19,7 @@ pub(crate) struct Parsed {
     /// Its text, with what stands in blocks in the open.
     pub(super) text: String,
     /// What in it cannot be read.
-    pub(super) unread: Vec<Range<usize>>,
-    /// What in it is too deep to be parsed.
-    pub(super) deep: Vec<Range<usize>>,
+    pub(super) unread: Vec<Unread>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
@@ -53,11 +52,11 @@ impl Parsed {
     /// Reads a script that runs on a schema, where that is known.
     pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
         let unfolded = unfold(script.text());
-        let (text, unread, deep) = (unfolded.text, unfolded.unread, unfolded.deep);
+        let (text, unread) = (unfolded.text, unfolded.unread);
         let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
         let scopes = Scopes::of(statements.iter().map(|(span, stmt)| (span.start, stmt)), before);
-        Self { text, unread, deep, file, statements, transaction: !script.directives().no_transaction, scopes }
+        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, scopes }
     }
 
     /// Where the statement around a place begins.
@@ -165,6 +164,11 @@ impl Subject<'_> {
 /// The relation of this name.
 pub(super) fn relation<'a>(at: &'a Described, name: &Named) -> Option<&'a Object> {
     Known { before: Some(&at.schema), ..Known::default() }.relation(name)
+}
+
+/// The relations that a statement is about.
+pub(crate) fn relation_names(stmt: &Stmt) -> impl Iterator<Item = Named> {
+    targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
 }
 
 /// What a statement is about; nothing, where it is about nothing that could be there already.

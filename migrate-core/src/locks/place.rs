@@ -9,7 +9,6 @@ use squawk_syntax::ast::AstNode;
 
 use super::scope::{Domain, Scopes};
 use super::work::text_is_volatile;
-use crate::ident::QualifiedName;
 use crate::lint::Named;
 use crate::lint::script::named;
 use crate::lock_mode::LockMode;
@@ -42,8 +41,7 @@ pub(super) fn parent_of(id: &Id) -> Named {
 }
 
 fn id(kind: Kind, name: &Named) -> Option<Id> {
-    let schema = name.schema.as_deref()?.into();
-    Some(Id { kind, schema, parent: "".into(), name: name.name.as_str().into(), signature: "".into() })
+    Some(Id::named(kind, name.schema.as_deref()?, &name.name))
 }
 
 impl<'a> Known<'a> {
@@ -342,8 +340,11 @@ fn pick<'a>(at: &'a Schema, name: &Named, kinds: &[Kind]) -> Option<&'a Object> 
 
 /// The tables that a table is a partition or child of.
 fn parents(table: &Object) -> Vec<Named> {
-    let names = table.fact("parents").unwrap_or_default().split(", ").filter_map(QualifiedName::parse);
-    names.map(|name| Named { schema: Some(name.schema().to_owned()), name: name.name().to_owned() }).collect()
+    table
+        .parents()
+        .iter()
+        .map(|name| Named { schema: Some(name.schema().to_owned()), name: name.name().to_owned() })
+        .collect()
 }
 
 /// The table that a foreign key refers to.
@@ -357,8 +358,8 @@ pub(super) fn is_key(definition: &str) -> bool {
     definition.starts_with("PRIMARY KEY") || definition.starts_with("UNIQUE")
 }
 
-/// The columns of a list in a definition, up to what is no name; what follows a column, its order or operator class, is
-/// passed over.
+/// The columns of a list in a definition, up to anything that is not a name. The order or operator class after a column is
+/// skipped.
 pub(crate) fn columns(list: &str) -> Vec<String> {
     let (mut rest, mut names) = (list, Vec::new());
     while let Some((name, after)) = crate::ident::first_name(rest) {

@@ -102,7 +102,7 @@ fn conditions(text: &str) -> Vec<&str> {
     }
 }
 
-/// The words of a text, each with how many parentheses are open behind it.
+/// The words of a text, each with how many parentheses are open after it.
 fn depths(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, i32)> + '_ {
     lex::words(text).scan(0, |depth, (_, span)| {
         match &text[span.clone()] {

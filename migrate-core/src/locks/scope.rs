@@ -9,7 +9,7 @@ use super::place::{Known, full};
 use super::work::{calls_volatile, has_word};
 use crate::ident::catalog_name;
 use crate::lint::Named;
-use crate::lint::script::{Target, named, targets};
+use crate::lint::script::{Target, named, relation_names, targets};
 use crate::schema::Schema;
 use crate::sql::{quoted, tokens};
 
@@ -156,7 +156,7 @@ fn events(stmt: &Stmt, known: &Known<'_>) -> Vec<Event> {
         }
         Stmt::CreateView(it) => made(known, it.view().and_then(|name| named(&name)), it.or_replace().is_some()),
         Stmt::DropTable(_) | Stmt::DropView(_) | Stmt::DropMaterializedView(_) | Stmt::DropForeignTable(_) => {
-            let found = relations(stmt).into_iter().filter_map(|name| known.current(&name));
+            let found = relation_names(stmt).filter_map(|name| known.current(&name));
             found.map(|name| Event::Name(name, None)).collect()
         }
         Stmt::DropSchema(it) => {
@@ -191,11 +191,6 @@ fn loosened(known: &Known<'_>, alter: &ast::AlterTable) -> Vec<Event> {
 
 fn text(node: &impl AstNode) -> String {
     node.syntax().text().to_string()
-}
-
-fn relations(stmt: &Stmt) -> Vec<Named> {
-    let all = targets(stmt).into_iter();
-    all.filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None }).collect()
 }
 
 /// A new relation matters where its name is that of one from before.

@@ -12,7 +12,7 @@ use super::removal as gone;
 use super::table::Form;
 use super::work::{Work, has_word};
 use crate::lint::Named;
-use crate::lint::script::{Target, named, targets};
+use crate::lint::script::{named, relation_names};
 
 /// What a statement asks for.
 pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
@@ -116,8 +116,7 @@ fn of_rows(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
 
 /// The relations that a statement names as its own.
 pub(super) fn relations(stmt: &Stmt, known: &Known<'_>) -> Vec<Named> {
-    let all = targets(stmt).into_iter();
-    all.filter_map(|target| if let Target::Relation(name) = target { known.full(&name) } else { None }).collect()
+    relation_names(stmt).filter_map(|name| known.full(&name)).collect()
 }
 
 /// A form on each relation that a statement names as its own.

@@ -18,7 +18,7 @@ pub(super) struct Stored {
 /// Who wrote a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// The server: what is no type of its own has a schema.
+    /// The server, which writes the schema of every type but its own.
     Server,
     /// The script.
     Script,

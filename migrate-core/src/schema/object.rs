@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::query::same_but_for_order;
+use crate::ident::{QualifiedName, qualified_names};
 
 /// Makes the kinds of objects and their words from one list, so that none is without a word.
 macro_rules! kinds {
@@ -130,7 +131,7 @@ pub struct Id {
 
 impl Id {
     /// An object that its kind, schema and name identify.
-    pub(super) fn named(kind: Kind, schema: &str, name: &str) -> Self {
+    pub fn named(kind: Kind, schema: &str, name: &str) -> Self {
         Self { kind, schema: schema.into(), parent: "".into(), name: name.into(), signature: "".into() }
     }
 }
@@ -196,6 +197,11 @@ impl Object {
     /// A fact by its name.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
+    }
+
+    /// The tables that a table inherits from, or is a partition of, in their order.
+    pub fn parents(&self) -> Vec<QualifiedName> {
+        self.fact("parents").map(qualified_names).unwrap_or_default()
     }
 
     /// Whether a fact of another object of this name is a different one.

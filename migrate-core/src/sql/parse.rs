@@ -1,5 +1,6 @@
 //! The parser, for texts of any length.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -48,7 +49,11 @@ fn with_stack(text: &str, depth: usize) -> Parse<SourceFile> {
 }
 
 /// The statements of a text that are too deep to be parsed, and the text with blanks in their place.
-pub(crate) fn without_deep(text: &str) -> (String, Vec<Range<usize>>) {
+pub(crate) fn without_deep(text: &str) -> (Cow<'_, str>, Vec<Range<usize>>) {
+    // No text has more words than bytes.
+    if text.len() <= DEEPEST {
+        return (Cow::Borrowed(text), Vec::new());
+    }
     let ends = words(text).filter(|(_, span)| &text[span.clone()] == ";").map(|(_, span)| span.end).chain([text.len()]);
     let (mut readable, mut deep, mut start) = (text.to_owned(), Vec::new(), 0);
     for end in ends {
@@ -60,7 +65,7 @@ pub(crate) fn without_deep(text: &str) -> (String, Vec<Range<usize>>) {
         }
         start = end;
     }
-    (readable, deep)
+    (Cow::Owned(readable), deep)
 }
 
 /// How many calls deep the parser goes at most: the words of an expression, with those around it.

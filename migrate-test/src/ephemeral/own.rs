@@ -177,7 +177,7 @@ impl OwnServer {
         // Where nobody listens the server is gone.
         let _ = pipe.write_all(b"stop\n");
         if !has_ended(&mut shell, PATIENCE).await {
-            // It ends at the latest when it is told so with more emphasis, or that fails.
+            // It did not end in time, so it is made to.
             self.cluster.stop().await?;
             if !has_ended(&mut shell, PATIENCE).await {
                 let why = format!("it did not stop within {} s", PATIENCE.as_secs());

@@ -211,12 +211,8 @@ fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
 /// The table that another one is a partition of.
 fn parent<'a>(schema: &'a Schema, table: &Object) -> Option<&'a Object> {
     table.fact("partition bound")?;
-    let (space, rest) = first_name(table.fact("parents")?)?;
-    let (name, _) = first_name(rest.strip_prefix('.')?)?;
-    let none: Box<str> = "".into();
-    let (schema_name, name) = (space.as_str().into(), name.as_str().into());
-    let id = Id { kind: Kind::Table, schema: schema_name, parent: none.clone(), name, signature: none };
-    schema.get(&id).map(|parent| &**parent)
+    let parent = table.parents().into_iter().next()?;
+    schema.get(&Id::named(Kind::Table, parent.schema(), parent.name())).map(|parent| &**parent)
 }
 
 /// What a partition asks of its rows, for each part of the key.

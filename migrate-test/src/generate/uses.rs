@@ -226,9 +226,7 @@ impl Uses {
     /// Whether a column of a table has a name that values are read of.
     pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
         let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
-        let none: Box<str> = "".into();
-        let (space, name) = (table.0.as_str().into(), table.1.as_str().into());
-        let id = Id { kind: Kind::Table, schema: space, parent: none.clone(), name, signature: none };
+        let id = Id::named(Kind::Table, &table.0, &table.1);
         schema.children(&id, Kind::Column).any(|one| is_read(&one.id.name))
     }
 

@@ -1,5 +1,6 @@
 //! Values of every type, as texts that the server reads: ordinary ones, and those that break things.
 
+use migrate_core::ident::literals;
 use migrate_core::schema::{Kind, Object, Schema};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -253,7 +254,6 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
     if depth > 4 {
         return Just(String::new()).boxed();
     }
-    let items = |text: &str| quoted_items(text);
     match (object.id.kind, object.fact("form")) {
         (Kind::Domain, _) => {
             let (mut wish, mut claims) = (Wish::default(), Claims::new(taste.dice, None));
@@ -265,7 +265,7 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
             }
             wished(schema, object.fact("type").unwrap_or("text"), &wish, taste, depth + 1)
         }
-        (_, Some("enum")) => match object.fact("labels").map(items).filter(|labels| !labels.is_empty()) {
+        (_, Some("enum")) => match object.fact("labels").map(literals).filter(|labels| !labels.is_empty()) {
             Some(labels) => select(labels).boxed(),
             None => Just(String::new()).boxed(),
         },
@@ -299,13 +299,7 @@ pub(super) fn few(schema: &Schema, type_name: &str) -> Vec<String> {
         return vec!["true".to_owned(), "false".to_owned()];
     }
     let object = names::lookup(schema, type_name).filter(|object| object.fact("form") == Some("enum"));
-    object.and_then(|object| object.fact("labels")).map(quoted_items).unwrap_or_default()
-}
-
-/// The items of `'a', 'it''s'`.
-fn quoted_items(text: &str) -> Vec<String> {
-    let inside = text.trim().trim_start_matches('\'').trim_end_matches('\'');
-    inside.split("', '").map(|item| item.replace("''", "'")).collect()
+    object.and_then(|object| object.fact("labels")).map(literals).unwrap_or_default()
 }
 
 fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {

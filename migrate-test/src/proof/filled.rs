@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{first_name, quoted};
+use migrate_core::ident::{first_name, literals};
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
 use migrate_core::source::{Migration, Script};
@@ -281,12 +281,7 @@ fn labelled(to: &str, schema: &Schema) -> Option<Reading> {
     let is_meant =
         |object: &&Arc<Object>| *object.id.name == *name && matches!(object.id.kind, Kind::Type | Kind::Domain);
     let object = schema.objects().find(is_meant)?;
-    let mut labels = Vec::new();
-    let mut rest = object.fact("labels").unwrap_or_default();
-    while let Some((label, after)) = rest.strip_prefix('\'').and_then(|text| quoted(text, '\'')) {
-        labels.push(label);
-        rest = after.strip_prefix(", ").unwrap_or_default();
-    }
+    let labels = literals(object.fact("labels").unwrap_or_default());
     match labels.is_empty() {
         true => object.fact("type").map(|name| Reading::Type(name.to_owned())),
         false => Some(Reading::Texts(labels)),

@@ -194,20 +194,20 @@ fn statements_that_change_rows_are_named_for_no_comparison_sees_them() {
 
 #[test]
 fn a_migration_whose_changes_of_rows_nobody_saw_is_not_marked_without_a_word() {
-    let project = project(
-        "ALTER TABLE orders ADD a int; WITH old AS (UPDATE orders SET a = 1 RETURNING a) SELECT 1;",
-        "ALTER TABLE orders DROP a;",
-        "ALTER TABLE orders ADD a int",
-    );
-    let ledger = "SELECT count(*) FROM roundtrip.ledger";
-    let before = project.query(ledger);
-    let refused = drift(&project, &["--mark", THIRD]);
-    assert!(refused.code == 2 && refused.err.contains("1 statement cannot be compared"), "{refused:?}");
-    assert!(refused.out.contains("UPDATE orders SET a = 1"), "{refused:?}");
-    assert_eq!(project.query(ledger), before);
-    let marked = drift(&project, &["--mark", THIRD, "--yes", "--format", "json"]).ok().json();
-    assert_eq!(marked["not_compared"].as_array().unwrap().len(), 1, "{marked:#}");
-    project.end();
+    let deep = format!("UPDATE orders SET a = 1 WHERE {};", vec!["id = 1"; 6000].join(" OR "));
+    for change in ["WITH old AS (UPDATE orders SET a = 1 RETURNING a) SELECT 1;", &deep] {
+        let up = format!("ALTER TABLE orders ADD a int; {change}");
+        let project = project(&up, "ALTER TABLE orders DROP a;", "ALTER TABLE orders ADD a int");
+        let ledger = "SELECT count(*) FROM roundtrip.ledger";
+        let before = project.query(ledger);
+        let refused = drift(&project, &["--mark", THIRD]);
+        assert!(refused.code == 2 && refused.err.contains("1 statement cannot be compared"), "{refused:?}");
+        assert!(refused.out.contains("UPDATE orders SET a = 1"), "{refused:?}");
+        assert_eq!(project.query(ledger), before);
+        let marked = drift(&project, &["--mark", THIRD, "--yes", "--format", "json"]).ok().json();
+        assert_eq!(marked["not_compared"].as_array().unwrap().len(), 1, "{marked:#}");
+        project.end();
+    }
 }
 
 #[test]

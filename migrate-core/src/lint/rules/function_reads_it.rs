@@ -10,7 +10,7 @@ use squawk_lexer::TokenKind;
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::script::{Named, Target, named, relation, span, targets};
+use crate::lint::script::{Named, named, relation, relation_names, span};
 use crate::schema::{Kind, Object};
 use crate::sql::lex;
 
@@ -40,11 +40,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 
 /// What loses its name: a table or view, or a column of a table.
 fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
-    let tables = || {
-        targets(stmt)
-            .into_iter()
-            .filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
-    };
+    let tables = || relation_names(stmt);
     match stmt {
         Stmt::DropView(it) => tables().map(|name| (span(it), name, None)).collect(),
         Stmt::DropMaterializedView(it) => tables().map(|name| (span(it), name, None)).collect(),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::inside::Unread;
 use crate::lint::script::{Named, named, span};
 use crate::schema::Kind;
 use crate::sql::{quoted, tokens};
@@ -20,16 +21,17 @@ const CHANGES: [&str; 13] = [
 ];
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
-    let built = parsed.unread.iter().map(|span| {
-        Hit::new(span.clone(), "this is built at run time, so it was not checked")
+    let hit = |one: &Unread| match one.is_deep {
+        true => Hit::new(
+            one.place.clone(),
+            "this has too many terms or is nested too deeply to be parsed, so it was not checked",
+        )
+        .help("write a list, `id IN (1, 2, …)`, or several statements"),
+        false => Hit::new(one.place.clone(), "this is built at run time, so it was not checked")
             .note("what it locks, rewrites or removes is not in the text of the migration")
-            .help("write the statement out, or see what it does with `cargo xtask ci`, which observes it")
-    });
-    let deep = parsed.deep.iter().map(|span| {
-        Hit::new(span.clone(), "this has too many terms or is nested too deeply to be parsed, so it was not checked")
-            .help("write a list, `id IN (1, 2, …)`, or several statements")
-    });
-    built.chain(deep).chain(calls(subject, parsed)).collect()
+            .help("write the statement out, or see what it does with `cargo xtask ci`, which observes it"),
+    };
+    parsed.unread.iter().map(hit).chain(calls(subject, parsed)).collect()
 }
 
 /// The calls of functions whose bodies change something.

@@ -173,7 +173,7 @@ impl Graph {
         }
     }
 
-    /// What takes the name of something that goes comes behind it.
+    /// Whatever takes the name of a dropped object is made after the drop.
     fn names(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let name = |part: &Part| {
             // Of statistics the name is one of their schema, whatever they are about.
@@ -199,8 +199,7 @@ impl Graph {
         let schema = &sides.after.schema;
         let mut parts: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
         for part in sides.fates.made().filter(|part| part.id.kind == Kind::Table) {
-            let parents = schema.get(&part.id).and_then(|table| table.fact("parents")).unwrap_or_default();
-            for parent in parents.split(", ").filter_map(QualifiedName::parse) {
+            for parent in schema.get(&part.id).into_iter().flat_map(|table| table.parents()) {
                 parts
                     .entry(parent)
                     .or_default()

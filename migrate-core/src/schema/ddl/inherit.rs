@@ -17,7 +17,7 @@ use crate::schema::object::{Id, Kind, Object};
 const DEEPEST: usize = 1000;
 
 pub(super) fn parents(table: &Object) -> Vec<String> {
-    table.fact("parents").map(table::pairs).unwrap_or_default()
+    table.parents().iter().map(|one| qualified(&named(Kind::Table, one.schema(), one.name()))).collect()
 }
 
 fn bound(table: &Object) -> Option<&str> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Sides;
 use super::fate::Fate;
 use super::name::{named, qualified};
-use crate::ident::{QualifiedName, literal};
+use crate::ident::{QualifiedName, literal, literals};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -38,14 +38,7 @@ pub(super) fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
 
 /// The literals of a list of labels.
 pub(super) fn labels(list: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut rest = list;
-    while let Some((_, inside)) = rest.split_once('\'') {
-        let Some((label, after)) = crate::ident::quoted(inside, '\'') else { break };
-        all.push(literal(&label));
-        rest = after;
-    }
-    all
+    literals(list).iter().map(|label| literal(label)).collect()
 }
 
 /// Whether a new label is used by what the new schema has: that is not possible in the transaction that adds it.

@@ -22,10 +22,6 @@ fn table_of<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
     [Kind::Table, Kind::ForeignTable].into_iter().find_map(|kind| schema.get(&holder(column, kind)))
 }
 
-fn parents(table: &Object) -> Vec<QualifiedName> {
-    table.fact("parents").map(table::pairs).iter().flatten().filter_map(|one| QualifiedName::parse(one)).collect()
-}
-
 fn of(table: &QualifiedName, column: &Id) -> Id {
     Id { parent: table.name().into(), ..named(Kind::Column, table.schema(), &column.name) }
 }
@@ -46,7 +42,7 @@ pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
     while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
         let theirs = QualifiedName::new(&*id.schema, &*id.parent);
         let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));
-        for table in tables.filter(|one| is_made(sides, &one.id) && parents(one).contains(&theirs)) {
+        for table in tables.filter(|one| is_made(sides, &one.id) && one.parents().contains(&theirs)) {
             let own = schema.get(&of(&QualifiedName::new(&*table.id.schema, &*table.id.name), &id));
             if let Some(own) = own.filter(|own| own.fact("inherited") == Some("only")) {
                 queue.extend(is_heir(own).then(|| own.id.clone()));
@@ -66,7 +62,7 @@ fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
     let table = table_of(schema, &column.id).filter(|table| is_heir(column) && is_made(sides, &table.id));
     let theirs =
-        table.into_iter().flat_map(|table| parents(table)).filter_map(|table| schema.get(&of(&table, &column.id)));
+        table.into_iter().flat_map(|table| table.parents()).filter_map(|table| schema.get(&of(&table, &column.id)));
     let gets = |theirs: &Object| {
         let was = sides.before.schema.get(&theirs.id);
         is_made(sides, &theirs.id) || was.is_some_and(|was| was.fact("not null").is_none())

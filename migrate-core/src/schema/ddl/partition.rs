@@ -113,7 +113,7 @@ fn usual_name(key: &Object) -> Option<String> {
 /// the same name, or, where the partition has a constraint of that name, under one of the server's choice.
 pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
     let parent_of = |table: &Id| {
-        let parent = QualifiedName::parse(schema.get(table)?.fact("parents")?.split(", ").next()?)?;
+        let parent = schema.get(table)?.parents().into_iter().next()?;
         Some(named(Kind::Table, parent.schema(), parent.name()))
     };
     let definition = key.fact("definition")?;

@@ -32,7 +32,7 @@ pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Obj
     let [_, now] = columns;
     let (table, name) = (parent(&now.id), plain(&now.id.name));
     let [was, of] = columns.map(|column| column.fact("type").unwrap_or_default());
-    // What is no domain is carried by its text, which has all of it.
+    // Other types are converted by way of their text, which loses nothing.
     let [from, by] = [(schemas[0], kinds[0]), (schemas[1], kinds[1])].map(|(schema, kind)| match kind.id.kind {
         Kind::Domain => underlying(schema, kind.fact("type").unwrap_or("text")),
         _ => "text",
@@ -76,7 +76,7 @@ pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object
     }
 }
 
-/// A type without what is in brackets behind it.
+/// A type without its modifiers: `numeric` of `numeric(10,2)`.
 fn base(of: &str) -> &str {
     of.split('(').next().unwrap_or(of).trim()
 }

@@ -158,7 +158,7 @@ fn owner_of_old<'a>(sides: &'a Sides<'_>, part: &Part) -> Option<&'a str> {
     let is_another = sides.fates.get(part) == Fate::Remade
         || sides.fates.is_swapped(part)
         || count::role(sides, part) == count::Role::Leaves;
-    // A domain can be in the place of a type.
+    // The type can be a domain.
     let kinds = [part.id.kind, Kind::Type, Kind::Domain].into_iter().filter(|_| is_another);
     kinds.filter_map(|kind| sides.before.schema.get(&Id { kind, ..(*part.id).clone() })).next()?.fact("owner")
 }

@@ -99,7 +99,7 @@ struct Family<'a> {
 
 impl<'a> Family<'a> {
     fn of(schema: &'a Schema, table: &Object, columns: &[&Arc<Object>]) -> Self {
-        let parents = table.fact("parents").unwrap_or_default().split(", ").filter_map(QualifiedName::parse).collect();
+        let parents = table.parents();
         let partition = table.fact("partition bound").is_some();
         let mut family = Self { schema, parents, partition, attached: false };
         let is_its_own = |one: &&Arc<Object>| is_own(one) || not_valid(one) || family.names_not_null(one).is_some();

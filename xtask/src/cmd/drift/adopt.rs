@@ -24,8 +24,9 @@ pub(super) async fn adopt(
     let mut document = DriftJson::from(&look);
     show(context, chain, &look);
     if look.found.is_empty() {
+        let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
         output.document(&Document::new("drift", &context.name, document));
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let partly = match chain.pending.is_empty() {
         true => None,

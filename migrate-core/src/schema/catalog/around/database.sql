@@ -38,7 +38,7 @@ FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS 
     AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
 -- There are thousands of these, and nearly nobody changes them: one digest tells of all. What is said of languages and of the
--- schema public is told with them.
+-- schema public is listed with them.
 SELECT 0, 'pg_description'::regclass, 0, 0, 'built-in', NULL, NULL, 'comments', NULL, NULL,
        jsonb_build_object('digest', left(md5(string_agg(concat_ws(' ', c.classoid, c.objoid, c.objsubid, c.description), ','
                                                         ORDER BY c.classoid, c.objoid, c.objsubid)), 12))
