@@ -15,6 +15,7 @@ mod fulfil;
 mod json;
 mod names;
 mod pattern;
+mod refusal;
 mod regex;
 mod spec;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::{QualifiedName, ident, literal};
+use migrate_core::ident::{QualifiedName, ident};
 use migrate_core::runner::{Rehearsal, Touched};
 use migrate_core::schema::{Kind, Object, Schema};
 use proptest::test_runner::TestRunner;
@@ -37,6 +38,8 @@ use crate::rows::{Rows, TableName, holders, table_name};
 use dice::Decks;
 use draw::{Draft, Row, draw};
 pub(crate) use fitting::Required;
+use refusal::{Refusal, owned};
+pub(crate) use refusal::{TRY, attempt};
 use spec::Table;
 pub(crate) use typical::Reach;
 use typical::TURNS;
@@ -51,15 +54,6 @@ const ROUNDS: u32 = 8;
 
 /// Triggers, rules and foreign keys do not look at what is written like this.
 const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
-
-/// A function that runs a command and tells what the server has against it: the constraint, the column, the message.
-/// Constraints that are checked late are checked at once.
-pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
-    DECLARE n bigint; con text; col text; \
-    BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; GET DIAGNOSTICS n = ROW_COUNT; SET CONSTRAINTS ALL IMMEDIATE; \
-    IF n = 0 AND command LIKE '%INSERT INTO%' THEN RETURN E'\\x1f\\x1fthe row was accepted, and not stored'; END IF; RETURN ''; \
-    EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS con = CONSTRAINT_NAME, col = COLUMN_NAME; \
-    RETURN con || E'\\x1f' || col || E'\\x1f' || SQLERRM; END $try$;";
 
 /// What rows are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -236,10 +230,6 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
     place.put(table, &tried, "").await.map(drop)
 }
 
-fn owned((column, value): (&String, &String)) -> (String, String) {
-    (column.clone(), value.clone())
-}
-
 /// Puts rows into a table that has some; where they are refused it stays as it is.
 async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<()> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
@@ -352,34 +342,6 @@ impl Place<'_> {
     }
 }
 
-/// What the server has against a row.
-struct Refusal {
-    constraint: String,
-    column: String,
-    message: String,
-}
-
-impl Refusal {
-    /// Reads the answer of the function; `None` where there is nothing against it.
-    fn read(answer: &str) -> Option<Self> {
-        let mut parts = answer.splitn(3, '\u{1f}').map(str::to_owned);
-        let (constraint, column, message) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self { constraint, column, message })
-    }
-
-    /// What of a row can stay: all but the columns that the refusal is about.
-    fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
-        let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
-        let key = table.unique.get(&self.constraint);
-        let is_meant = |column: &String| {
-            let is_in_key = key.is_some_and(|key| key.contains(column));
-            is_in_key || *column == self.column || checks().any(|(_, check)| check.mentions(column))
-        };
-        let kept: Row = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
-        (kept.len() < row.len() || row.is_empty()).then_some(kept)
-    }
-}
-
 fn insert(table: &Table, row: &Row) -> String {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     if row.is_empty() {
@@ -388,10 +350,6 @@ fn insert(table: &Table, row: &Row) -> String {
     let columns: Vec<String> = row.keys().map(|column| ident(column)).collect();
     let values: Vec<&str> = row.values().map(String::as_str).collect();
     format!("INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", columns.join(", "), values.join(", "))
-}
-
-pub(crate) fn attempt(command: &str) -> String {
-    format!("SELECT pg_temp.roundtrip_try({});", literal(command))
 }
 
 /// A number below `n`.

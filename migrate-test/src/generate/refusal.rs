@@ -1,0 +1,53 @@
+//! Statements that are tried, and what the server has against them.
+
+use migrate_core::ident::literal;
+
+use super::Row;
+use super::spec::Table;
+
+/// A function that runs a command and tells what the server has against it: the constraint, the column, the message.
+/// Constraints that are checked late are checked at once.
+pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
+    DECLARE n bigint; con text; col text; \
+    BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; GET DIAGNOSTICS n = ROW_COUNT; SET CONSTRAINTS ALL IMMEDIATE; \
+    IF n = 0 AND command LIKE '%INSERT INTO%' THEN RETURN E'\\x1f\\x1fthe row was accepted, and not stored'; END IF; RETURN ''; \
+    EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS con = CONSTRAINT_NAME, col = COLUMN_NAME; \
+    RETURN con || E'\\x1f' || col || E'\\x1f' || SQLERRM; END $try$;";
+
+/// The query that tries a statement; its answer is empty where the server takes it.
+pub(crate) fn attempt(command: &str) -> String {
+    format!("SELECT pg_temp.roundtrip_try({});", literal(command))
+}
+
+/// What the server has against a row.
+pub(super) struct Refusal {
+    pub(super) constraint: String,
+    pub(super) column: String,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// Reads the answer of the function; `None` where there is nothing against it.
+    pub(super) fn read(answer: &str) -> Option<Self> {
+        let mut parts = answer.splitn(3, '\u{1f}').map(str::to_owned);
+        let (constraint, column, message) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { constraint, column, message })
+    }
+
+    /// What of a row can stay: all but the columns that the refusal is about.
+    pub(super) fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
+        let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
+        let key = table.unique.get(&self.constraint);
+        let is_meant = |column: &String| {
+            let is_in_key = key.is_some_and(|key| key.contains(column));
+            is_in_key || *column == self.column || checks().any(|(_, check)| check.mentions(column))
+        };
+        let kept: Row = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
+        (kept.len() < row.len() || row.is_empty()).then_some(kept)
+    }
+}
+
+/// A column and its value as parts of another row.
+pub(super) fn owned((column, value): (&String, &String)) -> (String, String) {
+    (column.clone(), value.clone())
+}
