@@ -9,6 +9,7 @@ use migrate_core::schema::{Change, Described, Schema};
 use migrate_core::{Error, ErrorKind, drift};
 
 use super::capture::{Capture, LeftOut, failed};
+use super::complete::Completion;
 use super::data::TableData;
 use super::start::Start;
 use super::{Shadow, for_roles, remaining};
@@ -94,32 +95,46 @@ impl Made {
 pub(super) async fn made(source: Described, data: &[TableData], likeness: Likeness) -> Result<Made, ProofError> {
     let roles = roles(&source.schema);
     let mut capture = Capture::of(source);
+    let mut completion = Completion::default();
     for _ in 0..TRIES {
-        let mut shadow = Shadow::blank().await?;
-        shadow.rehearsal().query(&role_guard(&roles)).await?;
+        let mut shadow = Shadow::with_roles(&roles).await?;
         capture.without_places(&mut shadow).await?;
         let nothing = shadow.describe().await?;
         Start::placed(&mut capture.source, &nothing);
-        let mut up = between(&nothing, &capture.source, Style::Whole);
-        if capture.uncover(&up, nothing.schema.version()) {
-            shadow.end().await?;
-            continue;
+        let up = match completion.found.take() {
+            Some(found) => found,
+            None => {
+                let mut up = between(&nothing, &capture.source, Style::Whole);
+                if capture.uncover(&up, nothing.schema.version()) {
+                    shadow.end().await?;
+                    continue;
+                }
+                put(&mut up, data);
+                up
+            }
+        };
+        let ran = shadow.run(&up).await.is_ok();
+        let made = if ran { shadow.describe().await? } else { Described::default() };
+        if ran && (likeness == Likeness::Translated || capture.is_made(&made)) {
+            return Ok(Made { shadow, nothing, made, capture, up, roles });
         }
-        put(&mut up, data);
-        if shadow.run(&up).await.is_err() {
+        shadow.end().await?;
+        // The rows of tables stand among the statements, and could not be put there again.
+        if data.is_empty() {
+            let mut shadow = Shadow::with_roles(&roles).await?;
+            let is_new = completion.look(&mut shadow, &up, &capture, Style::Whole).await?;
             shadow.end().await?;
-            let mut shadow = Shadow::blank().await?;
-            shadow.rehearsal().query(&role_guard(&roles)).await?;
+            if is_new {
+                continue;
+            }
+        }
+        if ran {
+            capture.forget_differing(&capture.seen(made));
+        } else {
+            let mut shadow = Shadow::with_roles(&roles).await?;
             Box::pin(capture.attempt(&mut shadow, &up)).await?;
             shadow.end().await?;
-            continue;
         }
-        let made = shadow.describe().await?;
-        if likeness == Likeness::Same && capture.forget_differing(&capture.seen(made.clone())) {
-            shadow.end().await?;
-            continue;
-        }
-        return Ok(Made { shadow, nothing, made, capture, up, roles });
     }
     let finding =
         Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
@@ -138,12 +153,11 @@ async fn finish(made: Made) -> Result<Baseline, ProofError> {
     if shadow.run(&down).await.is_err() {
         // What does not go stays, and is named: the rest goes.
         shadow.end().await?;
-        shadow = Shadow::blank().await?;
-        shadow.rehearsal().query(&role_guard(&roles)).await?;
+        shadow = Shadow::with_roles(&roles).await?;
         shadow.run(&up).await.map_err(|(_, error)| error)?;
-        for (statement, why) in shadow.run_each(&down).await? {
-            left_behind.push(failed(&statement, &why));
-            down.statements.retain(|one| *one != statement);
+        for refused in shadow.run_each(&down).await? {
+            left_behind.push(failed(&refused.statement, &refused.why));
+            down.statements.retain(|one| *one != refused.statement);
         }
     }
     left_behind.extend(remaining(&nothing.schema, &shadow.describe().await?.schema));

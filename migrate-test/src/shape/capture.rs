@@ -164,6 +164,11 @@ impl Capture {
         Ok(())
     }
 
+    /// Whether all that is not left out was made as it was.
+    pub(super) fn is_made(&self, made: &Described) -> bool {
+        Change::between(&unowned(&self.source.schema), &unowned(&self.seen(made.clone()).schema)).is_empty()
+    }
+
     /// Leaves out what the server made in another way than it was; whether there was anything.
     pub(super) fn forget_differing(&mut self, made: &Described) -> bool {
         let change = Change::between(&unowned(&self.source.schema), &unowned(&made.schema));

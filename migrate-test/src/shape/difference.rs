@@ -1,10 +1,13 @@
 //! The difference of two schemas as statements that are proven.
 
+use std::collections::BTreeSet;
+
 use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, owners, roles};
 
-use super::baseline::{baseline, role_guard};
+use super::baseline::{Baseline, baseline};
 use super::capture::{Capture, LeftOut, reason};
+use super::complete::Completion;
 use super::start::start;
 use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
@@ -121,44 +124,61 @@ async fn difference_of(
     roles_named.extend(roles(&pair.wanted.source.schema));
     // What is made again is given to them.
     roles_named.extend(pair.from.owners());
+    let mut completion = Completion::default();
     let mut left = TRIES;
     loop {
         left -= 1;
         let since = pair.wanted.left_out.len();
-        let shown = between(&pair.there, &pair.wanted.source, style);
+        let found = completion.found.take();
+        let is_completed = found.is_some();
+        let shown = found.unwrap_or_else(|| between(&pair.there, &pair.wanted.source, style));
         if left > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
             pair.follow(since);
             continue;
         }
         hear(&trial(shown.statements.len(), pair.wanted.left_out.len()));
-        let mut shadow = Shadow::blank().await?;
-        shadow.rehearsal().query(&role_guard(&roles_named)).await?;
-        shadow.run(&first.up).await.map_err(|(_, error)| error)?;
-        // What the server refuses here belongs to a superuser.
-        shadow.run_each(&Ddl { statements: owners(&pair.there), uncovered: Vec::new() }).await?;
+        let mut shadow = there(&pair, &first, &roles_named).await?;
         let failed = shadow.run(&shown).await.err();
+        let made = if failed.is_none() { shadow.describe().await? } else { Described::default() };
+        // What the shadow server does not have of the first schema is not in statements that are found there.
+        if left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made)) {
+            shadow.end().await?;
+            shadow = there(&pair, &first, &roles_named).await?;
+            if completion.look(&mut shadow, &shown, &pair.wanted, style).await? {
+                shadow.end().await?;
+                continue;
+            }
+        }
+        shadow.end().await?;
         if let Some((statement, error)) = &failed
             && let Some(object) = statement.object.as_ref().filter(|_| left > 0)
             && pair.wanted.source.schema.get(object).is_some()
             && pair.wanted.leave_out(object, statement.part.as_deref(), reason(error))
         {
             pair.follow(since);
-            shadow.end().await?;
             continue;
         }
         let failed = failed.map(|(statement, error)| (statement, reason(&error)));
-        let made = pair.wanted.seen(shadow.describe().await?);
-        shadow.end().await?;
+        let made = pair.wanted.seen(made);
         if failed.is_none() && left > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);
             continue;
         }
         let wanted = &pair.wanted.source.schema;
         let remaining = if failed.is_none() { remaining(wanted, &made.schema) } else { Vec::new() };
-        let mut ddl = between(&pair.from, &pair.to, style);
+        let mut ddl = if is_completed { shown } else { between(&pair.from, &pair.to, style) };
         ddl.uncovered = pair.uncovered();
         return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
     }
+}
+
+/// The first schema on a shadow database.
+async fn there(pair: &Pair, first: &Baseline, roles: &BTreeSet<String>) -> Result<Shadow, ProofError> {
+    let mut shadow = Shadow::with_roles(roles).await?;
+    shadow.run(&first.up).await.map_err(|(_, error)| error)?;
+    // What the server refuses here belongs to a superuser.
+    shadow.run_each(&Ddl { statements: owners(&pair.there), uncovered: Vec::new() }).await?;
+    Ok(shadow)
 }
 
 /// What is tried now.

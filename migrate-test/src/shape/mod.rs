@@ -4,6 +4,7 @@ mod along;
 mod baseline;
 mod came;
 mod capture;
+mod complete;
 mod data;
 mod derive;
 mod difference;
@@ -48,6 +49,13 @@ impl Shadow {
     /// [`ProofError`] when there is no server, or it refuses.
     pub async fn blank() -> Result<Self, ProofError> {
         Self::on(TestDatabase::create().await?, CodeMigrations::none()).await
+    }
+
+    /// An empty database on a server with these roles.
+    async fn with_roles(roles: &BTreeSet<String>) -> Result<Self, ProofError> {
+        let mut shadow = Self::blank().await?;
+        shadow.rehearsal().query(&role_guard(roles)).await?;
+        Ok(shadow)
     }
 
     /// An empty database for a script, on a server of its own where the script changes one.
@@ -99,16 +107,16 @@ impl Shadow {
         self.rehearsal.statements(&texts).await.map_err(|(_, error)| error)
     }
 
-    /// Runs the statements of a difference one by one; returns those that fail, each with what the server said.
-    pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<(Statement, String)>, ProofError> {
+    /// Runs the statements of a difference one by one; returns those that fail.
+    pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<Refused>, ProofError> {
         let (settings, rest) = ddl.split_settings();
-        let mut failed = Vec::new();
-        for statement in rest {
+        let mut refused = Vec::new();
+        for (at, statement) in rest.into_iter().enumerate() {
             if let Err(error) = self.run_one(&settings, statement).await {
-                failed.push((statement.clone(), capture::reason(&error)));
+                refused.push(Refused { at, statement: statement.clone(), why: capture::reason(&error) });
             }
         }
-        Ok(failed)
+        Ok(refused)
     }
 
     /// Drops it.
@@ -120,6 +128,15 @@ impl Shadow {
         self.rehearsal.close().await;
         Ok(self.database.drop_now().await?)
     }
+}
+
+/// A statement that the server refuses.
+pub(crate) struct Refused {
+    /// Its place among the statements behind the settings.
+    pub(crate) at: usize,
+    pub(crate) statement: Statement,
+    /// What the server said.
+    pub(crate) why: String,
 }
 
 /// A statement as it can run in a transaction.

@@ -1,11 +1,13 @@
 //! What can be changed in place, without dropping anything.
 
+use std::sync::Arc;
+
 use super::alter_table::{column, relation, renamed_not_nulls};
 use super::create::{checking, enabled};
 use super::far::{self, json_list};
 use super::name::{is_domain, parent, phrase, qualified};
 use super::{Statement, count, inherit, partition, sequence, swap, table};
-use crate::ident::{literal, plain};
+use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
@@ -130,8 +132,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             let text = format!("ALTER TYPE {of} ALTER ATTRIBUTE {name} TYPE {}{collation}", new.fact("type")?);
             if fact == "type" || !differing.has("type") { set(text) } else { Some(Vec::new()) }
         }),
-        // A concurrent build that failed left it; one of a partitioned table waits for those of the partitions.
-        Kind::Index if old.fact("valid").is_some() && new.fact("valid").is_none() && !is_of_partitioned(after, new) => {
+        Kind::Index | Kind::Constraint if becomes_valid(after, old, new) || becomes_invalid(after, old, new) => {
             Change::Remake
         }
         Kind::Index | Kind::Constraint => {
@@ -193,6 +194,24 @@ fn table_moves(before: &Schema, after: &Schema, object: &Object) -> bool {
 fn is_of_partitioned(schema: &Schema, object: &Object) -> bool {
     let table = schema.get(&super::name::holder(&object.id, Kind::Table));
     table.is_some_and(|table| table.fact("partition key").is_some())
+}
+
+/// Whether an index that a failed concurrent build left is wanted as a whole; one of a partitioned table waits for those
+/// of the partitions.
+fn becomes_valid(after: &Schema, old: &Object, new: &Object) -> bool {
+    old.fact("valid").is_some() && new.fact("valid").is_none() && !has_partitions(after, new)
+}
+
+/// Whether an index of a partitioned table waits for one of a partition that is to have none.
+fn becomes_invalid(after: &Schema, old: &Object, new: &Object) -> bool {
+    old.fact("valid").is_none() && new.fact("valid").is_some() && is_of_partitioned(after, new)
+}
+
+/// Whether the table of an index or a constraint has partitions.
+fn has_partitions(schema: &Schema, object: &Object) -> bool {
+    let table = QualifiedName::new(&*object.id.schema, &*object.id.parent);
+    let is_below = |one: &Arc<Object>| one.fact("partition bound").is_some() && one.parents().contains(&table);
+    is_of_partitioned(schema, object) && schema.objects().any(is_below)
 }
 
 /// Whether a column has values of its own, and is not one of a view.

@@ -92,6 +92,9 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         all.extend(owned(sides, part, object));
         return Some(all);
     }
+    if let Some(old) = sides.fates.renamed(part) {
+        return Some(sides.fates.altered(part).iter().cloned().chain(said(sides, Some(old), object)).collect());
+    }
     let mut all = match object.id.kind {
         Kind::Table | Kind::ForeignTable => {
             if labels::is_new_in_bound(sides, object) {

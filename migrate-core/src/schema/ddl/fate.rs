@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::alter::{self, Change};
 use super::alter_table;
 use super::name::named;
-use super::{Statement, count, inherit, loose, partition, retype, sequence, swap};
+use super::{Statement, count, identity, inherit, loose, partition, retype, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -35,6 +35,8 @@ pub(super) struct Fates {
     makers: BTreeMap<Part, Part>,
     /// Tables that leave some of their parents or their type meanwhile.
     loose: BTreeSet<Part>,
+    /// Sequences of identity columns that get another name, each with what it is before.
+    renamed: BTreeMap<Part, Arc<Object>>,
 }
 
 impl Fates {
@@ -93,6 +95,7 @@ impl Fates {
         }
         fates.spread(before, after, queue);
         fates.sequences(before, after);
+        fates.renames(&before.schema, &after.schema);
         fates.default_privileges(before);
         fates.not_valid(&after.schema);
         fates.loosen(&before.schema, &after.schema);
@@ -284,6 +287,24 @@ impl Fates {
                 _ => {}
             }
         }
+    }
+
+    /// The sequence of an identity column that stays takes its other name along, and what had that name goes.
+    fn renames(&mut self, before: &Schema, after: &Schema) {
+        for (old, new) in identity::renamed(before, after, self) {
+            let [was, is] = [&old, &new].map(|one| Part::object(&one.id));
+            let fate = if before.get(&new.id).is_some() { Fate::Remade } else { Fate::Made };
+            self.fates.insert(is.clone(), fate);
+            self.altered.insert(is.clone(), identity::statements(before, after, &old, &new));
+            let leaves = if after.get(&old.id).is_some() { Fate::Made } else { Fate::Dropped };
+            self.fates.entry(was).and_modify(|fate| *fate = leaves);
+            self.renamed.insert(is, old);
+        }
+    }
+
+    /// What a sequence of an identity column was that gets another name.
+    pub(super) fn renamed(&self, part: &Part) -> Option<&Arc<Object>> {
+        self.renamed.get(part)
     }
 
     /// Whether the column that a sequence belongs to goes, also where it comes back.

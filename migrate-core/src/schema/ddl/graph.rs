@@ -160,6 +160,10 @@ impl Graph {
             if let Some(new) = column(&sides.after.schema).filter(|_| is_identity && is_new) {
                 self.edge(&hosts.made(&new), &made, None);
             }
+            // What takes a name comes when the sequence that has it has got another one.
+            if let Some(old) = sides.fates.renamed(part) {
+                self.edge(&made, &hosts.made(&Part::object(&old.id)), None);
+            }
             if !count::is_given(sides, part) {
                 continue;
             }

@@ -20,6 +20,7 @@ mod fill;
 mod grant;
 mod graph;
 mod host;
+mod identity;
 mod inherit;
 mod labels;
 mod loose;

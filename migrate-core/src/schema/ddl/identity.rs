@@ -1,0 +1,35 @@
+//! The sequence of an identity column that gets another name, while the column stays.
+
+use std::sync::Arc;
+
+use super::alter::Differing;
+use super::fate::{Fate, Fates};
+use super::name::qualified;
+use super::{Statement, count, sequence};
+use crate::ident::plain;
+use crate::schema::Schema;
+use crate::schema::depend::Part;
+use crate::schema::object::{Kind, Object};
+
+/// The sequences of identity columns that stay and get a name that no other identity column's has, each before and after.
+pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Arc<Object>, Arc<Object>)> {
+    let counts = |column: &Object| column.fact("identity").is_some();
+    let columns = after.objects().filter(|one| one.id.kind == Kind::Column && counts(one));
+    let kept = columns.filter(|column| {
+        let stays = matches!(fates.get(&Part::object(&column.id)), Fate::Kept | Fate::Altered);
+        stays && before.get(&column.id).is_some_and(|old| counts(old))
+    });
+    let pairs = kept.filter_map(|column| {
+        let [old, new] = [before, after].map(|schema| sequence::identity_sequence(schema, &column.id));
+        Some((old?.clone(), new?.clone()))
+    });
+    let is_free = |new: &Object| before.get(&new.id).is_none_or(|other| !sequence::is_identity(other));
+    pairs.filter(|(old, new)| old.id != new.id && old.id.schema == new.id.schema && is_free(new)).collect()
+}
+
+/// The statements that give one its other name, and let it count as it shall.
+pub(super) fn statements(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
+    let rename = format!("ALTER SEQUENCE {} RENAME TO {}", qualified(&old.id), plain(&new.id.name));
+    let counting = count::changed(before, after, &Differing::of(old, new), old, new);
+    [Statement::new(rename)].into_iter().chain(counting).collect()
+}

@@ -1,0 +1,80 @@
+//! Statements that do not lead where they should, completed on a shadow database: what the server refuses is dropped, and
+//! what is still different then is written again from there.
+
+use std::collections::BTreeSet;
+
+use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
+
+use super::capture::Capture;
+use super::Shadow;
+use crate::proof::ProofError;
+
+/// How many times the rest is written.
+const ROUNDS: usize = 4;
+
+/// How many times statements are looked for, each time with more left out.
+const LOOKS: usize = 3;
+
+/// The statements that were found for a way.
+#[derive(Default)]
+pub(super) struct Completion {
+    /// How much was left out each time that they were looked for.
+    looks: Vec<usize>,
+    /// Those that are to be proven next.
+    pub(super) found: Option<Ddl>,
+}
+
+impl Completion {
+    /// Looks for statements, beginning with some that do not lead there; whether there are others now.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] when the server is gone.
+    pub(super) async fn look(
+        &mut self,
+        shadow: &mut Shadow,
+        first: &Ddl,
+        wanted: &Capture,
+        style: Style,
+    ) -> Result<bool, ProofError> {
+        let gaps = wanted.left_out.len();
+        if self.looks.len() < LOOKS && !self.looks.contains(&gaps) {
+            self.looks.push(gaps);
+            self.found = completed(shadow, first, wanted, style).await?;
+        }
+        Ok(self.found.is_some())
+    }
+}
+
+/// Statements that lead from what a shadow database holds to a schema, beginning with some that do not; `None` where none are
+/// found. They were run one by one: whoever uses them proves them as a whole.
+///
+/// # Errors
+///
+/// [`ProofError`] when the server is gone.
+async fn completed(
+    shadow: &mut Shadow,
+    first: &Ddl,
+    wanted: &Capture,
+    style: Style,
+) -> Result<Option<Ddl>, ProofError> {
+    let (mut settings, mut done): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
+    let mut next = first.clone();
+    for _ in 0..ROUNDS {
+        let refused = shadow.run_each(&next).await?;
+        let refused: BTreeSet<usize> = refused.into_iter().map(|one| one.at).collect();
+        let (head, rest) = next.split_settings();
+        settings.extend(head.into_iter().filter(|one| !settings.contains(one)).cloned().collect::<Vec<_>>());
+        done.extend(rest.into_iter().enumerate().filter(|(at, _)| !refused.contains(at)).map(|(_, one)| one.clone()));
+        let made = shadow.describe().await?;
+        if wanted.is_made(&made) {
+            settings.append(&mut done);
+            return Ok(Some(Ddl { statements: settings, uncovered: Vec::new() }));
+        }
+        next = between(&made, &wanted.source, style);
+        if next.is_empty() {
+            break;
+        }
+    }
+    Ok(None)
+}
