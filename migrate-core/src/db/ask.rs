@@ -10,6 +10,8 @@ pub type Answered = Vec<Option<String>>;
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) session: Session,
+    /// The queries that the server has planned; `None` where a pooler may stand between.
+    pub(crate) planned: Option<Vec<String>>,
 }
 
 impl Reader {
@@ -19,7 +21,17 @@ impl Reader {
     ///
     /// [`ErrorKind::Connection`] when the server cannot be reached.
     pub async fn open(database: &Database) -> Result<Self> {
-        Ok(Self { session: Session::connect(database, "roundtrip").await? })
+        Ok(Self { session: Session::connect(database, "roundtrip").await?, planned: None })
+    }
+
+    /// Connects to a server of ours, with nothing in between: what reads a schema is planned once, and not each time. See
+    /// <https://www.postgresql.org/docs/current/sql-prepare.html>.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub async fn open_own(database: &Database) -> Result<Self> {
+        Ok(Self { planned: Some(Vec::new()), ..Self::open(database).await? })
     }
 
     /// Asks a query in a read-only transaction, and returns its rows as text. `what` completes the sentence "cannot …",

@@ -183,7 +183,8 @@ pub async fn describe(database: &Database) -> Result<Described> {
 ///
 /// Those of [`read`].
 pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
-    let found = fetch(&mut reader.session, &[depend::QUERY, ROLE]).await;
+    let Reader { session, planned } = reader;
+    let found = fetch(session, &[depend::QUERY, ROLE], planned.as_mut()).await;
     let (found, rows, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
     let mut rows = rows.into_iter();
@@ -208,7 +209,7 @@ fn maker(found: &[Found], role: String) -> String {
 
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
-    fetch(session, &[]).await.map(|(found, _, version)| schema(found, version))
+    fetch(session, &[], None).await.map(|(found, _, version)| schema(found, version))
 }
 
 fn schema(found: Vec<Found>, version: u32) -> Schema {
@@ -218,10 +219,17 @@ fn schema(found: Vec<Found>, version: u32) -> Schema {
 /// What a message for a schema answers: the objects, the rows of each further query, and the major version of the server.
 type Fetched = (Vec<Found>, Vec<Vec<Row>>, u32);
 
-/// Sends the queries and some more in the same transaction.
-async fn fetch(session: &mut Session, more: &[&str]) -> std::result::Result<Fetched, Failure> {
-    let queries: Vec<String> = QUERIES.iter().copied().map(|query| scoped(query, None)).collect();
-    let queries: Vec<&str> = queries.iter().map(String::as_str).chain(more.iter().copied()).collect();
+/// Sends the queries and some more in the same transaction; those that are `planned` are not sent again.
+async fn fetch(
+    session: &mut Session,
+    more: &[&str],
+    planned: Option<&mut Vec<String>>,
+) -> std::result::Result<Fetched, Failure> {
+    let queries = QUERIES.iter().copied().map(|query| scoped(query, None));
+    let mut queries: Vec<String> = queries.chain(more.iter().map(|query| (*query).to_owned())).collect();
+    if let Some(planned) = planned {
+        queries = plan(session, queries, planned).await?;
+    }
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
     let (mut statement, mut objects) = (0, Objects::default());
     let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), vec![Vec::new(); more.len()]);
@@ -247,6 +255,25 @@ async fn fetch(session: &mut Session, more: &[&str]) -> std::result::Result<Fetc
         return Err(failure);
     }
     Ok((assemble(objects.finish(), &members, comments), rest, session.major_version()))
+}
+
+/// Lets the server plan queries under the settings of [`BEGIN`], but for those that it has planned; returns what runs them.
+async fn plan(
+    session: &mut Session,
+    queries: Vec<String>,
+    planned: &mut Vec<String>,
+) -> std::result::Result<Vec<String>, Failure> {
+    let name = |at: usize| format!("roundtrip_{at}");
+    let new: Vec<String> = queries.iter().filter(|query| !planned.contains(query)).cloned().collect();
+    if !new.is_empty() {
+        let first = planned.len();
+        planned.extend(new);
+        let prepared = planned.iter().enumerate().skip(first);
+        let prepared: Vec<String> = prepared.map(|(at, query)| format!("PREPARE {} AS {query}", name(at))).collect();
+        session.send(&format!("{};\n{};\nCOMMIT", BEGIN.join("; "), prepared.join(";\n"))).await?;
+    }
+    let at = |query: &String| planned.iter().position(|known| known == query);
+    Ok(queries.iter().map(|query| at(query).map_or_else(|| query.clone(), |at| format!("EXECUTE {}", name(at)))).collect())
 }
 
 /// A query for everything, or for the units that a parameter lists.

@@ -58,11 +58,15 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     if keeps_values && !follows {
         statements.push(alter("DROP EXPRESSION".to_owned()));
     }
+    // The sequence of an identity column is changed with its type, so it goes before that.
+    let drops_identity = differing.has("identity") && new.fact("identity").is_none();
+    statements.extend(drops_identity.then(|| alter("DROP IDENTITY".to_owned())));
     if retyped && !follows {
         statements.push(retype::retype(before, after, old, new));
     }
     let rest = differing.each(|fact, was, now| match fact {
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),
+        "identity" if drops_identity => Some(Vec::new()),
         "not null" if now.is_some() => {
             let statement = match table::own_not_null(after, new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
@@ -79,10 +83,10 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "not null inherited" => Some(Vec::new()),
         "not null constraint" => Some(rename_constraint(&of, was, now)),
         "identity" => {
-            let how = alter(match (was, now) {
-                (None, Some(how)) => format!("ADD {}", sequence::generated(after, &new.id, how)),
-                (Some(_), Some(how)) => format!("SET GENERATED {}", how.to_uppercase()),
-                _ => "DROP IDENTITY".to_owned(),
+            let how = now?;
+            let how = alter(match was {
+                None => format!("ADD {}", sequence::generated(after, &new.id, how)),
+                Some(_) => format!("SET GENERATED {}", how.to_uppercase()),
             });
             let unusual = if was.is_none() { sequence::unusual(after, new) } else { Vec::new() };
             Some([how].into_iter().chain(unusual.into_iter().map(Statement::new)).collect())

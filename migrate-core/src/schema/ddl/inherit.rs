@@ -159,6 +159,9 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
         }
         let of_parents = |schema| of_parents(schema, &part.id).into_iter();
         let (made, dropped) = (hosts.made(part), hosts.dropped(part));
+        if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) && made.1 == *part {
+            all.extend(bringing(sides, &part.id).map(|theirs| (hosts.made(&theirs), made.clone())));
+        }
         if matches!(fate, Fate::Made | Fate::Remade) && made.1 == *part {
             // The parent's is merged with that of the child, not the other way round.
             all.extend(of_parents(&sides.after.schema).map(|theirs| (made.clone(), hosts.made(&theirs))));
@@ -175,6 +178,26 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all.extend(leaving(sides, hosts));
     all.extend(joining(sides, hosts));
     all
+}
+
+/// The columns with which one comes that a table has from parents that it keeps.
+fn bringing<'a>(sides: &'a Sides<'_>, id: &'a Id) -> impl Iterator<Item = Part> + 'a {
+    let is_brought = sides.after.schema.get(id).is_some_and(|one| one.fact("inherited") == Some("only"));
+    let table = tables(id).into_iter().find_map(|table| both(sides, &table));
+    let table = table.filter(|_| is_brought && id.kind == Kind::Column);
+    let theirs = table.into_iter().flat_map(|(old, new)| {
+        let joined = only_in(new, old);
+        parents(new).into_iter().filter(move |parent| !joined.contains(parent))
+    });
+    let of = theirs.filter_map(|parent| QualifiedName::parse(&parent));
+    let ids = of.map(|of| Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &id.name) });
+    ids.filter_map(|id| sides.after.schema.get(&id).map(|one| Part::object(&one.id)))
+}
+
+/// A table that is not made again, before and after.
+fn both<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
+    let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);
+    matches!(sides.fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered).then_some((&**old, &**new))
 }
 
 /// A table joins another one when what it shall have from that is there, and what it shall not have is not.

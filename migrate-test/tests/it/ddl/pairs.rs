@@ -1,13 +1,14 @@
 //! Any schema becomes any other one: pairs by chance, judged by our model and by `pg_dump`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use migrate_core::schema::ddl::{self, Stage};
+use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
 use migrate_core::schema::{self, Change, Described};
 use migrate_core::{Database, db::Reader};
-use migrate_test::TestDatabase;
+use migrate_test::{TestDatabase, shape};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::dump::Dump;
@@ -49,11 +50,21 @@ struct Seat {
     reader: Reader,
 }
 
-/// How far a pair is looked at: up to which step, and whether `pg_dump` is asked.
-#[derive(Clone, Copy)]
+/// How far a pair is looked at: up to which step, whether `pg_dump` is asked, and in which steps the statements are those
+/// that were tried on a shadow server first, as users get them.
+#[derive(Clone)]
 struct Reach {
     last: usize,
     dump: bool,
+    proven: BTreeSet<usize>,
+}
+
+/// What pairs by chance showed.
+#[derive(Default)]
+struct Outcome {
+    failures: Vec<String>,
+    /// How many statements only were right when they had been completed on a shadow server.
+    completed: usize,
 }
 
 /// A pair that fails: what has to be looked at to see it, what was wrong, and the statements of both schemas that the
@@ -88,7 +99,7 @@ impl Seat {
         let mut session = connect(&database).await;
         execute(&mut session, ROLES).await;
         execute(&mut session, TRY).await;
-        let reader = Reader::open(&Database::from(database.options())).await.unwrap();
+        let reader = Reader::open_own(&Database::from(database.options())).await.unwrap();
         Self { database, session, reader }
     }
 
@@ -115,9 +126,21 @@ impl Seat {
         statements.iter().zip(took).filter(|(_, took)| *took).map(|(text, _)| text.clone()).collect()
     }
 
+    /// The way to a schema as `diff` writes it.
+    async fn proven(from: &Described, to: &Described) -> Result<Ddl, String> {
+        let difference = shape::difference(from.clone(), to.clone(), Style::Whole, &mut |_| {}).await.unwrap();
+        let gaps = difference.ddl.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why));
+        let gaps: Vec<String> = gaps.chain(difference.left_out.iter().map(ToString::to_string)).collect();
+        match (&difference.failed, gaps.is_empty() && difference.is_proven()) {
+            (_, true) => Ok(difference.ddl),
+            (Some((statement, why)), _) => Err(format!("{}: {why}", statement.text)),
+            (None, _) => Err(format!("{gaps:?} {:?}", difference.remaining)),
+        }
+    }
+
     /// Runs the way to a schema, and compares; returns what is there then.
-    async fn lead(&mut self, from: &Described, to: &Seen) -> Result<Described, String> {
-        let ddl = between(from, &to.described)?;
+    async fn lead(&mut self, from: &Described, to: &Seen, proven: bool) -> Result<Described, String> {
+        let ddl = if proven { Self::proven(from, &to.described).await? } else { between(from, &to.described)? };
         let script = ddl.script(Stage::Main);
         let run = sqlx::raw_sql(AssertSqlSafe(format!("BEGIN;\n{script}COMMIT;"))).execute(&mut self.session).await;
         if let Err(error) = run {
@@ -154,7 +177,7 @@ impl Bench {
     }
 
     /// What is wrong with a pair in the steps up to one of them; nothing of it is left in the databases.
-    async fn judge(&mut self, pair: &Pair, reach: Reach) -> Option<Failure> {
+    async fn judge(&mut self, pair: &Pair, reach: &Reach) -> Option<Failure> {
         let (mut taken, mut step) = ([Vec::new(), Vec::new()], 0);
         let walked = self.walk(pair, reach, &mut taken, &mut step).await;
         if walked.is_err() || reach.last + 1 < STEPS.len() {
@@ -167,7 +190,7 @@ impl Bench {
             }
         }
         walked.err().map(|why| {
-            let reach = Reach { last: step, dump: why.starts_with(DUMP) };
+            let reach = Reach { last: step, dump: why.starts_with(DUMP), proven: reach.proven.clone() };
             Failure { reach, why: format!("{}: {why}", STEPS[step].0), taken }
         })
     }
@@ -175,7 +198,7 @@ impl Bench {
     async fn walk(
         &mut self,
         pair: &Pair,
-        reach: Reach,
+        reach: &Reach,
         taken: &mut [Vec<String>; 2],
         at: &mut usize,
     ) -> Result<(), String> {
@@ -191,10 +214,24 @@ impl Bench {
         for (step, (_, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
             *at = step;
             let to = to.map_or(&nothing, |to| [&first, &second][to]);
-            now[*seat] = self.seats[*seat].lead(&now[*seat], to).await?;
+            now[*seat] = self.seats[*seat].lead(&now[*seat], to, reach.proven.contains(&step)).await?;
         }
         Ok(())
     }
+}
+
+/// What is wrong with a pair even when the statements that fail are completed on a shadow server, and what was wrong with
+/// those that are right then.
+async fn wrong(bench: &mut Bench, pair: &Pair) -> (Option<Failure>, Vec<String>) {
+    let mut reach = Reach { last: STEPS.len() - 1, dump: true, proven: BTreeSet::new() };
+    let mut completed = Vec::new();
+    while let Some(failure) = bench.judge(pair, &reach).await {
+        if !reach.proven.insert(failure.reach.last) {
+            return (Some(failure), completed);
+        }
+        completed.push(failure.why);
+    }
+    (None, completed)
 }
 
 /// The smallest pair that still fails, as far as that is found.
@@ -208,7 +245,8 @@ async fn shrunk(bench: &mut Bench, pair: Pair, failure: Failure) -> Failure {
                 return failure;
             }
             tries -= 1;
-            if let Some(found) = bench.judge(&pair, failure.reach).await {
+            let found = bench.judge(&pair, &failure.reach).await;
+            if let Some(found) = found.filter(|found| found.reach.proven.contains(&found.reach.last)) {
                 (best, failure) = (pair, found);
                 continue 'smaller;
             }
@@ -241,21 +279,26 @@ impl Failure {
     }
 }
 
-async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>, failures: &Mutex<Vec<String>>) {
+async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>, outcome: &Mutex<Outcome>) {
     let mut bench = Bench::new().await;
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= end || (kept.is_none() && !failures.lock().unwrap().is_empty()) {
+        if number >= end || (kept.is_none() && !outcome.lock().unwrap().failures.is_empty()) {
             break;
         }
         if kept.is_some() && number.is_multiple_of(100) {
             println!("from pair {number} on");
         }
         let pair = Pair::draw(seed, number);
-        if let Some(failure) = bench.judge(&pair, Reach { last: STEPS.len() - 1, dump: true }).await {
+        let (failure, completed) = wrong(&mut bench, &pair).await;
+        if let Some(failure) = failure {
             let failure = shrunk(&mut bench, pair, failure).await;
             kept.inspect(|folder| failure.keep(folder, number));
-            failures.lock().unwrap().push(failure.text(seed, number));
+            outcome.lock().unwrap().failures.push(failure.text(seed, number));
+        } else if let Some(why) = completed.first() {
+            println!("pair {number} is completed on a shadow server: {}", why.lines().next().unwrap_or_default());
+            kept.inspect(|folder| std::fs::write(folder.join(format!("{number}.completed")), why).unwrap());
+            outcome.lock().unwrap().completed += 1;
         }
     }
     bench.end().await;
@@ -264,16 +307,17 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
 #[test]
 fn any_schema_becomes_any_other() {
     let (count, seed, first) = wanted();
-    let (next, failures) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    let (next, outcome) = (AtomicU64::new(first), Mutex::new(Outcome::default()));
     let kept = std::env::var_os(KEPT).map(PathBuf::from);
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(work(&next, (seed, first + count), kept.as_ref(), &failures));
+                runtime.block_on(work(&next, (seed, first + count), kept.as_ref(), &outcome));
             });
         }
     });
-    let failures = failures.into_inner().unwrap();
+    let Outcome { failures, completed } = outcome.into_inner().unwrap();
+    println!("{count} pairs, {completed} of them completed on a shadow server, {} failures", failures.len());
     assert!(failures.is_empty(), "{} of {count} pairs:\n{}", failures.len(), failures.join("\n"));
 }
