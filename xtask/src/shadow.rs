@@ -115,7 +115,7 @@ pub(crate) async fn migrations(set: &MigrationSet, code: &CodeMigrations, upto: 
 /// The schema to which a chain leads.
 pub(crate) async fn chain(migrations: &[Arc<Migration>], code: &CodeMigrations) -> Result<Described> {
     let database = migrate_test::migrated(migrations, code, true).await?;
-    let shadow = Shadow::on(database, code.clone()).await?;
+    let mut shadow = Shadow::on(database, code.clone()).await?;
     let described = shadow.describe().await?;
     shadow.end().await?;
     Ok(described)

@@ -15,6 +15,7 @@ mod translate;
 
 use std::collections::BTreeSet;
 
+use migrate_core::db::Reader;
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement};
 use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
@@ -39,6 +40,8 @@ pub use translate::{Translated, translated};
 pub struct Shadow {
     database: TestDatabase,
     rehearsal: Rehearsal,
+    /// What reads its schema, connected when that is asked for the first time.
+    reader: Option<Reader>,
 }
 
 impl Shadow {
@@ -74,7 +77,7 @@ impl Shadow {
     /// [`ProofError`] when it cannot be reached.
     pub async fn on(database: TestDatabase, code: CodeMigrations) -> Result<Self, ProofError> {
         let rehearsal = rehearsal(Database::from(database.options()), &code).await?;
-        Ok(Self { database, rehearsal })
+        Ok(Self { database, rehearsal, reader: None })
     }
 
     /// What is there.
@@ -82,8 +85,12 @@ impl Shadow {
     /// # Errors
     ///
     /// [`ProofError`] when the server is gone.
-    pub async fn describe(&self) -> Result<Described, ProofError> {
-        Ok(schema::describe(&Database::from(self.database.options())).await?)
+    pub async fn describe(&mut self) -> Result<Described, ProofError> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open_own(&Database::from(self.database.options())).await?,
+        };
+        Ok(schema::describe_with(self.reader.insert(reader)).await?)
     }
 
     /// Its session, to run migrations.
@@ -126,6 +133,9 @@ impl Shadow {
     /// [`ProofError`] when the server refuses.
     pub async fn end(self) -> Result<(), ProofError> {
         self.rehearsal.close().await;
+        if let Some(reader) = self.reader {
+            reader.close().await;
+        }
         Ok(self.database.drop_now().await?)
     }
 }

@@ -27,7 +27,7 @@ pub async fn start() -> Result<Option<Arc<Start>>, ProofError> {
     }
     let mut described = DESCRIBED.lock().await;
     if described.is_none() {
-        let shadow = Shadow::blank().await?;
+        let mut shadow = Shadow::blank().await?;
         *described = Some(Arc::new(Start { schema: shadow.describe().await?.schema }));
         shadow.end().await?;
     }

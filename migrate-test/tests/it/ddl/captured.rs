@@ -119,3 +119,21 @@ async fn a_fact_that_is_made_in_another_way_is_left_out_and_its_object_stays() {
     assert!(baseline.up.statements.iter().any(|one| one.text.starts_with("CREATE VIEW public.v")));
     source.drop_now().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_order_that_only_the_server_knows_is_found_on_the_shadow_server() {
+    let source = TestDatabase::create().await.unwrap();
+    let nothing = describe(&source).await;
+    let sql = "CREATE MATERIALIZED VIEW z_last AS SELECT 1 AS n;
+         CREATE FUNCTION hidden() RETURNS bigint LANGUAGE plpgsql AS $$
+             DECLARE n bigint;
+             BEGIN EXECUTE 'SELECT count(*) FROM public.z' || '_last' INTO n; RETURN n; END $$;
+         CREATE MATERIALIZED VIEW a_first AS SELECT hidden() AS n;";
+    execute(&mut connect(&source).await, sql).await;
+    let there = describe(&source).await;
+    let baseline = shape::baseline(there.clone()).await.unwrap();
+    assert!(baseline.is_whole(), "{:?} {:?}", baseline.left_out, baseline.left_behind);
+    let difference = shape::difference(nothing, there, Style::Whole, &mut |_| {}).await.unwrap();
+    assert!(difference.is_proven() && difference.gaps() == 0, "{:?} {:?}", difference.failed, difference.ddl.uncovered);
+    source.drop_now().await.unwrap();
+}
