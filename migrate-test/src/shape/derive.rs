@@ -12,6 +12,8 @@ use migrate_core::{CodeMigrations, Error, MigrationSet};
 
 use super::Shadow;
 use super::came::Keys;
+use super::capture::Capture;
+use super::complete::Completion;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
 
@@ -121,8 +123,7 @@ async fn way_back(
             migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
         return Err(Error::new(migrate_core::ErrorKind::Plan, finding).into());
     };
-    let database = migrated(&chain[..at], code, true).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let mut shadow = before_it(&chain[..at], code).await?;
     let before = shadow.describe().await?;
     let keys = Keys::read(shadow.rehearsal(), &before).await?;
     up(shadow.rehearsal(), &migration).await?;
@@ -131,19 +132,41 @@ async fn way_back(
     let renamed = match renames.is_empty() {
         true => after,
         false => {
-            let renames = Ddl { statements: renames.clone(), uncovered: Vec::new() };
-            shadow.run(&renames).await.map_err(|(_, error)| error)?;
+            shadow.run(&just(&renames)).await.map_err(|(_, error)| error)?;
             shadow.describe().await?
         }
     };
     let came = keys.removal(&Keys::read(shadow.rehearsal(), &renamed).await?, &renamed);
-    shadow.end().await?;
     let mut way = between(&renamed, &before, Style::Back);
+    shadow.run_each(&just(&came)).await?;
+    let wanted = Capture::of(before);
+    let is_right = shadow.run(&way).await.is_ok() && wanted.is_made(&shadow.describe().await?);
+    shadow.end().await?;
+    if !is_right {
+        let mut shadow = before_it(&chain[..at], code).await?;
+        up(shadow.rehearsal(), &migration).await?;
+        shadow.run_each(&just(renames.iter().chain(&came))).await?;
+        let mut completion = Completion::default();
+        completion.look(&mut shadow, &way, &wanted, Style::Back).await?;
+        way.statements = completion.found.map_or(way.statements, |found| found.statements);
+        shadow.end().await?;
+    }
+    let before = wanted.source;
     let settings = way.statements.iter().take_while(|one| one.text.starts_with("SET LOCAL ")).count();
     way.statements.splice(settings..settings, renames.into_iter().chain(came));
     let outside =
         migration.up_script().is_some_and(|up| up.directives().no_transaction) && only_drops_indexes(&mut way);
     Ok((way, gone(&before, &renamed.schema), outside))
+}
+
+/// A shadow database with the migrations before one.
+async fn before_it(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<Shadow, ProofError> {
+    Shadow::on(migrated(chain, code, true).await?, code.clone()).await
+}
+
+/// These statements and nothing else.
+fn just<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> Ddl {
+    Ddl { statements: statements.into_iter().cloned().collect(), uncovered: Vec::new() }
 }
 
 async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(), ProofError> {

@@ -36,3 +36,24 @@ async fn walks_lead_over_the_new_migration_only(#[case] up: &str) {
     }
     assert_eq!(steps[0], steps[1], "the length of the chain below is of no matter");
 }
+
+#[tokio::test]
+async fn what_only_the_server_knows_of_the_order_is_found_out() {
+    let chain = Chain::new(&[
+        (
+            1,
+            "views",
+            "CREATE MATERIALIZED VIEW z_last AS SELECT 1 AS n;
+             CREATE FUNCTION hidden() RETURNS bigint LANGUAGE plpgsql AS $$
+                 DECLARE n bigint;
+                 BEGIN EXECUTE 'SELECT count(*) FROM public.z' || '_last' INTO n; RETURN n; END $$;
+             CREATE MATERIALIZED VIEW a_first AS SELECT hidden() AS n;",
+            "DROP MATERIALIZED VIEW a_first; DROP FUNCTION hidden; DROP MATERIALIZED VIEW z_last;",
+        ),
+        (2, "no_views", "DROP MATERIALIZED VIEW a_first; DROP MATERIALIZED VIEW z_last;", ""),
+    ]);
+    let down = format!("{}_no_views.down.sql", version(2));
+    let load = |text: &str| MigrationSet::load_with(chain.path(), &[(down.clone(), text.to_owned())]);
+    let derived = shape::derive(&load, &CodeMigrations::none(), &version(2), &mut |_| {}).await.unwrap();
+    assert!(derived.is_proven(), "{:?}", derived.proven.laws);
+}
