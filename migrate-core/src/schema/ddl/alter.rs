@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::alter_table::{column, relation, renamed_not_nulls};
+use super::alter_table::{column, relation};
 use super::create::{checking, enabled};
 use super::far::{self, json_list};
 use super::name::{is_domain, parent, phrase, qualified};
@@ -46,11 +46,6 @@ impl<'a> Differing<'a> {
         Self(all)
     }
 
-    /// All but one, which is said elsewhere.
-    fn without(self, name: &str) -> Self {
-        Self(self.0.into_iter().filter(|(known, ..)| *known != name).collect())
-    }
-
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, ..)| *name)
     }
@@ -82,9 +77,6 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Table | Kind::ForeignTable => match differing.each(|fact, was, now| relation(new, fact, was, now)) {
             Change::InPlace { statements: rest, disturbs } => {
                 let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(Statement::new).collect();
-                if differing.has("parents") && new.fact("parents").is_some() {
-                    statements.extend(renamed_not_nulls(before, after, new));
-                }
                 statements.extend(rest);
                 if differing.has("persistence") {
                     statements.extend(sequence::left_behind(before, after, new).into_iter().map(Statement::new));
@@ -93,17 +85,13 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             }
             Change::Remake => Change::Remake,
         },
-        Kind::Column if is_stored(before, after, new) => {
-            let joins = table_moves(before, after, new) && new.fact("inherited").is_some();
-            let differing = differing.without(if joins { "not null constraint" } else { "" });
-            match column(before, after, &differing, old, new) {
-                Change::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
-                    statements.extend(inherit::made_own(before, old, new).into_iter().map(Statement::new));
-                    Change::InPlace { statements, disturbs }
-                }
-                change => change,
+        Kind::Column if is_stored(before, after, new) => match column(before, after, &differing, old, new) {
+            Change::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
+                statements.extend(inherit::made_own(before, old, new).into_iter().map(Statement::new));
+                Change::InPlace { statements, disturbs }
             }
-        }
+            change => change,
+        },
         Kind::Column => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::View if differing.has("definition") && !widens(before, after, new) => Change::Remake,
         Kind::View | Kind::MaterializedView => differing.each(|fact, old, now| match (new.id.kind, fact) {

@@ -2,10 +2,10 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::{Hazard, Statement, inherit, retype, sequence, table};
+use super::{Hazard, Statement, inherit, not_null, retype, sequence, table};
 use crate::ident::plain;
 use crate::schema::Schema;
-use crate::schema::object::{Kind, Object};
+use crate::schema::object::Object;
 
 /// A fact of a table.
 pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
@@ -68,7 +68,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "identity" if drops_identity => Some(Vec::new()),
         "not null" if now.is_some() => {
-            let statement = match table::own_not_null(after, new) {
+            let statement = match table::own_not_null(before, after, new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None => alter("SET NOT NULL".to_owned()),
             };
@@ -81,7 +81,12 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
             Some(vec![alter("SET NOT NULL".to_owned())])
         }
         "not null inherited" => Some(Vec::new()),
-        "not null constraint" => Some(rename_constraint(&of, was, now)),
+        "not null constraint" if not_null::is_made_again(old, new) => {
+            let made = table::own_not_null(before, after, new)?;
+            let again = [alter("DROP NOT NULL".to_owned()), Statement::new(format!("ALTER TABLE {of} ADD {made}"))];
+            Some(again.into())
+        }
+        "not null constraint" => Some(constraint(&of, was, now)),
         "identity" => {
             let how = now?;
             let how = alter(match was {
@@ -120,31 +125,17 @@ fn usual_storage(column: &Object) -> &'static str {
     if column.fact("type").is_some_and(|of| of.starts_with("numeric")) { "main" } else { "extended" }
 }
 
-/// The constraints of a table that becomes a part of another one get their names while they are its own.
-pub(super) fn renamed_not_nulls(before: &Schema, after: &Schema, table: &Object) -> Vec<Statement> {
-    let name = qualified(&table.id);
-    let columns = before.children(&table.id, Kind::Column);
-    let pairs = columns.filter_map(|old| Some((old, after.get(&old.id)?)));
-    let constraint = |column: &Object| column.fact("not null constraint").map(str::to_owned);
-    pairs
-        .flat_map(|(old, new)| rename_constraint(&name, constraint(old).as_deref(), constraint(new).as_deref()))
-        .collect()
-}
-
-/// Since PostgreSQL 18 NOT NULL is a constraint with a name.
-fn rename_constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
-    let name = |text| table::not_null_words(text).0;
+/// What changes a NOT NULL constraint that has its new name.
+fn constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
     let (Some(was), Some(now)) = (was, now) else { return Vec::new() };
+    let name = plain(table::not_null_words(now).0);
     let mut all = Vec::new();
-    if name(was) != name(now) {
-        all.push(format!("ALTER TABLE {of} RENAME CONSTRAINT {} TO {}", plain(name(was)), plain(name(now))));
-    }
     if was.ends_with(" not valid") && !now.ends_with(" not valid") {
-        all.push(format!("ALTER TABLE {of} VALIDATE CONSTRAINT {}", plain(name(now))));
+        all.push(format!("ALTER TABLE {of} VALIDATE CONSTRAINT {name}"));
     }
     if was.contains(" no inherit") != now.contains(" no inherit") {
         let word = if now.contains(" no inherit") { "NO INHERIT" } else { "INHERIT" };
-        all.push(format!("ALTER TABLE {of} ALTER CONSTRAINT {} {word}", plain(name(now))));
+        all.push(format!("ALTER TABLE {of} ALTER CONSTRAINT {name} {word}"));
     }
     all.into_iter().map(Statement::new).collect()
 }

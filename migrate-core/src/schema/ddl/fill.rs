@@ -11,13 +11,13 @@ use crate::schema::object::{Kind, Object};
 /// is known for its type.
 pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Option<Vec<Statement>> {
     let (of, name) = (parent(&column.id), plain(&column.id.name));
-    let extras = table::extras(schema, column, None, false, true).into_iter().map(Statement::new);
+    let extras = table::extras(before, schema, column, None, false, true).into_iter().map(Statement::new);
     if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
         let mut nullable = column.clone();
         nullable.facts.retain(|fact| !fact.name.starts_with("not null"));
-        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(schema, &nullable, None, true));
+        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(before, schema, &nullable, None, true));
         let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
-        let required = match table::own_not_null(schema, column) {
+        let required = match table::own_not_null(before, schema, column) {
             Some(constraint) => format!("ALTER TABLE {of} ADD {constraint}"),
             None => format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"),
         };
@@ -25,7 +25,7 @@ pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Optio
         return Some(first.into_iter().chain(extras).collect());
     }
     let value = value(schema, column.fact("type").unwrap_or_default())?;
-    let line = table::line(schema, column, None, true);
+    let line = table::line(before, schema, column, None, true);
     let hazard = Hazard::DataLoss(format!("every row of {of} gets {value} as its {name}"));
     let add = Statement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
     let rest = Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));

@@ -11,6 +11,7 @@ mod alter_table;
 mod array;
 mod circle;
 mod code;
+mod constraint_names;
 mod count;
 mod create;
 mod emit;
@@ -155,6 +156,11 @@ impl Statement {
         self
     }
 
+    fn of_object(mut self, object: &Arc<Id>) -> Self {
+        self.object = Some(object.clone());
+        self
+    }
+
     fn at(mut self, stage: Stage) -> Self {
         self.stage = stage;
         self
@@ -230,6 +236,9 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     let fates = fate::Fates::of(before, after);
     let sides = Sides { before, after, fates: &fates, style };
     let mut ddl = order::statements(&sides);
+    let names = constraint_names::renamed(&sides);
+    ddl.statements.splice(0..0, names.first);
+    ddl.statements.extend(names.last);
     ddl.uncovered.extend(emit::unwritten(&sides));
     ddl.statements.iter_mut().for_each(|statement| statement.text = array::cast_whole(&statement.text));
     // A text that something else is compiled from may name what comes later, or itself.

@@ -22,7 +22,8 @@ fn table_of<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
     [Kind::Table, Kind::ForeignTable].into_iter().find_map(|kind| schema.get(&holder(column, kind)))
 }
 
-fn of(table: &QualifiedName, column: &Id) -> Id {
+/// The column of another table that has the name of this one.
+pub(super) fn of(table: &QualifiedName, column: &Id) -> Id {
     Id { parent: table.name().into(), ..named(Kind::Column, table.schema(), &column.name) }
 }
 
@@ -55,6 +56,11 @@ pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
 
 fn is_heir(column: &Object) -> bool {
     table::not_valid(column) && column.fact("inherited") == Some("only")
+}
+
+/// Whether it has to go and come back: the server takes none that is valid for one that is not.
+pub(super) fn is_made_again(old: &Object, new: &Object) -> bool {
+    old.fact("not null").is_some() && !table::not_valid(old) && table::not_valid(new)
 }
 
 /// Whether that of a column of a new table comes from a column that is made as well.
@@ -98,7 +104,7 @@ pub(super) fn nullable(column: &Object) -> Object {
 /// The statements that make it on a column and on those below.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let constraint = table::own_not_null(&sides.after.schema, column);
+    let constraint = table::own_not_null(&sides.before.schema, &sides.after.schema, column);
     let made = constraint.map(|text| Statement::new(format!("ALTER TABLE {} ADD {text}", parent(&column.id))));
     let said = heirs(sides, column)
         .into_iter()
@@ -106,6 +112,18 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         .filter(|one| one.fact("comment on its not null constraint").is_some());
     let said = said.filter_map(|column| comment(column));
     made.into_iter().chain(said).collect()
+}
+
+/// The statements that make those of a partition its own again, which are its parent's alone once it is attached.
+pub(super) fn local_again(schema: &Schema, table: &Object) -> Vec<String> {
+    let columns = schema.children(&table.id, Kind::Column);
+    let columns = columns.filter(|one| one.fact("not null inherited") == Some("and local"));
+    let set = |one: &Arc<Object>| set(&one.id);
+    columns.filter(|_| table.fact("partition bound").is_some()).map(set).collect()
+}
+
+fn set(column: &Id) -> String {
+    format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", parent(column), plain(&column.name))
 }
 
 /// What is said of it.

@@ -7,7 +7,7 @@ use super::emit::stays;
 use super::fate::Fate;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
-use super::{Hazard, Sides, Statement, create, inherit, loose, swap, table, toast};
+use super::{Hazard, Sides, Statement, create, inherit, loose, not_null, swap, table, toast};
 use crate::ident::{QualifiedName, catalog_name, first_name, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -205,8 +205,11 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         None if joined(sides, part).is_some() => table::attach(new).into_iter().collect(),
         None => Vec::new(),
     };
+    let is_attached = texts.iter().any(|text| text.contains(" ATTACH PARTITION "));
+    let local = if is_attached { not_null::local_again(&sides.after.schema, new) } else { Vec::new() };
+    let local = local.into_iter().map(Statement::new);
     let texts = texts.into_iter().map(|text| attaching(sides, new, text));
-    texts.chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
+    texts.chain(local).chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
 }
 
 /// A statement that may attach a table: the server looks whether its rows fit there.

@@ -13,7 +13,13 @@ use crate::schema::object::{Id, Kind, Object};
 /// A table or foreign table with its columns; keys, checks and indexes are objects of their own.
 /// The defaults that are `late` come later, for what they stand on stands on the table. A partition that is `apart`
 /// is attached later.
-pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool, apart: bool) -> Vec<String> {
+pub(super) fn create(
+    before: &Schema,
+    schema: &Schema,
+    table: &Object,
+    late: &dyn Fn(&Id) -> bool,
+    apart: bool,
+) -> Vec<String> {
     let (id, fact) = (&table.id, |name: &str| table.fact(name));
     let columns = columns(schema, id);
     let mut family = Family::of(schema, table, &columns);
@@ -21,8 +27,8 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let own = columns.iter().filter(|one| family.attached || is_own(one));
     let lines = own.map(|one| match family.brings_not_null(one) {
-        true => line(schema, &not_null::nullable(one), family.brings(one), late(&one.id)),
-        false => line(schema, one, family.brings(one), late(&one.id)),
+        true => line(before, schema, &not_null::nullable(one), family.brings(one), late(&one.id)),
+        false => line(before, schema, one, family.brings(one), late(&one.id)),
     });
     let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
     let checks = schema.children(id, Kind::Constraint);
@@ -64,7 +70,7 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
     let of_type = fact("of type").is_some();
     for column in &columns {
         let theirs = family.theirs(column).filter(|_| !family.attached);
-        let mut more = extras(schema, column, theirs, of_type, late(&column.id));
+        let mut more = extras(before, schema, column, theirs, of_type, late(&column.id));
         if family.renamed_not_null(column).is_some() {
             more.retain(|text| !text.ends_with(" SET NOT NULL"));
         }
@@ -72,7 +78,10 @@ pub(super) fn create(schema: &Schema, table: &Object, late: &dyn Fn(&Id) -> bool
         all.extend(sequence::unusual(schema, column));
     }
     // What its parent asks of every partition has to be there before.
-    all.extend(attach(table).filter(|_| family.attached && !apart));
+    if family.attached && !apart {
+        all.extend(attach(table));
+        all.extend(not_null::local_again(schema, table));
+    }
     all
 }
 
@@ -127,14 +136,23 @@ impl<'a> Family<'a> {
 
     /// Whether a column of the table itself is NOT NULL because its parent's is.
     fn brings_not_null(&self, column: &Object) -> bool {
-        !self.attached && self.theirs(column).is_some() && column.fact("not null inherited") == Some("only")
+        let is_inherited = column.fact("not null inherited") == Some("only");
+        !self.attached && is_inherited && self.theirs(column).is_some() && self.names_not_null(column).is_none()
     }
 
-    /// The name of a NOT NULL constraint that would get another one with its parent.
+    /// The name that a NOT NULL constraint gets with the first parent that has one.
+    fn their_not_null(&self, column: &Object) -> Option<&'a str> {
+        let theirs = self.parents.iter().filter_map(|parent| column_of(self.schema, parent, &column.id.name));
+        let is_brought =
+            |theirs: &&Object| not_null_words(theirs.fact("not null constraint").unwrap_or_default()).1.is_empty();
+        theirs.filter(is_brought).find_map(not_null_name)
+    }
+
+    /// A NOT NULL constraint that would get another name with its parent.
     fn names_not_null<'b>(&self, column: &'b Object) -> Option<&'b str> {
-        let theirs = self.theirs(column)?.fact("not null constraint").map(|theirs| not_null_words(theirs).0);
-        let ours = column.fact("not null constraint")?;
-        (not_null_words(ours).0 != theirs.unwrap_or(&usual_not_null(column))).then_some(ours)
+        let theirs = self.their_not_null(column)?;
+        let ours = column.fact("not null constraint").filter(|_| column.fact("not null inherited").is_some())?;
+        (not_null_words(ours).0 != theirs).then_some(ours)
     }
 
     /// The line for a NOT NULL constraint with a name of its own, on a column that the parent brings.
@@ -163,7 +181,7 @@ fn column_of<'a>(schema: &'a Schema, table: &QualifiedName, name: &str) -> Optio
 }
 
 /// A column as `CREATE TABLE` and `ADD COLUMN` have it; `brought` is that of the parent that computes it.
-pub(super) fn line(schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
+pub(super) fn line(before: &Schema, schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
     let fact = |name: &str| column.fact(name);
     let computed = fact("generated").filter(|_| brought.and_then(|one| one.fact("generated")) != fact("generated"));
     let mut text = format!("{} {}", plain(&column.id.name), fact("type").unwrap_or("text"));
@@ -175,39 +193,52 @@ pub(super) fn line(schema: &Schema, column: &Object, brought: Option<&Object>, l
         let (how, value) = value.split_once(' ').unwrap_or(("stored", value));
         format!(" GENERATED ALWAYS AS ({value}) {}", how.to_uppercase())
     });
-    text += &written_not_null(schema, column).filter(|_| !not_valid(column)).unwrap_or_default();
+    text += &written_not_null(before, schema, column).filter(|_| !not_valid(column)).unwrap_or_default();
     let counted = fact("identity").filter(|_| sequence::counts(schema, column));
     text += &counted.map_or(String::new(), |how| format!(" {}", sequence::generated(schema, &column.id, how)));
     text
 }
 
 /// `NOT NULL`, with the name of its constraint where that is not the one that it would get.
-fn written_not_null(schema: &Schema, column: &Object) -> Option<String> {
+fn written_not_null(before: &Schema, schema: &Schema, column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
     let (name, inherit) = not_null_words(constraint);
-    let is_usual = || name == usual_not_null(column) && !is_shared(schema, column, name);
+    let is_usual = || name == usual_not_null(column) && is_free(before, schema, column, name);
     let named = if name.is_empty() || is_usual() { String::new() } else { format!(" CONSTRAINT {}", plain(name)) };
     Some(format!("{named} NOT NULL{inherit}"))
 }
 
-/// Whether a NOT NULL constraint of another table in the same schema has this name: the server would choose another one.
-fn is_shared(schema: &Schema, column: &Object, name: &str) -> bool {
-    let first = Id { parent: "".into(), ..named(Kind::Column, &column.id.schema, "") };
-    let all = schema.objects.range::<Id, _>(first..).map(|(_, one)| one);
-    let mut all = all.take_while(|one| one.id.kind == Kind::Column && one.id.schema == column.id.schema);
-    all.any(|one| {
-        one.id.parent != column.id.parent
-            && one.fact("not null constraint").is_some_and(|other| not_null_words(other).0 == name)
+/// Whether nothing else in the schema of a column has this name for a constraint, before or after: the server would choose
+/// another one.
+fn is_free(before: &Schema, after: &Schema, column: &Object, name: &str) -> bool {
+    let of_kind = |schema, kind| {
+        let first = Id { parent: "".into(), ..named(kind, &column.id.schema, "") };
+        let ours = move |one: &&Arc<Object>| one.id.kind == kind && one.id.schema == column.id.schema;
+        objects_from(schema, first).take_while(ours)
+    };
+    let is_named = |one: &Arc<Object>| one.id != column.id && not_null_name(one).is_some_and(|other| other == name);
+    [before, after].into_iter().all(|schema| {
+        !of_kind(schema, Kind::Column).any(is_named)
+            && !of_kind(schema, Kind::Constraint).any(|one| *one.id.name == *name)
     })
 }
 
+fn objects_from(schema: &Schema, first: Id) -> impl Iterator<Item = &Arc<Object>> {
+    schema.objects.range::<Id, _>(first..).map(|(_, one)| one)
+}
+
+/// The name of the NOT NULL constraint of a column.
+pub(super) fn not_null_name(column: &Object) -> Option<&str> {
+    Some(not_null_words(column.fact("not null constraint")?).0)
+}
+
 /// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
-pub(super) fn own_not_null(schema: &Schema, column: &Object) -> Option<String> {
+pub(super) fn own_not_null(before: &Schema, schema: &Schema, column: &Object) -> Option<String> {
     let (name, inherit) = not_null_words(column.fact("not null constraint")?);
     let valid = if not_valid(column) { " NOT VALID" } else { "" };
-    let is_free = || !is_shared(schema, column, name);
-    let is_usual = name == usual_not_null(column) && is_free() && inherit.is_empty() && valid.is_empty();
+    let is_free = || is_free(before, schema, column, name);
+    let is_usual = name == usual_not_null(column) && inherit.is_empty() && valid.is_empty() && is_free();
     (!is_usual).then(|| format!("CONSTRAINT {} NOT NULL {}{inherit}{valid}", plain(name), plain(&column.id.name)))
 }
 
@@ -228,6 +259,7 @@ pub(super) fn not_valid(column: &Object) -> bool {
 /// What a column has besides its line, as statements of their own. Of a column that its parent
 /// brings, only what is not the parent's.
 pub(super) fn extras(
+    before: &Schema,
     schema: &Schema,
     column: &Object,
     theirs: Option<&Object>,
@@ -243,10 +275,14 @@ pub(super) fn extras(
         let none = inherited.then(|| "DROP DEFAULT".to_owned());
         all.extend(fact("default").map(|value| format!("SET DEFAULT {value}")).or(none));
     }
-    let is_own = fact("not null inherited") == Some("and local");
-    if inherited && (differs("not null") || is_own) || of_type {
-        all.extend(fact("not null").map(|_| "SET NOT NULL".to_owned()));
-    }
+    let is_own = match fact("not null constraint") {
+        Some(_) => fact("not null inherited") != Some("only"),
+        None => differs("not null"),
+    };
+    let sets_not_null = fact("not null").is_some() && !not_valid(column) && (inherited && is_own || of_type);
+    let is_brought = fact("not null inherited").is_some();
+    let constraint = own_not_null(before, schema, column).filter(|_| sets_not_null && !is_brought);
+    all.extend((sets_not_null && constraint.is_none()).then(|| "SET NOT NULL".to_owned()));
     all.extend(
         fact("storage")
             .filter(|_| !inherited || differs("storage"))
@@ -258,9 +294,8 @@ pub(super) fn extras(
     all.extend(fact("options").map(|list| format!("SET ({list})")));
     let mut all: Vec<String> =
         all.into_iter().map(|what| format!("ALTER TABLE ONLY {table} ALTER COLUMN {name} {what}")).collect();
-    if not_valid(column) {
-        all.extend(own_not_null(schema, column).map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
-    }
+    let constraint = constraint.or_else(|| own_not_null(before, schema, column).filter(|_| not_valid(column)));
+    all.extend(constraint.map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
     all
 }
 

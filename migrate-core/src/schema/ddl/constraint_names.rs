@@ -1,0 +1,251 @@
+//! NOT NULL constraints get their names before anything else happens.
+//!
+//! Since PostgreSQL 18 NOT NULL is a constraint with a name. The server renames it in all tables below along with it, or
+//! refuses to, where one of those has another name for its own. Such tables get theirs from above no longer meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::fate::Fate;
+use super::name::{aside, parent, qualified};
+use super::{Sides, Statement, inherit, not_null, table};
+use crate::ident::{QualifiedName, plain};
+use crate::schema::Schema;
+use crate::schema::depend::Part;
+use crate::schema::object::{Id, Kind, Object};
+
+/// What leads from the old names to the new ones.
+#[derive(Default)]
+pub(super) struct Renamed {
+    /// Comes before all other statements.
+    pub(super) first: Vec<Statement>,
+    /// Comes behind them: what has the new name until then goes.
+    pub(super) last: Vec<Statement>,
+}
+
+/// A NOT NULL constraint that is there before.
+struct Constraint<'a> {
+    column: &'a Object,
+    table: &'a Object,
+    old: &'a str,
+    /// The name that it gets; `None` where it does not stay, and any name will do.
+    wanted: Option<&'a str>,
+    above: Vec<usize>,
+    below: Vec<usize>,
+}
+
+/// Those of a schema, each with those that it comes from.
+struct Tree<'a> {
+    all: Vec<Constraint<'a>>,
+    /// Pairs of one and one below it that are parted meanwhile.
+    cut: BTreeSet<(usize, usize)>,
+}
+
+/// The statements that give NOT NULL constraints that stay their new names.
+pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
+    let mut tree = Tree::of(sides);
+    let differ: Vec<usize> = (0..tree.all.len()).filter(|at| tree.differs(*at)).collect();
+    if differ.is_empty() {
+        return Renamed::default();
+    }
+    let order = tree.component(differ);
+    tree.follow(&order);
+    tree.part(&order);
+    tree.statements(sides, &order)
+}
+
+/// Whether the constraint of a column is the same one before and after.
+fn stays<'a>(sides: &'a Sides<'_>, old: &Object) -> Option<&'a Object> {
+    let new = sides.after.schema.get(&old.id)?;
+    let table = inherit::table_of(&sides.before.schema, &old.id)?;
+    let is_kept = |id: &Arc<Id>| matches!(sides.fates.get(&Part::object(id)), Fate::Kept | Fate::Altered);
+    let is_same = is_kept(&old.id) && is_kept(&table.id) && !not_null::is_made_again(old, new);
+    Some(&**new).filter(|_| is_same)
+}
+
+impl<'a> Tree<'a> {
+    fn of(sides: &'a Sides<'_>) -> Self {
+        let before = &sides.before.schema;
+        let mut all = Vec::new();
+        let mut known: HashMap<&Id, usize> = HashMap::new();
+        for column in before.objects().filter(|one| one.id.kind == Kind::Column) {
+            let Some((old, table)) = table::not_null_name(column).zip(inherit::table_of(before, &column.id)) else {
+                continue;
+            };
+            let wanted = stays(sides, column).and_then(table::not_null_name);
+            known.insert(&column.id, all.len());
+            all.push(Constraint { column, table, old, wanted, above: Vec::new(), below: Vec::new() });
+        }
+        for at in 0..all.len() {
+            let one = &all[at];
+            if one.column.fact("not null inherited").is_none() {
+                continue;
+            }
+            let theirs = |of: &QualifiedName| not_null::of(of, &one.column.id);
+            let above: Vec<usize> =
+                one.table.parents().iter().filter_map(|of| known.get(&theirs(of)).copied()).collect();
+            let above: Vec<usize> = above.into_iter().filter(|at| goes_down(all[*at].column)).collect();
+            above.iter().for_each(|parent| all[*parent].below.push(at));
+            all[at].above = above;
+        }
+        Self { all, cut: BTreeSet::new() }
+    }
+
+    fn differs(&self, at: usize) -> bool {
+        self.all[at].wanted.is_some_and(|wanted| wanted != self.all[at].old)
+    }
+
+    /// All that are connected with these, those above first.
+    fn component(&self, start: Vec<usize>) -> Vec<usize> {
+        let (mut found, mut queue) = (BTreeSet::new(), start);
+        while let Some(at) = queue.pop() {
+            if found.insert(at) {
+                queue.extend(self.all[at].above.iter().chain(&self.all[at].below));
+            }
+        }
+        let mut order: Vec<usize> = Vec::new();
+        let mut seen = BTreeSet::new();
+        while order.len() < found.len() {
+            let next = found
+                .iter()
+                .find(|at| !seen.contains(*at) && self.all[**at].above.iter().all(|above| seen.contains(above)));
+            let Some(next) = next else { break };
+            seen.insert(*next);
+            order.push(*next);
+        }
+        order
+    }
+
+    /// What does not stay goes along with what is above it.
+    fn follow(&mut self, order: &[usize]) {
+        for at in order {
+            let one = &self.all[*at];
+            if one.wanted.is_none() {
+                let theirs = one.above.iter().map(|above| &self.all[*above]).find(|theirs| theirs.old == one.old);
+                self.all[*at].wanted = Some(theirs.and_then(|theirs| theirs.wanted).unwrap_or(one.old));
+            }
+        }
+    }
+
+    /// Parts those that get other names than those above them.
+    fn part(&mut self, order: &[usize]) {
+        let names = |one: &Constraint<'a>| (one.old, one.wanted);
+        let mut known = None;
+        while known != Some(self.cut.len()) {
+            known = Some(self.cut.len());
+            for at in order {
+                let one = &self.all[*at];
+                let pairs: Vec<(usize, usize)> = one.above.iter().map(|above| (*above, *at)).collect();
+                let differs = pairs.iter().any(|(above, _)| names(&self.all[*above]) != names(one));
+                let is_parted = pairs.iter().any(|pair| self.cut.contains(pair));
+                let is_of_several = pairs.len() > 1 && self.differs(*at);
+                // One that is from above itself cannot keep its own to itself.
+                let lets_go =
+                    one.below.iter().any(|below| self.cut.contains(&(*at, *below)) && !self.is_partition(*below));
+                if differs || is_parted || is_of_several || lets_go {
+                    self.cut.extend(pairs);
+                }
+                let below = &self.all[*at].below;
+                let parted = below.iter().any(|below| self.cut.contains(&(*at, *below)));
+                let inherits: Vec<_> = below.iter().filter(|below| !self.is_partition(**below)).collect();
+                if parted {
+                    self.cut.extend(inherits.into_iter().map(|below| (*at, *below)));
+                }
+            }
+        }
+    }
+
+    fn is_partition(&self, at: usize) -> bool {
+        bound(self.all[at].table).is_some()
+    }
+
+    fn statements(&self, sides: &Sides<'_>, order: &[usize]) -> Renamed {
+        let mut all = Renamed::default();
+        let parted = |at: &usize| self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)));
+        let parted: Vec<usize> = order.iter().copied().filter(parted).collect();
+        let detached: BTreeMap<&Id, &Object> = self.detached(order);
+        let keep = |one: &Constraint<'_>, name: &str, word: &str| {
+            alter(one, format!("ALTER CONSTRAINT {} {word}", plain(name)))
+        };
+        let inherits = |at: &&usize| bound(self.all[**at].table).is_none() && !self.is_partitioned(**at);
+        for at in parted.iter().filter(inherits) {
+            all.first.push(keep(&self.all[*at], self.all[*at].old, "NO INHERIT"));
+        }
+        all.first.extend(detached.values().filter_map(|table| moved(table, false)));
+        let mut later = Vec::new();
+        for at in order.iter().filter(|at| {
+            self.differs(**at) && self.all[**at].above.iter().all(|above| self.cut.contains(&(*above, **at)))
+        }) {
+            let one = &self.all[*at];
+            let wanted = one.wanted.unwrap_or(one.old);
+            let rename =
+                |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
+            match self.holder_of(&sides.before.schema, *at) {
+                None => all.first.push(rename(one.old, wanted)),
+                Some(is_renamed) => {
+                    let id = Id { name: wanted.into(), ..(*one.column.id).clone() };
+                    let free = aside(&sides.before.schema, &sides.after.schema, &id);
+                    all.first.push(rename(one.old, &free));
+                    if is_renamed { &mut later } else { &mut all.last }.push(rename(&free, wanted));
+                }
+            }
+        }
+        all.first.extend(later);
+        for at in parted.iter().rev().filter(|at| inherits(at)) {
+            let one = &self.all[*at];
+            all.first.push(keep(one, one.wanted.unwrap_or(one.old), "INHERIT"));
+        }
+        for table in detached.values().rev() {
+            all.first.extend(moved(table, true));
+            let local = not_null::local_again(&sides.before.schema, table);
+            all.first.extend(local.into_iter().map(|text| Statement::new(text).of_object(&table.id)));
+        }
+        all
+    }
+
+    fn is_partitioned(&self, at: usize) -> bool {
+        self.all[at].table.fact("partition key").is_some()
+    }
+
+    /// The partitions that leave their tables meanwhile, by their names.
+    fn detached(&self, order: &[usize]) -> BTreeMap<&Id, &Object> {
+        let parted =
+            order.iter().filter(|at| self.all[**at].above.iter().any(|above| self.cut.contains(&(*above, **at))));
+        let tables = parted.map(|at| self.all[*at].table).filter(|table| bound(table).is_some());
+        tables.map(|table| (&*table.id, table)).collect()
+    }
+
+    /// Whether something else of the table has the new name before, and whether that is a constraint which is renamed
+    /// as well.
+    fn holder_of(&self, before: &Schema, at: usize) -> Option<bool> {
+        let one = &self.all[at];
+        let wanted = one.wanted?;
+        let others = self.all.iter().filter(|other| other.table.id == one.table.id && other.old == wanted);
+        let renamed = others.map(|other| other.wanted.is_some_and(|name| name != wanted)).next();
+        let mut keys = before.children(&one.table.id, Kind::Constraint);
+        renamed.or_else(|| keys.any(|key| *key.id.name == *wanted).then_some(false))
+    }
+}
+
+fn bound(table: &Object) -> Option<&str> {
+    table.fact("partition bound")
+}
+
+/// Whether tables below have it as well.
+fn goes_down(column: &Object) -> bool {
+    table::not_null_words(column.fact("not null constraint").unwrap_or_default()).1.is_empty()
+}
+
+fn alter(one: &Constraint<'_>, what: String) -> Statement {
+    Statement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
+}
+
+/// The statement with which a partition leaves its table, or joins it again.
+fn moved(table: &Object, joins: bool) -> Option<Statement> {
+    let (of, name) = (table.fact("parents")?, qualified(&table.id));
+    let text = match joins {
+        true => format!("ALTER TABLE {of} ATTACH PARTITION {name} {}", bound(table)?),
+        false => format!("ALTER TABLE {of} DETACH PARTITION {name}"),
+    };
+    Some(Statement::new(text).of_object(&table.id))
+}
