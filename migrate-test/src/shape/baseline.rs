@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use migrate_core::finding::Finding;
 use migrate_core::ident::{literal, plain};
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
-use migrate_core::schema::{Change, Described, Schema};
+use migrate_core::schema::{Change, Described, Kind, Schema};
 use migrate_core::{Error, ErrorKind, drift};
 
 use super::capture::{Capture, LeftOut, failed};
@@ -113,14 +113,15 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
                 up
             }
         };
-        let ran = shadow.run(&up).await.is_ok();
+        let refused = shadow.run(&up).await.err();
+        let ran = refused.is_none();
         let made = if ran { shadow.describe().await? } else { Described::default() };
         if ran && (likeness == Likeness::Translated || capture.is_made(&made)) {
             return Ok(Made { shadow, nothing, made, capture, up, roles });
         }
         shadow.end().await?;
-        // The rows of tables stand among the statements, and could not be put there again.
-        if data.is_empty() {
+        // The rows of tables stand among the statements, and could not be put there again. What is not installed will not be.
+        if data.is_empty() && refused.is_none_or(|(statement, _)| !is_extension(&statement)) {
             let mut shadow = Shadow::with_roles(&roles).await?;
             let is_new = completion.look(&mut shadow, &up, &capture, Style::Whole).await?;
             shadow.end().await?;
@@ -140,6 +141,10 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
         Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
             .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
     Err(Error::new(ErrorKind::Statement, finding).into())
+}
+
+fn is_extension(statement: &Statement) -> bool {
+    statement.object.as_ref().is_some_and(|object| object.kind == Kind::Extension)
 }
 
 async fn finish(made: Made) -> Result<Baseline, ProofError> {
