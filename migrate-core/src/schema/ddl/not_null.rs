@@ -168,6 +168,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
             let lower = lower(before, old).into_iter().map(|own| Part::object(&own.id));
             let lower = lower.filter(|own| sides.fates.get(own) == Fate::Altered);
             all.extend(lower.map(|own| (hosts.made(part), hosts.made(&own))));
+            all.extend(new_tables(sides, hosts, old).into_iter().map(|table| (hosts.made(part), table)));
         }
     }
     all
