@@ -34,6 +34,14 @@ struct Constraint<'a> {
     below: Vec<usize>,
 }
 
+/// How long a name is taken.
+enum Taken {
+    /// Until another NOT NULL constraint has its new one.
+    Meanwhile,
+    /// Until something else goes.
+    Long,
+}
+
 /// Those of a schema, each with those that it comes from.
 struct Tree<'a> {
     all: Vec<Constraint<'a>>,
@@ -189,50 +197,50 @@ impl<'a> Tree<'a> {
 
     fn statements(&self, sides: &Sides<'_>, order: &[usize]) -> Renamed {
         let mut all = Renamed::default();
-        let parted = |at: &usize| self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)));
-        let parted: Vec<usize> = order.iter().copied().filter(parted).collect();
-        let loose: BTreeMap<&Id, &Object> = self.loose(order);
-        let keep = |one: &Constraint<'_>, name: &str, word: &str| {
-            alter(one, format!("ALTER CONSTRAINT {} {word}", plain(name)))
+        let keeps = |at: &usize| {
+            let of = self.all[*at].table;
+            let is_plain = of.fact("partition bound").or(of.fact("partition key")).is_none();
+            is_plain && self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)))
         };
-        let inherits = |at: &&usize| bound(self.all[**at].table).is_none() && !self.is_partitioned(**at);
-        for at in parted.iter().filter(inherits) {
-            all.first.push(keep(&self.all[*at], self.all[*at].old, "NO INHERIT"));
-        }
+        let keeping: Vec<&Constraint<'_>> = order.iter().filter(|at| keeps(at)).map(|at| &self.all[*at]).collect();
+        let loose = self.loose(order);
+        let says =
+            |one: &Constraint<'_>, name: &str, how: &str| alter(one, format!("ALTER CONSTRAINT {} {how}", plain(name)));
+        all.first.extend(keeping.iter().map(|one| says(one, one.old, "NO INHERIT")));
         all.first.extend(loose.values().filter_map(|table| moved(table, false)));
-        let mut later = Vec::new();
-        for at in order.iter().filter(|at| {
-            self.differs(**at) && self.all[**at].above.iter().all(|above| self.cut.contains(&(*above, **at)))
-        }) {
-            let one = &self.all[*at];
-            let wanted = one.wanted.unwrap_or(one.old);
-            let rename =
-                |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
-            match self.holder_of(&sides.before.schema, *at) {
-                None => all.first.push(rename(one.old, wanted)),
-                Some(is_renamed) => {
-                    let id = Id { name: wanted.into(), ..(*one.column.id).clone() };
-                    let free = aside(&sides.before.schema, &sides.after.schema, &id);
-                    all.first.push(rename(one.old, &free));
-                    if is_renamed { &mut later } else { &mut all.last }.push(rename(&free, wanted));
-                }
-            }
-        }
-        all.first.extend(later);
-        for at in parted.iter().rev().filter(|at| inherits(at)) {
-            let one = &self.all[*at];
-            all.first.push(keep(one, one.wanted.unwrap_or(one.old), "INHERIT"));
-        }
+        self.rename(sides, order, &mut all);
+        all.first.extend(keeping.iter().rev().map(|one| says(one, one.wanted.unwrap_or(one.old), "INHERIT")));
         for table in loose.values().rev() {
             all.first.extend(moved(table, true));
-            let local = not_null::local_again(&sides.before.schema, table);
-            all.first.extend(local.into_iter().map(|text| Statement::new(text).of_object(&table.id)));
+            let local = not_null::local_again(&sides.before.schema, table).into_iter();
+            all.first.extend(local.map(|text| Statement::new(text).of_object(&table.id)));
         }
         all
     }
 
-    fn is_partitioned(&self, at: usize) -> bool {
-        self.all[at].table.fact("partition key").is_some()
+    /// Renames each that is parted from those above it, with all that are not parted from it. Where something else has the
+    /// new name it gets another one until that is free.
+    fn rename(&self, sides: &Sides<'_>, order: &[usize], all: &mut Renamed) {
+        let (before, after) = (&sides.before.schema, &sides.after.schema);
+        let is_alone = |at: usize| self.all[at].above.iter().all(|above| self.cut.contains(&(*above, at)));
+        let mut then = Vec::new();
+        for at in order.iter().copied().filter(|at| self.differs(*at) && is_alone(*at)) {
+            let one = &self.all[at];
+            let wanted = one.wanted.unwrap_or(one.old);
+            let to = |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
+            let Some(taken) = self.taken(before, one, wanted) else {
+                all.first.push(to(one.old, wanted));
+                continue;
+            };
+            let free = aside(before, after, &Id { name: wanted.into(), ..(*one.column.id).clone() });
+            all.first.push(to(one.old, &free));
+            let next = match taken {
+                Taken::Meanwhile => &mut then,
+                Taken::Long => &mut all.last,
+            };
+            next.push(to(&free, wanted));
+        }
+        all.first.extend(then);
     }
 
     /// The tables that let go of what they are of meanwhile, by their names: partitions, and those of a type.
@@ -246,15 +254,19 @@ impl<'a> Tree<'a> {
         tables.map(|table| (&*table.id, table)).collect()
     }
 
-    /// Whether something else of the table has the new name before, and whether that is a constraint which is renamed
-    /// as well.
-    fn holder_of(&self, before: &Schema, at: usize) -> Option<bool> {
-        let one = &self.all[at];
-        let wanted = one.wanted?;
-        let others = self.all.iter().filter(|other| other.table.id == one.table.id && other.old == wanted);
-        let renamed = others.map(|other| other.wanted.is_some_and(|name| name != wanted)).next();
-        let mut keys = before.children(&one.table.id, Kind::Constraint);
-        renamed.or_else(|| keys.any(|key| *key.id.name == *wanted).then_some(false))
+    /// How long something else of the table has a name that one gets.
+    fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<Taken> {
+        let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
+        let other = beside.into_iter().find(|other| other.old == wanted);
+        let is_renamed = |other: &Constraint<'_>| other.wanted.is_some_and(|name| name != wanted);
+        match other {
+            Some(other) if is_renamed(other) => Some(Taken::Meanwhile),
+            Some(_) => Some(Taken::Long),
+            None => {
+                let mut keys = before.children(&one.table.id, Kind::Constraint);
+                keys.any(|key| *key.id.name == *wanted).then_some(Taken::Long)
+            }
+        }
     }
 }
 

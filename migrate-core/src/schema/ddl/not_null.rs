@@ -1,5 +1,7 @@
-//! NOT NULL that is not valid yet. A table that is made below one that has it would get it as a valid one, so it comes
-//! when both are there, and goes down to the lower one as it is.
+//! NOT NULL of a table and of those below it, which get it with it.
+//!
+//! A table that is made below one that has it would get it as a valid one, so one that is not valid yet comes when both are
+//! there, and goes down to the lower one as it is. And what a lower one has under a name of its own is there before.
 
 use std::sync::Arc;
 
@@ -140,37 +142,49 @@ fn goes(sides: &Sides<'_>, old: &Object) -> bool {
 }
 
 /// What comes before what: one that a table has under a name of its own comes before the table gets that of a table
-/// above, and goes behind it.
+/// above, and goes behind it. Tables below are made when that is so.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let is_altered = |own: &Part| sides.fates.get(own) == Fate::Altered;
     let mut all = Vec::new();
     let columns = sides.fates.iter().map(|(part, _)| part);
     for part in columns.filter(|part| part.id.kind == Kind::Column && !part.default) {
-        let (was, now) = (before.get(&part.id), after.get(&part.id));
-        if let Some(column) = now.filter(|column| comes(sides, column)) {
-            let node = given_at(sides, hosts, column);
-            for own in lower(after, column).into_iter().filter(|own| comes(sides, own)) {
-                let is_own = is_late(sides, own) || sides.fates.get(&Part::object(&own.id)) == Fate::Altered;
-                all.extend(is_own.then(|| (given_at(sides, hosts, own), node.clone())));
-                all.extend(is_late(sides, own).then(|| (hosts.made(part), given_at(sides, hosts, own))));
-            }
-            all.extend(new_tables(sides, hosts, column).into_iter().map(|table| (hosts.made(part), table)));
-            if is_late(sides, column) {
-                // A key would bring one along.
-                let keys = inherit::table_of(after, &column.id).into_iter();
-                let keys = keys
-                    .flat_map(|table| after.children(&table.id, Kind::Constraint))
-                    .filter(|one| table::has_index(one));
-                all.extend(keys.map(|key| (node.clone(), hosts.made(&Part::object(&key.id)))));
-            }
+        let made = hosts.made(part);
+        let comes = after.get(&part.id).filter(|column| comes(sides, column));
+        let goes = before.get(&part.id).filter(|old| goes(sides, old));
+        if let Some(column) = comes {
+            all.extend(coming(sides, hosts, column));
         }
-        if let Some(old) = was.filter(|old| goes(sides, old)) {
+        if let Some(old) = goes {
             let lower = lower(before, old).into_iter().map(|own| Part::object(&own.id));
-            let lower = lower.filter(|own| sides.fates.get(own) == Fate::Altered);
-            all.extend(lower.map(|own| (hosts.made(part), hosts.made(&own))));
-            all.extend(new_tables(sides, hosts, old).into_iter().map(|table| (hosts.made(part), table)));
+            all.extend(lower.filter(is_altered).map(|own| (made.clone(), hosts.made(&own))));
+        }
+        let tables = comes.or(goes).map(|column| new_tables(sides, hosts, column)).unwrap_or_default();
+        all.extend(tables.into_iter().map(|table| (made.clone(), table)));
+    }
+    all
+}
+
+/// What comes before a column of a table that is there gets it, and behind that.
+fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)> {
+    let after = &sides.after.schema;
+    let (made, given) = (hosts.made(&Part::object(&column.id)), given_at(sides, hosts, column));
+    let mut all = Vec::new();
+    for own in lower(after, column).into_iter().filter(|own| comes(sides, own)) {
+        let theirs = given_at(sides, hosts, own);
+        let is_altered = sides.fates.get(&Part::object(&own.id)) == Fate::Altered;
+        if is_late(sides, own) {
+            all.push((made.clone(), theirs.clone()));
+        }
+        if is_late(sides, own) || is_altered {
+            all.push((theirs, given.clone()));
         }
     }
+    // A key would bring one along.
+    let table = inherit::table_of(after, &column.id).filter(|_| is_late(sides, column));
+    let keys = table.into_iter().flat_map(|table| after.children(&table.id, Kind::Constraint));
+    let keys = keys.filter(|one| table::has_index(one)).map(|key| hosts.made(&Part::object(&key.id)));
+    all.extend(keys.map(|key| (given.clone(), key)));
     all
 }
 
