@@ -7,7 +7,7 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
        CASE WHEN a.attnotnull THEN 'yes' END AS "not null",
        k.conname || CASE WHEN k.connoinherit THEN ' no inherit' ELSE '' END
                  || CASE WHEN k.convalidated THEN '' ELSE ' not valid' END AS "not null constraint",
-       CASE WHEN k.coninhcount > 0 THEN CASE WHEN k.conislocal THEN 'and local' ELSE 'only' END END AS "not null inherited",
+       CASE WHEN k.coninhcount > 0 AND a.attinhcount > 0 THEN CASE WHEN k.conislocal THEN 'and local' ELSE 'only' END END AS "not null inherited",
        CASE WHEN k.oid IS NOT NULL THEN (SELECT obj_description(k.oid, 'pg_constraint')) END AS "comment on its not null constraint",
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
        CASE a.attgenerated WHEN 's' THEN 'stored ' WHEN 'v' THEN 'virtual ' END || pg_get_expr(d.adbin, d.adrelid) AS generated,

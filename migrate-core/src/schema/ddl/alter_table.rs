@@ -75,7 +75,10 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
             let lock = Hazard::LongLock(format!("scans table {of} to check {name} for nulls"));
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
-        "not null" => Some(vec![alter("DROP NOT NULL".to_owned())]),
+        "not null" => {
+            let kept = not_null::kept_below(before, after, new).map(|column| Statement::new(not_null::set(&column.id)));
+            Some([alter("DROP NOT NULL".to_owned())].into_iter().chain(kept).collect())
+        }
         // It becomes the table's own as well where it is set again.
         "not null inherited" if (was, now) == (Some("only"), Some("and local")) => {
             Some(vec![alter("SET NOT NULL".to_owned())])

@@ -34,9 +34,19 @@ struct Constraint<'a> {
     below: Vec<usize>,
 }
 
+/// How long a name is taken.
+enum Taken {
+    /// Until another NOT NULL constraint has its new one.
+    Meanwhile,
+    /// Until something else goes.
+    Long,
+}
+
 /// Those of a schema, each with those that it comes from.
 struct Tree<'a> {
     all: Vec<Constraint<'a>>,
+    /// Those of a table.
+    of_table: HashMap<&'a Id, Vec<usize>>,
     /// Pairs of one and one below it that are parted meanwhile.
     cut: BTreeSet<(usize, usize)>,
 }
@@ -45,13 +55,25 @@ struct Tree<'a> {
 pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
     let mut tree = Tree::of(sides);
     let differ: Vec<usize> = (0..tree.all.len()).filter(|at| tree.differs(*at)).collect();
-    if differ.is_empty() {
-        return Renamed::default();
+    let mut all = Renamed::default();
+    if !differ.is_empty() {
+        let order = tree.component(differ);
+        tree.follow(&order);
+        tree.part(&order);
+        all = tree.statements(sides, &order);
     }
-    let order = tree.component(differ);
-    tree.follow(&order);
-    tree.part(&order);
-    tree.statements(sides, &order)
+    let kept = tree.all.iter().filter(|one| becomes_own(sides, one.column));
+    all.first.extend(kept.map(|one| Statement::new(not_null::set(&one.column.id)).of_object(&one.column.id)));
+    all
+}
+
+/// Whether it would go with that of a table above, and stays.
+fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
+    let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let is_own = |new: &Object| new.fact("not null inherited").is_none();
+    old.fact("not null inherited") == Some("only")
+        && stays(sides, old).is_some_and(is_own)
+        && inherit::follows(before, after, &old.id)
 }
 
 /// Whether the constraint of a column is the same one before and after.
@@ -84,15 +106,23 @@ impl<'a> Tree<'a> {
             let theirs = |of: &QualifiedName| not_null::of(of, &one.column.id);
             let above: Vec<usize> =
                 one.table.parents().iter().filter_map(|of| known.get(&theirs(of)).copied()).collect();
-            let above: Vec<usize> = above.into_iter().filter(|at| goes_down(all[*at].column)).collect();
+            let above: Vec<usize> = above.into_iter().filter(|at| table::not_null_goes_down(all[*at].column)).collect();
             above.iter().for_each(|parent| all[*parent].below.push(at));
             all[at].above = above;
         }
-        Self { all, cut: BTreeSet::new() }
+        let mut of_table: HashMap<&Id, Vec<usize>> = HashMap::new();
+        all.iter().enumerate().for_each(|(at, one)| of_table.entry(&one.table.id).or_default().push(at));
+        Self { all, of_table, cut: BTreeSet::new() }
     }
 
     fn differs(&self, at: usize) -> bool {
         self.all[at].wanted.is_some_and(|wanted| wanted != self.all[at].old)
+    }
+
+    /// Those of a partition, which leaves its table with all of them.
+    fn beside(&self, at: usize) -> &[usize] {
+        let table = self.all[at].table;
+        self.of_table.get(&*table.id).filter(|_| bound(table).is_some()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// All that are connected with these, those above first.
@@ -100,7 +130,8 @@ impl<'a> Tree<'a> {
         let (mut found, mut queue) = (BTreeSet::new(), start);
         while let Some(at) = queue.pop() {
             if found.insert(at) {
-                queue.extend(self.all[at].above.iter().chain(&self.all[at].below));
+                let beside = self.beside(at).iter();
+                queue.extend(self.all[at].above.iter().chain(&self.all[at].below).chain(beside));
             }
         }
         let mut order: Vec<usize> = Vec::new();
@@ -137,7 +168,7 @@ impl<'a> Tree<'a> {
                 let one = &self.all[*at];
                 let pairs: Vec<(usize, usize)> = one.above.iter().map(|above| (*above, *at)).collect();
                 let differs = pairs.iter().any(|(above, _)| names(&self.all[*above]) != names(one));
-                let is_parted = pairs.iter().any(|pair| self.cut.contains(pair));
+                let is_parted = self.beside(*at).iter().chain([at]).any(|at| self.is_parted(*at));
                 let is_of_several = pairs.len() > 1 && self.differs(*at);
                 // One that is from above itself cannot keep its own to itself.
                 let lets_go =
@@ -155,75 +186,87 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Whether it is parted from one above it.
+    fn is_parted(&self, at: usize) -> bool {
+        self.all[at].above.iter().any(|above| self.cut.contains(&(*above, at)))
+    }
+
     fn is_partition(&self, at: usize) -> bool {
         bound(self.all[at].table).is_some()
     }
 
     fn statements(&self, sides: &Sides<'_>, order: &[usize]) -> Renamed {
         let mut all = Renamed::default();
-        let parted = |at: &usize| self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)));
-        let parted: Vec<usize> = order.iter().copied().filter(parted).collect();
-        let detached: BTreeMap<&Id, &Object> = self.detached(order);
-        let keep = |one: &Constraint<'_>, name: &str, word: &str| {
-            alter(one, format!("ALTER CONSTRAINT {} {word}", plain(name)))
+        let keeps = |at: &usize| {
+            let of = self.all[*at].table;
+            let is_plain = of.fact("partition bound").or(of.fact("partition key")).is_none();
+            is_plain && self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)))
         };
-        let inherits = |at: &&usize| bound(self.all[**at].table).is_none() && !self.is_partitioned(**at);
-        for at in parted.iter().filter(inherits) {
-            all.first.push(keep(&self.all[*at], self.all[*at].old, "NO INHERIT"));
-        }
-        all.first.extend(detached.values().filter_map(|table| moved(table, false)));
-        let mut later = Vec::new();
-        for at in order.iter().filter(|at| {
-            self.differs(**at) && self.all[**at].above.iter().all(|above| self.cut.contains(&(*above, **at)))
-        }) {
-            let one = &self.all[*at];
-            let wanted = one.wanted.unwrap_or(one.old);
-            let rename =
-                |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
-            match self.holder_of(&sides.before.schema, *at) {
-                None => all.first.push(rename(one.old, wanted)),
-                Some(is_renamed) => {
-                    let id = Id { name: wanted.into(), ..(*one.column.id).clone() };
-                    let free = aside(&sides.before.schema, &sides.after.schema, &id);
-                    all.first.push(rename(one.old, &free));
-                    if is_renamed { &mut later } else { &mut all.last }.push(rename(&free, wanted));
-                }
-            }
-        }
-        all.first.extend(later);
-        for at in parted.iter().rev().filter(|at| inherits(at)) {
-            let one = &self.all[*at];
-            all.first.push(keep(one, one.wanted.unwrap_or(one.old), "INHERIT"));
-        }
-        for table in detached.values().rev() {
+        let keeping: Vec<&Constraint<'_>> = order.iter().filter(|at| keeps(at)).map(|at| &self.all[*at]).collect();
+        let loose = self.loose(order);
+        let says =
+            |one: &Constraint<'_>, name: &str, how: &str| alter(one, format!("ALTER CONSTRAINT {} {how}", plain(name)));
+        all.first.extend(keeping.iter().map(|one| says(one, one.old, "NO INHERIT")));
+        all.first.extend(loose.values().filter_map(|table| moved(table, false)));
+        self.rename(sides, order, &mut all);
+        all.first.extend(keeping.iter().rev().map(|one| says(one, one.wanted.unwrap_or(one.old), "INHERIT")));
+        for table in loose.values().rev() {
             all.first.extend(moved(table, true));
-            let local = not_null::local_again(&sides.before.schema, table);
-            all.first.extend(local.into_iter().map(|text| Statement::new(text).of_object(&table.id)));
+            let local = not_null::local_again(&sides.before.schema, table).into_iter();
+            all.first.extend(local.map(|text| Statement::new(text).of_object(&table.id)));
         }
         all
     }
 
-    fn is_partitioned(&self, at: usize) -> bool {
-        self.all[at].table.fact("partition key").is_some()
+    /// Renames each that is parted from those above it, with all that are not parted from it. Where something else has the
+    /// new name it gets another one until that is free.
+    fn rename(&self, sides: &Sides<'_>, order: &[usize], all: &mut Renamed) {
+        let (before, after) = (&sides.before.schema, &sides.after.schema);
+        let is_alone = |at: usize| self.all[at].above.iter().all(|above| self.cut.contains(&(*above, at)));
+        let mut then = Vec::new();
+        for at in order.iter().copied().filter(|at| self.differs(*at) && is_alone(*at)) {
+            let one = &self.all[at];
+            let wanted = one.wanted.unwrap_or(one.old);
+            let to = |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
+            let Some(taken) = self.taken(before, one, wanted) else {
+                all.first.push(to(one.old, wanted));
+                continue;
+            };
+            let free = aside(before, after, &Id { name: wanted.into(), ..(*one.column.id).clone() });
+            all.first.push(to(one.old, &free));
+            let next = match taken {
+                Taken::Meanwhile => &mut then,
+                Taken::Long => &mut all.last,
+            };
+            next.push(to(&free, wanted));
+        }
+        all.first.extend(then);
     }
 
-    /// The partitions that leave their tables meanwhile, by their names.
-    fn detached(&self, order: &[usize]) -> BTreeMap<&Id, &Object> {
-        let parted =
-            order.iter().filter(|at| self.all[**at].above.iter().any(|above| self.cut.contains(&(*above, **at))));
-        let tables = parted.map(|at| self.all[*at].table).filter(|table| bound(table).is_some());
+    /// The tables that let go of what they are of meanwhile, by their names: partitions, and those of a type.
+    fn loose(&self, order: &[usize]) -> BTreeMap<&Id, &Object> {
+        let lets_go = |at: &&usize| match self.all[**at].table.fact("of type") {
+            // Nothing of it can be renamed.
+            Some(_) => self.differs(**at),
+            None => bound(self.all[**at].table).is_some() && self.is_parted(**at),
+        };
+        let tables = order.iter().filter(lets_go).map(|at| self.all[*at].table);
         tables.map(|table| (&*table.id, table)).collect()
     }
 
-    /// Whether something else of the table has the new name before, and whether that is a constraint which is renamed
-    /// as well.
-    fn holder_of(&self, before: &Schema, at: usize) -> Option<bool> {
-        let one = &self.all[at];
-        let wanted = one.wanted?;
-        let others = self.all.iter().filter(|other| other.table.id == one.table.id && other.old == wanted);
-        let renamed = others.map(|other| other.wanted.is_some_and(|name| name != wanted)).next();
-        let mut keys = before.children(&one.table.id, Kind::Constraint);
-        renamed.or_else(|| keys.any(|key| *key.id.name == *wanted).then_some(false))
+    /// How long something else of the table has a name that one gets.
+    fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<Taken> {
+        let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
+        let other = beside.into_iter().find(|other| other.old == wanted);
+        let is_renamed = |other: &Constraint<'_>| other.wanted.is_some_and(|name| name != wanted);
+        match other {
+            Some(other) if is_renamed(other) => Some(Taken::Meanwhile),
+            Some(_) => Some(Taken::Long),
+            None => {
+                let mut keys = before.children(&one.table.id, Kind::Constraint);
+                keys.any(|key| *key.id.name == *wanted).then_some(Taken::Long)
+            }
+        }
     }
 }
 
@@ -231,21 +274,18 @@ fn bound(table: &Object) -> Option<&str> {
     table.fact("partition bound")
 }
 
-/// Whether tables below have it as well.
-fn goes_down(column: &Object) -> bool {
-    table::not_null_words(column.fact("not null constraint").unwrap_or_default()).1.is_empty()
-}
-
 fn alter(one: &Constraint<'_>, what: String) -> Statement {
     Statement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
 }
 
-/// The statement with which a partition leaves its table, or joins it again.
+/// The statement with which a table lets go of what it is of, or takes hold of it again.
 fn moved(table: &Object, joins: bool) -> Option<Statement> {
-    let (of, name) = (table.fact("parents")?, qualified(&table.id));
-    let text = match joins {
-        true => format!("ALTER TABLE {of} ATTACH PARTITION {name} {}", bound(table)?),
-        false => format!("ALTER TABLE {of} DETACH PARTITION {name}"),
+    let name = qualified(&table.id);
+    let text = match (table.fact("of type"), joins) {
+        (Some(of), true) => format!("ALTER TABLE {name} OF {of}"),
+        (Some(_), false) => format!("ALTER TABLE {name} NOT OF"),
+        (None, true) => format!("ALTER TABLE {} ATTACH PARTITION {name} {}", table.fact("parents")?, bound(table)?),
+        (None, false) => format!("ALTER TABLE {} DETACH PARTITION {name}", table.fact("parents")?),
     };
     Some(Statement::new(text).of_object(&table.id))
 }

@@ -266,6 +266,9 @@ impl Graph {
                 }
             }
         }
+        for (first, then) in not_null::edges(sides, hosts) {
+            self.edge(&first, &then, None);
+        }
     }
 
     /// A partition that is attached when its keys are there.

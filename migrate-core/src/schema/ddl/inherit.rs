@@ -243,6 +243,20 @@ pub(super) fn table_of<'a>(schema: &'a Schema, part: &Id) -> Option<&'a Arc<Obje
     tables(part).into_iter().find_map(|table| schema.get(&table))
 }
 
+/// The columns of the tables below that of a column which come from it.
+pub(super) fn below<'a>(schema: &'a Schema, column: &Id) -> Vec<&'a Arc<Object>> {
+    let theirs = QualifiedName::new(&*column.schema, &*column.parent);
+    let of_kind = |kind| {
+        let all = schema.objects.range::<Id, _>(named(kind, "", "")..).map(|(_, one)| one);
+        all.take_while(move |one| one.id.kind == kind)
+    };
+    let tables = of_kind(Kind::Table).chain(of_kind(Kind::ForeignTable)).filter(|one| one.parents().contains(&theirs));
+    let own = tables.filter_map(|one| {
+        schema.get(&Id { schema: one.id.schema.clone(), parent: one.id.name.clone(), ..column.clone() })
+    });
+    own.filter(|own| own.fact("inherited").is_some()).collect()
+}
+
 /// What the tables above that of a part have under its name.
 pub(super) fn above(schema: &Schema, part: &Id) -> Vec<Arc<Object>> {
     let parents = table_of(schema, part).map(|table| parents(table)).unwrap_or_default();

@@ -1,11 +1,15 @@
-//! NOT NULL that is not valid yet. A table that is made below one that has it would get it as a valid one, so it comes
-//! when both are there, and goes down to the lower one as it is.
+//! NOT NULL of a table and of those below it, which get it with it.
+//!
+//! A table that is made below one that has it would get it as a valid one, so one that is not valid yet comes when both are
+//! there, and goes down to the lower one as it is. And what a lower one has under a name of its own is there before.
 
 use std::sync::Arc;
 
 use super::fate::Fate;
-use super::name::{holder, named, parent};
-use super::{Sides, Statement, table};
+use super::host::Hosts;
+use super::name::{named, parent};
+use super::order::{Act, Node};
+use super::{Sides, Statement, inherit, table};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -16,10 +20,6 @@ const DEEPEST: usize = 1000;
 
 fn is_made(sides: &Sides<'_>, id: &Arc<Id>) -> bool {
     matches!(sides.fates.get(&Part::object(id)), Fate::Made | Fate::Remade)
-}
-
-fn table_of<'a>(schema: &'a Schema, column: &Id) -> Option<&'a Arc<Object>> {
-    [Kind::Table, Kind::ForeignTable].into_iter().find_map(|kind| schema.get(&holder(column, kind)))
 }
 
 /// The column of another table that has the name of this one.
@@ -66,7 +66,7 @@ pub(super) fn is_made_again(old: &Object, new: &Object) -> bool {
 /// Whether that of a column of a new table comes from a column that is made as well.
 fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
-    let table = table_of(schema, &column.id).filter(|table| is_heir(column) && is_made(sides, &table.id));
+    let table = inherit::table_of(schema, &column.id).filter(|table| is_heir(column) && is_made(sides, &table.id));
     let theirs =
         table.into_iter().flat_map(|table| table.parents()).filter_map(|table| schema.get(&of(&table, &column.id)));
     let gets = |theirs: &Object| {
@@ -78,12 +78,133 @@ fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
 
 /// Whether it is made apart from its column.
 pub(super) fn is_late(sides: &Sides<'_>, column: &Object) -> bool {
-    is_made(sides, &column.id) && !is_brought(sides, column) && !heirs(sides, column).is_empty()
+    let is_not_valid = || !is_brought(sides, column) && !heirs(sides, column).is_empty();
+    is_made(sides, &column.id) && (is_not_valid() || is_apart(sides, column))
+}
+
+/// Whether it has another name than that of a table above or below which gets the column as well.
+fn is_apart(sides: &Sides<'_>, column: &Object) -> bool {
+    let schema = &sides.after.schema;
+    if !comes_along(sides, column) {
+        return false;
+    }
+    let names_differ = |other: &Arc<Object>| table::not_null_name(other) != table::not_null_name(column);
+    let above = inherit::above(schema, &column.id);
+    let differs_above = column.fact("inherited") == Some("only")
+        && above.iter().any(|theirs| comes_along(sides, theirs) && names_differ(theirs));
+    differs_above || lower(schema, column).into_iter().any(|own| comes_along(sides, own) && names_differ(own))
+}
+
+/// Whether a column that has it comes to a table that is there.
+fn comes_along(sides: &Sides<'_>, column: &Object) -> bool {
+    let table = inherit::table_of(&sides.after.schema, &column.id);
+    is_made(sides, &column.id)
+        && table.is_some_and(|table| !is_made(sides, &table.id))
+        && table::not_null_name(column).is_some()
+        && column.fact("identity").is_none()
+}
+
+/// The columns of all tables below that come from this one.
+fn lower<'a>(schema: &'a Schema, column: &Object) -> Vec<&'a Arc<Object>> {
+    let (mut found, mut queue): (Vec<&Arc<Object>>, _) = (Vec::new(), vec![column.id.clone()]);
+    while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
+        let below: Vec<_> = inherit::below(schema, &id).into_iter().filter(|own| !found.contains(own)).collect();
+        queue.extend(below.iter().map(|own| own.id.clone()));
+        found.extend(below);
+    }
+    found
+}
+
+/// The columns of tables below that stay NOT NULL where a column ceases to be. Before PostgreSQL 18 they cease with it.
+pub(super) fn kept_below<'a>(
+    before: &'a Schema,
+    after: &'a Schema,
+    column: &Object,
+) -> impl Iterator<Item = &'a Arc<Object>> {
+    let has = |own: &Object| own.fact("not null").is_some() && own.fact("not null constraint").is_none();
+    let had = move |own: &&Arc<Object>| before.get(&own.id).is_some_and(|old| has(old));
+    lower(after, column).into_iter().filter(move |own| has(own)).filter(had)
+}
+
+/// Whether a column of a table that is there gets it, so that tables below could have it from there.
+fn comes(sides: &Sides<'_>, column: &Object) -> bool {
+    let is_there = inherit::table_of(&sides.after.schema, &column.id).is_some_and(|table| !is_made(sides, &table.id));
+    let was = sides.before.schema.get(&column.id).filter(|_| !is_made(sides, &column.id));
+    let is_same = |was: &Object| table::not_null_goes_down(was) && !is_made_again(was, column);
+    is_there && table::not_null_goes_down(column) && !was.is_some_and(|was| is_same(was))
+}
+
+/// Whether tables below have it no longer from a column.
+fn goes(sides: &Sides<'_>, old: &Object) -> bool {
+    let new = sides.after.schema.get(&old.id).filter(|_| sides.fates.get(&Part::object(&old.id)) == Fate::Altered);
+    let goes_down = |column: &Object| column.fact("not null").is_some() && !table::no_inherit(column);
+    goes_down(old) && new.is_some_and(|new| !goes_down(new))
+}
+
+/// What comes before what: one that a table has under a name of its own comes before the table gets that of a table
+/// above, and goes behind it. Tables below are made when that is so.
+pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let is_altered = |own: &Part| sides.fates.get(own) == Fate::Altered;
+    let mut all = Vec::new();
+    let columns = sides.fates.iter().map(|(part, _)| part);
+    for part in columns.filter(|part| part.id.kind == Kind::Column && !part.default) {
+        let made = hosts.made(part);
+        let comes = after.get(&part.id).filter(|column| comes(sides, column));
+        let goes = before.get(&part.id).filter(|old| goes(sides, old));
+        if let Some(column) = comes {
+            all.extend(coming(sides, hosts, column));
+        }
+        if let Some(old) = goes {
+            let lower = lower(before, old).into_iter().map(|own| Part::object(&own.id));
+            all.extend(lower.filter(is_altered).map(|own| (made.clone(), hosts.made(&own))));
+        }
+        let tables = comes.or(goes).map(|column| new_tables(sides, hosts, column)).unwrap_or_default();
+        all.extend(tables.into_iter().map(|table| (made.clone(), table)));
+    }
+    all
+}
+
+/// What comes before a column of a table that is there gets it, and behind that.
+fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)> {
+    let after = &sides.after.schema;
+    let (made, given) = (hosts.made(&Part::object(&column.id)), given_at(sides, hosts, column));
+    let mut all = Vec::new();
+    for own in lower(after, column).into_iter().filter(|own| comes(sides, own)) {
+        let theirs = given_at(sides, hosts, own);
+        let is_altered = sides.fates.get(&Part::object(&own.id)) == Fate::Altered;
+        if is_late(sides, own) {
+            all.push((made.clone(), theirs.clone()));
+        }
+        if is_late(sides, own) || is_altered {
+            all.push((theirs, given.clone()));
+        }
+    }
+    // A key would bring one along.
+    let table = inherit::table_of(after, &column.id).filter(|_| is_late(sides, column));
+    let keys = table.into_iter().flat_map(|table| after.children(&table.id, Kind::Constraint));
+    let keys = keys.filter(|one| table::has_index(one)).map(|key| hosts.made(&Part::object(&key.id)));
+    all.extend(keys.map(|key| (given.clone(), key)));
+    all
+}
+
+/// Where a column gets it.
+fn given_at(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Node {
+    let part = Part::object(&column.id);
+    if is_late(sides, column) { (Act::Give, part) } else { hosts.made(&part) }
+}
+
+/// Where tables are made that have a column from a table that is there.
+fn new_tables(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<Node> {
+    let schema = &sides.after.schema;
+    let lower = lower(schema, column).into_iter().filter(|_| !table::not_valid(column));
+    let tables = lower.filter_map(|own| inherit::table_of(schema, &own.id)).filter(|table| is_made(sides, &table.id));
+    tables.map(|table| hosts.made(&Part::object(&table.id))).collect()
 }
 
 /// Whether it is said with its column.
 pub(super) fn is_said(sides: &Sides<'_>, column: &Object) -> bool {
-    !table::not_valid(column) || !(is_brought(sides, column) || is_late(sides, column))
+    !is_late(sides, column) && !(table::not_valid(column) && is_brought(sides, column))
 }
 
 /// The schema in which what comes apart from the columns of a table is not.
@@ -105,7 +226,9 @@ pub(super) fn nullable(column: &Object) -> Object {
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let constraint = table::own_not_null(&sides.before.schema, &sides.after.schema, column);
-    let made = constraint.map(|text| Statement::new(format!("ALTER TABLE {} ADD {text}", parent(&column.id))));
+    let made =
+        constraint.map_or_else(|| set(&column.id), |text| format!("ALTER TABLE {} ADD {text}", parent(&column.id)));
+    let made = [Statement::new(made)];
     let said = heirs(sides, column)
         .into_iter()
         .chain([column])
@@ -122,7 +245,8 @@ pub(super) fn local_again(schema: &Schema, table: &Object) -> Vec<String> {
     columns.filter(|_| table.fact("partition bound").is_some()).map(set).collect()
 }
 
-fn set(column: &Id) -> String {
+/// The statement that gives it to a column, or makes it the column's own as well.
+pub(super) fn set(column: &Id) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", parent(column), plain(&column.name))
 }
 

@@ -143,9 +143,7 @@ impl<'a> Family<'a> {
     /// The name that a NOT NULL constraint gets with the first parent that has one.
     fn their_not_null(&self, column: &Object) -> Option<&'a str> {
         let theirs = self.parents.iter().filter_map(|parent| column_of(self.schema, parent, &column.id.name));
-        let is_brought =
-            |theirs: &&Object| not_null_words(theirs.fact("not null constraint").unwrap_or_default()).1.is_empty();
-        theirs.filter(is_brought).find_map(not_null_name)
+        theirs.filter(|theirs| not_null_goes_down(theirs)).find_map(not_null_name)
     }
 
     /// A NOT NULL constraint that would get another name with its parent.
@@ -250,6 +248,15 @@ fn usual_not_null(column: &Object) -> String {
 pub(super) fn not_null_words(constraint: &str) -> (&str, &'static str) {
     let name = constraint.strip_suffix(" not valid").unwrap_or(constraint);
     name.strip_suffix(" no inherit").map_or((name, ""), |name| (name, " NO INHERIT"))
+}
+
+/// Whether a column has one that tables below have as well.
+pub(super) fn not_null_goes_down(column: &Object) -> bool {
+    column.fact("not null constraint").is_some() && !no_inherit(column)
+}
+
+pub(super) fn no_inherit(column: &Object) -> bool {
+    column.fact("not null constraint").is_some_and(|constraint| !not_null_words(constraint).1.is_empty())
 }
 
 pub(super) fn not_valid(column: &Object) -> bool {

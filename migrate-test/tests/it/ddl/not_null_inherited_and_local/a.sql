@@ -1,0 +1,1 @@
+CREATE TABLE outer_one (t text NOT NULL);
