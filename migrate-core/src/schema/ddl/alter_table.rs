@@ -70,7 +70,8 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "not null" if now.is_some() => {
             let statement = match table::own_not_null(before, after, new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
-                None => alter("SET NOT NULL".to_owned()),
+                None if new.fact("not null constraint").is_some() => alter("SET NOT NULL".to_owned()),
+                None => alone("not null", "SET NOT NULL".to_owned()),
             };
             let lock = Hazard::LongLock(format!("scans table {of} to check {name} for nulls"));
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
@@ -124,7 +125,7 @@ pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
 }
 
 /// How the values of a type are stored where nobody says otherwise; older servers have no word for it.
-fn usual_storage(column: &Object) -> &'static str {
+pub(super) fn usual_storage(column: &Object) -> &'static str {
     if column.fact("type").is_some_and(|of| of.starts_with("numeric")) { "main" } else { "extended" }
 }
 

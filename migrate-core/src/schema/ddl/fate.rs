@@ -383,7 +383,7 @@ fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, f
         return false;
     }
     let differing = facts.iter().filter(|fact| **fact != "inherited" && old.fact(fact) != new.fact(fact));
-    let down =
-        |fact: &str| !matches!(fact, "default" | "storage" | "statistics") || inherit::goes_down(after, &is.id, fact);
+    let is_said_alone = |fact: &str| matches!(fact, "default" | "not null" | "storage" | "statistics");
+    let down = |fact: &str| !is_said_alone(fact) || inherit::goes_down(after, &is.id, fact);
     differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact) && down(fact))
 }

@@ -7,7 +7,7 @@ use super::fate::{Fate, is_foreign_key};
 use super::host::Hosts;
 use super::name::{holder, named, qualified};
 use super::order::{Act, Node};
-use super::{Sides, table};
+use super::{Sides, partition, table};
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -153,15 +153,17 @@ pub(super) fn joins(sides: &Sides<'_>, table: &Id) -> bool {
 /// What comes before what where tables have parents.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let mut all = Vec::new();
-    for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default) {
-        if !matches!(part.id.kind, Kind::Column | Kind::Constraint) {
+    for (part, fate) in sides.fates.iter().filter(|(part, _)| matches!(part.id.kind, Kind::Column | Kind::Constraint)) {
+        if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) && part.id.kind == Kind::Column {
+            let node = hosts.made(part);
+            let theirs = bringing(sides, &part.id).into_iter().filter(|_| node.1 == *part);
+            all.extend(theirs.map(|theirs| (hosts.made(&theirs), node.clone())));
+        }
+        if part.default {
             continue;
         }
         let of_parents = |schema| of_parents(schema, &part.id).into_iter();
         let (made, dropped) = (hosts.made(part), hosts.dropped(part));
-        if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) && made.1 == *part {
-            all.extend(bringing(sides, &part.id).map(|theirs| (hosts.made(&theirs), made.clone())));
-        }
         if matches!(fate, Fate::Made | Fate::Remade) && made.1 == *part {
             // The parent's is merged with that of the child, not the other way round.
             all.extend(of_parents(&sides.after.schema).map(|theirs| (made.clone(), hosts.made(&theirs))));
@@ -180,18 +182,26 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// The columns with which one comes that a table has from parents that it keeps.
-fn bringing<'a>(sides: &'a Sides<'_>, id: &'a Id) -> impl Iterator<Item = Part> + 'a {
-    let is_brought = sides.after.schema.get(id).is_some_and(|one| one.fact("inherited") == Some("only"));
-    let table = tables(id).into_iter().find_map(|table| both(sides, &table));
-    let table = table.filter(|_| is_brought && id.kind == Kind::Column);
-    let theirs = table.into_iter().flat_map(|(old, new)| {
+/// The columns above one that has it from parents that its table keeps, as far up as nothing happens to those between.
+fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
+    let schema = &sides.after.schema;
+    let (mut found, mut queue) = (Vec::new(), vec![id.clone()]);
+    while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
+        let is_brought = schema.get(&id).is_some_and(|one| one.fact("inherited") == Some("only"));
+        let table = tables(&id).into_iter().find_map(|table| both(sides, &table)).filter(|_| is_brought);
+        let Some((old, new)) = table else { continue };
         let joined = only_in(new, old);
-        parents(new).into_iter().filter(move |parent| !joined.contains(parent))
-    });
-    let of = theirs.filter_map(|parent| QualifiedName::parse(&parent));
-    let ids = of.map(|of| Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &id.name) });
-    ids.filter_map(|id| sides.after.schema.get(&id).map(|one| Part::object(&one.id)))
+        let kept = parents(new).into_iter().filter(|parent| !joined.contains(parent));
+        for of in kept.filter_map(|parent| QualifiedName::parse(&parent)) {
+            let theirs = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &id.name) };
+            let Some(theirs) = schema.get(&theirs).map(|one| Part::object(&one.id)) else { continue };
+            match sides.fates.get(&theirs) {
+                Fate::Kept => queue.push((*theirs.id).clone()),
+                _ => found.push(theirs),
+            }
+        }
+    }
+    found
 }
 
 /// A table that is not made again, before and after.
@@ -214,6 +224,8 @@ fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
                 .chain(sides.after.schema.children(&of, Kind::Constraint));
             let parts = parts.filter(|one| one.id.kind == Kind::Column || is_valid_check(one));
             all.extend(parts.map(|one| (hosts.made(&Part::object(&one.id)), then())));
+            let keys = partition::keys_of_parent(&sides.after.schema, &new.id);
+            all.extend(keys.map(|one| (hosts.made(&Part::object(&one.id)), then())));
             let gone = sides.before.schema.children(&of, Kind::Column).map(|one| Part::object(&one.id));
             all.extend(gone.map(|part| (hosts.dropped(&part), then())));
         }

@@ -59,9 +59,11 @@ fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
         schema.get(id).is_some_and(|one| matches!(sides.fates.get(&Part::object(&one.id)), Fate::Made | Fate::Remade))
     };
     let of = holder(&key.id, Kind::Table);
-    let Some(theirs) = of_parent(schema, key).filter(|_| depth > 0 && (made(&of) || inherit::joins(sides, &of))) else {
-        return false;
-    };
+    let joins_later = inherit::joins(sides, &of);
+    let Some(theirs) = of_parent(schema, key).filter(|_| depth > 0 && (made(&of) || joins_later)) else { return false };
+    if joins_later {
+        return true;
+    }
     let table = schema.get(&holder(&theirs.id, Kind::Table)).filter(|table| made(&table.id));
     match table {
         _ if !made(&theirs.id) => true,
@@ -73,6 +75,11 @@ fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
 fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Object> {
     let of = |kind| schema.children(table, kind);
     of(Kind::Index).chain(of(Kind::Constraint)).map(|key| &**key).filter(|key| key.fact("attached to").is_some())
+}
+
+/// The keys of its parent that those of a table belong to.
+pub(super) fn keys_of_parent<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Object> {
+    keys(schema, table).filter_map(|key| of_parent(schema, key))
 }
 
 /// The key of the parent that one of a partition belongs to.

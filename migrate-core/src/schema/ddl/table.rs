@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alter_table::usual_storage;
 use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
 use super::not_null;
@@ -290,13 +291,11 @@ pub(super) fn extras(
     let is_brought = fact("not null inherited").is_some();
     let constraint = own_not_null(before, schema, column).filter(|_| sets_not_null && !is_brought);
     all.extend((sets_not_null && constraint.is_none()).then(|| "SET NOT NULL".to_owned()));
-    all.extend(
-        fact("storage")
-            .filter(|_| !inherited || differs("storage"))
-            .map(|how| format!("SET STORAGE {}", how.to_uppercase())),
-    );
-    let compressed = fact("compression").filter(|_| inherited && differs("compression"));
-    all.extend(compressed.map(|method| format!("SET COMPRESSION {method}")));
+    let stored = fact("storage").or_else(|| inherited.then(|| usual_storage(column)));
+    let stored = stored.filter(|_| !inherited || differs("storage"));
+    all.extend(stored.map(|how| format!("SET STORAGE {}", how.to_uppercase())));
+    let method = fact("compression").unwrap_or("default");
+    all.extend((inherited && differs("compression")).then(|| format!("SET COMPRESSION {method}")));
     all.extend(fact("statistics").map(|n| format!("SET STATISTICS {n}")));
     all.extend(fact("options").map(|list| format!("SET ({list})")));
     let mut all: Vec<String> =
