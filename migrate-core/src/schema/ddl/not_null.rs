@@ -206,7 +206,7 @@ fn new_tables(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<Node> {
 
 /// Whether it is said with its column.
 pub(super) fn is_said(sides: &Sides<'_>, column: &Object) -> bool {
-    !is_late(sides, column) && !(table::not_valid(column) && is_brought(sides, column))
+    !(is_late(sides, column) || table::not_valid(column) && is_brought(sides, column))
 }
 
 /// The schema in which what comes apart from the columns of a table is not.
