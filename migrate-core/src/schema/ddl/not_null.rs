@@ -82,16 +82,17 @@ pub(super) fn is_late(sides: &Sides<'_>, column: &Object) -> bool {
     is_made(sides, &column.id) && (is_not_valid() || is_apart(sides, column))
 }
 
-/// Whether it has another name than that of a table above or below which gets the column as well.
+/// Whether it has another name than that of a parent, or of a table below, which gets the column as well.
 fn is_apart(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
     if !comes_along(sides, column) {
         return false;
     }
     let names_differ = |other: &Arc<Object>| table::not_null_name(other) != table::not_null_name(column);
-    let above = inherit::above(schema, &column.id);
+    let parents = inherit::table_of(schema, &column.id).map(|table| table.parents()).unwrap_or_default();
+    let mut above = parents.iter().filter_map(|table| schema.get(&of(table, &column.id)));
     let differs_above = column.fact("inherited") == Some("only")
-        && above.iter().any(|theirs| comes_along(sides, theirs) && names_differ(theirs));
+        && above.any(|theirs| comes_along(sides, theirs) && names_differ(theirs));
     differs_above || lower(schema, column).into_iter().any(|own| comes_along(sides, own) && names_differ(own))
 }
 
@@ -176,7 +177,8 @@ fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)
         if is_late(sides, own) {
             all.push((made.clone(), theirs.clone()));
         }
-        if is_late(sides, own) || is_altered {
+        let is_apart = given != made || !is_made(sides, &column.id);
+        if is_apart && (is_late(sides, own) || is_altered) {
             all.push((theirs, given.clone()));
         }
     }
@@ -204,7 +206,7 @@ fn new_tables(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<Node> {
 
 /// Whether it is said with its column.
 pub(super) fn is_said(sides: &Sides<'_>, column: &Object) -> bool {
-    !is_late(sides, column) && !(table::not_valid(column) && is_brought(sides, column))
+    !(is_late(sides, column) || table::not_valid(column) && is_brought(sides, column))
 }
 
 /// The schema in which what comes apart from the columns of a table is not.
