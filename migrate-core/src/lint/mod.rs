@@ -8,6 +8,7 @@
 mod harmless;
 mod inside;
 mod page;
+mod rows;
 mod rules;
 pub(crate) mod script;
 mod squawk;

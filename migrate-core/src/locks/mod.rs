@@ -24,7 +24,7 @@ use table::{Form, Role};
 
 pub(crate) use action::Altered;
 pub(crate) use place::{Known, columns};
-pub(crate) use proven::is_filled;
+pub(crate) use proven::{is_filled, refers};
 pub(crate) use scope::Scopes;
 pub use work::Work;
 pub(crate) use work::{Cause, Effort, efforts};
