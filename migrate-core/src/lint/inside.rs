@@ -95,7 +95,7 @@ impl Unfolded {
                     bytes[end] = b';';
                     free = end + 1;
                     // Where it is run is not where it stands.
-                    parse(&sql).tree().stmts().for_each(|stmt| runs.take(usize::MAX, &stmt));
+                    parse(&sql).tree().stmts().for_each(|stmt| runs.run(usize::MAX, &stmt));
                     last = Some((at, sql));
                 }
                 _ => self.unread.push(own.into()),

@@ -70,10 +70,14 @@ impl Runs {
             Stmt::CreateProcedure(it) => it.name().and_then(|name| named(&name)),
             _ => None,
         };
-        if let Some(name) = name {
-            self.made.entry(name.name).or_default().push(stmt.clone());
-            return;
+        match name {
+            Some(name) => self.made.entry(name.name).or_default().push(stmt.clone()),
+            None => self.run(at, stmt),
         }
+    }
+
+    /// Takes in a statement that a block runs: what it makes has no place in the file.
+    pub(super) fn run(&mut self, at: usize, stmt: &Stmt) {
         if let Stmt::CreateTrigger(it) = stmt {
             self.triggers.extend(Fired::of(it).map(|trigger| (at, trigger)));
         }

@@ -212,7 +212,8 @@ impl<'a> Scope<'a> {
                     return Source::unknown(own.unwrap_or(name.name));
                 }
                 match with(it.syntax(), &name) {
-                    Some(with) => self.of_with(&with, own.unwrap_or(name.name)),
+                    Some(Some(with)) => self.of_with(&with, own.unwrap_or(name.name)),
+                    Some(None) => Source::unknown(own.unwrap_or(name.name)),
                     None => Source::table(&self.known, &name, own),
                 }
             }
@@ -354,14 +355,20 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The query that a name stands for in the WITH of a statement around a node.
-fn with(node: &SyntaxNode, name: &Named) -> Option<ast::WithTable> {
+/// What a name stands for in the WITH of a statement around a node; `Some(None)` where it is a query that is made of itself.
+fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTable>> {
     name.schema.is_none().then_some(())?;
     let clauses = node.ancestors().flat_map(|node| node.children()).filter_map(ast::WithClause::cast);
-    let mut tables = clauses.flat_map(|clause| clause.with_tables().collect::<Vec<_>>());
-    // A query does not see itself: the one that is meant is recursive, or a table.
     let is_it = |one: &ast::WithTable| one.name().and_then(|own| named(&own)).as_ref() == Some(name);
-    tables.find(is_it)
+    let mut tables = clauses.flat_map(|clause| {
+        let is_recursive = clause.recursive_token().is_some();
+        clause.with_tables().filter(is_it).map(move |table| (table, is_recursive)).collect::<Vec<_>>()
+    });
+    tables.find_map(|(table, is_recursive)| {
+        // Without RECURSIVE a query sees those before it alone.
+        let is_before = table.syntax().text_range().end() <= node.text_range().start();
+        (is_before || is_recursive).then(|| Some(table).filter(|_| is_before && !is_recursive))
+    })
 }
 
 /// What `array_agg` collects.

@@ -416,6 +416,7 @@ fn what_a_function_of_the_script_does_is_found_at_its_place() {
         (format!("{atomic}CALL p();"), Some((all, 2))),
         (format!("{fires}INSERT INTO u VALUES (1);"), Some((all, 3))),
         (run.to_owned(), Some(("unread-statement", 2))),
+        ("DO $$ BEGIN EXECUTE 'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $x$ SELECT 1 $x$'; PERFORM f(); END $$;".to_owned(), None),
         (format!("{fires}DELETE FROM u WHERE id = 1;"), None),
         (format!("INSERT INTO u VALUES (1);\n{fires}"), None),
         (format!("{made}SELECT h();"), None),

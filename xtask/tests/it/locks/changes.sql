@@ -137,3 +137,6 @@ INSERT INTO keyed (id, p_id) SELECT id, id FROM p WHERE id < 3 ON CONFLICT (id) 
 INSERT INTO keyed (id, p_id) SELECT id, id FROM p ON CONFLICT DO NOTHING;
 INSERT INTO keyed (id, p_id) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET code = 'x';
 DO $$ BEGIN UPDATE keyed SET code = 'x' || id WHERE id = ANY (ARRAY(SELECT id FROM keyed)); END $$;
+WITH keyed AS (SELECT id FROM keyed) UPDATE keyed AS k SET code = 'x' || k.id FROM keyed WHERE keyed.id = k.id;
+WITH RECURSIVE k AS (SELECT 1 AS id UNION ALL SELECT k.id + 1 FROM k WHERE k.id < 2) UPDATE keyed SET code = 'x' || keyed.id FROM k WHERE k.id = keyed.id;
+WITH RECURSIVE keyed AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM keyed WHERE id < 2) UPDATE keyed AS k SET code = 'x' || k.id FROM keyed WHERE keyed.id = k.id;
