@@ -56,25 +56,22 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 /// Constants of a query that something new refuses.
 pub(super) fn constant(refused: &Refused) -> Fault {
     let Refused { by, definition, table, values, is_later } = refused;
-    let (code, severity, message) = match is_later {
+    let fault = match is_later {
         true => {
             let message = format!("writes the same to {table} each time, and {} takes it once: {values}", by.name);
-            ("consumer-stricter", Severity::Warning, message)
+            Fault::new("consumer-stricter", Severity::Warning, message)
+                .help("say in the query what becomes of a row that is there: ON CONFLICT …")
         }
         false => {
             let message = format!("writes to {table} what {} refuses: {values}", by.name);
-            ("consumer-refused", Severity::Error, message)
+            Fault::new("consumer-refused", Severity::Error, message)
+                .help("give the query another value, deploy that, and make the change afterwards")
         }
     };
-    let help = match is_later {
-        true => "say in the query what becomes of a row that is there: ON CONFLICT …",
-        false => "give the query another value, deploy that, and make the change afterwards",
-    };
-    let fault = Fault::new(code, severity, message).asked(by, definition);
     fault
+        .asked(by, definition)
         .note(format!("{} {definition}", by.name))
         .note("preparing does not show it; running does, unless a trigger changes the row")
-        .help(help)
 }
 
 /// Foreign keys that are new and that rows which are deleted may not be missing for.
