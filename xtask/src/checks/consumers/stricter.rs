@@ -56,15 +56,16 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 /// Constants of a query that something new refuses.
 pub(super) fn constant(refused: &Refused) -> Fault {
     let Refused { by, definition, table, values, is_later } = refused;
+    let code = if *is_later { "consumer-stricter" } else { "consumer-refused" };
     let fault = match is_later {
         true => {
             let message = format!("writes the same to {table} each time, and {} takes it once: {values}", by.name);
-            Fault::new("consumer-stricter", Severity::Warning, message)
+            Fault::new(code, Severity::Warning, message)
                 .help("say in the query what becomes of a row that is there: ON CONFLICT …")
         }
         false => {
             let message = format!("writes to {table} what {} refuses: {values}", by.name);
-            Fault::new("consumer-refused", Severity::Error, message)
+            Fault::new(code, Severity::Error, message)
                 .help("give the query another value, deploy that, and make the change afterwards")
         }
     };
