@@ -53,7 +53,7 @@ pub struct Column {
 /// What a query uses of the schema, as the server's own parser stored it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// The tables and views that it names, views not looked through.
+    /// The tables and views that it names. Views are looked through only where something is written.
     pub tables: Vec<Touch>,
     /// The functions that it calls, those of operators aside: the name, the name with the types, whether it is PostgreSQL's own.
     pub routines: BTreeSet<(String, String, bool)>,
@@ -76,6 +76,8 @@ pub struct Touch {
     pub values: BTreeMap<String, Written>,
     /// The rights that it takes: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub rights: Vec<&'static str>,
+    /// The view that the query names instead, and whose owner has the rights.
+    pub via: Option<QualifiedName>,
 }
 
 /// What a query writes into a column, from the best to the worst for a column that must not be NULL.

@@ -9,6 +9,7 @@ mod writes;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
 use crate::lint::Named;
+use crate::lint::savepoint::undone;
 use crate::lint::script::{Target, named, relation_names, span, targets};
 use crate::lint::unfold;
 use crate::locks::{self, Known, Scopes, Wanted};
@@ -55,8 +56,10 @@ impl Effects {
         let mut effects = Self::default();
         let (text, deep) = without_deep(text);
         effects.unknown.extend(deep.iter().map(|_| "a statement that is too deep to be parsed".to_owned()));
-        for stmt in parse(&text).tree().stmts() {
-            effects.take(&stmt);
+        let stmts: Vec<(usize, Stmt)> = parse(&text).tree().stmts().map(|stmt| (span(&stmt).start, stmt)).collect();
+        let undone = undone(stmts.iter().map(|(at, stmt)| (*at, stmt)));
+        for (_, stmt) in stmts.iter().filter(|(at, _)| !undone.iter().any(|place| place.contains(at))) {
+            effects.take(stmt);
             if matches!(stmt, Stmt::Do(_)) {
                 // What the block says is read as well; whether it comes to that, and what it calls, stays unknown.
                 let inner = unfold(&stmt.syntax().text().to_string()).text;
@@ -128,6 +131,7 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
             scopes.take(at, stmt, Some(schema));
             let known = Known { before: Some(schema), after: None, major: Some(major), scopes: Some(&scopes), at };
             wanted.extend(locks::wanted(stmt, &known));
+            wanted.extend(locks::unknown(stmt, &known));
         }
         all.push(locks::strongest(wanted));
         from += script.text().len() + 2;

@@ -172,7 +172,9 @@ pub fn changes_rows(statement: &str) -> bool {
 /// The names in a script: of tables, columns and everything else, also in the blocks that it runs.
 pub fn names(text: &str) -> BTreeSet<String> {
     let unfolded = unfold(text).text;
-    words(&unfolded).filter_map(|(_, place)| catalog_name(&unfolded[place])).collect()
+    // Of a function that the script makes and runs only its statements are unfolded.
+    let of = |text: &str| words(text).filter_map(|(_, place)| catalog_name(&text[place])).collect::<BTreeSet<_>>();
+    of(&unfolded).into_iter().chain(of(text)).collect()
 }
 
 #[cfg(test)]

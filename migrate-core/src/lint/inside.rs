@@ -1,18 +1,17 @@
-//! What stands inside of `DO` blocks, put where it can be read: statements, and texts that the block runs.
+//! What stands inside of `DO` blocks, and of functions that the script makes and runs, put where it can be read: statements,
+//! and texts that the block runs.
 //!
 //! The text of a script is copied with every block replaced by the statements in it, each at its own place, so that a place
 //! in the copy is the same place in the file. What is put together at run time from more than literals cannot be read.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use squawk_syntax::ast::{self, AstNode, Stmt};
-use squawk_syntax::plpgsql::Plpgsql;
-use squawk_syntax::{SyntaxNode, SyntaxToken};
+use squawk_syntax::ast::Stmt;
 
-use super::script::span;
-use crate::ident::{literal, plain};
-use crate::sql::{parse, quoted, without_deep};
+use super::body::{Body, Inner};
+use super::routine::Runs;
+use super::script::{Named, span};
+use crate::sql::{parse, without_deep};
 
 /// A script with its blocks unfolded.
 #[derive(Debug, Clone)]
@@ -21,6 +20,10 @@ pub(crate) struct Unfolded {
     pub(crate) text: String,
     /// The statements that cannot be read.
     pub(crate) unread: Vec<Unread>,
+    /// The statements that make what is unfolded, and are not in the text.
+    pub(crate) routines: Vec<Stmt>,
+    /// The functions that expressions of blocks call.
+    pub(crate) called: Vec<(Range<usize>, Named)>,
 }
 
 /// A statement that cannot be read.
@@ -42,41 +45,25 @@ impl From<Range<usize>> for Unread {
 pub(crate) fn unfold(text: &str) -> Unfolded {
     let (readable, deep) = without_deep(text);
     let unread = deep.into_iter().map(|place| Unread { place, is_deep: true }).collect();
-    let mut unfolded = Unfolded { text: readable.into_owned(), unread };
+    let (routines, called) = (Vec::new(), Vec::new());
+    let mut unfolded = Unfolded { text: readable.into_owned(), unread, routines, called };
     // Most scripts have none, and are not parsed for it.
-    if !unfolded.text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"do")) {
+    let has = |word: &str| {
+        unfolded.text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if !has("do") && !has("function") && !has("procedure") {
         return unfolded;
     }
     let mut bytes = unfolded.text.as_bytes().to_vec();
-    for stmt in parse(&unfolded.text).tree().stmts() {
-        let Stmt::Do(block) = &stmt else { continue };
-        let place = span(block);
-        for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
-            *byte = b' ';
-        }
-        let Some(body) = block.plpgsql() else {
-            unfolded.unread.push(place.into());
-            continue;
-        };
-        let mut found = statements(&body);
-        found.sort_by_key(|one| one.sql.as_ref().map_or(one.place.start, |(at, _)| *at));
-        let (mut free, mut last) = (place.start, None);
-        for Inner { place: own, sql } in found {
-            match sql {
-                // A text that is run twice stands there once.
-                Some(sql) if last.as_ref() == Some(&sql) => {}
-                Some((at, sql)) if at >= free && at + sql.len() < place.end => {
-                    let end = at + sql.len();
-                    bytes[at..end].copy_from_slice(sql.as_bytes());
-                    bytes[end] = b';';
-                    free = end + 1;
-                    last = Some((at, sql));
-                }
-                _ => unfolded.unread.push(own.into()),
-            }
-        }
-        if !body.errors().is_empty() && unfolded.unread.is_empty() {
-            unfolded.unread.push(place.into());
+    let stmts: Vec<Stmt> = parse(&unfolded.text).tree().stmts().collect();
+    let mut runs = Runs::of(&stmts);
+    for stmt in stmts.iter().filter(|stmt| matches!(stmt, Stmt::Do(_))) {
+        unfolded.replace(&mut bytes, &mut runs, stmt);
+    }
+    while let Some(routines) = runs.next() {
+        for stmt in routines {
+            unfolded.replace(&mut bytes, &mut runs, &stmt);
+            unfolded.routines.push(stmt);
         }
     }
     if let Ok(text) = String::from_utf8(bytes) {
@@ -85,209 +72,41 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     unfolded
 }
 
-/// A statement of a body.
-struct Inner {
-    /// Where the body has it, or the command that runs it.
-    place: Range<usize>,
-    /// Its text, and where that begins in the file; nothing for one that cannot be read.
-    sql: Option<(usize, String)>,
-}
-
-/// The statements of a body.
-fn statements(body: &Plpgsql) -> Vec<Inner> {
-    let constants = constants(body);
-    let read = |node: &SyntaxNode, sql: String| {
-        let place = place(body, node);
-        Inner { sql: Some((place.start, sql)), place }
-    };
-    let dynamic = |node: &SyntaxNode, query: Option<ast::PlpgsqlExpr>| Inner {
-        place: place(body, node),
-        sql: query.and_then(|query| dynamic(body, &query, &constants)),
-    };
-    let mut all = Vec::new();
-    for node in body.syntax().descendants() {
-        if let Some(it) = ast::PlpgsqlExecSqlStmt::cast(node.clone()) {
-            all.extend(it.stmt().map(|stmt| read(stmt.syntax(), without_into(stmt.syntax()))));
-        } else if let Some(it) = ast::PlpgsqlForQueryStmt::cast(node.clone()) {
-            all.extend(it.query().map(|stmt| read(stmt.syntax(), without_into(stmt.syntax()))));
-        } else if ast::PlpgsqlPerformStmt::can_cast(node.kind()) || ast::PlpgsqlCallStmt::can_cast(node.kind()) {
-            let text = trimmed(&node);
-            // As long as the word that it replaces.
-            let text = match text.get(..7).filter(|word| word.eq_ignore_ascii_case("perform")) {
-                Some(_) => format!("SELECT {}", &text[7..]),
-                None => text,
-            };
-            all.push(read(&node, text));
-        } else if let Some(it) = ast::PlpgsqlDynExecuteStmt::cast(node.clone()) {
-            all.push(dynamic(&node, it.query()));
-        } else if let Some(it) = ast::PlpgsqlForDynStmt::cast(node.clone()) {
-            all.push(dynamic(&node, it.query()));
-        } else if ast::PlpgsqlDoStmt::can_cast(node.kind()) {
-            all.push(Inner { place: place(body, &node), sql: None });
+impl Unfolded {
+    /// Puts the statements of a block or a routine in its place.
+    fn replace(&mut self, bytes: &mut [u8], runs: &mut Runs, stmt: &Stmt) {
+        let place = span(stmt);
+        for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
         }
-    }
-    all
-}
-
-/// A variable that has one value from its declaration on.
-struct Constant {
-    value: String,
-    literal: ast::Literal,
-}
-
-/// Constants by their names.
-type Constants = BTreeMap<String, Constant>;
-
-/// The variables of a body that are declared once, with literals, and are only read.
-fn constants(body: &Plpgsql) -> Constants {
-    let (mut constants, mut names) = (Constants::new(), BTreeSet::new());
-    for variable in body.syntax().descendants().filter_map(ast::PlpgsqlVarDecl::cast) {
-        let Some(name) = variable.name().map(|name| lower(name.syntax())) else { continue };
-        let init = variable.init().and_then(|init| init.expr());
-        let text = init.and_then(|init| text(&init, &Constants::new()));
-        match text.filter(|_| !names.contains(&name)) {
-            Some((value, literal)) => _ = constants.insert(name.clone(), Constant { value, literal }),
-            None => _ = constants.remove(&name),
-        }
-        names.insert(name);
-    }
-    let is_read = |token: &SyntaxToken| {
-        let parents = token.parent_ancestors().map(|node| node.kind());
-        parents.into_iter().any(|kind| ast::PlpgsqlExpr::can_cast(kind) || ast::PlpgsqlVarName::can_cast(kind))
-    };
-    let tokens = body.syntax().descendants_with_tokens().filter_map(|one| one.into_token());
-    for token in tokens.filter(|token| !token.kind().is_trivia() && !is_read(token)) {
-        constants.remove(&token.text().to_ascii_lowercase());
-    }
-    constants
-}
-
-fn lower(node: &SyntaxNode) -> String {
-    node.text().to_string().trim().to_ascii_lowercase()
-}
-
-/// Where a node of a body is in the file, without the space and the comments before it.
-fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
-    let mut tokens = node.descendants_with_tokens().filter(|one| one.as_token().is_some());
-    let first = tokens.find(|token| !token.kind().is_trivia()).map_or(node.text_range(), |token| token.text_range());
-    let last = node.last_token().map_or(node.text_range(), |token| token.text_range());
-    usize::from(body.source_range(first).start())..usize::from(body.source_range(last).end())
-}
-
-/// A text that is run, and where it is put: where its first literal begins.
-fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(usize, String)> {
-    let (sql, first) = text(query, constants)?;
-    let literal = first.syntax().text().to_string();
-    let quote = literal.find(['\'', '$']).map_or(0, |at| match literal[at..].strip_prefix('$') {
-        Some(rest) => at + 2 + rest.find('$').unwrap_or(0),
-        None => at + 1,
-    });
-    let lead = sql.len() - sql.trim_start().len();
-    let at = usize::from(body.source_range(first.syntax().text_range()).start()) + quote + lead;
-    Some((at, sql.trim().trim_end_matches(';').to_owned()))
-}
-
-/// The value of an expression that is made of literals, and the first of them.
-fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast::Literal)> {
-    let value = value(&query.syntax().descendants().find_map(ast::Expr::cast)?, constants)?;
-    let first = query.syntax().descendants().find_map(|node| match ast::Expr::cast(node)? {
-        ast::Expr::Literal(literal) => Some(literal),
-        ast::Expr::NameRef(name) => constants.get(&lower(name.syntax())).map(|constant| constant.literal.clone()),
-        _ => None,
-    });
-    Some((value, first?))
-}
-
-/// The value of an expression that is made of literals and constants.
-fn value(expr: &ast::Expr, constants: &Constants) -> Option<String> {
-    let value = |expr: &ast::Expr| value(expr, constants);
-    match expr {
-        ast::Expr::Literal(it) => quoted(it.syntax().text().to_string().trim()).map(|text| text.into_owned()),
-        ast::Expr::NameRef(it) => constants.get(&lower(it.syntax())).map(|constant| constant.value.clone()),
-        ast::Expr::ParenExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
-        ast::Expr::CastExpr(it) => value(&it.syntax().children().find_map(ast::Expr::cast)?),
-        ast::Expr::BinExpr(it) => {
-            let sides: Vec<ast::Expr> = it.syntax().children().filter_map(ast::Expr::cast).collect();
-            let [left, right] = sides.as_slice() else { return None };
-            let operator = it.syntax().text().to_string();
-            let between = operator.get(left.syntax().text().to_string().len()..)?;
-            between.trim_start().starts_with("||").then_some(())?;
-            Some(value(left)? + &value(right)?)
-        }
-        ast::Expr::CallExpr(it) => {
-            let name = lower(it.expr()?.syntax());
-            let list = it.arg_list()?;
-            let arguments: Vec<ast::Expr> =
-                list.args().filter_map(|one| one.syntax().descendants().find_map(ast::Expr::cast)).collect();
-            let values = || arguments.iter().map(value).collect::<Option<Vec<String>>>();
-            match (name.trim_start_matches("pg_catalog."), arguments.as_slice()) {
-                ("format", [_, ..]) => {
-                    let values = values()?;
-                    formatted(&values[0], &values[1..])
+        let Some(Body { mut inner, called, has_errors }) = Body::of(stmt) else {
+            return self.unread.push(place.into());
+        };
+        inner.sort_by_key(|one| one.sql.as_ref().map_or(one.place.start, |(at, _)| *at));
+        let (mut free, mut last) = (place.start, None);
+        let before = self.unread.len();
+        for Inner { place: own, sql } in inner {
+            match sql {
+                // A text that is run twice stands there once.
+                Some(sql) if last.as_ref() == Some(&sql) => {}
+                Some((at, sql)) if at >= free && at + sql.len() < place.end => {
+                    let end = at + sql.len();
+                    bytes[at..end].copy_from_slice(sql.as_bytes());
+                    bytes[end] = b';';
+                    free = end + 1;
+                    // Where it is run is not where it stands.
+                    parse(&sql).tree().stmts().for_each(|stmt| runs.run(usize::MAX, &stmt));
+                    last = Some((at, sql));
                 }
-                ("quote_ident", [one]) => Some(plain(&value(one)?)),
-                ("quote_literal", [one]) => Some(literal(&value(one)?)),
-                ("concat", _) => values().map(|all| all.concat()),
-                _ => None,
+                _ => self.unread.push(own.into()),
             }
         }
-        _ => None,
+        if has_errors && self.unread.len() == before {
+            self.unread.push(place.into());
+        }
+        runs.call(called.iter().map(|(_, name)| name.clone()));
+        self.called.extend(called);
     }
-}
-
-/// What `format` makes of a template; `None` where it has more in it than `%I`, `%L` and `%s`, each with a place or without.
-fn formatted(template: &str, arguments: &[String]) -> Option<String> {
-    let mut text = String::new();
-    let (mut next, mut letters) = (0, template.chars().peekable());
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            text.push(letter);
-            continue;
-        }
-        let mut place = String::new();
-        while let Some(digit) = letters.next_if(char::is_ascii_digit) {
-            place.push(digit);
-        }
-        if !place.is_empty() {
-            letters.next_if_eq(&'$')?;
-            next = place.parse::<usize>().ok()?.checked_sub(1)?;
-        }
-        match letters.next()? {
-            '%' => text.push('%'),
-            kind @ ('I' | 'L' | 's') => {
-                let value = arguments.get(next)?;
-                next += 1;
-                text.push_str(&match kind {
-                    'I' => plain(value),
-                    'L' => literal(value),
-                    _ => value.clone(),
-                });
-            }
-            _ => return None,
-        }
-    }
-    Some(text)
-}
-
-/// A statement without the variables that its result goes to.
-fn without_into(stmt: &SyntaxNode) -> String {
-    let start = stmt.text_range().start();
-    let mut text = stmt.text().to_string();
-    for into in stmt.descendants().filter(|node| ast::PlpgsqlIntoClause::can_cast(node.kind())) {
-        let range = into.text_range() - start;
-        let range = usize::from(range.start())..usize::from(range.end());
-        let blank: String = text[range.clone()].chars().map(|_| ' ').collect();
-        // Only where the text stays as long as it is.
-        if blank.len() == range.len() {
-            text.replace_range(range, &blank);
-        }
-    }
-    let text = text.trim_start();
-    text.trim_end().trim_end_matches(';').to_owned()
-}
-
-fn trimmed(node: &SyntaxNode) -> String {
-    node.text().to_string().trim().trim_end_matches(';').to_owned()
 }
 
 #[cfg(test)]

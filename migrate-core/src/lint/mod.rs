@@ -5,13 +5,18 @@
 //! [`rules`] is the only list: help, documents and JSON are made of it. Nothing here reads a
 //! database; whoever calls brings the schemas.
 
+mod body;
 mod harmless;
 mod inside;
 mod page;
+mod routine;
+mod rows;
 mod rules;
+pub(crate) mod savepoint;
 pub(crate) mod script;
 mod squawk;
 mod tautology;
+mod terms;
 mod work;
 
 use std::collections::BTreeSet;
@@ -110,7 +115,8 @@ pub struct Part {
     pub text: String,
 }
 
-/// The statements of a script; those in a `DO` block stand for the block, at their own places.
+/// The statements of a script; those in a `DO` block stand for the block, at their own places. Of a function that the script
+/// makes and runs there are both.
 pub fn statements(script: &Script) -> Vec<Part> {
     let parsed = Parsed::new(script, None);
     let part = |span: &Range<usize>, text: &str| {
@@ -118,6 +124,7 @@ pub fn statements(script: &Script) -> Vec<Part> {
         Part { span: span.start..span.start + text.len(), text }
     };
     let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
+    all.extend(parsed.routines.iter().map(|stmt| part(&script::span(stmt), script.text())));
     // What cannot be read is a statement all the same.
     all.extend(parsed.unread.iter().map(|one| part(&one.place, script.text())));
     all.sort_by_key(|part| part.span.start);
@@ -167,6 +174,9 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
             }
             Origin::Own(check) => check(subject, &parsed),
         };
+        // What is taken back breaks nothing, and has locked what it locked.
+        let is_undone = |hit: &Hit| rule.class != Class::Locks && parsed.is_undone(hit.span.start);
+        let hits: Vec<Hit> = hits.into_iter().filter(|hit| !is_undone(hit)).collect();
         if allowed(rule.code) {
             used.extend((!hits.is_empty()).then_some(rule.code));
             continue;

@@ -6,8 +6,8 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::{Parse, SourceFile};
 
 use super::Subject;
-use super::inside::Unread;
-use super::inside::unfold;
+use super::inside::{Unfolded, Unread, unfold};
+use super::savepoint::undone;
 use crate::ident::first_name;
 use crate::locks::{self, Known, Scopes, Wanted};
 use crate::schema::{Described, Kind, Object, Schema};
@@ -20,12 +20,18 @@ pub(crate) struct Parsed {
     pub(super) text: String,
     /// What in it cannot be read.
     pub(super) unread: Vec<Unread>,
+    /// The statements that make a routine of which the text has what it runs.
+    pub(super) routines: Vec<Stmt>,
+    /// The functions that expressions of its blocks call.
+    pub(super) called: Vec<(Range<usize>, Named)>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
     pub(super) transaction: bool,
     /// What its statements change for those that follow.
     scopes: Scopes,
+    /// What it takes back itself.
+    undone: Vec<Range<usize>>,
 }
 
 /// A name as a script has it: with or without a schema, as the catalog has it.
@@ -51,18 +57,24 @@ pub(crate) enum Target {
 impl Parsed {
     /// Reads a script that runs on a schema, where that is known.
     pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
-        let unfolded = unfold(script.text());
-        let (text, unread) = (unfolded.text, unfolded.unread);
+        let Unfolded { text, unread, routines, called } = unfold(script.text());
         let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
         let scopes = Scopes::of(statements.iter().map(|(span, stmt)| (span.start, stmt)), before);
-        Self { text, unread, file, statements, transaction: !script.directives().no_transaction, scopes }
+        let undone = undone(statements.iter().map(|(span, stmt)| (span.start, stmt)));
+        let transaction = !script.directives().no_transaction;
+        Self { text, unread, routines, called, file, statements, transaction, scopes, undone }
     }
 
     /// Where the statement around a place begins.
     fn start(&self, at: usize) -> usize {
         let next = self.statements.partition_point(|(span, _)| span.start <= at);
         self.statements[..next].last().map_or(0, |(span, _)| span.start)
+    }
+
+    /// Whether the script takes back what it does at a place.
+    pub(super) fn is_undone(&self, at: usize) -> bool {
+        self.undone.iter().any(|place| place.contains(&at))
     }
 
     /// The statement around a place.

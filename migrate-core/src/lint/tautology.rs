@@ -1,165 +1,265 @@
 //! Conditions that hold for every row, however they are written.
 
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use squawk_syntax::SyntaxNode;
-use squawk_syntax::ast::{self, AstNode, Expr};
+use squawk_syntax::ast::{AstNode, Expr};
 
-use super::script::Named;
-use crate::locks::{Known, is_filled};
-use crate::schema::Object;
+use super::rows::{Column, Scope};
+use super::terms::{
+    Array, are_null_or_not, array, compared, first_word, is_all, is_not, is_true_text, number, query_in, sides, terms,
+    text, tuple,
+};
+use crate::locks::{is_filled, refers};
 use crate::sql::tokens;
 
-/// The table whose rows a condition is about.
-pub(super) struct About<'a> {
-    pub(super) known: Known<'a>,
-    pub(super) name: Named,
-    pub(super) table: Option<&'a Object>,
-    /// Whether the statement joins the table with itself.
-    pub(super) joins_itself: bool,
+/// How many terms of an OR are compared with one another.
+const COMPARED: usize = 8;
+
+/// Which row of each source a condition needs, so that it holds. A source of which nothing is needed is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Bonds(BTreeMap<(usize, String), Bond>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Bond {
+    /// The same row of the same table.
+    Same,
+    /// The row that a foreign key refers to: of this source, in this column.
+    Key(String, String),
 }
 
-impl About<'_> {
-    /// Whether a condition holds for every row of the table.
-    pub(super) fn is_always(&self, expr: &Expr) -> bool {
+impl Bonds {
+    /// What two conditions need that both hold; `None` where that may be two rows.
+    pub(super) fn with(mut self, other: Self) -> Option<Self> {
+        for (source, bond) in other.0 {
+            if self.0.get(&source).is_some_and(|own| *own != bond) {
+                return None;
+            }
+            self.0.insert(source, bond);
+        }
+        Some(self)
+    }
+
+    /// What is needed of the queries around one of this depth.
+    pub(super) fn outside(mut self, depth: usize) -> Self {
+        self.0.retain(|(own, _), _| *own < depth);
+        self
+    }
+
+    fn on(column: &Column, bond: Bond) -> Self {
+        Self(BTreeMap::from([((column.depth, column.alias.clone()), bond)]))
+    }
+}
+
+/// What nothing is needed for.
+fn always() -> Option<Bonds> {
+    Some(Bonds::default())
+}
+
+fn when(holds: bool) -> Option<Bonds> {
+    holds.then(Bonds::default)
+}
+
+impl Scope<'_> {
+    /// Whether all of these conditions hold for every row; one that cannot be read does not.
+    pub(super) fn are_always(&self, conditions: &[Option<Expr>]) -> Option<Bonds> {
+        conditions.iter().try_fold(Bonds::default(), |bonds, one| bonds.with(self.is_always(one.as_ref()?)?))
+    }
+
+    /// Whether a condition holds for every row, and what it needs of the rows that it may choose.
+    pub(super) fn is_always(&self, expr: &Expr) -> Option<Bonds> {
         match expr {
-            Expr::ParenExpr(it) => it.syntax().children().find_map(Expr::cast).is_some_and(|one| self.is_always(&one)),
-            Expr::Literal(_) => is_word(expr, &["true"]),
-            Expr::CastExpr(it) => is_text_of(it.syntax(), &["'t'", "'true'", "'yes'", "'on'", "'1'"]),
-            Expr::PrefixExpr(it) => is_not(it.syntax()).is_some_and(|inner| self.is_never(&inner)),
+            Expr::ParenExpr(it) => self.is_always(&it.syntax().children().find_map(Expr::cast)?),
+            Expr::Literal(_) => when(first_word(expr) == "true"),
+            Expr::CastExpr(it) => when(is_true_text(it.syntax())),
+            Expr::PrefixExpr(it) => when(self.is_never(&is_not(it.syntax())?)),
+            Expr::PostfixExpr(it) => {
+                let is_given = tokens(&text(expr)).last().is_some_and(|word| word.eq_ignore_ascii_case("notnull"));
+                when(is_given && self.has_value(&it.syntax().children().find_map(Expr::cast)?))
+            }
+            Expr::CallExpr(it) => self.has_row(&query_in(it.exists_fn()?.syntax())?, None),
+            Expr::BetweenExpr(it) => {
+                let is_plain = it.not_token().is_none() && it.between_symmetry().is_none();
+                let parts: Vec<Expr> = it.syntax().children().filter_map(Expr::cast).collect();
+                let [value, from, to] = parts.as_slice() else { return None };
+                let from = self.holds(value, ">=", from).filter(|_| is_plain)?;
+                from.with(self.holds(value, "<=", to)?)
+            }
             Expr::BinExpr(it) => self.is_always_between(it.syntax()),
-            _ => self.is_known_value(expr.syntax()),
+            _ => None,
         }
     }
 
-    /// Whether a condition holds for no row.
-    fn is_never(&self, expr: &Expr) -> bool {
+    fn is_always_between(&self, node: &SyntaxNode) -> Option<Bonds> {
+        let (left, operator, right) = sides(node)?;
+        match operator.as_str() {
+            "and" => terms(node, "and").iter().try_fold(Bonds::default(), |all, one| all.with(self.is_always(one)?)),
+            "or" => {
+                let terms = terms(node, "or");
+                let one = terms.iter().find_map(|one| self.is_always(one));
+                one.or_else(|| when(terms.len() <= COMPARED && self.are_opposites(&terms)))
+            }
+            "in" => self.has_row(&query_in(right.syntax())?, Some(&tuple(&left))),
+            "=" if array(&right).is_some() => match array(&right)? {
+                Array::Of(query) => self.has_row(&query, Some(&tuple(&left))),
+                Array::Empty | Array::Every(_) => None,
+            },
+            "notin" => when(self.is_empty(&query_in(right.syntax())?)),
+            "<>" | "!=" if array(&right).is_some() => match array(&right)? {
+                Array::Empty => when(is_all(&right)),
+                Array::Every(query) => when(self.is_empty(&query)),
+                Array::Of(_) => None,
+            },
+            "is" | "isnot" => self.is_value(&left, &operator, &right),
+            "isnotdistinctfrom" => match text(&left) == text(&right) {
+                true => always(),
+                false => self.holds(&left, "=", &right),
+            },
+            "like" | "ilike" => when(text(&right).trim() == "'%'" && self.has_value(&left)),
+            _ => self.holds(&left, &operator, &right),
+        }
+    }
+
+    /// `a IS NOT NULL` of a column that is never NULL, `… IS TRUE`.
+    fn is_value(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+        match (operator, first_word(right).as_str()) {
+            ("isnot", "null") => when(self.has_value(left)),
+            ("is", "true") | ("isnot", "false") => self.is_always(left),
+            ("is", "false") | ("isnot", "true") => when(self.is_never(left)),
+            _ => None,
+        }
+    }
+
+    /// Whether a condition is false for every row.
+    pub(super) fn is_never(&self, expr: &Expr) -> bool {
         match expr {
             Expr::ParenExpr(it) => it.syntax().children().find_map(Expr::cast).is_some_and(|one| self.is_never(&one)),
-            Expr::Literal(_) => is_word(expr, &["false"]),
-            Expr::PrefixExpr(it) => is_not(it.syntax()).is_some_and(|inner| self.is_always(&inner)),
-            Expr::BinExpr(it) => match sides(it.syntax()) {
-                Some((left, operator, right)) if operator == "and" => self.is_never(&left) || self.is_never(&right),
-                Some((left, operator, right)) if operator == "or" => self.is_never(&left) && self.is_never(&right),
-                Some((left, operator, right)) => {
-                    compared(&left, &operator, &right) == Some(false) || self.is_missing(expr.syntax())
-                }
-                None => self.is_missing(expr.syntax()),
-            },
-            _ => self.is_missing(expr.syntax()),
+            Expr::Literal(_) => first_word(expr) == "false",
+            // What needs a row of its own to hold does not hold for all.
+            Expr::PrefixExpr(it) => is_not(it.syntax()).and_then(|inner| self.is_always(&inner)) == always(),
+            Expr::CallExpr(it) => {
+                it.exists_fn().and_then(|one| query_in(one.syntax())).is_some_and(|query| self.is_empty(&query))
+            }
+            Expr::BinExpr(it) => self.is_never_between(it.syntax()),
+            _ => false,
         }
     }
 
-    /// `a IS NULL` of a column that is never NULL.
-    fn is_missing(&self, node: &SyntaxNode) -> bool {
-        let text = node.text().to_string();
-        let words = tokens(&text);
-        matches!(words.as_slice(), [.., is, null] if is.eq_ignore_ascii_case("is") && null.eq_ignore_ascii_case("null"))
-            && self.column(&words[..words.len() - 2]).is_some_and(|column| self.filled(&column))
-    }
-
-    fn is_always_between(&self, node: &SyntaxNode) -> bool {
-        let Some((left, operator, right)) = sides(node) else { return self.is_known_value(node) };
+    fn is_never_between(&self, node: &SyntaxNode) -> bool {
+        let Some((left, operator, right)) = sides(node) else { return false };
         match operator.as_str() {
-            "and" => self.is_always(&left) && self.is_always(&right),
-            "or" => self.is_always(&left) || self.is_always(&right) || self.are_opposite(&left, &right),
-            "in" => self.is_among_all(&left, right.syntax()),
-            _ => {
-                compared(&left, &operator, &right) == Some(true)
-                    || self.is_itself(&left, &operator, &right)
-                    || self.is_counted(&left, &operator, &right)
-                    || self.is_known_value(node)
-            }
+            "and" => terms(node, "and").iter().any(|one| self.is_never(one)),
+            "or" => terms(node, "or").iter().all(|one| self.is_never(one)),
+            "is" => first_word(&right) == "null" && self.has_value(&left),
+            "in" => query_in(right.syntax()).is_some_and(|query| self.is_empty(&query)),
+            "=" => match array(&right) {
+                Some(Array::Empty) => !is_all(&right),
+                Some(Array::Of(query)) => self.is_empty(&query),
+                Some(Array::Every(_)) => false,
+                None => compared(&left, "=", &right) == Some(false),
+            },
+            _ => compared(&left, &operator, &right) == Some(false),
         }
     }
 
-    /// `a IS NOT NULL` of a column that is never NULL; `x IS NULL OR x IS NOT NULL`; `IN (SELECT …)` of all rows.
-    fn is_known_value(&self, node: &SyntaxNode) -> bool {
-        let text = node.text().to_string();
-        let words = tokens(&text);
-        let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
-        let ends = |tail: &[&str]| lower.len() > tail.len() && lower[lower.len() - tail.len()..].iter().eq(tail);
-        let cut = |tail: usize| self.column(&words[..words.len() - tail]);
-        if ends(&["is", "not", "null"]) {
-            return cut(3).is_some_and(|column| self.filled(&column));
+    /// A comparison that holds for every row, from whichever side it is read.
+    fn holds(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+        if compared(left, operator, right) == Some(true) {
+            return always();
         }
-        if ends(&["true", "is", "true"])
-            || ends(&["is", "not", "false"]) && lower.first().is_some_and(|one| one == "true")
-        {
-            return true;
-        }
-        match lower.iter().position(|word| word == "in") {
-            Some(at) if lower.get(at + 1).is_some_and(|word| word == "(") => {
-                self.is_whole_query(&words[..at], &words[at + 2..])
-            }
-            _ => false,
-        }
-    }
-
-    /// `id IN (SELECT id FROM the same table)`.
-    fn is_among_all(&self, left: &Expr, right: &SyntaxNode) -> bool {
-        let (left, right) = (left.syntax().text().to_string(), right.text().to_string());
-        let words = tokens(&right);
-        self.is_whole_query(&tokens(&left), words.strip_prefix(&["("]).unwrap_or(&words))
-    }
-
-    fn is_whole_query(&self, left: &[&str], query: &[&str]) -> bool {
-        let query = query.strip_suffix(&[")"]).unwrap_or(query);
-        let Some(from) = query.iter().position(|word| word.eq_ignore_ascii_case("from")) else { return false };
-        let is_select = query.first().is_some_and(|word| word.eq_ignore_ascii_case("select"));
-        let table = Named::parse(&query[from + 1..].concat());
-        let is_same = table.is_some_and(|table| table.name == self.name.name);
-        let is_plain = query[from + 1..].iter().all(|word| *word == "." || Named::parse(word).is_some());
-        let read = if is_select { self.column(&query[1..from]) } else { None };
-        let asked = self.column(left);
-        is_same
-            && is_plain
-            && query.len() - from <= 4
-            && asked.is_some()
-            && asked == read
-            && asked.is_some_and(|column| self.filled(&column))
-    }
-
-    /// `a = a`, which holds where a is not NULL; also between a table and itself.
-    fn is_itself(&self, left: &Expr, operator: &str, right: &Expr) -> bool {
-        let column = |expr: &Expr| {
-            let text = expr.syntax().text().to_string();
-            let words: Vec<String> = tokens(&text).iter().map(|word| (*word).to_owned()).collect();
-            self.column(&words.iter().map(String::as_str).collect::<Vec<_>>()).map(|column| (column, words.concat()))
+        let mirrored = match operator {
+            "<" => ">",
+            ">" => "<",
+            "<=" => ">=",
+            ">=" => "<=",
+            same => same,
         };
-        let Some(((left, first), (right, second))) = column(left).zip(column(right)) else { return false };
+        self.holds_so(left, operator, right).or_else(|| self.holds_so(right, mirrored, left))
+    }
+
+    fn holds_so(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+        let column = self.column(left)?;
+        if let Some(other) = self.column(right) {
+            return matches!(operator, "=" | "<=" | ">=").then(|| self.equal(&column, &other)).flatten();
+        }
+        let extreme = |aggregate: &str| {
+            let query = query_in(right.syntax()).and_then(|query| self.extreme(&query, aggregate));
+            query.is_some_and(|one| (&one.table, &one.name) == (&column.table, &column.name))
+        };
         let holds = match operator {
-            "=" | ">=" | "<=" => self.filled(&left),
+            ">=" => extreme("min") || self.is_bound(&column, right, false),
+            "<=" => extreme("max") || self.is_bound(&column, right, true),
             _ => false,
         };
-        left == right && holds && (first == second || self.joins_itself)
+        when((holds || self.is_counted(&column, operator, right)) && self.filled(&column))
+    }
+
+    /// Whether two columns are equal: the same one of the same row, or a foreign key and what it refers to.
+    pub(super) fn equal(&self, left: &Column, right: &Column) -> Option<Bonds> {
+        let is_same_row = (left.depth, &left.alias) == (right.depth, &right.alias);
+        if (&left.table, &left.name) == (&right.table, &right.name) {
+            self.filled(left).then_some(())?;
+            let bonds = |one: &Column| match one.is_fixed || is_same_row {
+                true => Bonds::default(),
+                false => Bonds::on(one, Bond::Same),
+            };
+            // Two rows that are both given need not be the same.
+            let is_given = left.is_fixed && right.is_fixed && !is_same_row;
+            return (!is_given).then(|| bonds(left).with(bonds(right))).flatten();
+        }
+        let key = |from: &Column, to: &Column| {
+            let table = self.table(&from.table)?;
+            let is_key = refers(&self.known, table, &from.name).contains(&(to.table.clone(), to.name.clone()));
+            let is_chosen = is_key && self.filled(from) && to.depth >= from.depth && self.chooses(to) && !is_same_row;
+            is_chosen.then(|| Bonds::on(to, Bond::Key(from.alias.clone(), from.name.clone())))
+        };
+        key(left, right).or_else(|| key(right, left))
     }
 
     /// A number that counts from one is never less.
-    fn is_counted(&self, left: &Expr, operator: &str, right: &Expr) -> bool {
-        let text = left.syntax().text().to_string();
-        let Some(column) = self.column(&tokens(&text)) else { return false };
-        let number = right.syntax().text().to_string().trim().parse::<i64>();
+    fn is_counted(&self, column: &Column, operator: &str, right: &Expr) -> bool {
+        let number = number(right);
         let below = match operator {
-            ">" => number.is_ok_and(|number| number <= 0),
-            ">=" => number.is_ok_and(|number| number <= 1),
-            "<>" | "!=" => number.is_ok_and(|number| number <= 0),
+            ">" | "<>" | "!=" => number.is_some_and(|number| number <= 0),
+            ">=" => number.is_some_and(|number| number <= 1),
             _ => false,
         };
-        let counts = self.table.and_then(|table| self.known.column(table, &column)).is_some_and(|column| {
+        let found = self.table(&column.table).and_then(|table| self.known.column(table, &column.name));
+        let counts = found.is_some_and(|column| {
             column.fact("identity").is_some() || column.fact("default").is_some_and(|text| text.starts_with("nextval("))
         });
-        below && counts && self.filled(&column)
+        below && counts
     }
 
-    /// `x IS NULL OR x IS NOT NULL`, `a > 1 OR a <= 1`, `a = a OR a IS NULL`.
-    fn are_opposite(&self, left: &Expr, right: &Expr) -> bool {
-        self.are_null_or_not(left, right) || self.are_complements(left, right) || self.is_itself_or_null(left, right)
+    /// Whether a literal is the least or the greatest value of the type of a column.
+    fn is_bound(&self, column: &Column, right: &Expr, is_upper: bool) -> bool {
+        let found = self.table(&column.table).and_then(|table| self.known.column(table, &column.name));
+        let ty = found.and_then(|column| column.fact("type")).unwrap_or_default();
+        let (least, most) = match ty {
+            "smallint" => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            "integer" => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            "bigint" => (i64::MIN, i64::MAX),
+            _ => {
+                let written = text(right).trim().to_ascii_lowercase();
+                let has_bounds = ty == "date" || ty.starts_with("timestamp");
+                return has_bounds && written.starts_with(if is_upper { "'infinity'" } else { "'-infinity'" });
+            }
+        };
+        number(right).is_some_and(|number| if is_upper { number >= most } else { number <= least })
+    }
+
+    /// Whether two of these are opposite: `x IS NULL OR x IS NOT NULL`, `a > 1 OR a <= 1`, `a = a OR a IS NULL`.
+    fn are_opposites(&self, terms: &[Expr]) -> bool {
+        let pairs =
+            terms.iter().enumerate().flat_map(|(at, one)| terms[at + 1..].iter().map(move |other| (one, other)));
+        pairs.into_iter().any(|(left, right)| {
+            are_null_or_not(left, right) || self.are_complements(left, right) || self.is_itself_or_null(left, right)
+        })
     }
 
     /// One comparison and its opposite, of a column that is never NULL.
     fn are_complements(&self, left: &Expr, right: &Expr) -> bool {
-        let words = |expr: &Expr| tokens(&expr.syntax().text().to_string()).concat();
+        let words = |expr: &Expr| tokens(&text(expr)).concat();
         let (Some((left, one, first)), Some((right, other, second))) = (sides(left.syntax()), sides(right.syntax()))
         else {
             return false;
@@ -168,125 +268,40 @@ impl About<'_> {
         let is_opposite = pairs
             .iter()
             .any(|(a, b)| (one.as_str(), other.as_str()) == (a, b) || (other.as_str(), one.as_str()) == (a, b));
-        let text = left.syntax().text().to_string();
         is_opposite
             && words(&left) == words(&right)
             && matches!((&first, &second), (Expr::Literal(_), Expr::Literal(_)))
             && words(&first) == words(&second)
             && !words(&first).eq_ignore_ascii_case("null")
-            && self.column(&tokens(&text)).is_some_and(|column| self.filled(&column))
+            && self.has_value(&left)
     }
 
     fn is_itself_or_null(&self, left: &Expr, right: &Expr) -> bool {
         let either = |same: &Expr, missing: &Expr| {
-            let Some((a, operator, b)) = sides(same.syntax()) else { return false };
-            let (a, b) = (a.syntax().text().to_string(), b.syntax().text().to_string());
-            let missing = missing.syntax().text().to_string();
-            let (a, b, missing) = (tokens(&a), tokens(&b), tokens(&missing));
-            let is_null = matches!(missing.as_slice(), [.., is, null] if is.eq_ignore_ascii_case("is") && null.eq_ignore_ascii_case("null"));
+            let (Some((a, operator, b)), Some((value, is, null))) = (sides(same.syntax()), sides(missing.syntax()))
+            else {
+                return false;
+            };
+            let column = self.column(&a);
             matches!(operator.as_str(), "=" | ">=" | "<=")
-                && is_null
-                && a == b
-                && self.column(&a).is_some()
-                && missing[..missing.len() - 2] == a[..]
+                && (is.as_str(), first_word(&null).as_str()) == ("is", "null")
+                && column.is_some()
+                && column == self.column(&b)
+                && column == self.column(&value)
         };
         either(left, right) || either(right, left)
     }
 
-    fn are_null_or_not(&self, left: &Expr, right: &Expr) -> bool {
-        let words = |expr: &Expr| {
-            let text = expr.syntax().text().to_string().to_ascii_lowercase();
-            tokens(&text).iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
-        };
-        let (left, right) = (words(left), words(right));
-        let (short, long) = if left.len() < right.len() { (left, right) } else { (right, left) };
-        short.len() > 2
-            && short.ends_with(&["is".to_owned(), "null".to_owned()])
-            && long.ends_with(&["is".to_owned(), "not".to_owned(), "null".to_owned()])
-            && short[..short.len() - 2] == long[..long.len() - 3]
-    }
-
-    /// The column that words are: `id`, `t.id`.
-    fn column(&self, words: &[&str]) -> Option<String> {
-        let last = words.last()?;
-        let is_name = words.len() % 2 == 1 && words.iter().skip(1).step_by(2).all(|word| *word == ".");
-        if !is_name || words.len() > 5 {
-            return None;
-        }
-        Named::parse(last).map(|name| name.name)
+    /// Whether an expression is a column that has a value in every row.
+    fn has_value(&self, expr: &Expr) -> bool {
+        self.column(expr).is_some_and(|column| self.filled(&column))
     }
 
     /// Whether no row has NULL there; where nothing is known, a column by the name of a key.
-    fn filled(&self, column: &str) -> bool {
-        match self.table {
-            Some(table) => column == "ctid" || is_filled(&self.known, table, column),
-            None => matches!(column, "id" | "ctid"),
+    fn filled(&self, column: &Column) -> bool {
+        match self.table(&column.table) {
+            Some(table) => column.name == "ctid" || is_filled(&self.known, table, &column.name),
+            None => matches!(column.name.as_str(), "id" | "ctid"),
         }
     }
-}
-
-/// What `NOT` stands before.
-fn is_not(node: &SyntaxNode) -> Option<Expr> {
-    let text = node.text().to_string();
-    let first = tokens(&text).first().map(|word| word.to_ascii_lowercase());
-    (first.as_deref() == Some("not")).then(|| node.children().find_map(Expr::cast)).flatten()
-}
-
-/// The two sides of an operator, and the operator in lower case.
-fn sides(node: &SyntaxNode) -> Option<(Expr, String, Expr)> {
-    let mut all = node.children().filter_map(Expr::cast);
-    let (left, right) = (all.next()?, all.next()?);
-    let text = node.text().to_string();
-    let start = usize::from(left.syntax().text_range().end() - node.text_range().start());
-    let end = usize::from(right.syntax().text_range().start() - node.text_range().start());
-    let between = text.get(start..end)?;
-    Some((left, tokens(between).concat().to_ascii_lowercase(), right))
-}
-
-/// What a comparison of two literals comes to.
-fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool> {
-    let literal = |expr: &Expr| match expr {
-        Expr::Literal(it) => {
-            Some(it.syntax().text().to_string().trim().to_owned()).filter(|text| !text.eq_ignore_ascii_case("null"))
-        }
-        _ => None,
-    };
-    let (left, right) = (literal(left)?, literal(right)?);
-    let order = ordered(&left, &right);
-    let is_text = |text: &str| text.starts_with('\'') && !text.contains('\\');
-    match operator {
-        "=" | "<>" | "!=" if left == right => Some(operator == "="),
-        // Texts that are both as they are written.
-        "=" | "<>" | "!=" if is_text(&left) && is_text(&right) => Some(operator != "="),
-        "=" => order.map(Ordering::is_eq),
-        "<>" | "!=" => order.map(Ordering::is_ne),
-        "<" => order.map(Ordering::is_lt),
-        "<=" => order.map(Ordering::is_le),
-        ">" => order.map(Ordering::is_gt),
-        ">=" => order.map(Ordering::is_ge),
-        _ => None,
-    }
-}
-
-/// How two numbers compare; a text beside a number is read as one.
-fn ordered(left: &str, right: &str) -> Option<Ordering> {
-    if let Some((left, right)) = left.parse::<i64>().ok().zip(right.parse::<i64>().ok()) {
-        return Some(left.cmp(&right));
-    }
-    if left.starts_with('\'') && right.starts_with('\'') {
-        return None;
-    }
-    // Beyond these a fraction is not exact any more.
-    let number = |text: &str| text.trim_matches('\'').parse::<f64>().ok().filter(|number| number.abs() < 1e15);
-    number(left)?.partial_cmp(&number(right)?)
-}
-
-fn is_word(expr: &Expr, words: &[&str]) -> bool {
-    is_text_of(expr.syntax(), words)
-}
-
-fn is_text_of(node: &SyntaxNode, words: &[&str]) -> bool {
-    let text = node.text().to_string();
-    let first = tokens(&text).first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-    words.contains(&first.as_str()) || first == "true" && ast::CastExpr::can_cast(node.kind())
 }

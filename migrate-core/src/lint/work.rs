@@ -6,6 +6,7 @@ use std::ops::Range;
 use squawk_linter::Rule as Theirs;
 use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
+use super::savepoint::Savepoints;
 use super::script::{Parsed, Target, span, targets};
 use super::{Hit, Subject};
 use crate::lock_mode::LockMode;
@@ -23,8 +24,9 @@ const DECIDED: [Theirs; 8] = [
     Theirs::RequireConcurrentIndexCreation,
 ];
 
-/// A lock that an earlier statement of the transaction took.
+/// A lock that an earlier statement of the transaction took, at a place of the script.
 struct Held {
+    at: usize,
     wanted: Wanted,
     line: usize,
 }
@@ -60,8 +62,11 @@ fn is_known(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
 }
 
 fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, Hit)> {
-    let (mut held, mut all) = (Vec::<Held>::new(), Vec::new());
+    let (mut held, mut all, mut savepoints) = (Vec::<Held>::new(), Vec::new(), Savepoints::default());
     for (at, stmt) in &parsed.statements {
+        if let Some(undone) = savepoints.take(at.start, stmt) {
+            held.retain(|one| !undone.contains(&one.at));
+        }
         let (known, wanted) = (subject.known(parsed, at.start), subject.wanted(parsed, stmt));
         let line = crate::finding::line_column(&parsed.text, at.start).0;
         match stmt {
@@ -75,7 +80,7 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
             _ => {}
         }
         if parsed.transaction {
-            held.extend(wanted.into_iter().map(|wanted| Held { wanted, line }));
+            held.extend(wanted.into_iter().map(|wanted| Held { at: at.start, wanted, line }));
         }
     }
     all

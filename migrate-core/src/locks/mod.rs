@@ -11,6 +11,7 @@ mod query;
 mod removal;
 mod scope;
 mod statement;
+mod steady;
 mod table;
 mod types;
 mod views;
@@ -24,7 +25,7 @@ use table::{Form, Role};
 
 pub(crate) use action::Altered;
 pub(crate) use place::{Known, columns};
-pub(crate) use proven::is_filled;
+pub(crate) use proven::{is_filled, refers};
 pub(crate) use scope::Scopes;
 pub use work::Work;
 pub(crate) use work::{Cause, Effort, efforts};
@@ -149,6 +150,18 @@ impl Asked {
 /// The locks of a statement on relations that may be there already, each the strongest.
 pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
     strongest(statement::asked(stmt, known).into_iter().flat_map(|asked| asked.wanted(known)))
+}
+
+/// The locks of a statement on relations that are not in the schema, by the names that they have there: those of extensions,
+/// and what functions make. What the script makes itself, and what need not be there, is left out.
+pub(crate) fn unknown(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
+    let is_about_index = matches!(stmt, Stmt::DropIndex(_) | Stmt::AlterIndex(_) | Stmt::Reindex(_));
+    if is_about_index || known.before.is_none() || statement::may_be_missing(stmt) {
+        return Vec::new();
+    }
+    let mut all = wanted(stmt, &Known { major: known.major, ..Known::default() });
+    all.retain(|one| known.found(&one.table).is_none() && !known.is_own(&one.table));
+    all.into_iter().map(|one| Wanted { work: Work::Unknown, ..one }).collect()
 }
 
 /// One lock for each table, the strongest, in the order in which the tables come.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use squawk_syntax::ast::AstNode;
 
 use super::scope::{Domain, Scopes};
-use super::work::text_is_volatile;
+use super::steady::text_is_volatile;
 use crate::lint::Named;
 use crate::lint::script::named;
 use crate::lock_mode::LockMode;

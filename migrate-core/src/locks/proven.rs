@@ -1,6 +1,6 @@
 //! What constraints prove of the rows of a table, so that the server need not look at them.
 
-use super::place::{Known, columns, full, is_key};
+use super::place::{Known, columns, full, is_key, refers_to};
 use crate::ident::plain;
 use crate::lint::Named;
 use crate::schema::{Kind, Object};
@@ -26,6 +26,18 @@ pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool
         .column(table, column)
         .is_some_and(|one| one.fact("not null").is_some() && !one.fact("not null constraint").is_some_and(is_lost));
     declared && !known.is_nullable(&name, column) || checks(known, table).iter().any(|text| asks_for(text, column))
+}
+
+/// What foreign keys that hold for all rows say of a column alone: the tables and columns that its values are in.
+pub(crate) fn refers(known: &Known<'_>, table: &Object, column: &str) -> Vec<(Named, String)> {
+    let keys = known.constraints(table).into_iter().filter(|one| one.fact("definition").is_some_and(is_valid));
+    let target = |key: &Object| {
+        let (own, other) = key.fact("definition")?.split_once(" REFERENCES ")?;
+        let list = |text: &str| text.split_once('(').map(|(_, list)| columns(list)).unwrap_or_default();
+        let [other] = <[String; 1]>::try_from(list(other)).ok()?;
+        (list(own) == [column]).then_some((refers_to(key)?, other))
+    };
+    keys.filter_map(target).collect()
 }
 
 /// The definitions of the checks that hold for all rows of a table.

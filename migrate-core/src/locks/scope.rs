@@ -2,13 +2,17 @@
 //!
 //! The schema is the one before the script, so each name is led back to the one that it had there.
 
+use std::ops::Range;
+
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use super::action::Altered;
 use super::place::{Known, full};
-use super::work::{calls_volatile, has_word};
+use super::steady::calls_volatile;
+use super::work::has_word;
 use crate::ident::catalog_name;
 use crate::lint::Named;
+use crate::lint::savepoint::Savepoints;
 use crate::lint::script::{Target, named, relation_names, targets};
 use crate::schema::Schema;
 use crate::sql::{quoted, tokens};
@@ -17,6 +21,9 @@ use crate::sql::{quoted, tokens};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scopes {
     events: Vec<(usize, Event)>,
+    savepoints: Savepoints,
+    /// What the script takes back, up to the end of each place.
+    undone: Vec<Range<usize>>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +36,8 @@ enum Event {
     Utc(bool),
     /// A domain that the script makes, or changes.
     Domain(Named, Domain),
+    /// A function that the script makes, with its text.
+    Function(Named, String),
     /// A constraint of a table that goes.
     Unconstrained(Named, String),
     /// A column of a table that can be NULL from here on.
@@ -58,6 +67,7 @@ impl Scopes {
 
     /// Takes in a statement that comes after all others.
     pub(crate) fn take(&mut self, at: usize, stmt: &Stmt, before: Option<&Schema>) {
+        self.undone.extend(self.savepoints.take(at, stmt));
         let known = Known { before, scopes: Some(self), at: usize::MAX, ..Known::default() };
         let events = events(stmt, &known);
         self.events.extend(events.into_iter().map(|event| (at, event)));
@@ -65,19 +75,25 @@ impl Scopes {
 
     /// Another migration begins, with the settings of the login.
     pub(crate) fn begin(&mut self, at: usize) {
+        self.savepoints = Savepoints::default();
         self.events.extend([(at, Event::Path(None)), (at, Event::Utc(true))]);
     }
 
     /// What happened before a place, or in the statement that begins there.
     fn up_to(&self, at: usize) -> impl Iterator<Item = &Event> {
         let end = self.events.partition_point(|(place, _)| *place <= at);
-        self.events[..end].iter().map(|(_, event)| event)
+        self.events[..end].iter().filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
     }
 
     /// What happened before a place, the latest first.
     fn before(&self, at: usize) -> impl Iterator<Item = &Event> {
         let end = self.events.partition_point(|(place, _)| *place < at);
-        self.events[..end].iter().rev().map(|(_, event)| event)
+        self.events[..end].iter().rev().filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
+    }
+
+    /// Whether what happened at a place is taken back before another one.
+    fn is_undone(&self, place: usize, at: usize) -> bool {
+        self.undone.iter().any(|undone| undone.contains(&place) && undone.end <= at)
     }
 }
 
@@ -93,6 +109,25 @@ impl<'a> Known<'a> {
             Event::Name(new, old) if new == name => Some(old.clone()),
             _ => None,
         })
+    }
+
+    /// Whether the script makes a relation of this name, or has dropped it.
+    pub(super) fn is_own(&self, name: &Named) -> bool {
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        events.any(|event| {
+            matches!(event, Event::Name(one, None)
+                if one.name == name.name && (name.schema.is_none() || name.schema == one.schema))
+        })
+    }
+
+    /// The texts of functions of this name that the script makes, the latest first.
+    pub(super) fn own_functions(&self, name: &Named) -> Vec<&'a str> {
+        let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
+        let own = self.events().filter_map(|event| match event {
+            Event::Function(one, text) if is_it(one) => Some(text.as_str()),
+            _ => None,
+        });
+        own.collect()
     }
 
     /// The full names that the script gives to something, with this last part.
@@ -165,6 +200,10 @@ fn events(stmt: &Stmt, known: &Known<'_>) -> Vec<Event> {
             inside.map(|name| Event::Name(name, None)).collect()
         }
         Stmt::AlterSchema(it) => moved(known, it),
+        Stmt::CreateFunction(it) => {
+            let name = it.name().and_then(|name| named(&name));
+            name.map(|name| Event::Function(known.made(&name), text(it))).into_iter().collect()
+        }
         Stmt::CreateDomain(it) => {
             it.domain().and_then(|name| named(&name)).map(|name| domain(known, it, &name)).into_iter().collect()
         }
@@ -193,11 +232,11 @@ fn text(node: &impl AstNode) -> String {
     node.syntax().text().to_string()
 }
 
-/// A new relation matters where its name is that of one from before.
+/// What has the name of a new relation is that one from here on.
 fn made(known: &Known<'_>, name: Option<Named>, only_if_new: bool) -> Vec<Event> {
     let Some(name) = name else { return Vec::new() };
-    let is_there = known.relation(&name).is_some();
-    (is_there && !only_if_new).then(|| Event::Name(known.made(&name), None)).into_iter().collect()
+    let is_there = known.before.is_some() && known.relation(&name).is_some();
+    (!is_there || !only_if_new).then(|| Event::Name(known.made(&name), None)).into_iter().collect()
 }
 
 /// `ALTER … RENAME TO`, `ALTER … SET SCHEMA`.

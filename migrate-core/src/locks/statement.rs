@@ -114,6 +114,11 @@ fn of_rows(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
     }
 }
 
+/// Whether a statement says IF EXISTS.
+pub(super) fn may_be_missing(stmt: &Stmt) -> bool {
+    stmt.syntax().children().any(|node| ast::IfExists::can_cast(node.kind()))
+}
+
 /// The relations that a statement names as its own.
 pub(super) fn relations(stmt: &Stmt, known: &Known<'_>) -> Vec<Named> {
     relation_names(stmt).filter_map(|name| known.full(&name)).collect()

@@ -5,11 +5,12 @@ use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Con
 
 use super::place::{Known, columns, is_key};
 use super::proven::{is_filled, is_valid, is_valid_check};
+use super::steady::calls_volatile;
 use super::types::{Change, change, domain_of, is_strict};
 use crate::lint::Named;
 use crate::lint::script::{named, span};
 use crate::schema::{Kind, Object};
-use crate::sql::{parse, tokens};
+use crate::sql::tokens;
 
 /// What is done with the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -17,6 +18,8 @@ pub enum Work {
     /// None of them is looked at, or only a few.
     #[default]
     Nothing,
+    /// Nobody can say: the table is not in the schema.
+    Unknown,
     /// All of them are read.
     Reads,
     /// All of them are rewritten, to another file.
@@ -214,33 +217,6 @@ fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
         Constraint::GeneratedConstraint(it) => has_word(it.syntax(), "identity") || has_word(it.syntax(), "stored"),
         _ => false,
     }
-}
-
-/// Whether an expression of the server may give another value for each row.
-pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
-    calls_volatile(known, parse(&format!("SELECT {expression}")).tree().syntax())
-}
-
-/// Whether a function is called in a node that may give another value for each row.
-pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
-    let mut calls = node.descendants().filter_map(ast::CallExpr::cast);
-    calls.any(|call| call.expr().and_then(|name| named(&name)).is_some_and(|name| is_volatile(known, &name)))
-}
-
-/// The functions of PostgreSQL that give the same value for a whole statement, from `pg_proc`.
-const STEADY: &str = include_str!("functions.txt");
-
-/// Whether a function may give another value for each row. One that nobody knows may.
-fn is_volatile(known: &Known<'_>, name: &Named) -> bool {
-    let own = known.functions(name);
-    if !own.is_empty() {
-        let steady = |one: &&Object| {
-            let head = one.fact("definition").and_then(|text| text.split("\nAS ").next()).unwrap_or_default();
-            ["IMMUTABLE", "STABLE"].iter().any(|word| head.split_whitespace().any(|one| one == *word))
-        };
-        return !own.iter().all(steady);
-    }
-    !STEADY.lines().any(|steady| steady == name.name)
 }
 
 /// Whether a word stands among the words of a node.

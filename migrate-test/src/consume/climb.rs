@@ -13,7 +13,7 @@ use migrate_core::{CodeMigrations, Database};
 
 use super::describe::{Asker, describe, text};
 use super::touched::{OfType, Touched, UNNAMED, referred};
-use super::{Asked, Step, plans, reach};
+use super::{Asked, Step, constants, plans, reach, through};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::proof::ProofError;
 
@@ -106,6 +106,7 @@ impl<'a> Climb<'a> {
         // What a query could do before is no matter where it writes what the schema refuses.
         let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
         step.written(&address, &after, texts).await?;
+        step.constant(&address, self.watcher.schema(), &after, texts).await?;
         step.called(&address, &mut behind, &whole, texts).await?;
         step.planned(&address, &mut behind, &whole, texts).await?;
         behind.end().await?;
@@ -123,6 +124,7 @@ impl Step {
             differences: BTreeMap::new(),
             unplanned: BTreeMap::new(),
             reach: BTreeMap::new(),
+            refused: BTreeMap::new(),
             indexes: BTreeMap::new(),
             lost,
         }
@@ -140,10 +142,26 @@ impl Step {
             _ => false,
         });
         let tables = strict.flat_map(|(id, _, after)| [Some(&*id.parent), after.and_then(referred)]).flatten();
-        let tables = tables.chain(self.lost.iter().map(|right| right[2].as_str()));
-        let chosen = chosen(whole, texts, &Touched::of(tables));
-        let found = reach::reach(address, &self.with(&chosen, texts)).await?;
+        let mut tables: BTreeSet<String> = tables.map(str::to_owned).collect();
+        // A view does not ask for more than its table, and hides no right.
+        tables.extend(through::over(address, &tables).await?);
+        tables.extend(self.lost.iter().map(|right| right[2].clone()));
+        let chosen = chosen(whole, texts, &Touched::of(tables.iter().map(String::as_str)));
+        let found = reach::written(address, &self.with(&chosen, texts)).await?;
         self.reach.extend(chosen.into_iter().zip(found).filter_map(|(at, reach)| Some((at, reach?))));
+        Ok(())
+    }
+
+    /// Constants in texts that the schema refuses now.
+    async fn constant(
+        &mut self,
+        address: &Database,
+        schema: &Schema,
+        whole: &[usize],
+        texts: &[Arc<str>],
+    ) -> Result<(), ProofError> {
+        let texts: Vec<(usize, Arc<str>)> = whole.iter().map(|at| (*at, texts[*at].clone())).collect();
+        self.refused = constants::refused(address, schema, &self.change, &texts).await?;
         Ok(())
     }
 

@@ -5,10 +5,12 @@
 //! touched it. What is dearer (the tree of a query, its plan) is asked for where the step makes it a question.
 
 mod climb;
+mod constants;
 mod copied;
 mod describe;
 mod plans;
 mod reach;
+mod through;
 mod touched;
 mod uses;
 mod values;
@@ -25,6 +27,7 @@ use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 use climb::Climb;
 
+pub use constants::Refused;
 pub use uses::{Standing, Uses, uses};
 
 /// Which queries are asked about, and as which roles they are sent.
@@ -60,6 +63,8 @@ pub struct Step {
     pub unplanned: BTreeMap<usize, Refusal>,
     /// What texts use behind it, where a table of theirs asks for more than before or a role lost a right.
     pub reach: BTreeMap<usize, Reach>,
+    /// Constants in texts that something new refuses.
+    pub refused: BTreeMap<usize, Vec<Refused>>,
     /// Indexes that the plans of texts used before, and that are gone.
     pub indexes: BTreeMap<usize, BTreeSet<String>>,
     /// The rights that roles had on tables before and have no longer: role, schema, table, right.

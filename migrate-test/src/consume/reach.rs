@@ -14,6 +14,7 @@ use sqlx::AssertSqlSafe;
 
 use super::copied::asked_as;
 use super::describe::{Asker, list, refusal, text};
+use super::through::Views;
 use super::values::{Values, values};
 use crate::proof::ProofError;
 
@@ -21,6 +22,8 @@ use crate::proof::ProofError;
 const FIRST_OF_USERS: u32 = 16384;
 /// What the numbers of columns are counted from in a set: there are columns with negative numbers.
 const BEFORE_FIRST: i32 = -7;
+/// The rights to write.
+const WRITES: u32 = 1 | 4 | 8;
 const RIGHTS: [(u32, &str); 4] = [(1, "INSERT"), (2, "SELECT"), (4, "UPDATE"), (8, "DELETE")];
 
 /// The tree of a query, as far as it is needed.
@@ -38,6 +41,28 @@ struct Entry {
     table: u32,
     rights: u32,
     columns: [BTreeSet<i32>; 3],
+    /// The view that is written through.
+    via: Option<u32>,
+}
+
+impl Tree {
+    /// Adds the tables that are written to through views.
+    fn follow(&mut self, views: &Views) {
+        let mut at = 0;
+        while let Some(entry) = self.tables.get(at) {
+            at += 1;
+            let Some(through) = views.get(&entry.table).filter(|_| entry.rights & WRITES != 0) else { continue };
+            let of_table = |column: &i32| through.columns.get(column).copied();
+            let (view, table, rights) = (entry.table, through.table, entry.rights & WRITES);
+            let columns = entry.columns.each_ref().map(|set| set.iter().filter_map(of_table).collect());
+            let via = Some(entry.via.unwrap_or(view));
+            let own = self.values.iter().filter(|((of, _), _)| *of == view);
+            let values: Values =
+                own.filter_map(|((_, column), value)| Some(((table, of_table(column)?), *value))).collect();
+            self.tables.push(Entry { table, rights, columns, via });
+            self.values.extend(values);
+        }
+    }
 }
 
 /// What each of these queries uses; nothing is known of what is no query: `CALL`, `SET`, `LISTEN`.
@@ -48,6 +73,26 @@ struct Entry {
 pub(super) async fn reach(
     database: &Database,
     texts: &[(Arc<str>, Arc<Answer>)],
+) -> Result<Vec<Option<Reach>>, ProofError> {
+    look(database, texts, false).await
+}
+
+/// The same, with the tables that are written to through views.
+///
+/// # Errors
+///
+/// [`ProofError`] when the server is gone.
+pub(super) async fn written(
+    database: &Database,
+    texts: &[(Arc<str>, Arc<Answer>)],
+) -> Result<Vec<Option<Reach>>, ProofError> {
+    look(database, texts, true).await
+}
+
+async fn look(
+    database: &Database,
+    texts: &[(Arc<str>, Arc<Answer>)],
+    through_views: bool,
 ) -> Result<Vec<Option<Reach>>, ProofError> {
     if texts.is_empty() {
         return Ok(Vec::new());
@@ -63,6 +108,12 @@ pub(super) async fn reach(
             Answer::Described(shape) => asker.tree(text, &shape.parameters).await?,
             Answer::Refused(_) => None,
         });
+    }
+    if through_views {
+        let entries = trees.iter().flatten().flat_map(|tree| &tree.tables);
+        let written = entries.filter(|entry| entry.rights & WRITES != 0).map(|entry| entry.table).collect();
+        let views = asker.through(written).await?;
+        trees.iter_mut().flatten().for_each(|tree| tree.follow(&views));
     }
     let names = asker.meaning(&trees).await?;
     asker.send("ROLLBACK").await?;
@@ -160,7 +211,8 @@ impl Meaning {
         let name = |number: &i32| known?.get(number).cloned();
         let own = values.iter().filter(|((table, _), _)| *table == entry.table);
         let values = own.filter_map(|((_, column), value)| Some((name(column)?, *value))).collect();
-        Some(Touch { table, reads, inserts, updates, values, rights })
+        let via = entry.via.and_then(|view| self.tables.get(&view).cloned());
+        Some(Touch { table, reads, inserts, updates, values, rights, via })
     }
 }
 
@@ -215,7 +267,7 @@ mod tests {
                         :requiredPerms 3 :checkAsUser 0 :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) \
                         :x {OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870}})";
         let columns = [[1].into(), [1, 2].into(), [].into()];
-        let tables = vec![Entry { table: 20, rights: 3, columns }];
+        let tables = vec![Entry { table: 20, rights: 3, columns, via: None }];
         let (routines, operators) = ([870].into(), [96].into());
         let expected = Tree { tables, routines, operators, values: Values::new() };
         assert_eq!(tree(fifteen), expected);

@@ -33,6 +33,23 @@ pub(super) fn values(body: &str) -> Values {
     found
 }
 
+/// The one table that the tree of a view shows, and for each column of the view that of the table.
+pub(super) fn shown(rule: &str) -> Option<(u32, BTreeMap<i32, i32>)> {
+    let Node::List(queries) = node(&mut words(rule).into_iter().peekable())? else { return None };
+    let [query] = queries.as_slice() else { return None };
+    let entries = query.list("targetList").iter().filter(|entry| entry.text("resjunk") == "false");
+    let mut tables = BTreeMap::<u32, BTreeMap<i32, i32>>::new();
+    for entry in entries {
+        let Some(expr) = entry.field("expr").filter(|expr| expr.name() == "VAR") else { continue };
+        let (Some(table), Some(own)) = (relation(query, expr.number("varno")?), entry.number("resno")) else {
+            continue;
+        };
+        tables.entry(table).or_default().insert(own, expr.number("varattno")?);
+    }
+    let mut tables = tables.into_iter();
+    tables.next().filter(|_| tables.next().is_none())
+}
+
 /// The words of a tree; what is escaped belongs to its word.
 fn words(body: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), String::new());

@@ -62,7 +62,7 @@ pub(crate) struct LockBrief {
     pub(crate) table: String,
     pub(crate) mode: &'static str,
     pub(crate) blocks: &'static str,
-    /// What is done under it with all rows: `read`, `rewritten`.
+    /// What is done under it with all rows: `read`, `rewritten`; `unknown` of a table that is not in the schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<&'static str>,
 }
@@ -73,14 +73,18 @@ impl LockBrief {
         if wanted.mode < LockMode::RowExclusive {
             return None;
         }
-        let table = QualifiedName::new(wanted.table.schema.clone()?, &*wanted.table.name);
+        let table = match &wanted.table.schema {
+            Some(schema) => shown(&QualifiedName::new(&**schema, &*wanted.table.name)),
+            None => plain(&wanted.table.name),
+        };
         let rows = match wanted.work {
             locks::Work::Nothing => None,
+            locks::Work::Unknown => Some("unknown"),
             locks::Work::Reads => Some("read"),
             locks::Work::Rewrites => Some("rewritten"),
         };
         let (mode, blocks) = (wanted.mode.as_str(), wanted.mode.blocks());
-        Some(Self { table: shown(&table), mode, blocks, rows })
+        Some(Self { table, mode, blocks, rows })
     }
 }
 

@@ -158,7 +158,11 @@ impl StepBrief {
 
 impl LockBrief {
     fn line(&self) -> String {
-        let rows = self.rows.map(|done| format!(", while every row is {done}")).unwrap_or_default();
+        let rows = match self.rows {
+            Some("unknown") => ", and what is done with its rows is unknown: the table is not in the schema".to_owned(),
+            Some(done) => format!(", while every row is {done}"),
+            None => String::new(),
+        };
         format!("  locks {} in {} mode: blocks {}{rows}", self.table, self.mode, self.blocks)
     }
 }

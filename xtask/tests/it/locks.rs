@@ -11,7 +11,7 @@ use migrate_core::ident::QualifiedName;
 use migrate_core::ledger::Direction;
 use migrate_core::lint::{self, Subject};
 use migrate_core::lock_mode::LockMode;
-use migrate_core::locks::Work;
+use migrate_core::locks::{Wanted, Work};
 use migrate_core::schema::{self, Described, Id, Kind};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
@@ -164,7 +164,8 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
     let (mut said, mut works): (BTreeMap<String, LockMode>, BTreeMap<String, Work>) = Default::default();
-    for one in effect::locks([&**script], &at.schema, major).remove(0) {
+    let known = |one: &Wanted| one.work != Work::Unknown;
+    for one in effect::locks([&**script], &at.schema, major).remove(0).into_iter().filter(known) {
         let name = QualifiedName::new(one.table.schema.clone().unwrap(), &*one.table.name);
         said.insert(shown(&name), one.mode);
         works.insert(shown(&name), one.work);
@@ -350,27 +351,130 @@ async fn the_lists_of_functions_and_types_are_those_of_the_server() {
     shadow.end().await.unwrap();
 }
 
-/// A function whose body changes something is not in the statements of the migration that calls it.
-#[test]
-fn a_call_of_what_changes_something_is_reported() {
-    let body = "LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE t ALTER a TYPE bigint; RETURN 1; END $$;\n";
-    let make = format!(
-        "CREATE FUNCTION f() RETURNS int {body}CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT f()';\n"
+/// A function of the schema whose body changes something is not in the statements of the migration that calls it, or that
+/// fires it as a trigger.
+#[tokio::test]
+async fn a_call_of_what_changes_something_is_reported() {
+    let database = TestDatabase::create().await.unwrap();
+    let address = Database::from(database.options());
+    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let code = "LANGUAGE plpgsql AS $$ BEGIN UPDATE u SET a = 1; RETURN NULL; END $$;";
+    let schema = format!(
+        "CREATE TABLE t (a int); CREATE TABLE u (a int); CREATE TABLE v (a int);
+         CREATE FUNCTION f() RETURNS int {code} CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT f()';
+         CREATE FUNCTION h() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE s; CREATE FUNCTION tf() RETURNS trigger {code}
+         CREATE TRIGGER one AFTER UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION tf();
+         CREATE TRIGGER off AFTER INSERT ON v FOR EACH ROW EXECUTE FUNCTION tf(); ALTER TABLE v DISABLE TRIGGER off;"
     );
-    let pure = "CREATE FUNCTION h() RETURNS int LANGUAGE sql AS 'SELECT 1';\n";
+    shadow.rehearsal().query_all(&schema).await.unwrap();
+    let at = schema::describe(&address).await.unwrap();
+    shadow.end().await.unwrap();
     for (call, expected) in [
         ("SELECT f();", true),
         ("SELECT g();", true),
         ("DO $$ BEGIN PERFORM f(); END $$;", true),
+        ("DO $$ DECLARE n int := f(); BEGIN NULL; END $$;", true),
+        ("DO $$ BEGIN IF g() > 1 THEN NULL; END IF; END $$;", true),
+        ("DO $$ DECLARE n int; BEGIN n := f(); END $$;", true),
         ("CREATE TABLE x AS SELECT f();", true),
-        ("INSERT INTO x SELECT 1 WHERE f() = 1;", true),
+        ("INSERT INTO v SELECT 1 WHERE f() = 1;", true),
+        ("UPDATE t SET a = 2 WHERE a = 1;", true),
+        ("MERGE INTO t USING v ON v.a = t.a WHEN MATCHED THEN DELETE;", true),
+        ("INSERT INTO t VALUES (1);", false),
+        ("INSERT INTO v VALUES (1);", false),
         ("SELECT h();", false),
+        ("DO $$ DECLARE n int := h(); BEGIN NULL; END $$;", false),
         ("SELECT setval('s', 1);", false),
     ] {
-        let migration = migration(&format!("{make}{pure}{call}"));
+        let migration = migration(call);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let subject = Subject { script, direction: Direction::Up, before: Some(&at), after: None, released: Some(&at) };
         let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unread-statement");
         assert_eq!(found, expected, "{call}");
+    }
+}
+
+/// What a script makes and runs is read: its statements are found at their places, and locked for.
+#[test]
+fn what_a_function_of_the_script_does_is_found_at_its_place() {
+    let made = "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  ALTER TABLE t ALTER a TYPE bigint;\n  RETURN 1;\nEND $$;\n";
+    let sql = "CREATE FUNCTION g() RETURNS int LANGUAGE sql AS $$ SELECT f() $$;\n";
+    let procedure = "CREATE PROCEDURE p() LANGUAGE sql AS '\n  ALTER TABLE t ALTER a TYPE bigint';\n";
+    let atomic = "CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC\n  DELETE FROM t;\nEND;\n";
+    let fires = "CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n\n  DELETE FROM t; RETURN NEW; END $$;\n\
+                 CREATE TRIGGER one AFTER INSERT ON u FOR EACH ROW EXECUTE FUNCTION tf();\n";
+    let run =
+        "CREATE FUNCTION f(x text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN\n  EXECUTE x; END $$;\nSELECT f('a');";
+    let (retyped, all) = ("changing-column-type", "unbatched-change");
+    for (text, expected) in [
+        (format!("{made}SELECT f();"), Some((retyped, 3))),
+        (format!("{made}{sql}SELECT g();"), Some((retyped, 3))),
+        (format!("{made}DO $$ DECLARE n int := f(); BEGIN NULL; END $$;"), Some((retyped, 3))),
+        (format!("{made}DO $$ BEGIN IF f() > 1 THEN NULL; END IF; END $$;"), Some((retyped, 3))),
+        (format!("{made}CREATE TABLE x AS SELECT f();"), Some((retyped, 3))),
+        (format!("{procedure}CALL p();"), Some((retyped, 2))),
+        (format!("{atomic}CALL p();"), Some((all, 2))),
+        (format!("{fires}INSERT INTO u VALUES (1);"), Some((all, 3))),
+        (run.to_owned(), Some(("unread-statement", 2))),
+        ("DO $$ BEGIN EXECUTE 'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $x$ SELECT 1 $x$'; PERFORM f(); END $$;".to_owned(), None),
+        (format!("{fires}DELETE FROM u WHERE id = 1;"), None),
+        (format!("INSERT INTO u VALUES (1);\n{fires}"), None),
+        (format!("{made}SELECT h();"), None),
+        (made.to_owned(), None),
+    ] {
+        let migration = migration(&text);
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &Lint::default());
+        let found: Vec<(&str, usize)> = found
+            .iter()
+            .map(|one| (one.code, one.place.as_ref().unwrap().line_column().unwrap().0))
+            .filter(|(code, _)| [retyped, all, "unread-statement"].contains(code))
+            .collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{text}");
+    }
+}
+
+/// A table that the schema does not have is locked all the same; what the script makes itself is not there yet.
+#[tokio::test]
+async fn a_lock_on_a_table_that_is_not_in_the_schema_is_shown() {
+    let (shadow, at, major) = ground().await;
+    shadow.end().await.unwrap();
+    let text = "CREATE TABLE made (id int);\nALTER TABLE made ADD COLUMN x int;\nALTER TABLE elsewhere.strange ADD COLUMN x int;\n\
+                INSERT INTO stranger (id) SELECT id FROM t;\nDROP TABLE IF EXISTS nobody;\nDROP TABLE made;\nALTER TABLE t RENAME TO u;\n\
+                UPDATE u SET n = 1 WHERE id = 1;\nCREATE INDEX own ON u (n);\nDROP INDEX own;\n";
+    let migration = migration(text);
+    let script = migration.up_script().unwrap();
+    let locks = effect::locks([&**script], &at.schema, major).remove(0);
+    let unknown: Vec<String> =
+        locks.iter().filter(|one| one.work == Work::Unknown).map(|one| format!("{} {}", one.mode, one.table)).collect();
+    assert_eq!(unknown, ["access exclusive elsewhere.strange", "row exclusive stranger"]);
+}
+
+/// What a script takes back is not done, and its locks are released; those from before the savepoint are kept.
+#[test]
+fn what_goes_back_to_a_savepoint_is_not_done() {
+    let codes = |text: &str| {
+        let migration = migration(text);
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &Lint::default());
+        let effects = effect::Effects::of(script);
+        (found.iter().map(|one| one.code).collect::<Vec<_>>(), effects.taken.len())
+    };
+    let (back, drop, change) = ("ROLLBACK TO SAVEPOINT s;", "DROP TABLE t;", "UPDATE u SET a = 1 WHERE id < 5;");
+    let (found, taken) = codes(&format!("SAVEPOINT s; {drop} {back}"));
+    assert!(!found.contains(&"ban-drop-table") && taken == 0, "{found:?}");
+    let (found, taken) = codes(&format!("SAVEPOINT s; RELEASE s; SAVEPOINT s; {back} {drop}"));
+    assert!(found.contains(&"ban-drop-table") && taken == 1, "{found:?}");
+    let (found, taken) = codes(&format!("SAVEPOINT s; {drop} SAVEPOINT r; ROLLBACK TO r; {back} SAVEPOINT r; {drop}"));
+    assert!(found.contains(&"ban-drop-table") && taken == 1, "{found:?}");
+    for (text, held) in [
+        (format!("LOCK TABLE u; SAVEPOINT s; {back} {change}"), true),
+        (format!("SAVEPOINT s; LOCK TABLE u; {back} {change}"), false),
+        (format!("SAVEPOINT s; LOCK TABLE u; RELEASE s; {change}"), true),
+        (format!("SAVEPOINT s; LOCK TABLE u; SAVEPOINT r; ROLLBACK TO r; {change}"), true),
+    ] {
+        assert_eq!(codes(&text).0.contains(&"change-under-lock"), held, "{text}");
     }
 }

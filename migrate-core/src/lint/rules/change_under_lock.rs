@@ -4,6 +4,7 @@ use squawk_syntax::ast::{self, AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::finding::line_column;
+use crate::lint::savepoint::Savepoints;
 use crate::lint::script::{named, span, targets};
 use crate::lock_mode::LockMode;
 use crate::sql::tokens;
@@ -13,17 +14,20 @@ pub(super) const RULE: Rule =
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
-    let mut locked = None;
+    let (mut locked, mut savepoints) = (None::<(usize, usize, String)>, Savepoints::default());
     if !parsed.transaction {
         return hits;
     }
     for (span, stmt) in &parsed.statements {
+        if let Some(undone) = savepoints.take(span.start, stmt) {
+            locked = locked.filter(|(at, ..)| !undone.contains(at));
+        }
         let in_use = || {
             targets(stmt).iter().any(|target| subject.in_use(parsed, span.start, target))
                 || fills(subject, parsed, stmt)
         };
         match &locked {
-            Some((line, what)) if changes_rows(stmt) && in_use() => {
+            Some((_, line, what)) if changes_rows(stmt) && in_use() => {
                 let message = format!("rows are changed while the lock of the {what} in line {line} is held");
                 let note =
                     "the lock is held until the transaction ends, so everybody waits as long as the change takes";
@@ -34,7 +38,8 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
                 );
             }
             None => {
-                locked = locks(subject, parsed, stmt).map(|what| (line_column(&parsed.text, span.start).0, what));
+                let line = || line_column(&parsed.text, span.start).0;
+                locked = locks(subject, parsed, stmt).map(|what| (span.start, line(), what));
             }
             Some(_) => {}
         }

@@ -14,6 +14,7 @@ mod missing_primary_key;
 mod refresh_blocks_readers;
 mod rewriting_alter;
 mod row_security_off;
+mod rule_discards_writes;
 mod security_definer_path;
 mod truncate;
 mod unbatched_change;
@@ -24,7 +25,7 @@ use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
 /// All of them, in the order in which they are listed.
-pub(super) static RULES: [Rule; 18] = [
+pub(super) static RULES: [Rule; 19] = [
     change_under_lock::RULE,
     unbatched_change::RULE,
     rewriting_alter::RULE,
@@ -35,6 +36,7 @@ pub(super) static RULES: [Rule; 18] = [
     concurrent_if_not_exists::RULE,
     drop_cascade::RULE,
     truncate::RULE,
+    rule_discards_writes::RULE,
     function_reads_it::RULE,
     missing_primary_key::RULE,
     foreign_key_without_index::RULE,

@@ -14,7 +14,8 @@ pub(super) const RULE: Rule = rule(
 );
 
 fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
-    let options = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
+    let all = parsed.statements.iter().map(|(_, stmt)| stmt).chain(&parsed.routines);
+    let options = all.filter_map(|stmt| match stmt {
         Stmt::CreateFunction(it) => it.option_list(),
         Stmt::CreateProcedure(it) => it.option_list(),
         _ => None,

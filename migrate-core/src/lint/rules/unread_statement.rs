@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use squawk_syntax::ast::{self, AstNode, Stmt};
+use squawk_syntax::ast::{AstNode, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
 use crate::lint::inside::Unread;
-use crate::lint::script::{Named, named, span};
+use crate::lint::routine::{Fired, called, writes};
+use crate::lint::script::{Named, named};
 use crate::schema::Kind;
-use crate::sql::{quoted, tokens};
+use crate::sql::{parse, quoted, tokens};
 
 pub(super) const RULE: Rule =
     rule("unread-statement", Class::Locks, Severity::Warning, include_str!("../pages/unread-statement.md"), check);
@@ -34,50 +35,47 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     parsed.unread.iter().map(hit).chain(calls(subject, parsed)).collect()
 }
 
-/// The calls of functions whose bodies change something.
+/// The calls of functions whose bodies change something, and are not in the statements of the script.
 fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
-    let called: Vec<(Range<usize>, Named)> =
-        parsed.statements.iter().filter(|(_, stmt)| runs(stmt)).flat_map(|(_, stmt)| called(stmt)).collect();
-    if called.is_empty() {
+    let of_statements = parsed.statements.iter().flat_map(|(_, stmt)| called(stmt));
+    let called: Vec<(Range<usize>, Named)> = of_statements.chain(parsed.called.iter().cloned()).collect();
+    let fired = fired(subject, parsed);
+    if called.is_empty() && fired.is_empty() {
         return Vec::new();
     }
     let texts = texts(subject, parsed);
-    let changing = called.into_iter().filter(|(_, name)| changes(&texts, &name.name));
-    let hit = |(place, name): (Range<usize>, Named)| {
-        Hit::new(place, format!("{name} changes something, and what it does was not checked"))
+    let hit = |place: Range<usize>, what: String| {
+        Hit::new(place, format!("{what} changes something, and what it does was not checked"))
             .note("the body of a function runs with the migration, but is not in its statements")
             .help("write its statements out, or see what they do with `cargo xtask ci`, which observes them")
     };
-    changing.map(hit).collect()
+    let of_calls = called.into_iter().filter(|(_, name)| changes(&texts, &name.name));
+    let of_calls = of_calls.map(|(place, name)| hit(place, name.to_string()));
+    let of_triggers = fired.into_iter().filter(|(.., function)| changes(&texts, &function.name));
+    let of_triggers = of_triggers
+        .map(|(place, trigger, function)| hit(place, format!("{}, which the trigger {trigger} calls,", function.name)));
+    of_calls.chain(of_triggers).collect()
 }
 
-/// Whether a statement calls the functions in it when it runs.
-fn runs(stmt: &Stmt) -> bool {
-    matches!(
-        stmt,
-        Stmt::Select(_)
-            | Stmt::CompoundSelect(_)
-            | Stmt::ParenSelect(_)
-            | Stmt::SelectInto(_)
-            | Stmt::Values(_)
-            | Stmt::Call(_)
-            | Stmt::Insert(_)
-            | Stmt::Update(_)
-            | Stmt::Delete(_)
-            | Stmt::Merge(_)
-            | Stmt::CreateTableAs(_)
-            | Stmt::CreateMaterializedView(_)
-    )
-}
-
-fn called(stmt: &Stmt) -> Vec<(Range<usize>, Named)> {
-    let calls = stmt.syntax().descendants().filter_map(ast::CallExpr::cast);
-    let calls = calls.filter_map(|call| Some((span(&call), named(&call.expr()?)?)));
-    let procedure = match stmt {
-        Stmt::Call(it) => it.procedure_name_ref().and_then(|name| named(&name)).map(|name| (span(it), name)),
-        _ => None,
-    };
-    let mut all: Vec<(Range<usize>, Named)> = procedure.into_iter().chain(calls).collect();
+/// The triggers of tables that were there before and that the script fires, each with what it calls.
+fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, Named)> {
+    let Some(before) = subject.before else { return Vec::new() };
+    let mut all = Vec::new();
+    for (span, stmt) in &parsed.statements {
+        let known = subject.known(parsed, span.start);
+        for write in writes(stmt) {
+            let Some(table) = known.relation(&write.table) else { continue };
+            for one in before.schema.children(&table.id, Kind::Trigger) {
+                let tree = parse(one.fact("definition").unwrap_or_default()).tree();
+                let Some(Stmt::CreateTrigger(create)) = tree.stmts().next() else { continue };
+                let trigger = Fired::of(&create).filter(|trigger| trigger.is_fired_by(&write));
+                let is_off = one.fact("enabled") == Some("no");
+                all.extend(
+                    trigger.filter(|_| !is_off).map(|found| (span.clone(), one.id.name.to_string(), found.function)),
+                );
+            }
+        }
+    }
     all.dedup_by(|one, other| one.1 == other.1);
     all
 }
@@ -90,17 +88,26 @@ fn texts(subject: &Subject<'_>, parsed: &Parsed) -> BTreeMap<String, Vec<String>
         let text = one.fact("definition").unwrap_or_default();
         all.entry(one.id.name.to_string()).or_default().push(text.to_owned());
     }
+    for stmt in &parsed.routines {
+        // What these run is checked.
+        all.remove(&routine(stmt).unwrap_or_default());
+    }
     for (_, stmt) in &parsed.statements {
-        let name = match stmt {
-            Stmt::CreateFunction(it) => it.name().and_then(|name| named(&name)),
-            Stmt::CreateProcedure(it) => it.name().and_then(|name| named(&name)),
-            _ => None,
-        };
-        if let Some(name) = name {
-            all.entry(name.name).or_default().push(stmt.syntax().text().to_string());
+        if let Some(name) = routine(stmt) {
+            all.entry(name).or_default().push(stmt.syntax().text().to_string());
         }
     }
     all
+}
+
+/// The name of the routine that a statement makes.
+fn routine(stmt: &Stmt) -> Option<String> {
+    let name = match stmt {
+        Stmt::CreateFunction(it) => it.name().and_then(|name| named(&name)),
+        Stmt::CreateProcedure(it) => it.name().and_then(|name| named(&name)),
+        _ => None,
+    };
+    name.map(|name| name.name)
 }
 
 /// The words of the body of a function, in lower case.

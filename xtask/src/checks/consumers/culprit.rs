@@ -26,6 +26,8 @@ pub(super) struct Sought<'a> {
     pub(super) about: &'a dyn Fn(&Id) -> bool,
     /// The label of an enum that the query has, where that is what is gone.
     pub(super) label: Option<&'a str>,
+    /// What a constraint asks for, where it is one: its statement need not have its name.
+    pub(super) definition: Option<&'a str>,
 }
 
 impl Culprit {
@@ -35,7 +37,9 @@ impl Culprit {
         let script = migration.up_script();
         let statements = script.map(|script| lint::statements(script)).unwrap_or_default();
         let label = sought.label.and_then(|label| without_label(&statements, change, sought.about, label));
-        let found = label.or_else(|| among(&statements, change, sought.query, sought.about));
+        let found =
+            label.or_else(|| sought.definition.and_then(|text| asking(&statements, change, sought.about, text)));
+        let found = found.or_else(|| among(&statements, change, sought.query, sought.about));
         let found = found.or_else(|| among(&statements, change, sought.query, &|_| true));
         match (script, found) {
             (Some(script), Some(part)) => {
@@ -77,6 +81,40 @@ fn without_label<'a>(
         }
     };
     best(statements, weight)
+}
+
+/// The statement that asks for most of what a constraint does, of those about its table; one with its name is the one.
+fn asking<'a>(
+    statements: &'a [Part],
+    change: &Change,
+    about: &dyn Fn(&Id) -> bool,
+    definition: &str,
+) -> Option<&'a Part> {
+    let id = change.objects().map(|(id, ..)| id).find(|id| about(id))?;
+    let (asked, is) = (terms(definition), |text: &str, word: &str| words(text).contains(word));
+    let weight = |text: &str| {
+        let own = names(text);
+        let makes = is(text, "create") || is(text, "add") || is(text, "alter");
+        let is_about = makes && (has(&own, &id.parent) || id.kind == Kind::Domain && has(&own, &id.name));
+        let own = terms(text);
+        let shared = asked.iter().filter(|term| own.contains(term.as_str())).count();
+        match is_about {
+            true if has(&names(text), &id.name) => u32::MAX,
+            true => u32::try_from(shared).unwrap_or(u32::MAX),
+            false => 0,
+        }
+    };
+    best(statements, weight)
+}
+
+/// The words and literals of a text in lower case, without what the server adds when it writes a definition.
+fn terms(text: &str) -> BTreeSet<String> {
+    let words = sql::words(text).into_iter().map(|word| word.trim_matches('"').to_lowercase());
+    words
+        .filter(|word| {
+            word.chars().any(char::is_alphanumeric) || matches!(word.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>")
+        })
+        .collect()
 }
 
 /// The first statement that names most of what changed and the query has.

@@ -1,12 +1,12 @@
 //! What a step does to one query, whoever sends it: pure.
 
-use std::collections::BTreeSet;
-
 use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
 use migrate_core::finding::Severity;
 use migrate_core::ident::plain;
 use migrate_core::schema::{Change, Id, Kind, Object};
-use migrate_test::consume::Step;
+use migrate_test::consume::{Refused, Step};
+
+use super::stricter::{constant, referred, stricter};
 
 /// Something that is wrong with a query behind a step.
 #[derive(Debug, Clone)]
@@ -23,26 +23,34 @@ pub(super) struct Fault {
     pub(super) about: Option<(String, String)>,
     /// The label of an enum that is meant, where it is one.
     pub(super) label: Option<String>,
+    /// What a constraint asks for, where it is one.
+    pub(super) definition: Option<String>,
     /// Whether only preparing shows it, so that a later step can repair it.
     pub(super) is_mendable: bool,
 }
 
 impl Fault {
-    fn new(code: &'static str, severity: Severity, message: String) -> Self {
+    pub(super) fn new(code: &'static str, severity: Severity, message: String) -> Self {
         let (notes, help) = (Vec::new(), Vec::new());
-        Self { code, severity, message, at: None, notes, help, about: None, label: None, is_mendable: false }
+        let (about, label, definition) = (None, None, None);
+        Self { code, severity, message, at: None, notes, help, about, label, definition, is_mendable: false }
     }
 
-    fn about(self, id: &Id) -> Self {
+    pub(super) fn about(self, id: &Id) -> Self {
         Self { about: Some((id.parent.to_string(), id.name.to_string())), ..self }
     }
 
-    fn note(mut self, note: impl Into<String>) -> Self {
+    /// The same about a constraint with this definition.
+    pub(super) fn asked(self, id: &Id, definition: &str) -> Self {
+        Self { definition: Some(definition.to_owned()), ..self.about(id) }
+    }
+
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
@@ -63,11 +71,22 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     all.extend(result(differences, expands));
     all.extend(step.unplanned.get(&number).map(|why| unplanned(why, step)));
     for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
-        all.extend(unfilled(step, touch));
-        all.extend(filled_with_null(step, touch));
-        all.extend(stricter(step, touch));
-        all.extend(referred(step, touch));
+        let of_touch =
+            [unfilled(step, touch), filled_with_null(step, touch), stricter(step, touch), referred(step, touch)];
+        let through = |fault: Fault| match &touch.via {
+            Some(view) => fault.note(format!("it writes through the view {}", view.name())),
+            None => fault,
+        };
+        all.extend(of_touch.into_iter().flatten().map(through));
     }
+    let refused = step.refused.get(&number).map(Vec::as_slice).unwrap_or_default();
+    // What is known for sure is not asked about.
+    let is_known = |fault: &Fault| {
+        let is_it = |one: &Refused| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
+        fault.code == "consumer-stricter" && refused.iter().any(is_it)
+    };
+    all.retain(|fault| !is_known(fault));
+    all.extend(refused.iter().map(constant));
     all.extend(step.indexes.get(&number).into_iter().flatten().map(|index| without(index, step)));
     all
 }
@@ -75,7 +94,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
 /// A right that a role lost and that a query needs.
 pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
     let touches = step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables);
-    let lost = touches.flat_map(|touch| {
+    let lost = touches.filter(|touch| touch.via.is_none()).flat_map(|touch| {
         let of = |right: &&&str| {
             let (schema, table) = (touch.table.schema().to_owned(), touch.table.name().to_owned());
             step.lost.contains(&[role.to_owned(), schema, table, (**right).to_owned()])
@@ -274,72 +293,6 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
         all.push(fault.about(id).note("preparing does not show it; running does, unless a trigger fills the column"));
     }
     all
-}
-
-/// Checks and foreign keys that are new, or ask for something else, and that what is written has to keep.
-fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
-    let written: BTreeSet<&String> = touch.inserts.iter().chain(&touch.updates).collect();
-    if written.is_empty() && !touch.adds() {
-        return Vec::new();
-    }
-    let rule = |object: Option<&Object>| {
-        let text = object.and_then(|one| one.fact("definition"))?.trim_end_matches(" NOT VALID");
-        // What becomes of a row when the one that it refers to goes is nothing that a writer has to keep.
-        let actions = [" ON UPDATE ", " ON DELETE "].iter().filter_map(|word| text.find(word)).min();
-        let is_key = text.starts_with("FOREIGN KEY");
-        Some(text[..actions.filter(|_| is_key).unwrap_or(text.len())].to_owned())
-    };
-    let ours = |id: &Id| {
-        id.kind == Kind::Constraint && *id.schema == *touch.table.schema() && *id.parent == *touch.table.name()
-    };
-    let gone: BTreeSet<String> = step
-        .change
-        .objects()
-        .filter(|(id, _, after)| ours(id) && after.is_none())
-        .filter_map(|(_, old, _)| rule(old))
-        .collect();
-    let came = step.change.objects().filter(|(id, ..)| ours(id)).filter_map(|(id, before, after)| {
-        let definition = rule(after).filter(|text| text.starts_with("CHECK") || text.starts_with("FOREIGN KEY"))?;
-        let is_news = Some(&definition) != rule(before).as_ref() && !gone.contains(&definition);
-        // What a foreign key refers to is not written here.
-        let local = definition.split(" REFERENCES ").next().unwrap_or_default();
-        let own = local.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
-        // A column that is not named is NULL or has its default; NULL keeps every key and every check but one that asks for it.
-        let asks = touch.adds() && definition.starts_with("CHECK") && definition.contains("IS NOT NULL");
-        let meant = asks || written.iter().any(|column| own.contains(column.as_str()));
-        (is_news && meant).then_some((id, definition))
-    });
-    let fault = |(id, definition): (&Id, String)| {
-        let message = format!("writes to {}, where {} is stricter now", id.parent, id.name);
-        Fault::new("consumer-stricter", Severity::Warning, message)
-            .about(id)
-            .note(format!("{} {definition}", id.name))
-            .help("see that every value that it writes keeps it")
-    };
-    came.map(fault).collect()
-}
-
-/// Foreign keys that are new and that rows which are deleted may not be missing for.
-fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
-    if !touch.rights.contains(&"DELETE") {
-        return Vec::new();
-    }
-    let target = format!(" REFERENCES {}.{}(", plain(touch.table.schema()), plain(touch.table.name()));
-    let came = step.change.objects().filter_map(|(id, before, after)| {
-        let text = (id.kind == Kind::Constraint).then(|| after?.fact("definition"))??;
-        let lets_go =
-            ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|way| text.contains(&format!(" ON DELETE {way}")));
-        (before.is_none() && text.starts_with("FOREIGN KEY") && text.contains(&target) && !lets_go)
-            .then_some((id, text))
-    });
-    let fault = |(id, definition): (&Id, &str)| {
-        let message = format!("deletes from {}, to which {} refers now", touch.table.name(), id.parent);
-        Fault::new("consumer-stricter", Severity::Warning, message)
-            .about(id)
-            .note(format!("{} {definition}", id.name))
-            .help(format!("delete from {} first, or say in the key what becomes of its rows: ON DELETE …", id.parent))
-    };
-    came.map(fault).collect()
 }
 
 fn without(index: &str, step: &Step) -> Fault {

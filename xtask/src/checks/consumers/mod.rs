@@ -4,6 +4,7 @@ mod culprit;
 mod fault;
 mod order;
 mod sides;
+mod stricter;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -279,7 +280,8 @@ fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
         fault.about.as_ref().is_none_or(meant)
     };
-    Culprit::find(&step.migration, &step.change, &Sought { query: text, about: &about, label: fault.label.as_deref() })
+    let (label, definition) = (fault.label.as_deref(), fault.definition.as_deref());
+    Culprit::find(&step.migration, &step.change, &Sought { query: text, about: &about, label, definition })
 }
 
 /// Why a migration may break a consumer, where its head says so.

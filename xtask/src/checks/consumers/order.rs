@@ -79,7 +79,7 @@ impl Judge<'_> {
         let culprit = match all.iter().find_map(|one| Some((one.text, one.fault.as_ref()?))) {
             Some((text, fault)) => blamed(step, text, fault),
             None => {
-                let sought = Sought { query: &texts, about: &|_| true, label: None };
+                let sought = Sought { query: &texts, about: &|_| true, label: None, definition: None };
                 Culprit::find(&step.migration, &step.change, &sought)
             }
         };

@@ -1,0 +1,399 @@
+//! Which rows a query gives: those of a whole table, or fewer. What stands in FROM, USING and WITH is followed down to tables.
+
+use std::collections::BTreeMap;
+
+use squawk_syntax::SyntaxNode;
+use squawk_syntax::ast::{self, AstNode, Expr, FromItem, FromListItem, SelectVariant};
+
+use super::script::{Named, named};
+use super::tautology::Bonds;
+use crate::locks::Known;
+use crate::schema::{Kind, Object};
+use crate::sql::tokens;
+
+/// How many queries inside one another are followed.
+const DEEPEST: usize = 8;
+
+/// Something that a query takes rows from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// What its columns are called by.
+    pub(super) alias: String,
+    /// The table that it has every row of, by its full name; `None` where it may have fewer, or none.
+    pub(super) table: Option<Named>,
+    /// The columns of the table that it has, by the names that they have here; `None` where it has all as they are.
+    columns: Option<BTreeMap<String, String>>,
+}
+
+/// What names in a query can mean.
+pub(super) struct Scope<'a> {
+    pub(super) known: Known<'a>,
+    sources: Vec<Source>,
+    /// The source of which every row is looked at, whatever the others have.
+    fixed: Option<usize>,
+    outer: Option<&'a Scope<'a>>,
+    depth: usize,
+}
+
+/// A column of a table, as a query refers to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) alias: String,
+    pub(super) table: Named,
+    pub(super) name: String,
+    /// Whether its row is given, and not one that is looked for.
+    pub(super) is_fixed: bool,
+    /// How many queries are around the one that has it.
+    pub(super) depth: usize,
+}
+
+/// The sources of a query, and the conditions that join them; `None` for one that cannot be read.
+#[derive(Default)]
+pub(super) struct From {
+    pub(super) sources: Vec<Source>,
+    pub(super) conditions: Vec<Option<Expr>>,
+}
+
+/// A query without anything that takes rows away, other than its condition.
+struct Plain {
+    from: From,
+    condition: Option<Expr>,
+    /// What it selects, each with its name; `None` where that is the rows as they are.
+    selected: Option<Vec<(Expr, Option<String>)>>,
+}
+
+impl Source {
+    /// A table with all its rows.
+    pub(super) fn table(known: &Known<'_>, name: &Named, alias: Option<String>) -> Self {
+        let table = match known.before {
+            Some(_) => known.relation(name).filter(|one| one.id.kind == Kind::Table).and_then(|_| known.full(name)),
+            None => known.full(name),
+        };
+        Self { alias: alias.unwrap_or_else(|| name.name.clone()), table, columns: None }
+    }
+
+    fn unknown(alias: String) -> Self {
+        Self { alias, table: None, columns: None }
+    }
+}
+
+impl From {
+    /// Reads the items of a FROM or USING.
+    pub(super) fn of(scope: &Scope<'_>, items: impl Iterator<Item = FromListItem>) -> Self {
+        let mut from = Self::default();
+        items.for_each(|item| from.take(scope, &item));
+        from
+    }
+
+    fn take(&mut self, scope: &Scope<'_>, item: &FromListItem) {
+        match item {
+            FromListItem::FromItem(item) => self.sources.push(scope.source(item)),
+            FromListItem::JoinExpr(join) => {
+                let parts =
+                    join.join().and_then(|right| Some((join.from_list_item()?, right.from_list_item()?, right)));
+                let Some((left, right, join)) = parts else { return self.conditions.push(None) };
+                let start = self.sources.len();
+                self.take(scope, &left);
+                let middle = self.sources.len();
+                self.take(scope, &right);
+                let has = |word: &str| {
+                    join.join_type()
+                        .is_some_and(|ty| tokens(&text(&ty)).iter().any(|one| one.eq_ignore_ascii_case(word)))
+                };
+                // The side that is filled up with NULL has rows that its table has not.
+                let (keeps_left, keeps_right) = (has("left") || has("full"), has("right") || has("full"));
+                let lost = match (keeps_left, keeps_right) {
+                    (true, true) => start..self.sources.len(),
+                    (true, false) => middle..self.sources.len(),
+                    (false, true) => start..middle,
+                    (false, false) => 0..0,
+                };
+                self.sources[lost].iter_mut().for_each(|one| one.table = None);
+                if keeps_left || keeps_right || has("cross") {
+                    return;
+                }
+                self.conditions.push(match join.join_condition() {
+                    Some(ast::JoinCondition::OnClause(on)) => on.expr(),
+                    _ => None,
+                });
+            }
+        }
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// What a change of rows can refer to: the table that it changes, and what that is joined with.
+    pub(super) fn of_change(
+        known: Known<'a>,
+        target: Source,
+        joined: impl Iterator<Item = FromListItem>,
+    ) -> (Self, Vec<Option<Expr>>) {
+        let mut scope = Self { known, sources: vec![target], fixed: Some(0), outer: None, depth: 0 };
+        let from = From::of(&scope, joined);
+        scope.sources.extend(from.sources);
+        (scope, from.conditions)
+    }
+
+    /// A query inside of this one.
+    fn inside<'s>(&'s self, sources: Vec<Source>, fixed: Option<usize>) -> Scope<'s> {
+        Scope { known: self.known, sources, fixed, outer: Some(self), depth: self.depth + 1 }
+    }
+
+    /// The column that an expression is.
+    pub(super) fn column(&self, expr: &Expr) -> Option<Column> {
+        let mut node = expr.syntax().clone();
+        while let Some(Expr::ParenExpr(it)) = Expr::cast(node.clone()) {
+            node = it.syntax().children().find(|node| Expr::can_cast(node.kind()))?;
+        }
+        let text = node.text().to_string();
+        let words = tokens(&text);
+        let is_name =
+            words.len() % 2 == 1 && words.len() <= 5 && words.iter().skip(1).step_by(2).all(|word| *word == ".");
+        let name = is_name.then(|| Named::parse(words.last()?)).flatten()?.name;
+        match words.len() {
+            1 => self.unqualified(&name),
+            len => self.qualified(&Named::parse(words.get(len - 3)?)?.name, &name),
+        }
+    }
+
+    fn qualified(&self, alias: &str, name: &str) -> Option<Column> {
+        match self.sources.iter().position(|one| one.alias == alias) {
+            Some(at) => self.of_source(at, name),
+            None => self.outer?.qualified(alias, name),
+        }
+    }
+
+    fn unqualified(&self, name: &str) -> Option<Column> {
+        let mut own = (0..self.sources.len()).filter_map(|at| self.of_source(at, name));
+        let found = own.find(|one| self.known.before.is_none() || self.is_there(&one.table, &one.name));
+        let may_have = self.sources.iter().any(|one| one.table.is_none());
+        match found {
+            Some(found) => Some(found),
+            None if may_have => None,
+            None => self.outer?.unqualified(name),
+        }
+    }
+
+    fn of_source(&self, at: usize, name: &str) -> Option<Column> {
+        let source = self.sources.get(at)?;
+        let name = match &source.columns {
+            Some(columns) => columns.get(name)?.clone(),
+            None => name.to_owned(),
+        };
+        let (alias, table) = (source.alias.clone(), source.table.clone()?);
+        Some(Column { alias, table, name, is_fixed: self.fixed == Some(at), depth: self.depth })
+    }
+
+    fn is_there(&self, table: &Named, column: &str) -> bool {
+        let table = self.table(table);
+        column == "ctid" || table.is_some_and(|table| self.known.column(table, column).is_some())
+    }
+
+    /// A table by its full name.
+    pub(super) fn table(&self, name: &Named) -> Option<&'a Object> {
+        self.known.table(name)
+    }
+
+    /// How deep a name for a row lies that a condition of this query may choose.
+    pub(super) fn chooses(&self, column: &Column) -> bool {
+        column.depth == self.depth && !column.is_fixed
+    }
+
+    fn source(&self, item: &FromItem) -> Source {
+        match item {
+            FromItem::RelationFromItem(it) => {
+                let alias = it.alias();
+                let own = alias.as_ref().and_then(|alias| Some(named(&alias.name()?)?.name));
+                let Some(name) = it.relation_name_ref().and_then(|name| named(&name)) else {
+                    return Source::unknown(own.unwrap_or_default());
+                };
+                let is_part = it.only_token().is_some() || it.tablesample_clause().is_some();
+                if is_part || alias.is_some_and(|alias| alias.columns().is_some()) {
+                    return Source::unknown(own.unwrap_or(name.name));
+                }
+                match with(it.syntax(), &name) {
+                    Some(Some(with)) => self.of_with(&with, own.unwrap_or(name.name)),
+                    Some(None) => Source::unknown(own.unwrap_or(name.name)),
+                    None => Source::table(&self.known, &name, own),
+                }
+            }
+            FromItem::ParenFromItem(it) => {
+                let alias = it.alias();
+                let own = alias.as_ref().and_then(|alias| Some(named(&alias.name()?)?.name)).unwrap_or_default();
+                let query = it.syntax().children().find_map(SelectVariant::cast);
+                let is_renamed = alias.is_some_and(|alias| alias.columns().is_some());
+                query.filter(|_| !is_renamed).map_or(Source::unknown(own.clone()), |query| self.of_query(&query, own))
+            }
+            _ => {
+                let alias = item.syntax().children().find_map(ast::FromAlias::cast);
+                Source::unknown(alias.and_then(|alias| Some(named(&alias.name()?)?.name)).unwrap_or_default())
+            }
+        }
+    }
+
+    fn of_with(&self, with: &ast::WithTable, alias: String) -> Source {
+        let query = with.query().and_then(|query| SelectVariant::cast(query.syntax().clone()));
+        match query.filter(|_| with.column_list().is_none()) {
+            Some(query) => self.of_query(&query, alias),
+            None => Source::unknown(alias),
+        }
+    }
+
+    /// What a query in FROM gives: the rows of a table, where it has each of them.
+    fn of_query(&self, query: &SelectVariant, alias: String) -> Source {
+        let unknown = Source::unknown(alias.clone());
+        let Some(Plain { from, condition, selected }) = self.plain(query, false) else { return unknown };
+        let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
+        let whole = (0..from.sources.len()).filter(|at| from.sources[*at].table.is_some()).find(|at| {
+            let scope = self.inside(from.sources.clone(), Some(*at));
+            scope.are_always(&conditions).is_some()
+        });
+        let Some(at) = whole else { return unknown };
+        let source = from.sources[at].clone();
+        let scope = self.inside(from.sources, Some(at));
+        let columns = selected.map(|selected| {
+            let of_source = |(expr, name): (Expr, Option<String>)| {
+                let column = scope.column(&expr).filter(|column| column.is_fixed && column.depth == scope.depth)?;
+                Some((name.unwrap_or_else(|| last_name(&expr)), column.name))
+            };
+            selected.into_iter().filter_map(of_source).collect()
+        });
+        Source { alias, table: source.table, columns: columns.or(source.columns) }
+    }
+
+    /// The table that a query gives every row of.
+    pub(super) fn whole(known: Known<'a>, query: &SelectVariant) -> Option<Named> {
+        let nothing = Self { known, sources: Vec::new(), fixed: None, outer: None, depth: 0 };
+        nothing.of_query(query, String::new()).table
+    }
+
+    /// Whether a query has a row, and one whose columns are what is asked for, for each row around it.
+    pub(super) fn has_row(&self, query: &SelectVariant, asked: Option<&[Expr]>) -> Option<Bonds> {
+        if let SelectVariant::CompoundSelect(it) = query {
+            let is_union = it.syntax().children().any(|node| ast::Union::can_cast(node.kind()));
+            let mut queries = it.syntax().children().filter_map(SelectVariant::cast);
+            let is_whole = it.tail_clauses().next().is_none();
+            return queries.find_map(|query| self.has_row(&query, asked)).filter(|_| is_union && is_whole);
+        }
+        let Plain { from, condition, selected } = self.plain(query, asked.is_none())?;
+        let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
+        let scope = self.inside(from.sources, None);
+        let mut bonds = scope.are_always(&conditions)?;
+        if let Some(asked) = asked {
+            let selected = selected.filter(|selected| selected.len() == asked.len())?;
+            for (asked, (expr, _)) in asked.iter().zip(&selected) {
+                let expr = collected(expr).unwrap_or_else(|| expr.clone());
+                bonds = bonds.with(scope.equal(&self.column(asked)?, &scope.column(&expr)?)?)?;
+            }
+        }
+        Some(bonds.outside(scope.depth))
+    }
+
+    /// Whether a query gives no row.
+    pub(super) fn is_empty(&self, query: &SelectVariant) -> bool {
+        let Some(Plain { from, condition, .. }) = self.plain(query, true) else {
+            let tail = query.syntax().children().find_map(ast::LimitClause::cast);
+            return tail.is_some_and(|limit| tokens(&text(&limit)).last() == Some(&"0"));
+        };
+        condition.is_some_and(|condition| self.inside(from.sources, None).is_never(&condition))
+    }
+
+    /// The column that a query gives the least or the greatest value of, over a whole table.
+    pub(super) fn extreme(&self, query: &SelectVariant, aggregate: &str) -> Option<Column> {
+        let Plain { from, condition, selected } = self.plain(query, false)?;
+        let [(Expr::CallExpr(call), _)] = selected.as_deref()? else { return None };
+        let is_it = text(&call.expr()?).trim().eq_ignore_ascii_case(aggregate);
+        let value = argument(call).filter(|_| is_it)?;
+        let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
+        (0..from.sources.len()).find_map(|at| {
+            let scope = self.inside(from.sources.clone(), Some(at));
+            scope.are_always(&conditions)?;
+            scope.column(&value).filter(|column| column.is_fixed && column.depth == scope.depth)
+        })
+    }
+
+    /// A query that gives a row for each that its condition lets through. Where any row will do, it may give fewer.
+    fn plain(&self, query: &SelectVariant, any_row: bool) -> Option<Plain> {
+        (self.depth < DEEPEST).then_some(())?;
+        match query {
+            SelectVariant::Select(it) => {
+                let is_grouped = it.group_by_clause().is_some() || it.having_clause().is_some();
+                let is_cut = it.tail_clauses().any(|tail| match tail {
+                    ast::SelectTailClause::LimitClause(limit) => !any_row || tokens(&text(&limit)).last() == Some(&"0"),
+                    ast::SelectTailClause::OffsetClause(_) => true,
+                    ast::SelectTailClause::FetchClause(_) => !any_row,
+                    _ => false,
+                });
+                let clause = it.select_clause()?;
+                let is_distinct =
+                    clause.syntax().children().any(|node| text_of(&node).to_ascii_lowercase().contains("distinct on"));
+                (!is_grouped && !is_cut && !is_distinct).then_some(())?;
+                let items = it.from_clause().into_iter().flat_map(|from| from.items().collect::<Vec<_>>());
+                let targets: Vec<ast::Target> =
+                    clause.target_list().into_iter().flat_map(|list| list.targets().collect::<Vec<_>>()).collect();
+                let target = |one: &ast::Target| {
+                    let name = one.as_name().and_then(|name| Some(named(&name.name()?)?.name));
+                    one.syntax().children().find_map(Expr::cast).map(|expr| (expr, name))
+                };
+                let is_star = matches!(targets.as_slice(), [one] if text(one).trim() == "*");
+                let selected = (!is_star).then(|| targets.iter().filter_map(target).collect());
+                let condition = it.where_clause().and_then(|clause| clause.expr());
+                Some(Plain { from: From::of(self, items), condition, selected })
+            }
+            SelectVariant::ParenSelect(it) => {
+                it.tail_clauses().next().is_none().then_some(())?;
+                self.plain(&it.syntax().children().find_map(SelectVariant::cast)?, any_row)
+            }
+            SelectVariant::Table(it) => {
+                it.tail_clauses().next().is_none().then_some(())?;
+                let name = named(&it.relation_name()?.relation_name_ref()?)?;
+                let sources = vec![Source::table(&self.known, &name, None)];
+                Some(Plain { from: From { sources, conditions: Vec::new() }, condition: None, selected: None })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a name stands for in the WITH of a statement around a node; `Some(None)` where it is a query that is made of itself.
+fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTable>> {
+    name.schema.is_none().then_some(())?;
+    let clauses = node.ancestors().flat_map(|node| node.children()).filter_map(ast::WithClause::cast);
+    let is_it = |one: &ast::WithTable| one.name().and_then(|own| named(&own)).as_ref() == Some(name);
+    let mut tables = clauses.flat_map(|clause| {
+        let is_recursive = clause.recursive_token().is_some();
+        clause.with_tables().filter(is_it).map(move |table| (table, is_recursive)).collect::<Vec<_>>()
+    });
+    tables.find_map(|(table, is_recursive)| {
+        // Without RECURSIVE a query sees those before it alone.
+        let is_before = table.syntax().text_range().end() <= node.text_range().start();
+        (is_before || is_recursive).then(|| Some(table).filter(|_| is_before && !is_recursive))
+    })
+}
+
+/// What `array_agg` collects.
+fn collected(expr: &Expr) -> Option<Expr> {
+    let Expr::CallExpr(call) = expr else { return None };
+    text(&call.expr()?).trim().eq_ignore_ascii_case("array_agg").then(|| argument(call)).flatten()
+}
+
+/// The argument of a call without a FILTER.
+fn argument(call: &ast::CallExpr) -> Option<Expr> {
+    let arguments = call.arg_list().filter(|_| call.filter_clause().is_none())?;
+    let mut all = arguments.args();
+    let first = all.next()?;
+    all.next().is_none().then(|| first.syntax().descendants().find_map(Expr::cast)).flatten()
+}
+
+fn last_name(expr: &Expr) -> String {
+    let text = text(expr);
+    tokens(&text).last().and_then(|word| Named::parse(word)).map(|name| name.name).unwrap_or_default()
+}
+
+fn text(node: &impl AstNode) -> String {
+    text_of(node.syntax())
+}
+
+fn text_of(node: &SyntaxNode) -> String {
+    node.text().to_string()
+}

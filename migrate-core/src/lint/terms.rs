@@ -1,0 +1,153 @@
+//! The parts of conditions: terms, operators, literals and what they come to.
+
+use std::cmp::Ordering;
+
+use squawk_syntax::SyntaxNode;
+use squawk_syntax::ast::{self, AstNode, Expr, SelectVariant};
+
+use crate::sql::{quoted, tokens};
+
+/// What a value is compared with by ANY, SOME and ALL.
+pub(super) enum Array {
+    /// One of the rows of a query.
+    Of(SelectVariant),
+    /// All of them.
+    Every(SelectVariant),
+    Empty,
+}
+
+pub(super) fn array(expr: &Expr) -> Option<Array> {
+    let Expr::CallExpr(call) = expr else { return None };
+    let node = call.any_fn().map(|one| one.syntax().clone());
+    let node = node.or_else(|| call.some_fn().map(|one| one.syntax().clone()));
+    let is_all = call.all_fn().is_some();
+    let node = node.or_else(|| call.all_fn().map(|one| one.syntax().clone()))?;
+    let inner = node.children().find_map(Expr::cast);
+    let written = inner.as_ref().map(text).unwrap_or_default().to_ascii_lowercase();
+    if matches!(tokens(&written).as_slice(), ["'{}'", ..] | ["array", "[", "]", ..]) {
+        return Some(Array::Empty);
+    }
+    let query = query_in(&node).or_else(|| query_in(inner?.syntax()))?;
+    Some(if is_all { Array::Every(query) } else { Array::Of(query) })
+}
+
+pub(super) fn is_all(expr: &Expr) -> bool {
+    matches!(expr, Expr::CallExpr(call) if call.all_fn().is_some())
+}
+
+/// The query in parentheses, however many.
+pub(super) fn query_in(node: &SyntaxNode) -> Option<SelectVariant> {
+    node.children().find_map(|child| {
+        SelectVariant::cast(child.clone()).or_else(|| {
+            let is_paren = ast::ParenExpr::can_cast(child.kind()) || ast::ArrayExpr::can_cast(child.kind());
+            is_paren.then(|| query_in(&child)).flatten()
+        })
+    })
+}
+
+/// The values of a row, or the one value.
+pub(super) fn tuple(expr: &Expr) -> Vec<Expr> {
+    match expr {
+        Expr::TupleExpr(it) => it.syntax().children().filter_map(Expr::cast).collect(),
+        _ => vec![expr.clone()],
+    }
+}
+
+/// The terms that an operator joins, also where there are thousands.
+pub(super) fn terms(node: &SyntaxNode, operator: &str) -> Vec<Expr> {
+    let (mut terms, mut node) = (Vec::new(), node.clone());
+    while let Some((left, _, right)) = sides(&node).filter(|(_, own, _)| own == operator) {
+        terms.push(right);
+        node = left.syntax().clone();
+    }
+    terms.extend(Expr::cast(node));
+    terms.reverse();
+    terms
+}
+
+pub(super) fn are_null_or_not(left: &Expr, right: &Expr) -> bool {
+    let of = |expr: &Expr| {
+        let (value, operator, null) = sides(expr.syntax())?;
+        let value = text(&value).to_ascii_lowercase();
+        (first_word(&null) == "null").then(|| (tokens(&value).concat(), operator))
+    };
+    let (Some((left, one)), Some((right, other))) = (of(left), of(right)) else { return false };
+    left == right && matches!((one.as_str(), other.as_str()), ("is", "isnot") | ("isnot", "is"))
+}
+
+/// What `NOT` stands before.
+pub(super) fn is_not(node: &SyntaxNode) -> Option<Expr> {
+    let first = node.children_with_tokens().find(|one| !one.kind().is_trivia())?;
+    first.to_string().trim().eq_ignore_ascii_case("not").then(|| node.children().find_map(Expr::cast)).flatten()
+}
+
+/// The two sides of an operator, and the operator in lower case, without spaces.
+pub(super) fn sides(node: &SyntaxNode) -> Option<(Expr, String, Expr)> {
+    ast::BinExpr::can_cast(node.kind()).then_some(())?;
+    let (mut left, mut operator, mut right) = (None, String::new(), None);
+    for part in node.children_with_tokens().filter(|part| !part.kind().is_trivia()) {
+        match part.as_node().cloned().and_then(Expr::cast) {
+            Some(expr) if left.is_none() => left = Some(expr),
+            Some(expr) => right = Some(expr),
+            None => operator.push_str(&tokens(&part.to_string()).concat().to_ascii_lowercase()),
+        }
+    }
+    Some((left?, operator, right?))
+}
+
+/// What a comparison of two literals comes to.
+pub(super) fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool> {
+    let literal = |expr: &Expr| match expr {
+        Expr::Literal(_) => Some(text(expr).trim().to_owned()).filter(|text| !text.eq_ignore_ascii_case("null")),
+        _ => None,
+    };
+    let (left, right) = (literal(left)?, literal(right)?);
+    let order = ordered(&left, &right);
+    let is_text = |text: &str| text.starts_with('\'') && !text.contains('\\');
+    match operator {
+        "=" | "<>" | "!=" if left == right => Some(operator == "="),
+        // Texts that are both as they are written.
+        "=" | "<>" | "!=" if is_text(&left) && is_text(&right) => Some(operator != "="),
+        "=" => order.map(Ordering::is_eq),
+        "<>" | "!=" => order.map(Ordering::is_ne),
+        "<" => order.map(Ordering::is_lt),
+        "<=" => order.map(Ordering::is_le),
+        ">" => order.map(Ordering::is_gt),
+        ">=" => order.map(Ordering::is_ge),
+        _ => None,
+    }
+}
+
+/// How two numbers compare; a text beside a number is read as one.
+pub(super) fn ordered(left: &str, right: &str) -> Option<Ordering> {
+    if let Some((left, right)) = left.parse::<i64>().ok().zip(right.parse::<i64>().ok()) {
+        return Some(left.cmp(&right));
+    }
+    if left.starts_with('\'') && right.starts_with('\'') {
+        return None;
+    }
+    // Beyond these a fraction is not exact any more.
+    let number = |text: &str| text.trim_matches('\'').parse::<f64>().ok().filter(|number| number.abs() < 1e15);
+    number(left)?.partial_cmp(&number(right)?)
+}
+
+/// A whole number, with its sign.
+pub(super) fn number(expr: &Expr) -> Option<i64> {
+    tokens(&text(expr)).concat().parse().ok()
+}
+
+pub(super) fn first_word(expr: &Expr) -> String {
+    tokens(&text(expr)).first().map(|word| word.to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// A text that is cast to a truth value.
+pub(super) fn is_true_text(node: &SyntaxNode) -> bool {
+    let text = node.text().to_string();
+    let first = tokens(&text).first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
+    let is_yes = |text: &str| matches!(text, "t" | "true" | "yes" | "on" | "1");
+    first == "true" || quoted(&first).is_some_and(|text| is_yes(&text))
+}
+
+pub(super) fn text(node: &impl AstNode) -> String {
+    node.syntax().text().to_string()
+}

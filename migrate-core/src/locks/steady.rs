@@ -1,0 +1,80 @@
+//! Whether an expression gives the same value for all rows of a statement: what functions promise, and which of those in SQL the
+//! server puts in the place of their calls.
+
+use squawk_syntax::SyntaxNode;
+use squawk_syntax::ast::{self, AstNode, FuncOption, Stmt};
+
+use super::place::Known;
+use crate::lint::Named;
+use crate::lint::script::named;
+use crate::sql::parse;
+
+/// The functions of PostgreSQL that give the same value for a whole statement, from `pg_proc`.
+const STEADY: &str = include_str!("functions.txt");
+
+/// How many functions that call each other are followed.
+const DEEPEST: usize = 8;
+
+/// Whether an expression of the server may give another value for each row.
+pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
+    calls_volatile(known, parse(&format!("SELECT {expression}")).tree().syntax())
+}
+
+/// Whether a function is called in a node that may give another value for each row.
+pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
+    calls(known, node, 0)
+}
+
+fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize) -> bool {
+    let mut calls = node.descendants().filter_map(ast::CallExpr::cast);
+    calls.any(|call| call.expr().and_then(|name| named(&name)).is_some_and(|name| is_volatile(known, &name, depth)))
+}
+
+/// Whether a function may give another value for each row. One that nobody knows may.
+fn is_volatile(known: &Known<'_>, name: &Named, depth: usize) -> bool {
+    let own = known.own_functions(name);
+    let of_schema = known.functions(name).into_iter().filter_map(|one| one.fact("definition"));
+    let all: Vec<&str> = own.into_iter().chain(of_schema).collect();
+    match all.is_empty() {
+        true => !STEADY.lines().any(|steady| steady == name.name),
+        false => depth > DEEPEST || !all.iter().all(|text| is_steady(known, text, depth)),
+    }
+}
+
+/// Whether the definition of a function promises it, or the server sees it when it puts the body in the place of a call.
+fn is_steady(known: &Known<'_>, definition: &str, depth: usize) -> bool {
+    let tree = parse(definition).tree();
+    let Some(Stmt::CreateFunction(function)) = tree.stmts().next() else { return false };
+    let options: Vec<FuncOption> = function.option_list().into_iter().flat_map(|list| list.options()).collect();
+    let promises = |one: &FuncOption| match one {
+        FuncOption::VolatilityFuncOption(it) => !matches!(it, ast::VolatilityFuncOption::Volatile(_)),
+        _ => false,
+    };
+    options.iter().any(promises) || inlined(&function, &options).is_some_and(|body| !calls(known, &body, depth + 1))
+}
+
+/// The body of a function in SQL that stands in the place of its calls: one expression, with nothing around it.
+fn inlined(function: &ast::CreateFunction, options: &[FuncOption]) -> Option<SyntaxNode> {
+    let has_parameters = function.param_list().is_some_and(|list| list.params().next().is_some());
+    let is_fenced = options.iter().any(|one| match one {
+        FuncOption::SecurityDefinerFuncOption(_) | FuncOption::SetFuncOption(_) => true,
+        // One that is not called for NULL is only sometimes put in.
+        FuncOption::StrictFuncOption(_) | FuncOption::ReturnsNullOnNullInputFuncOption(_) => has_parameters,
+        _ => false,
+    });
+    (!is_fenced).then_some(())?;
+    match function.body() {
+        Some(ast::RoutineBody::ReturnStmt(it)) => Some(it.syntax().clone()),
+        Some(_) => None,
+        None => {
+            let body = function.sql_body()?.tree();
+            let stmts: Vec<Stmt> = body.stmts().collect();
+            let [Stmt::Select(select)] = stmts.as_slice() else { return None };
+            let clause = select.select_clause()?;
+            let has_more = select.syntax().children().any(|node| node != *clause.syntax());
+            let is_one = clause.target_list().is_some_and(|list| list.targets().count() == 1);
+            let has_query = clause.syntax().descendants().any(|node| ast::Select::can_cast(node.kind()));
+            (is_one && !has_more && !has_query).then(|| clause.syntax().clone())
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Views that are written through: the server makes of a change of a simple view one of its table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use migrate_core::Database;
+use migrate_core::ident::literal;
+
+use super::describe::{Asker, list, text};
+use super::values::shown;
+use crate::proof::ProofError;
+
+/// Where a view writes to: its table, and for each of its columns that of the table, by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Through {
+    pub(super) table: u32,
+    pub(super) columns: BTreeMap<i32, i32>,
+}
+
+/// The views that are written through, by their numbers.
+pub(super) type Views = HashMap<u32, Through>;
+
+impl Asker {
+    /// Those of these relations that are such views, and the views below them.
+    pub(super) async fn through(&mut self, relations: BTreeSet<u32>) -> Result<Views, ProofError> {
+        let (mut views, mut open) = (Views::new(), relations);
+        while !open.is_empty() {
+            let query = format!(
+                "SELECT c.oid, r.ev_action::text FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN' \
+                 WHERE c.relkind = 'v' AND c.oid IN ({}) AND pg_relation_is_updatable(c.oid, false) <> 0 \
+                 AND NOT EXISTS (SELECT FROM pg_rewrite o WHERE o.ev_class = c.oid AND o.rulename <> '_RETURN') \
+                 AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 64 <> 0)",
+                list(&open)
+            );
+            let mut found = Views::new();
+            for row in self.rows(&query).await? {
+                let view = text(&row, 0)?.parse().unwrap_or_default();
+                found.extend(shown(&text(&row, 1)?).map(|(table, columns)| (view, Through { table, columns })));
+            }
+            open = found.values().map(|one| one.table).filter(|table| !views.contains_key(table)).collect();
+            views.extend(found);
+        }
+        Ok(views)
+    }
+}
+
+/// The names of the views that stand on tables of these names, also by way of others.
+///
+/// # Errors
+///
+/// [`ProofError`] when the server is gone.
+pub(super) async fn over(database: &Database, tables: &BTreeSet<String>) -> Result<Vec<String>, ProofError> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = tables.iter().map(|name| literal(name)).collect();
+    let query = format!(
+        "WITH RECURSIVE standing (oid) AS (SELECT c.oid FROM pg_class c WHERE c.oid >= 16384 AND c.relname IN ({}) \
+         UNION SELECT r.ev_class FROM standing s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid \
+         AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid) \
+         SELECT DISTINCT c.relname FROM standing s JOIN pg_class c ON c.oid = s.oid WHERE c.relkind = 'v'",
+        names.join(", ")
+    );
+    let mut asker = Asker::open(database).await?;
+    let rows = asker.rows(&query).await?;
+    asker.close().await;
+    rows.iter().map(|row| text(row, 0)).collect()
+}

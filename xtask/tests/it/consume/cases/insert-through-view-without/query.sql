@@ -1,0 +1,1 @@
+INSERT INTO parcels (parcel, grams) VALUES ($1, 5);

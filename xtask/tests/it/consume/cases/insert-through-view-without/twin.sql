@@ -1,0 +1,1 @@
+UPDATE parcels SET grams = 5 WHERE parcel = $1;

@@ -1,0 +1,1 @@
+INSERT INTO small_parcels (parcel, grams) VALUES ($1, NULL);

@@ -1,0 +1,1 @@
+ALTER TABLE shipments ALTER COLUMN weight SET NOT NULL;

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, weight) VALUES ($1, 0);

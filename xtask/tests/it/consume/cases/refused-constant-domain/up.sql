@@ -1,0 +1,1 @@
+ALTER DOMAIN grams ADD CONSTRAINT grams_positive CHECK (VALUE > 0) NOT VALID;

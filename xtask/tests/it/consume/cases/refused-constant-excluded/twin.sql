@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, note) VALUES ($1, $2);

@@ -1,0 +1,1 @@
+ALTER TABLE shipments ADD CONSTRAINT one_note EXCLUDE USING btree (note WITH =);

@@ -1,0 +1,1 @@
+UPDATE shipments SET weight = 0, carrier = '' WHERE id = $1;

@@ -1,0 +1,1 @@
+UPDATE shipments SET note = '' WHERE id = $1;

@@ -1,0 +1,1 @@
+UPDATE shipments SET note = 'x' WHERE id = $1;

@@ -1,0 +1,1 @@
+UPDATE shipments SET weight = $1 WHERE id = $2;

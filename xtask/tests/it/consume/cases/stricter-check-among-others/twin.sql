@@ -1,0 +1,1 @@
+UPDATE shipments SET id = $1 WHERE id = $2;

@@ -1,0 +1,1 @@
+INSERT INTO shipments (id, carrier, note) VALUES ($1, 'post', NULL);

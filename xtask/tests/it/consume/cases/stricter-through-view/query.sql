@@ -1,0 +1,1 @@
+UPDATE parcels SET grams = $1 WHERE parcel = $2;

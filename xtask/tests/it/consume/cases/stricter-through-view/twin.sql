@@ -1,0 +1,1 @@
+UPDATE parcels SET note = $1 WHERE parcel = $2;

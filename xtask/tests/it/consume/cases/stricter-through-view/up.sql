@@ -1,0 +1,1 @@
+ALTER TABLE shipments ADD CONSTRAINT weight_positive CHECK (weight > 0) NOT VALID;
