@@ -3,6 +3,8 @@
 //! All of it is pure: what should be there, what is there, what the ledger and the record of DDL say are values.
 
 mod blame;
+mod fill;
+mod names;
 mod outside;
 mod pending;
 mod rule;
@@ -14,6 +16,8 @@ use crate::schema::ddl::unowned;
 use crate::schema::{Change, Id, Object, Schema, Sides};
 
 pub use blame::who;
+pub use fill::fill;
+pub use names::Names;
 pub(crate) use outside::{Fault, Named, culprit, made_by, may_make};
 pub use pending::{Done, Part, Three};
 pub use rule::{NotARule, Rule};

@@ -43,24 +43,31 @@ pub struct Three<'a> {
 impl Three<'_> {
     /// What the pending migrations do, object by object, whoever owns what; `title` is what the database is called.
     ///
-    /// What belongs to an object of which as much is there is not told apart.
+    /// What belongs to an object that is made or dropped as a whole, and of which as much is there, is not told apart.
     pub fn parts(self, title: &str) -> Vec<Part> {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
-        let sides = Sides { before: &format!("in {title}"), after: "in the migrations" };
-        let sentences = Change::between(&there, &after).by_object(sides);
         let change = Change::between(&before, &after);
+        let ours = change.by_object(Sides { before: "before", after: "after" });
+        let sides = Sides { before: &format!("in {title}"), after: "in the migrations" };
+        let left = Change::between(&there, &after).by_object(sides);
         let changed = change.objects().filter(|(_, old, new)| old != new);
-        let done: Vec<(&Id, Done)> =
-            changed.map(|(id, old, new)| (id, done(old, new, there.get(id).map(|one| &**one)))).collect();
-        let is_told = |(id, state): &&(&Id, Done)| {
-            !done.iter().any(|(other, its)| other != id && its == state && belongs(id, other))
+        let all: Vec<Changed<'_>> = changed.map(|(id, old, new)| Changed::of(id, old, new, &there)).collect();
+        let is_told = |one: &&Changed<'_>| !all.iter().any(|other| other.has(one));
+        let part = |one: &Changed<'_>| {
+            let said = |all: &[(Arc<Id>, Vec<String>)]| {
+                let own = all.iter().find(|(object, _)| **object == *one.id);
+                own.map_or_else(|| vec![one.id.to_string()], |(_, sentences)| sentences.clone())
+            };
+            let sentences = match (one.fate, one.done) {
+                (_, Done::Differs) => said(&left),
+                (Fate::Made, _) => vec![one.id.to_string()],
+                (Fate::Dropped, Done::There) => vec![format!("{}: dropped", one.id)],
+                (Fate::Dropped, _) => vec![format!("{}: to be dropped", one.id)],
+                (Fate::Altered, _) => said(&ours),
+            };
+            Part { object: Arc::new(one.id.clone()), done: one.done, sentences }
         };
-        let part = |(id, done): &(&Id, Done)| {
-            let own = sentences.iter().find(|(object, _)| **object == **id).filter(|_| *done == Done::Differs);
-            let sentences = own.map_or_else(|| vec![id.to_string()], |(_, sentences)| sentences.clone());
-            Part { object: Arc::new((*id).clone()), done: *done, sentences }
-        };
-        done.iter().filter(is_told).map(part).collect()
+        all.iter().filter(is_told).map(part).collect()
     }
 
     /// What is there with all that the pending migrations still have to do: where both changed the same fact, theirs counts,
@@ -85,6 +92,41 @@ impl Three<'_> {
         let is_by_hand =
             |object: &Object| by_hand.contains(&object.id) && !ours.contains(&object.id) && !goes(&object.id);
         self.after.clone().as_in(self.there, is_by_hand).with(woven)
+    }
+}
+
+/// What migrations do to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Made,
+    Dropped,
+    Altered,
+}
+
+/// An object that migrations change, and how much of that is there.
+#[derive(Debug)]
+struct Changed<'a> {
+    id: &'a Id,
+    fate: Fate,
+    done: Done,
+}
+
+impl<'a> Changed<'a> {
+    fn of(id: &'a Id, old: Option<&Object>, new: Option<&Object>, there: &Schema) -> Self {
+        let fate = match (old, new) {
+            (None, _) => Fate::Made,
+            (_, None) => Fate::Dropped,
+            _ => Fate::Altered,
+        };
+        Self { id, fate, done: done(old, new, there.get(id).map(|one| &**one)) }
+    }
+
+    /// Whether another one is told with it.
+    fn has(&self, other: &Self) -> bool {
+        self.id != other.id
+            && self.fate != Fate::Altered
+            && (self.fate, self.done) == (other.fate, other.done)
+            && belongs(other.id, self.id)
     }
 }
 

@@ -154,7 +154,8 @@ fn untried(script: &Script) -> Option<&'static str> {
     if script.directives().no_transaction {
         return Some("it does not run in a transaction");
     }
-    if script.statements().iter().any(|statement| !matches!(statement.class, Class::Plain | Class::Session)) {
+    let can_share = |class| matches!(class, Class::Plain | Class::Session | Class::TableMaintenance);
+    if script.statements().iter().any(|statement| !can_share(statement.class)) {
         return Some("it cannot run inside of another statement");
     }
     // What a sequence is set to stays, also when the transaction does not.

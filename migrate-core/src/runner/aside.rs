@@ -87,6 +87,7 @@ impl Migrator {
 /// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin. What is not
 /// seen to be one of them could be anything.
 fn is_upkeep(script: &Script) -> bool {
+    use Class::TableMaintenance;
     use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, ReindexConcurrently, Session};
     let is_of_index = |text: &str| {
         let words = tokens(text);
@@ -94,7 +95,8 @@ fn is_upkeep(script: &Script) -> bool {
         (is(0, "drop") && is(1, "index")) || (is(0, "create") && is(1 + usize::from(is(1, "unique")), "index"))
     };
     script.statements().iter().all(|statement| match statement.class {
-        CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | Maintenance | Session => true,
+        CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | Session => true,
+        Maintenance | TableMaintenance => true,
         Plain => is_of_index(&script.text()[statement.span.clone()]),
         _ => false,
     })

@@ -258,7 +258,7 @@ impl Executor<'_> {
             }
             Class::DetachConcurrently => self.settle_partition(step, text).await,
             Class::MayCommit => Ok(None),
-            Class::OutsideTransaction => Ok(failed.map(|_| false)),
+            Class::OutsideTransaction | Class::OfSubscription => Ok(failed.map(|_| false)),
             _ => Ok(Some(false)),
         }
     }

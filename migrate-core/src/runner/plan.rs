@@ -375,7 +375,7 @@ impl Planner<'_> {
 /// Whether it can be found out if the first statement that is not recorded was done all the same.
 fn is_certain(script: &Script, done: usize) -> bool {
     let next = script.statements().get(done).map(|statement| statement.class);
-    !matches!(next, Some(Class::MayCommit | Class::OutsideTransaction))
+    !matches!(next, Some(Class::MayCommit | Class::OutsideTransaction | Class::OfSubscription))
 }
 
 /// The script that an unfinished migration was running, if it is still the same.

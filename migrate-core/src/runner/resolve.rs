@@ -251,7 +251,7 @@ fn is_uncertain(script: &Script, unfinished: &Unfinished) -> bool {
     let next = script.statements().get(unfinished.done).map(|statement| statement.class);
     match next {
         Some(Class::MayCommit) => true,
-        Some(Class::OutsideTransaction) => unfinished.failed.is_none(),
+        Some(Class::OutsideTransaction | Class::OfSubscription) => unfinished.failed.is_none(),
         _ => false,
     }
 }

@@ -108,9 +108,9 @@ impl Described {
         self.dependencies.users(id)
     }
 
-    /// Whether an object of this name is the same one in the same database later.
-    pub(super) fn is_same(&self, later: &Self, id: &Arc<Id>) -> bool {
-        self.places.get(id).and_then(|address| later.addresses.get(address)) == Some(id)
+    /// What an object is called in the same database later.
+    pub fn later<'a>(&self, later: &'a Self, id: &Id) -> Option<&'a Arc<Id>> {
+        later.addresses.get(self.places.get(id)?)
     }
 
     /// Whether what migrations make would not belong to this role.

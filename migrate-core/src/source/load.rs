@@ -322,7 +322,7 @@ impl Script {
         findings.extend(wrong);
         let (statements, flaws) = sql::split(&text);
         // A message of one statement is in no transaction where the tool opens none.
-        let commits = |class: Class| class == Class::MayCommit && statements.len() == 1;
+        let commits = |class: Class| class.may_need_no_transaction() && statements.len() == 1;
         let outside = |Statement { class, .. }: &Statement| {
             own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
         };

@@ -61,6 +61,10 @@ pub enum Class {
     DetachConcurrently,
     /// Outside transactions only, and harmless when run again: `VACUUM`, `REINDEX DATABASE` and so on.
     Maintenance,
+    /// `REINDEX` and `CLUSTER` of one table: outside transactions only where that is partitioned, and harmless when run again.
+    TableMaintenance,
+    /// `DROP SUBSCRIPTION` and its kin: outside transactions only where it has a slot, and not harmless when run again.
+    OfSubscription,
     /// Outside transactions only, and not harmless when run again: `CREATE DATABASE` and so on.
     OutsideTransaction,
     /// `COPY … FROM STDIN` or `TO STDOUT`: needs a client that sends or takes the data.
@@ -79,5 +83,10 @@ impl Class {
                 | Self::Maintenance
                 | Self::OutsideTransaction
         )
+    }
+
+    /// Whether the server decides when it runs whether it refuses it inside a transaction block.
+    pub(crate) fn may_need_no_transaction(self) -> bool {
+        matches!(self, Self::MayCommit | Self::TableMaintenance | Self::OfSubscription)
     }
 }

@@ -24,16 +24,70 @@ pub(super) fn classify(words: &[&str]) -> Class {
             if is(after, "concurrently") { Class::CreateIndexConcurrently } else { Class::Plain }
         }
         "drop" if is(1, "index") && is(2, "concurrently") => Class::DropIndexConcurrently,
-        "create" | "drop" if any(1, &["database", "tablespace", "subscription"]) => Class::OutsideTransaction,
+        "create" | "drop" if any(1, &["database", "tablespace"]) => Class::OutsideTransaction,
+        "create" | "drop" | "alter" if is(1, "subscription") => subscription(words),
         "alter" if is(1, "system") => Class::OutsideTransaction,
+        "alter" if is(1, "database") && is(3, "set") && is(4, "tablespace") => Class::Maintenance,
         "alter" if is(1, "table") && has("detach") && has("concurrently") => Class::DetachConcurrently,
         "discard" if is(1, "all") => Class::OutsideTransaction,
         "vacuum" => Class::Maintenance,
-        "cluster" if words.len() == 1 || (words.len() == 2 && is(1, "verbose")) => Class::Maintenance,
-        "reindex" if has("concurrently") => Class::ReindexConcurrently,
-        "reindex" if has("database") || has("system") || has("schema") => Class::Maintenance,
+        "cluster" => {
+            let at = after_options(words);
+            let names_table = words.len() > at + usize::from(is(at, "verbose"));
+            if names_table { Class::TableMaintenance } else { Class::Maintenance }
+        }
+        "reindex" => {
+            let at = after_options(words);
+            match is(at + 1, "concurrently") || says(&words[..at], "concurrently") == Some(true) {
+                true => Class::ReindexConcurrently,
+                false if any(at, &["database", "system", "schema"]) => Class::Maintenance,
+                false => Class::TableMaintenance,
+            }
+        }
         _ => Class::Plain,
     }
+}
+
+/// Whether a statement about a subscription reaches for the publisher, which no transaction can take back.
+fn subscription(words: &[&str]) -> Class {
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
+    let is_off = |option: &str| says(words, option) == Some(false);
+    match words[0].to_ascii_lowercase().as_str() {
+        "create" if is_off("connect") || is_off("create_slot") => Class::Plain,
+        "create" => Class::OutsideTransaction,
+        "drop" => Class::OfSubscription,
+        _ if is(3, "refresh") => Class::OutsideTransaction,
+        _ if any(3, &["set", "add", "drop"]) && is(4, "publication") => match is_off("refresh") {
+            true => Class::Plain,
+            false => Class::OutsideTransaction,
+        },
+        _ if is(3, "set") && ["failover", "two_phase"].iter().any(|name| says(words, name).is_some()) => {
+            Class::OfSubscription
+        }
+        _ => Class::Plain,
+    }
+}
+
+/// The number of the word behind the options in parentheses that follow the first one.
+fn after_options(words: &[&str]) -> usize {
+    match words.get(1) {
+        Some(&"(") => words.iter().position(|word| *word == ")").map_or(words.len(), |close| close + 1),
+        _ => 1,
+    }
+}
+
+/// What an option in parentheses says, as the server reads one that is on or off; `None` where it is not there.
+fn says(words: &[&str], option: &str) -> Option<bool> {
+    let is_option = |at: usize| {
+        words[at].trim_matches('"').eq_ignore_ascii_case(option) && at > 0 && matches!(words[at - 1], "(" | ",")
+    };
+    let at = (0..words.len()).find(|at| is_option(*at))?;
+    let value = words.get(at + 1 + usize::from(words.get(at + 1) == Some(&"=")));
+    let is_off = value.is_some_and(|value| {
+        ["false", "off", "0"].iter().any(|off| value.trim_matches('\'').eq_ignore_ascii_case(off))
+    });
+    Some(!is_off)
 }
 
 /// Whether a quoted body has a word that ends a transaction, or calls what may.
@@ -81,11 +135,32 @@ mod tests {
         check("create index concurrently_named on b", Class::Plain);
         check("drop index concurrently a", Class::DropIndexConcurrently);
         check("vacuum full a", Class::Maintenance);
-        check("cluster a using b", Class::Plain);
-        check("reindex table a", Class::Plain);
+        check("cluster a using b", Class::TableMaintenance);
+        check("cluster verbose a", Class::TableMaintenance);
+        check("cluster ( verbose ) a", Class::TableMaintenance);
+        check("cluster ( verbose )", Class::Maintenance);
+        check("cluster verbose", Class::Maintenance);
+        check("reindex table a", Class::TableMaintenance);
+        check("reindex ( verbose ) index schema", Class::TableMaintenance);
+        check("reindex ( concurrently off ) table a", Class::TableMaintenance);
         check("reindex table concurrently a", Class::ReindexConcurrently);
         check("reindex ( verbose , CONCURRENTLY ) schema a", Class::ReindexConcurrently);
         check("reindex schema a", Class::Maintenance);
+        check("alter database a set tablespace b", Class::Maintenance);
+        check("alter database a set work_mem = 1", Class::Plain);
+        check("create subscription a connection 'b' publication c", Class::OutsideTransaction);
+        check("create subscription a connection 'b' publication c with ( connect )", Class::OutsideTransaction);
+        check("create subscription a connection 'b' publication c with ( CONNECT = Off , d = 1 )", Class::Plain);
+        check(
+            "create subscription a connection 'b' publication c with ( d = 1 , create_slot = 'false' )",
+            Class::Plain,
+        );
+        check("drop subscription a", Class::OfSubscription);
+        check("alter subscription a refresh publication", Class::OutsideTransaction);
+        check("alter subscription a add publication b with ( copy_data = off )", Class::OutsideTransaction);
+        check("alter subscription a set publication b with ( refresh = 0 )", Class::Plain);
+        check("alter subscription a set ( failover = true )", Class::OfSubscription);
+        check("alter subscription a disable", Class::Plain);
         check("alter table a detach partition b concurrently", Class::DetachConcurrently);
         check("alter table a detach partition b finalize", Class::Plain);
         check("copy a from stdin", Class::CopyWithClient);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use migrate_core::drift;
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Statement, Style, Uncovered, between, owners, roles};
+use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, Uncovered, between, owners, roles};
 
 use super::baseline::{Baseline, baseline};
 use super::capture::{Capture, LeftOut, reason};
@@ -34,6 +35,38 @@ impl Difference {
     /// How much is left out, of the statements or of the proof.
     pub fn gaps(&self) -> usize {
         self.ddl.uncovered.len() + self.left_out.len()
+    }
+}
+
+/// What a difference gets for a database that has rows, and in which some names are still to be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Finish {
+    /// Statements that may give rows a value before a column must have one; `None` where rows are of no matter.
+    pub updates: Option<Vec<String>>,
+    /// The statements that change names, behind all others.
+    pub renames: Vec<Statement>,
+}
+
+impl Finish {
+    /// The statements from one schema to another, but for the names.
+    fn between(&self, from: &Described, to: &Described, style: Style) -> Ddl {
+        let mut ddl = between(from, to, style);
+        if let Some(updates) = &self.updates {
+            drift::fill(&mut ddl, &from.schema, &to.schema, updates);
+        }
+        ddl
+    }
+
+    /// The renames and nothing else.
+    fn renaming(&self) -> Ddl {
+        Ddl { statements: self.renames.clone(), uncovered: Vec::new() }
+    }
+
+    /// The renames, in a stage behind all others.
+    fn behind(&self, ddl: &Ddl) -> Vec<Statement> {
+        let is_main = ddl.statements.iter().all(|one| one.stage == Stage::Main);
+        let stage = if is_main { Stage::Main } else { Stage::Validate };
+        self.renames.iter().map(|one| Statement { stage, ..one.clone() }).collect()
     }
 }
 
@@ -89,16 +122,32 @@ pub async fn difference(
     style: Style,
     hear: &mut dyn FnMut(&str),
 ) -> Result<Difference, ProofError> {
+    finished(from, to, style, Finish::default(), hear).await
+}
+
+/// The same with what a database needs in which somebody has begun.
+///
+/// # Errors
+///
+/// Those of [`difference`].
+pub async fn finished(
+    from: Described,
+    to: Described,
+    style: Style,
+    finish: Finish,
+    hear: &mut dyn FnMut(&str),
+) -> Result<Difference, ProofError> {
     let mut named = roles(&from.schema);
     named.extend(roles(&to.schema));
     named.extend(from.owners());
-    for_roles(&named, Box::pin(difference_of(from, to, style, hear))).await
+    for_roles(&named, Box::pin(difference_of(from, to, style, finish, hear))).await
 }
 
 async fn difference_of(
     mut from: Described,
     mut to: Described,
     style: Style,
+    finish: Finish,
     hear: &mut dyn FnMut(&str),
 ) -> Result<Difference, ProofError> {
     if let Some(start) = start().await? {
@@ -106,7 +155,7 @@ async fn difference_of(
         start.place(&mut to);
     }
     let ddl = between(&from, &to, style);
-    if ddl.is_empty() && ddl.uncovered.is_empty() {
+    if ddl.is_empty() && ddl.uncovered.is_empty() && finish.renames.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
     hear("making the first schema on the shadow server");
@@ -131,7 +180,7 @@ async fn difference_of(
         let since = pair.wanted.left_out.len();
         let found = completion.found.take();
         let is_completed = found.is_some();
-        let shown = found.unwrap_or_else(|| between(&pair.there, &pair.wanted.source, style));
+        let shown = found.unwrap_or_else(|| finish.between(&pair.there, &pair.wanted.source, style));
         if left > 0 && pair.wanted.uncover(&shown, pair.there.schema.version()) {
             pair.follow(since);
             continue;
@@ -139,7 +188,10 @@ async fn difference_of(
         hear(&trial(shown.statements.len(), pair.wanted.left_out.len()));
         let mut shadow = there(&pair, &first, &roles_named).await?;
         let failed = shadow.run(&shown).await.err();
-        let made = if failed.is_none() { shadow.describe().await? } else { Described::default() };
+        let (made, not_renamed) = match &failed {
+            None => (shadow.describe().await?, shadow.run(&finish.renaming()).await.err()),
+            Some(_) => (Described::default(), None),
+        };
         // What the shadow server does not have of the first schema is not in statements that are found there.
         if left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made)) {
             shadow.end().await?;
@@ -158,7 +210,7 @@ async fn difference_of(
             pair.follow(since);
             continue;
         }
-        let failed = failed.map(|(statement, error)| (statement, reason(&error)));
+        let failed = failed.or(not_renamed).map(|(statement, error)| (statement, reason(&error)));
         let made = pair.wanted.seen(made);
         if failed.is_none() && left > 0 && pair.wanted.forget_differing(&made) {
             pair.follow(since);
@@ -166,8 +218,9 @@ async fn difference_of(
         }
         let wanted = &pair.wanted.source.schema;
         let remaining = if failed.is_none() { remaining(wanted, &made.schema) } else { Vec::new() };
-        let mut ddl = if is_completed { shown } else { between(&pair.from, &pair.to, style) };
+        let mut ddl = if is_completed { shown } else { finish.between(&pair.from, &pair.to, style) };
         ddl.uncovered = pair.uncovered();
+        ddl.statements.extend(finish.behind(&ddl));
         return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
     }
 }

@@ -1,4 +1,4 @@
-//! The down of a migration that is derived: how much work that may be.
+//! The down of a migration that is derived: how much work that may be, and that it moves what was moved.
 
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::shape;
@@ -56,4 +56,74 @@ async fn what_only_the_server_knows_of_the_order_is_found_out() {
     let load = |text: &str| MigrationSet::load_with(chain.path(), &[(down.clone(), text.to_owned())]);
     let derived = shape::derive(&load, &CodeMigrations::none(), &version(2), &mut |_| {}).await.unwrap();
     assert!(derived.is_proven(), "{:?}", derived.proven.laws);
+}
+
+const BASE: &str =
+    "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TYPE a.mood AS ENUM ('x', 'y'); CREATE TYPE a.pair AS (l int, r int);
+    CREATE DOMAIN a.pos AS int CONSTRAINT pos_c CHECK (VALUE > 0);
+    CREATE TABLE a.t (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, m a.mood, p a.pos, CHECK (id > 0));
+    CREATE INDEX t_i ON a.t (m); CREATE STATISTICS a.st ON id, n FROM a.t;
+    CREATE TRIGGER tg BEFORE UPDATE ON a.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+    CREATE VIEW a.v AS SELECT id, m FROM a.t; CREATE MATERIALIZED VIEW a.mv AS SELECT id FROM a.t;
+    CREATE SEQUENCE a.s; CREATE TABLE a.u (id int PRIMARY KEY DEFAULT nextval('a.s'));
+    CREATE FUNCTION a.f(x a.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE PROCEDURE a.p() LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE a.agg(int) (SFUNC = int4pl, STYPE = int);
+    CREATE SCHEMA c; CREATE TABLE c.w (id serial PRIMARY KEY);
+    CREATE OPERATOR a.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);";
+
+/// What was moved comes back as it is, with its rows and with what belongs to it.
+#[rstest]
+#[case::sequences_go_with_their_table("ALTER TABLE a.t SET SCHEMA b;", &["ALTER TABLE b.t SET SCHEMA a"])]
+#[case::types(
+    "ALTER TYPE a.mood SET SCHEMA b; ALTER TYPE a.pair SET SCHEMA b; ALTER DOMAIN a.pos SET SCHEMA b;",
+    &["ALTER TYPE b.mood SET SCHEMA a", "ALTER TYPE b.pair SET SCHEMA a", "ALTER DOMAIN b.pos SET SCHEMA a"]
+)]
+#[case::routines(
+    "ALTER TYPE a.mood SET SCHEMA b; ALTER FUNCTION a.f SET SCHEMA b; ALTER PROCEDURE a.p() SET SCHEMA b; \
+     ALTER AGGREGATE a.agg(int) SET SCHEMA b; ALTER OPERATOR a.=== (int, int) SET SCHEMA b;",
+    &[
+        "ALTER TYPE b.mood SET SCHEMA a",
+        "ALTER FUNCTION b.f(x a.mood) SET SCHEMA a",
+        "ALTER PROCEDURE b.p() SET SCHEMA a",
+        "ALTER AGGREGATE b.agg(integer) SET SCHEMA a",
+        "ALTER OPERATOR b.=== (integer, integer) SET SCHEMA a",
+    ]
+)]
+#[case::relations(
+    "ALTER TABLE a.t SET SCHEMA b; ALTER VIEW a.v SET SCHEMA b; ALTER MATERIALIZED VIEW a.mv SET SCHEMA b; \
+     ALTER SEQUENCE a.s SET SCHEMA b; ALTER STATISTICS a.st SET SCHEMA b;",
+    &[
+        "ALTER SEQUENCE b.s SET SCHEMA a",
+        "ALTER TABLE b.t SET SCHEMA a",
+        "ALTER VIEW b.v SET SCHEMA a",
+        "ALTER MATERIALIZED VIEW b.mv SET SCHEMA a",
+        "ALTER STATISTICS b.st SET SCHEMA a",
+    ]
+)]
+#[case::a_sequence_that_is_owned_since(
+    "ALTER TABLE a.u SET SCHEMA b; ALTER SEQUENCE a.s SET SCHEMA b; ALTER SEQUENCE b.s OWNED BY b.u.id;",
+    &["ALTER SEQUENCE b.s OWNED BY NONE", "ALTER SEQUENCE b.s SET SCHEMA a", "ALTER TABLE b.u SET SCHEMA a"]
+)]
+#[case::the_schema_is_gone(
+    "CREATE SCHEMA d; ALTER TABLE c.w SET SCHEMA d; ALTER TABLE d.w RENAME id TO no; DROP SCHEMA c;",
+    &["CREATE SCHEMA c", "ALTER TABLE d.w SET SCHEMA c", "ALTER TABLE c.w RENAME COLUMN no TO id", "DROP SCHEMA d"]
+)]
+#[case::the_schema_is_gone_and_the_other_one_is_not(
+    "ALTER TABLE c.w SET SCHEMA a; DROP SCHEMA c;",
+    &["CREATE SCHEMA c", "ALTER TABLE a.w SET SCHEMA c"]
+)]
+#[case::its_place_is_taken(
+    "ALTER TABLE a.u SET SCHEMA b; CREATE TABLE a.u (x int);",
+    &["ALTER TABLE a.u RENAME TO u_since", "ALTER TABLE b.u SET SCHEMA a", "DROP TABLE a.u_since"]
+)]
+#[tokio::test]
+async fn what_was_moved_is_moved_back(#[case] up: &str, #[case] expected: &[&str]) {
+    let chain = Chain::new(&[(1, "base", BASE, "SELECT 1;"), (2, "move", up, "")]);
+    let down = format!("{}_move.down.sql", version(2));
+    let load = |text: &str| MigrationSet::load_with(chain.path(), &[(down.clone(), text.to_owned())]);
+    let derived = shape::derive(&load, &CodeMigrations::none(), &version(2), &mut |_| ()).await.unwrap();
+    assert!(derived.is_proven() && derived.lossy.is_empty(), "{}\n{:?}", derived.text, derived.proven.laws);
+    let is_statement = |line: &&str| !line.starts_with("--");
+    let found: Vec<&str> = derived.text.lines().filter(is_statement).map(|line| line.trim_end_matches(';')).collect();
+    assert_eq!(found, expected);
 }

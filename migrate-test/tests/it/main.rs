@@ -5,6 +5,7 @@
 
 mod apart;
 mod audit;
+mod blocks;
 mod broken;
 mod catalogs;
 mod code;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
 use migrate_core::schema::{Change, Described, Kind, Sides};
 use migrate_core::{CodeMigrations, Database, Version};
-use migrate_test::shape::{self, Difference};
+use migrate_test::shape::{self, Difference, Finish};
 use serde::Serialize;
 
 use super::baseline::{LeftOutJson, left_out_json};
@@ -205,8 +205,19 @@ fn questions(change: &Change) -> Vec<String> {
 
 /// The difference as statements that are proven.
 pub(super) async fn proven(context: &Context<'_>, from: Described, to: Described, style: Style) -> Result<Difference> {
+    finished(context, from, to, style, Finish::default()).await
+}
+
+/// The same for a database in which somebody has begun.
+pub(super) async fn finished(
+    context: &Context<'_>,
+    from: Described,
+    to: Described,
+    style: Style,
+    finish: Finish,
+) -> Result<Difference> {
     let phases = context.output.phases();
-    Ok(phases.during(shape::difference(from, to, style, &mut |what| phases.begin(what))).await?)
+    Ok(phases.during(shape::finished(from, to, style, finish, &mut |what| phases.begin(what))).await?)
 }
 
 /// Writes the stages as migrations, one after the other, each with a down that is derived and proven; no file where there is
@@ -272,11 +283,18 @@ fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
     }
 }
 
+/// The statements of a stage as they can be pasted: a setting that holds to the end of a transaction needs one.
+fn pasted(ddl: &Ddl, stage: Stage) -> String {
+    let script = ddl.script(stage);
+    let has_setting = stage == Stage::Main && !ddl.split_settings().0.is_empty();
+    if has_setting { format!("BEGIN;\n{script}COMMIT;\n") } else { script }
+}
+
 pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
     let output = context.output;
     for stage in [Stage::Main, Stage::Concurrent, Stage::Validate].into_iter().filter(|_| statements) {
         if !output.is_json() {
-            difference.ddl.script(stage).lines().for_each(|line| output.verbatim(&format!("{line}\n")));
+            pasted(&difference.ddl, stage).lines().for_each(|line| output.verbatim(&format!("{line}\n")));
         }
     }
     for gap in &difference.ddl.uncovered {

@@ -9,6 +9,7 @@ use migrate_core::config::Moment;
 use migrate_core::schema::Described;
 use migrate_core::schema::ddl::Style;
 use migrate_core::{CodeMigrations, Version};
+use migrate_test::shape::Finish;
 
 use super::diff;
 use super::run::asked_to_stop;
@@ -46,7 +47,12 @@ async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look:
     let mut document = DriftJson::from(&look);
     let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
-        let back = diff::proven(context, look.there, look.expected, Style::Whole).await?;
+        // A name that was changed by hand as a pending migration changes it is changed back.
+        let (from, to, finish) = match partly(context, code, chain, &look).await {
+            Some(partly) => partly.taken_back(),
+            None => (look.there, look.expected, Finish::default()),
+        };
+        let back = diff::finished(context, from, to, Style::Whole, finish).await?;
         diff::show_sql(context, &back, true);
         document.sql = Some(diff::sql_json(&back));
     } else {
@@ -142,9 +148,9 @@ fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
     }
     if let Some(partly) = partly {
         partly.lines().iter().for_each(|line| output.line(line));
-        output.next(match partly.others.is_empty() {
-            true => way_on(context, partly, &[]),
-            false => format!("`cargo xtask drift {aim} --adopt NAME` makes a migration of what is not part of them"),
+        output.next(match partly.can_be_adopted() {
+            true => format!("`cargo xtask drift {aim} --adopt NAME` makes a migration of what is not part of them"),
+            false => way_on(context, partly, &[]),
         });
         return output
             .line(format!("or   `cargo xtask drift {aim} --sql` shows the statements that take all of it back"));

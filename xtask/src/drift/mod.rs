@@ -16,7 +16,7 @@ use migrate_core::runner::Status;
 use migrate_core::schema::{Change, Described, Id, Object, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_test::shape::{self, LeftOut, Origin, Translated};
+use migrate_test::shape::{self, LeftOut, Named, Origin, Translated};
 
 use crate::cmd;
 use crate::context::{Context, Run};
@@ -107,14 +107,26 @@ impl Chain {
     /// What the chain makes on a throw-away database.
     pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
         shadow::replay(&self.database).await?;
-        // A chain can need what a throw-away server does not have: a role, an extension.
-        shadow::chain(&self.applied, code).await.map_err(|failure| match failure {
-            Failure::Core(error) => {
-                let note = "this is the throw-away server on which the chain is made again; nothing was run in the environment";
-                Failure::Core(error.note(note))
-            }
-            other => other,
-        })
+        shadow::chain(&self.applied, code).await.map_err(of_throwaway)
+    }
+
+    /// The same without its last migrations and with them, under the names that are there.
+    async fn make_named(&self, pending: usize, code: &CodeMigrations, there: &Schema) -> Result<Named> {
+        shadow::replay(&self.database).await?;
+        let (applied, pending) = self.applied.split_at(self.applied.len().saturating_sub(pending));
+        shape::named(applied, pending, code, there).await.map_err(|error| of_throwaway(error.into()))
+    }
+}
+
+/// A chain can need what a throw-away server does not have: a role, an extension.
+fn of_throwaway(failure: Failure) -> Failure {
+    match failure {
+        Failure::Core(error) => {
+            let note =
+                "this is the throw-away server on which the chain is made again; nothing was run in the environment";
+            Failure::Core(error.note(note))
+        }
+        other => other,
     }
 }
 
@@ -142,8 +154,20 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     Err(Failure::Core(Error::of(ErrorKind::Plan, problems).note(note)))
 }
 
-/// Compares a database with what its chain makes.
-pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
+/// A database beside what its chain makes, both as they can be compared.
+struct Sides {
+    expected: Described,
+    there: Described,
+    /// What the chain makes, where nothing is left out by a rule.
+    all: Schema,
+    /// What the database has, as its own server says it.
+    seen_there: Described,
+    ignored: usize,
+    left_out: Vec<LeftOut>,
+    versions: Option<(u32, u32)>,
+}
+
+async fn sides(context: &Context<'_>, chain: &Chain, made: Described) -> Result<Sides> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
     let mut made = shadow::as_placed_in(made, &there).await?;
@@ -160,6 +184,12 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &not_made, made, &there);
     let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
+    Ok(Sides { expected, there, all, seen_there, ignored, left_out, versions })
+}
+
+/// Compares a database with what its chain makes.
+pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
+    let Sides { expected, there, all, seen_there, ignored, left_out, versions } = sides(context, chain, made).await?;
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
     let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);

@@ -1,15 +1,17 @@
 //! Pending migrations of which somebody made a part by hand: what is there, what is missing, and what leads on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
 use migrate_core::drift::{self, Done, Part, Three};
 use migrate_core::effect::Effects;
-use migrate_core::schema::Described;
+use migrate_core::schema::ddl::Statement;
+use migrate_core::schema::{Described, Id};
 use migrate_core::source::{Migration, Version};
-use migrate_test::shape::{self, Origin};
+use migrate_test::shape::{self, Finish, Named, Origin};
 
-use super::{Chain, Look, look};
+use super::{Chain, Look, sides};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
@@ -27,8 +29,12 @@ pub(crate) struct Partly {
     pub(crate) others: Vec<String>,
     after: Described,
     there: Described,
-    /// What is there, with all that is still missing.
+    /// What is there, with all that is still missing but the names.
     goal: Described,
+    /// The statements that change the names that are still the old ones.
+    renames: Vec<Statement>,
+    /// What the chain makes without the migrations, but for the names, and the statements that give these back.
+    back: (Described, Vec<Statement>),
 }
 
 impl Partly {
@@ -40,10 +46,16 @@ impl Partly {
         with: &Chain,
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
-        let after = look(context, code, with, with.make(code).await?).await?;
-        let three =
-            Three { before: &before.expected.schema, after: &after.expected.schema, there: &after.there.schema };
-        let parts = three.parts(&context.title());
+        let Named { before: unapplied, after, names, renames, back, later } =
+            with.make_named(meant.len(), code, &before.there.schema).await?;
+        let after = sides(context, with, after).await?;
+        let unapplied = match names.done.is_empty() && names.gone.is_empty() {
+            true => before.expected.clone(),
+            false => sides(context, with, unapplied).await?.expected,
+        };
+        let three = Three { before: &unapplied.schema, after: &after.expected.schema, there: &after.there.schema };
+        let mut parts = names.parts;
+        parts.extend(three.parts(&context.title()));
         if !parts.iter().any(|part| part.done != Done::Missing) {
             return Ok(None);
         }
@@ -52,7 +64,7 @@ impl Partly {
         let origins = shape::origins(&with.applied, code).await?;
         let is_begun = |version: &Version| {
             let touched = parts.iter().filter(|part| part.done != Done::Missing);
-            touched.filter_map(|part| origins.get(&part.object)).any(|origin| touches(origin, version))
+            touched.flat_map(|part| origins_of(part, &origins, &later)).any(|origin| touches(origin, version))
         };
         let versions: Vec<Version> = meant.iter().map(|one| one.version().clone()).collect();
         let first = versions.iter().position(is_begun).unwrap_or_default();
@@ -68,6 +80,8 @@ impl Partly {
             after: after.expected,
             there: after.there,
             goal,
+            renames,
+            back: (unapplied, back),
         }))
     }
 
@@ -84,8 +98,21 @@ impl Partly {
     }
 
     /// What is there, and what it is with the statements that are still missing; what else was changed by hand is left alone.
-    pub(crate) fn missing(&self) -> (Described, Described) {
-        (self.there.clone(), self.goal.clone())
+    pub(crate) fn missing(&self) -> (Described, Described, Finish) {
+        let finish = Finish { updates: Some(self.not_compared.clone()), renames: self.renames.clone() };
+        (self.there.clone(), self.goal.clone(), finish)
+    }
+
+    /// What is there, and what the chain makes without the migrations.
+    pub(crate) fn taken_back(self) -> (Described, Described, Finish) {
+        let (made, renames) = self.back;
+        (self.there, made, Finish { updates: None, renames })
+    }
+
+    /// Whether what was changed by hand besides can be told by itself: it has the names that it has when all of the
+    /// migrations is there.
+    pub(crate) fn can_be_adopted(&self) -> bool {
+        !self.others.is_empty() && self.renames.is_empty()
     }
 
     /// What was changed by hand and is no part of the migrations: what the chain makes, and what it should make.
@@ -120,6 +147,16 @@ pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
 pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
     let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
+}
+
+/// What became of an object, under the name that it has and the one that it gets.
+fn origins_of<'a>(
+    part: &Part,
+    origins: &'a BTreeMap<Arc<Id>, Origin>,
+    later: &BTreeMap<Arc<Id>, Arc<Id>>,
+) -> Vec<&'a Origin> {
+    let names = [Some(&part.object), later.get(&part.object)];
+    names.into_iter().flatten().filter_map(|id| origins.get(id)).collect()
 }
 
 fn touches(origin: &Origin, version: &Version) -> bool {

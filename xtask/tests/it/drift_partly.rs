@@ -9,7 +9,8 @@ const THIRD: &str = "20250101000003";
 /// An environment `staging` with one migration applied, and a third one pending.
 fn project(up: &str, down: &str, by_hand: &str) -> Project {
     let project = Project::new();
-    project.migration(1, "orders", "CREATE TABLE orders (id int PRIMARY KEY, status text);", "DROP TABLE orders;");
+    let base = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE orders (id int PRIMARY KEY, status text);";
+    project.migration(1, "orders", base, "DROP TABLE orders; DROP TYPE mood;");
     project.write("migrate.toml", "[environments.staging]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
     project.run_bare(&["migrate", "--env", "staging"]).ok();
     project.query("INSERT INTO orders VALUES (1, 'new')");
@@ -38,14 +39,15 @@ fn follow(project: &Project, versions: &str) {
     for statement in shown["sql"]["statements"].as_array().unwrap() {
         project.query(statement["sql"].as_str().unwrap());
     }
-    drift(project, &["--mark", versions]).ok();
+    drift(project, &["--mark", versions, "--yes"]).ok();
     let clean = drift(project, &[]).ok();
     assert!(clean.out.contains("no drift"), "{clean:?}");
     project.run_bare(&["status", "--env", "staging", "--exit-code"]).ok();
     project.run_bare(&["migrate", "--env", "staging"]).ok();
     let same = project.run_bare(&["diff", "migrations", "env:staging"]).ok();
     assert!(same.out.contains("no difference"), "what files alone make is the same: {same:?}");
-    assert_eq!(project.query("SELECT count(*) FROM orders"), ["1"], "no row went");
+    let table = project.query("SELECT oid::regclass FROM pg_class WHERE relname IN ('orders', 'sales')").remove(0);
+    assert_eq!(project.query(&format!("SELECT count(*) FROM {table}")), ["1"], "no row went");
 }
 
 /// Whatever part is there, the way that is offered leads to the end.
@@ -129,8 +131,175 @@ fn one_of_two_things_that_go() {
         "ALTER TABLE orders DROP status; ALTER TABLE orders DROP CONSTRAINT orders_pkey;",
         "ALTER TABLE orders ADD PRIMARY KEY (id); ALTER TABLE orders ADD status text;",
         "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
-        [&["constraint public.orders.orders_pkey"], &["column public.orders.status"], &[]],
+        [&["constraint public.orders.orders_pkey: dropped"], &["column public.orders.status: to be dropped"], &[]],
     );
+}
+
+#[test]
+fn parts_of_a_table_are_named_apart_from_it() {
+    check(
+        "COMMENT ON TABLE orders IS 'x'; ALTER TABLE orders ADD a int, ADD b int; ALTER TABLE orders ALTER status SET DEFAULT 'new';
+         ALTER TABLE orders ADD CHECK (a > 0);",
+        "ALTER TABLE orders DROP b, DROP a; ALTER TABLE orders ALTER status DROP DEFAULT; COMMENT ON TABLE orders IS NULL;",
+        "ALTER TABLE orders ADD a int",
+        [
+            &["column public.orders.a"],
+            &[
+                "table public.orders: comment none → x",
+                "column public.orders.b",
+                "column public.orders.status: default none → 'new'::text",
+                "constraint public.orders.orders_a_check",
+            ],
+            &[],
+        ],
+    );
+}
+
+const RENAMES: &str = "ALTER TABLE orders RENAME COLUMN status TO state; ALTER TABLE orders RENAME TO sales; \
+    ALTER TABLE sales RENAME CONSTRAINT orders_pkey TO sales_pkey; ALTER TABLE sales ADD total int;";
+const NAMES_BACK: &str = "ALTER TABLE sales DROP total; ALTER TABLE sales RENAME TO orders; \
+    ALTER TABLE orders RENAME CONSTRAINT sales_pkey TO orders_pkey; ALTER TABLE orders RENAME COLUMN state TO status;";
+
+/// Names are changed where they are still the old ones, whichever of them somebody changed.
+#[test]
+fn some_of_the_names() {
+    let [table, column, key] = [
+        "table public.orders: to be renamed to sales",
+        "column public.orders.status: to be renamed to state",
+        "constraint public.orders.orders_pkey: to be renamed to sales_pkey",
+    ];
+    check(
+        RENAMES,
+        NAMES_BACK,
+        "ALTER TABLE orders RENAME COLUMN status TO state",
+        [&["column public.orders.state: renamed from status"], &[table, key, "column public.orders.total"], &[]],
+    );
+    check(
+        RENAMES,
+        NAMES_BACK,
+        "ALTER TABLE orders RENAME TO sales; ALTER TABLE sales ADD total int",
+        [
+            &["table public.sales: renamed from orders", "column public.sales.total"],
+            &[
+                "column public.sales.status: to be renamed to state",
+                "constraint public.sales.orders_pkey: to be renamed to sales_pkey",
+            ],
+            &[],
+        ],
+    );
+    check(
+        RENAMES,
+        NAMES_BACK,
+        "ALTER TABLE orders ADD total int",
+        [&["column public.orders.total"], &[table, column, key], &[]],
+    );
+}
+
+#[test]
+fn a_name_that_is_given_again() {
+    check(
+        "ALTER TABLE orders RENAME COLUMN status TO state; ALTER TABLE orders ADD status int, ADD b int;",
+        "ALTER TABLE orders DROP b, DROP status; ALTER TABLE orders RENAME COLUMN state TO status;",
+        "ALTER TABLE orders RENAME COLUMN status TO state; ALTER TABLE orders ADD status int",
+        [
+            &["column public.orders.state: renamed from status", "column public.orders.status"],
+            &["column public.orders.b"],
+            &[],
+        ],
+    );
+}
+
+#[test]
+fn a_label_and_a_schema() {
+    let up = "ALTER TYPE mood RENAME VALUE 'a' TO 'x'; ALTER TYPE mood RENAME VALUE 'b' TO 'y'; \
+        CREATE SCHEMA shop; ALTER TABLE orders SET SCHEMA shop;";
+    let down = "ALTER TABLE shop.orders SET SCHEMA public; DROP SCHEMA shop; \
+        ALTER TYPE mood RENAME VALUE 'y' TO 'b'; ALTER TYPE mood RENAME VALUE 'x' TO 'a';";
+    check(
+        up,
+        down,
+        "ALTER TYPE mood RENAME VALUE 'a' TO 'x'",
+        [
+            &["type public.mood: label 'x' renamed from 'a'"],
+            &[
+                "table public.orders: to be moved to schema shop",
+                "type public.mood: label 'b' to be renamed to 'y'",
+                "schema shop",
+            ],
+            &[],
+        ],
+    );
+    check(
+        up,
+        down,
+        "CREATE SCHEMA shop; ALTER TABLE orders SET SCHEMA shop",
+        [
+            &["table shop.orders: moved from schema public"],
+            &["type public.mood: label 'a' to be renamed to 'x'", "type public.mood: label 'b' to be renamed to 'y'"],
+            &[],
+        ],
+    );
+}
+
+#[test]
+fn a_name_that_was_changed_as_a_pending_migration_does_is_changed_back() {
+    let project = project(RENAMES, NAMES_BACK, "ALTER TABLE orders RENAME TO sales; CREATE TABLE stray (id int)");
+    let said = drift(&project, &["--sql"]);
+    assert!(said.code == 3 && said.out.contains("RENAME TO orders"), "{said:?}");
+    project.query(&said.out);
+    drift(&project, &[]).ok();
+    assert_eq!(project.query("SELECT count(*) FROM orders"), ["1"]);
+    // What is no part of it waits until it has its last name.
+    project.query("ALTER TABLE orders RENAME TO sales; CREATE INDEX hand ON sales (status)");
+    let said = drift(&project, &["--adopt", "hotfix"]);
+    assert!(said.code == 3 && said.err.contains("other names, which have to be there first"), "{said:?}");
+    assert!(said.out.contains(&format!("--mark {THIRD} --sql")), "{said:?}");
+    project.query(&drift(&project, &["--mark", THIRD, "--sql"]).out);
+    let said = drift(&project, &["--mark", THIRD]);
+    assert!(said.code == 3 && said.out.contains("--adopt NAME"), "{said:?}");
+    project.end();
+}
+
+/// Rows that are there get a value before the column refuses them.
+#[test]
+fn a_column_that_was_made_without_its_not_null() {
+    let by_hand = "ALTER TABLE orders ADD a int; INSERT INTO orders (id) VALUES (2)";
+    let fill = |up: &str, expected: &[&str]| {
+        let project = project(up, "ALTER TABLE orders DROP a;", by_hand);
+        project.query("DELETE FROM orders WHERE id = 1");
+        follow(&project, THIRD);
+        assert_eq!(project.query("SELECT a FROM orders"), expected);
+        project.end();
+    };
+    fill("ALTER TABLE orders ADD a int NOT NULL DEFAULT 7;", &["7"]);
+    fill(
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = id * 10; ALTER TABLE orders ALTER a SET NOT NULL;",
+        &["20"],
+    );
+    let up = "ALTER TABLE orders ADD b int; UPDATE public.orders SET b = 3; ALTER TABLE orders ALTER b SET NOT NULL; ALTER TABLE orders ADD a int;";
+    fill(up, &["NULL"]);
+    let project = project("ALTER TABLE orders ADD a int NOT NULL;", "ALTER TABLE orders DROP a;", by_hand);
+    let said = drift(&project, &["--mark", THIRD, "--sql"]);
+    assert!(said.out.contains("-- fails on: rows of public.orders: they have no a,"), "{said:?}");
+    project.end();
+}
+
+#[test]
+fn what_is_shown_runs_as_it_is_pasted() {
+    let project = project(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT g()'; ALTER TABLE orders ADD a int;",
+        "ALTER TABLE orders DROP a; DROP FUNCTION f();",
+        "ALTER TABLE orders ADD a int",
+    );
+    let up = "CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1';";
+    project.migration(2, "g", up, "DROP FUNCTION g();");
+    let both = format!("20250101000002,{THIRD}");
+    let said = drift(&project, &["--mark", &both, "--sql"]);
+    let (begin, end) = (said.out.find("BEGIN;\nSET LOCAL "), said.out.find("COMMIT;\n"));
+    assert!(begin.is_some() && begin < end, "{said:?}");
+    project.query(&said.out);
+    drift(&project, &["--mark", &both]).ok();
+    project.end();
 }
 
 #[test]

@@ -52,7 +52,7 @@ use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
 use crate::ident::names;
 
-pub use rename::renames_back;
+pub use rename::{Renaming, renames, renames_back, renamings};
 pub use said::owners;
 
 /// How the lines begin in which a script names what is not part of it.
@@ -111,6 +111,8 @@ pub enum Hazard {
     Rewrite(String),
     /// A lock is held for as long as a table takes to be read.
     LongLock(String),
+    /// Rows that are there can make it fail.
+    Refused(String),
 }
 
 /// When a statement can be run.
@@ -174,6 +176,7 @@ impl Hazard {
             Self::DataLoss(what) => ("data is lost", what),
             Self::Rewrite(what) => ("rewrite", what),
             Self::LongLock(what) => ("long lock", what),
+            Self::Refused(what) => ("fails on", what),
         }
     }
 }

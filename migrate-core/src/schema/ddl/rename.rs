@@ -1,105 +1,208 @@
-//! Statements that give an object another name.
+//! Statements that give an object another name, or bring it into another schema.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Statement;
 use super::labels::labels;
-use super::name::{holder, parent, phrase, qualified};
+use super::name::{holder, named, parent, phrase, qualified};
 use crate::ident::plain;
 use crate::schema::Described;
 use crate::schema::object::{Id, Kind};
 
+/// What has a name of its own, or a schema of its own, that is another one later in the same database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renaming {
+    /// What it is called first.
+    pub old: Arc<Id>,
+    /// What it is called later.
+    pub new: Arc<Id>,
+    /// A label of an enum first and later, where that is what has another name.
+    pub label: Option<(String, String)>,
+    /// Whether it comes into another schema by itself.
+    pub moves: bool,
+}
+
+impl Renaming {
+    /// The same backwards.
+    pub fn reversed(&self) -> Self {
+        let label = self.label.clone().map(|(old, new)| (new, old));
+        Self { old: self.new.clone(), new: self.old.clone(), label, moves: self.moves }
+    }
+}
+
+/// What has another name or schema later, a table before what belongs to it. What only follows its table or schema is not
+/// listed.
+pub fn renamings(before: &Described, after: &Described) -> Vec<Renaming> {
+    let pairs = before.renamed(after);
+    let follows_schema = |old: &Id, new: &Id| {
+        let is_it =
+            |(a, b): &(Arc<Id>, Arc<Id>)| a.kind == Kind::Schema && a.name == old.schema && b.name == new.schema;
+        pairs.iter().any(is_it)
+    };
+    let mut all: Vec<Renaming> = Vec::new();
+    for (old, new) in &pairs {
+        let is_apart = old.parent.is_empty() || old.kind == Kind::Statistics;
+        let follows = || is_owned(before, old) && is_owned(after, new);
+        let moves = old.schema != new.schema && is_apart && !follows() && !follows_schema(old, new);
+        if (moves || old.name != new.name) && can_be_renamed(after, old, new) {
+            all.push(Renaming { old: old.clone(), new: new.clone(), label: None, moves });
+        }
+    }
+    all.sort_by_key(|one| (!one.old.parent.is_empty(), one.old.clone()));
+    all.extend(relabelled(before, after));
+    all
+}
+
 /// The statements that give everything its old name back that has another one later, in the same database.
 pub fn renames_back(before: &Described, after: &Described) -> Vec<Statement> {
-    let mut pairs = before.renamed(after);
-    // A table first, then what belongs to it, under the table's old name.
-    pairs.sort_by_key(|(old, _)| (!old.parent.is_empty(), old.clone()));
-    let mut all: Vec<Statement> = Vec::new();
-    let mut aside: HashMap<Id, Id> = HashMap::new();
-    for (at, (old, new)) in pairs.iter().enumerate() {
-        let now = aside.get(&**new).cloned().unwrap_or_else(|| (**new).clone());
-        let back = rename(after, &now, old);
+    renames(before, after, &renamings(before, after))
+}
+
+/// The statements that give these objects the names that are `wanted`, where they have others `now`, in the same database.
+pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Statement> {
+    let mut names = Names { now, moved: HashMap::new() };
+    let mut texts: Vec<String> = Vec::new();
+    for Renaming { old, new, label, moves } in all {
+        let mut current = names.current(new);
+        if let Some((was, is)) = label {
+            texts.push(format!("ALTER TYPE {} RENAME VALUE {is} TO {was}", qualified(&current)));
+            continue;
+        }
+        // The types of its arguments have their names back before it.
+        current.signature = old.signature.clone();
+        let schema = if *moves { &old.schema } else { &current.schema };
+        let target = Id { name: old.name.clone(), schema: schema.clone(), ..current.clone() };
         // Somebody else may have the name meanwhile: what came since, or what gets its own back later.
-        let given_back: HashSet<&Id> = pairs[..at].iter().map(|(_, new)| &**new).collect();
-        let taken = || Id { parent: now.parent.clone(), ..(**old).clone() };
-        if !back.is_empty()
-            && let Some(other) = holder_of_name(after, &taken()).filter(|id| *id != now && !given_back.contains(id))
-            && !aside.contains_key(&other)
-        {
-            let free = Id { name: format!("{}_since", other.name).into(), ..other.clone() };
-            let to = Id { parent: old.parent.clone(), ..free.clone() };
-            all.extend(rename(after, &other, &to).into_iter().map(Statement::new));
-            aside.insert(other, free);
+        if let Some(other) = names.holder_of(&target, new) {
+            let here = names.current(&other);
+            let free = Id { name: format!("{}_since", other.name).into(), ..here.clone() };
+            texts.extend(rename(now, &other, &here, &free));
+            names.moved.insert(other, free);
         }
-        all.extend(back.into_iter().map(Statement::new));
+        if *moves {
+            let create = format!("CREATE SCHEMA {}", plain(&target.schema));
+            if names.lacks_schema(wanted, &target.schema) && !texts.contains(&create) {
+                texts.push(create);
+            }
+            if is_owned(now, new) {
+                texts.push(format!("ALTER SEQUENCE {} OWNED BY NONE", qualified(&current)));
+            }
+        }
+        texts.extend(rename(now, new, &current, &target));
+        names.moved.insert((**new).clone(), target);
     }
-    all.extend(relabelled(before, after).into_iter().map(Statement::new));
-    all
+    texts.into_iter().map(Statement::new).collect()
 }
 
-/// The object that has a name; tables, views and sequences share theirs.
-fn holder_of_name(now: &Described, wanted: &Id) -> Option<Id> {
-    let relations = [Kind::Table, Kind::View, Kind::MaterializedView, Kind::Sequence, Kind::ForeignTable];
-    let kinds = if relations.contains(&wanted.kind) { relations.to_vec() } else { vec![wanted.kind] };
-    let found = kinds.into_iter().find_map(|kind| now.schema.get(&Id { kind, ..wanted.clone() }));
-    found.map(|object| (*object.id).clone())
+/// What everything is called while some of it has its new name already.
+struct Names<'a> {
+    now: &'a Described,
+    moved: HashMap<Id, Id>,
 }
 
-/// From one name to another: what it is called, and where it belongs.
-fn rename(now: &Described, from: &Id, to: &Id) -> Vec<String> {
-    let name = plain(&to.name);
-    let follows = now.schema.get(from).is_some_and(|object| object.fact("inherited") == Some("only"));
-    if follows || (from.name == to.name && from.schema == to.schema) {
-        return Vec::new();
+impl Names<'_> {
+    fn current(&self, id: &Id) -> Id {
+        if let Some(current) = self.moved.get(id) {
+            return current.clone();
+        }
+        let mut current = id.clone();
+        if id.kind == Kind::Schema {
+            return current;
+        }
+        use Kind::{Domain, ForeignTable, MaterializedView, Table, Type, View};
+        let holders = [Table, View, MaterializedView, ForeignTable, Type, Domain].map(|kind| holder(id, kind));
+        // Statistics do not come along with their table.
+        let follows = !id.parent.is_empty() && id.kind != Kind::Statistics;
+        match holders.iter().find(|of| follows && self.now.schema.get(of).is_some()) {
+            Some(of) => {
+                let of = self.current(of);
+                (current.schema, current.parent) = (of.schema, of.name);
+            }
+            None => current.schema = self.current(&named(Kind::Schema, "", &id.schema)).name,
+        }
+        current
     }
-    let old = plain(&from.name);
+
+    /// The object that has a name now; tables, views and sequences share theirs.
+    fn holder_of(&self, wanted: &Id, asks: &Id) -> Option<Id> {
+        let relations = [Kind::Table, Kind::View, Kind::MaterializedView, Kind::Sequence, Kind::ForeignTable];
+        let kinds = if relations.contains(&wanted.kind) { relations.to_vec() } else { vec![wanted.kind] };
+        let has_it = |id: &Id| {
+            let current = self.current(id);
+            id != asks && current == Id { kind: id.kind, ..wanted.clone() }
+        };
+        let may_have = |id: &&Arc<Id>| {
+            kinds.contains(&id.kind) && (id.name == wanted.name || self.moved.contains_key(&***id)) && has_it(id)
+        };
+        self.now.schema.objects().map(|object| &object.id).find(may_have).map(|id| (**id).clone())
+    }
+
+    /// Whether a schema that is wanted is not there any more.
+    fn lacks_schema(&self, wanted: &Described, name: &str) -> bool {
+        let is_it = |id: &Id| id.kind == Kind::Schema && *self.current(id).name == *name;
+        wanted.schema.get(&named(Kind::Schema, "", name)).is_some()
+            && !self.now.schema.objects().any(|object| is_it(&object.id))
+    }
+}
+
+/// Whether a sequence belongs to a column, with which it comes into another schema.
+fn is_owned(described: &Described, id: &Id) -> bool {
+    id.kind == Kind::Sequence && described.schema.get(id).is_some_and(|object| object.fact("owned by").is_some())
+}
+
+/// Whether it has a name that a statement can change, and not that of something else.
+fn can_be_renamed(now: &Described, old: &Id, new: &Id) -> bool {
+    let follows = now.schema.get(new).is_some_and(|object| object.fact("inherited") == Some("only"));
     let is_of_view =
-        [Kind::View, Kind::MaterializedView].iter().any(|kind| now.schema.get(&holder(from, *kind)).is_some());
-    match from.kind {
-        Kind::Column if is_of_view => Vec::new(),
-        Kind::Column => vec![format!("ALTER TABLE {} RENAME COLUMN {old} TO {name}", parent(to))],
-        Kind::Attribute => vec![format!("ALTER TYPE {} RENAME ATTRIBUTE {old} TO {name}", parent(to))],
-        Kind::Constraint if now.schema.get(&holder(from, Kind::Domain)).is_some() => {
-            vec![format!("ALTER DOMAIN {} RENAME CONSTRAINT {old} TO {name}", parent(to))]
-        }
-        Kind::Constraint => vec![format!("ALTER TABLE {} RENAME CONSTRAINT {old} TO {name}", parent(to))],
-        Kind::Trigger | Kind::Policy | Kind::Rule => {
-            vec![format!("ALTER {} {old} ON {} RENAME TO {name}", from.kind.as_str().to_uppercase(), parent(to))]
-        }
-        Kind::Cast | Kind::DefaultPrivileges | Kind::Privileges | Kind::UserMapping | Kind::Transform => Vec::new(),
-        Kind::Operator if from.name != to.name => Vec::new(),
-        _ => moved(now, from, to),
+        || [Kind::View, Kind::MaterializedView].iter().any(|kind| now.schema.get(&holder(new, *kind)).is_some());
+    match new.kind {
+        _ if follows => false,
+        Kind::Column => !is_of_view(),
+        Kind::Cast | Kind::DefaultPrivileges | Kind::Privileges | Kind::UserMapping | Kind::Transform => false,
+        Kind::Operator => old.name == new.name,
+        _ => true,
     }
 }
 
-fn moved(now: &Described, from: &Id, to: &Id) -> Vec<String> {
-    let what = phrase(&now.schema, from);
-    let mut all = Vec::new();
-    if from.name != to.name {
-        all.push(format!("ALTER {what} RENAME TO {}", plain(&to.name)));
+/// From one name to another: what it is called, and where it is; `now` knows it by its `id`.
+fn rename(now: &Described, id: &Id, from: &Id, to: &Id) -> Vec<String> {
+    let (of, old, name) = (parent(from), plain(&from.name), plain(&to.name));
+    match from.kind {
+        Kind::Column => vec![format!("ALTER TABLE {of} RENAME COLUMN {old} TO {name}")],
+        Kind::Attribute => vec![format!("ALTER TYPE {of} RENAME ATTRIBUTE {old} TO {name}")],
+        Kind::Constraint => {
+            let kind = if now.schema.get(&holder(id, Kind::Domain)).is_some() { "DOMAIN" } else { "TABLE" };
+            vec![format!("ALTER {kind} {of} RENAME CONSTRAINT {old} TO {name}")]
+        }
+        Kind::Trigger | Kind::Policy | Kind::Rule => {
+            vec![format!("ALTER {} {old} ON {of} RENAME TO {name}", from.kind.as_str().to_uppercase())]
+        }
+        _ => {
+            let named = (from.name != to.name).then(|| format!("ALTER {} RENAME TO {name}", phrase(&now.schema, from)));
+            let here = Id { name: to.name.clone(), ..from.clone() };
+            let moved = (from.schema != to.schema)
+                .then(|| format!("ALTER {} SET SCHEMA {}", phrase(&now.schema, &here), plain(&to.schema)));
+            named.into_iter().chain(moved).collect()
+        }
     }
-    // An index is where its table is, and what is in a schema that got another name moved with it.
-    let renamed_schema = now.schema.get(&super::name::named(Kind::Schema, "", &to.schema)).is_none();
-    if from.schema != to.schema && !matches!(from.kind, Kind::Index | Kind::Statistics) && !renamed_schema {
-        let here = Id { name: to.name.clone(), ..from.clone() };
-        all.push(format!("ALTER {} SET SCHEMA {}", phrase(&now.schema, &here), plain(&to.schema)));
-    }
-    all
 }
 
 /// Labels of enums that have other names: as many as before, and the type is still the same one.
-fn relabelled(before: &Described, after: &Described) -> Vec<String> {
+fn relabelled(before: &Described, after: &Described) -> Vec<Renaming> {
     let mut all = Vec::new();
-    let kept = |id: &Arc<Id>| before.is_same(after, id);
-    for object in before.schema.objects().filter(|one| one.id.kind == Kind::Type && kept(&one.id)) {
-        let new = after.schema.get(&object.id).and_then(|new| new.fact("labels"));
-        let (was, now) = (labels(object.fact("labels").unwrap_or_default()), labels(new.unwrap_or_default()));
+    for object in before.schema.objects().filter(|one| one.id.kind == Kind::Type) {
+        let Some(new) = before.later(after, &object.id) else { continue };
+        let later = after.schema.get(new).and_then(|new| new.fact("labels"));
+        let (was, now) = (labels(object.fact("labels").unwrap_or_default()), labels(later.unwrap_or_default()));
         if was.len() == now.len() {
-            let pairs = was.iter().zip(&now).filter(|(was, now)| was != now);
-            all.extend(
-                pairs.map(|(was, now)| format!("ALTER TYPE {} RENAME VALUE {now} TO {was}", qualified(&object.id))),
-            );
+            let pairs = was.into_iter().zip(now).filter(|(was, now)| was != now);
+            all.extend(pairs.map(|pair| Renaming {
+                old: object.id.clone(),
+                new: new.clone(),
+                label: Some(pair),
+                moves: false,
+            }));
         }
     }
     all

@@ -37,8 +37,11 @@ pub(super) async fn adopt(
         Some(partly) => partly.lines().iter().for_each(|line| output.line(line)),
         None => tell_pending(context, chain),
     }
-    if let Some(partly) = partly.as_ref().filter(|partly| partly.others.is_empty()) {
-        output.remark("nothing was written: the pending migrations have all of it");
+    if let Some(partly) = partly.as_ref().filter(|partly| !partly.can_be_adopted()) {
+        output.remark(match partly.others.is_empty() {
+            true => "nothing was written: the pending migrations have all of it",
+            false => "nothing was written: the pending migrations give it other names, which have to be there first",
+        });
         output.next(way_on(context, partly, &[]));
         output.document(&Document::new("drift", &context.name, document));
         return Ok(Exit::Found);

@@ -53,8 +53,8 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
             } else if let Some(partly) = partly {
-                let (there, goal) = partly.missing();
-                let missing = diff::proven(context, there, goal, Style::Online).await?;
+                let (there, goal, finish) = partly.missing();
+                let missing = diff::finished(context, there, goal, Style::Online, finish).await?;
                 warnings(&partly.not_compared).for_each(|line| context.output.line(format!("-- {line}")));
                 diff::show_sql(context, &missing, true);
                 document.sql = Some(diff::sql_json(&missing));
@@ -111,7 +111,7 @@ fn refuse(context: &Context<'_>, with: &Chain, look: &Look, partly: Option<&Part
         "`cargo xtask drift {} --adopt NAME` makes a migration of what is not part of them, to be marked with them",
         context.aim()
     );
-    output.next(if partly.others.is_empty() { way_on(context, partly, &[]) } else { others });
+    output.next(if partly.can_be_adopted() { others } else { way_on(context, partly, &[]) });
 }
 
 fn untouched(context: &Context<'_>, meant: &[Arc<Migration>]) {

@@ -1,0 +1,112 @@
+//! Which of the names that pending migrations change somebody has changed by hand.
+
+use std::sync::Arc;
+
+use super::pending::{Done, Part};
+use crate::ident::{literal, literals, plain};
+use crate::schema::ddl::Renaming;
+use crate::schema::{Id, Kind, Schema};
+
+/// The names that pending migrations change, by what is there.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// Those that are the new ones.
+    pub done: Vec<Renaming>,
+    /// Those that are still the old ones.
+    pub open: Vec<Renaming>,
+    /// Those of objects that have neither of them.
+    pub gone: Vec<Renaming>,
+    /// The same as parts of what the migrations do.
+    pub parts: Vec<Part>,
+}
+
+impl Names {
+    /// Looks for the old and the new names in what is there; `before` and `after` are what the chain makes without the pending
+    /// migrations and with them.
+    pub fn seen(before: &Schema, after: &Schema, there: &Schema, all: Vec<Renaming>) -> Self {
+        let mut names = Self::default();
+        for one in all {
+            let (old, new) = names.places(&one);
+            let is_new = match &one.label {
+                Some((was, now)) => {
+                    let object = there.get(&old).or_else(|| there.get(&new));
+                    let labels = object.and_then(|object| object.fact("labels")).map(literals).unwrap_or_default();
+                    let has = |label: &str| labels.iter().any(|other| literal(other) == *label);
+                    (has(was), has(now))
+                }
+                None => (there.get(&old).is_some(), there.get(&new).is_some()),
+            };
+            // A name that is free in between can have been taken again by the migration itself.
+            let is_taken_again = || {
+                let later = Id { name: one.old.name.clone(), ..(*one.new).clone() };
+                let earlier = Id { name: one.new.name.clone(), ..(*one.old).clone() };
+                one.label.is_none() && after.get(&later).is_some() && before.get(&earlier).is_none()
+            };
+            let (list, part) = match is_new {
+                (false, false) => (&mut names.gone, None),
+                (false, true) => (&mut names.done, Some(part(&one, &new, Done::There))),
+                (true, true) if is_taken_again() => (&mut names.done, Some(part(&one, &new, Done::There))),
+                (true, true) => (&mut names.open, Some(part(&one, &old, Done::Differs))),
+                (true, false) => (&mut names.open, Some(part(&one, &old, Done::Missing))),
+            };
+            list.push(one);
+            names.parts.extend(part);
+        }
+        names
+    }
+
+    /// Whether somebody changed one of them.
+    pub fn is_begun(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// What it is called under its old name and under its new one, by the names that what it belongs to has there.
+    fn places(&self, one: &Renaming) -> (Id, Id) {
+        let (mut old, mut new) = ((*one.old).clone(), (*one.new).clone());
+        if one.moves || one.label.is_some() {
+            return (old, new);
+        }
+        let is_holder = |other: &Renaming| {
+            other.label.is_none()
+                && other.new.parent.is_empty()
+                && !one.new.parent.is_empty()
+                && (&other.new.name, &other.new.schema) == (&one.new.parent, &one.new.schema)
+        };
+        let is_schema = |other: &Renaming| other.new.kind == Kind::Schema && other.new.name == one.new.schema;
+        let is_new = match self.open.iter().any(is_holder) {
+            true => false,
+            false => self.done.iter().any(|other| is_holder(other) || is_schema(other)),
+        };
+        match is_new {
+            true => (old.schema, old.parent) = (new.schema.clone(), new.parent.clone()),
+            false => (new.schema, new.parent) = (old.schema.clone(), old.parent.clone()),
+        }
+        (old, new)
+    }
+}
+
+/// What is said of one of them; `id` is what is there.
+fn part(one: &Renaming, id: &Id, done: Done) -> Part {
+    let mut changes = Vec::new();
+    if let Some((was, now)) = &one.label {
+        changes.push(match done {
+            Done::There => format!("label {now} renamed from {was}"),
+            _ => format!("label {was} to be renamed to {now}"),
+        });
+    } else {
+        if one.old.name != one.new.name {
+            changes.push(match done {
+                Done::There => format!("renamed from {}", plain(&one.old.name)),
+                _ => format!("to be renamed to {}", plain(&one.new.name)),
+            });
+        }
+        if one.moves {
+            changes.push(match done {
+                Done::There => format!("moved from schema {}", plain(&one.old.schema)),
+                _ => format!("to be moved to schema {}", plain(&one.new.schema)),
+            });
+        }
+    }
+    let taken = if done == Done::Differs { ", which is there as well" } else { "" };
+    Part { object: Arc::new(id.clone()), done, sentences: vec![format!("{id}: {}{taken}", changes.join(" and "))] }
+}
