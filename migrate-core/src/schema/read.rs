@@ -273,7 +273,10 @@ async fn plan(
         session.send(&format!("{};\n{};\nCOMMIT", BEGIN.join("; "), prepared.join(";\n"))).await?;
     }
     let at = |query: &String| planned.iter().position(|known| known == query);
-    Ok(queries.iter().map(|query| at(query).map_or_else(|| query.clone(), |at| format!("EXECUTE {}", name(at)))).collect())
+    Ok(queries
+        .iter()
+        .map(|query| at(query).map_or_else(|| query.clone(), |at| format!("EXECUTE {}", name(at))))
+        .collect())
 }
 
 /// A query for everything, or for the units that a parameter lists.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
 
-use super::capture::Capture;
 use super::Shadow;
+use super::capture::Capture;
 use crate::proof::ProofError;
 
 /// How many times the rest is written.
