@@ -266,11 +266,10 @@ async fn plan(
     let name = |at: usize| format!("roundtrip_{at}");
     let new: Vec<String> = queries.iter().filter(|query| !planned.contains(query)).cloned().collect();
     if !new.is_empty() {
-        let first = planned.len();
-        planned.extend(new);
-        let prepared = planned.iter().enumerate().skip(first);
+        let prepared = (planned.len()..).zip(&new);
         let prepared: Vec<String> = prepared.map(|(at, query)| format!("PREPARE {} AS {query}", name(at))).collect();
         session.send(&format!("{};\n{};\nCOMMIT", BEGIN.join("; "), prepared.join(";\n"))).await?;
+        planned.extend(new);
     }
     let at = |query: &String| planned.iter().position(|known| known == query);
     Ok(queries

@@ -113,25 +113,23 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
                 up
             }
         };
-        let refused = shadow.run(&up).await.err();
-        let ran = refused.is_none();
-        let made = if ran { shadow.describe().await? } else { Described::default() };
-        if ran && (likeness == Likeness::Translated || capture.is_made(&made)) {
+        let refused = shadow.run(&up).await.err().map(|(statement, _)| statement);
+        let made = if refused.is_none() { shadow.describe().await? } else { Described::default() };
+        if refused.is_none() && (likeness == Likeness::Translated || capture.is_made(&made)) {
+            return Ok(Made { shadow, nothing, made, capture, up, roles });
+        }
+        // The rows of tables stand among the statements, and could not be put there again. What is not installed will not be.
+        let is_due = data.is_empty() && refused.as_ref().is_none_or(|statement| !is_extension(statement));
+        if is_due && completion.look(Shadow::with_roles(&roles), &up, &capture, Style::Whole).await? {
+            shadow.end().await?;
+            continue;
+        }
+        // What the server makes beside what is wanted is told as a difference.
+        if refused.is_none() && !capture.forget_differing(&capture.seen(made.clone())) {
             return Ok(Made { shadow, nothing, made, capture, up, roles });
         }
         shadow.end().await?;
-        // The rows of tables stand among the statements, and could not be put there again. What is not installed will not be.
-        if data.is_empty() && refused.is_none_or(|(statement, _)| !is_extension(&statement)) {
-            let mut shadow = Shadow::with_roles(&roles).await?;
-            let is_new = completion.look(&mut shadow, &up, &capture, Style::Whole).await?;
-            shadow.end().await?;
-            if is_new {
-                continue;
-            }
-        }
-        if ran {
-            capture.forget_differing(&capture.seen(made));
-        } else {
+        if refused.is_some() {
             let mut shadow = Shadow::with_roles(&roles).await?;
             Box::pin(capture.attempt(&mut shadow, &up)).await?;
             shadow.end().await?;

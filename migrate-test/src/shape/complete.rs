@@ -25,14 +25,14 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// Looks for statements, beginning with some that do not lead there; whether there are others now.
+    /// Looks for statements on a shadow database, beginning with some that do not lead there; whether there are others now.
     ///
     /// # Errors
     ///
     /// [`ProofError`] when the server is gone.
     pub(super) async fn look(
         &mut self,
-        shadow: &mut Shadow,
+        shadow: impl Future<Output = Result<Shadow, ProofError>>,
         first: &Ddl,
         wanted: &Capture,
         style: Style,
@@ -40,7 +40,9 @@ impl Completion {
         let gaps = wanted.left_out.len();
         if self.looks.len() < LOOKS && !self.looks.contains(&gaps) {
             self.looks.push(gaps);
-            self.found = completed(shadow, first, wanted, style).await?;
+            let mut shadow = shadow.await?;
+            self.found = completed(&mut shadow, first, wanted, style).await?;
+            shadow.end().await?;
         }
         Ok(self.found.is_some())
     }
@@ -62,6 +64,10 @@ async fn completed(
     let mut next = first.clone();
     for _ in 0..ROUNDS {
         let refused = shadow.run_each(&next).await?;
+        // What gives rows their values cannot be done without.
+        if refused.iter().any(|one| !is_structural(&one.statement)) {
+            return Ok(None);
+        }
         let refused: BTreeSet<usize> = refused.into_iter().map(|one| one.at).collect();
         let (head, rest) = next.split_settings();
         settings.extend(head.into_iter().filter(|one| !settings.contains(one)).cloned().collect::<Vec<_>>());
@@ -71,10 +77,17 @@ async fn completed(
             settings.append(&mut done);
             return Ok(Some(Ddl { statements: settings, uncovered: Vec::new() }));
         }
-        next = between(&made, &wanted.source, style);
-        if next.is_empty() {
+        let rest = between(&made, &wanted.source, style);
+        if rest.is_empty() || rest.statements == next.statements {
             break;
         }
+        next = rest;
     }
     Ok(None)
+}
+
+/// Whether a statement is about structure alone, and not about rows.
+fn is_structural(statement: &Statement) -> bool {
+    const WORDS: [&str; 8] = ["ALTER", "COMMENT", "CREATE", "DO", "DROP", "GRANT", "REVOKE", "SECURITY"];
+    statement.text.split_whitespace().next().is_some_and(|word| WORDS.contains(&word))
 }

@@ -143,13 +143,15 @@ async fn way_back(
     let is_right = shadow.run(&way).await.is_ok() && wanted.is_made(&shadow.describe().await?);
     shadow.end().await?;
     if !is_right {
-        let mut shadow = before_it(&chain[..at], code).await?;
-        up(shadow.rehearsal(), &migration).await?;
-        shadow.run_each(&just(renames.iter().chain(&came))).await?;
+        let again = async {
+            let mut shadow = before_it(&chain[..at], code).await?;
+            up(shadow.rehearsal(), &migration).await?;
+            shadow.run_each(&just(renames.iter().chain(&came))).await?;
+            Ok(shadow)
+        };
         let mut completion = Completion::default();
-        completion.look(&mut shadow, &way, &wanted, Style::Back).await?;
+        completion.look(again, &way, &wanted, Style::Back).await?;
         way.statements = completion.found.map_or(way.statements, |found| found.statements);
-        shadow.end().await?;
     }
     let before = wanted.source;
     let settings = way.statements.iter().take_while(|one| one.text.starts_with("SET LOCAL ")).count();

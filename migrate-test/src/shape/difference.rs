@@ -192,16 +192,12 @@ async fn difference_of(
             None => (shadow.describe().await?, shadow.run(&finish.renaming()).await.err()),
             Some(_) => (Described::default(), None),
         };
-        // What the shadow server does not have of the first schema is not in statements that are found there.
-        if left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made)) {
-            shadow.end().await?;
-            shadow = there(&pair, &first, &roles_named).await?;
-            if completion.look(&mut shadow, &shown, &pair.wanted, style).await? {
-                shadow.end().await?;
-                continue;
-            }
-        }
         shadow.end().await?;
+        // What the shadow server does not have of the first schema is not in statements that are found there.
+        let is_due = left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made));
+        if is_due && completion.look(there(&pair, &first, &roles_named), &shown, &pair.wanted, style).await? {
+            continue;
+        }
         if let Some((statement, error)) = &failed
             && let Some(object) = statement.object.as_ref().filter(|_| left > 0)
             && pair.wanted.source.schema.get(object).is_some()

@@ -2,6 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
+use super::taken::Taken;
 use super::{Hazard, Statement, inherit, not_null, retype, sequence, table};
 use crate::ident::plain;
 use crate::schema::Schema;
@@ -68,7 +69,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "identity" if drops_identity => Some(Vec::new()),
         "not null" if now.is_some() => {
-            let statement = match table::own_not_null(before, after, new) {
+            let statement = match named_not_null(before, after, new) {
                 Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None if new.fact("not null constraint").is_some() => alter("SET NOT NULL".to_owned()),
                 None => alone("not null", "SET NOT NULL".to_owned()),
@@ -76,17 +77,14 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
             let lock = Hazard::LongLock(format!("scans table {of} to check {name} for nulls"));
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
-        "not null" => {
-            let kept = not_null::kept_below(before, after, new).map(|column| Statement::new(not_null::set(&column.id)));
-            Some([alter("DROP NOT NULL".to_owned())].into_iter().chain(kept).collect())
-        }
+        "not null" => Some(no_not_null(before, after, old, new)),
         // It becomes the table's own as well where it is set again.
         "not null inherited" if (was, now) == (Some("only"), Some("and local")) => {
             Some(vec![alter("SET NOT NULL".to_owned())])
         }
         "not null inherited" => Some(Vec::new()),
         "not null constraint" if not_null::is_made_again(old, new) => {
-            let made = table::own_not_null(before, after, new)?;
+            let made = named_not_null(before, after, new)?;
             let again = [alter("DROP NOT NULL".to_owned()), Statement::new(format!("ALTER TABLE {of} ADD {made}"))];
             Some(again.into())
         }
@@ -119,6 +117,28 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     }
 }
 
+/// A NOT NULL constraint with its name, where the server would choose another one.
+fn named_not_null(before: &Schema, after: &Schema, column: &Object) -> Option<String> {
+    column.fact("not null constraint")?;
+    table::own_not_null(&Taken::of(before, after), column)
+}
+
+/// The statements after which a column may be null. Before PostgreSQL 18 the columns of all tables below may be null then as
+/// well, where the statement is not about the table alone; of a partitioned table it cannot be.
+fn no_not_null(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
+    let (of, name) = (parent(&new.id), plain(&new.id.name));
+    let is_partitioned = inherit::table_of(after, &new.id).is_some_and(|table| table.fact("partition key").is_some());
+    let kept: Vec<_> = not_null::kept_below(before, after, new).collect();
+    let is_alone = !is_partitioned && !kept.is_empty() && old.fact("not null constraint").is_none();
+    let only = if is_alone { "ONLY " } else { "" };
+    let drop = Statement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} DROP NOT NULL"));
+    let again = kept.into_iter().filter(|_| !is_alone).map(|column| {
+        let scan = format!("scans table {} to check {name} for nulls", parent(&column.id));
+        Statement::new(not_null::set(&column.id)).with(Hazard::LongLock(scan))
+    });
+    [drop].into_iter().chain(again).collect()
+}
+
 /// Whether a column was computed and stored, and is a plain one now: its values stay.
 pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
     old.fact("generated").is_some_and(|how| how.starts_with("stored ")) && new.fact("generated").is_none()
@@ -126,7 +146,8 @@ pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
 
 /// How the values of a type are stored where nobody says otherwise; older servers have no word for it.
 pub(super) fn usual_storage(column: &Object) -> &'static str {
-    if column.fact("type").is_some_and(|of| of.starts_with("numeric")) { "main" } else { "extended" }
+    let is_main = |of: &str| of.starts_with("numeric") || matches!(of, "inet" | "cidr");
+    if column.fact("type").is_some_and(is_main) { "main" } else { "extended" }
 }
 
 /// What changes a NOT NULL constraint that has its new name.

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::fate::Fate;
-use super::name::{aside, parent, qualified};
-use super::{Sides, Statement, inherit, not_null, table};
+use super::fate::{Fate, is_foreign_key};
+use super::name::{aside, named, parent, qualified};
+use super::{Hazard, Sides, Statement, inherit, not_null, partition, table};
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -134,15 +134,17 @@ impl<'a> Tree<'a> {
                 queue.extend(self.all[at].above.iter().chain(&self.all[at].below).chain(beside));
             }
         }
-        let mut order: Vec<usize> = Vec::new();
-        let mut seen = BTreeSet::new();
-        while order.len() < found.len() {
-            let next = found
-                .iter()
-                .find(|at| !seen.contains(*at) && self.all[**at].above.iter().all(|above| seen.contains(above)));
-            let Some(next) = next else { break };
-            seen.insert(*next);
-            order.push(*next);
+        let waits = |at: &usize| self.all[*at].above.len();
+        let mut waiting: HashMap<usize, usize> = found.iter().map(|at| (*at, waits(at))).collect();
+        let mut order: Vec<usize> = found.into_iter().filter(|at| waits(at) == 0).collect();
+        let mut done = 0;
+        while let Some(at) = order.get(done).copied() {
+            done += 1;
+            for below in &self.all[at].below {
+                let Some(left) = waiting.get_mut(below) else { continue };
+                *left -= 1;
+                order.extend((*left == 0).then_some(*below));
+            }
         }
         order
     }
@@ -207,11 +209,11 @@ impl<'a> Tree<'a> {
         let says =
             |one: &Constraint<'_>, name: &str, how: &str| alter(one, format!("ALTER CONSTRAINT {} {how}", plain(name)));
         all.first.extend(keeping.iter().map(|one| says(one, one.old, "NO INHERIT")));
-        all.first.extend(loose.values().filter_map(|table| moved(table, false)));
+        all.first.extend(loose.values().filter_map(|table| left(sides, table)));
         self.rename(sides, order, &mut all);
         all.first.extend(keeping.iter().rev().map(|one| says(one, one.wanted.unwrap_or(one.old), "INHERIT")));
         for table in loose.values().rev() {
-            all.first.extend(moved(table, true));
+            all.first.extend(joined(sides, table));
             let local = not_null::local_again(&sides.before.schema, table).into_iter();
             all.first.extend(local.map(|text| Statement::new(text).of_object(&table.id)));
         }
@@ -278,14 +280,32 @@ fn alter(one: &Constraint<'_>, what: String) -> Statement {
     Statement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
 }
 
-/// The statement with which a table lets go of what it is of, or takes hold of it again.
-fn moved(table: &Object, joins: bool) -> Option<Statement> {
+/// The statement with which a table lets go of what it is of. Rows of a partition that others refer to keep it.
+fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     let name = qualified(&table.id);
-    let text = match (table.fact("of type"), joins) {
-        (Some(of), true) => format!("ALTER TABLE {name} OF {of}"),
-        (Some(_), false) => format!("ALTER TABLE {name} NOT OF"),
-        (None, true) => format!("ALTER TABLE {} ATTACH PARTITION {name} {}", table.fact("parents")?, bound(table)?),
-        (None, false) => format!("ALTER TABLE {} DETACH PARTITION {name}", table.fact("parents")?),
+    if table.fact("of type").is_some() {
+        return Some(Statement::new(format!("ALTER TABLE {name} NOT OF")).of_object(&table.id));
+    }
+    let of = table.fact("parents")?;
+    let detach = Statement::new(format!("ALTER TABLE {of} DETACH PARTITION {name}")).of_object(&table.id);
+    let schema = &sides.before.schema;
+    let above = QualifiedName::parse(of).map(|of| named(Kind::Table, of.schema(), of.name()));
+    let refers = |above: &Id, user: &Id| {
+        let is_other = user.parent != above.name || user.schema != above.schema;
+        is_other && schema.get(user).is_some_and(|one| is_foreign_key(one))
     };
-    Some(Statement::new(text).of_object(&table.id))
+    let is_referred =
+        above.is_some_and(|above| sides.before.dependencies.users(&above).any(|user| refers(&above, user)));
+    let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that others refer to", table.id)));
+    Some(refused.into_iter().fold(detach, Statement::with))
+}
+
+/// The statement with which a table takes hold again of what it was of.
+fn joined(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
+    let name = qualified(&table.id);
+    let text = match table.fact("of type") {
+        Some(of) => format!("ALTER TABLE {name} OF {of}"),
+        None => format!("ALTER TABLE {} ATTACH PARTITION {name} {}", table.fact("parents")?, bound(table)?),
+    };
+    Some(partition::attaching(sides, table, text).of_object(&table.id))
 }

@@ -101,9 +101,14 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
                 return None;
             }
             let partial = not_null::without_late(sides, &object.id);
-            let (before, schema) = (&sides.before.schema, partial.as_ref().unwrap_or(schema));
-            let mut all =
-                plain_ones(table::create(before, schema, object, late, partition::joined(sides, part).is_some()));
+            let schema = partial.as_ref().unwrap_or(schema);
+            let mut all = plain_ones(table::create(
+                sides.taken(),
+                schema,
+                object,
+                late,
+                partition::joined(sides, part).is_some(),
+            ));
             if partition::joined(sides, part).is_none()
                 && let (Some(last), Some(hazard)) = (all.last_mut(), partition::scans_default(sides, object))
             {
@@ -232,7 +237,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 
 /// A column that a table gets.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
-    let (before, schema) = (&sides.before.schema, &sides.after.schema);
+    let schema = &sides.after.schema;
     let nullable = (!not_null::is_said(sides, column)).then(|| not_null::nullable(column));
     let column = nullable.as_ref().unwrap_or(column);
     if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
@@ -242,12 +247,12 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     if sides.style == Style::Back
         && bare
         && column.fact("not null").is_some()
-        && let Some(statements) = fill::column(before, schema, column)
+        && let Some(statements) = fill::column(sides, column)
     {
         return statements;
     }
     let (table, late) = (parent(&column.id), late(&column.id));
-    let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(before, schema, column, None, late));
+    let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(sides.taken(), schema, column, None, late));
     let statement = Statement::new(text);
     let computed =
         column.fact("generated").is_some_and(|how| how.starts_with("stored")) || column.fact("identity").is_some();
@@ -255,7 +260,7 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         true => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
         false => statement,
     };
-    let extras = table::extras(before, schema, column, None, false, late);
+    let extras = table::extras(sides.taken(), column, None, false, late);
     let unusual = sequence::unusual(schema, column);
     [statement].into_iter().chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }

@@ -2,22 +2,23 @@
 
 use super::labels::labels;
 use super::name::{holder, named, parent};
-use super::{Hazard, Statement, table};
+use super::{Hazard, Sides, Statement, table};
 use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
 /// The statements that add a column which must not be null to a table that may have rows; `None` where no value
 /// is known for its type.
-pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Option<Vec<Statement>> {
+pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement>> {
+    let (before, schema, taken) = (&sides.before.schema, &sides.after.schema, sides.taken());
     let (of, name) = (parent(&column.id), plain(&column.id.name));
-    let extras = table::extras(before, schema, column, None, false, true).into_iter().map(Statement::new);
+    let extras = table::extras(taken, column, None, false, true).into_iter().map(Statement::new);
     if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
         let mut nullable = column.clone();
         nullable.facts.retain(|fact| !fact.name.starts_with("not null"));
-        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(before, schema, &nullable, None, true));
+        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(taken, schema, &nullable, None, true));
         let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
-        let required = match table::own_not_null(before, schema, column) {
+        let required = match table::own_not_null(taken, column) {
             Some(constraint) => format!("ALTER TABLE {of} ADD {constraint}"),
             None => format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"),
         };
@@ -25,7 +26,7 @@ pub(super) fn column(before: &Schema, schema: &Schema, column: &Object) -> Optio
         return Some(first.into_iter().chain(extras).collect());
     }
     let value = value(schema, column.fact("type").unwrap_or_default())?;
-    let line = table::line(before, schema, column, None, true);
+    let line = table::line(taken, schema, column, None, true);
     let hazard = Hazard::DataLoss(format!("every row of {of} gets {value} as its {name}"));
     let add = Statement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
     let rest = Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));

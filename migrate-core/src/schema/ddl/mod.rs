@@ -39,9 +39,11 @@ mod said;
 mod sequence;
 mod swap;
 mod table;
+mod taken;
 mod toast;
 mod types;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -237,7 +239,7 @@ impl Ddl {
 /// belong to whoever makes them.
 pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     let fates = fate::Fates::of(before, after);
-    let sides = Sides { before, after, fates: &fates, style };
+    let sides = Sides { before, after, fates: &fates, style, taken: OnceCell::new() };
     let mut ddl = order::statements(&sides);
     let names = constraint_names::renamed(&sides);
     ddl.statements.splice(0..0, names.first);
@@ -264,9 +266,15 @@ struct Sides<'a> {
     after: &'a Described,
     fates: &'a fate::Fates,
     style: Style,
+    taken: OnceCell<taken::Taken>,
 }
 
 impl Sides<'_> {
+    /// Which names constraints have.
+    fn taken(&self) -> &taken::Taken {
+        self.taken.get_or_init(|| taken::Taken::of(&self.before.schema, &self.after.schema))
+    }
+
     /// The major version of the server on which the statements run.
     fn version(&self) -> u32 {
         match self.before.schema.version {

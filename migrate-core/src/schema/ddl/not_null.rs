@@ -3,6 +3,7 @@
 //! A table that is made below one that has it would get it as a valid one, so one that is not valid yet comes when both are
 //! there, and goes down to the lower one as it is. And what a lower one has under a name of its own is there before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::fate::Fate;
@@ -14,9 +15,6 @@ use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
-
-/// Tables can be nested as deep as this.
-const DEEPEST: usize = 1000;
 
 fn is_made(sides: &Sides<'_>, id: &Arc<Id>) -> bool {
     matches!(sides.fates.get(&Part::object(id)), Fate::Made | Fate::Remade)
@@ -39,13 +37,13 @@ pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
     if column.id.kind != Kind::Column || !table::not_valid(column) {
         return found;
     }
-    let mut queue = vec![column.id.clone()];
-    while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
+    let (mut queue, mut seen) = (vec![column.id.clone()], BTreeSet::new());
+    while let Some(id) = queue.pop() {
         let theirs = QualifiedName::new(&*id.schema, &*id.parent);
         let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));
         for table in tables.filter(|one| is_made(sides, &one.id) && one.parents().contains(&theirs)) {
             let own = schema.get(&of(&QualifiedName::new(&*table.id.schema, &*table.id.name), &id));
-            if let Some(own) = own.filter(|own| own.fact("inherited") == Some("only")) {
+            if let Some(own) = own.filter(|own| own.fact("inherited") == Some("only") && seen.insert(own.id.clone())) {
                 queue.extend(is_heir(own).then(|| own.id.clone()));
                 found.push(own);
             }
@@ -108,8 +106,10 @@ fn comes_along(sides: &Sides<'_>, column: &Object) -> bool {
 /// The columns of all tables below that come from this one.
 fn lower<'a>(schema: &'a Schema, column: &Object) -> Vec<&'a Arc<Object>> {
     let (mut found, mut queue): (Vec<&Arc<Object>>, _) = (Vec::new(), vec![column.id.clone()]);
-    while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
-        let below: Vec<_> = inherit::below(schema, &id).into_iter().filter(|own| !found.contains(own)).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = queue.pop() {
+        let below = inherit::below(schema, &id).into_iter();
+        let below: Vec<_> = below.filter(|own| seen.insert(own.id.clone())).collect();
         queue.extend(below.iter().map(|own| own.id.clone()));
         found.extend(below);
     }
@@ -227,7 +227,7 @@ pub(super) fn nullable(column: &Object) -> Object {
 /// The statements that make it on a column and on those below.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let constraint = table::own_not_null(&sides.before.schema, &sides.after.schema, column);
+    let constraint = table::own_not_null(sides.taken(), column);
     let made =
         constraint.map_or_else(|| set(&column.id), |text| format!("ALTER TABLE {} ADD {text}", parent(&column.id)));
     let made = [Statement::new(made)];

@@ -220,7 +220,7 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
 }
 
 /// A statement that may attach a table: the server looks whether its rows fit there.
-fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Statement {
+pub(super) fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Statement {
     let attaches = text.contains(" ATTACH PARTITION ");
     let scan = || Hazard::LongLock(format!("scans {} under a lock that blocks it", table.id));
     let own = (attaches && stays(sides, &table.id)).then(scan);

@@ -7,6 +7,7 @@ use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
 use super::not_null;
 use super::sequence;
+use super::taken::Taken;
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -15,7 +16,7 @@ use crate::schema::object::{Id, Kind, Object};
 /// The defaults that are `late` come later, for what they stand on stands on the table. A partition that is `apart`
 /// is attached later.
 pub(super) fn create(
-    before: &Schema,
+    taken: &Taken,
     schema: &Schema,
     table: &Object,
     late: &dyn Fn(&Id) -> bool,
@@ -28,8 +29,8 @@ pub(super) fn create(
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let own = columns.iter().filter(|one| family.attached || is_own(one));
     let lines = own.map(|one| match family.brings_not_null(one) {
-        true => line(before, schema, &not_null::nullable(one), family.brings(one), late(&one.id)),
-        false => line(before, schema, one, family.brings(one), late(&one.id)),
+        true => line(taken, schema, &not_null::nullable(one), family.brings(one), late(&one.id)),
+        false => line(taken, schema, one, family.brings(one), late(&one.id)),
     });
     let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
     let checks = schema.children(id, Kind::Constraint);
@@ -71,7 +72,7 @@ pub(super) fn create(
     let of_type = fact("of type").is_some();
     for column in &columns {
         let theirs = family.theirs(column).filter(|_| !family.attached);
-        let mut more = extras(before, schema, column, theirs, of_type, late(&column.id));
+        let mut more = extras(taken, column, theirs, of_type, late(&column.id));
         if family.renamed_not_null(column).is_some() {
             more.retain(|text| !text.ends_with(" SET NOT NULL"));
         }
@@ -180,7 +181,7 @@ fn column_of<'a>(schema: &'a Schema, table: &QualifiedName, name: &str) -> Optio
 }
 
 /// A column as `CREATE TABLE` and `ADD COLUMN` have it; `brought` is that of the parent that computes it.
-pub(super) fn line(before: &Schema, schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
+pub(super) fn line(taken: &Taken, schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
     let fact = |name: &str| column.fact(name);
     let computed = fact("generated").filter(|_| brought.and_then(|one| one.fact("generated")) != fact("generated"));
     let mut text = format!("{} {}", plain(&column.id.name), fact("type").unwrap_or("text"));
@@ -192,39 +193,20 @@ pub(super) fn line(before: &Schema, schema: &Schema, column: &Object, brought: O
         let (how, value) = value.split_once(' ').unwrap_or(("stored", value));
         format!(" GENERATED ALWAYS AS ({value}) {}", how.to_uppercase())
     });
-    text += &written_not_null(before, schema, column).filter(|_| !not_valid(column)).unwrap_or_default();
+    text += &written_not_null(taken, column).filter(|_| !not_valid(column)).unwrap_or_default();
     let counted = fact("identity").filter(|_| sequence::counts(schema, column));
     text += &counted.map_or(String::new(), |how| format!(" {}", sequence::generated(schema, &column.id, how)));
     text
 }
 
 /// `NOT NULL`, with the name of its constraint where that is not the one that it would get.
-fn written_not_null(before: &Schema, schema: &Schema, column: &Object) -> Option<String> {
+fn written_not_null(taken: &Taken, column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
     let (name, inherit) = not_null_words(constraint);
-    let is_usual = || name == usual_not_null(column) && is_free(before, schema, column, name);
+    let is_usual = || name == usual_not_null(column) && taken.is_free(column, name);
     let named = if name.is_empty() || is_usual() { String::new() } else { format!(" CONSTRAINT {}", plain(name)) };
     Some(format!("{named} NOT NULL{inherit}"))
-}
-
-/// Whether nothing else in the schema of a column has this name for a constraint, before or after: the server would choose
-/// another one.
-fn is_free(before: &Schema, after: &Schema, column: &Object, name: &str) -> bool {
-    let of_kind = |schema, kind| {
-        let first = Id { parent: "".into(), ..named(kind, &column.id.schema, "") };
-        let ours = move |one: &&Arc<Object>| one.id.kind == kind && one.id.schema == column.id.schema;
-        objects_from(schema, first).take_while(ours)
-    };
-    let is_named = |one: &Arc<Object>| one.id != column.id && not_null_name(one).is_some_and(|other| other == name);
-    [before, after].into_iter().all(|schema| {
-        !of_kind(schema, Kind::Column).any(is_named)
-            && !of_kind(schema, Kind::Constraint).any(|one| *one.id.name == *name)
-    })
-}
-
-fn objects_from(schema: &Schema, first: Id) -> impl Iterator<Item = &Arc<Object>> {
-    schema.objects.range::<Id, _>(first..).map(|(_, one)| one)
 }
 
 /// The name of the NOT NULL constraint of a column.
@@ -233,10 +215,10 @@ pub(super) fn not_null_name(column: &Object) -> Option<&str> {
 }
 
 /// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
-pub(super) fn own_not_null(before: &Schema, schema: &Schema, column: &Object) -> Option<String> {
+pub(super) fn own_not_null(taken: &Taken, column: &Object) -> Option<String> {
     let (name, inherit) = not_null_words(column.fact("not null constraint")?);
     let valid = if not_valid(column) { " NOT VALID" } else { "" };
-    let is_free = || is_free(before, schema, column, name);
+    let is_free = || taken.is_free(column, name);
     let is_usual = name == usual_not_null(column) && inherit.is_empty() && valid.is_empty() && is_free();
     (!is_usual).then(|| format!("CONSTRAINT {} NOT NULL {}{inherit}{valid}", plain(name), plain(&column.id.name)))
 }
@@ -267,8 +249,7 @@ pub(super) fn not_valid(column: &Object) -> bool {
 /// What a column has besides its line, as statements of their own. Of a column that its parent
 /// brings, only what is not the parent's.
 pub(super) fn extras(
-    before: &Schema,
-    schema: &Schema,
+    taken: &Taken,
     column: &Object,
     theirs: Option<&Object>,
     of_type: bool,
@@ -289,7 +270,8 @@ pub(super) fn extras(
     };
     let sets_not_null = fact("not null").is_some() && !not_valid(column) && (inherited && is_own || of_type);
     let is_brought = fact("not null inherited").is_some();
-    let constraint = own_not_null(before, schema, column).filter(|_| sets_not_null && !is_brought);
+    let own = || own_not_null(taken, column);
+    let constraint = if sets_not_null && !is_brought { own() } else { None };
     all.extend((sets_not_null && constraint.is_none()).then(|| "SET NOT NULL".to_owned()));
     let stored = fact("storage").or_else(|| inherited.then(|| usual_storage(column)));
     let stored = stored.filter(|_| !inherited || differs("storage"));
@@ -300,7 +282,7 @@ pub(super) fn extras(
     all.extend(fact("options").map(|list| format!("SET ({list})")));
     let mut all: Vec<String> =
         all.into_iter().map(|what| format!("ALTER TABLE ONLY {table} ALTER COLUMN {name} {what}")).collect();
-    let constraint = constraint.or_else(|| own_not_null(before, schema, column).filter(|_| not_valid(column)));
+    let constraint = constraint.or_else(|| if not_valid(column) { own() } else { None });
     all.extend(constraint.map(|constraint| format!("ALTER TABLE {table} ADD {constraint}")));
     all
 }

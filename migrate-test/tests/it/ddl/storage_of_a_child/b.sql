@@ -1,2 +1,2 @@
-CREATE TABLE parent (a text, b text, c text);
+CREATE TABLE parent (a text, b text, c text, d inet);
 ALTER TABLE parent ALTER COLUMN b SET STORAGE EXTERNAL;
