@@ -17,7 +17,7 @@ pub(crate) struct Required {
 }
 
 impl Required {
-    /// Puts on the tables of `before` what `after` has besides, as far as that goes.
+    /// Puts on the tables and domains of `before` what `after` has besides, as far as that goes.
     pub(crate) async fn put(rehearsal: &mut Rehearsal, before: &Schema, after: &Schema) -> migrate_core::Result<Self> {
         rehearsal.query(TRY).await?;
         let mut required = Self { schema: before.clone(), drops: Vec::new() };
@@ -27,7 +27,7 @@ impl Required {
         // A foreign key needs the unique key that it points to.
         wanted.sort_by_key(|(rank, _)| *rank);
         for (at, (_, object)) in wanted.into_iter().enumerate() {
-            let (put, drop) = commands(&object, at);
+            let (put, drop) = commands(&object, before, at);
             let answer = rehearsal.query(&attempt(&put)).await?.1;
             if answer.into_iter().flatten().next().flatten().is_some_and(|error| error.is_empty()) {
                 required.drops.push(drop);
@@ -49,11 +49,9 @@ impl Required {
 fn rank(object: &Object, before: &Schema) -> Option<u8> {
     let id = &object.id;
     let definition = object.fact("definition")?;
-    let none: Box<str> = "".into();
-    let (schema, name) = (id.schema.clone(), id.parent.clone());
-    let known = before.get(&Id { kind: Kind::Table, schema, parent: none.clone(), name, signature: none }).is_some();
+    let known = |kind| before.get(&Id::named(kind, &id.schema, &id.parent)).is_some();
     match (id.kind, definition) {
-        _ if !known => None,
+        _ if !known(Kind::Table) && !known(Kind::Domain) => None,
         (Kind::Index, text) => text.starts_with("CREATE UNIQUE").then_some(0),
         (Kind::Constraint, text) if text.starts_with("FOREIGN KEY") => Some(2),
         (Kind::Constraint, text) if text.starts_with("NOT NULL") => None,
@@ -63,13 +61,15 @@ fn rank(object: &Object, before: &Schema) -> Option<u8> {
 }
 
 /// The command that puts it on, under a name that is in nobody's way, and the one that takes it off.
-fn commands(object: &Object, at: usize) -> (String, String) {
+fn commands(object: &Object, before: &Schema, at: usize) -> (String, String) {
     let id = &object.id;
     let definition = object.fact("definition").unwrap_or_default();
     if id.kind == Kind::Index {
         return (definition.to_owned(), format!("DROP INDEX {};", QualifiedName::new(&*id.schema, &*id.name)));
     }
-    let (table, name) = (QualifiedName::new(&*id.schema, &*id.parent), ident(&format!("roundtrip_{at}")));
-    let put = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
-    (put, format!("ALTER TABLE {table} DROP CONSTRAINT {name};"))
+    let (parent, name) = (QualifiedName::new(&*id.schema, &*id.parent), ident(&format!("roundtrip_{at}")));
+    let is_domain = before.get(&Id::named(Kind::Domain, &id.schema, &id.parent)).is_some();
+    let what = if is_domain { "DOMAIN" } else { "TABLE" };
+    let put = format!("ALTER {what} {parent} ADD CONSTRAINT {name} {definition}");
+    (put, format!("ALTER {what} {parent} DROP CONSTRAINT {name};"))
 }

@@ -155,7 +155,8 @@ async fn difference_of(
         start.place(&mut to);
     }
     let ddl = between(&from, &to, style);
-    if ddl.is_empty() && ddl.uncovered.is_empty() && finish.renames.is_empty() {
+    let is_nothing = ddl.is_empty() && ddl.uncovered.is_empty() && remaining(&to.schema, &from.schema).is_empty();
+    if is_nothing && finish.renames.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
     hear("making the first schema on the shadow server");

@@ -347,17 +347,19 @@ async fn rows_that_an_up_brings_need_not_be_the_same_again(#[case] columns: &str
 /// Keys and checks that are added to tables with rows hold for rows that fit them; that others
 /// would not do is worth a note.
 #[rstest]
-#[case::foreign_key("ALTER TABLE child ADD CONSTRAINT new FOREIGN KEY (parent) REFERENCES parent (id);")]
-#[case::unique("ALTER TABLE child ADD CONSTRAINT new UNIQUE (state);")]
-#[case::check("ALTER TABLE child ADD CONSTRAINT new CHECK (state IN ('on', 'off'));")]
-#[case::exclusion("ALTER TABLE child ADD CONSTRAINT new EXCLUDE (state WITH =);")]
+#[case::foreign_key("TABLE child", "FOREIGN KEY (parent) REFERENCES parent (id)")]
+#[case::unique("TABLE child", "UNIQUE (state)")]
+#[case::check("TABLE child", "CHECK (state IN ('on', 'off'))")]
+#[case::exclusion("TABLE child", "EXCLUDE (state WITH =)")]
+#[case::domain("DOMAIN share", "CHECK (value BETWEEN 0.25 AND 0.5)")]
 #[tokio::test]
-async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] require: &str) {
-    let base =
-        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (parent int, state text NOT NULL DEFAULT 'on');
+async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] of: &str, #[case] required: &str) {
+    let base = "CREATE DOMAIN share AS numeric; CREATE TABLE parent (id int PRIMARY KEY);
+        CREATE TABLE child (parent int, state text NOT NULL DEFAULT 'on', part share);
         INSERT INTO parent VALUES (1), (2);";
-    let down = "ALTER TABLE child DROP CONSTRAINT new;";
-    let chain = Chain::new(&[(1, "base", base, "DROP TABLE child; DROP TABLE parent;"), (2, "require", require, down)]);
+    let undo = "DROP TABLE child; DROP TABLE parent; DROP DOMAIN share;";
+    let (up, down) = (format!("ALTER {of} ADD CONSTRAINT new {required};"), format!("ALTER {of} DROP CONSTRAINT new;"));
+    let chain = Chain::new(&[(1, "base", base, undo), (2, "require", &up, &down)]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();

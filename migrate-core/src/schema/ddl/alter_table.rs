@@ -65,6 +65,11 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     if retyped && !follows {
         statements.push(retype::retype(before, after, old, new));
     }
+    // Another type comes with its own.
+    if retyped && !differing.has("storage") {
+        let how = new.fact("storage").map(|how| alone("storage", format!("SET STORAGE {}", how.to_uppercase())));
+        statements.extend(how);
+    }
     let rest = differing.each(|fact, was, now| match fact {
         "type" | "collation" | "default" | "generated" => Some(Vec::new()),
         "identity" if drops_identity => Some(Vec::new()),

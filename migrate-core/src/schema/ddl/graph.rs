@@ -250,6 +250,10 @@ impl Graph {
         for (part, fate, column) in columns.filter_map(|(part, fate)| Some((part, fate, schema.get(&part.id)?))) {
             let is_late = not_null::is_late(sides, column);
             let node = if is_late { (Act::Give, part.clone()) } else { hosts.made(part) };
+            for other in not_null::namesakes(sides, column) {
+                self.edge(&hosts.made(&other), &node, None);
+                self.edge(&hosts.dropped(&other), &node, None);
+            }
             if is_late {
                 self.node(sides, &node);
                 self.edge(&hosts.made(part), &node, None);

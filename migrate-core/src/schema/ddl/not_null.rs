@@ -103,6 +103,17 @@ fn comes_along(sides: &Sides<'_>, column: &Object) -> bool {
         && column.fact("identity").is_none()
 }
 
+/// The columns of the same table that lose a NOT NULL constraint of the name that a column gets.
+pub(super) fn namesakes(sides: &Sides<'_>, column: &Object) -> Vec<Part> {
+    let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let was = before.get(&column.id).and_then(|old| table::not_null_name(old));
+    let Some(name) = table::not_null_name(column).filter(|name| was != Some(*name)) else { return Vec::new() };
+    let Some(table) = inherit::table_of(before, &column.id) else { return Vec::new() };
+    let has = |one: &Object| table::not_null_name(one) == Some(name);
+    let loses = |one: &&Arc<Object>| one.id != column.id && has(one) && !after.get(&one.id).is_some_and(|new| has(new));
+    before.children(&table.id, Kind::Column).filter(loses).map(|one| Part::object(&one.id)).collect()
+}
+
 /// The columns of all tables below that come from this one.
 fn lower<'a>(schema: &'a Schema, column: &Object) -> Vec<&'a Arc<Object>> {
     let (mut found, mut queue): (Vec<&Arc<Object>>, _) = (Vec::new(), vec![column.id.clone()]);

@@ -1,0 +1,1 @@
+CREATE TABLE t (a integer, b integer CONSTRAINT nn NOT NULL, c integer);
