@@ -80,7 +80,8 @@ impl Effects {
             Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) | Stmt::Truncate(_) => true,
             Stmt::Do(_) | Stmt::Call(_) | Stmt::Copy(_) => true,
             Stmt::Select(it) => calls(it) || inner(stmt).next().is_some(),
-            Stmt::CreateTableAs(_) => inner(stmt).next().is_some(),
+            Stmt::CreateTableAs(it) => !matches!(it.data_option(), Some(ast::DataOption::WithNoData(_))),
+            Stmt::AlterTable(it) => it.actions().any(|action| locks::computes(&action)),
             _ => false,
         };
         let (text, deep) = without_deep(script.text());

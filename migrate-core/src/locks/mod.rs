@@ -28,7 +28,7 @@ pub(crate) use place::{Known, columns};
 pub(crate) use proven::{is_filled, refers};
 pub(crate) use scope::Scopes;
 pub use work::Work;
-pub(crate) use work::{Cause, Effort, efforts};
+pub(crate) use work::{Cause, Effort, computes, efforts};
 
 /// A lock that a statement wants, and what it does under it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -290,6 +290,15 @@ fn is_of_columns(definition: &str) -> bool {
     is_whole && !list.contains(&"(")
 }
 
+/// Whether an action gives a column values that are computed from those that it has, and not only cast.
+pub(crate) fn computes(action: &ast::AlterTableAction) -> bool {
+    let ast::AlterTableAction::AlterColumn(alter) = action else { return false };
+    let Some(AlterColumnOption::SetType(set)) = alter.option() else { return false };
+    let name = alter.column_name_ref().and_then(|name| named(&name)).map(|name| name.name).unwrap_or_default();
+    let ty = set.ty().map(|ty| ty.syntax().text().to_string()).unwrap_or_default();
+    set.using_expr().is_some_and(|using| !is_cast_of(&using, &name, &ty))
+}
+
 /// Whether an expression is the column itself, as it is or cast to the new type.
 fn is_cast_of(using: &ast::UsingExpr, name: &str, ty: &str) -> bool {
     let text = using.expr().map(|expr| expr.syntax().text().to_string()).unwrap_or_default();

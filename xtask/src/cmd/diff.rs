@@ -283,11 +283,11 @@ fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
     }
 }
 
-/// The statements of a stage as they can be pasted: a setting that holds to the end of a transaction needs one.
+/// The statements of a stage as they can be pasted: all of them or none, where they may run in a transaction.
 fn pasted(ddl: &Ddl, stage: Stage) -> String {
     let script = ddl.script(stage);
-    let has_setting = stage == Stage::Main && !ddl.split_settings().0.is_empty();
-    if has_setting { format!("BEGIN;\n{script}COMMIT;\n") } else { script }
+    let count = ddl.statements.iter().filter(|statement| statement.stage == stage).count();
+    if count > 1 && stage != Stage::Concurrent { format!("BEGIN;\n{script}COMMIT;\n") } else { script }
 }
 
 pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
