@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
+use migrate_core::schema::ddl::{Ddl, Statement, Style};
 
 use super::Shadow;
 use super::capture::Capture;
+use super::difference::Finish;
 use crate::proof::ProofError;
 
 /// How many times the rest is written.
@@ -22,9 +23,16 @@ pub(super) struct Completion {
     looks: Vec<usize>,
     /// Those that are to be proven next.
     pub(super) found: Option<Ddl>,
+    /// What they get besides.
+    finish: Finish,
 }
 
 impl Completion {
+    /// None yet; those that are found fill columns as `finish` says.
+    pub(super) fn of(finish: Finish) -> Self {
+        Self { finish, ..Self::default() }
+    }
+
     /// Looks for statements, beginning with some that do not lead there; whether there are others now.
     ///
     /// # Errors
@@ -40,7 +48,7 @@ impl Completion {
         let gaps = wanted.left_out.len();
         if self.looks.len() < LOOKS && !self.looks.contains(&gaps) {
             self.looks.push(gaps);
-            self.found = completed(shadow, first, wanted, style).await?;
+            self.found = completed(shadow, first, wanted, (&self.finish, style)).await?;
         }
         Ok(self.found.is_some())
     }
@@ -56,7 +64,7 @@ async fn completed(
     shadow: &mut Shadow,
     first: &Ddl,
     wanted: &Capture,
-    style: Style,
+    (finish, style): (&Finish, Style),
 ) -> Result<Option<Ddl>, ProofError> {
     let (mut settings, mut done): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
     let mut next = first.clone();
@@ -71,7 +79,7 @@ async fn completed(
             settings.append(&mut done);
             return Ok(Some(Ddl { statements: settings, uncovered: Vec::new() }));
         }
-        next = between(&made, &wanted.source, style);
+        next = finish.between(&made, &wanted.source, style);
         if next.is_empty() {
             break;
         }
