@@ -1,91 +1,160 @@
 //! Rows that have no value where a column must get one: what gives them one, before the column refuses them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::ident::{catalog_name, plain};
-use crate::schema::ddl::{Ddl, Hazard, Statement};
-use crate::schema::{Id, Kind, Object, Schema};
+use super::update::Update;
+use crate::ident::plain;
+use crate::schema::ddl::{Ddl, Hazard, Statement, in_two_steps};
+use crate::schema::{Described, Id, Kind, Object, Schema};
 use crate::sql::tokens;
 
 /// Puts before each statement by which a column begins to refuse rows without a value what gives them one: what the
 /// migrations say themselves (`own` are their statements that change rows), or the default of the column, which is set
-/// first then. Where nothing says which value, the statement says that it needs one.
-pub fn fill(ddl: &mut Ddl, before: &Schema, after: &Schema, own: &[String]) {
-    let mut filled: Vec<Statement> = Vec::new();
-    let mut rest: VecDeque<Statement> = std::mem::take(&mut ddl.statements).into();
-    while let Some(statement) = rest.pop_front() {
-        let Some(column) = refusing(&statement, before, after) else {
-            filled.push(statement);
+/// first then. An `UPDATE` comes before what it reads is dropped, and leaves rows alone that have a value. Where nothing
+/// says which value, or an `UPDATE` cannot run twice, the statement says that rows need one.
+pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
+    let updates: Vec<Update<'_>> = own.iter().filter_map(|text| Update::of(text)).collect();
+    let rest = std::mem::take(&mut ddl.statements).into();
+    let mut filling = Filling { before, after, done: Vec::new(), rest };
+    while let Some(statement) = filling.rest.pop_front() {
+        let Some(column) = filling.refusing(&statement) else {
+            filling.done.push(statement);
             continue;
         };
-        let mut updates = own.iter().filter(|text| sets(text, &column.id)).peekable();
-        let default = column.fact("default").filter(|_| updates.peek().is_none());
-        let is_default = |one: &Statement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
-        if let Some(at) = rest.iter().position(is_default).filter(|_| default.is_some()) {
-            rest.insert(at + 1, statement);
-            continue;
+        let own: Vec<&Update<'_>> = updates.iter().filter(|one| one.sets(&column.id)).collect();
+        match own.is_empty() {
+            true => filling.by_default(column, statement),
+            false => filling.by_updates(column, statement, &own),
         }
-        let (of, name) = (format!("{}.{}", plain(&column.id.schema), plain(&column.id.parent)), plain(&column.id.name));
-        let about = |text: String| Statement { object: Some(column.id.clone()), ..Statement::of(text) };
-        let mut last = statement;
-        if updates.peek().is_some() && before.get(&column.id).is_none() {
-            let required = about(format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"));
-            let added = Statement { text: last.text.replacen(" NOT NULL", "", 1), ..last };
-            filled.push(added);
-            last = required;
-        }
-        match default {
-            Some(value) => filled.push(about(format!("UPDATE {of} SET {name} = {value} WHERE {name} IS NULL"))),
-            None if updates.peek().is_none() => last.hazards.push(Hazard::Refused(format!(
-                "rows of {of}: they have no {name}, and the migrations do not say which value they get"
-            ))),
-            None => {
-                let texts = updates.map(|text| text.trim_end_matches(';').to_owned());
-                let new: Vec<String> = texts.filter(|text| !filled.iter().any(|one| one.text == *text)).collect();
-                filled.extend(new.into_iter().map(about));
-            }
-        }
-        filled.push(last);
     }
-    ddl.statements = filled;
+    ddl.statements = filling.done;
 }
 
-/// The column that refuses rows without a value from a statement on, where its table was there before and they can have none.
-fn refusing<'a>(statement: &Statement, before: &Schema, after: &'a Schema) -> Option<&'a Arc<Object>> {
-    let id = statement.object.as_ref().filter(|id| id.kind == Kind::Column)?;
-    let column = after.get(id)?;
-    let table = [Kind::Table, Kind::ForeignTable].map(|kind| Id::named(kind, &id.schema, &id.parent));
-    let is_drawn = ["generated", "identity"].iter().any(|fact| column.fact(fact).is_some());
-    let was_free = match before.get(id) {
-        Some(old) => old.fact("not null").is_none(),
-        // A new column has its default in every row.
-        None => column.fact("default").is_none() && !is_drawn && table.iter().any(|id| before.get(id).is_some()),
-    };
-    let begins =
-        has(statement, ["not", "null"]) && !has(statement, ["not", "valid"]) && !has(statement, ["set", "default"]);
-    (was_free && begins && column.fact("not null").is_some() && column.fact("generated").is_none()).then_some(column)
+/// Statements of which some are done.
+struct Filling<'a> {
+    before: &'a Described,
+    after: &'a Schema,
+    done: Vec<Statement>,
+    rest: VecDeque<Statement>,
 }
 
-/// Whether a statement has these two words one behind the other.
+impl<'a> Filling<'a> {
+    /// The column that refuses rows without a value from a statement on, where its table was there before and they can have
+    /// none.
+    fn refusing(&self, statement: &Statement) -> Option<&'a Arc<Object>> {
+        let (before, after) = (&self.before.schema, self.after);
+        let id = statement.object.as_ref().filter(|id| id.kind == Kind::Column)?;
+        let column = after.get(id)?;
+        let table = [Kind::Table, Kind::ForeignTable].map(|kind| Id::named(kind, &id.schema, &id.parent));
+        let is_drawn = ["generated", "identity"].iter().any(|fact| column.fact(fact).is_some());
+        let was_free = match before.get(id) {
+            Some(old) => old.fact("not null").is_none(),
+            // A new column has its default in every row.
+            None => column.fact("default").is_none() && !is_drawn && table.iter().any(|id| before.get(id).is_some()),
+        };
+        let begins =
+            has(statement, ["not", "null"]) && !has(statement, ["not", "valid"]) && !has(statement, ["set", "default"]);
+        (was_free && begins && column.fact("not null").is_some() && column.fact("generated").is_none())
+            .then_some(column)
+    }
+
+    /// Gives rows the default of a column, where it has one.
+    fn by_default(&mut self, column: &Object, mut refusing: Statement) {
+        let (of, name) = name_of(&column.id);
+        let is_default = |one: &Statement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
+        let Some(value) = column.fact("default") else {
+            refusing.hazards.push(Hazard::Refused(format!(
+                "rows of {of}: they have no {name}, and the migrations do not say which value they get"
+            )));
+            return self.done.push(refusing);
+        };
+        if let Some(at) = self.rest.iter().position(is_default) {
+            return self.rest.insert(at + 1, refusing);
+        }
+        let update = format!("UPDATE {of} SET {name} = {value} WHERE {name} IS NULL");
+        self.done.extend([about(column, update), refusing]);
+    }
+
+    /// Gives rows what the migrations give them.
+    fn by_updates(&mut self, column: &Object, refusing: Statement, own: &[&Update<'_>]) {
+        let (of, name) = name_of(&column.id);
+        let mut refusing = self.nullable_first(refusing);
+        let again = |one: &&Update<'_>| one.again(&self.before.schema, self.after, &column.id);
+        let Some(texts) = own.iter().map(again).collect::<Option<Vec<String>>>() else {
+            let own: Vec<&str> = own.iter().flat_map(|one| one.words()).collect();
+            refusing.hazards.push(Hazard::Refused(format!(
+                "rows of {of}: they have no {name}. The migrations give them one together with other changes, which may \
+                 have been made already. Where they have not, run by hand before this: {}",
+                own.join(" ")
+            )));
+            return self.done.push(refusing);
+        };
+        let names: BTreeSet<String> = own.iter().flat_map(|one| one.names()).collect();
+        self.bring_forward(&column.id, &names);
+        let dropped = self.drops_of(&names);
+        let new: Vec<String> =
+            texts.into_iter().filter(|text| !self.done.iter().any(|one| one.text == *text)).collect();
+        self.done.extend(new.into_iter().map(|text| about(column, text)));
+        self.done.extend(dropped);
+        self.done.push(refusing);
+    }
+
+    /// Where a statement adds a column that refuses rows, adds it without that; returns the statement that refuses them.
+    fn nullable_first(&mut self, refusing: Statement) -> Statement {
+        let column = refusing.object.as_ref().and_then(|id| self.after.get(id));
+        let Some(column) = column.filter(|_| has(&refusing, ["add", "column"])) else { return refusing };
+        let [added, required] = in_two_steps(&self.before.schema, self.after, column);
+        self.done.push(Statement { text: added, ..refusing });
+        about(column, required)
+    }
+
+    /// Adds the other new columns of the table first that have one of these names.
+    fn bring_forward(&mut self, column: &Id, names: &BTreeSet<String>) {
+        for mut one in std::mem::take(&mut self.rest) {
+            let is_beside = |id: &Id| id.parent == column.parent && id.schema == column.schema;
+            let is_read = one.object.as_ref().is_some_and(|id| is_beside(id) && names.contains(&*id.name));
+            if is_read && has(&one, ["add", "column"]) {
+                if self.refusing(&one).is_none() {
+                    self.done.push(one);
+                    continue;
+                }
+                one = self.nullable_first(one);
+            }
+            self.rest.push_back(one);
+        }
+    }
+
+    /// Takes out what drops things of these names, and what they stand on.
+    fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<Statement> {
+        let (mut dropped, mut other): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
+        for one in std::mem::take(&mut self.done) {
+            let is_dropped = |id: &&Arc<Id>| self.before.schema.get(id).is_some() && self.after.get(id).is_none();
+            let stays = one.object.as_ref().filter(is_dropped).is_some_and(|id| {
+                let mut above = dropped.iter().filter_map(|one| one.object.as_ref());
+                let is_in = |other: &Id| id.kind == Kind::Schema && other.schema == id.name;
+                names.contains(&*id.name)
+                    || above.any(|other| is_in(other) || self.before.users(id).any(|user| user == other))
+            });
+            if stays { &mut dropped } else { &mut other }.push(one);
+        }
+        self.done = other;
+        dropped
+    }
+}
+
+/// The table of a column, and the column.
+fn name_of(column: &Id) -> (String, String) {
+    (format!("{}.{}", plain(&column.schema), plain(&column.parent)), plain(&column.name))
+}
+
+fn about(column: &Object, text: String) -> Statement {
+    Statement { object: Some(column.id.clone()), ..Statement::of(text) }
+}
+
+/// Whether a statement has these two words next to each other.
 fn has(statement: &Statement, two: [&str; 2]) -> bool {
     tokens(&statement.text)
         .windows(2)
         .any(|pair| pair.iter().zip(two).all(|(one, word)| one.eq_ignore_ascii_case(word)))
-}
-
-/// Whether a statement is an `UPDATE` that gives a column a value.
-fn sets(text: &str, column: &Id) -> bool {
-    let words = tokens(text);
-    let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
-    let Some(set) = (0..words.len()).find(|at| is(*at, "set")).filter(|_| is(0, "update")) else { return false };
-    let from = 1 + usize::from(is(1, "only"));
-    let is_name =
-        |at: usize, name: &str| words.get(at).and_then(|word| catalog_name(word)).is_some_and(|one| one == name);
-    let is_table = match words.get(from + 1) {
-        Some(&".") => is_name(from, &column.schema) && is_name(from + 2, &column.parent),
-        _ => is_name(from, &column.parent),
-    };
-    let end = (set..words.len()).find(|at| is(*at, "from") || is(*at, "where")).unwrap_or(words.len());
-    is_table && (set..end).any(|at| is_name(at, &column.name) && matches!(words.get(at + 1), Some(&("=" | "," | ")"))))
 }

@@ -9,6 +9,7 @@ mod outside;
 mod pending;
 mod rule;
 mod since;
+mod update;
 
 use std::sync::Arc;
 

@@ -55,11 +55,6 @@ impl Names {
         names
     }
 
-    /// Whether somebody changed one of them.
-    pub fn is_begun(&self) -> bool {
-        !self.done.is_empty()
-    }
-
     /// What it is called under its old name and under its new one, by the names that what it belongs to has there.
     fn places(&self, one: &Renaming) -> (Id, Id) {
         let (mut old, mut new) = ((*one.old).clone(), (*one.new).clone());

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::schema::ddl::{Ddl, Statement, Style, between};
+use migrate_core::schema::ddl::{Ddl, Statement, Style};
 
 use super::Shadow;
 use super::capture::Capture;
+use super::difference::Finish;
 use crate::proof::ProofError;
 
 /// How many times the rest is written.
@@ -22,9 +23,16 @@ pub(super) struct Completion {
     looks: Vec<usize>,
     /// Those that are to be proven next.
     pub(super) found: Option<Ddl>,
+    /// What they get besides.
+    finish: Finish,
 }
 
 impl Completion {
+    /// None yet; those that are found fill columns as `finish` says.
+    pub(super) fn of(finish: Finish) -> Self {
+        Self { finish, ..Self::default() }
+    }
+
     /// Looks for statements on a shadow database, beginning with some that do not lead there; whether there are others now.
     ///
     /// # Errors
@@ -41,7 +49,7 @@ impl Completion {
         if self.looks.len() < LOOKS && !self.looks.contains(&gaps) {
             self.looks.push(gaps);
             let mut shadow = shadow.await?;
-            self.found = completed(&mut shadow, first, wanted, style).await?;
+            self.found = completed(&mut shadow, first, wanted, (&self.finish, style)).await?;
             shadow.end().await?;
         }
         Ok(self.found.is_some())
@@ -58,7 +66,7 @@ async fn completed(
     shadow: &mut Shadow,
     first: &Ddl,
     wanted: &Capture,
-    style: Style,
+    (finish, style): (&Finish, Style),
 ) -> Result<Option<Ddl>, ProofError> {
     let (mut settings, mut done): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
     let mut next = first.clone();
@@ -77,7 +85,7 @@ async fn completed(
             settings.append(&mut done);
             return Ok(Some(Ddl { statements: settings, uncovered: Vec::new() }));
         }
-        let rest = between(&made, &wanted.source, style);
+        let rest = finish.between(&made, &wanted.source, style);
         if rest.is_empty() || rest.statements == next.statements {
             break;
         }

@@ -49,10 +49,10 @@ pub struct Finish {
 
 impl Finish {
     /// The statements from one schema to another, but for the names.
-    fn between(&self, from: &Described, to: &Described, style: Style) -> Ddl {
+    pub(super) fn between(&self, from: &Described, to: &Described, style: Style) -> Ddl {
         let mut ddl = between(from, to, style);
         if let Some(updates) = &self.updates {
-            drift::fill(&mut ddl, &from.schema, &to.schema, updates);
+            drift::fill(&mut ddl, from, &to.schema, updates);
         }
         ddl
     }
@@ -174,7 +174,7 @@ async fn difference_of(
     roles_named.extend(roles(&pair.wanted.source.schema));
     // What is made again is given to them.
     roles_named.extend(pair.from.owners());
-    let mut completion = Completion::default();
+    let mut completion = Completion::of(finish.clone());
     let mut left = TRIES;
     loop {
         left -= 1;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
 use migrate_core::drift::Names;
-use migrate_core::schema::ddl::{Ddl, Renaming, Statement, renames, renames_back, renamings};
+use migrate_core::schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
 use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::Migration;
 
@@ -64,12 +64,17 @@ async fn made(
         let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
         let first = shadow.describe().await?;
         before = with(&mut shadow, renames(&made, &before, &done)).await?.unwrap_or(before);
-        back = renames_back(&first, &before);
+        back = all_back(&first, &before);
         shadow.end().await?;
     }
-    let renames = renames_back(&made, &after);
+    let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
     Ok(Named { before, after, names, renames, back, later })
+}
+
+/// The statements that give back names, and what the renames before took from sequences.
+fn all_back(before: &Described, after: &Described) -> Vec<Statement> {
+    renames_back(before, after).into_iter().chain(owned_back(before, after)).collect()
 }
 
 /// What is there when these have run; `None` where there are none.

@@ -68,6 +68,7 @@ const BASE: &str =
     CREATE SEQUENCE a.s; CREATE TABLE a.u (id int PRIMARY KEY DEFAULT nextval('a.s'));
     CREATE FUNCTION a.f(x a.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE PROCEDURE a.p() LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE a.agg(int) (SFUNC = int4pl, STYPE = int);
+    CREATE TABLE a.a_table_whose_name_is_as_long_as_the_server_allows_a_name_to_be (id int);
     CREATE SCHEMA c; CREATE TABLE c.w (id serial PRIMARY KEY);
     CREATE OPERATOR a.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);";
 
@@ -114,7 +115,16 @@ const BASE: &str =
 )]
 #[case::its_place_is_taken(
     "ALTER TABLE a.u SET SCHEMA b; CREATE TABLE a.u (x int);",
-    &["ALTER TABLE a.u RENAME TO u_since", "ALTER TABLE b.u SET SCHEMA a", "DROP TABLE a.u_since"]
+    &["ALTER TABLE a.u RENAME TO u__old", "ALTER TABLE b.u SET SCHEMA a", "DROP TABLE a.u__old"]
+)]
+#[case::its_place_is_taken_and_its_name_is_long(
+    "ALTER TABLE a.a_table_whose_name_is_as_long_as_the_server_allows_a_name_to_be SET SCHEMA b;
+     CREATE TABLE a.a_table_whose_name_is_as_long_as_the_server_allows_a_name_to_be (x int);",
+    &[
+        "ALTER TABLE a.a_table_whose_name_is_as_long_as_the_server_allows_a_name_to_be RENAME TO a_table_whose_name_is_as_long_as_the_server_allows_a_name___old",
+        "ALTER TABLE b.a_table_whose_name_is_as_long_as_the_server_allows_a_name_to_be SET SCHEMA a",
+        "DROP TABLE a.a_table_whose_name_is_as_long_as_the_server_allows_a_name___old",
+    ]
 )]
 #[tokio::test]
 async fn what_was_moved_is_moved_back(#[case] up: &str, #[case] expected: &[&str]) {

@@ -278,9 +278,79 @@ fn a_column_that_was_made_without_its_not_null() {
     );
     let up = "ALTER TABLE orders ADD b int; UPDATE public.orders SET b = 3; ALTER TABLE orders ALTER b SET NOT NULL; ALTER TABLE orders ADD a int;";
     fill(up, &["NULL"]);
+    // PostgreSQL 18 keeps the name of the constraint, and the words are in the name of the column.
+    let rest = "ALTER TABLE orders ADD a int CONSTRAINT given NOT NULL, ADD \"x NOT NULL\" int NOT NULL, ADD b int; \
+        UPDATE orders SET (a, \"x NOT NULL\") = (4, 5);";
+    let only = "ALTER TABLE orders ADD b int; INSERT INTO orders (id) VALUES (2)";
+    let project_of = |up: &str| project(up, "ALTER TABLE orders DROP b, DROP \"x NOT NULL\", DROP a;", only);
+    let other = project_of(rest);
+    other.query("DELETE FROM orders WHERE id = 1");
+    follow(&other, THIRD);
+    assert_eq!(other.query("SELECT a + \"x NOT NULL\" FROM orders"), ["9"]);
+    other.end();
     let project = project("ALTER TABLE orders ADD a int NOT NULL;", "ALTER TABLE orders DROP a;", by_hand);
     let said = drift(&project, &["--mark", THIRD, "--sql"]);
     assert!(said.out.contains("-- fails on: rows of public.orders: they have no a,"), "{said:?}");
+    project.end();
+}
+
+/// What the migrations fill a column from is dropped after that, with what it stands on.
+#[test]
+fn rows_are_read_before_what_they_are_read_from_is_dropped() {
+    let read = "UPDATE orders SET a = status || feeling;";
+    let add = "ALTER TABLE orders ADD a text; ALTER TABLE orders ADD b int;";
+    let drop = "ALTER TABLE orders ALTER a SET NOT NULL; ALTER TABLE orders DROP status, DROP feeling; DROP TYPE mind;";
+    for by_hand in ["ALTER TABLE orders ADD a text", "ALTER TABLE orders ADD b int"] {
+        let down = "CREATE TYPE mind AS ENUM ('x'); ALTER TABLE orders ADD status text, ADD feeling mind; \
+            ALTER TABLE orders DROP a, DROP b;";
+        let project = project(&format!("{add} {read} {drop}"), down, "SELECT 1");
+        let up = "CREATE TYPE mind AS ENUM ('x'); ALTER TABLE orders ADD feeling mind;";
+        project.migration(2, "feeling", up, "ALTER TABLE orders DROP feeling; DROP TYPE mind;");
+        project.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
+        project.query("UPDATE orders SET feeling = 'x'");
+        project.query(by_hand);
+        follow(&project, THIRD);
+        assert_eq!(project.query("SELECT a FROM orders"), ["newx"], "{by_hand}");
+        project.end();
+    }
+}
+
+/// An `UPDATE` that may have run already leaves alone what has a value, and is only named where it changes other values.
+#[test]
+fn rows_are_not_changed_twice() {
+    let migration =
+        |update: &str| format!("ALTER TABLE orders ADD a int; {update}; ALTER TABLE orders ALTER a SET NOT NULL;");
+    let by_hand = "ALTER TABLE orders ADD a int; UPDATE orders SET a = 99; INSERT INTO orders VALUES (2, 'x')";
+    for update in [
+        "UPDATE orders SET a = id * 10",
+        "UPDATE ONLY public.orders AS o SET a = o.id * 10 WHERE id > 0 OR id < 0",
+        "UPDATE orders SET a = id * 10 WHERE a IS NULL RETURNING a",
+    ] {
+        let project = project(&migration(update), "ALTER TABLE orders DROP a;", by_hand);
+        let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
+        project.query(&shown);
+        assert_eq!(project.query("SELECT a FROM orders ORDER BY id"), ["99", "20"], "{shown}");
+        project.end();
+    }
+    let both = migration("UPDATE orders SET a = 1, status = status || '!'");
+    let project = project(&both, "ALTER TABLE orders DROP a;", by_hand);
+    let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
+    let is_named = |line: &str| line.starts_with("-- fails on: ") && line.contains("UPDATE orders SET a = 1 , status");
+    assert!(shown.lines().any(is_named) && !shown.lines().any(|line| line.starts_with("UPDATE")), "{shown}");
+    project.end();
+}
+
+/// A sequence that moves belongs to its column there.
+#[test]
+fn a_sequence_that_moves_to_its_column() {
+    let up = "ALTER SEQUENCE s SET SCHEMA app; ALTER SEQUENCE app.s OWNED BY app.t.id; ALTER TABLE orders ADD x int;";
+    let down = "ALTER TABLE orders DROP x; ALTER SEQUENCE app.s OWNED BY NONE; ALTER SEQUENCE app.s SET SCHEMA public;";
+    let project = project(up, down, "SELECT 1");
+    let base = "CREATE SCHEMA app; CREATE TABLE app.t (id int); CREATE SEQUENCE s;";
+    project.migration(2, "app", base, "DROP SEQUENCE s; DROP TABLE app.t; DROP SCHEMA app;");
+    project.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
+    project.query("ALTER TABLE orders ADD x int");
+    follow(&project, THIRD);
     project.end();
 }
 

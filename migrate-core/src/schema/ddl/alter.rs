@@ -87,7 +87,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         },
         Kind::Column if is_stored(before, after, new) => match column(before, after, &differing, old, new) {
             Change::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
-                statements.extend(inherit::made_own(before, old, new).into_iter().map(Statement::new));
+                statements.extend(inherit::made_own(before, after, old, new).into_iter().map(Statement::new));
                 Change::InPlace { statements, disturbs }
             }
             change => change,

@@ -2,7 +2,8 @@
 
 use super::labels::labels;
 use super::name::{holder, named, parent};
-use super::{Hazard, Sides, Statement, table};
+use super::taken::Taken;
+use super::{Hazard, Sides, Statement, not_null, table};
 use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
@@ -14,14 +15,8 @@ pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement
     let (of, name) = (parent(&column.id), plain(&column.id.name));
     let extras = table::extras(taken, column, None, false, true).into_iter().map(Statement::new);
     if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
-        let mut nullable = column.clone();
-        nullable.facts.retain(|fact| !fact.name.starts_with("not null"));
-        let add = format!("ALTER TABLE {of} ADD COLUMN {}", table::line(taken, schema, &nullable, None, true));
         let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
-        let required = match table::own_not_null(taken, column) {
-            Some(constraint) => format!("ALTER TABLE {of} ADD {constraint}"),
-            None => format!("ALTER TABLE {of} ALTER COLUMN {name} SET NOT NULL"),
-        };
+        let [add, required] = two_steps(taken, schema, column);
         let first = [Statement::new(add), Statement::new(values.update).with(hazard), Statement::new(required)];
         return Some(first.into_iter().chain(extras).collect());
     }
@@ -31,6 +26,21 @@ pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement
     let add = Statement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
     let rest = Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));
     Some([add, rest].into_iter().chain(extras).collect())
+}
+
+/// The statement that adds a column to a table without NOT NULL, and the one that makes it NOT NULL when all rows have a value.
+pub fn in_two_steps(before: &Schema, after: &Schema, column: &Object) -> [String; 2] {
+    two_steps(&Taken::of(before, after), after, column)
+}
+
+fn two_steps(taken: &Taken, after: &Schema, column: &Object) -> [String; 2] {
+    let (of, name) = (parent(&column.id), plain(&column.id.name));
+    let line = table::line(taken, after, &not_null::nullable(column), None, false);
+    let required = match table::own_not_null(taken, column) {
+        Some(constraint) => format!("ADD {constraint}"),
+        None => format!("ALTER COLUMN {name} SET NOT NULL"),
+    };
+    [format!("ALTER TABLE {of} ADD COLUMN {line}"), format!("ALTER TABLE {of} {required}")]
 }
 
 /// Values for all rows of a table, and what they are in words.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
 use super::host::Hosts;
-use super::name::{holder, named, qualified};
+use super::name::{self, holder, named, qualified};
 use super::order::{Act, Node};
 use super::{Sides, partition, table};
 use crate::ident::{QualifiedName, plain};
@@ -74,15 +74,14 @@ pub(super) fn followed(before: &Schema, after: &Schema, column: &Id) -> Vec<(Arc
 
 /// The statements that make a column that a table has from its parents its own as well. That happens when it has it from
 /// none any more: it leaves all parents, and another table keeps the place of each for the other columns meanwhile.
-pub(super) fn made_own(before: &Schema, old: &Object, new: &Object) -> Vec<String> {
+pub(super) fn made_own(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<String> {
     let table = tables(&old.id).into_iter().find_map(|table| before.get(&table));
     let becomes = [old, new].map(|column| column.fact("inherited")) == [Some("only"), Some("and local")];
     let Some(table) = table.filter(|table| becomes && bound(table).is_none()) else { return Vec::new() };
     let (name, column) = (qualified(&table.id), plain(&old.id.name));
     let parents = parents(table);
-    let places: Vec<String> = (1..=parents.len())
-        .map(|n| format!("{}.{}", plain(&table.id.schema), plain(&format!("{}__parent_{n}", table.id.name))))
-        .collect();
+    let free = name::free(before, after, &table.id, "__parent").take(parents.len());
+    let places: Vec<String> = free.map(|place| format!("{}.{}", plain(&table.id.schema), plain(&place))).collect();
     let mut all = Vec::new();
     for (parent, place) in parents.iter().zip(&places) {
         all.push(format!("CREATE TABLE {place} (LIKE {parent} INCLUDING CONSTRAINTS INCLUDING GENERATED)"));

@@ -54,7 +54,8 @@ use super::object::{Fact, Id, Kind, Object};
 use super::read::Described;
 use crate::ident::names;
 
-pub use rename::{Renaming, renames, renames_back, renamings};
+pub use fill::in_two_steps;
+pub use rename::{Renaming, owned_back, renames, renames_back, renamings};
 pub use said::owners;
 
 /// How the lines begin in which a script names what is not part of it.

@@ -89,16 +89,26 @@ const LONGEST: usize = 63;
 
 /// What an object is called while another one takes its name: a name that nothing has on either side.
 pub(super) fn aside(before: &Schema, after: &Schema, id: &Id) -> String {
-    let is_taken = |name: &str| {
+    free(before, after, id, "__old").next().unwrap_or_default()
+}
+
+/// Names made from that of an object that nothing has on either side.
+pub(super) fn free<'a>(
+    before: &'a Schema,
+    after: &'a Schema,
+    id: &'a Id,
+    suffix: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let is_taken = move |name: &str| {
         let mut all = before.objects().chain(after.objects());
         all.any(|one| one.id.schema == id.schema && *one.id.name == *name)
     };
-    let suffixes = (1_usize..).map(|n| if n == 1 { "__old".to_owned() } else { format!("__old{n}") });
-    let mut names = suffixes.map(|suffix| {
+    let suffixes = (1_usize..).map(move |n| if n == 1 { suffix.to_owned() } else { format!("{suffix}{n}") });
+    let names = suffixes.map(|suffix| {
         let end = id.name.floor_char_boundary(LONGEST - suffix.len());
         format!("{}{suffix}", &id.name[..end])
     });
-    names.find(|name| !is_taken(name)).unwrap_or_default()
+    names.filter(move |name| !is_taken(name))
 }
 
 /// A role, or everybody.

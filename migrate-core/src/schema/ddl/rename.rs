@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Statement;
 use super::labels::labels;
-use super::name::{holder, named, parent, phrase, qualified};
+use super::name::{aside, holder, named, parent, phrase, qualified};
+use super::{Statement, sequence};
 use crate::ident::plain;
 use crate::schema::Described;
 use crate::schema::object::{Id, Kind};
@@ -59,6 +59,16 @@ pub fn renames_back(before: &Described, after: &Described) -> Vec<Statement> {
     renames(before, after, &renamings(before, after))
 }
 
+/// The statements that give sequences back to their columns when everything has its old name again: one that moves into
+/// another schema lets go of its column.
+pub fn owned_back(before: &Described, after: &Described) -> Vec<Statement> {
+    let owned = before.schema.objects().filter(|one| is_owned(before, &one.id) && !sequence::is_identity(one));
+    let lost = owned.filter(|one| before.later(after, &one.id).is_some_and(|now| !is_owned(after, now)));
+    let texts = lost
+        .filter_map(|one| Some(format!("ALTER SEQUENCE {} OWNED BY {}", qualified(&one.id), one.fact("owned by")?)));
+    texts.map(Statement::new).collect()
+}
+
 /// The statements that give these objects the names that are `wanted`, where they have others `now`, in the same database.
 pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Statement> {
     let mut names = Names { now, moved: HashMap::new() };
@@ -73,10 +83,10 @@ pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Sta
         current.signature = old.signature.clone();
         let schema = if *moves { &old.schema } else { &current.schema };
         let target = Id { name: old.name.clone(), schema: schema.clone(), ..current.clone() };
-        // Somebody else may have the name meanwhile: what came since, or what gets its own back later.
+        // Another object can have the name: a newer one, or one that gets its own name back later.
         if let Some(other) = names.holder_of(&target, new) {
             let here = names.current(&other);
-            let free = Id { name: format!("{}_since", other.name).into(), ..here.clone() };
+            let free = Id { name: aside(&wanted.schema, &now.schema, &here).into(), ..here.clone() };
             texts.extend(rename(now, &other, &here, &free));
             names.moved.insert(other, free);
         }
