@@ -76,8 +76,11 @@ pub struct Touch {
     pub values: BTreeMap<String, Written>,
     /// The rights that it takes: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub rights: Vec<&'static str>,
-    /// The view that the query names instead, and whose owner has the rights.
+    /// The view that the query names instead.
     pub via: Option<QualifiedName>,
+    /// Whether the role that sends the query needs the rights: the owner of a view has them for it, but for one with
+    /// `security_invoker`.
+    pub as_caller: bool,
 }
 
 /// What a query writes into a column, from the best to the worst for a column that must not be NULL.

@@ -14,6 +14,7 @@ mod rows;
 mod rules;
 pub(crate) mod savepoint;
 pub(crate) mod script;
+mod sources;
 mod squawk;
 mod tautology;
 mod terms;

@@ -1,29 +1,24 @@
 //! Which rows a query gives: those of a whole table, or fewer. What stands in FROM, USING and WITH is followed down to tables.
 
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
 
-use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, FromItem, FromListItem, SelectVariant};
 
-use super::script::{Named, named};
+use super::script::{Named, named, span};
+use super::sources::{Joined, Source, with};
 use super::tautology::Bonds;
+use super::terms::text;
 use crate::locks::Known;
-use crate::schema::{Kind, Object};
+use crate::schema::Object;
 use crate::sql::tokens;
 
-/// How many queries inside one another are followed.
+/// How many queries inside one another, or made of one another, are followed.
 const DEEPEST: usize = 8;
-
-/// Something that a query takes rows from.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    /// What its columns are called by.
-    pub(super) alias: String,
-    /// The table that it has every row of, by its full name; `None` where it may have fewer, or none.
-    pub(super) table: Option<Named>,
-    /// The columns of the table that it has, by the names that they have here; `None` where it has all as they are.
-    columns: Option<BTreeMap<String, String>>,
-}
+/// How many queries are looked at for one statement.
+const MOST: usize = 1000;
 
 /// What names in a query can mean.
 pub(super) struct Scope<'a> {
@@ -33,6 +28,16 @@ pub(super) struct Scope<'a> {
     fixed: Option<usize>,
     outer: Option<&'a Scope<'a>>,
     depth: usize,
+    seen: Rc<Seen>,
+}
+
+/// What was found out about a statement so far.
+#[derive(Default)]
+struct Seen {
+    /// What its WITH queries give, by their places.
+    with: RefCell<HashMap<Range<usize>, Source>>,
+    /// How many queries were looked at.
+    queries: Cell<usize>,
 }
 
 /// A column of a table, as a query refers to it.
@@ -47,78 +52,12 @@ pub(super) struct Column {
     pub(super) depth: usize,
 }
 
-/// The sources of a query, and the conditions that join them; `None` for one that cannot be read.
-#[derive(Default)]
-pub(super) struct From {
-    pub(super) sources: Vec<Source>,
-    pub(super) conditions: Vec<Option<Expr>>,
-}
-
 /// A query without anything that takes rows away, other than its condition.
 struct Plain {
-    from: From,
+    from: Joined,
     condition: Option<Expr>,
     /// What it selects, each with its name; `None` where that is the rows as they are.
     selected: Option<Vec<(Expr, Option<String>)>>,
-}
-
-impl Source {
-    /// A table with all its rows.
-    pub(super) fn table(known: &Known<'_>, name: &Named, alias: Option<String>) -> Self {
-        let table = match known.before {
-            Some(_) => known.relation(name).filter(|one| one.id.kind == Kind::Table).and_then(|_| known.full(name)),
-            None => known.full(name),
-        };
-        Self { alias: alias.unwrap_or_else(|| name.name.clone()), table, columns: None }
-    }
-
-    fn unknown(alias: String) -> Self {
-        Self { alias, table: None, columns: None }
-    }
-}
-
-impl From {
-    /// Reads the items of a FROM or USING.
-    pub(super) fn of(scope: &Scope<'_>, items: impl Iterator<Item = FromListItem>) -> Self {
-        let mut from = Self::default();
-        items.for_each(|item| from.take(scope, &item));
-        from
-    }
-
-    fn take(&mut self, scope: &Scope<'_>, item: &FromListItem) {
-        match item {
-            FromListItem::FromItem(item) => self.sources.push(scope.source(item)),
-            FromListItem::JoinExpr(join) => {
-                let parts =
-                    join.join().and_then(|right| Some((join.from_list_item()?, right.from_list_item()?, right)));
-                let Some((left, right, join)) = parts else { return self.conditions.push(None) };
-                let start = self.sources.len();
-                self.take(scope, &left);
-                let middle = self.sources.len();
-                self.take(scope, &right);
-                let has = |word: &str| {
-                    join.join_type()
-                        .is_some_and(|ty| tokens(&text(&ty)).iter().any(|one| one.eq_ignore_ascii_case(word)))
-                };
-                // The side that is filled up with NULL has rows that its table has not.
-                let (keeps_left, keeps_right) = (has("left") || has("full"), has("right") || has("full"));
-                let lost = match (keeps_left, keeps_right) {
-                    (true, true) => start..self.sources.len(),
-                    (true, false) => middle..self.sources.len(),
-                    (false, true) => start..middle,
-                    (false, false) => 0..0,
-                };
-                self.sources[lost].iter_mut().for_each(|one| one.table = None);
-                if keeps_left || keeps_right || has("cross") {
-                    return;
-                }
-                self.conditions.push(match join.join_condition() {
-                    Some(ast::JoinCondition::OnClause(on)) => on.expr(),
-                    _ => None,
-                });
-            }
-        }
-    }
 }
 
 impl<'a> Scope<'a> {
@@ -128,15 +67,26 @@ impl<'a> Scope<'a> {
         target: Source,
         joined: impl Iterator<Item = FromListItem>,
     ) -> (Self, Vec<Option<Expr>>) {
-        let mut scope = Self { known, sources: vec![target], fixed: Some(0), outer: None, depth: 0 };
-        let from = From::of(&scope, joined);
+        let mut scope = Self { sources: vec![target], fixed: Some(0), ..Self::empty(known) };
+        let from = Joined::of(&scope, joined);
         scope.sources.extend(from.sources);
         (scope, from.conditions)
     }
 
+    fn empty(known: Known<'a>) -> Self {
+        Self { known, sources: Vec::new(), fixed: None, outer: None, depth: 0, seen: Rc::default() }
+    }
+
     /// A query inside of this one.
     fn inside<'s>(&'s self, sources: Vec<Source>, fixed: Option<usize>) -> Scope<'s> {
-        Scope { known: self.known, sources, fixed, outer: Some(self), depth: self.depth + 1 }
+        let (outer, depth, seen) = (Some(self), self.depth + 1, self.seen.clone());
+        Scope { known: self.known, sources, fixed, outer, depth, seen }
+    }
+
+    /// Whether no row is lost in the join: each source but the fixed one surely has a row, and the conditions always hold.
+    pub(super) fn keeps_all(&self, conditions: &[Option<Expr>]) -> Option<Bonds> {
+        let has_rows = self.sources.iter().enumerate().all(|(at, one)| self.fixed == Some(at) || one.has_row);
+        has_rows.then(|| self.are_always(conditions)).flatten()
     }
 
     /// The column that an expression is.
@@ -199,7 +149,8 @@ impl<'a> Scope<'a> {
         column.depth == self.depth && !column.is_fixed
     }
 
-    fn source(&self, item: &FromItem) -> Source {
+    /// What one item of FROM gives.
+    pub(super) fn source(&self, item: &FromItem) -> Source {
         match item {
             FromItem::RelationFromItem(it) => {
                 let alias = it.alias();
@@ -232,21 +183,33 @@ impl<'a> Scope<'a> {
     }
 
     fn of_with(&self, with: &ast::WithTable, alias: String) -> Source {
-        let query = with.query().and_then(|query| SelectVariant::cast(query.syntax().clone()));
-        match query.filter(|_| with.column_list().is_none()) {
-            Some(query) => self.of_query(&query, alias),
-            None => Source::unknown(alias),
-        }
+        let place = span(with);
+        let seen = self.seen.with.borrow().get(&place).cloned();
+        let found = seen.unwrap_or_else(|| {
+            let query = with.query().and_then(|query| SelectVariant::cast(query.syntax().clone()));
+            let query = query.filter(|_| with.column_list().is_none());
+            let found = query.map_or(Source::unknown(String::new()), |query| self.of_query(&query, String::new()));
+            self.seen.with.borrow_mut().insert(place, found.clone());
+            found
+        });
+        Source { alias, ..found }
     }
 
     /// What a query in FROM gives: the rows of a table, where it has each of them.
     fn of_query(&self, query: &SelectVariant, alias: String) -> Source {
         let unknown = Source::unknown(alias.clone());
         let Some(Plain { from, condition, selected }) = self.plain(query, false) else { return unknown };
+        if selected.iter().flatten().any(|(expr, _)| has_call(expr)) {
+            return unknown;
+        }
         let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
+        if from.sources.is_empty() {
+            let has_row = self.inside(Vec::new(), None).keeps_all(&conditions).is_some();
+            return Source { has_row, ..unknown };
+        }
         let whole = (0..from.sources.len()).filter(|at| from.sources[*at].table.is_some()).find(|at| {
             let scope = self.inside(from.sources.clone(), Some(*at));
-            scope.are_always(&conditions).is_some()
+            scope.keeps_all(&conditions).is_some()
         });
         let Some(at) = whole else { return unknown };
         let source = from.sources[at].clone();
@@ -258,13 +221,12 @@ impl<'a> Scope<'a> {
             };
             selected.into_iter().filter_map(of_source).collect()
         });
-        Source { alias, table: source.table, columns: columns.or(source.columns) }
+        Source { alias, columns: columns.or(source.columns), ..source }
     }
 
     /// The table that a query gives every row of.
     pub(super) fn whole(known: Known<'a>, query: &SelectVariant) -> Option<Named> {
-        let nothing = Self { known, sources: Vec::new(), fixed: None, outer: None, depth: 0 };
-        nothing.of_query(query, String::new()).table
+        Self::empty(known).of_query(query, String::new()).table
     }
 
     /// Whether a query has a row, and one whose columns are what is asked for, for each row around it.
@@ -278,12 +240,16 @@ impl<'a> Scope<'a> {
         let Plain { from, condition, selected } = self.plain(query, asked.is_none())?;
         let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
         let scope = self.inside(from.sources, None);
-        let mut bonds = scope.are_always(&conditions)?;
+        let mut bonds = scope.keeps_all(&conditions)?;
+        let own = |(expr, _): (Expr, _)| collected(&expr).filter(|_| asked.is_some()).unwrap_or(expr);
+        let selected: Option<Vec<Expr>> = selected.map(|all| all.into_iter().map(own).collect());
+        if selected.iter().flatten().any(has_call) {
+            return None;
+        }
         if let Some(asked) = asked {
             let selected = selected.filter(|selected| selected.len() == asked.len())?;
-            for (asked, (expr, _)) in asked.iter().zip(&selected) {
-                let expr = collected(expr).unwrap_or_else(|| expr.clone());
-                bonds = bonds.with(scope.equal(&self.column(asked)?, &scope.column(&expr)?)?)?;
+            for (asked, expr) in asked.iter().zip(&selected) {
+                bonds = bonds.with(scope.equal(&self.column(asked)?, &scope.column(expr)?)?)?;
             }
         }
         Some(bonds.outside(scope.depth))
@@ -291,11 +257,13 @@ impl<'a> Scope<'a> {
 
     /// Whether a query gives no row.
     pub(super) fn is_empty(&self, query: &SelectVariant) -> bool {
-        let Some(Plain { from, condition, .. }) = self.plain(query, true) else {
+        let Some(Plain { from, condition, selected }) = self.plain(query, true) else {
             let tail = query.syntax().children().find_map(ast::LimitClause::cast);
-            return tail.is_some_and(|limit| tokens(&text(&limit)).last() == Some(&"0"));
+            return tail.is_some_and(|limit| tokens(&text(&limit))[1..] == ["0"]);
         };
-        condition.is_some_and(|condition| self.inside(from.sources, None).is_never(&condition))
+        // An aggregate has a row, of whatever.
+        let may_aggregate = selected.iter().flatten().any(|(expr, _)| has_call(expr));
+        !may_aggregate && condition.is_some_and(|condition| self.inside(from.sources, None).is_never(&condition))
     }
 
     /// The column that a query gives the least or the greatest value of, over a whole table.
@@ -307,27 +275,30 @@ impl<'a> Scope<'a> {
         let conditions: Vec<Option<Expr>> = from.conditions.into_iter().chain(condition.map(Some)).collect();
         (0..from.sources.len()).find_map(|at| {
             let scope = self.inside(from.sources.clone(), Some(at));
-            scope.are_always(&conditions)?;
+            scope.keeps_all(&conditions)?;
             scope.column(&value).filter(|column| column.is_fixed && column.depth == scope.depth)
         })
     }
 
     /// A query that gives a row for each that its condition lets through. Where any row will do, it may give fewer.
     fn plain(&self, query: &SelectVariant, any_row: bool) -> Option<Plain> {
-        (self.depth < DEEPEST).then_some(())?;
+        let queries = self.seen.queries.replace(self.seen.queries.get() + 1);
+        (self.depth < DEEPEST && queries < MOST).then_some(())?;
         match query {
             SelectVariant::Select(it) => {
                 let is_grouped = it.group_by_clause().is_some() || it.having_clause().is_some();
                 let is_cut = it.tail_clauses().any(|tail| match tail {
-                    ast::SelectTailClause::LimitClause(limit) => !any_row || tokens(&text(&limit)).last() == Some(&"0"),
+                    ast::SelectTailClause::LimitClause(limit) => !any_row || !is_some_rows(&limit),
                     ast::SelectTailClause::OffsetClause(_) => true,
-                    ast::SelectTailClause::FetchClause(_) => !any_row,
+                    ast::SelectTailClause::FetchClause(fetch) => !any_row || !is_some_rows(&fetch),
                     _ => false,
                 });
                 let clause = it.select_clause()?;
-                let is_distinct =
-                    clause.syntax().children().any(|node| text_of(&node).to_ascii_lowercase().contains("distinct on"));
-                (!is_grouped && !is_cut && !is_distinct).then_some(())?;
+                let is_distinct_on = match clause.select_quantifier() {
+                    Some(ast::SelectQuantifier::DistinctClause(it)) => it.distinct_on().is_some(),
+                    _ => false,
+                };
+                (!is_grouped && !is_cut && !is_distinct_on).then_some(())?;
                 let items = it.from_clause().into_iter().flat_map(|from| from.items().collect::<Vec<_>>());
                 let targets: Vec<ast::Target> =
                     clause.target_list().into_iter().flat_map(|list| list.targets().collect::<Vec<_>>()).collect();
@@ -338,7 +309,8 @@ impl<'a> Scope<'a> {
                 let is_star = matches!(targets.as_slice(), [one] if text(one).trim() == "*");
                 let selected = (!is_star).then(|| targets.iter().filter_map(target).collect());
                 let condition = it.where_clause().and_then(|clause| clause.expr());
-                Some(Plain { from: From::of(self, items), condition, selected })
+                let from = Joined::of(&self.inside(Vec::new(), None), items);
+                Some(Plain { from, condition, selected })
             }
             SelectVariant::ParenSelect(it) => {
                 it.tail_clauses().next().is_none().then_some(())?;
@@ -348,26 +320,27 @@ impl<'a> Scope<'a> {
                 it.tail_clauses().next().is_none().then_some(())?;
                 let name = named(&it.relation_name()?.relation_name_ref()?)?;
                 let sources = vec![Source::table(&self.known, &name, None)];
-                Some(Plain { from: From { sources, conditions: Vec::new() }, condition: None, selected: None })
+                Some(Plain { from: Joined { sources, conditions: Vec::new() }, condition: None, selected: None })
             }
             _ => None,
         }
     }
 }
 
-/// What a name stands for in the WITH of a statement around a node; `Some(None)` where it is a query that is made of itself.
-fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTable>> {
-    name.schema.is_none().then_some(())?;
-    let clauses = node.ancestors().flat_map(|node| node.children()).filter_map(ast::WithClause::cast);
-    let is_it = |one: &ast::WithTable| one.name().and_then(|own| named(&own)).as_ref() == Some(name);
-    let mut tables = clauses.flat_map(|clause| {
-        let is_recursive = clause.recursive_token().is_some();
-        clause.with_tables().filter(is_it).map(move |table| (table, is_recursive)).collect::<Vec<_>>()
-    });
-    tables.find_map(|(table, is_recursive)| {
-        // Without RECURSIVE a query sees those before it alone.
-        let is_before = table.syntax().text_range().end() <= node.text_range().start();
-        (is_before || is_recursive).then(|| Some(table).filter(|_| is_before && !is_recursive))
+/// Whether an expression calls a function: an aggregate makes one row of all, another may make of a row many, or none.
+/// One with a window makes neither.
+fn has_call(expr: &Expr) -> bool {
+    let mut calls = expr.syntax().descendants().filter_map(ast::CallExpr::cast);
+    calls.any(|call| call.over_clause().is_none())
+}
+
+/// Whether a LIMIT or FETCH lets through a row: a number above zero, or none.
+fn is_some_rows(clause: &impl AstNode) -> bool {
+    let text = text(clause);
+    let words = tokens(&text);
+    words.iter().skip(1).all(|word| match word.parse::<u64>() {
+        Ok(number) => number > 0,
+        Err(_) => ["all", "first", "next", "row", "rows", "only"].iter().any(|one| word.eq_ignore_ascii_case(one)),
     })
 }
 
@@ -388,12 +361,4 @@ fn argument(call: &ast::CallExpr) -> Option<Expr> {
 fn last_name(expr: &Expr) -> String {
     let text = text(expr);
     tokens(&text).last().and_then(|word| Named::parse(word)).map(|name| name.name).unwrap_or_default()
-}
-
-fn text(node: &impl AstNode) -> String {
-    text_of(node.syntax())
-}
-
-fn text_of(node: &SyntaxNode) -> String {
-    node.text().to_string()
 }

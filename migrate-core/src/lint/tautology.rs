@@ -7,8 +7,7 @@ use squawk_syntax::ast::{AstNode, Expr};
 
 use super::rows::{Column, Scope};
 use super::terms::{
-    Array, are_null_or_not, array, compared, first_word, is_all, is_not, is_true_text, number, query_in, sides, terms,
-    text, tuple,
+    Array, array, compared, first_word, is_all, is_not, is_true_text, number, query_in, sides, terms, text, tuple,
 };
 use crate::locks::{is_filled, refers};
 use crate::sql::tokens;
@@ -111,7 +110,7 @@ impl Scope<'_> {
                 Array::Of(_) => None,
             },
             "is" | "isnot" => self.is_value(&left, &operator, &right),
-            "isnotdistinctfrom" => match text(&left) == text(&right) {
+            "isnotdistinctfrom" => match self.is_same_column(&left, &right) {
                 true => always(),
                 false => self.holds(&left, "=", &right),
             },
@@ -253,7 +252,9 @@ impl Scope<'_> {
         let pairs =
             terms.iter().enumerate().flat_map(|(at, one)| terms[at + 1..].iter().map(move |other| (one, other)));
         pairs.into_iter().any(|(left, right)| {
-            are_null_or_not(left, right) || self.are_complements(left, right) || self.is_itself_or_null(left, right)
+            self.are_null_or_not(left, right)
+                || self.are_complements(left, right)
+                || self.is_itself_or_null(left, right)
         })
     }
 
@@ -276,18 +277,32 @@ impl Scope<'_> {
             && self.has_value(&left)
     }
 
+    /// One column of one row; a function may give something else each time.
+    fn is_same_column(&self, left: &Expr, right: &Expr) -> bool {
+        let column = self.column(left);
+        column.is_some() && column == self.column(right)
+    }
+
+    fn are_null_or_not(&self, left: &Expr, right: &Expr) -> bool {
+        let (Some((left, one, first)), Some((right, other, second))) = (sides(left.syntax()), sides(right.syntax()))
+        else {
+            return false;
+        };
+        matches!((one.as_str(), other.as_str()), ("is", "isnot") | ("isnot", "is"))
+            && [first, second].iter().all(|null| first_word(null) == "null")
+            && self.is_same_column(&left, &right)
+    }
+
     fn is_itself_or_null(&self, left: &Expr, right: &Expr) -> bool {
         let either = |same: &Expr, missing: &Expr| {
             let (Some((a, operator, b)), Some((value, is, null))) = (sides(same.syntax()), sides(missing.syntax()))
             else {
                 return false;
             };
-            let column = self.column(&a);
             matches!(operator.as_str(), "=" | ">=" | "<=")
                 && (is.as_str(), first_word(&null).as_str()) == ("is", "null")
-                && column.is_some()
-                && column == self.column(&b)
-                && column == self.column(&value)
+                && self.is_same_column(&a, &b)
+                && self.is_same_column(&a, &value)
         };
         either(left, right) || either(right, left)
     }

@@ -23,12 +23,20 @@ pub(super) fn array(expr: &Expr) -> Option<Array> {
     let is_all = call.all_fn().is_some();
     let node = node.or_else(|| call.all_fn().map(|one| one.syntax().clone()))?;
     let inner = node.children().find_map(Expr::cast);
-    let written = inner.as_ref().map(text).unwrap_or_default().to_ascii_lowercase();
-    if matches!(tokens(&written).as_slice(), ["'{}'", ..] | ["array", "[", "]", ..]) {
+    if inner.as_ref().is_some_and(is_empty_array) {
         return Some(Array::Empty);
     }
     let query = query_in(&node).or_else(|| query_in(inner?.syntax()))?;
     Some(if is_all { Array::Every(query) } else { Array::Of(query) })
+}
+
+/// An array without elements, with nothing but casts and parentheses around it.
+fn is_empty_array(expr: &Expr) -> bool {
+    let inner = || expr.syntax().children().find_map(Expr::cast).is_some_and(|inner| is_empty_array(&inner));
+    match expr {
+        Expr::CastExpr(_) | Expr::ParenExpr(_) => inner(),
+        _ => matches!(tokens(&text(expr).to_ascii_lowercase()).as_slice(), ["'{}'"] | ["array", "[", "]"]),
+    }
 }
 
 pub(super) fn is_all(expr: &Expr) -> bool {
@@ -63,16 +71,6 @@ pub(super) fn terms(node: &SyntaxNode, operator: &str) -> Vec<Expr> {
     terms.extend(Expr::cast(node));
     terms.reverse();
     terms
-}
-
-pub(super) fn are_null_or_not(left: &Expr, right: &Expr) -> bool {
-    let of = |expr: &Expr| {
-        let (value, operator, null) = sides(expr.syntax())?;
-        let value = text(&value).to_ascii_lowercase();
-        (first_word(&null) == "null").then(|| (tokens(&value).concat(), operator))
-    };
-    let (Some((left, one)), Some((right, other))) = (of(left), of(right)) else { return false };
-    left == right && matches!((one.as_str(), other.as_str()), ("is", "isnot") | ("isnot", "is"))
 }
 
 /// What `NOT` stands before.

@@ -1,6 +1,8 @@
 //! Whether an expression gives the same value for all rows of a statement: what functions promise, and which of those in SQL the
 //! server puts in the place of their calls.
 
+use std::collections::BTreeSet;
+
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, FuncOption, Stmt};
 
@@ -22,27 +24,33 @@ pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
 
 /// Whether a function is called in a node that may give another value for each row.
 pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
-    calls(known, node, 0)
+    calls(known, node, 0, &mut BTreeSet::new())
 }
 
-fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize) -> bool {
-    let mut calls = node.descendants().filter_map(ast::CallExpr::cast);
-    calls.any(|call| call.expr().and_then(|name| named(&name)).is_some_and(|name| is_volatile(known, &name, depth)))
+/// The same, where some functions are known to be steady.
+fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
+    let calls = node.descendants().filter_map(ast::CallExpr::cast);
+    let mut names = calls.filter_map(|call| named(&call.expr()?));
+    names.any(|name| {
+        let found = !steady.contains(&name) && is_volatile(known, &name, depth, steady);
+        steady.extend((!found).then_some(name));
+        found
+    })
 }
 
 /// Whether a function may give another value for each row. One that nobody knows may.
-fn is_volatile(known: &Known<'_>, name: &Named, depth: usize) -> bool {
+fn is_volatile(known: &Known<'_>, name: &Named, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
     let own = known.own_functions(name);
     let of_schema = known.functions(name).into_iter().filter_map(|one| one.fact("definition"));
     let all: Vec<&str> = own.into_iter().chain(of_schema).collect();
     match all.is_empty() {
-        true => !STEADY.lines().any(|steady| steady == name.name),
-        false => depth > DEEPEST || !all.iter().all(|text| is_steady(known, text, depth)),
+        true => !STEADY.lines().any(|one| one == name.name),
+        false => depth > DEEPEST || !all.iter().all(|text| is_steady(known, text, depth, steady)),
     }
 }
 
 /// Whether the definition of a function promises it, or the server sees it when it puts the body in the place of a call.
-fn is_steady(known: &Known<'_>, definition: &str, depth: usize) -> bool {
+fn is_steady(known: &Known<'_>, definition: &str, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
     let tree = parse(definition).tree();
     let Some(Stmt::CreateFunction(function)) = tree.stmts().next() else { return false };
     let options: Vec<FuncOption> = function.option_list().into_iter().flat_map(|list| list.options()).collect();
@@ -50,7 +58,8 @@ fn is_steady(known: &Known<'_>, definition: &str, depth: usize) -> bool {
         FuncOption::VolatilityFuncOption(it) => !matches!(it, ast::VolatilityFuncOption::Volatile(_)),
         _ => false,
     };
-    options.iter().any(promises) || inlined(&function, &options).is_some_and(|body| !calls(known, &body, depth + 1))
+    options.iter().any(promises)
+        || inlined(&function, &options).is_some_and(|body| !calls(known, &body, depth + 1, steady))
 }
 
 /// The body of a function in SQL that stands in the place of its calls: one expression, with nothing around it.

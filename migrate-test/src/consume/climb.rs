@@ -11,9 +11,11 @@ use migrate_core::schema::{Change, Kind, Object, Schema, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
+use super::constants::{self, News};
 use super::describe::{Asker, describe, text};
 use super::touched::{OfType, Touched, UNNAMED, referred};
-use super::{Asked, Step, constants, plans, reach, through};
+use super::written::Written;
+use super::{Asked, Step, plans, reach, through};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::proof::ProofError;
 
@@ -29,6 +31,8 @@ pub(super) struct Climb<'a> {
     asked: &'a Asked,
     /// The migrations that are applied.
     chain: Vec<Arc<Migration>>,
+    /// The constants that texts write, by their numbers, of those that were looked at.
+    written: BTreeMap<usize, Option<Written>>,
 }
 
 /// What is asked of a schema before and after a step, beside the queries.
@@ -58,7 +62,7 @@ impl<'a> Climb<'a> {
         let address = Database::from(database.options());
         let rehearsal = rehearsal(address.clone(), code).await?;
         let watcher = Watcher::open(&address).await?;
-        Ok(Self { database, rehearsal, watcher, code, asked, chain: chain.to_vec() })
+        Ok(Self { database, rehearsal, watcher, code, asked, chain: chain.to_vec(), written: BTreeMap::new() })
     }
 
     pub(super) async fn end(self) -> Result<(), ProofError> {
@@ -106,7 +110,14 @@ impl<'a> Climb<'a> {
         // What a query could do before is no matter where it writes what the schema refuses.
         let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
         step.written(&address, &after, texts).await?;
-        step.constant(&address, self.watcher.schema(), &after, texts).await?;
+        let news = News::of(&step.change);
+        let numbers = chosen(&after, texts, &Touched::of(concerned(&news, &around.types)));
+        for at in &numbers {
+            self.written.entry(*at).or_insert_with(|| Written::read(&texts[*at]));
+        }
+        let written: Vec<(usize, &Written)> =
+            numbers.iter().filter_map(|at| Some((*at, self.written.get(at)?.as_ref()?))).collect();
+        step.refused = constants::refused(&address, self.watcher.schema(), &news, &written).await?;
         step.called(&address, &mut behind, &whole, texts).await?;
         step.planned(&address, &mut behind, &whole, texts).await?;
         behind.end().await?;
@@ -143,25 +154,12 @@ impl Step {
         });
         let tables = strict.flat_map(|(id, _, after)| [Some(&*id.parent), after.and_then(referred)]).flatten();
         let mut tables: BTreeSet<String> = tables.map(str::to_owned).collect();
-        // A view does not ask for more than its table, and hides no right.
-        tables.extend(through::over(address, &tables).await?);
         tables.extend(self.lost.iter().map(|right| right[2].clone()));
+        // A view asks for what its table asks for, and for the rights of the caller where it says so.
+        tables.extend(through::over(address, &tables).await?);
         let chosen = chosen(whole, texts, &Touched::of(tables.iter().map(String::as_str)));
         let found = reach::written(address, &self.with(&chosen, texts)).await?;
         self.reach.extend(chosen.into_iter().zip(found).filter_map(|(at, reach)| Some((at, reach?))));
-        Ok(())
-    }
-
-    /// Constants in texts that the schema refuses now.
-    async fn constant(
-        &mut self,
-        address: &Database,
-        schema: &Schema,
-        whole: &[usize],
-        texts: &[Arc<str>],
-    ) -> Result<(), ProofError> {
-        let texts: Vec<(usize, Arc<str>)> = whole.iter().map(|at| (*at, texts[*at].clone())).collect();
-        self.refused = constants::refused(address, schema, &self.change, &texts).await?;
         Ok(())
     }
 
@@ -239,6 +237,12 @@ impl Step {
 
 fn chosen(whole: &[usize], texts: &[Arc<str>], touched: &Touched) -> Vec<usize> {
     whole.iter().copied().filter(|at| touched.has(&texts[*at])).collect()
+}
+
+/// The tables, by their names, that something new is about, or that have a column of a domain that it is about.
+fn concerned<'a>(news: &News<'a>, types: &'a OfType) -> BTreeSet<&'a str> {
+    let of_type = |name: &'a str| types.get(name).into_iter().flatten().map(String::as_str);
+    news.parents().flat_map(|name| of_type(name).chain([name])).filter(|name| *name != UNNAMED).collect()
 }
 
 /// The texts that may call another function or operator: those with the name of one that came or went, or of a table

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::Database;
-use migrate_core::ident::{catalog_name, plain};
+use migrate_core::ident::plain;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
-use migrate_core::sql::{self, parse};
-use squawk_syntax::SyntaxNode;
-use squawk_syntax::ast::{self, AstNode, Expr, Stmt};
+use migrate_core::sql;
 
 use super::describe::{Asker, refusal, text};
+use super::news::{key, rules};
+use super::written::{Row, Written, is_null};
 use crate::proof::ProofError;
 
 /// Constants that a query writes, and that are refused.
@@ -25,22 +25,41 @@ pub struct Refused {
     pub table: String,
     /// The columns and what is written to them: `weight = 0`.
     pub values: String,
-    /// Whether the first run is accepted and only the next is not: a key that is written again.
-    pub is_later: bool,
+    /// When it refuses them.
+    pub when: RefusedWhen,
 }
 
-/// What a statement writes to a table: a row of what is constant in it, by columns.
-struct Written {
-    schema: Option<String>,
-    table: String,
-    rows: Vec<Row>,
-    /// Whether rows are added that must be new.
-    adds: bool,
+/// When constants are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedWhen {
+    /// Whenever they are written.
+    Always,
+    /// Unless a trigger or rule of the table makes something else of the row.
+    Unchanged,
+    /// Not in the first run, but in the next: a key that is written again.
+    Again,
 }
 
-type Row = BTreeMap<String, String>;
+/// What can refuse what was accepted before: a constraint, a unique index, or a column of another type.
+pub(super) struct News<'a>(Vec<(&'a Id, &'a Object, Option<String>)>);
 
-/// The constants of a text that something new refuses.
+impl<'a> News<'a> {
+    pub(super) fn of(change: &'a Change) -> Self {
+        let rules = rules(change).into_iter().map(|(id, after, _)| (id, after, None));
+        let retyped = change.objects().filter_map(|(id, before, after)| {
+            let (old, new) = before.zip(after).filter(|_| id.kind == Kind::Column)?;
+            (old.fact("type") != new.fact("type")).then(|| (id, new, new.fact("type").map(str::to_owned)))
+        });
+        Self(rules.chain(retyped).collect())
+    }
+
+    /// The tables and domains that these belong to.
+    pub(super) fn parents(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().map(|(id, ..)| &*id.parent)
+    }
+}
+
+/// What something new refuses of what texts write, by their numbers.
 ///
 /// # Errors
 ///
@@ -48,18 +67,17 @@ type Row = BTreeMap<String, String>;
 pub(super) async fn refused(
     database: &Database,
     schema: &Schema,
-    change: &Change,
-    texts: &[(usize, Arc<str>)],
+    news: &News<'_>,
+    texts: &[(usize, &Written)],
 ) -> Result<BTreeMap<usize, Vec<Refused>>, ProofError> {
     let mut found = BTreeMap::new();
-    if texts.is_empty() || !change.objects().any(|(id, before, after)| is_news(id, before, after)) {
+    if texts.is_empty() || news.0.is_empty() {
         return Ok(found);
     }
     let mut asker = Asker::open(database).await?;
     asker.send("SET default_transaction_read_only TO on; SET statement_timeout TO '5s'").await?;
-    for (at, text) in texts {
-        let Some(written) = written(text, schema) else { continue };
-        let all = asker.refused(schema, change, &written).await?;
+    for (at, written) in texts {
+        let all = asker.refused(schema, news, written).await?;
         if !all.is_empty() {
             found.insert(*at, all);
         }
@@ -68,49 +86,40 @@ pub(super) async fn refused(
     Ok(found)
 }
 
-/// Whether something can refuse what was accepted before.
-fn is_news(id: &Id, before: Option<&Object>, after: Option<&Object>) -> bool {
-    match id.kind {
-        Kind::Constraint | Kind::Index => after.is_some() && before != after,
-        Kind::Column => before.zip(after).is_some_and(|(old, new)| old.fact("type") != new.fact("type")),
-        _ => false,
-    }
-}
-
 impl Asker {
     async fn refused(
         &mut self,
         schema: &Schema,
-        change: &Change,
+        news: &News<'_>,
         written: &Written,
     ) -> Result<Vec<Refused>, ProofError> {
-        let Some(table) = written.object(schema) else { return Ok(Vec::new()) };
-        let mut all = Vec::new();
-        for (id, before, after) in change.objects().filter(|(id, before, after)| is_news(id, *before, *after)) {
-            let Some(after) = after else { continue };
+        let Some(table) = written.table(schema) else { return Ok(Vec::new()) };
+        let (rows, mut all) = (written.rows(schema, table), Vec::new());
+        for (id, after, ty) in &news.0 {
             let definition = after.fact("definition").unwrap_or_default();
             let is_ours = id.schema == table.id.schema && id.parent == table.id.name;
             match id.kind {
-                Kind::Constraint
-                    if is_ours && definition.starts_with("CHECK") && !definition.ends_with("NOT ENFORCED") =>
-                {
-                    for row in &written.rows {
+                Kind::Constraint if is_ours && definition.starts_with("CHECK") => {
+                    for row in &rows {
                         let Some(used) = used(schema, table, row, definition) else { continue };
                         if self.is_false(schema, table, &used, definition).await? {
-                            all.push(Refused::new(after, definition, table, &used, false));
+                            let when = unless_changed(schema, table, written);
+                            all.push(Refused::new(after, definition, table, &used, when));
                             break;
                         }
                     }
                 }
-                Kind::Constraint | Kind::Index if is_ours && written.adds => all.extend(again(table, written, after)),
+                Kind::Constraint | Kind::Index if is_ours => {
+                    all.extend(again(schema, table, written, &rows, after));
+                }
                 Kind::Constraint | Kind::Column => {
-                    for (column, ty) in columns(schema, table).filter(|(column, ty)| is_of(id, column, ty, table)) {
-                        let values = written.rows.iter().filter_map(|row| row.get(&*column.id.name));
-                        for value in values {
-                            if self.is_refused(value, ty).await? {
+                    for (column, of) in columns(schema, table).filter(|(column, ty)| is_of(id, column, ty, table)) {
+                        for value in rows.iter().filter_map(|row| row.get(&*column.id.name)) {
+                            if self.is_refused(value, of).await? {
                                 let used = Row::from([(column.id.name.to_string(), value.clone())]);
-                                let definition = if before.is_some() { ty } else { definition };
-                                all.push(Refused::new(after, definition, table, &used, false));
+                                let definition = ty.as_deref().unwrap_or(definition);
+                                // The value is one of the type before any trigger sees it.
+                                all.push(Refused::new(after, definition, table, &used, RefusedWhen::Always));
                                 break;
                             }
                         }
@@ -168,14 +177,14 @@ impl Asker {
 }
 
 impl Refused {
-    fn new(by: &Object, definition: &str, table: &Object, used: &Row, is_later: bool) -> Self {
+    fn new(by: &Object, definition: &str, table: &Object, used: &Row, when: RefusedWhen) -> Self {
         let values: Vec<String> = used.iter().map(|(column, value)| format!("{column} = {value}")).collect();
         Self {
             by: by.id.clone(),
             definition: definition.to_owned(),
             table: table.id.name.to_string(),
             values: values.join(", "),
-            is_later,
+            when,
         }
     }
 }
@@ -196,38 +205,44 @@ fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<
     used.filter(|used| !used.is_empty())
 }
 
-/// A key that a statement writes with the same constants each time, and that is to be there once.
-fn again(table: &Object, written: &Written, key: &Object) -> Option<Refused> {
-    let definition = key.fact("definition")?;
-    let list = match key.id.kind {
-        Kind::Constraint if definition.starts_with("UNIQUE (") || definition.starts_with("PRIMARY KEY (") => definition,
-        // Equality alone is what a key asks for.
-        Kind::Constraint if definition.starts_with("EXCLUDE ") => definition,
-        Kind::Index if definition.starts_with("CREATE UNIQUE INDEX ") => definition.split_once(" USING ")?.1,
-        _ => return None,
-    };
-    let is_partial = sql::words(list).iter().any(|word| word.eq_ignore_ascii_case("where"));
-    let columns = key_columns(list).filter(|_| !is_partial)?;
-    let key_of = |row: &Row| {
+/// A key that a statement writes twice, or with the same constants each time, and that is to be there once.
+fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &Object) -> Option<Refused> {
+    let columns = key(by).filter(|_| written.adds)?;
+    let of_row = |row: &Row| {
         let values: Option<Row> = columns.iter().map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
-        values.filter(|values| !values.values().any(|value| value.eq_ignore_ascii_case("null")))
+        values.filter(|values| !values.values().any(|value| is_null(value)))
     };
-    let used = written.rows.iter().find_map(key_of)?;
-    let is_twice = written.rows.iter().filter_map(key_of).filter(|other| *other == used).count() > 1;
-    Some(Refused::new(key, definition, table, &used, !is_twice))
+    let keys: Vec<Row> = rows.iter().filter_map(of_row).collect();
+    let twice = (1..keys.len()).find(|at| keys[..*at].contains(&keys[*at])).map(|at| &keys[at]);
+    let when = twice.map_or(RefusedWhen::Again, |_| unless_changed(schema, table, written));
+    Some(Refused::new(by, by.fact("definition")?, table, twice.or(keys.first())?, when))
 }
 
-/// The columns of a key that asks for nothing but equality.
-fn key_columns(list: &str) -> Option<Vec<String>> {
-    let (_, rest) = list.split_once('(')?;
-    let words = sql::words(rest);
-    let end = words.iter().position(|word| *word == ")").filter(|end| !words[..*end].contains(&"("))?;
-    let column = |words: &[&str]| {
-        let with = words.iter().position(|word| word.eq_ignore_ascii_case("with"));
-        let is_equal = with.is_none_or(|at| words.get(at + 1) == Some(&"="));
-        catalog_name(words.first()?).filter(|_| is_equal)
-    };
-    words[..end].split(|word| *word == ",").map(column).collect()
+/// When a row is refused that reaches its table as it is written. A trigger can make another row of it, and so can one of a
+/// partition.
+fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> RefusedWhen {
+    let has_children =
+        |own: &Object| own.parents().iter().any(|of| (of.schema(), of.name()) == (&*table.id.schema, &*table.id.name));
+    let is_parent = || schema.objects().any(|one| one.id.kind == Kind::Table && has_children(one));
+    let is_own = |one: &Object| one.id.schema == table.id.schema && one.id.parent == table.id.name;
+    let changing: Vec<&Arc<Object>> = schema.objects().filter(|one| changes_rows(one, written.event)).collect();
+    match changing.iter().any(|one| is_own(one)) || !changing.is_empty() && is_parent() {
+        true => RefusedWhen::Unchanged,
+        false => RefusedWhen::Always,
+    }
+}
+
+/// Whether a trigger can change a row before it is written, or a rule writes another.
+fn changes_rows(object: &Object, event: &str) -> bool {
+    let is_on = !matches!(object.fact("enabled"), Some("no" | "replica"));
+    let words = sql::words(object.fact("definition").unwrap_or_default());
+    let has = |word: &str| words.iter().any(|one| *one == word);
+    match object.id.kind {
+        // `CREATE TRIGGER name BEFORE …`
+        Kind::Trigger => is_on && words.get(3) == Some(&"BEFORE") && has(event) && has("ROW"),
+        Kind::Rule => is_on && has(event),
+        _ => false,
+    }
 }
 
 /// Whether what changed is about a column of this type: its domain has a new constraint, or it got the type.
@@ -243,107 +258,9 @@ fn columns<'a>(schema: &'a Schema, table: &'a Object) -> impl Iterator<Item = (&
     schema.children(&table.id, Kind::Column).filter_map(|one| Some((&**one, one.fact("type")?)))
 }
 
-impl Written {
-    fn object<'a>(&self, schema: &'a Schema) -> Option<&'a Object> {
-        let is_it = |one: &&Object| {
-            one.id.kind == Kind::Table
-                && *one.id.name == *self.table
-                && self.schema.as_ref().map_or(&*one.id.schema == "public", |schema| *one.id.schema == **schema)
-        };
-        schema.objects().map(|one| &**one).find(is_it)
-    }
-}
-
-/// What the one statement of a text writes.
-fn written(text: &str, schema: &Schema) -> Option<Written> {
-    match parse(text).tree().stmts().next()? {
-        Stmt::Insert(it) => {
-            let name = it.relation_name_ref()?.syntax().text().to_string();
-            let adds = it.on_conflict_clause().is_none();
-            let mut written = Written { adds, ..named(&name)? };
-            let ast::InsertSource::SelectVariant(ast::SelectVariant::Values(values)) = it.insert_source()? else {
-                return None;
-            };
-            let columns: Vec<String> = match it.column_target_list() {
-                Some(list) => names(list.syntax()),
-                None => {
-                    columns(schema, written.object(schema)?).map(|(column, _)| column.id.name.to_string()).collect()
-                }
-            };
-            let rows = values.syntax().descendants().filter_map(ast::Row::cast);
-            written.rows = rows.map(|row| constants(&columns, row.exprs())).collect();
-            Some(written)
-        }
-        Stmt::Update(it) => {
-            let name = it.relation_name()?.relation_name_ref()?.syntax().text().to_string();
-            let sets = it.set_clause()?.syntax().descendants().filter_map(ast::SetSingleColumn::cast);
-            let set = |one: ast::SetSingleColumn| {
-                let column = names(one.syntax()).into_iter().next()?;
-                let value = one.syntax().children().find_map(ast::SetExpr::cast)?;
-                Some((
-                    column,
-                    constant(
-                        &Expr::cast(value.syntax().clone())
-                            .or_else(|| value.syntax().children().find_map(Expr::cast))?,
-                    )?,
-                ))
-            };
-            Some(Written { rows: vec![sets.filter_map(set).collect()], ..named(&name)? })
-        }
-        _ => None,
-    }
-}
-
-fn named(name: &str) -> Option<Written> {
-    let name = migrate_core::lint::Named::parse(name)?;
-    Some(Written { schema: name.schema, table: name.name, rows: Vec::new(), adds: false })
-}
-
-fn names(node: &SyntaxNode) -> Vec<String> {
-    let names = node.descendants().filter_map(ast::ColumnNameRef::cast);
-    names.filter_map(|name| Some(migrate_core::lint::Named::parse(&name.syntax().text().to_string())?.name)).collect()
-}
-
-fn constants(columns: &[String], values: impl Iterator<Item = Expr>) -> Row {
-    columns.iter().zip(values).filter_map(|(column, value)| Some((column.clone(), constant(&value)?))).collect()
-}
-
-/// The text of a constant: a literal, with a sign or a cast.
-fn constant(expr: &Expr) -> Option<String> {
-    let text = expr.syntax().text().to_string().trim().to_owned();
-    let inner = || expr.syntax().children().find_map(Expr::cast);
-    match expr {
-        Expr::Literal(_) => {
-            (!text.starts_with('$') || text.starts_with("$$")).then_some(())?;
-            (!text.eq_ignore_ascii_case("default")).then_some(text)
-        }
-        Expr::ParenExpr(_) => constant(&inner()?),
-        Expr::PrefixExpr(_) if text.starts_with(['-', '+']) => constant(&inner()?).map(|_| text),
-        Expr::CastExpr(_) => constant(&inner()?).map(|_| text),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn constants_are_read_as_they_are_written() {
-        let rows = |text: &str| written(text, &Schema::default()).map(|found| (found.table, found.rows, found.adds));
-        let row = |all: &[(&str, &str)]| all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Row>();
-        let found = rows(
-            "INSERT INTO app.t (a, \"B\", c, d, e) VALUES (-1, 'x'::text, $1, now(), DEFAULT), (2, NULL, 3, 4, 5)",
-        );
-        let expected = [
-            row(&[("a", "-1"), ("B", "'x'::text")]),
-            row(&[("a", "2"), ("B", "NULL"), ("c", "3"), ("d", "4"), ("e", "5")]),
-        ];
-        assert_eq!(found, Some(("t".to_owned(), expected.into(), true)));
-        let found = rows("UPDATE t SET a = 0, b = b + 1 WHERE id = $1");
-        assert_eq!(found, Some(("t".to_owned(), vec![row(&[("a", "0")])], false)));
-        assert_eq!(rows("INSERT INTO t (a) SELECT 1"), None);
-    }
 
     #[test]
     fn a_condition_is_taken_out_of_its_check() {

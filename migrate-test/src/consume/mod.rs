@@ -8,12 +8,14 @@ mod climb;
 mod constants;
 mod copied;
 mod describe;
+mod news;
 mod plans;
 mod reach;
 mod through;
 mod touched;
 mod uses;
 mod values;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +29,8 @@ use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 use climb::Climb;
 
-pub use constants::Refused;
+pub use constants::{Refused, RefusedWhen};
+pub use news::rules;
 pub use uses::{Standing, Uses, uses};
 
 /// Which queries are asked about, and as which roles they are sent.

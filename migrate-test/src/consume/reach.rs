@@ -41,21 +41,34 @@ struct Entry {
     table: u32,
     rights: u32,
     columns: [BTreeSet<i32>; 3],
-    /// The view that is written through.
-    via: Option<u32>,
+    /// The view that the query names.
+    via: Option<Via>,
+}
+
+/// A view that a table is used through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Via {
+    view: u32,
+    /// Whether the role that asks needs the rights on the table.
+    is_invoker: bool,
 }
 
 impl Tree {
-    /// Adds the tables that are written to through views.
+    /// Adds the tables that are written to through views, or read with the rights of the caller.
     fn follow(&mut self, views: &Views) {
         let mut at = 0;
         while let Some(entry) = self.tables.get(at) {
             at += 1;
-            let Some(through) = views.get(&entry.table).filter(|_| entry.rights & WRITES != 0) else { continue };
+            let Some(through) = views.get(&entry.table) else { continue };
+            let is_invoker = through.is_invoker && entry.via.is_none_or(|via| via.is_invoker);
+            let rights = if is_invoker { entry.rights } else { entry.rights & WRITES };
+            if rights == 0 {
+                continue;
+            }
             let of_table = |column: &i32| through.columns.get(column).copied();
-            let (view, table, rights) = (entry.table, through.table, entry.rights & WRITES);
+            let (view, table) = (entry.table, through.table);
             let columns = entry.columns.each_ref().map(|set| set.iter().filter_map(of_table).collect());
-            let via = Some(entry.via.unwrap_or(view));
+            let via = Some(Via { view: entry.via.map_or(view, |via| via.view), is_invoker });
             let own = self.values.iter().filter(|((of, _), _)| *of == view);
             let values: Values =
                 own.filter_map(|((_, column), value)| Some(((table, of_table(column)?), *value))).collect();
@@ -111,8 +124,7 @@ async fn look(
     }
     if through_views {
         let entries = trees.iter().flatten().flat_map(|tree| &tree.tables);
-        let written = entries.filter(|entry| entry.rights & WRITES != 0).map(|entry| entry.table).collect();
-        let views = asker.through(written).await?;
+        let views = asker.through(entries.map(|entry| entry.table).collect()).await?;
         trees.iter_mut().flatten().for_each(|tree| tree.follow(&views));
     }
     let names = asker.meaning(&trees).await?;
@@ -211,8 +223,9 @@ impl Meaning {
         let name = |number: &i32| known?.get(number).cloned();
         let own = values.iter().filter(|((table, _), _)| *table == entry.table);
         let values = own.filter_map(|((_, column), value)| Some((name(column)?, *value))).collect();
-        let via = entry.via.and_then(|view| self.tables.get(&view).cloned());
-        Some(Touch { table, reads, inserts, updates, values, rights, via })
+        let via = entry.via.and_then(|via| self.tables.get(&via.view).cloned());
+        let as_caller = entry.via.is_none_or(|via| via.is_invoker);
+        Some(Touch { table, reads, inserts, updates, values, rights, via, as_caller })
     }
 }
 

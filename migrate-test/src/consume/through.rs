@@ -14,6 +14,8 @@ use crate::proof::ProofError;
 pub(super) struct Through {
     pub(super) table: u32,
     pub(super) columns: BTreeMap<i32, i32>,
+    /// Whether the role that asks needs the rights on the table, and not the owner of the view.
+    pub(super) is_invoker: bool,
 }
 
 /// The views that are written through, by their numbers.
@@ -25,7 +27,8 @@ impl Asker {
         let (mut views, mut open) = (Views::new(), relations);
         while !open.is_empty() {
             let query = format!(
-                "SELECT c.oid, r.ev_action::text FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN' \
+                "SELECT c.oid, r.ev_action::text, EXISTS (SELECT FROM pg_options_to_table(c.reloptions) o \
+                 WHERE o.option_name = 'security_invoker' AND o.option_value::boolean)::text FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN' \
                  WHERE c.relkind = 'v' AND c.oid IN ({}) AND pg_relation_is_updatable(c.oid, false) <> 0 \
                  AND NOT EXISTS (SELECT FROM pg_rewrite o WHERE o.ev_class = c.oid AND o.rulename <> '_RETURN') \
                  AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 64 <> 0)",
@@ -34,7 +37,10 @@ impl Asker {
             let mut found = Views::new();
             for row in self.rows(&query).await? {
                 let view = text(&row, 0)?.parse().unwrap_or_default();
-                found.extend(shown(&text(&row, 1)?).map(|(table, columns)| (view, Through { table, columns })));
+                let is_invoker = text(&row, 2)? == "true";
+                found.extend(
+                    shown(&text(&row, 1)?).map(|(table, columns)| (view, Through { table, columns, is_invoker })),
+                );
             }
             open = found.values().map(|one| one.table).filter(|table| !views.contains_key(table)).collect();
             views.extend(found);

@@ -275,6 +275,23 @@ async fn a_change_of_all_rows_is_found_however_its_condition_is_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Queries in WITH that each use the one before twice are looked at once each, and a long chain has an end.
+#[test]
+fn a_chain_of_queries_does_not_take_for_ever() {
+    let link = |at: usize| format!("a{at} AS (SELECT x.id FROM a{0} AS x JOIN a{0} AS y ON x.id = y.id)", at - 1);
+    for length in [6, 60, 2000] {
+        let links: Vec<String> = (1..length).map(link).collect();
+        let (links, last) = (links.join(", "), length - 1);
+        let text =
+            format!("WITH a0 AS (SELECT id FROM t), {links} UPDATE t SET n = 0 FROM a{last} WHERE a{last}.id = t.id;");
+        let migration = migration(&text);
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unbatched-change");
+        assert_eq!(found, length < 8, "{length}");
+    }
+}
+
 /// What stands inside of a block is found where it stands; what cannot be read is reported.
 #[test]
 fn what_a_block_does_is_found_at_its_place() {

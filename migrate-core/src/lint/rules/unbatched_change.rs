@@ -4,8 +4,9 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, FromListItem};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::lint::rows::{Scope, Source};
+use crate::lint::rows::Scope;
 use crate::lint::script::{Named, named};
+use crate::lint::sources::Source;
 
 pub(super) const RULE: Rule =
     rule("unbatched-change", Class::Locks, Severity::Warning, include_str!("../pages/unbatched-change.md"), check);
@@ -51,7 +52,7 @@ fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed)
     let (scope, mut conditions) = Scope::of_change(known, target, one.joined.iter().cloned());
     let has_condition = one.condition.is_some();
     conditions.extend(one.condition.clone().map(Some));
-    let is_all = if has_condition { scope.are_always(&conditions).is_some() } else { one.word != "MERGE" };
+    let is_all = (has_condition || one.word != "MERGE") && scope.keeps_all(&conditions).is_some();
     is_all.then(|| Found { message: format!("this {} changes every row in one transaction", one.word), has_condition })
 }
 
@@ -99,11 +100,17 @@ fn changed(node: SyntaxNode) -> Option<Changed> {
     let it = ast::Merge::cast(node)?;
     let table = named(&it.table_relation_name()?.table_name_ref()?)?;
     let using = it.using_on_clause()?;
-    let whole = |clause: ast::MergeWhenClause| match clause {
-        ast::MergeWhenClause::MergeWhenMatched(it) => it.merge_condition().is_none(),
-        _ => false,
-    };
-    let changes = it.merge_when_clauses().any(whole);
+    // The first that fits is taken: each has to change the row, up to one that fits whatever is left.
+    let mut changes = false;
+    for clause in it.merge_when_clauses() {
+        let ast::MergeWhenClause::MergeWhenMatched(clause) = clause else { continue };
+        let action = clause.merge_action();
+        changes = matches!(action, Some(ast::MergeAction::MergeUpdate(_) | ast::MergeAction::MergeDelete(_)));
+        if !changes || clause.merge_condition().is_none() {
+            break;
+        }
+        changes = false;
+    }
     let condition = using.on_clause().and_then(|on| on.expr());
     let joined = using.from_list_item().into_iter().collect();
     changes.then_some(Changed { word: "MERGE", table, alias: alias(it.alias()), joined, condition })

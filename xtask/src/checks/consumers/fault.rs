@@ -2,7 +2,7 @@
 
 use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
 use migrate_core::finding::Severity;
-use migrate_core::ident::plain;
+use migrate_core::ident::{QualifiedName, plain};
 use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_test::consume::{Refused, Step};
 
@@ -94,18 +94,23 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
 /// A right that a role lost and that a query needs.
 pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
     let touches = step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables);
-    let lost = touches.filter(|touch| touch.via.is_none()).flat_map(|touch| {
+    let lost = touches.filter(|touch| touch.as_caller).flat_map(|touch| {
         let of = |right: &&&str| {
             let (schema, table) = (touch.table.schema().to_owned(), touch.table.name().to_owned());
             step.lost.contains(&[role.to_owned(), schema, table, (**right).to_owned()])
         };
-        touch.rights.iter().filter(of).map(move |right| (right, touch.table.name()))
+        touch.rights.iter().filter(of).map(move |right| (right, touch))
     });
-    let fault = |(right, table): (&&str, &str)| {
+    let fault = |(right, touch): (&&str, &Touch)| {
+        let table = touch.table.name();
         let message = format!("needs {right} on {table}, which the role {role} no longer has");
         let fault = Fault::new("consumer-right", Severity::Error, message);
-        Fault { about: Some((String::new(), table.to_owned())), ..fault }
-            .help(format!("grant it again in the same migration: `GRANT {right} ON {table} TO {role}`"))
+        let fault = Fault { about: Some((String::new(), table.to_owned())), ..fault };
+        let through = |view: &QualifiedName| {
+            format!("the view {} has security_invoker: it asks for the rights of its caller", view.name())
+        };
+        let fault = touch.via.iter().fold(fault, |fault, view| fault.note(through(view)));
+        fault.help(format!("grant it again in the same migration: `GRANT {right} ON {table} TO {role}`"))
     };
     lost.map(fault).collect()
 }

@@ -1,0 +1,1 @@
+INSERT INTO boxes VALUES (3, $1), (3, $2);

@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD CONSTRAINT known CHECK (status IN ('a', 'b'));

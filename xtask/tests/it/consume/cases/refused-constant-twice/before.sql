@@ -1,0 +1,1 @@
+CREATE TABLE boxes (weight integer, height integer);

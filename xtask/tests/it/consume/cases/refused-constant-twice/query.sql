@@ -1,0 +1,1 @@
+INSERT INTO boxes (height) VALUES (1), (2), (2);

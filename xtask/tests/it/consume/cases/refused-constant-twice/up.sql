@@ -1,0 +1,1 @@
+ALTER TABLE boxes ADD CONSTRAINT one_height UNIQUE (height);

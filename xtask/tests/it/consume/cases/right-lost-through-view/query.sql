@@ -1,0 +1,1 @@
+UPDATE noted SET note = $1 WHERE id = $2;

@@ -1,0 +1,1 @@
+REVOKE UPDATE ON shipments FROM roundtrip_case_app;

@@ -1,0 +1,1 @@
+INSERT INTO settings (key, code, value) VALUES ('theme', 'dark', 'none');

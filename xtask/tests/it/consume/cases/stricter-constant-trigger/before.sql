@@ -1,0 +1,3 @@
+CREATE TABLE orders (id bigint, status text, note text);
+CREATE FUNCTION lowered() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := lower(NEW.status); RETURN NEW; END $$;
+CREATE TRIGGER lowered BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION lowered();

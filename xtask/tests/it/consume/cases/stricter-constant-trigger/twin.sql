@@ -1,0 +1,1 @@
+UPDATE orders SET note = 'A' WHERE id = $1;
