@@ -236,7 +236,7 @@ fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> Refused
 fn changes_rows(object: &Object, event: &str) -> bool {
     let is_on = !matches!(object.fact("enabled"), Some("no" | "replica"));
     let words = sql::words(object.fact("definition").unwrap_or_default());
-    let has = |word: &str| words.iter().any(|one| *one == word);
+    let has = |word: &str| words.contains(&word);
     match object.id.kind {
         // `CREATE TRIGGER name BEFORE …`
         Kind::Trigger => is_on && words.get(3) == Some(&"BEFORE") && has(event) && has("ROW"),

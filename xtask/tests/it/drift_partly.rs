@@ -434,9 +434,22 @@ fn statements_that_change_rows_are_named_for_no_comparison_sees_them() {
 #[test]
 fn a_migration_whose_changes_of_rows_nobody_saw_is_not_marked_without_a_word() {
     let deep = format!("UPDATE orders SET a = 1 WHERE {};", vec!["id = 1"; 6000].join(" OR "));
-    for change in ["WITH old AS (UPDATE orders SET a = 1 RETURNING a) SELECT 1;", &deep] {
+    let nothing = "";
+    for (change, by_hand) in [
+        ("WITH old AS (UPDATE orders SET a = 1 RETURNING a) SELECT 1;", nothing),
+        (&deep, nothing),
+        (
+            "ALTER TABLE orders ALTER status TYPE varchar(9) USING left('UPDATE orders SET a = 1', 9);",
+            "; ALTER TABLE orders ALTER status TYPE varchar(9)",
+        ),
+        (
+            "CREATE TABLE copied AS SELECT id, 'UPDATE orders SET a = 1'::text AS t FROM orders;",
+            "; CREATE TABLE copied (id int, t text)",
+        ),
+    ] {
         let up = format!("ALTER TABLE orders ADD a int; {change}");
-        let project = project(&up, "ALTER TABLE orders DROP a;", "ALTER TABLE orders ADD a int");
+        let by_hand = format!("ALTER TABLE orders ADD a int{by_hand}");
+        let project = project(&up, "ALTER TABLE orders DROP a;", &by_hand);
         let ledger = "SELECT count(*) FROM roundtrip.ledger";
         let before = project.query(ledger);
         let refused = drift(&project, &["--mark", THIRD]);

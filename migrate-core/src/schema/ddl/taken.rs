@@ -7,9 +7,12 @@ use super::table;
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
+/// A schema, and a name in it.
+type Place = (Box<str>, Box<str>);
+
 /// What has each name of a constraint in each schema, before or after. Before PostgreSQL 18 NOT NULL has no name, and nobody asks.
 #[derive(Default)]
-pub(super) struct Taken(HashMap<(Box<str>, Box<str>), Vec<Arc<Id>>>);
+pub(super) struct Taken(HashMap<Place, Vec<Arc<Id>>>);
 
 impl Taken {
     pub(super) fn of(before: &Schema, after: &Schema) -> Self {
