@@ -70,7 +70,7 @@ pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
 /// Whether it would go with that of a table above, and stays.
 fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
-    let is_own = |new: &Object| new.fact("not null inherited").is_none();
+    let is_own = |new: &Object| new.fact("not null").is_some() && new.fact("not null inherited").is_none();
     old.fact("not null inherited") == Some("only")
         && stays(sides, old).is_some_and(is_own)
         && inherit::follows(before, after, &old.id)
