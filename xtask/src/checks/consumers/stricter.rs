@@ -41,21 +41,22 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 /// Constants of a query that something new refuses.
 pub(super) fn constant(refused: &Refused) -> Fault {
     let Refused { by, definition, table, values, when } = refused;
+    let code = if *when == RefusedWhen::Always { "consumer-refused" } else { "consumer-stricter" };
     let fault = match when {
         RefusedWhen::Again => {
             let message = format!("writes the same to {table} each time, and {} takes it once: {values}", by.name);
-            Fault::new("consumer-stricter", Severity::Warning, message)
+            Fault::new(code, Severity::Warning, message)
                 .help("say in the query what becomes of a row that is there: ON CONFLICT …")
         }
         RefusedWhen::Unchanged => {
             let message = format!("writes to {table} what {} refuses as it stands: {values}", by.name);
-            Fault::new("consumer-stricter", Severity::Warning, message)
+            Fault::new(code, Severity::Warning, message)
                 .note("a trigger or rule can make another row of it")
                 .help("see that what the trigger makes of it is accepted")
         }
         RefusedWhen::Always => {
             let message = format!("writes to {table} what {} refuses: {values}", by.name);
-            Fault::new("consumer-refused", Severity::Error, message)
+            Fault::new(code, Severity::Error, message)
                 .help("give the query another value, deploy that, and make the change afterwards")
         }
     };
