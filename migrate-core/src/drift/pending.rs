@@ -121,7 +121,7 @@ impl<'a> Changed<'a> {
         Self { id, fate, done: done(old, new, there.get(id).map(|one| &**one)) }
     }
 
-    /// Whether another one is told with it.
+    /// Whether another change is reported as part of this one.
     fn has(&self, other: &Self) -> bool {
         self.id != other.id
             && self.fate != Fate::Altered

@@ -1,5 +1,5 @@
-//! Whether an expression gives the same value for all rows of a statement: what functions promise, and which of those in SQL the
-//! server puts in the place of their calls.
+//! Whether an expression gives the same value for all rows of a statement: what functions promise, and which functions in SQL
+//! the server inlines.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn is_volatile(known: &Known<'_>, name: &Named, depth: usize, steady: &mut BTree
     }
 }
 
-/// Whether the definition of a function promises it, or the server sees it when it puts the body in the place of a call.
+/// Whether the definition of a function promises it, or the server sees it when it inlines the body.
 fn is_steady(known: &Known<'_>, definition: &str, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
     let tree = parse(definition).tree();
     let Some(Stmt::CreateFunction(function)) = tree.stmts().next() else { return false };
@@ -62,7 +62,7 @@ fn is_steady(known: &Known<'_>, definition: &str, depth: usize, steady: &mut BTr
         || inlined(&function, &options).is_some_and(|body| !calls(known, &body, depth + 1, steady))
 }
 
-/// The body of a function in SQL that stands in the place of its calls: one expression, with nothing around it.
+/// The body of a function in SQL that the server inlines: a single expression.
 fn inlined(function: &ast::CreateFunction, options: &[FuncOption]) -> Option<SyntaxNode> {
     let has_parameters = function.param_list().is_some_and(|list| list.params().next().is_some());
     let is_fenced = options.iter().any(|one| match one {

@@ -69,7 +69,7 @@ fn subscription(words: &[&str]) -> Class {
     }
 }
 
-/// The number of the word behind the options in parentheses that follow the first one.
+/// The number of the word after the parenthesised options that follow the first word.
 fn after_options(words: &[&str]) -> usize {
     match words.get(1) {
         Some(&"(") => words.iter().position(|word| *word == ")").map_or(words.len(), |close| close + 1),

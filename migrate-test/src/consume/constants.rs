@@ -16,7 +16,7 @@ use crate::proof::ProofError;
 
 /// Constants that a query writes, and that are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedConstant {
     /// What refuses them: a constraint, or a column of a domain.
     pub by: Arc<Id>,
     /// What that asks for.
@@ -69,7 +69,7 @@ pub(super) async fn refused(
     schema: &Schema,
     news: &News<'_>,
     texts: &[(usize, &Written)],
-) -> Result<BTreeMap<usize, Vec<Refused>>, ProofError> {
+) -> Result<BTreeMap<usize, Vec<RefusedConstant>>, ProofError> {
     let mut found = BTreeMap::new();
     if texts.is_empty() || news.0.is_empty() {
         return Ok(found);
@@ -92,7 +92,7 @@ impl Asker {
         schema: &Schema,
         news: &News<'_>,
         written: &Written,
-    ) -> Result<Vec<Refused>, ProofError> {
+    ) -> Result<Vec<RefusedConstant>, ProofError> {
         let Some(table) = written.table(schema) else { return Ok(Vec::new()) };
         let (rows, mut all) = (written.rows(schema, table), Vec::new());
         for (id, after, ty) in &news.0 {
@@ -104,7 +104,7 @@ impl Asker {
                         let Some(used) = used(schema, table, row, definition) else { continue };
                         if self.is_false(schema, table, &used, definition).await? {
                             let when = unless_changed(schema, table, written);
-                            all.push(Refused::new(after, definition, table, &used, when));
+                            all.push(RefusedConstant::new(after, definition, table, &used, when));
                             break;
                         }
                     }
@@ -119,7 +119,7 @@ impl Asker {
                                 let used = Row::from([(column.id.name.to_string(), value.clone())]);
                                 let definition = ty.as_deref().unwrap_or(definition);
                                 // The value is one of the type before any trigger sees it.
-                                all.push(Refused::new(after, definition, table, &used, RefusedWhen::Always));
+                                all.push(RefusedConstant::new(after, definition, table, &used, RefusedWhen::Always));
                                 break;
                             }
                         }
@@ -176,7 +176,7 @@ impl Asker {
     }
 }
 
-impl Refused {
+impl RefusedConstant {
     fn new(by: &Object, definition: &str, table: &Object, used: &Row, when: RefusedWhen) -> Self {
         let values: Vec<String> = used.iter().map(|(column, value)| format!("{column} = {value}")).collect();
         Self {
@@ -206,7 +206,7 @@ fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<
 }
 
 /// A key that a statement writes twice, or with the same constants each time, and that is to be there once.
-fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &Object) -> Option<Refused> {
+fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &Object) -> Option<RefusedConstant> {
     let columns = key(by).filter(|_| written.adds)?;
     let of_row = |row: &Row| {
         let values: Option<Row> = columns.iter().map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
@@ -215,7 +215,7 @@ fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &
     let keys: Vec<Row> = rows.iter().filter_map(of_row).collect();
     let twice = (1..keys.len()).find(|at| keys[..*at].contains(&keys[*at])).map(|at| &keys[at]);
     let when = twice.map_or(RefusedWhen::Again, |_| unless_changed(schema, table, written));
-    Some(Refused::new(by, by.fact("definition")?, table, twice.or(keys.first())?, when))
+    Some(RefusedConstant::new(by, by.fact("definition")?, table, twice.or(keys.first())?, when))
 }
 
 /// When a row is refused that reaches its table as it is written. A trigger can make another row of it, and so can one of a

@@ -29,7 +29,7 @@ use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 use climb::Climb;
 
-pub use constants::{Refused, RefusedWhen};
+pub use constants::{RefusedConstant, RefusedWhen};
 pub use news::rules;
 pub use uses::{Standing, Uses, uses};
 
@@ -67,7 +67,7 @@ pub struct Step {
     /// What texts use behind it, where a table of theirs asks for more than before or a role lost a right.
     pub reach: BTreeMap<usize, Reach>,
     /// Constants in texts that something new refuses.
-    pub refused: BTreeMap<usize, Vec<Refused>>,
+    pub refused: BTreeMap<usize, Vec<RefusedConstant>>,
     /// Indexes that the plans of texts used before, and that are gone.
     pub indexes: BTreeMap<usize, BTreeSet<String>>,
     /// The rights that roles had on tables before and have no longer: role, schema, table, right.

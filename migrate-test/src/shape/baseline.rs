@@ -124,7 +124,7 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
             shadow.end().await?;
             continue;
         }
-        // What the server makes beside what is wanted is told as a difference.
+        // An object that the server makes in addition is reported as a difference.
         if refused.is_none() && !capture.forget_differing(&capture.seen(made.clone())) {
             return Ok(Made { shadow, nothing, made, capture, up, roles });
         }

@@ -32,7 +32,7 @@ pub use capture::LeftOut;
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, Finish, difference, finished};
-pub use named::{Named, named};
+pub use named::{NamedChain, named};
 pub use origin::{Origin, origins};
 pub use rename::renamed;
 pub use start::{Start, start};
@@ -109,7 +109,7 @@ impl Shadow {
         self.rehearsal.statements(&texts).await.map_err(|(at, error)| (statements[at].clone(), error))
     }
 
-    /// Runs one statement behind the settings that hold for it.
+    /// Runs one statement after the settings that apply to it.
     pub(crate) async fn run_one(&mut self, settings: &[&Statement], statement: &Statement) -> Result<(), Error> {
         let text = in_transaction(statement);
         let texts: Vec<&str> = settings.iter().map(|one| one.text.as_str()).chain([text.as_str()]).collect();
@@ -117,12 +117,12 @@ impl Shadow {
     }
 
     /// Runs the statements of a difference one by one; returns those that fail.
-    pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<Refused>, ProofError> {
+    pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<RefusedStatement>, ProofError> {
         let (settings, rest) = ddl.split_settings();
         let mut refused = Vec::new();
         for (at, statement) in rest.into_iter().enumerate() {
             if let Err(error) = self.run_one(&settings, statement).await {
-                refused.push(Refused { at, statement: statement.clone(), why: capture::reason(&error) });
+                refused.push(RefusedStatement { at, statement: statement.clone(), why: capture::reason(&error) });
             }
         }
         Ok(refused)
@@ -143,8 +143,8 @@ impl Shadow {
 }
 
 /// A statement that the server refuses.
-pub(crate) struct Refused {
-    /// Its place among the statements behind the settings.
+pub(crate) struct RefusedStatement {
+    /// Its place among the statements that follow the settings.
     pub(crate) at: usize,
     pub(crate) statement: Statement,
     /// What the server said.

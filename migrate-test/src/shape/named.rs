@@ -15,7 +15,7 @@ use crate::proof::ProofError;
 
 /// What a chain makes without its pending migrations and with them, under the names that a database has.
 #[derive(Debug)]
-pub struct Named {
+pub struct NamedChain {
     /// Without them.
     pub before: Described,
     /// With them.
@@ -40,7 +40,7 @@ pub async fn named(
     pending: &[Arc<Migration>],
     code: &CodeMigrations,
     there: &Schema,
-) -> Result<Named, ProofError> {
+) -> Result<NamedChain, ProofError> {
     let all: Vec<Arc<Migration>> = applied.iter().chain(pending).cloned().collect();
     suited(&all, Box::pin(made(applied, pending, code, there))).await
 }
@@ -50,7 +50,7 @@ async fn made(
     pending: &[Arc<Migration>],
     code: &CodeMigrations,
     there: &Schema,
-) -> Result<Named, ProofError> {
+) -> Result<NamedChain, ProofError> {
     let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
     let mut before = shadow.describe().await?;
     shadow.rehearsal().climb(pending).await?;
@@ -69,7 +69,7 @@ async fn made(
     }
     let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
-    Ok(Named { before, after, names, renames, back, later })
+    Ok(NamedChain { before, after, names, renames, back, later })
 }
 
 /// The statements that give back names, and what the renames before took from sequences.

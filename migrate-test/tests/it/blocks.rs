@@ -9,7 +9,7 @@ use crate::support::{Chain, column, connect, execute, migrator, quick};
 
 const NO: &str = "-- migrate: no-transaction\n";
 
-/// A partitioned table and one that is none.
+/// A partitioned table and a plain one.
 const TABLES: &str = "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); \
     CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); CREATE TABLE t (id int PRIMARY KEY); \
     ALTER TABLE t CLUSTER ON t_pkey;";

@@ -16,7 +16,7 @@ use migrate_core::runner::Status;
 use migrate_core::schema::{Change, Described, Id, Object, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_test::shape::{self, LeftOut, Named, Origin, Translated};
+use migrate_test::shape::{self, LeftOut, NamedChain, Origin, Translated};
 
 use crate::cmd;
 use crate::context::{Context, Run};
@@ -111,7 +111,7 @@ impl Chain {
     }
 
     /// The same without its last migrations and with them, under the names that are there.
-    async fn make_named(&self, pending: usize, code: &CodeMigrations, there: &Schema) -> Result<Named> {
+    async fn make_named(&self, pending: usize, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
         shadow::replay(&self.database).await?;
         let (applied, pending) = self.applied.split_at(self.applied.len().saturating_sub(pending));
         shape::named(applied, pending, code, there).await.map_err(|error| of_throwaway(error.into()))
@@ -155,7 +155,7 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 }
 
 /// A database beside what its chain makes, both as they can be compared.
-struct Sides {
+struct Compared {
     expected: Described,
     there: Described,
     /// What the chain makes, where nothing is left out by a rule.
@@ -167,7 +167,7 @@ struct Sides {
     versions: Option<(u32, u32)>,
 }
 
-async fn sides(context: &Context<'_>, chain: &Chain, made: Described) -> Result<Sides> {
+async fn sides(context: &Context<'_>, chain: &Chain, made: Described) -> Result<Compared> {
     let seen_there = shadow::database(&chain.database, context).await?;
     let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
     let mut made = shadow::as_placed_in(made, &there).await?;
@@ -184,12 +184,13 @@ async fn sides(context: &Context<'_>, chain: &Chain, made: Described) -> Result<
     let all = made.schema.clone();
     let (expected, ignored) = without_ignored(context, &chain.excused, &not_made, made, &there);
     let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
-    Ok(Sides { expected, there, all, seen_there, ignored, left_out, versions })
+    Ok(Compared { expected, there, all, seen_there, ignored, left_out, versions })
 }
 
 /// Compares a database with what its chain makes.
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
-    let Sides { expected, there, all, seen_there, ignored, left_out, versions } = sides(context, chain, made).await?;
+    let Compared { expected, there, all, seen_there, ignored, left_out, versions } =
+        sides(context, chain, made).await?;
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
     let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);

@@ -9,7 +9,7 @@ use migrate_core::effect::Effects;
 use migrate_core::schema::ddl::Statement;
 use migrate_core::schema::{Described, Id};
 use migrate_core::source::{Migration, Version};
-use migrate_test::shape::{self, Finish, Named, Origin};
+use migrate_test::shape::{self, Finish, NamedChain, Origin};
 
 use super::{Chain, Look, sides};
 use crate::context::Context;
@@ -46,7 +46,7 @@ impl Partly {
         with: &Chain,
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
-        let Named { before: unapplied, after, names, renames, back, later } =
+        let NamedChain { before: unapplied, after, names, renames, back, later } =
             with.make_named(meant.len(), code, &before.there.schema).await?;
         let after = sides(context, with, after).await?;
         let unapplied = match names.done.is_empty() && names.gone.is_empty() {

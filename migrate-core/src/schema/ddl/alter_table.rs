@@ -2,7 +2,7 @@
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
-use super::taken::Taken;
+use super::taken::TakenNames;
 use super::{Hazard, Statement, inherit, not_null, retype, sequence, table};
 use crate::ident::plain;
 use crate::schema::Schema;
@@ -125,7 +125,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
 /// A NOT NULL constraint with its name, where the server would choose another one.
 fn named_not_null(before: &Schema, after: &Schema, column: &Object) -> Option<String> {
     column.fact("not null constraint")?;
-    table::own_not_null(&Taken::of(before, after), column)
+    table::own_not_null(&TakenNames::of(before, after), column)
 }
 
 /// The statements after which a column may be null. Before PostgreSQL 18 the columns of all tables below may be null then as

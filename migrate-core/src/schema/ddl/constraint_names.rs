@@ -35,7 +35,7 @@ struct Constraint<'a> {
 }
 
 /// How long a name is taken.
-enum Taken {
+enum NameHeld {
     /// Until another NOT NULL constraint has its new one.
     Meanwhile,
     /// Until something else goes.
@@ -237,8 +237,8 @@ impl<'a> Tree<'a> {
             let free = aside(before, after, &Id { name: wanted.into(), ..(*one.column.id).clone() });
             all.first.push(to(one.old, &free));
             let next = match taken {
-                Taken::Meanwhile => &mut then,
-                Taken::Long => &mut all.last,
+                NameHeld::Meanwhile => &mut then,
+                NameHeld::Long => &mut all.last,
             };
             next.push(to(&free, wanted));
         }
@@ -257,16 +257,16 @@ impl<'a> Tree<'a> {
     }
 
     /// How long something else of the table has a name that one gets.
-    fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<Taken> {
+    fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<NameHeld> {
         let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
         let other = beside.into_iter().find(|other| other.old == wanted);
         let is_renamed = |other: &Constraint<'_>| other.wanted.is_some_and(|name| name != wanted);
         match other {
-            Some(other) if is_renamed(other) => Some(Taken::Meanwhile),
-            Some(_) => Some(Taken::Long),
+            Some(other) if is_renamed(other) => Some(NameHeld::Meanwhile),
+            Some(_) => Some(NameHeld::Long),
             None => {
                 let mut keys = before.children(&one.table.id, Kind::Constraint);
-                keys.any(|key| *key.id.name == *wanted).then_some(Taken::Long)
+                keys.any(|key| *key.id.name == *wanted).then_some(NameHeld::Long)
             }
         }
     }
@@ -302,10 +302,9 @@ fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
 
 /// The statement with which a table takes hold again of what it was of.
 fn joined(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
-    let name = qualified(&table.id);
     let text = match table.fact("of type") {
-        Some(of) => format!("ALTER TABLE {name} OF {of}"),
-        None => format!("ALTER TABLE {} ATTACH PARTITION {name} {}", table.fact("parents")?, bound(table)?),
+        Some(of) => format!("ALTER TABLE {} OF {of}", qualified(&table.id)),
+        None => table::attach(table)?,
     };
     Some(partition::attaching(sides, table, text).of_object(&table.id))
 }

@@ -6,8 +6,8 @@ use super::fate::{Fate, is_foreign_key};
 use super::name::{holder, named, parent, qualified};
 use super::said::{owned, said};
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, inherit, labels, not_null,
-    on_of, owner_of, partition, remove, sequence, table,
+    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, identity, inherit, labels,
+    not_null, on_of, owner_of, partition, remove, sequence, table,
 };
 use crate::ident::plain;
 use crate::schema::Schema;
@@ -93,7 +93,9 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         return Some(all);
     }
     if let Some(old) = sides.fates.renamed(part) {
-        return Some(sides.fates.altered(part).iter().cloned().chain(said(sides, Some(old), object)).collect());
+        let mut all = identity::statements(&sides.before.schema, schema, old, object);
+        all.extend(said(sides, Some(old), object));
+        return Some(all);
     }
     let mut all = match object.id.kind {
         Kind::Table | Kind::ForeignTable => {

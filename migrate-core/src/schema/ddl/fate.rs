@@ -295,7 +295,6 @@ impl Fates {
             let [was, is] = [&old, &new].map(|one| Part::object(&one.id));
             let fate = if before.get(&new.id).is_some() { Fate::Remade } else { Fate::Made };
             self.fates.insert(is.clone(), fate);
-            self.altered.insert(is.clone(), identity::statements(before, after, &old, &new));
             let leaves = if after.get(&old.id).is_some() { Fate::Made } else { Fate::Dropped };
             self.fates.entry(was).and_modify(|fate| *fate = leaves);
             self.renamed.insert(is, old);

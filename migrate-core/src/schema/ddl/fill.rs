@@ -2,7 +2,7 @@
 
 use super::labels::labels;
 use super::name::{holder, named, parent};
-use super::taken::Taken;
+use super::taken::TakenNames;
 use super::{Hazard, Sides, Statement, not_null, table};
 use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
@@ -30,17 +30,12 @@ pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement
 
 /// The statement that adds a column to a table without NOT NULL, and the one that makes it NOT NULL when all rows have a value.
 pub fn in_two_steps(before: &Schema, after: &Schema, column: &Object) -> [String; 2] {
-    two_steps(&Taken::of(before, after), after, column)
+    two_steps(&TakenNames::of(before, after), after, column)
 }
 
-fn two_steps(taken: &Taken, after: &Schema, column: &Object) -> [String; 2] {
-    let (of, name) = (parent(&column.id), plain(&column.id.name));
+fn two_steps(taken: &TakenNames, after: &Schema, column: &Object) -> [String; 2] {
     let line = table::line(taken, after, &not_null::nullable(column), None, false);
-    let required = match table::own_not_null(taken, column) {
-        Some(constraint) => format!("ADD {constraint}"),
-        None => format!("ALTER COLUMN {name} SET NOT NULL"),
-    };
-    [format!("ALTER TABLE {of} ADD COLUMN {line}"), format!("ALTER TABLE {of} {required}")]
+    [format!("ALTER TABLE {} ADD COLUMN {line}", parent(&column.id)), not_null::required(taken, column)]
 }
 
 /// Values for all rows of a table, and what they are in words.

@@ -267,13 +267,13 @@ struct Sides<'a> {
     after: &'a Described,
     fates: &'a fate::Fates,
     style: Style,
-    taken: OnceCell<taken::Taken>,
+    taken: OnceCell<taken::TakenNames>,
 }
 
 impl Sides<'_> {
     /// Which names constraints have.
-    fn taken(&self) -> &taken::Taken {
-        self.taken.get_or_init(|| taken::Taken::of(&self.before.schema, &self.after.schema))
+    fn taken(&self) -> &taken::TakenNames {
+        self.taken.get_or_init(|| taken::TakenNames::of(&self.before.schema, &self.after.schema))
     }
 
     /// The major version of the server on which the statements run.

@@ -10,6 +10,7 @@ use super::fate::Fate;
 use super::host::Hosts;
 use super::name::{named, parent};
 use super::order::{Act, Node};
+use super::taken::TakenNames;
 use super::{Sides, Statement, inherit, table};
 use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
@@ -154,7 +155,7 @@ fn goes(sides: &Sides<'_>, old: &Object) -> bool {
 }
 
 /// What comes before what: one that a table has under a name of its own comes before the table gets that of a table
-/// above, and goes behind it. Tables below are made when that is so.
+/// above, and goes after it. Tables below are made after both.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let is_altered = |own: &Part| sides.fates.get(own) == Fate::Altered;
@@ -238,10 +239,7 @@ pub(super) fn nullable(column: &Object) -> Object {
 /// The statements that make it on a column and on those below.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
-    let constraint = table::own_not_null(sides.taken(), column);
-    let made =
-        constraint.map_or_else(|| set(&column.id), |text| format!("ALTER TABLE {} ADD {text}", parent(&column.id)));
-    let made = [Statement::new(made)];
+    let made = [Statement::new(required(sides.taken(), column))];
     let said = heirs(sides, column)
         .into_iter()
         .chain([column])
@@ -258,7 +256,13 @@ pub(super) fn local_again(schema: &Schema, table: &Object) -> Vec<String> {
     columns.filter(|_| table.fact("partition bound").is_some()).map(set).collect()
 }
 
-/// The statement that gives it to a column, or makes it the column's own as well.
+/// The statement that gives it to a column that is there, under its own name.
+pub(super) fn required(taken: &TakenNames, column: &Object) -> String {
+    let named = table::own_not_null(taken, column);
+    named.map_or_else(|| set(&column.id), |constraint| format!("ALTER TABLE {} ADD {constraint}", parent(&column.id)))
+}
+
+/// The statement that gives it to a column under the name that the server chooses, or makes it the column's own as well.
 pub(super) fn set(column: &Id) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", parent(column), plain(&column.name))
 }

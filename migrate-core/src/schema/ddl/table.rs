@@ -7,7 +7,7 @@ use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
 use super::not_null;
 use super::sequence;
-use super::taken::Taken;
+use super::taken::TakenNames;
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -16,7 +16,7 @@ use crate::schema::object::{Id, Kind, Object};
 /// The defaults that are `late` come later, for what they stand on stands on the table. A partition that is `apart`
 /// is attached later.
 pub(super) fn create(
-    taken: &Taken,
+    taken: &TakenNames,
     schema: &Schema,
     table: &Object,
     late: &dyn Fn(&Id) -> bool,
@@ -181,7 +181,13 @@ fn column_of<'a>(schema: &'a Schema, table: &QualifiedName, name: &str) -> Optio
 }
 
 /// A column as `CREATE TABLE` and `ADD COLUMN` have it; `brought` is that of the parent that computes it.
-pub(super) fn line(taken: &Taken, schema: &Schema, column: &Object, brought: Option<&Object>, late: bool) -> String {
+pub(super) fn line(
+    taken: &TakenNames,
+    schema: &Schema,
+    column: &Object,
+    brought: Option<&Object>,
+    late: bool,
+) -> String {
     let fact = |name: &str| column.fact(name);
     let computed = fact("generated").filter(|_| brought.and_then(|one| one.fact("generated")) != fact("generated"));
     let mut text = format!("{} {}", plain(&column.id.name), fact("type").unwrap_or("text"));
@@ -200,7 +206,7 @@ pub(super) fn line(taken: &Taken, schema: &Schema, column: &Object, brought: Opt
 }
 
 /// `NOT NULL`, with the name of its constraint where that is not the one that it would get.
-fn written_not_null(taken: &Taken, column: &Object) -> Option<String> {
+fn written_not_null(taken: &TakenNames, column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
     let (name, inherit) = not_null_words(constraint);
@@ -215,7 +221,7 @@ pub(super) fn not_null_name(column: &Object) -> Option<&str> {
 }
 
 /// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
-pub(super) fn own_not_null(taken: &Taken, column: &Object) -> Option<String> {
+pub(super) fn own_not_null(taken: &TakenNames, column: &Object) -> Option<String> {
     let (name, inherit) = not_null_words(column.fact("not null constraint")?);
     let valid = if not_valid(column) { " NOT VALID" } else { "" };
     let is_free = || taken.is_free(column, name);
@@ -249,7 +255,7 @@ pub(super) fn not_valid(column: &Object) -> bool {
 /// What a column has besides its line, as statements of their own. Of a column that its parent
 /// brings, only what is not the parent's.
 pub(super) fn extras(
-    taken: &Taken,
+    taken: &TakenNames,
     column: &Object,
     theirs: Option<&Object>,
     of_type: bool,

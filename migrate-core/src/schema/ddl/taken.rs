@@ -12,9 +12,9 @@ type Place = (Box<str>, Box<str>);
 
 /// What has each name of a constraint in each schema, before or after. Before PostgreSQL 18 NOT NULL has no name, and nobody asks.
 #[derive(Default)]
-pub(super) struct Taken(HashMap<Place, Vec<Arc<Id>>>);
+pub(super) struct TakenNames(HashMap<Place, Vec<Arc<Id>>>);
 
-impl Taken {
+impl TakenNames {
     pub(super) fn of(before: &Schema, after: &Schema) -> Self {
         let mut taken = Self::default();
         let all = [before, after]

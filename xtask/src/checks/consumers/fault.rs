@@ -4,7 +4,7 @@ use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, n
 use migrate_core::finding::Severity;
 use migrate_core::ident::{QualifiedName, plain};
 use migrate_core::schema::{Change, Id, Kind, Object};
-use migrate_test::consume::{Refused, Step};
+use migrate_test::consume::{RefusedConstant, Step};
 
 use super::stricter::{constant, referred, stricter};
 
@@ -82,7 +82,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     let refused = step.refused.get(&number).map(Vec::as_slice).unwrap_or_default();
     // What is known for sure is not asked about.
     let is_known = |fault: &Fault| {
-        let is_it = |one: &Refused| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
+        let is_it = |one: &RefusedConstant| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
         fault.code == "consumer-stricter" && refused.iter().any(is_it)
     };
     all.retain(|fault| !is_known(fault));

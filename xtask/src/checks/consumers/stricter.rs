@@ -6,7 +6,7 @@ use migrate_core::consumer::Touch;
 use migrate_core::finding::Severity;
 use migrate_core::ident::plain;
 use migrate_core::schema::{Id, Kind};
-use migrate_test::consume::{Refused, RefusedWhen, Step, rules};
+use migrate_test::consume::{RefusedConstant, RefusedWhen, Step, rules};
 
 use super::fault::Fault;
 
@@ -39,8 +39,8 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 }
 
 /// Constants of a query that something new refuses.
-pub(super) fn constant(refused: &Refused) -> Fault {
-    let Refused { by, definition, table, values, when } = refused;
+pub(super) fn constant(refused: &RefusedConstant) -> Fault {
+    let RefusedConstant { by, definition, table, values, when } = refused;
     let code = if *when == RefusedWhen::Always { "consumer-refused" } else { "consumer-stricter" };
     let fault = match when {
         RefusedWhen::Again => {
