@@ -121,17 +121,20 @@ impl Watcher {
         let mut objects = Objects::default();
         globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
         let globals = objects.finish();
-        let mut change = Change::default();
+        let (mut gone, mut found) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         let mut first = true;
         while first || !units.is_empty() {
-            let found = self.describe(&units, first.then_some(&globals), &members.rows).await?;
+            let described = self.describe(&units, first.then_some(&globals), &members.rows).await?;
             seen.extend(units.iter().copied());
-            let renamed = self.replace(&units, first, found, &mut change);
+            let known = self.forget(&units, first);
+            let renamed = renamed(&known, &described);
+            gone.extend(known);
+            found.extend(described);
             units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
             first = false;
         }
-        Ok(change)
+        Ok(self.replace(gone, found))
     }
 
     /// The units of all rows that came, changed or went since the last look.
@@ -198,24 +201,16 @@ impl Watcher {
         Ok(assemble(found, members, comments))
     }
 
-    /// Puts the described units in the place of what was known of them; tells the objects
-    /// that have another name than before.
-    fn replace(
-        &mut self,
-        units: &BTreeSet<Oid>,
-        globals: bool,
-        found: Vec<Found>,
-        change: &mut Change,
-    ) -> Vec<(Oid, Oid)> {
-        let mut before: Vec<Found> = Vec::new();
-        for unit in units.iter().copied().chain(globals.then_some(NO_UNIT)) {
-            before.extend(self.units.remove(&unit).unwrap_or_default());
-        }
-        let known: HashMap<_, &Arc<Id>> = before.iter().map(|one| (one.address, &one.object.id)).collect();
-        let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
-        let renamed = renamed.map(|one| (one.address.0, one.address.1)).collect();
+    /// Takes out what is known of these units.
+    fn forget(&mut self, units: &BTreeSet<Oid>, globals: bool) -> Vec<Found> {
+        let units = units.iter().copied().chain(globals.then_some(NO_UNIT));
+        units.flat_map(|unit| self.units.remove(&unit).unwrap_or_default()).collect()
+    }
+
+    /// Replaces what is gone by what was found, all at once: the name of one may now be that of another.
+    fn replace(&mut self, gone: Vec<Found>, found: Vec<Found>) -> Change {
         let mut sides: BTreeMap<Arc<Id>, Sided> = BTreeMap::new();
-        for one in before {
+        for one in gone {
             let old = self.schema.objects.remove(&one.object.id);
             sides.entry(one.object.id).or_default().0 = old;
         }
@@ -225,12 +220,11 @@ impl Watcher {
             sides.entry(one.object.id.clone()).or_default().1 = Some(object);
             self.units.entry(one.unit).or_default().push(one);
         }
-        let mut step = Change::default();
+        let mut change = Change::default();
         for (id, (before, after)) in sides {
-            step.put(&id, before, after);
+            change.put(&id, before, after);
         }
-        *change = std::mem::take(change).then(&step);
-        renamed
+        change
     }
 
     /// The units of what depends on these objects.
@@ -274,6 +268,13 @@ impl Catalog {
         self.sum -= gone.iter().map(|key| i128::from(*key)).sum::<i128>();
         gone.iter().filter_map(|key| self.rows.remove(key)).collect()
     }
+}
+
+/// The objects that have another name than before.
+fn renamed(known: &[Found], found: &[Found]) -> Vec<(Oid, Oid)> {
+    let known: HashMap<_, &Arc<Id>> = known.iter().map(|one| (one.address, &one.object.id)).collect();
+    let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
+    renamed.map(|one| (one.address.0, one.address.1)).collect()
 }
 
 fn is_comment(catalog: &str) -> bool {

@@ -123,6 +123,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         Kind::Index | Kind::Constraint if becomes_valid(after, old, new) || becomes_invalid(after, old, new) => {
             Change::Remake
         }
+        Kind::Index | Kind::Constraint if partition::passes_over(before, after, new) => Change::Remake,
         Kind::Index | Kind::Constraint => {
             let moves = table_moves(before, after, new);
             differing.each(|fact, old, now| match fact {

@@ -118,7 +118,8 @@ impl Fates {
             }
             return;
         }
-        if old == new && !partition::moves_rows(before, after, new) {
+        let has_to_move = partition::moves_rows(before, after, new) || partition::passes_over(before, after, new);
+        if old == new && !has_to_move {
             return;
         }
         let facts: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();

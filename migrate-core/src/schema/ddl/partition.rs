@@ -34,6 +34,20 @@ pub(super) fn moves_rows(before: &Schema, after: &Schema, table: &Object) -> boo
     pairs.into_iter().any(|(was, now)| was != now || swap::is_other(before, after, now))
 }
 
+/// Whether an index of a partitioned table waits for one of a partition that is to have none: a partition that joins would
+/// bring it.
+pub(super) fn passes_over(before: &Schema, after: &Schema, key: &Object) -> bool {
+    if key.fact("valid").is_none() || !matches!(key.id.kind, Kind::Index | Kind::Constraint) {
+        return false;
+    }
+    let table = QualifiedName::new(&*key.id.schema, &*key.id.parent);
+    let index = QualifiedName::new(&*key.id.schema, &*key.id.name).to_string();
+    let is_part = |one: &Object| one.fact("partition bound").is_some() && one.parents().contains(&table);
+    let joins = |one: &&Arc<Object>| is_part(one) && !before.get(&one.id).is_some_and(|old| is_part(old));
+    let has_one = |one: &Object| keys(after, &one.id).any(|key| key.fact("attached to") == Some(&index));
+    after.objects().filter(joins).any(|one| !has_one(one))
+}
+
 /// Tables can be nested as deep as this.
 const DEEPEST: u8 = 100;
 

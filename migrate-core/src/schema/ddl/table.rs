@@ -113,7 +113,9 @@ impl<'a> Family<'a> {
         let parents = table.parents();
         let partition = table.fact("partition bound").is_some();
         let mut family = Self { schema, parents, partition, attached: false };
-        let is_its_own = |one: &&Arc<Object>| is_own(one) || not_valid(one) || family.names_not_null(one).is_some();
+        let is_its_own = |one: &&Arc<Object>| {
+            is_own(one) || not_valid(one) || family.names_not_null(one).is_some() || family.computes(one)
+        };
         family.attached = partition && (columns.iter().any(is_its_own) || family.orders(columns));
         family
     }
@@ -124,6 +126,12 @@ impl<'a> Family<'a> {
         let of = named(Kind::Table, parent.schema(), parent.name());
         let theirs = self::columns(self.schema, &of);
         !theirs.is_empty() && !theirs.iter().map(|one| &one.id.name).eq(columns.iter().map(|one| &one.id.name))
+    }
+
+    /// Whether a column is computed otherwise than that of the parent.
+    fn computes(&self, column: &Object) -> bool {
+        let theirs = self.theirs(column).and_then(|theirs| theirs.fact("generated"));
+        column.fact("generated").is_some_and(|expression| theirs != Some(expression))
     }
 
     /// The column of the first parent that has it.
