@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::alter::{self, Change};
 use super::alter_table;
 use super::name::named;
-use super::{Statement, count, identity, inherit, loose, partition, retype, sequence, swap};
+use super::{Statement, count, identity, inherit, loose, partition, retype, row_type, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -92,6 +92,12 @@ impl Fates {
             if before.schema.get(&part.id).is_none_or(|old| !parts(old).contains(&part)) {
                 fates.fates.entry(part).or_insert(Fate::Made);
             }
+        }
+        for view in row_type::going(before, after, &fates) {
+            fates
+                .fates
+                .insert(view.clone(), if after.schema.get(&view.id).is_some() { Fate::Remade } else { Fate::Dropped });
+            queue.push(view);
         }
         fates.spread(before, after, queue);
         fates.sequences(before, after);

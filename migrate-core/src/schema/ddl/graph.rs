@@ -7,7 +7,7 @@ use super::fate::{Fate, is_foreign_key};
 use super::host::Hosts;
 use super::name::{holder, named};
 use super::order::{Act, Key, Node, key};
-use super::{Sides, count, inherit, loose, mention, not_null, partition, sequence, table, toast};
+use super::{Sides, count, inherit, loose, mention, not_null, partition, row_type, sequence, table, toast};
 use crate::ident::QualifiedName;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
@@ -45,6 +45,9 @@ impl Graph {
         graph.names(sides, &hosts);
         graph.partitions(sides, &hosts);
         graph.not_nulls(sides, &hosts);
+        for (first, then) in row_type::edges(sides, &hosts) {
+            graph.edge(&first, &then, None);
+        }
         // A circle is cut, for no text is looked at when a function is made.
         for (first, then) in mention::edges(sides, &hosts) {
             graph.edge(&first, &then, Some(BTreeSet::new()));

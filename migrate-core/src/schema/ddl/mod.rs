@@ -35,6 +35,7 @@ mod privilege;
 mod remove;
 mod rename;
 mod retype;
+mod row_type;
 mod said;
 mod sequence;
 mod swap;

@@ -44,7 +44,8 @@ pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
         let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));
         for table in tables.filter(|one| is_made(sides, &one.id) && one.parents().contains(&theirs)) {
             let own = schema.get(&of(&QualifiedName::new(&*table.id.schema, &*table.id.name), &id));
-            if let Some(own) = own.filter(|own| own.fact("inherited") == Some("only") && seen.insert(own.id.clone())) {
+            let comes = |own: &Object| own.fact("inherited") == Some("only") || is_heir(own);
+            if let Some(own) = own.filter(|own| comes(own) && seen.insert(own.id.clone())) {
                 queue.extend(is_heir(own).then(|| own.id.clone()));
                 found.push(own);
             }
@@ -54,7 +55,7 @@ pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
 }
 
 fn is_heir(column: &Object) -> bool {
-    table::not_valid(column) && column.fact("inherited") == Some("only")
+    table::not_valid(column) && column.fact("not null inherited") == Some("only")
 }
 
 /// Whether it has to go and come back: the server takes none that is valid for one that is not.

@@ -43,7 +43,9 @@ pub(super) fn passes_over(before: &Schema, after: &Schema, key: &Object) -> bool
     let table = QualifiedName::new(&*key.id.schema, &*key.id.parent);
     let index = QualifiedName::new(&*key.id.schema, &*key.id.name).to_string();
     let is_part = |one: &Object| one.fact("partition bound").is_some() && one.parents().contains(&table);
-    let joins = |one: &&Arc<Object>| is_part(one) && !before.get(&one.id).is_some_and(|old| is_part(old));
+    let bound = |one: &Object| one.fact("partition bound").map(str::to_owned);
+    let stays = |one: &Object| before.get(&one.id).is_some_and(|old| is_part(old) && bound(old) == bound(one));
+    let joins = |one: &&Arc<Object>| is_part(one) && !stays(one);
     let has_one = |one: &Object| keys(after, &one.id).any(|key| key.fact("attached to") == Some(&index));
     after.objects().filter(joins).any(|one| !has_one(one))
 }

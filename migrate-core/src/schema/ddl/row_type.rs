@@ -1,0 +1,70 @@
+//! Materialized views that keep rows of a table: the server writes no table anew whose row type has values elsewhere, so they
+//! go before that and come back.
+
+use super::Sides;
+use super::fate::{Fate, Fates};
+use super::host::Hosts;
+use super::name::{holder, named};
+use super::order::Node;
+use crate::ident::QualifiedName;
+use crate::schema::depend::Part;
+use crate::schema::object::{Kind, Object};
+use crate::schema::{Described, Schema};
+
+/// The materialized views that have to go for what becomes of the tables whose rows they keep.
+pub(super) fn going(before: &Described, after: &Described, fates: &Fates) -> Vec<Part> {
+    let keepers = keepers(before).into_iter();
+    let going = keepers.filter(|(_, table)| !written_anew(&before.schema, &after.schema, fates, table).is_empty());
+    going.map(|(view, _)| view).collect()
+}
+
+/// What comes before that and after it.
+pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let columns = |table: &Part| {
+        let columns = written_anew(&sides.before.schema, &sides.after.schema, sides.fates, table);
+        columns.into_iter().map(|column| hosts.made(&column)).collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    for (view, table) in keepers(sides.before) {
+        all.extend(columns(&table).into_iter().map(|column| (hosts.dropped(&view), column)));
+    }
+    for (view, table) in keepers(sides.after) {
+        all.extend(columns(&table).into_iter().map(|column| (column, hosts.made(&view))));
+    }
+    all
+}
+
+/// The materialized views with a column of the row type of a table, each with that table.
+fn keepers(described: &Described) -> Vec<(Part, Part)> {
+    let pairs = described.dependencies.pairs();
+    let rows = pairs.filter(|(user, on)| user.id.kind == Kind::Column && !user.default && on.id.kind == Kind::Table);
+    let keeper = |(user, table): (&Part, &Part)| {
+        let view = described.schema.get(&holder(&user.id, Kind::MaterializedView))?;
+        Some((Part::object(&view.id), table.clone()))
+    };
+    rows.filter_map(keeper).collect()
+}
+
+/// The columns for which a table that stays is written anew.
+fn written_anew(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
+    if !matches!(fates.get(table), Fate::Kept | Fate::Altered) {
+        return Vec::new();
+    }
+    let is_written = |new: &Object| {
+        let part = Part::object(&new.id);
+        match before.get(&new.id) {
+            Some(_) if fates.carried(&part).is_some() => true,
+            Some(old) if fates.get(&part) == Fate::Altered => old.fact("type") != new.fact("type"),
+            _ => matches!(fates.get(&part), Fate::Made | Fate::Remade) && has_values(after, new),
+        }
+    };
+    let columns = after.children(&table.id, Kind::Column).filter(|new| is_written(new));
+    columns.map(|column| Part::object(&column.id)).collect()
+}
+
+/// Whether a new column may get values that are computed for each row.
+fn has_values(after: &Schema, column: &Object) -> bool {
+    let of = column.fact("type").and_then(QualifiedName::parse);
+    let is_domain = of.is_some_and(|of| after.get(&named(Kind::Domain, of.schema(), of.name())).is_some());
+    is_domain || ["default", "generated", "identity"].iter().any(|fact| column.fact(fact).is_some())
+}
