@@ -20,7 +20,7 @@ pub(super) enum Change {
 }
 
 /// Facts that are said apart, or follow from other statements.
-const APART: [&str; 6] = ["comment", "comment on its not null constraint", "grants", "owner", "inherited", "valid"];
+const APART: [&str; 6] = ["comment", super::not_null::COMMENT, "grants", "owner", "inherited", "valid"];
 
 /// The extension with which an object goes, or its index, by the name of the fact that says so.
 pub(super) fn extension_of(fact: &str) -> Option<&str> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::alter::{self, Change};
 use super::alter_table;
 use super::name::named;
-use super::{Statement, count, identity, inherit, loose, partition, retype, row_type, sequence, swap};
+use super::taken::TakenNames;
+use super::{Statement, count, identity, inherit, loose, not_null, partition, retype, row_type, sequence, swap};
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
@@ -35,6 +36,8 @@ pub(super) struct Fates {
     makers: BTreeMap<Part, Part>,
     /// Tables that leave some of their parents or their type meanwhile.
     loose: BTreeSet<Part>,
+    /// Columns that lose a NOT NULL and get it back.
+    required_again: BTreeSet<Part>,
     /// Sequences of identity columns that get another name, each with what it is before.
     renamed: BTreeMap<Part, Arc<Object>>,
 }
@@ -104,6 +107,7 @@ impl Fates {
         fates.renames(&before.schema, &after.schema);
         fates.default_privileges(before);
         fates.not_valid(&after.schema);
+        fates.require_again(&before.schema, &after.schema);
         fates.loosen(&before.schema, &after.schema);
         fates
     }
@@ -233,6 +237,29 @@ impl Fates {
         for part in again {
             self.fates.entry(part).or_insert(Fate::Remade);
         }
+    }
+
+    /// A NOT NULL that is not valid goes and comes back where new tables are to have it as it is.
+    fn require_again(&mut self, before: &Schema, after: &Schema) {
+        let again = not_null::again(before, after, self);
+        if again.is_empty() {
+            return;
+        }
+        let taken = TakenNames::of(before, after);
+        for column in again {
+            let part = Part::object(&column.id);
+            let statements = self.altered.entry(part.clone()).or_default();
+            statements.push(Statement::new(not_null::dropped(&column.id)));
+            statements.push(Statement::new(not_null::required(&taken, &column)));
+            statements.extend(not_null::comment(&column).filter(|_| column.fact(not_null::COMMENT).is_some()));
+            self.fates.insert(part.clone(), Fate::Altered);
+            self.required_again.insert(part);
+        }
+    }
+
+    /// Whether a column loses a NOT NULL that is not valid and gets it back.
+    pub(super) fn is_required_again(&self, part: &Part) -> bool {
+        self.required_again.contains(part)
     }
 
     /// Tables with columns from several parents that get other types, and tables of a type that changes.

@@ -3,10 +3,10 @@
 //! A table that is made below one that has it would get it as a valid one, so one that is not valid yet comes when both are
 //! there, and goes down to the lower one as it is. And what a lower one has under a name of its own is there before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::fate::Fate;
+use super::fate::{Fate, Fates};
 use super::host::Hosts;
 use super::name::{named, parent};
 use super::order::{Act, Node};
@@ -16,6 +16,9 @@ use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
+
+/// The fact of a column that says what is said of its constraint.
+pub(super) const COMMENT: &str = "comment on its not null constraint";
 
 fn is_made(sides: &Sides<'_>, id: &Arc<Id>) -> bool {
     matches!(sides.fates.get(&Part::object(id)), Fate::Made | Fate::Remade)
@@ -63,6 +66,21 @@ pub(super) fn is_made_again(old: &Object, new: &Object) -> bool {
     old.fact("not null").is_some() && !table::not_valid(old) && table::not_valid(new)
 }
 
+/// The columns that lose one that is not valid and get it back, so that it goes down to new tables as it is.
+pub(super) fn again(before: &Schema, after: &Schema, fates: &Fates) -> Vec<Arc<Object>> {
+    let is_new = |table: &Arc<Object>| matches!(fates.get(&Part::object(&table.id)), Fate::Made | Fate::Remade);
+    let tables = after.objects().filter(|one| !one.parents().is_empty() && is_new(one));
+    let heirs = tables.flat_map(|table| after.children(&table.id, Kind::Column)).filter(|column| is_heir(column));
+    let above = heirs.flat_map(|column| inherit::above(after, &column.id));
+    let has_it = |one: &Arc<Object>| {
+        let part = Part::object(&one.id);
+        let stays = matches!(fates.get(&part), Fate::Kept | Fate::Altered);
+        stays && table::not_valid(one) && !is_heir(one) && before.get(&one.id).is_some_and(|old| table::not_valid(old))
+    };
+    let found: BTreeMap<Arc<Id>, Arc<Object>> = above.filter(has_it).map(|one| (one.id.clone(), one)).collect();
+    found.into_values().collect()
+}
+
 /// Whether that of a column of a new table comes from a column that is made as well.
 fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
@@ -71,7 +89,8 @@ fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
         table.into_iter().flat_map(|table| table.parents()).filter_map(|table| schema.get(&of(&table, &column.id)));
     let gets = |theirs: &Object| {
         let was = sides.before.schema.get(&theirs.id);
-        is_made(sides, &theirs.id) || was.is_some_and(|was| was.fact("not null").is_none())
+        let is_again = sides.fates.is_required_again(&Part::object(&theirs.id));
+        is_again || is_made(sides, &theirs.id) || was.is_some_and(|was| was.fact("not null").is_none())
     };
     theirs.into_iter().any(|theirs| table::not_valid(theirs) && gets(theirs))
 }
@@ -241,10 +260,7 @@ pub(super) fn nullable(column: &Object) -> Object {
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let made = [Statement::new(required(sides.taken(), column))];
-    let said = heirs(sides, column)
-        .into_iter()
-        .chain([column])
-        .filter(|one| one.fact("comment on its not null constraint").is_some());
+    let said = heirs(sides, column).into_iter().chain([column]).filter(|one| one.fact(COMMENT).is_some());
     let said = said.filter_map(|column| comment(column));
     made.into_iter().chain(said).collect()
 }
@@ -268,14 +284,19 @@ pub(super) fn set(column: &Id) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", parent(column), plain(&column.name))
 }
 
+/// The statement that takes it from a column.
+pub(super) fn dropped(column: &Id) -> String {
+    format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", parent(column), plain(&column.name))
+}
+
 /// What is said of it.
 pub(super) fn comment(column: &Object) -> Option<Statement> {
-    let text = column.fact("comment on its not null constraint").map_or("NULL".to_owned(), literal);
+    let text = column.fact(COMMENT).map_or("NULL".to_owned(), literal);
     let name = plain(table::not_null_words(column.fact("not null constraint")?).0);
     let of = match column.id.kind {
         Kind::Domain => format!("DOMAIN {}", super::name::qualified(&column.id)),
         _ => parent(&column.id),
     };
     let comment = format!("COMMENT ON CONSTRAINT {name} ON {of} IS {text}");
-    Some(Statement::new(comment).about("comment on its not null constraint"))
+    Some(Statement::new(comment).about(COMMENT))
 }

@@ -36,7 +36,7 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
         all.extend((was != now || (brings && now.is_none())).then(statement));
     }
     all.extend(depending(sides, old, object));
-    let (was, now) = fact("comment on its not null constraint");
+    let (was, now) = fact(super::not_null::COMMENT);
     all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
     // Much of it is said where the table of a column is made, and may be left out of the column alone.
