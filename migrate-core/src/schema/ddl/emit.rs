@@ -254,17 +254,20 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         return statements;
     }
     let (table, late) = (parent(&column.id), late(&column.id));
-    let text = format!("ALTER TABLE {table} ADD COLUMN {}", table::line(sides.taken(), schema, column, None, late));
-    let statement = Statement::new(text);
-    let computed =
-        column.fact("generated").is_some_and(|how| how.starts_with("stored")) || column.fact("identity").is_some();
+    let sequence = column.fact("identity").filter(|_| identity::comes_apart(schema, column));
+    let plain_one = sequence.map(|_| identity::uncounted(column));
+    let line = table::line(sides.taken(), schema, plain_one.as_ref().unwrap_or(column), None, late);
+    let statement = Statement::new(format!("ALTER TABLE {table} ADD COLUMN {line}"));
+    let is_counted = column.fact("identity").is_some() && sequence.is_none();
+    let computed = is_counted || column.fact("generated").is_some_and(|how| how.starts_with("stored"));
     let statement = match computed {
         true => statement.with(Hazard::Rewrite(format!("table {table} is rewritten"))),
         false => statement,
     };
     let extras = table::extras(sides.taken(), column, None, false, late);
+    let counted = sequence.map(|how| Statement::new(identity::counted(schema, &column.id, how)));
     let unusual = sequence::unusual(schema, column);
-    [statement].into_iter().chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
+    [statement].into_iter().chain(counted).chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }
 
 /// Whether an object is there before and is not made again.

@@ -1,15 +1,18 @@
-//! The sequence of an identity column that gets another name, while the column stays.
+//! The sequence of an identity column that stays: it gets another name, or comes when the column is there.
 
 use std::sync::Arc;
 
 use super::alter::Differing;
 use super::fate::{Fate, Fates};
-use super::name::qualified;
-use super::{Statement, count, sequence};
+use super::name::{parent, qualified};
+use super::{Statement, count, inherit, sequence};
 use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::depend::Part;
-use crate::schema::object::{Kind, Object};
+use crate::schema::object::{Id, Kind, Object};
+
+/// The first version in which partitions count with the sequence of their parent.
+const SHARED: u32 = 17;
 
 /// The sequences of identity columns that stay and get a name that no other identity column's has, each before and after.
 pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Arc<Object>, Arc<Object>)> {
@@ -32,4 +35,25 @@ pub(super) fn statements(before: &Schema, after: &Schema, old: &Object, new: &Ob
     let rename = format!("ALTER SEQUENCE {} RENAME TO {}", qualified(&old.id), plain(&new.id.name));
     let counting = count::changed(before, after, &Differing::of(old, new), old, new);
     [Statement::new(rename)].into_iter().chain(counting).collect()
+}
+
+/// Whether a column gets its sequence apart: no statement adds a column with one to a table that has tables below it. Those of
+/// a partitioned table have it as well, from PostgreSQL 17 on.
+pub(super) fn comes_apart(schema: &Schema, column: &Object) -> bool {
+    let shares = |table: &Arc<Object>| table.fact("partition key").is_some() && schema.version() >= SHARED;
+    let is_shared = || inherit::table_of(schema, &column.id).is_some_and(shares);
+    sequence::counts(schema, column) && !inherit::below(schema, &column.id).is_empty() && !is_shared()
+}
+
+/// The column without its sequence.
+pub(super) fn uncounted(column: &Object) -> Object {
+    let mut column = column.clone();
+    column.facts.retain(|fact| &*fact.name != "identity");
+    column
+}
+
+/// The statement that gives a column that is there its sequence.
+pub(super) fn counted(schema: &Schema, column: &Id, how: &str) -> String {
+    let generated = sequence::generated(schema, column, how);
+    format!("ALTER TABLE {} ALTER COLUMN {} ADD {generated}", parent(column), plain(&column.name))
 }
