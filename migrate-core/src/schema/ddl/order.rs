@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fate::is_foreign_key;
 use super::graph::Graph;
 use super::host::{holder_of, owner_of};
-use super::name::named;
+use super::name::{holder, named};
 use super::{Ddl, Sides, Uncovered, circle, emit, not_null, partition};
+use crate::ident::QualifiedName;
 use crate::schema::depend::Part;
-use crate::schema::object::Kind;
+use crate::schema::object::{Id, Kind, Object};
 
 /// What is done to a part; to alter it is to make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +21,9 @@ pub(super) enum Act {
     /// A sequence is given to its column, a partition to its parent, or NOT NULL to a column, when both are there.
     Give,
 }
+
+/// A table has no more columns than this.
+const MOST_COLUMNS: u32 = 1600;
 
 pub(super) type Node = (Act, Part);
 
@@ -132,10 +136,20 @@ pub(super) fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
         _ => u8::from(object.is_some_and(|object| is_foreign_key(object))),
     };
     // Columns come in their order.
-    let position = object.and_then(|object| object.position).unwrap_or(0);
+    let position = object.and_then(|object| place_in_type(sides, object).or(object.position)).unwrap_or(0);
     let rank = rank(id.kind);
     let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
     (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, position, part.clone())
+}
+
+/// The place of a column of a typed table: that of its attribute, where the type was there before and keeps its order.
+fn place_in_type(sides: &Sides<'_>, column: &Object) -> Option<u32> {
+    let table = sides.after.schema.get(&holder(&column.id, Kind::Table)).filter(|_| column.id.kind == Kind::Column)?;
+    let of = QualifiedName::parse(table.fact("of type")?)?;
+    let attribute = Id { parent: of.name().into(), ..named(Kind::Attribute, of.schema(), &column.id.name) };
+    let old = sides.before.schema.get(&attribute);
+    // New attributes come after those that were there.
+    old.map_or_else(|| column.position.map(|place| place + MOST_COLUMNS), |old| old.position)
 }
 
 /// Code comes behind the tables, for its text may name them.

@@ -1,0 +1,1 @@
+CREATE TABLE p (id integer, n integer) PARTITION BY RANGE (id);

@@ -1,0 +1,7 @@
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE TABLE t (id bigint, n integer, m positive);
+CREATE TABLE other (id integer, at timestamptz DEFAULT clock_timestamp());
+CREATE MATERIALIZED VIEW rows_of AS SELECT r, r.id FROM t r;
+CREATE INDEX rows_of_id ON rows_of (id);
+CREATE VIEW above AS SELECT id FROM rows_of;
+CREATE MATERIALIZED VIEW others AS SELECT array_agg(o) AS all_of FROM other o;
