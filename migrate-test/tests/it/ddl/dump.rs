@@ -1,6 +1,7 @@
 //! What `pg_dump` says of a schema, in an order of its own.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use migrate_test::TestDatabase;
 use migrate_test::provider::binaries::Binaries;
@@ -16,10 +17,11 @@ const UNORDERED: [&str; 5] =
 impl Dump {
     /// Runs `pg_dump` of the server's version, which is beside its binaries.
     pub(super) async fn of(database: &TestDatabase) -> Self {
-        let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
+        static FOUND: LazyLock<Binaries> = LazyLock::new(|| match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
             Some(folder) => Binaries::probe(std::path::Path::new(&folder)).unwrap(),
             None => Binaries::find(None).unwrap_or_else(|why| panic!("this test needs pg_dump: {why:?}")),
-        };
+        });
+        let binaries = &*FOUND;
         let mut command = binaries.program("pg_dump");
         command.args(["--schema-only", "--no-owner", "--dbname"]).arg(database.url());
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
