@@ -12,6 +12,9 @@ use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
 
+/// What a table has from its parents and of its own as well.
+const LOCAL: Option<&str> = Some("and local");
+
 /// What happens to a part; what is not told of is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -415,7 +418,10 @@ fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, f
     if !inherited(old) || !inherited(new) {
         return false;
     }
-    let differing = facts.iter().filter(|fact| **fact != "inherited" && old.fact(fact) != new.fact(fact));
+    // A NOT NULL that is only inherited comes and goes with the parent's.
+    let is_brought = |fact: &str| fact == "not null inherited" && [old, new].iter().all(|one| one.fact(fact) != LOCAL);
+    let differing = facts.iter().filter(|fact| **fact != "inherited" && !is_brought(fact));
+    let differing = differing.filter(|fact| old.fact(fact) != new.fact(fact));
     let is_said_alone = |fact: &str| matches!(fact, "default" | "not null" | "storage" | "statistics");
     let down = |fact: &str| !is_said_alone(fact) || inherit::goes_down(after, &is.id, fact);
     differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact) && down(fact))
