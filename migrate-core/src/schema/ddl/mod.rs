@@ -8,7 +8,6 @@
 
 mod alter;
 mod alter_table;
-mod array;
 mod circle;
 mod code;
 mod constraint_names;
@@ -34,6 +33,7 @@ mod partition;
 mod privilege;
 mod remove;
 mod rename;
+mod reread;
 mod retype;
 mod row_type;
 mod said;
@@ -247,7 +247,7 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     ddl.statements.splice(0..0, names.first);
     ddl.statements.extend(names.last);
     ddl.uncovered.extend(emit::unwritten(&sides));
-    ddl.statements.iter_mut().for_each(|statement| statement.text = array::cast_whole(&statement.text));
+    ddl.statements.iter_mut().for_each(|statement| statement.text = reread::as_written(&statement.text));
     // A text that something else is compiled from may name what comes later, or itself.
     let happens = |fate| matches!(fate, fate::Fate::Made | fate::Fate::Remade | fate::Fate::Altered);
     let is_code = |part: &&Part| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;

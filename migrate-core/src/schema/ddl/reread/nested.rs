@@ -1,0 +1,65 @@
+//! AND in AND, and OR in OR.
+//!
+//! What `a BETWEEN 1 AND 2 AND b` is made of, PostgreSQL writes as `((a >= 1) AND (a <= 2)) AND b`, and reads that as one AND of
+//! three: see `makeAndExpr` in `gram.y`. A cast to `boolean` does nothing, and keeps them apart.
+
+use super::{Insertion, Tokens};
+
+/// Before what else than an opening bracket an operand can begin.
+const BEGINS: [&str; 13] =
+    ["(", "WHERE", "ON", "WHEN", "THEN", "ELSE", "HAVING", "SELECT", "RETURN", "CASE", "DEFAULT", ",", "AS"];
+
+/// What an opened bracket has between its operands.
+#[derive(Default)]
+struct Open {
+    place: usize,
+    and: bool,
+    or: bool,
+}
+
+/// The casts that keep them apart.
+pub(super) fn casts(tokens: &Tokens<'_>) -> Vec<Insertion> {
+    let (mut open, mut found): (Vec<Open>, _) = (Vec::new(), Vec::new());
+    for place in 0..tokens.len() {
+        let word = tokens.at(place);
+        match word {
+            "(" => open.push(Open { place, ..Open::default() }),
+            ")" => {
+                let Some(closed) = open.pop() else { continue };
+                let is_nested =
+                    closed.and && tokens.at(place + 1) == "AND" || closed.or && tokens.at(place + 1) == "OR";
+                if is_nested && BEGINS.contains(&tokens.before(closed.place)) {
+                    found.push((tokens.end(place), "::boolean"));
+                }
+            }
+            "AND" | "OR" => {
+                if let Some(open) = open.last_mut() {
+                    open.and |= word == "AND";
+                    open.or |= word == "OR";
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::as_written;
+
+    #[test]
+    fn an_and_that_begins_with_another_one_keeps_it() {
+        let check = |text: &str, expected: &str| assert_eq!(as_written(text), expected);
+        check("CHECK ((((a >= 1) AND (a <= 2)) AND b))", "CHECK ((((a >= 1) AND (a <= 2))::boolean AND b))");
+        check("WHERE (((x OR y) OR z)\n  AND u)", "WHERE (((x OR y)::boolean OR z)\n  AND u)");
+        for same in [
+            "CHECK ((b AND ((a >= 1) AND (a <= 2))))",
+            "CHECK (((x OR y) AND (x AND y)))",
+            "WHERE (f(x AND y) AND z)",
+            "AS $$SELECT ((x AND y) AND z)$$",
+        ] {
+            check(same, same);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Constants without a name in the list of a SELECT.
+//!
+//! PostgreSQL writes the `'x'` of `EXISTS (SELECT 'x' FROM …)` as `'x'::text` and gives that the name `text` when it reads it: see
+//! `FigureColname` in `parse_target.c`. Where it leaves a name out, that is `?column?`.
+
+use super::{Insertion, Tokens};
+
+/// What ends an item of the list, beside a comma.
+const ENDS: [&str; 15] = [
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+    "FOR",
+    ")",
+    ";",
+];
+
+/// The names that it would not give.
+pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
+    // Whether a list of columns is open, for each bracket.
+    let mut lists = vec![false];
+    let mut found = Vec::new();
+    for place in 0..tokens.len() {
+        let word = tokens.at(place);
+        if ENDS.contains(&word) {
+            lists.last_mut().into_iter().for_each(|list| *list = false);
+        }
+        match word {
+            "(" => lists.push(false),
+            ")" if lists.len() > 1 => drop(lists.pop()),
+            "SELECT" => lists.last_mut().into_iter().for_each(|list| *list = true),
+            _ => {}
+        }
+        let begins = word == "SELECT" || word == "," && lists.last() == Some(&true);
+        let item = if begins && tokens.at(place + 1) == "DISTINCT" { place + 2 } else { place + 1 };
+        found.extend(Some(item).filter(|_| begins).and_then(|item| unnamed(tokens, item)));
+    }
+    found
+}
+
+/// The name of an item that is a constant with its type and nothing else.
+fn unnamed(tokens: &Tokens<'_>, item: usize) -> Option<Insertion> {
+    let constant = tokens.at(item);
+    let behind = tokens.behind_cast(item + 1).filter(|_| constant.starts_with('\'') || constant == "NULL")?;
+    let next = tokens.at(behind);
+    let ends = next.is_empty() || next == "," || ENDS.contains(&next);
+    ends.then(|| (tokens.end(behind - 1), " AS \"?column?\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::as_written;
+
+    #[test]
+    fn only_constants_without_a_name_get_one() {
+        let check = |text: &str, expected: &str| assert_eq!(as_written(text), expected);
+        check("(EXISTS ( SELECT 'x'::text\n FROM t))", "(EXISTS ( SELECT 'x'::text AS \"?column?\"\n FROM t))");
+        check(
+            "( SELECT a, NULL::character varying(9),\n '-1'::integer, f('x'::text) AS f)",
+            "( SELECT a, NULL::character varying(9) AS \"?column?\",\n '-1'::integer AS \"?column?\", f('x'::text) AS f)",
+        );
+        check("( SELECT 'a'::s.\"T\"[] UNION SELECT 1)", "( SELECT 'a'::s.\"T\"[] AS \"?column?\" UNION SELECT 1)");
+        for same in ["( SELECT 'x'::text AS z)", "( SELECT 'x'::text || 'y'::text)", "IN ('a'::text, 'b'::text)"] {
+            check(same, same);
+        }
+    }
+}
