@@ -183,8 +183,7 @@ impl Capture {
             let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
             let names: BTreeSet<Arc<str>> = facts.filter(|name| wanted.fact(name) != made.fact(name)).collect();
             for name in names {
-                let shown = |value: Option<&str>| value.unwrap_or("none").to_owned();
-                let why = format!("it is made as {}", shown(made.fact(&name)));
+                let why = made_otherwise(&name, made.fact(&name));
                 let part = Some(&*name).filter(|name| !ESSENTIAL.contains(name));
                 any |= self.leave_out(&id, part, why);
             }
@@ -196,6 +195,14 @@ impl Capture {
 /// What the server said.
 pub(super) fn reason(error: &migrate_core::Error) -> String {
     error.findings().first().map_or_else(String::new, |finding| finding.message.clone())
+}
+
+/// How a fact of an object comes out.
+fn made_otherwise(fact: &str, made: Option<&str>) -> String {
+    match (fact, made) {
+        ("valid", None) => "no statement makes an index that is not valid: it is made as a valid one".to_owned(),
+        (_, made) => format!("it is made as {}", made.unwrap_or("none")),
+    }
 }
 
 /// The first line of a statement with the reason why it fails.

@@ -176,13 +176,14 @@ fn pair<'a>(was: &'a Grants, now: &'a Grants, grantee: &Grantee) -> (&'a Letters
     (was.get(grantee).unwrap_or(&NOTHING), now.get(grantee).unwrap_or(&NOTHING))
 }
 
-/// What somebody else than the owner gave, only they can give again: nobody may be named as the giver but oneself.
+/// What somebody else than the owner gave, only they can give again: nobody may be named as the giver but oneself. It is one
+/// text, for the parts mean nothing without each other.
 fn said_by(grantee: &Grantee, texts: Vec<String>) -> Vec<String> {
     if grantee.by.is_empty() || texts.is_empty() {
         return texts;
     }
     let role = format!("SET LOCAL ROLE {}", plain(&grantee.by));
-    [KEEP_ROLE.to_owned(), role].into_iter().chain(texts).chain([RESTORE_ROLE.to_owned()]).collect()
+    vec![format!("{KEEP_ROLE};\n{role};\n{};\n{RESTORE_ROLE}", texts.join(";\n"))]
 }
 
 /// The role as which a script runs need not be that of the session: it may have said `SET ROLE` itself.
@@ -351,21 +352,15 @@ mod tests {
         assert_eq!(
             statements(&none, &chain, "TABLE t", ""),
             [
-                "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION",
-                KEEP_ROLE,
-                "SET LOCAL ROLE b",
-                "GRANT SELECT ON TABLE t TO a",
-                RESTORE_ROLE
+                "GRANT SELECT ON TABLE t TO b WITH GRANT OPTION".to_owned(),
+                format!("{KEEP_ROLE};\nSET LOCAL ROLE b;\nGRANT SELECT ON TABLE t TO a;\n{RESTORE_ROLE}"),
             ]
         );
         assert_eq!(
             statements(&chain, &none, "TABLE t", ""),
             [
-                KEEP_ROLE,
-                "SET LOCAL ROLE b",
-                "REVOKE SELECT ON TABLE t FROM a",
-                RESTORE_ROLE,
-                "REVOKE SELECT ON TABLE t FROM b"
+                format!("{KEEP_ROLE};\nSET LOCAL ROLE b;\nREVOKE SELECT ON TABLE t FROM a;\n{RESTORE_ROLE}"),
+                "REVOKE SELECT ON TABLE t FROM b".to_owned(),
             ]
         );
     }

@@ -213,6 +213,12 @@ impl Graph {
                     .push(partition::joined(sides, part).unwrap_or_else(|| hosts.made(part)));
             }
         }
+        // A key that goes takes those of the partitions along, which it no longer reaches when they are detached.
+        for table in partition::bound_again(sides) {
+            for key in partition::keys_of_parent(&sides.before.schema, &table.id) {
+                self.edge(&hosts.dropped(&Part::object(&key.id)), &hosts.made(&table), None);
+            }
+        }
         let gone = inherit::gone(sides, hosts);
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
             let Some(object) = schema.get(&part.id) else { continue };

@@ -93,6 +93,18 @@ fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Objec
     of(Kind::Index).chain(of(Kind::Constraint)).map(|key| &**key).filter(|key| key.fact("attached to").is_some())
 }
 
+/// The partitions that get other bounds: they leave their parent and come back.
+pub(super) fn bound_again(sides: &Sides<'_>) -> Vec<Part> {
+    let is_bound = |one: &Object| one.fact("partition bound").is_some();
+    let altered = sides.fates.iter().filter(|(_, fate)| *fate == Fate::Altered).map(|(part, _)| part);
+    let altered = altered.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable) && !part.default);
+    let is_other = |part: &&Part| {
+        let sides = [&sides.before.schema, &sides.after.schema].map(|schema| schema.get(&part.id));
+        matches!(sides, [Some(old), Some(new)] if is_bound(old) && old.fact("partition bound") != new.fact("partition bound"))
+    };
+    altered.filter(is_other).cloned().collect()
+}
+
 /// The keys of its parent that those of a table belong to.
 pub(super) fn keys_of_parent<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Object> {
     keys(schema, table).filter_map(|key| of_parent(schema, key))
