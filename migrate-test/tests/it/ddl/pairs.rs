@@ -83,17 +83,19 @@ struct Seen {
     dump: Dump,
 }
 
-/// From the first schema to the second and back and to nothing, and from nothing to the second, to the first and to
-/// nothing: the database, and the schema that it becomes.
-const STEPS: [(&str, usize, Option<usize>); 7] = [
+/// From the first schema to the second and back and to nothing, and from nothing to the second and to nothing, and the second
+/// as it was made to nothing: the database, and the schema that it becomes.
+const STEPS: [(&str, usize, Option<usize>); 6] = [
     ("there", 0, Some(1)),
     ("back", 0, Some(0)),
     ("removed", 0, None),
-    ("second to first", 1, Some(0)),
-    ("first removed", 1, None),
-    ("second from nothing", 1, Some(1)),
-    ("second removed", 1, None),
+    (FROM_NOTHING, 0, Some(1)),
+    ("second removed", 0, None),
+    ("second removed as it was made", 1, None),
 ];
+const FROM_NOTHING: &str = "second from nothing";
+/// Of so many pairs one is dumped as it is made from nothing: `pg_dump` is more than half of what a pair costs.
+const DUMPED: usize = 4;
 
 impl Seat {
     async fn new() -> Self {
@@ -214,9 +216,11 @@ impl Bench {
         let second = Seen { described: other.describe().await, dump };
         let nothing = Seen { described: self.nothing.clone(), dump: Dump::default() };
         let mut now = [first.described.clone(), second.described.clone()];
-        for (step, (_, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
+        let undumped = Seen { described: second.described.clone(), dump: Dump::default() };
+        for (step, (name, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
             *at = step;
-            let to = to.map_or(&nothing, |to| [&first, &second][to]);
+            let second = if *name == FROM_NOTHING && pair.size() % DUMPED != 0 { &undumped } else { &second };
+            let to = to.map_or(&nothing, |to| [&first, second][to]);
             now[*seat] = self.seats[*seat].lead(&now[*seat], to, reach.proven.contains(&step)).await?;
         }
         Ok(())
