@@ -73,7 +73,8 @@ impl<'a> Context<'a> {
         let wait = global.wait.unwrap_or(environment.connect_wait);
         let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
         // A path below the present folder is shown as people would type it.
-        let migrations = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
+        let below = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
+        let migrations = if below.as_os_str().is_empty() { PathBuf::from(".") } else { below };
         let layout = match (global.layout.or(config.layout), &global.migrations) {
             (Some(layout), _) => layout,
             // A folder that is only named may be another tool's; that of the project is ours.

@@ -375,3 +375,16 @@ fn an_environment_with_a_part_of_what_was_squashed_is_told_to_catch_up() {
     says(&said, "it stands at 20250101000001");
     half.end();
 }
+
+#[test]
+fn the_folder_of_migrations_can_be_the_present_one() {
+    let project = Project::new();
+    project.migration(1, "a", "CREATE TABLE a (id int);\n", "DROP TABLE a;\n");
+    let folder = project.path().join("migrations");
+    for migrations in [".".as_ref(), folder.as_os_str()] {
+        let mut command = project.command(&["derive", "20250101000001", "--dry-run", "--migrations"]);
+        let derived = said(command.arg(migrations).current_dir(&folder)).ok();
+        assert!(derived.out.contains("DROP TABLE public.a;"), "{derived:?}");
+    }
+    project.end();
+}

@@ -101,6 +101,7 @@ pub(super) fn is_attached(schema: &Schema, table: &Object) -> bool {
 /// What a table has from its parent.
 struct Family<'a> {
     schema: &'a Schema,
+    table: Arc<Id>,
     parents: Vec<QualifiedName>,
     partition: bool,
     /// A partition with columns of its own, or with an order, names or doubts of its own about what its parent has, is
@@ -112,7 +113,7 @@ impl<'a> Family<'a> {
     fn of(schema: &'a Schema, table: &Object, columns: &[&Arc<Object>]) -> Self {
         let parents = table.parents();
         let partition = table.fact("partition bound").is_some();
-        let mut family = Self { schema, parents, partition, attached: false };
+        let mut family = Self { schema, table: table.id.clone(), parents, partition, attached: false };
         let is_its_own = |one: &&Arc<Object>| {
             is_own(one) || not_valid(one) || family.names_not_null(one).is_some() || family.computes(one)
         };
@@ -160,7 +161,11 @@ impl<'a> Family<'a> {
     fn names_not_null<'b>(&self, column: &'b Object) -> Option<&'b str> {
         let theirs = self.their_not_null(column)?;
         let ours = column.fact("not null constraint").filter(|_| column.fact("not null inherited").is_some())?;
-        (not_null_words(ours).0 != theirs).then_some(ours)
+        let name = not_null_words(ours).0;
+        // Where another column of the table has it by then, the server chooses one.
+        let mut others = self.schema.children(&self.table, Kind::Column).filter(|other| other.id != column.id);
+        let is_chosen = name == usual_not_null(column) && others.any(|other| not_null_name(other) == Some(theirs));
+        (name != theirs && !is_chosen).then_some(ours)
     }
 
     /// The line for a NOT NULL constraint with a name of its own, on a column that the parent brings.

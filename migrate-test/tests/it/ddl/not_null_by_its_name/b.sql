@@ -16,3 +16,7 @@ DO $do$ BEGIN
         $$;
     END IF;
 END $do$;
+-- Two parents with the same name: the server chooses another one for the second column.
+CREATE TABLE one_parent (a integer CONSTRAINT nn NOT NULL);
+CREATE TABLE other_parent (b integer CONSTRAINT nn NOT NULL);
+CREATE TABLE of_both () INHERITS (one_parent, other_parent);
