@@ -383,7 +383,7 @@ fn the_folder_of_migrations_can_be_the_present_one() {
     let folder = project.path().join("migrations");
     for migrations in [".".as_ref(), folder.as_os_str()] {
         let mut command = project.command(&["derive", "20250101000001", "--dry-run", "--migrations"]);
-        let derived = said(command.arg(migrations).current_dir(&folder)).ok();
+        let derived = said(command.arg(migrations).current_dir(&folder).output().unwrap()).ok();
         assert!(derived.out.contains("DROP TABLE public.a;"), "{derived:?}");
     }
     project.end();
