@@ -18,6 +18,7 @@ mod sources;
 mod squawk;
 mod tautology;
 mod terms;
+mod turns;
 mod work;
 
 use std::collections::BTreeSet;
