@@ -113,21 +113,21 @@ fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) ->
         return None;
     }
     let known = subject.known(parsed, at);
-    let is_of_all = |turns: &&Turns| {
+    let is_of_all = |turns: &Turns| {
         let query = turns.rows.as_ref().and_then(|text| query(text));
         query.and_then(|query| Scope::whole(known, &query)).is_some_and(|rows| known.full(&one.table) == Some(rows))
     };
-    let is_row = match &one.which {
+    let is_row = |turns: &Turns| match &one.which {
         Which::Current => true,
-        Which::Where(condition) => is_of_turn(condition),
+        Which::Where(condition) => is_of_turn(condition, &turns.variables),
         Which::All => false,
     };
-    if is_row && around.iter().any(|turns| is_of_all(&turns)) {
+    if around.iter().any(|turns| is_row(turns) && is_of_all(turns)) {
         let message = format!("this {} changes every row, one in each turn of a loop, in one transaction", one.word);
         return Some(Found { message, why: Some("the loop has a turn for each row of the table") });
     }
-    let is_part = |turns: &&Turns| one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables));
-    around.iter().any(|turns| is_part(&turns)).then(|| {
+    let is_part = |turns: &Turns| one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables));
+    around.iter().any(|turns| is_part(turns)).then(|| {
         let message =
             format!("this {} changes a part of the rows in each turn of a loop, all in one transaction", one.word);
         Found { message, why: Some("nothing is committed between the turns: add COMMIT to the loop") }
@@ -139,14 +139,9 @@ fn query(text: &str) -> Option<SelectVariant> {
 }
 
 /// Whether a condition is met by the row of a turn: `id = r.id`, `id = $1`.
-fn is_of_turn(condition: &Expr) -> bool {
+fn is_of_turn(condition: &Expr, variables: &BTreeSet<String>) -> bool {
     let Some((left, operator, right)) = sides(condition.syntax()) else { return false };
-    let (left, right) = (text(&left), text(&right));
-    let is_given = |text: &str| {
-        let words = tokens(text);
-        matches!(words.as_slice(), [_, ".", _]) || text.trim().starts_with('$')
-    };
-    operator == "=" && (is_given(&left) || is_given(&right))
+    operator == "=" && [left, right].iter().any(|side| tokens(&text(side)).len() <= 3 && has_variable(side, variables))
 }
 
 /// Whether a condition takes a part of the rows that is another one in each turn: the next ones, or those of a range.
@@ -155,8 +150,16 @@ fn is_part(condition: &Expr, variables: &BTreeSet<String>) -> bool {
     let text = text(condition).to_ascii_lowercase();
     let words = tokens(&text);
     let has = |all: &[&str]| words.iter().any(|word| all.contains(word));
-    let is_cut = has(&["limit", "fetch"]);
-    is_cut || has(&RANGES) && words.iter().any(|word| word.starts_with('$') || variables.contains(*word))
+    has(&["limit", "fetch"]) || has(&RANGES) && has_variable(condition, variables)
+}
+
+/// Whether an expression has a variable, or a value that EXECUTE is given.
+fn has_variable(expr: &Expr, variables: &BTreeSet<String>) -> bool {
+    let text = text(expr).to_ascii_lowercase();
+    let words = tokens(&text);
+    let is_field = |at: usize| at > 0 && words[at - 1] == ".";
+    let is_variable = |(at, word): (usize, &&str)| word.starts_with('$') || variables.contains(*word) && !is_field(at);
+    words.iter().enumerate().any(is_variable)
 }
 
 /// An INSERT that writes over a row for each one that it reads, of a whole table.

@@ -191,3 +191,5 @@ CREATE FUNCTION goes() RETURNS void LANGUAGE plpgsql AS $$ DECLARE r record; BEG
 CREATE FUNCTION goes() RETURNS void LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM keyed LOOP UPDATE keyed SET code = 'x' || id WHERE id = r.id; END LOOP; END $$;
 CREATE RULE also AS ON UPDATE TO p DO ALSO UPDATE keyed SET code = 'x' || id;
 CREATE RULE also AS ON UPDATE TO p DO ALSO UPDATE keyed SET code = 'x' || keyed.id; UPDATE p SET id = id WHERE id = 1;
+DO $$ DECLARE k int; BEGIN FOR k IN SELECT id FROM keyed LOOP DELETE FROM keyed WHERE k = id; END LOOP; END $$;
+DO $$ DECLARE r record; n int := 0; BEGIN FOR r IN SELECT id FROM keyed WHERE id < 3 LOOP UPDATE keyed SET code = 'x' || id WHERE keyed.id = 1 AND keyed.p_id > 9; END LOOP; END $$;
