@@ -29,7 +29,7 @@ pub use capture::{Captured, capture};
 pub use compare::{Difference, Weight, differences, meaning};
 pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
 pub use load::{Consumers, FOLDER, load, read};
-pub use order::{Order, Way, needs_value, table_of, way};
+pub use order::{Columns, Order, Way, needs_value, table_of, way};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]

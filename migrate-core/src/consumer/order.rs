@@ -1,5 +1,7 @@
 //! In which order a migration and the code of consumers can be deployed, and how a change is split where there is none.
 
+use std::collections::BTreeMap;
+
 use crate::hint::quote;
 use crate::ident::plain;
 use crate::schema::{Change, Id, Kind, Object};
@@ -48,21 +50,30 @@ pub struct Way {
     pub steps: Vec<String>,
 }
 
+/// What became of columns, as far as two schemas do not say it.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'a> {
+    /// The columns that have another name, with what they became.
+    pub renamed: &'a BTreeMap<Id, Id>,
+    /// The expressions that give columns their values of another type, by their tables and names, where there is one.
+    pub using: &'a BTreeMap<(String, String), String>,
+}
+
 /// The ways to split a change, one for each thing that it takes away from those who use it; only for what is `meant`.
-pub fn way(change: &Change, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
+pub fn way(change: &Change, columns: Columns<'_>, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
     let mut ways = Vec::new();
     let mut used: Vec<&Id> = Vec::new();
     for (id, before, after) in change.objects().filter(|(id, ..)| meant(id)) {
         match (id.kind, before, after) {
-            (Kind::Column, Some(old), None) if !whole(change, id) => match successor(change, old, &used) {
+            (Kind::Column, Some(_), None) if !whole(change, id) => match successor(change, columns, id) {
                 Some(new) => {
-                    used.push(new);
-                    ways.push(renamed(old, new));
+                    used.push(&new.id);
+                    ways.push(renamed(id, new, columns));
                 }
                 None => ways.push(dropped(id)),
             },
             (Kind::Column, Some(old), Some(new)) if old.fact("type") != new.fact("type") => {
-                ways.push(retyped(old, new))
+                ways.push(retyped(old, new, columns))
             }
             (Kind::Column, old, Some(new))
                 if needs_value(new) && !old.is_some_and(needs_value) && !whole(change, id) =>
@@ -103,22 +114,12 @@ fn is_unique(object: &Object) -> bool {
     ["CREATE UNIQUE INDEX", "UNIQUE", "PRIMARY KEY"].iter().any(|word| definition.starts_with(word))
 }
 
-/// The column that a column became: at the same place of the same table, with the same type.
-fn successor<'a>(change: &'a Change, old: &Object, used: &[&Id]) -> Option<&'a Id> {
-    let same = |id: &Id, new: &Object| {
-        id.kind == Kind::Column
-            && (&id.schema, &id.parent) == (&old.id.schema, &old.id.parent)
-            && new.fact("type") == old.fact("type")
-            && new.position == old.position
-            && !used.contains(&id)
-    };
-    change
-        .objects()
-        .find(|(id, before, after)| before.is_none() && after.is_some_and(|new| same(id, new)))
-        .map(|(id, ..)| id)
+/// The column of the same table that a column became.
+fn successor<'a>(change: &'a Change, columns: Columns<'_>, old: &Id) -> Option<&'a Object> {
+    let new = columns.renamed.get(old).filter(|new| (&new.schema, &new.parent) == (&old.schema, &old.parent))?;
+    change.objects().find(|(id, ..)| *id == new)?.2
 }
 
-/// The table of a column as people write it.
 /// The table of a column as a statement names it.
 pub fn table_of(id: &Id) -> String {
     qualified(&id.schema, &id.parent)
@@ -149,7 +150,13 @@ fn typed(of: &str) -> String {
     }
 }
 
-fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
+/// What the new column is filled with: the expression of the script, where it has one.
+fn value(old: &Id, new: &Id, columns: Columns<'_>) -> String {
+    let of = |name: &str| columns.using.get(&(old.parent.to_string(), name.to_owned()));
+    of(&old.name).or_else(|| of(&new.name)).map_or_else(|| plain(&old.name), |text| text.replace('`', "'"))
+}
+
+fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: String) -> Way {
     let (old_name, new_name) = (plain(old), plain(new));
     let (added, dropped) = (snake(&format!("add_{new}_to_{table}")), snake(&format!("drop_{old}_of_{table}")));
     let (column, old_column) =
@@ -160,7 +167,7 @@ fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
             "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
         ),
         format!(
-            "backfill, in parts: `UPDATE {table} SET {new_name} = {old_name} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
+            "backfill, in parts: `UPDATE {table} SET {new_name} = {value} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
         ),
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
         format!("contract: `cargo xtask new {dropped} --drop-column {old_column}`"),
@@ -168,17 +175,17 @@ fn beside(table: &str, old: &str, new: &str, of: &str, change: String) -> Way {
     Way { change, steps }
 }
 
-fn renamed(old: &Object, new: &Id) -> Way {
-    let (table, of) = (table_of(new), old.fact("type").unwrap_or("text"));
-    let change = format!("{table}.{} gets the name {}", plain(&old.id.name), plain(&new.name));
-    beside(&table, &old.id.name, &new.name, of, change)
+fn renamed(old: &Id, new: &Object, columns: Columns<'_>) -> Way {
+    let (table, of) = (table_of(old), new.fact("type").unwrap_or("text"));
+    let change = format!("{table}.{} gets the name {}", plain(&old.name), plain(&new.id.name));
+    beside(&table, &old.name, &new.id.name, of, &value(old, &new.id, columns), change)
 }
 
-fn retyped(old: &Object, new: &Object) -> Way {
+fn retyped(old: &Object, new: &Object, columns: Columns<'_>) -> Way {
     let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
     let change = format!("{table}.{} becomes {is} instead of {was}", plain(name));
-    beside(&table, name, &format!("{name}_new"), is, change)
+    beside(&table, name, &format!("{name}_new"), is, &value(&old.id, &new.id, columns), change)
 }
 
 fn dropped(id: &Id) -> Way {

@@ -3,8 +3,11 @@
 //! It is a look ahead for people who decide, not a proof. What a `DO` block says is read, and what a function or a statement
 //! that is put together at run time does is reported as unknown. The text names things; [`resolve`] finds them in a schema.
 
+mod lead;
 mod resolve;
 mod writes;
+
+use std::borrow::Cow;
 
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
@@ -120,20 +123,29 @@ impl Effects {
 }
 
 /// The locks that scripts want on what is in a schema, each the strongest, in the order in which they are taken. The scripts
-/// run one after the other: what one renames has its new name in the next. `major` is the version of the server.
+/// run one after the other: what one renames has its new name in the next, and what one proves need not be proven in the next.
+/// `major` is the version of the server.
 pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema, major: u32) -> Vec<Vec<Wanted>> {
     let (mut scopes, mut all, mut from) = (Scopes::default(), Vec::new(), 0);
+    let mut schema = Cow::Borrowed(schema);
     for script in scripts {
         let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
+        let undone = undone(stmts.iter().map(|stmt| (span(stmt).start, stmt)));
         scopes.begin(from);
-        let mut wanted = Vec::new();
+        let (mut wanted, mut after) = (Vec::new(), schema.clone());
         for stmt in &stmts {
             let at = from + 1 + span(stmt).start;
-            scopes.take(at, stmt, Some(schema));
-            let known = Known { before: Some(schema), after: None, major: Some(major), scopes: Some(&scopes), at };
+            scopes.take(at, stmt, Some(&schema));
+            let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
             wanted.extend(locks::wanted(stmt, &known));
             wanted.extend(locks::unknown(stmt, &known));
+            if matches!(stmt, Stmt::AlterTable(_)) && !undone.iter().any(|place| place.contains(&span(stmt).start)) {
+                let known = Known { before: Some(&after), ..known };
+                let changed = lead::changed(&known, stmt);
+                after = if changed.is_empty() { after } else { Cow::Owned(after.into_owned().with(changed)) };
+            }
         }
+        schema = after;
         all.push(locks::strongest(wanted));
         from += script.text().len() + 2;
     }

@@ -9,6 +9,7 @@ use squawk_syntax::{SyntaxNode, SyntaxToken};
 
 use super::routine::called_in;
 use super::script::{Named, span};
+use super::turns::{Turns, turns};
 use crate::ident::{literal, plain};
 use crate::sql::quoted;
 
@@ -17,6 +18,7 @@ pub(super) struct Body {
     pub(super) inner: Vec<Inner>,
     /// The functions that its expressions call.
     pub(super) called: Vec<(Range<usize>, Named)>,
+    pub(super) turns: Vec<Turns>,
     pub(super) has_errors: bool,
 }
 
@@ -30,7 +32,7 @@ impl Body {
         };
         if let Some(body) = code {
             let has_errors = !body.errors().is_empty();
-            return Some(Self { inner: statements(&body), called: called_in(&body), has_errors });
+            return Some(Self { inner: statements(&body), called: called_in(&body), turns: turns(&body), has_errors });
         }
         let inner = match (sql, own) {
             (Some(body), _) => {
@@ -54,7 +56,7 @@ impl Body {
             }
             (None, None) => return None,
         };
-        Some(Self { inner, called: Vec::new(), has_errors: false })
+        Some(Self { inner, called: Vec::new(), turns: Vec::new(), has_errors: false })
     }
 }
 
@@ -135,12 +137,12 @@ fn constants(body: &Plpgsql) -> Constants {
     constants
 }
 
-fn lower(node: &SyntaxNode) -> String {
+pub(super) fn lower(node: &SyntaxNode) -> String {
     node.text().to_string().trim().to_ascii_lowercase()
 }
 
 /// Where a node of a body is in the file, without the space and the comments before it.
-fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
+pub(super) fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
     let (first, last) = ends(node)
         .map_or((node.text_range(), node.text_range()), |(first, last)| (first.text_range(), last.text_range()));
     usize::from(body.source_range(first).start())..usize::from(body.source_range(last).end())
@@ -248,7 +250,7 @@ fn formatted(template: &str, arguments: &[String]) -> Option<String> {
 }
 
 /// A statement without the variables that its result goes to.
-fn without_into(stmt: &SyntaxNode) -> String {
+pub(super) fn without_into(stmt: &SyntaxNode) -> String {
     let start = stmt.text_range().start();
     let mut text = stmt.text().to_string();
     for into in stmt.descendants().filter(|node| ast::PlpgsqlIntoClause::can_cast(node.kind())) {

@@ -11,6 +11,7 @@ use squawk_syntax::ast::Stmt;
 use super::body::{Body, Inner};
 use super::routine::Runs;
 use super::script::{Named, span};
+use super::turns::Turns;
 use crate::sql::{parse, without_deep};
 
 /// A script with its blocks unfolded.
@@ -24,6 +25,8 @@ pub(crate) struct Unfolded {
     pub(crate) routines: Vec<Stmt>,
     /// The functions that expressions of blocks call.
     pub(crate) called: Vec<(Range<usize>, Named)>,
+    /// The loops of blocks.
+    pub(crate) turns: Vec<Turns>,
 }
 
 /// A statement that cannot be read.
@@ -45,8 +48,8 @@ impl From<Range<usize>> for Unread {
 pub(crate) fn unfold(text: &str) -> Unfolded {
     let (readable, deep) = without_deep(text);
     let unread = deep.into_iter().map(|place| Unread { place, is_deep: true }).collect();
-    let (routines, called) = (Vec::new(), Vec::new());
-    let mut unfolded = Unfolded { text: readable.into_owned(), unread, routines, called };
+    let (routines, called, turns) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unfolded = Unfolded { text: readable.into_owned(), unread, routines, called, turns };
     // Most scripts have none, and are not parsed for it.
     let has = |word: &str| {
         unfolded.text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
@@ -79,7 +82,7 @@ impl Unfolded {
         for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
-        let Some(Body { mut inner, called, has_errors }) = Body::of(stmt) else {
+        let Some(Body { mut inner, called, turns, has_errors }) = Body::of(stmt) else {
             return self.unread.push(place.into());
         };
         inner.sort_by_key(|one| one.sql.as_ref().map_or(one.place.start, |(at, _)| *at));
@@ -106,6 +109,7 @@ impl Unfolded {
         }
         runs.call(called.iter().map(|(_, name)| name.clone()));
         self.called.extend(called);
+        self.turns.extend(turns);
     }
 }
 

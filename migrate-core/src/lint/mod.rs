@@ -18,10 +18,13 @@ mod sources;
 mod squawk;
 mod tautology;
 mod terms;
+mod turns;
 mod work;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
 use crate::config::Lint;
 use crate::finding::{Finding, Place, Severity};
@@ -130,6 +133,26 @@ pub fn statements(script: &Script) -> Vec<Part> {
     all.extend(parsed.unread.iter().map(|one| part(&one.place, script.text())));
     all.sort_by_key(|part| part.span.start);
     all
+}
+
+/// What the script gives columns of another type, other than what is in them: the text behind `USING`, by table and column.
+pub fn conversions(script: &Script) -> BTreeMap<(String, String), String> {
+    let parsed = Parsed::new(script, None);
+    let tables = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
+        Stmt::AlterTable(it) => Some((script::relation_names(stmt).next()?.name, it)),
+        _ => None,
+    });
+    let using = tables.flat_map(|(table, alter)| {
+        let of_column = move |action: AlterTableAction| {
+            let AlterTableAction::AlterColumn(alter) = action else { return None };
+            let Some(AlterColumnOption::SetType(set)) = alter.option() else { return None };
+            let column = script::named(&alter.column_name_ref()?)?.name;
+            let text = set.using_expr()?.expr()?.syntax().text().to_string();
+            Some(((table.clone(), column), text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        };
+        alter.actions().filter_map(of_column)
+    });
+    using.collect()
 }
 
 /// All rules, in the order in which they are listed.

@@ -55,6 +55,13 @@ impl Fired {
     }
 }
 
+impl Write {
+    /// Whether it is this event of this table, as far as their names tell.
+    pub(super) fn is(&self, event: &str, table: &Named) -> bool {
+        self.event.eq_ignore_ascii_case(event) && self.table.name == table.name
+    }
+}
+
 impl Runs {
     /// What the statements of a script make, run and write.
     pub(super) fn of(stmts: &[Stmt]) -> Self {

@@ -8,6 +8,7 @@ use squawk_syntax::{Parse, SourceFile};
 use super::Subject;
 use super::inside::{Unfolded, Unread, unfold};
 use super::savepoint::undone;
+use super::turns::Turns;
 use crate::ident::first_name;
 use crate::locks::{self, Known, Scopes, Wanted};
 use crate::schema::{Described, Kind, Object, Schema};
@@ -24,6 +25,8 @@ pub(crate) struct Parsed {
     pub(super) routines: Vec<Stmt>,
     /// The functions that expressions of its blocks call.
     pub(super) called: Vec<(Range<usize>, Named)>,
+    /// The loops of its blocks.
+    pub(super) turns: Vec<Turns>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
@@ -57,13 +60,13 @@ pub(crate) enum Target {
 impl Parsed {
     /// Reads a script that runs on a schema, where that is known.
     pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
-        let Unfolded { text, unread, routines, called } = unfold(script.text());
+        let Unfolded { text, unread, routines, called, turns } = unfold(script.text());
         let file = parse(&text);
         let statements: Vec<_> = file.tree().stmts().map(|stmt| (span(&stmt), stmt)).collect();
         let scopes = Scopes::of(statements.iter().map(|(span, stmt)| (span.start, stmt)), before);
         let undone = undone(statements.iter().map(|(span, stmt)| (span.start, stmt)));
         let transaction = !script.directives().no_transaction;
-        Self { text, unread, routines, called, file, statements, transaction, scopes, undone }
+        Self { text, unread, routines, called, turns, file, statements, transaction, scopes, undone }
     }
 
     /// Where the statement around a place begins.

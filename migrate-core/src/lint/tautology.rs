@@ -98,7 +98,10 @@ impl Scope<'_> {
                 let one = terms.iter().find_map(|one| self.is_always(one));
                 one.or_else(|| when(terms.len() <= COMPARED && self.are_opposites(&terms)))
             }
-            "in" => self.has_row(&query_in(right.syntax())?, Some(&tuple(&left))),
+            "in" => match query_in(right.syntax()) {
+                Some(query) => self.has_row(&query, Some(&tuple(&left))),
+                None => when(self.is_one_of_both(&left, &right)),
+            },
             "=" if array(&right).is_some() => match array(&right)? {
                 Array::Of(query) => self.has_row(&query, Some(&tuple(&left))),
                 Array::Empty | Array::Every(_) => None,
@@ -253,6 +256,7 @@ impl Scope<'_> {
             terms.iter().enumerate().flat_map(|(at, one)| terms[at + 1..].iter().map(move |other| (one, other)));
         pairs.into_iter().any(|(left, right)| {
             self.are_null_or_not(left, right)
+                || self.are_true_or_not(left, right)
                 || self.are_complements(left, right)
                 || self.is_itself_or_null(left, right)
         })
@@ -293,6 +297,18 @@ impl Scope<'_> {
             && self.is_same_column(&left, &right)
     }
 
+    /// `done OR NOT done`, `done = true OR done = false`.
+    fn are_true_or_not(&self, left: &Expr, right: &Expr) -> bool {
+        let ((one, is), (other, is_too)) = (truth(left), truth(right));
+        is != is_too && self.is_same_column(&one, &other) && self.has_value(&one)
+    }
+
+    /// `done IN (true, false)`.
+    fn is_one_of_both(&self, value: &Expr, list: &Expr) -> bool {
+        let words: Vec<String> = tuple(list).iter().map(first_word).collect();
+        self.has_value(value) && ["true", "false"].iter().all(|word| words.iter().any(|one| one == word))
+    }
+
     fn is_itself_or_null(&self, left: &Expr, right: &Expr) -> bool {
         let either = |same: &Expr, missing: &Expr| {
             let (Some((a, operator, b)), Some((value, is, null))) = (sides(same.syntax()), sides(missing.syntax()))
@@ -319,4 +335,29 @@ impl Scope<'_> {
             None => matches!(column.name.as_str(), "id" | "ctid"),
         }
     }
+}
+
+/// What has to be true or false, so that a condition of one boolean holds.
+fn truth(expr: &Expr) -> (Expr, bool) {
+    let inner = |expr: &Expr| expr.syntax().children().find_map(Expr::cast);
+    let found = match expr {
+        Expr::ParenExpr(_) => inner(expr).map(|inner| truth(&inner)),
+        Expr::PrefixExpr(it) => is_not(it.syntax()).map(|inner| truth(&inner)).map(|(of, is)| (of, !is)),
+        Expr::BinExpr(it) => sides(it.syntax()).and_then(|(left, operator, right)| {
+            let wanted = match first_word(&right).as_str() {
+                "true" => true,
+                "false" => false,
+                _ => return None,
+            };
+            let is = match operator.as_str() {
+                "=" | "is" => wanted,
+                "<>" | "!=" | "isnot" => !wanted,
+                _ => return None,
+            };
+            let (of, own) = truth(&left);
+            Some((of, own == is))
+        }),
+        _ => None,
+    };
+    found.unwrap_or_else(|| (expr.clone(), true))
 }

@@ -150,13 +150,14 @@ impl Altered {
     }
 
     fn attached(&self, known: &Known<'_>, attach: &ast::AttachPartition, asked: Asked) -> Asked {
-        let Some(partition) = attach.table_name_ref().and_then(|name| known.named(&name)) else { return asked };
-        let bound = attach.partition_type().map(|bound| bound.syntax().text().to_string()).unwrap_or_default();
         let reads = |holds: bool| if holds { Work::Nothing } else { Work::Reads };
-        let asked = asked.doing(Role::Other, reads(known.implies_bound(&self.table, &partition, &bound)));
         let default = known.default_partition(&self.table);
         let is_exclusive = default.is_some_and(|default| known.excludes_others(&self.table, &default));
         let asked = asked.doing(Role::Default, reads(is_exclusive));
+        // The rows of the default partition are looked at for one that the script makes as well.
+        let Some(partition) = attach.table_name_ref().and_then(|name| known.named(&name)) else { return asked };
+        let bound = attach.partition_type().map(|bound| bound.syntax().text().to_string()).unwrap_or_default();
+        let asked = asked.doing(Role::Other, reads(known.implies_bound(&self.table, &partition, &bound)));
         let parts = known.children(&partition);
         Asked { other: [partition].into_iter().chain(parts).collect(), ..asked }
     }

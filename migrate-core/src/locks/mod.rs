@@ -27,6 +27,7 @@ pub(crate) use action::Altered;
 pub(crate) use place::{Known, columns};
 pub(crate) use proven::{is_filled, refers};
 pub(crate) use scope::Scopes;
+pub(crate) use types::as_server;
 pub use work::Work;
 pub(crate) use work::{Cause, Effort, computes, efforts};
 

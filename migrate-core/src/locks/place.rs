@@ -187,6 +187,11 @@ impl<'a> Known<'a> {
         all.filter(|one| !self.is_dropped(&name, &one.id.name)).collect()
     }
 
+    /// A constraint of a table.
+    pub(crate) fn constraint(&self, table: &Object, name: &str) -> Option<&'a Object> {
+        self.parts(table, Kind::Constraint).into_iter().find(|one| *one.id.name == *name)
+    }
+
     /// The parts of a kind that a table has.
     pub(super) fn parts(&self, table: &Object, kind: Kind) -> Vec<&'a Object> {
         let Some(schema) = self.before else { return Vec::new() };

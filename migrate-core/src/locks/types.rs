@@ -125,6 +125,14 @@ impl Stored {
     }
 }
 
+/// A type of the script as the server writes it.
+pub(crate) fn as_server(known: &Known<'_>, text: &str) -> String {
+    let Stored { name, numbers, is_array } = Stored::of_script(known, text);
+    let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let numbers = if numbers.is_empty() { numbers } else { format!("({numbers})") };
+    format!("{name}{numbers}{}", if is_array { "[]" } else { "" })
+}
+
 /// The domain that a column of the script gets.
 pub(super) fn domain_of(known: &Known<'_>, ty: &str) -> Option<Domain> {
     Stored::parse(ty).domain(known, By::Script)

@@ -7,7 +7,7 @@ use migrate_core::consumer::{Answer, differences, meaning, needs_value};
 use migrate_core::ident::literal;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Change, Kind, Object, Schema, Watcher};
+use migrate_core::schema::{Change, Id, Kind, Object, Schema, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
@@ -41,6 +41,8 @@ struct Around {
     rights: BTreeSet<Right>,
     /// What is of which type.
     types: OfType,
+    /// The columns, by their relations and numbers, which a new name does not change.
+    columns: BTreeMap<[String; 2], Id>,
     /// Where names without a schema are looked for.
     path: String,
 }
@@ -95,6 +97,8 @@ impl<'a> Climb<'a> {
         let lost =
             around.rights.difference(&after.rights).filter(|right| is_there(self.watcher.schema(), right)).cloned();
         let mut step = Step::new(migration, change, before, lost.collect());
+        let renamed = around.columns.iter().filter_map(|(at, old)| Some((old, after.columns.get(at)?)));
+        step.renamed = renamed.filter(|(old, new)| old != new).map(|(old, new)| (old.clone(), new.clone())).collect();
         for (at, answer) in numbers.iter().zip(describe(&address, &again).await?) {
             let found = differences(&before[*at], &answer);
             if !found.is_empty() {
@@ -138,6 +142,7 @@ impl Step {
             refused: BTreeMap::new(),
             indexes: BTreeMap::new(),
             lost,
+            renamed: BTreeMap::new(),
         }
     }
 
@@ -320,7 +325,15 @@ impl Around {
         for row in asker.rows(&query).await? {
             types.entry(text(&row, 0)?).or_default().insert(text(&row, 1)?);
         }
+        let query = "SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= 16384 \
+             AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+        let mut columns = BTreeMap::new();
+        for row in asker.rows(query).await? {
+            let named = Id::named(Kind::Column, &text(&row, 2)?, &text(&row, 4)?);
+            columns.insert([text(&row, 0)?, text(&row, 1)?], Id { parent: text(&row, 3)?.into(), ..named });
+        }
         asker.close().await;
-        Ok(Self { rights, types, path })
+        Ok(Self { rights, types, columns, path })
     }
 }

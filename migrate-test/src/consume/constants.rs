@@ -11,7 +11,7 @@ use migrate_core::sql;
 
 use super::describe::{Asker, refusal, text};
 use super::news::{key, rules};
-use super::written::{Row, Written, is_null};
+use super::written::{Row, Value, Written, is_null};
 use crate::proof::ProofError;
 
 /// Constants that a query writes, and that are refused.
@@ -47,8 +47,14 @@ impl<'a> News<'a> {
     pub(super) fn of(change: &'a Change) -> Self {
         let rules = rules(change).into_iter().map(|(id, after, _)| (id, after, None));
         let retyped = change.objects().filter_map(|(id, before, after)| {
-            let (old, new) = before.zip(after).filter(|_| id.kind == Kind::Column)?;
-            (old.fact("type") != new.fact("type")).then(|| (id, new, new.fact("type").map(str::to_owned)))
+            let new = after.filter(|_| id.kind == Kind::Column)?;
+            let ty = new.fact("type")?;
+            let is_other = match before {
+                Some(old) => old.fact("type") != Some(ty),
+                // Only a domain refuses what a new column has in rows that do not name it.
+                None => ty.contains('.'),
+            };
+            is_other.then(|| (id, new, Some(ty.to_owned())))
         });
         Self(rules.chain(retyped).collect())
     }
@@ -115,7 +121,7 @@ impl Asker {
                 Kind::Constraint | Kind::Column => {
                     for (column, of) in columns(schema, table).filter(|(column, ty)| is_of(id, column, ty, table)) {
                         for value in rows.iter().filter_map(|row| row.get(&*column.id.name)) {
-                            if self.is_refused(value, of).await? {
+                            if self.is_refused(&value.text, of).await? {
                                 let used = Row::from([(column.id.name.to_string(), value.clone())]);
                                 let definition = ty.as_deref().unwrap_or(definition);
                                 // The value is one of the type before any trigger sees it.
@@ -140,9 +146,9 @@ impl Asker {
         definition: &str,
     ) -> Result<bool, ProofError> {
         let types: BTreeMap<&str, &str> = columns(schema, table).map(|(column, ty)| (&*column.id.name, ty)).collect();
-        let value = |(name, value): (&String, &String)| {
+        let value = |(name, value): (&String, &Value)| {
             let ty = types.get(name.as_str()).copied().unwrap_or("text");
-            format!("CAST({value} AS {ty}) AS {}", plain(name))
+            format!("CAST({} AS {ty}) AS {}", value.text, plain(name))
         };
         let values: Vec<String> = used.iter().map(value).collect();
         let query = format!(
@@ -178,7 +184,11 @@ impl Asker {
 
 impl RefusedConstant {
     fn new(by: &Object, definition: &str, table: &Object, used: &Row, when: RefusedWhen) -> Self {
-        let values: Vec<String> = used.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        let told = |(column, value): (&String, &Value)| {
+            let by = if value.is_default { " by default" } else { "" };
+            format!("{column} = {}{by}", value.text)
+        };
+        let values: Vec<String> = used.iter().map(told).collect();
         Self {
             by: by.id.clone(),
             definition: definition.to_owned(),
@@ -210,7 +220,7 @@ fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &
     let columns = key(by).filter(|_| written.adds)?;
     let of_row = |row: &Row| {
         let values: Option<Row> = columns.iter().map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
-        values.filter(|values| !values.values().any(|value| is_null(value)))
+        values.filter(|values| !values.values().any(|value| is_null(&value.text)))
     };
     let keys: Vec<Row> = rows.iter().filter_map(of_row).collect();
     let twice = (1..keys.len()).find(|at| keys[..*at].contains(&keys[*at])).map(|at| &keys[at]);

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::consumer::{Answer, Difference, Reach, Refusal};
-use migrate_core::schema::Change;
+use migrate_core::schema::{Change, Id};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 
@@ -72,6 +72,8 @@ pub struct Step {
     pub indexes: BTreeMap<usize, BTreeSet<String>>,
     /// The rights that roles had on tables before and have no longer: role, schema, table, right.
     pub lost: BTreeSet<[String; 4]>,
+    /// The columns that have another name than before, or are in a relation that has one, with what they became.
+    pub renamed: BTreeMap<Id, Id>,
 }
 
 /// Follows queries along the new migrations, which come behind those that are released.

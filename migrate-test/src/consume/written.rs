@@ -14,16 +14,35 @@ pub(super) struct Written {
     table: Named,
     /// The columns that are named; without any they are those of the table, in their order.
     columns: Option<Vec<String>>,
-    /// The rows, with what is constant in them.
-    rows: Vec<Vec<Option<String>>>,
+    /// The rows, with what is said of their values.
+    rows: Vec<Vec<Said>>,
     /// `INSERT` or `UPDATE`.
     pub(super) event: &'static str,
     /// Whether rows are added that must be new.
     pub(super) adds: bool,
 }
 
+/// What a text says of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Constant(String),
+    /// `DEFAULT`.
+    Default,
+    /// Something that only running tells.
+    Unknown,
+}
+
 /// What is constant in a row, by columns.
-pub(super) type Row = BTreeMap<String, String>;
+pub(super) type Row = BTreeMap<String, Value>;
+
+/// A constant that is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Value {
+    /// Its text.
+    pub(super) text: String,
+    /// Whether the text of the query does not have it, and it is what the column has by default.
+    pub(super) is_default: bool,
+}
 
 impl Written {
     pub(super) fn read(text: &str) -> Option<Self> {
@@ -36,15 +55,19 @@ impl Written {
 
     fn inserted(insert: &ast::Insert) -> Option<Self> {
         let table = named(insert.relation_name_ref()?.syntax())?;
-        let ast::InsertSource::SelectVariant(ast::SelectVariant::Values(values)) = insert.insert_source()? else {
-            return None;
-        };
         let columns = match insert.column_target_list() {
             Some(list) => Some(columns(list.syntax())?),
             None => None,
         };
-        let rows = values.syntax().descendants().filter_map(ast::Row::cast);
-        let rows = rows.map(|row| row.exprs().map(|value| constant(&value)).collect()).collect();
+        let rows = match insert.insert_source()? {
+            ast::InsertSource::SelectVariant(ast::SelectVariant::Values(values)) => {
+                let rows = values.syntax().descendants().filter_map(ast::Row::cast);
+                rows.map(|row| row.exprs().map(|value| said(&value)).collect()).collect()
+            }
+            // What a query gives is unknown, and the columns that it does not fill have their defaults.
+            ast::InsertSource::SelectVariant(_) => vec![vec![Said::Unknown; columns.as_ref()?.len()]],
+            ast::InsertSource::DefaultValues(_) => vec![Vec::new()],
+        };
         Some(Self { table, columns, rows, event: "INSERT", adds: insert.on_conflict_clause().is_none() })
     }
 
@@ -58,7 +81,10 @@ impl Written {
             let column = names(one.syntax()).into_iter().next().filter(|_| is_whole)?;
             let value = one.syntax().children().find_map(ast::SetExpr::cast)?;
             let expr = Expr::cast(value.syntax().clone());
-            Some((column, expr.or_else(|| value.syntax().children().find_map(Expr::cast)).as_ref().and_then(constant)))
+            let expr = expr.or_else(|| value.syntax().children().find_map(Expr::cast));
+            // `DEFAULT` is no expression here.
+            let other = if is_default(value.syntax()) { Said::Default } else { Said::Unknown };
+            Some((column, expr.as_ref().map_or(other, said)))
         };
         let (columns, row) = sets.filter_map(set).unzip();
         Some(Self { table, columns: Some(columns), rows: vec![row], event: "UPDATE", adds: false })
@@ -77,12 +103,52 @@ impl Written {
             all.sort_by_key(|column| column.position);
             all.into_iter().map(|column| column.id.name.to_string()).collect()
         });
-        let row = |values: &Vec<Option<String>>| {
-            let known = columns.iter().zip(values).filter_map(|(column, value)| Some((column.clone(), value.clone()?)));
-            known.collect()
+        let default = |column: &str| {
+            let text = default(schema, table, column)?;
+            Some((column.to_owned(), Value { text, is_default: true }))
+        };
+        let row = |values: &Vec<Said>| {
+            let value = |(column, said): (&String, &Said)| match said {
+                Said::Constant(text) => Some((column.clone(), Value { text: text.clone(), is_default: false })),
+                Said::Default => default(column),
+                Said::Unknown => None,
+            };
+            let mut row: Row = columns.iter().zip(values).filter_map(value).collect();
+            if self.event == "INSERT" {
+                let given = &columns[..values.len().min(columns.len())];
+                let all = schema.children(&table.id, Kind::Column).map(|column| &*column.id.name);
+                row.extend(all.filter(|name| !given.iter().any(|one| one == name)).filter_map(default));
+            }
+            row
         };
         self.rows.iter().map(row).collect()
     }
+}
+
+/// What a column has by default, where that is constant: NULL, where there is no default.
+fn default(schema: &Schema, table: &Object, column: &str) -> Option<String> {
+    let column = schema.children(&table.id, Kind::Column).find(|one| *one.id.name == *column)?;
+    if ["identity", "generated"].iter().any(|fact| column.fact(fact).is_some()) {
+        return None;
+    }
+    match column.fact("default").or_else(|| domain(schema, column)?.fact("default")) {
+        None => Some("NULL".to_owned()),
+        Some(text) => {
+            parse(&format!("SELECT {text}")).tree().syntax().descendants().find_map(ast::Target::cast).and_then(|one| {
+                match said(&one.expr()?) {
+                    Said::Constant(text) => Some(text),
+                    _ => None,
+                }
+            })
+        }
+    }
+}
+
+/// The domain that a column is of.
+fn domain<'a>(schema: &'a Schema, column: &Object) -> Option<&'a Object> {
+    let Named { schema: of, name } = Named::parse(column.fact("type")?)?;
+    let of = of.unwrap_or_else(|| "public".to_owned());
+    schema.get(&Id::named(Kind::Domain, &of, &name)).map(|one| &**one)
 }
 
 /// Whether a constant is NULL, also one with a cast.
@@ -108,15 +174,24 @@ fn names(node: &SyntaxNode) -> Vec<String> {
     names.filter_map(|name| Some(named(name.syntax())?.name)).collect()
 }
 
+fn is_default(node: &SyntaxNode) -> bool {
+    node.text().to_string().trim().eq_ignore_ascii_case("default")
+}
+
+fn said(expr: &Expr) -> Said {
+    match constant(expr) {
+        _ if is_default(expr.syntax()) => Said::Default,
+        Some(text) => Said::Constant(text),
+        None => Said::Unknown,
+    }
+}
+
 /// The text of a constant: a literal, with a sign or a cast.
 fn constant(expr: &Expr) -> Option<String> {
     let text = expr.syntax().text().to_string().trim().to_owned();
     let inner = || expr.syntax().children().find_map(Expr::cast);
     match expr {
-        Expr::Literal(_) => {
-            (!text.starts_with('$') || text.starts_with("$$")).then_some(())?;
-            (!text.eq_ignore_ascii_case("default")).then_some(text)
-        }
+        Expr::Literal(_) => (!text.starts_with('$') || text.starts_with("$$")).then_some(text),
         Expr::ParenExpr(_) => constant(&inner()?),
         Expr::PrefixExpr(_) if text.starts_with(['-', '+']) => constant(&inner()?).map(|_| text),
         Expr::CastExpr(_) => constant(&inner()?).map(|_| text),
@@ -133,15 +208,23 @@ mod tests {
         let read =
             |text: &str| Written::read(text).map(|found| (found.table.name, found.columns, found.rows, found.adds));
         let own = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-        let row = |all: &[&str]| all.iter().map(|one| (!one.is_empty()).then(|| (*one).to_owned())).collect::<Vec<_>>();
+        let value = |one: &str| match one {
+            "" => Said::Unknown,
+            "DEFAULT" => Said::Default,
+            one => Said::Constant(one.to_owned()),
+        };
+        let row = |all: &[&str]| all.iter().map(|one| value(one)).collect::<Vec<_>>();
         let found = read(
             "INSERT INTO app.t (a, \"B\", c, d, e) VALUES (-1, 'x'::text, $1, now(), DEFAULT), (2, NULL, 3, 4, 5)",
         );
-        let rows = vec![row(&["-1", "'x'::text", "", "", ""]), row(&["2", "NULL", "3", "4", "5"])];
+        let rows = vec![row(&["-1", "'x'::text", "", "", "DEFAULT"]), row(&["2", "NULL", "3", "4", "5"])];
         assert_eq!(found, Some(("t".to_owned(), Some(own(&["a", "B", "c", "d", "e"])), rows, true)));
         let found = read("UPDATE t SET a = 0, b = b + 1, c[1] = 2 WHERE id = $1");
         assert_eq!(found, Some(("t".to_owned(), Some(own(&["a", "b"])), vec![row(&["0", ""])], false)));
-        assert_eq!(read("INSERT INTO t (a) SELECT 1"), None);
+        let found = read("INSERT INTO t (a) SELECT 1");
+        assert_eq!(found, Some(("t".to_owned(), Some(own(&["a"])), vec![row(&[""])], true)));
+        let found = read("INSERT INTO t DEFAULT VALUES");
+        assert_eq!(found, Some(("t".to_owned(), None, vec![row(&[])], true)));
         assert_eq!(read("INSERT INTO t (a[1]) VALUES (1)"), None);
     }
 

@@ -14,6 +14,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
     let checks = vec![checks::files(&ground), checks::edited(&ground).await];
-    let report = Report { base: ground.base(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    let report =
+        Report { base: ground.base(), new: ground.new.len(), checks, elapsed: begin.elapsed(), ..Report::default() };
     Ok(super::ci::conclude(context, "check", &report))
 }

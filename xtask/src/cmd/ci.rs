@@ -23,7 +23,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
-    let mut report = Report { base: ground.base(), checks: vec![checks::files(&ground)], ..Report::default() };
+    let mut report = Report {
+        base: ground.base(),
+        new: ground.new.len(),
+        checks: vec![checks::files(&ground)],
+        ..Report::default()
+    };
     if ground.set.is_ok() {
         shadow::server(context, true, false).await?;
         all(&ground, &mut report).await;

@@ -22,6 +22,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &L
         shadow::server(context, true, false).await?;
     }
     let checks = vec![checks::lint(&ground, with_server).await?];
-    let report = Report { base: ground.base(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    let report =
+        Report { base: ground.base(), new: ground.new.len(), checks, elapsed: begin.elapsed(), ..Report::default() };
     Ok(super::ci::conclude(context, "lint", &report))
 }

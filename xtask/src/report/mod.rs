@@ -32,7 +32,9 @@ pub(crate) struct Report {
     pub(crate) base: Option<String>,
     /// The checks, in the order in which they were made.
     pub(crate) checks: Vec<Check>,
-    /// The migrations that are new here, the oldest first.
+    /// How many migrations are new here.
+    pub(crate) new: usize,
+    /// What became of each of them, the oldest first, where that was looked at.
     pub(crate) migrations: Vec<Judged>,
     /// In which order each of them and the code of consumers can be deployed, where there are consumers.
     pub(crate) orders: Vec<Ordered>,
@@ -272,7 +274,7 @@ impl Report {
         let skipped = self.checks.iter().filter(|check| check.outcome() == Outcome::Skipped).count();
         let checks = style::count(self.checks.len() - skipped, "check");
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-        let migrations = style::count(self.migrations.len().max(self.orders.len()), "new migration");
+        let migrations = style::count(self.new, "new migration");
         match found.is_empty() {
             true => format!("{checks} passed{skipped}, {migrations}"),
             false => format!("{} in {checks}{skipped}, {migrations}", found.join(" and ")),

@@ -48,6 +48,7 @@ pub(super) fn report() -> Report {
             },
             looked("role", "roundtrip may do everything", 21, vec![note()]),
         ],
+        new: migrations().len(),
         migrations: migrations(),
         orders: migrations().into_iter().take(1).map(ordered).collect(),
         difference: vec![

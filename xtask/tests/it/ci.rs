@@ -56,6 +56,10 @@ fn a_good_branch_passes_every_check() {
     );
     assert_eq!(json["difference"][0].as_str(), Some("+ column public.shops.city"), "{json}");
     assert_eq!(json["tables"][0]["name"].as_str(), Some("public.shops"), "{json}");
+    // Also what looks at less counts the migrations.
+    for command in [&["lint", "--no-server"][..], &["check"]] {
+        says(&repository.0.run_bare(command).ok(), &[" passed, 1 new migration against "]);
+    }
     repository.0.end();
 }
 

@@ -121,7 +121,7 @@ fn lines(statements: &str, major: u32) -> (Vec<&str>, Vec<&str>) {
     (inside, alone)
 }
 
-fn migration(text: &str) -> Arc<Migration> {
+pub(crate) fn migration(text: &str) -> Arc<Migration> {
     let folder = tempfile::tempdir().unwrap();
     let drafts = [
         ("20250101000002_case.up.sql".to_owned(), text.to_owned()),
@@ -222,7 +222,7 @@ fn misjudged(text: &str, truth: &Truth, codes: &[&str]) -> Vec<String> {
 }
 
 /// A database with the base, its description, and the major version of the server.
-async fn ground() -> (Shadow, Described, u32) {
+pub(crate) async fn ground() -> (Shadow, Described, u32) {
     let database = TestDatabase::create().await.unwrap();
     let address = Database::from(database.options());
     let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
@@ -306,25 +306,6 @@ fn what_a_block_does_is_found_at_its_place() {
     assert!(told.contains(&("ban-drop-table", (5, 5))), "{told:?}");
     assert!(told.contains(&("ban-drop-column", (8, 5))), "{told:?}");
     assert!(told.contains(&("unread-statement", (9, 3))), "{told:?}");
-}
-
-/// What one migration renames has its new name in the next, and the dry run follows; settings end with their migration.
-#[tokio::test]
-async fn a_name_lasts_into_the_next_migration() {
-    let (shadow, at, major) = ground().await;
-    shadow.end().await.unwrap();
-    let texts = [
-        "ALTER TABLE other RENAME TO another;",
-        "SET search_path TO second; ALTER TABLE public.another ALTER COLUMN a TYPE bigint;",
-        "ALTER TABLE twin ALTER COLUMN v DROP NOT NULL;",
-    ];
-    let migrations = texts.map(migration);
-    let scripts = migrations.iter().map(|one| &**one.up_script().unwrap());
-    let locks = effect::locks(scripts, &at.schema, major);
-    let shown =
-        locks.iter().map(|all| all.iter().map(|one| format!("{} {:?}", one.table, one.work)).collect::<Vec<_>>());
-    let expected = [["public.other Nothing"], ["public.other Rewrites"], ["public.twin Nothing"]];
-    assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
 
 /// The lists of what PostgreSQL brings are right: a function that may give another value for each row is not in the one,
@@ -449,6 +430,27 @@ fn what_a_function_of_the_script_does_is_found_at_its_place() {
             .filter(|(code, _)| [retyped, all, "unread-statement"].contains(code))
             .collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{text}");
+    }
+}
+
+/// A loop that ends its transaction between the turns changes a part of the rows at a time.
+#[test]
+fn a_loop_that_commits_is_in_parts() {
+    let part = "UPDATE keyed SET done = true WHERE id IN (SELECT id FROM keyed WHERE NOT done LIMIT 1000); EXIT WHEN NOT FOUND;";
+    let loops = |commit: &str| format!("BEGIN LOOP {part} {commit} END LOOP; END");
+    let procedure =
+        |commit: &str| format!("CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ {} $$; CALL fill();", loops(commit));
+    for (text, expected) in [
+        (format!("DO $$ {} $$;", loops("")), true),
+        (format!("DO $$ {} $$;", loops("COMMIT;")), false),
+        (procedure(""), true),
+        (procedure("COMMIT;"), false),
+    ] {
+        let migration = migration(&format!("{HEAD}{text}"));
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unbatched-change");
+        assert_eq!(found, expected, "{text}");
     }
 }
 

@@ -25,6 +25,7 @@ mod merging;
 mod mistakes;
 mod notify;
 mod older;
+mod pending;
 #[path = "../../../migrate-test/tests/it/pgbouncer.rs"]
 mod pgbouncer;
 mod pooler;

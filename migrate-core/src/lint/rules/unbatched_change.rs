@@ -1,59 +1,165 @@
 //! `unbatched-change`: one statement changes all rows of a table that is in use.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use squawk_syntax::SyntaxNode;
-use squawk_syntax::ast::{self, AstNode, Expr, FromListItem};
+use squawk_syntax::ast::{self, AstNode, Expr, FromListItem, SelectVariant, Stmt};
 
 use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use crate::lint::routine::writes;
 use crate::lint::rows::Scope;
 use crate::lint::script::{Named, named};
 use crate::lint::sources::Source;
+use crate::lint::terms::{sides, text};
+use crate::lint::turns::Turns;
+use crate::sql::{parse, tokens};
 
 pub(super) const RULE: Rule =
     rule("unbatched-change", Class::Locks, Severity::Warning, include_str!("../pages/unbatched-change.md"), check);
 
-/// A change of rows: its word, its table, what that is joined with, and its condition.
+/// A change of rows: its word, its table, what that is joined with, and which rows it changes.
 struct Changed {
     word: &'static str,
     table: Named,
     alias: Option<String>,
     joined: Vec<FromListItem>,
-    condition: Option<Expr>,
+    which: Which,
+}
+
+/// Which rows are changed.
+enum Which {
+    All,
+    Where(Expr),
+    /// The one on which a cursor stands.
+    Current,
+}
+
+impl Which {
+    fn condition(&self) -> Option<&Expr> {
+        match self {
+            Self::Where(condition) => Some(condition),
+            Self::All | Self::Current => None,
+        }
+    }
 }
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for (span, stmt) in &parsed.statements {
+    for (at, (span, stmt)) in parsed.statements.iter().enumerate() {
+        // What a rule does is done when something fires it.
+        if matches!(stmt, Stmt::CreateRule(_)) && !is_fired(stmt, &parsed.statements[at + 1..]) {
+            continue;
+        }
         // Also those in the WITH of another statement.
         let mut all = stmt.syntax().descendants();
         let found = all.find_map(|node| match ast::Insert::cast(node.clone()) {
             Some(insert) => overwritten(subject, parsed, span.start, &insert),
-            None => changed(node).and_then(|one| changes_all(subject, parsed, span.start, &one)),
+            None => changed(node).and_then(|one| {
+                let all = changes_all(subject, parsed, span.start, &one);
+                all.or_else(|| in_turns(subject, parsed, span.start, &one))
+            }),
         });
         hits.extend(found.map(|found| {
             let hit = Hit::new(span.clone(), found.message)
                 .note("it locks each row until it is done, and leaves as many dead ones behind")
                 .help("change some thousand rows at a time, in a migration without a transaction");
-            if found.has_condition { hit.note("its condition holds for every row") } else { hit }
+            found.why.into_iter().fold(hit, Hit::note)
         }));
     }
     hits
 }
 
+/// Whether one of the statements behind a rule fires it.
+fn is_fired(rule: &Stmt, later: &[(Range<usize>, Stmt)]) -> bool {
+    let text = rule.syntax().text().to_string();
+    let words = tokens(&text);
+    // `CREATE RULE name AS ON event TO table`
+    let at = words.windows(2).position(|two| two[0].eq_ignore_ascii_case("as") && two[1].eq_ignore_ascii_case("on"));
+    let Some([event, _, table @ ..]) = at.and_then(|at| words.get(at + 2..)) else { return false };
+    let end = if table.get(1) == Some(&".") { 3 } else { 1 };
+    let table = table.get(..end).and_then(|name| Named::parse(&name.concat()));
+    let mut written = later.iter().flat_map(|(_, stmt)| writes(stmt));
+    table.is_some_and(|table| written.any(|write| write.is(event, &table)))
+}
+
 /// What is wrong with a change.
 struct Found {
     message: String,
-    has_condition: bool,
+    why: Option<&'static str>,
 }
+
+const ALWAYS: &str = "its condition holds for every row";
 
 fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> Option<Found> {
     subject.uses(parsed, at, &one.table).then_some(())?;
     let known = subject.known(parsed, at);
     let target = Source::table(&known, &one.table, one.alias.clone());
     let (scope, mut conditions) = Scope::of_change(known, target, one.joined.iter().cloned());
-    let has_condition = one.condition.is_some();
-    conditions.extend(one.condition.clone().map(Some));
-    let is_all = (has_condition || one.word != "MERGE") && scope.keeps_all(&conditions).is_some();
-    is_all.then(|| Found { message: format!("this {} changes every row in one transaction", one.word), has_condition })
+    let condition = one.which.condition();
+    conditions.extend(condition.cloned().map(Some));
+    let is_some = matches!(one.which, Which::Current) || condition.is_none() && one.word == "MERGE";
+    let is_all = !is_some && scope.keeps_all(&conditions).is_some();
+    let why = condition.map(|_| ALWAYS);
+    is_all.then(|| Found { message: format!("this {} changes every row in one transaction", one.word), why })
+}
+
+/// A change in a loop that has a turn for each row of the table, or that goes through it part by part, without an end of the
+/// transaction between the turns.
+fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> Option<Found> {
+    subject.uses(parsed, at, &one.table).then_some(())?;
+    let around: Vec<&Turns> = parsed.turns.iter().filter(|turns| turns.place.contains(&at)).collect();
+    if around.iter().any(|turns| turns.commits) {
+        return None;
+    }
+    let known = subject.known(parsed, at);
+    let is_of_all = |turns: &Turns| {
+        let query = turns.rows.as_ref().and_then(|text| query(text));
+        query.and_then(|query| Scope::whole(known, &query)).is_some_and(|rows| known.full(&one.table) == Some(rows))
+    };
+    let is_row = |turns: &Turns| match &one.which {
+        Which::Current => true,
+        Which::Where(condition) => is_of_turn(condition, &turns.variables),
+        Which::All => false,
+    };
+    if around.iter().any(|turns| is_row(turns) && is_of_all(turns)) {
+        let message = format!("this {} changes every row, one in each turn of a loop, in one transaction", one.word);
+        return Some(Found { message, why: Some("the loop has a turn for each row of the table") });
+    }
+    let is_part = |turns: &Turns| one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables));
+    around.iter().any(|turns| is_part(turns)).then(|| {
+        let message =
+            format!("this {} changes a part of the rows in each turn of a loop, all in one transaction", one.word);
+        Found { message, why: Some("nothing is committed between the turns: add COMMIT to the loop") }
+    })
+}
+
+fn query(text: &str) -> Option<SelectVariant> {
+    parse(text).tree().stmts().next().and_then(|stmt| SelectVariant::cast(stmt.syntax().clone()))
+}
+
+/// Whether a condition is met by the row of a turn: `id = r.id`, `id = $1`.
+fn is_of_turn(condition: &Expr, variables: &BTreeSet<String>) -> bool {
+    let Some((left, operator, right)) = sides(condition.syntax()) else { return false };
+    operator == "=" && [left, right].iter().any(|side| tokens(&text(side)).len() <= 3 && has_variable(side, variables))
+}
+
+/// Whether a condition takes a part of the rows that is another one in each turn: the next ones, or those of a range.
+fn is_part(condition: &Expr, variables: &BTreeSet<String>) -> bool {
+    const RANGES: [&str; 7] = ["<", ">", "<=", ">=", "%", "between", "mod"];
+    let text = text(condition).to_ascii_lowercase();
+    let words = tokens(&text);
+    let has = |all: &[&str]| words.iter().any(|word| all.contains(word));
+    has(&["limit", "fetch"]) || has(&RANGES) && has_variable(condition, variables)
+}
+
+/// Whether an expression has a variable, or a value that EXECUTE is given.
+fn has_variable(expr: &Expr, variables: &BTreeSet<String>) -> bool {
+    let text = text(expr).to_ascii_lowercase();
+    let words = tokens(&text);
+    let is_field = |at: usize| at > 0 && words[at - 1] == ".";
+    let is_variable = |(at, word): (usize, &&str)| word.starts_with('$') || variables.contains(*word) && !is_field(at);
+    words.iter().enumerate().any(is_variable)
 }
 
 /// An INSERT that writes over a row for each one that it reads, of a whole table.
@@ -75,27 +181,26 @@ fn overwritten(subject: &Subject<'_>, parsed: &Parsed, at: usize, insert: &ast::
         scope.is_always(condition)?;
     }
     let message = format!("this INSERT writes over a row for every row of {} in one transaction", read.name);
-    Some(Found { message, has_condition: condition.is_some() })
+    Some(Found { message, why: condition.map(|_| ALWAYS) })
 }
 
 fn changed(node: SyntaxNode) -> Option<Changed> {
     let relation = |name: Option<ast::RelationName>| named(&name?.relation_name_ref()?);
     let alias = |alias: Option<ast::OptionalAsAlias>| Some(named(&alias?.name()?)?.name);
-    // A cursor stands on one row.
-    let condition = |clause: Option<ast::WhereClauseOrCurrentOf>| match clause {
-        Some(ast::WhereClauseOrCurrentOf::WhereClause(it)) => it.expr().map(Some),
-        Some(_) => None,
-        None => Some(None),
+    let which = |clause: Option<ast::WhereClauseOrCurrentOf>| match clause {
+        Some(ast::WhereClauseOrCurrentOf::WhereClause(it)) => it.expr().map(Which::Where),
+        Some(_) => Some(Which::Current),
+        None => Some(Which::All),
     };
     if let Some(it) = ast::Update::cast(node.clone()) {
         let joined = it.from_clause().into_iter().flat_map(|from| from.items().collect::<Vec<_>>()).collect();
-        let (table, condition) = (relation(it.relation_name())?, condition(it.where_clause_or_current_of())?);
-        return Some(Changed { word: "UPDATE", table, alias: alias(it.alias()), joined, condition });
+        let (table, which) = (relation(it.relation_name())?, which(it.where_clause_or_current_of())?);
+        return Some(Changed { word: "UPDATE", table, alias: alias(it.alias()), joined, which });
     }
     if let Some(it) = ast::Delete::cast(node.clone()) {
         let joined = it.using_clause().into_iter().flat_map(|using| using.items().collect::<Vec<_>>()).collect();
-        let (table, condition) = (relation(it.relation_name())?, condition(it.where_clause_or_current_of())?);
-        return Some(Changed { word: "DELETE", table, alias: alias(it.alias()), joined, condition });
+        let (table, which) = (relation(it.relation_name())?, which(it.where_clause_or_current_of())?);
+        return Some(Changed { word: "DELETE", table, alias: alias(it.alias()), joined, which });
     }
     let it = ast::Merge::cast(node)?;
     let table = named(&it.table_relation_name()?.table_name_ref()?)?;
@@ -111,7 +216,7 @@ fn changed(node: SyntaxNode) -> Option<Changed> {
         }
         changes = false;
     }
-    let condition = using.on_clause().and_then(|on| on.expr());
+    let which = using.on_clause().and_then(|on| on.expr()).map_or(Which::All, Which::Where);
     let joined = using.from_list_item().into_iter().collect();
-    changes.then_some(Changed { word: "MERGE", table, alias: alias(it.alias()), joined, condition })
+    changes.then_some(Changed { word: "MERGE", table, alias: alias(it.alias()), joined, which })
 }

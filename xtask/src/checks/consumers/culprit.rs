@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use migrate_core::finding::Place;
 use migrate_core::ident::literal;
 use migrate_core::lint::{self, Part};
-use migrate_core::schema::{Change, Id, Kind};
+use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::sql;
 
@@ -28,6 +28,8 @@ pub(super) struct Sought<'a> {
     pub(super) label: Option<&'a str>,
     /// What a constraint asks for, where it is one: its statement need not have its name.
     pub(super) definition: Option<&'a str>,
+    /// What is said of the query, which may name what is meant.
+    pub(super) message: &'a str,
 }
 
 impl Culprit {
@@ -39,8 +41,8 @@ impl Culprit {
         let label = sought.label.and_then(|label| without_label(&statements, change, sought.about, label));
         let found =
             label.or_else(|| sought.definition.and_then(|text| asking(&statements, change, sought.about, text)));
-        let found = found.or_else(|| among(&statements, change, sought.query, sought.about));
-        let found = found.or_else(|| among(&statements, change, sought.query, &|_| true));
+        let found = found.or_else(|| among(&statements, change, sought, sought.about));
+        let found = found.or_else(|| among(&statements, change, sought, &|_| true));
         match (script, found) {
             (Some(script), Some(part)) => {
                 let place = Place::within(script.path(), script.text().clone(), part.span.clone());
@@ -83,7 +85,8 @@ fn without_label<'a>(
     best(statements, weight)
 }
 
-/// The statement that asks for most of what a constraint does, of those about its table; one with its name is the one.
+/// The statement that asks for most of what a constraint does, of those about its table; one with its name is the one. What is
+/// asked of a column is asked in a statement with its name.
 fn asking<'a>(
     statements: &'a [Part],
     change: &Change,
@@ -99,7 +102,8 @@ fn asking<'a>(
         let own = terms(text);
         let shared = asked.iter().filter(|term| own.contains(term.as_str())).count();
         match is_about {
-            true if has(&names(text), &id.name) => u32::MAX,
+            true if id.kind == Kind::Column && !has(&names(text), &id.name) => 0,
+            true if id.kind != Kind::Column && has(&names(text), &id.name) => u32::MAX,
             true => u32::try_from(shared).unwrap_or(u32::MAX),
             false => 0,
         }
@@ -117,30 +121,73 @@ fn terms(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The first statement that names most of what changed and the query has.
-fn among<'a>(statements: &'a [Part], change: &Change, query: &str, about: &dyn Fn(&Id) -> bool) -> Option<&'a Part> {
-    let query = words(query);
-    let named: Vec<(&Id, u32)> = change
-        .objects()
-        .map(|(id, ..)| id)
-        .filter(|id| about(id))
-        .map(|id| (id, u32::from(has(&query, &id.name)) + u32::from(!id.parent.is_empty() && has(&query, &id.parent))))
-        .collect();
-    let weight = |text: &str| {
-        let own = names(text);
-        let of = |(id, shared): &(&Id, u32)| {
-            let (name, parent) = (has(&own, &id.name), id.parent.is_empty() || has(&own, &id.parent));
-            match (name, parent) {
-                (true, true) => 4 + 2 * shared,
-                (_, true) => 1 + shared,
-                // An index or a trigger has a name of its own, and is dropped without that of its table.
-                (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
-                _ => 0,
-            }
+/// Something that changed.
+struct Changed<'a> {
+    id: &'a Id,
+    /// How much of it the query and what is said of it have.
+    shared: u32,
+    /// Words of which a statement that does this has one.
+    by: &'static [&'static str],
+}
+
+impl<'a> Changed<'a> {
+    fn new(
+        query: &BTreeSet<String>,
+        message: &BTreeSet<String>,
+        change: (&'a Id, Option<&Object>, Option<&Object>),
+    ) -> Self {
+        let (id, before, after) = change;
+        let of = |one: Option<&Object>| one.and_then(|one| one.fact("type")).map(str::to_owned);
+        let retyped = of(before).zip(of(after)).filter(|(old, new)| old != new);
+        let is_said = has(message, &id.name) || retyped.as_ref().is_some_and(|(_, new)| has(message, new));
+        let is_asked = [has(query, &id.name), !id.parent.is_empty() && has(query, &id.parent)];
+        let asked: u32 = is_asked.into_iter().map(u32::from).sum();
+        let by: &[&str] = match (before, after) {
+            _ if retyped.is_some() => &["type"],
+            (Some(_), None) => &["drop", "rename"],
+            _ => &[],
         };
-        named.iter().map(of).max().unwrap_or(0)
-    };
-    best(statements, weight)
+        Self { id, shared: asked + 2 * u32::from(is_said), by }
+    }
+
+    /// How likely a statement with these names did this.
+    fn weight(&self, own: &BTreeSet<String>) -> u32 {
+        let Self { id, shared, by } = self;
+        let (name, parent) = (has(own, &id.name), id.parent.is_empty() || has(own, &id.parent));
+        match (name, parent) {
+            (true, true) => 4 + 2 * shared + u32::from(by.iter().any(|word| own.contains(*word))),
+            (_, true) => 1 + shared,
+            // An index or a trigger has a name of its own, and is dropped without that of its table.
+            (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
+            _ => 0,
+        }
+    }
+}
+
+/// The first statement that names most of what changed, and that the query or what is said of it have.
+fn among<'a>(
+    statements: &'a [Part],
+    change: &Change,
+    sought: &Sought<'_>,
+    about: &dyn Fn(&Id) -> bool,
+) -> Option<&'a Part> {
+    let (query, message) = (names(sought.query), words(sought.message));
+    let changed = change.objects().filter(|(id, ..)| about(id)).map(|one| Changed::new(&query, &message, one));
+    let changed: Vec<Changed<'_>> = changed.collect();
+    best(statements, |text| {
+        let own = names(text);
+        let weights = changed.iter().filter(|_| !changes_rows(text)).map(|one| one.weight(&own));
+        weights.max().unwrap_or(0)
+    })
+}
+
+/// Whether a statement changes rows alone: no query fails because of that.
+fn changes_rows(statement: &str) -> bool {
+    let first = sql::words(statement).first().map(|word| word.to_ascii_lowercase());
+    matches!(
+        first.as_deref(),
+        Some("update" | "insert" | "delete" | "merge" | "truncate" | "copy" | "with" | "comment")
+    )
 }
 
 /// The first of the heaviest statements.
@@ -154,8 +201,6 @@ fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<&Part> {
 fn names(statement: &str) -> BTreeSet<String> {
     let all = sql::words(statement);
     match all.first().map(|word| word.to_ascii_lowercase()).as_deref() {
-        // What is said about a table breaks no query of it.
-        Some("comment") => BTreeSet::new(),
         Some("execute" | "do" | "create" | "for") => words(statement),
         _ => all.iter().filter(|word| !word.contains('\'')).flat_map(|word| words(word)).collect(),
     }

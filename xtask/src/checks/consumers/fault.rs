@@ -251,16 +251,22 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
         let after = after.filter(|after| id.kind == Kind::Column && needs_value(after))?;
         let ours = *id.schema == *touch.table.schema() && *id.parent == *touch.table.name();
         let is_news = ours && before.is_none_or(|before| !needs_value(before)) && !touch.inserts.contains(&*id.name);
-        is_news.then_some((id, after))
+        is_news.then_some((id, asked_of(before, after)))
     });
-    let fault = |(id, _): (&Id, &Object)| {
+    let fault = |(id, asked): (&Id, &str)| {
         let message = format!("gives no value to {} of {}, which every new row needs now", id.name, id.parent);
         Fault::new("consumer-insert", Severity::Error, message)
-            .about(id)
+            .asked(id, asked)
             .note("preparing does not show it; running does, unless a trigger fills the column")
             .help(give_default(id))
     };
     came.map(fault).collect()
+}
+
+/// What is new of a column that needs a value.
+fn asked_of(before: Option<&Object>, after: &Object) -> &'static str {
+    let is_filled = |one: &Object| one.fact("not null").is_some();
+    if is_filled(after) && before.is_some_and(is_filled) { "DROP DEFAULT" } else { "NOT NULL" }
 }
 
 fn give_default(column: &Id) -> String {
@@ -295,7 +301,8 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
             }
             _ => continue,
         };
-        all.push(fault.about(id).note("preparing does not show it; running does, unless a trigger fills the column"));
+        let fault = fault.asked(id, asked_of(before, after));
+        all.push(fault.note("preparing does not show it; running does, unless a trigger fills the column"));
     }
     all
 }

@@ -281,7 +281,8 @@ fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
         fault.about.as_ref().is_none_or(meant)
     };
     let (label, definition) = (fault.label.as_deref(), fault.definition.as_deref());
-    Culprit::find(&step.migration, &step.change, &Sought { query: text, about: &about, label, definition })
+    let sought = Sought { query: text, about: &about, label, definition, message: &fault.message };
+    Culprit::find(&step.migration, &step.change, &sought)
 }
 
 /// Why a migration may break a consumer, where its head says so.

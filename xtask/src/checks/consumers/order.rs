@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::consumer::{Answer, Difference, Order, way};
+use migrate_core::consumer::{Answer, Columns, Difference, Order, way};
 use migrate_core::finding::{Finding, Severity};
+use migrate_core::lint;
 use migrate_core::schema::Id;
 use migrate_core::source::Migration;
 
@@ -79,7 +80,9 @@ impl Judge<'_> {
         let culprit = match all.iter().find_map(|one| Some((one.text, one.fault.as_ref()?))) {
             Some((text, fault)) => blamed(step, text, fault),
             None => {
-                let sought = Sought { query: &texts, about: &|_| true, label: None, definition: None };
+                let message = all.iter().map(|one| one.why.as_str()).collect::<Vec<_>>().join("\n");
+                let (about, label, definition) = (&|_: &Id| true, None, None);
+                let sought = Sought { query: &texts, about, label, definition, message: &message };
                 Culprit::find(&step.migration, &step.change, &sought)
             }
         };
@@ -149,7 +152,8 @@ impl Judge<'_> {
             words.contains(&id.parent.to_lowercase()) || id.parent.is_empty() && words.contains(&id.name.to_lowercase())
         };
         let mut finding = finding;
-        let ways = way(&step.change, &meant);
+        let using = step.migration.up_script().map(|script| lint::conversions(script)).unwrap_or_default();
+        let ways = way(&step.change, Columns { renamed: &step.renamed, using: &using }, &meant);
         if ways.is_empty() {
             finding =
                 finding.help("deploy queries first that run on both schemas, and make the migration in a later merge");

@@ -20,7 +20,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     }
     shadow::server(context, true, false).await?;
     let (check, orders) = checks::consumers(&ground).await?;
-    let report =
-        Report { base: ground.base(), checks: vec![check], orders, elapsed: begin.elapsed(), ..Report::default() };
+    let report = Report {
+        base: ground.base(),
+        new: ground.new.len(),
+        checks: vec![check],
+        orders,
+        elapsed: begin.elapsed(),
+        ..Report::default()
+    };
     Ok(ci::conclude(context, "consumers check", &report))
 }

@@ -62,7 +62,7 @@ INSERT INTO bare_3 SELECT g, g + 20 FROM generate_series(1, 5) AS g;
 INSERT INTO bare_4 SELECT g, g + 30 FROM generate_series(1, 5) AS g;
 CREATE TABLE proven (code varchar(10) CHECK (code <> ''), wide numeric(10, 2), CHECK (wide IS NOT NULL AND wide > 0));
 INSERT INTO proven SELECT g, g FROM generate_series(1, 5) AS g;
-CREATE TABLE keyed (id int PRIMARY KEY, p_id int NOT NULL REFERENCES p, code varchar(10) UNIQUE);
+CREATE TABLE keyed (id int PRIMARY KEY, p_id int NOT NULL REFERENCES p, code varchar(10) UNIQUE, done boolean NOT NULL DEFAULT false);
 INSERT INTO keyed SELECT g, g, g FROM generate_series(1, 5) AS g;
 CREATE TABLE listed (id int, kind text) PARTITION BY LIST (kind);
 CREATE TABLE listed_a PARTITION OF listed FOR VALUES IN ('a');

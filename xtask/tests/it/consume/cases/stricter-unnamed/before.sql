@@ -1,1 +1,1 @@
-CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text, note text);
+CREATE TABLE shipments (id bigint PRIMARY KEY, carrier text DEFAULT lower(current_user), note text);

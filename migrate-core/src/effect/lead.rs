@@ -1,0 +1,80 @@
+//! The schema to which a script leads, as far as the judgement of the next one needs it: types, checks, NOT NULL.
+
+use std::sync::Arc;
+
+use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Constraint, Stmt};
+
+use crate::ident::{catalog_name, plain};
+use crate::lint::Named;
+use crate::lint::script::named;
+use crate::locks::{Altered, Known, as_server};
+use crate::schema::{Fact, Id, Kind, Object};
+use crate::sql::tokens;
+
+/// What a statement makes of columns and constraints; each table keeps the name that it had before all scripts.
+pub(super) fn changed(known: &Known<'_>, stmt: &Stmt) -> Vec<Arc<Object>> {
+    let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
+    let Some(Altered { table, .. }) = Altered::of(known, alter) else { return Vec::new() };
+    alter.actions().filter_map(|action| of_action(known, &table, &action)).map(Arc::new).collect()
+}
+
+/// What an action makes of a column or a constraint.
+fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Option<Object> {
+    let found = known.table(table)?;
+    let id = |kind: Kind, name: String| {
+        let (schema, parent) = (found.id.schema.clone(), found.id.name.clone());
+        Arc::new(Id { kind, schema, parent, name: name.into(), signature: "".into() })
+    };
+    match action {
+        AlterTableAction::AlterColumn(it) => {
+            let column = known.column(found, &named(&it.column_name_ref()?)?.name)?;
+            match it.option()? {
+                AlterColumnOption::SetType(set) => {
+                    Some(with(column, "type", &as_server(known, &set.ty()?.syntax().text().to_string())))
+                }
+                AlterColumnOption::SetNotNull(_) => Some(with(column, "not null", "yes")),
+                _ => None,
+            }
+        }
+        AlterTableAction::AddConstraint(it) => {
+            let Constraint::CheckConstraint(check) = it.constraint()? else { return None };
+            let name = check.constraint_name_clause()?.constraint_name().and_then(|name| named(&name))?.name;
+            let options = check.constraint_options().map(|one| one.syntax().text().to_string().trim().to_uppercase());
+            let condition = as_written(&check.expr()?.syntax().text().to_string());
+            let parts = [format!("CHECK ({condition})")].into_iter().chain(options);
+            let facts = vec![fact("definition", &parts.collect::<Vec<_>>().join(" "))];
+            Some(Object { id: id(Kind::Constraint, name), facts, position: None })
+        }
+        AlterTableAction::ValidateConstraint(it) => {
+            let name = named(&it.constraint_name_ref()?)?.name;
+            let constraint = known.constraint(found, &name)?;
+            let definition = constraint.fact("definition")?.strip_suffix(" NOT VALID")?;
+            Some(with(constraint, "definition", definition))
+        }
+        _ => None,
+    }
+}
+
+fn fact(name: &str, value: &str) -> Fact {
+    Fact { name: name.into(), value: value.into() }
+}
+
+/// The same with another value of a fact.
+fn with(object: &Object, name: &str, value: &str) -> Object {
+    let others = object.facts.iter().filter(|one| *one.name != *name).cloned();
+    let facts = others.chain([fact(name, value)]).collect();
+    Object { id: object.id.clone(), facts, position: object.position }
+}
+
+/// A condition as the server writes it, as far as its words go.
+fn as_written(condition: &str) -> String {
+    const WORDS: [&str; 5] = ["is", "not", "null", "and", "or"];
+    let word = |word: &str| match WORDS.contains(&word.to_ascii_lowercase().as_str()) {
+        true => word.to_ascii_uppercase(),
+        false if word.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '"')) => {
+            catalog_name(word).map_or_else(|| word.to_owned(), |name| plain(&name))
+        }
+        false => word.to_owned(),
+    };
+    tokens(condition).into_iter().map(word).collect::<Vec<_>>().join(" ")
+}

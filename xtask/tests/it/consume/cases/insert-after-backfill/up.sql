@@ -1,0 +1,4 @@
+UPDATE orders SET status = 'new' WHERE status IS NULL;
+ALTER TABLE orders ALTER COLUMN status SET DEFAULT 'new';
+ALTER TABLE orders ALTER COLUMN status SET NOT NULL;
+ALTER TABLE orders ALTER COLUMN status DROP DEFAULT;

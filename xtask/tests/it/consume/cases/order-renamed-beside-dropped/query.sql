@@ -1,0 +1,2 @@
+SELECT phone FROM users;
+SELECT fax FROM users;

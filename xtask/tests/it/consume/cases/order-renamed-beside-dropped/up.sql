@@ -1,0 +1,2 @@
+ALTER TABLE users DROP COLUMN fax;
+ALTER TABLE users RENAME COLUMN phone TO phone_no;

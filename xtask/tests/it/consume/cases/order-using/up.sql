@@ -1,0 +1,2 @@
+ALTER TABLE z ALTER x TYPE bigint;
+ALTER TABLE z ALTER t TYPE jsonb USING t::jsonb;

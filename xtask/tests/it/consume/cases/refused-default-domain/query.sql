@@ -1,0 +1,1 @@
+INSERT INTO boxes (id) VALUES ($1);

@@ -1,0 +1,1 @@
+INSERT INTO bags (id) VALUES ($1);

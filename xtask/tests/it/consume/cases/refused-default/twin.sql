@@ -1,0 +1,1 @@
+UPDATE o SET note = 'x' WHERE id = $1;
