@@ -10,6 +10,7 @@ use proptest::test_runner::TestRunner;
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
+use super::narrow::Narrow;
 use super::pattern::Pattern;
 use super::spec::{Column, ForeignKey, Table};
 use super::typical::{self, Reach, TURNS};
@@ -22,6 +23,7 @@ use crate::rows::{Rows, TableName};
 pub(super) type Row = BTreeMap<String, String>;
 
 /// The row that is to be drawn.
+#[derive(Clone, Copy)]
 pub(super) struct Draft<'a> {
     pub(super) schema: &'a Schema,
     pub(super) rows: &'a Rows,
@@ -34,8 +36,21 @@ pub(super) struct Draft<'a> {
     pub(super) whole: bool,
     /// Whether texts and documents have to be as they are read.
     pub(super) strict: bool,
+    /// Which columns get plainer values.
+    pub(super) narrow: Option<Narrow<'a>>,
     /// Whether it has constants wherever columns are compared with some.
     pub(super) constants: bool,
+}
+
+impl Draft<'_> {
+    /// The same for the value of one column.
+    fn of(&self, column: &str) -> Self {
+        let is_about = |narrow: &Narrow<'_>| narrow.columns.has(&self.table.name(), column);
+        let Some(Narrow { reach, strict, .. }) = self.narrow.filter(is_about) else { return *self };
+        let reach = self.taste.reach.max(reach);
+        let (awkward, obedient) = (reach == Reach::Extreme, self.taste.obedient || strict);
+        Self { taste: Taste { reach, awkward, obedient, ..self.taste }, strict, ..*self }
+    }
 }
 
 /// Draws a row around what of it is there.
@@ -62,7 +77,7 @@ pub(super) fn draw(
         let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name) && !is_free(key));
         if !is_key
             && !row.contains_key(&column.name)
-            && let Some(value) = value(draft, runner, decks, column, &asked)
+            && let Some(value) = value(&draft.of(&column.name), runner, decks, column, &asked)
         {
             row.insert(column.name.clone(), value);
         }
@@ -96,7 +111,7 @@ impl Asked {
             }
             relations.extend(claims.list.iter().filter(|claim| !wish.take(claim, &column.name)).cloned());
             if Sort::of(&column.base) == Sort::Text {
-                read(draft, column, &mut wish);
+                read(&draft.of(&column.name), column, &mut wish);
             }
             wishes.insert(column.name.clone(), wish);
         }

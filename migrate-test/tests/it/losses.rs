@@ -228,3 +228,79 @@ async fn a_rollback_that_fails_on_values_is_said() {
         assert!(proven.fragile.is_some() && proven.holds(), "seed {seed}: {}", shown(&proven));
     }
 }
+
+/// What one migration refuses is missing neither for the next one nor in other columns, and where values were plain is said.
+#[rstest]
+#[case::the_column(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET name = lower(name);",
+    &["public.users.name"]
+)]
+#[case::length(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET name = left(name, 20);",
+    &["public.users.name"]
+)]
+#[case::another_column(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET email = lower(email);",
+    &["public.users.name"]
+)]
+#[case::another_table(
+    "UPDATE s SET j = j #- '{ui,theme}';",
+    "SELECT 1;",
+    "UPDATE users SET email = lower(email);",
+    &["public.s.j"]
+)]
+#[case::a_renamed_table(
+    "ALTER TABLE users ALTER name TYPE varchar(50); ALTER TABLE users RENAME TO people;",
+    "ALTER TABLE people RENAME TO users; ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE people SET name = NULLIF(name, '');",
+    &["public.users.name"]
+)]
+#[case::a_loss("UPDATE s SET n = 100 / n;", "SELECT 1;", "UPDATE users SET email = lower(email);", &["public.s.n"])]
+#[case::refused_for_good(
+    "UPDATE users SET id = id WHERE 1 / (id - id) = 1;",
+    "SELECT 1;",
+    "UPDATE users SET email = lower(email);",
+    &["public.s", "public.users"]
+)]
+#[tokio::test]
+async fn what_is_refused_is_not_missing_elsewhere(
+    #[case] refuses: &str,
+    #[case] back: &str,
+    #[case] loses: &str,
+    #[case] plain: &[&str],
+) {
+    let base = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text); CREATE TABLE s (id int PRIMARY KEY, j jsonb, n int);";
+    let chain = Chain::new(&[(1, "base", base, "DROP TABLE users, s;")]);
+    chain.write(2, "refuses", refuses, back);
+    chain.write(3, "loses", loses, "SELECT 1;");
+    for seed in SEEDS {
+        for only in [None, Some([version(3)].into())] {
+            let proof = Proof { only, keep: false, seed, walks: 0, ..Proof::default() };
+            let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+            let loses = report.migrations.last().unwrap();
+            assert!(loses.laws[&Law::Data].is_broken(), "seed {seed}: {}", shown(loses));
+            let refuses = report.migrations.get(1);
+            assert!(refuses.is_none_or(|one| one.rests.narrowed == plain), "seed {seed}: {}", shown(refuses.unwrap()));
+        }
+    }
+}
+
+/// Only what the statement names that refuses values gets plainer ones.
+#[rstest]
+#[case("UPDATE s SET n = n * 2; UPDATE t SET a = lower(a);", "UPDATE s SET n = n / 2;")]
+#[case("UPDATE t SET m = 100 / m, a = lower(a);", "SELECT 1;")]
+#[tokio::test]
+async fn values_are_plain_only_where_they_are_refused(#[case] up: &str, #[case] down: &str) {
+    is_found(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, m int); CREATE TABLE s (id int PRIMARY KEY, n int);",
+        up,
+        down,
+    )
+    .await;
+}
