@@ -14,7 +14,7 @@ use super::filled::{Filled, How};
 use super::refused::{Refused, is_of_data};
 use super::retry::Retry;
 use super::stage::Ground;
-use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again};
+use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again, traces};
 use crate::generate::Required;
 use crate::rows::{Loss, Rows};
 
@@ -50,6 +50,8 @@ pub(super) struct Seen {
     pub(super) rows: usize,
     /// What is not what it was after the rollback, or after applying again.
     pub(super) losses: Vec<Loss>,
+    /// The rows that triggers wrote and the scripts did not.
+    traces: Vec<Loss>,
     /// What the up alone changed.
     pub(super) changed: Vec<Loss>,
     /// Which tables had rows.
@@ -133,6 +135,9 @@ impl Full {
         proven.rests = std::mem::take(&mut self.seen.rests);
         proven.rests.idle = std::mem::take(&mut self.seen.idle).into_iter().map(|(_, told)| told).collect();
         proven.notes.extend(proven.rests.idle.iter().cloned());
+        proven.notes.extend(self.seen.traces.iter().map(|one| {
+            format!("{}: {} rows came that only a trigger wrote; a rollback leaves them", one.table, one.rows)
+        }));
         proven.fragile = fragile.filter(|_| outcome.is_ok());
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
         if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
@@ -209,6 +214,7 @@ impl Full {
         }
         self.note_idle(migration, Direction::Down);
         self.seen.losses = before.losses(&self.filled.rows);
+        self.seen.traces = traces::split(&mut self.seen.losses, migration, sight.before);
         if ways == Ways::UpDown {
             return Ok(Ok(()));
         }

@@ -304,3 +304,37 @@ async fn values_are_plain_only_where_they_are_refused(#[case] up: &str, #[case] 
     )
     .await;
 }
+
+const AUDITED: &str = "CREATE TABLE t (id int PRIMARY KEY, a text);
+    CREATE TABLE audit (id bigint GENERATED ALWAYS AS IDENTITY, op text, old jsonb, new jsonb);
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO audit (op, old, new) VALUES (TG_OP, to_jsonb(OLD), to_jsonb(NEW)); RETURN NULL; END $$;
+    CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION audit();
+    CREATE FUNCTION noted(what text) RETURNS void LANGUAGE sql AS $$ INSERT INTO audit (op) VALUES (what) $$;
+    CREATE VIEW seen AS SELECT op FROM audit;
+    CREATE TABLE log (at int, what text) PARTITION BY LIST (at);
+    CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1);";
+
+/// What a trigger writes beside is a note, where the scripts cannot have written it themselves.
+#[rstest]
+#[case("ALTER TABLE t ADD slug text; UPDATE t SET slug = 'a' || id;", "ALTER TABLE t DROP slug;")]
+#[case("INSERT INTO t VALUES (-77, 'system');", "DELETE FROM t WHERE id = -77;")]
+#[tokio::test]
+async fn what_a_trigger_writes_beside_is_no_loss(#[case] up: &str, #[case] down: &str) {
+    holds(AUDITED, up, down).await;
+    let proven = proven(AUDITED, up, down, 0).await;
+    assert!(proven.notes.iter().any(|note| note.starts_with("public.audit: ")), "{}", shown(&proven));
+}
+
+#[rstest]
+#[case::named("INSERT INTO audit (op) VALUES ('x');", "SELECT 1;")]
+#[case::called("SELECT noted('x');", "SELECT 1;")]
+#[case::called_by_a_block("DO $$ BEGIN PERFORM noted('x'); END $$;", "SELECT 1;")]
+#[case::through_a_view("INSERT INTO seen VALUES ('x');", "SELECT 1;")]
+#[case::into_a_part("INSERT INTO log VALUES (1, 'x');", "SELECT 1;")]
+#[case::unread("DO $$ BEGIN EXECUTE 'INSERT INTO au' || 'dit (op) VALUES (1)'; END $$;", "SELECT 1;")]
+#[case::of_the_table("INSERT INTO t VALUES (-77, 'system');", "SELECT 1;")]
+#[tokio::test]
+async fn what_the_scripts_write_is_a_loss_where_it_stays(#[case] up: &str, #[case] down: &str) {
+    is_found(AUDITED, up, down).await;
+}
