@@ -38,8 +38,18 @@ pub(super) struct Draft<'a> {
     pub(super) strict: bool,
     /// Which columns get plainer values.
     pub(super) narrow: Option<Narrow<'a>>,
-    /// Whether it has constants wherever columns are compared with some.
-    pub(super) constants: bool,
+    pub(super) constants: Constants,
+}
+
+/// Where a row has constants that its columns are compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Constants {
+    /// In every other column.
+    #[default]
+    InTurn,
+    Everywhere,
+    /// What is typical for the types has its turn instead.
+    Nowhere,
 }
 
 impl Draft<'_> {
@@ -282,7 +292,12 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
     if is_open && !few.is_empty() && !is_left {
         return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
     }
-    if is_open && taste.reach != Reach::Plain && (draft.constants || turn % 2 == 1 && round < 2) {
+    let is_constant = match draft.constants {
+        Constants::Everywhere => true,
+        Constants::InTurn => turn % 2 == 1 && round < 2,
+        Constants::Nowhere => false,
+    };
+    if is_open && taste.reach != Reach::Plain && is_constant {
         let is_number = matches!(sort, Sort::Integer | Sort::Number);
         let fits = |text: &&String| !is_number || text.parse::<f64>().is_ok();
         let constants: Vec<&String> = uses.constants(&column.name).into_iter().flatten().filter(fits).collect();

@@ -37,7 +37,7 @@ use proptest::test_runner::TestRunner;
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
 use dice::Decks;
-use draw::{Draft, Row, draw};
+use draw::{Constants, Draft, Row, draw};
 pub(crate) use fitting::Required;
 pub(crate) use narrow::{Narrow, Narrowed};
 use refusal::{Refusal, owned};
@@ -170,10 +170,11 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     }
     let (mut serial, mut why) = (0, String::new());
     let (first, mut accepted) = (table.rows(place.uses), Vec::new());
+    let typical = if table.has_constants(place.uses) { TURNS as u32 } else { 0 };
     let mut refused: Vec<(Row, Refusal)> = Vec::new();
     for round in 0..rounds {
         let count = match round {
-            0 => first,
+            0 => first + typical,
             1 => (2 * refused.len() as u32).clamp(BATCH, 3 * BATCH),
             _ => 3 * BATCH,
         };
@@ -182,7 +183,9 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
             .map(|n| {
                 let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
                 serial += 1;
-                place.draw(table, Turn { round, serial: serial - 1, ..Turn::default() }, kept)
+                let is_typical = round == 0 && n >= first;
+                let constants = if is_typical { Constants::Nowhere } else { Constants::InTurn };
+                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -235,26 +238,33 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
 async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<Option<WithoutRows>> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
     let constants = if wanted.compared.contains(&table.name()) { table.constants(place.uses) } else { 0 };
-    let grown = if wanted.grown.contains(&table.name()) { TURNS as u32 } else { 0 };
+    let (in_turn, nowhere) = match wanted.grown.contains(&table.name()) {
+        true => (if table.has_constants(place.uses) { TURNS / 2 } else { 0 }, TURNS),
+        false => (0, 0),
+    };
+    let kinds =
+        [(Constants::Everywhere, constants as usize), (Constants::InTurn, in_turn), (Constants::Nowhere, nowhere)];
+    let rows = kinds.into_iter().flat_map(|(constants, count)| vec![(constants, Row::new()); count]);
+    let mut wanted: Vec<(Constants, Row)> = rows.collect();
     let (mut serial, mut accepted, mut why) = (there, 0, String::new());
-    let mut wanted: Vec<(bool, Row)> = (0..constants + grown).map(|n| (n < constants, Row::new())).collect();
     for round in 0..MORE_ROUNDS {
-        let draw = |(constants, kept): (bool, Row)| {
+        let draw = |(constants, kept): &(Constants, Row)| {
             serial += 1;
-            place.draw(table, Turn { round, serial: serial - 1, constants, whole: false }, kept)
+            place.draw(table, Turn { round, serial: serial - 1, constants: *constants, whole: false }, kept.clone())
         };
-        let tried: Vec<Row> = wanted.drain(..).map(draw).collect();
+        let tried: Vec<Row> = wanted.iter().map(draw).collect();
         let answers = place.put(table, &tried, "").await?;
-        for (row, answer) in tried.into_iter().zip(answers) {
+        let mut refused = Vec::new();
+        for ((row, answer), (constants, _)) in tried.into_iter().zip(answers).zip(wanted) {
             let Some(refusal) = answer else {
                 accepted += 1;
                 continue;
             };
             // What is typical in the other columns must not be missing because a key was taken.
-            let kept = refusal.kept(table, &row).unwrap_or_default();
-            wanted.push((kept.is_empty() && constants > 0, kept));
+            refused.push((constants, refusal.kept(table, &row).unwrap_or_default()));
             why = refusal.message;
         }
+        wanted = refused;
         if wanted.is_empty() {
             break;
         }
@@ -298,8 +308,7 @@ struct Turn {
     serial: u32,
     /// Whether no column may be left to the server.
     whole: bool,
-    /// Whether it has constants wherever columns are compared with some.
-    constants: bool,
+    constants: Constants,
 }
 
 /// Where rows are put.

@@ -138,6 +138,7 @@ async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] 
     "CREATE TYPE e AS ENUM ('new', 'old'); ALTER TABLE t ALTER s TYPE e USING s::e;",
     "ALTER TABLE t ALTER s TYPE text USING 'new'; DROP TYPE e;"
 )]
+#[case::lines_beside_constants("a text", r"UPDATE t SET a = regexp_replace(a, '\s+', ' ', 'g');", "SELECT 1;")]
 #[case::equal_values("a text", "DELETE FROM t x USING t y WHERE x.a = y.a AND x.id > y.id;", "SELECT 1;")]
 #[tokio::test]
 async fn what_is_typically_lost_is_found(#[case] columns: &str, #[case] up: &str, #[case] down: &str) {
