@@ -88,12 +88,6 @@ impl Rows {
         self.0.get(name).map(|table| &**table)
     }
 
-    /// Whether a table of a schema has none.
-    pub(crate) fn has_empty(&self, schema: &Schema) -> bool {
-        let rows = |table: &Object| self.0.get(&table_name(table));
-        holders(schema).any(|table| rows(table).is_none_or(|rows| rows.rows.is_empty()))
-    }
-
     /// How many rows there are.
     pub(crate) fn count(&self) -> usize {
         self.0.values().map(|table| table.rows.len()).sum()

@@ -68,6 +68,11 @@ impl Writes {
         self.of_rows
     }
 
+    /// Whether something is run that is not in the text: then it may do anything.
+    pub fn is_unread(&self) -> bool {
+        self.unread
+    }
+
     fn take(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::CreateFunction(it) => return self.routine(it.name(), it.syntax(), it.plpgsql().is_some()),

@@ -7,8 +7,10 @@ use super::singly;
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Place};
+use crate::ident::catalog_name;
 use crate::ledger::Direction;
 use crate::source::Script;
+use crate::sql::lex::words;
 
 /// Makes the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
@@ -45,7 +47,9 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
     }
     finding.help.extend(refusal.advice());
-    let advised = advice(&refusal.sqlstate, step).or_else(|| syntax(&refusal.sqlstate, &refusal.message));
+    let advised = added_column(&refusal.sqlstate, &refusal.message, step, at);
+    let advised =
+        advised.or_else(|| advice(&refusal.sqlstate, step)).or_else(|| syntax(&refusal.sqlstate, &refusal.message));
     finding.help.extend(match stays(step, at) && is_for_the_file(&refusal.sqlstate) {
         true => undo_first(&refusal.sqlstate, step),
         false => advised,
@@ -199,6 +203,20 @@ fn syntax(sqlstate: &str, message: &str) -> Option<String> {
         "42601" => Some("correct the statement and run the command again".to_owned()),
         _ => None,
     }
+}
+
+/// What to do about a column that is added NOT NULL to a table with rows: none of them can be filled before.
+fn added_column(sqlstate: &str, message: &str, step: &Step, at: At) -> Option<String> {
+    let (Work::Sql(script), Where::Statement(n), "23502") = (&step.work, at.part, sqlstate) else { return None };
+    let text = &script.text()[script.statements().get(n)?.span.clone()];
+    let words: Vec<&str> = words(text).map(|(_, place)| &text[place]).collect();
+    let is = |word: &&&str, list: &[&str]| list.iter().any(|one| word.eq_ignore_ascii_case(one));
+    let mut added = words.iter().enumerate().filter(|(_, word)| is(word, &["add"])).filter_map(|(at, _)| {
+        let name = words[at + 1..].iter().find(|word| !is(word, &["column", "if", "not", "exists"]))?;
+        catalog_name(name)
+    });
+    let is_named = added.any(|name| message.contains(&format!("\"{name}\"")));
+    is_named.then(|| "give it a DEFAULT, or add it nullable, fill it, then SET NOT NULL".to_owned())
 }
 
 fn advice(sqlstate: &str, step: &Step) -> Option<String> {

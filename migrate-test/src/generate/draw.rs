@@ -10,6 +10,7 @@ use proptest::test_runner::TestRunner;
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
+use super::narrow::Narrow;
 use super::pattern::Pattern;
 use super::spec::{Column, ForeignKey, Table};
 use super::typical::{self, Reach, TURNS};
@@ -22,6 +23,7 @@ use crate::rows::{Rows, TableName};
 pub(super) type Row = BTreeMap<String, String>;
 
 /// The row that is to be drawn.
+#[derive(Clone, Copy)]
 pub(super) struct Draft<'a> {
     pub(super) schema: &'a Schema,
     pub(super) rows: &'a Rows,
@@ -34,8 +36,31 @@ pub(super) struct Draft<'a> {
     pub(super) whole: bool,
     /// Whether texts and documents have to be as they are read.
     pub(super) strict: bool,
-    /// Whether it has constants wherever columns are compared with some.
-    pub(super) constants: bool,
+    /// Which columns get plainer values.
+    pub(super) narrow: Option<Narrow<'a>>,
+    pub(super) constants: Constants,
+}
+
+/// Where a row has constants that its columns are compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Constants {
+    /// In every other column.
+    #[default]
+    InTurn,
+    Everywhere,
+    /// What is typical for the types has its turn instead.
+    Nowhere,
+}
+
+impl Draft<'_> {
+    /// The same for the value of one column.
+    fn of(&self, column: &str) -> Self {
+        let is_about = |narrow: &Narrow<'_>| narrow.columns.has(&self.table.name(), column);
+        let Some(Narrow { reach, strict, .. }) = self.narrow.filter(is_about) else { return *self };
+        let reach = self.taste.reach.max(reach);
+        let (awkward, obedient) = (reach == Reach::Extreme, self.taste.obedient || strict);
+        Self { taste: Taste { reach, awkward, obedient, ..self.taste }, strict, ..*self }
+    }
 }
 
 /// Draws a row around what of it is there.
@@ -62,7 +87,7 @@ pub(super) fn draw(
         let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name) && !is_free(key));
         if !is_key
             && !row.contains_key(&column.name)
-            && let Some(value) = value(draft, runner, decks, column, &asked)
+            && let Some(value) = value(&draft.of(&column.name), runner, decks, column, &asked)
         {
             row.insert(column.name.clone(), value);
         }
@@ -96,7 +121,7 @@ impl Asked {
             }
             relations.extend(claims.list.iter().filter(|claim| !wish.take(claim, &column.name)).cloned());
             if Sort::of(&column.base) == Sort::Text {
-                read(draft, column, &mut wish);
+                read(&draft.of(&column.name), column, &mut wish);
             }
             wishes.insert(column.name.clone(), wish);
         }
@@ -267,7 +292,12 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
     if is_open && !few.is_empty() && !is_left {
         return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
     }
-    if is_open && taste.reach != Reach::Plain && (draft.constants || turn % 2 == 1 && round < 2) {
+    let is_constant = match draft.constants {
+        Constants::Everywhere => true,
+        Constants::InTurn => turn % 2 == 1 && round < 2,
+        Constants::Nowhere => false,
+    };
+    if is_open && taste.reach != Reach::Plain && is_constant {
         let is_number = matches!(sort, Sort::Integer | Sort::Number);
         let fits = |text: &&String| !is_number || text.parse::<f64>().is_ok();
         let constants: Vec<&String> = uses.constants(&column.name).into_iter().flatten().filter(fits).collect();

@@ -14,6 +14,7 @@ mod fitting;
 mod fulfil;
 mod json;
 mod names;
+mod narrow;
 mod pattern;
 mod refusal;
 mod regex;
@@ -36,8 +37,9 @@ use proptest::test_runner::TestRunner;
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
 use dice::Decks;
-use draw::{Draft, Row, draw};
+use draw::{Constants, Draft, Row, draw};
 pub(crate) use fitting::Required;
+pub(crate) use narrow::{Narrow, Narrowed};
 use refusal::{Refusal, owned};
 pub(crate) use refusal::{TRY, attempt};
 use spec::Table;
@@ -51,6 +53,8 @@ const ROWS: u32 = 4;
 /// How many rows are tried at once, and how often, before a table is given up.
 const BATCH: u32 = 8;
 const ROUNDS: u32 = 8;
+/// How often rows are tried in a table that has some.
+const MORE_ROUNDS: u32 = 3;
 
 /// Triggers, rules and foreign keys do not look at what is written like this.
 const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
@@ -58,15 +62,13 @@ const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
 /// What rows are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// How far their values go.
-    pub(crate) reach: Reach,
-    /// None that is drawn without regard to what is asked.
-    pub(crate) strict: bool,
+    /// Where their values go less far, or nothing is drawn without regard to what is asked.
+    pub(crate) narrow: Option<Narrow<'a>>,
     /// What is done with the columns, which their values have to bear.
     pub(crate) uses: &'a Uses,
     /// The tables that could not be filled before: they get fewer tries.
     pub(crate) given_up: &'a BTreeSet<String>,
-    /// Tables that get rows although they have some, because they have new columns.
+    /// Tables that get rows although they have some, because they have new columns, or theirs were narrowed.
     pub(crate) grown: &'a BTreeSet<TableName>,
     /// Tables that get rows with the constants that their columns are compared with.
     pub(crate) compared: &'a BTreeSet<TableName>,
@@ -90,15 +92,12 @@ pub(crate) async fn fill(
     let open: Vec<&Table> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
-    let Wanted { reach, strict, uses, given_up, .. } = wanted;
+    let Wanted { narrow, uses, given_up, .. } = wanted;
     let decks = Decks::default();
-    let mut place = Place { rehearsal, schema, rows, runner, uses, reach, strict, dice: 1, decks };
+    let mut place = Place { rehearsal, schema, rows, runner, uses, narrow, dice: 1, decks };
     for group in ordered(&open) {
         let outcome = match group.as_slice() {
-            [table] if has_some(&table.name()) => {
-                more(&mut place, table, wanted).await?;
-                Vec::new()
-            }
+            [table] if has_some(&table.name()) => more(&mut place, table, wanted).await?.into_iter().collect(),
             [table] => {
                 let rounds =
                     if given_up.contains(&format!("{}.{}", table.id.schema, table.id.name)) { 2 } else { ROUNDS };
@@ -171,10 +170,11 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     }
     let (mut serial, mut why) = (0, String::new());
     let (first, mut accepted) = (table.rows(place.uses), Vec::new());
+    let typical = if table.has_constants(place.uses) { TURNS as u32 } else { 0 };
     let mut refused: Vec<(Row, Refusal)> = Vec::new();
     for round in 0..rounds {
         let count = match round {
-            0 => first,
+            0 => first + typical,
             1 => (2 * refused.len() as u32).clamp(BATCH, 3 * BATCH),
             _ => 3 * BATCH,
         };
@@ -183,7 +183,9 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
             .map(|n| {
                 let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
                 serial += 1;
-                place.draw(table, Turn { round, serial: serial - 1, ..Turn::default() }, kept)
+                let is_typical = round == 0 && n >= first;
+                let constants = if is_typical { Constants::Nowhere } else { Constants::InTurn };
+                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -218,7 +220,9 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
 
 /// Puts in rows that are equal to others, as far as the keys of the table let them; plain rows are to differ.
 async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u32) -> migrate_core::Result<()> {
-    let models = if place.reach == Reach::Plain { [None, None] } else { [accepted.first(), accepted.last()] };
+    let is_plain =
+        place.narrow.is_some_and(|narrow| narrow.reach == Reach::Plain && narrow.columns.has_table(&table.name()));
+    let models = if is_plain { [None, None] } else { [accepted.first(), accepted.last()] };
     let mut tried = Vec::new();
     for (n, row) in models.into_iter().flatten().enumerate() {
         let kept: Row =
@@ -230,24 +234,43 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
     place.put(table, &tried, "").await.map(drop)
 }
 
-/// Puts rows into a table that has some; where they are refused it stays as it is.
-async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<()> {
+/// Puts rows into a table that has some; where they are refused it stays as it is, and why is returned.
+async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<Option<WithoutRows>> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
     let constants = if wanted.compared.contains(&table.name()) { table.constants(place.uses) } else { 0 };
-    let grown = if wanted.grown.contains(&table.name()) { TURNS as u32 } else { 0 };
-    for round in 0..2 {
-        let first = there + round * (constants + grown);
-        let draw = |n: u32| {
-            let at = Turn { round, serial: first + n, constants: n < constants, whole: false };
-            place.draw(table, at, Row::new())
+    let (in_turn, nowhere) = match wanted.grown.contains(&table.name()) {
+        true => (if table.has_constants(place.uses) { TURNS / 2 } else { 0 }, TURNS),
+        false => (0, 0),
+    };
+    let kinds =
+        [(Constants::Everywhere, constants as usize), (Constants::InTurn, in_turn), (Constants::Nowhere, nowhere)];
+    let rows = kinds.into_iter().flat_map(|(constants, count)| vec![(constants, Row::new()); count]);
+    let mut wanted: Vec<(Constants, Row)> = rows.collect();
+    let (mut serial, mut accepted, mut why) = (there, 0, String::new());
+    for round in 0..MORE_ROUNDS {
+        let draw = |(constants, kept): &(Constants, Row)| {
+            serial += 1;
+            place.draw(table, Turn { round, serial: serial - 1, constants: *constants, whole: false }, kept.clone())
         };
-        let tried: Vec<Row> = (0..constants + grown).map(draw).collect();
+        let tried: Vec<Row> = wanted.iter().map(draw).collect();
         let answers = place.put(table, &tried, "").await?;
-        if 2 * answers.iter().filter(|answer| answer.is_none()).count() >= tried.len() {
+        let mut refused = Vec::new();
+        for ((row, answer), (constants, _)) in tried.into_iter().zip(answers).zip(wanted) {
+            let Some(refusal) = answer else {
+                accepted += 1;
+                continue;
+            };
+            // What is typical in the other columns must not be missing because a key was taken.
+            refused.push((constants, refusal.kept(table, &row).unwrap_or_default()));
+            why = refusal.message;
+        }
+        wanted = refused;
+        if wanted.is_empty() {
             break;
         }
     }
-    Ok(())
+    let table = format!("{}.{}", table.id.schema, table.id.name);
+    Ok((accepted == 0).then_some(WithoutRows { table, why }))
 }
 
 /// Fills tables that need one another: a row of each at once, whose keys are chosen beforehand.
@@ -285,8 +308,7 @@ struct Turn {
     serial: u32,
     /// Whether no column may be left to the server.
     whole: bool,
-    /// Whether it has constants wherever columns are compared with some.
-    constants: bool,
+    constants: Constants,
 }
 
 /// Where rows are put.
@@ -296,8 +318,7 @@ struct Place<'a> {
     rows: &'a mut Rows,
     runner: &'a mut TestRunner,
     uses: &'a Uses,
-    reach: Reach,
-    strict: bool,
+    narrow: Option<Narrow<'a>>,
     dice: u64,
     decks: Decks,
 }
@@ -324,12 +345,12 @@ impl Place<'_> {
         let Turn { round, serial, whole, constants } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
-        let reach = if round < 4 && !whole && format.is_none() { self.reach } else { Reach::Plain };
+        let reach = if round < 4 && !whole && format.is_none() { Reach::Extreme } else { Reach::Plain };
         let awkward = reach == Reach::Extreme;
-        let obedient = self.strict || format.is_some() || serial % 4 != 3;
+        let obedient = format.is_some() || serial % 4 != 3;
         let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
-        let Self { schema, rows, uses, strict, .. } = self;
-        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: *strict, constants };
+        let Self { schema, rows, uses, narrow, .. } = self;
+        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: false, narrow: *narrow, constants };
         draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 

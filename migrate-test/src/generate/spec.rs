@@ -95,6 +95,11 @@ impl Table {
         most.unwrap_or_default().min(MOST_ROWS) as u32
     }
 
+    /// Whether constants are known for a column, in whose turn nothing typical is drawn.
+    pub(super) fn has_constants(&self, uses: &Uses) -> bool {
+        self.columns.iter().any(|column| uses.constants(&column.name).is_some_and(|known| !known.is_empty()))
+    }
+
     pub(super) fn name(&self) -> (String, String) {
         (self.id.schema.to_string(), self.id.name.to_string())
     }

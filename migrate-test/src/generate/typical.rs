@@ -8,8 +8,8 @@ use super::wish::Sort;
 /// How many rows it takes until a column has had every turn. In the last one it is NULL, if it can be.
 pub(super) const TURNS: usize = 14;
 
-/// How far values go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far values go, the farthest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// To the ends of each type, and what is no number or no time.
     Extreme,

@@ -22,7 +22,7 @@ struct Walk<'a> {
 }
 
 /// What is tried at a stop.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Attempt {
     how: How,
     nerve: Nerve,
@@ -93,7 +93,7 @@ impl Walk<'_> {
         let mut attempt = Attempt { how: How::default(), nerve: Nerve::HoldUp };
         let (mut required, mut first) = (None, None::<String>);
         loop {
-            let mut seen = match self.fill(at, attempt.how, required.as_ref()).await? {
+            let mut seen = match self.fill(at, &attempt.how, required.as_ref()).await? {
                 Ok(notes) => {
                     let seen = observe(&mut self.filled.ground, migration, Direction::Up, attempt.nerve).await?;
                     Observation { notes, ..seen }
@@ -129,7 +129,7 @@ impl Walk<'_> {
         match attempt.after(&seen, migration) {
             Some(next) if next.nerve == Nerve::LetAlone => {
                 self.restart(at, true).await?;
-                let is_filled = self.fill(at, next.how, None).await?.is_ok();
+                let is_filled = self.fill(at, &next.how, None).await?.is_ok();
                 if !is_filled || self.filled.ground.run(migration, Direction::Up).await?.is_err() {
                     return Ok(seen);
                 }
@@ -144,7 +144,7 @@ impl Walk<'_> {
     async fn fill(
         &mut self,
         at: usize,
-        how: How,
+        how: &How,
         required: Option<&Schema>,
     ) -> Result<Result<Vec<String>, Error>, ProofError> {
         self.filled.follow(&self.watcher.look().await?);
@@ -175,7 +175,7 @@ impl Walk<'_> {
 
 impl Attempt {
     /// What to try after a failure that may say more about the attempt than about the migration.
-    fn after(self, seen: &Observation, migration: &Migration) -> Option<Self> {
+    fn after(&self, seen: &Observation, migration: &Migration) -> Option<Self> {
         let code = seen.failed.as_ref()?.sqlstate().unwrap_or_default();
         let script = match seen.direction {
             Direction::Up => migration.up_script(),
@@ -185,8 +185,8 @@ impl Attempt {
             self.nerve == Nerve::HoldUp && script.is_some_and(|script| script.directives().no_transaction);
         match code {
             // A lock, or the statement, took longer than its own timeout allows; or a deadlock was found.
-            "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self }),
-            _ => self.how.after(code, migration).map(|how| Self { how, ..self }),
+            "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self.clone() }),
+            _ => self.how.after(code, None, migration).map(|how| Self { how, nerve: self.nerve }),
         }
     }
 }

@@ -59,22 +59,26 @@ pub(super) async fn exactly(
 }
 
 /// Puts those of these rows into tables that the tables take: with all keys and checks, those that the rows name first.
+/// Returns the tables that did not take all of them.
 pub(super) async fn that_fit(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
     rows: &Rows,
     wanted: &dyn Fn(&TableName) -> bool,
-) -> migrate_core::Result<()> {
+) -> migrate_core::Result<BTreeSet<TableName>> {
     rehearsal.query(TRY).await?;
-    let tables = holders(schema).filter(|table| wanted(&table_name(table)));
-    let mut left: Vec<String> = tables.flat_map(|table| inserts(schema, table, rows)).collect();
+    let tables = holders(schema).map(|table| (table_name(table), table)).filter(|(name, _)| wanted(name));
+    let of = |(name, table): (TableName, &Object)| {
+        inserts(schema, table, rows).into_iter().map(move |insert| (name.clone(), insert)).collect::<Vec<_>>()
+    };
+    let mut left: Vec<(TableName, String)> = tables.flat_map(of).collect();
     while !left.is_empty() {
-        let commands: String = left.iter().map(|insert| attempt(insert)).collect();
+        let commands: String = left.iter().map(|(_, insert)| attempt(insert)).collect();
         let answers = rehearsal.query_all(&commands).await?;
         let is_refused = |answer: &(Vec<String>, Vec<Vec<Option<String>>>)| {
             answer.1.iter().flatten().flatten().next().is_some_and(|error| !error.is_empty())
         };
-        let refused: Vec<String> =
+        let refused: Vec<_> =
             left.iter().zip(&answers).filter(|(_, answer)| is_refused(answer)).map(|(one, _)| one.clone()).collect();
         // A row that names one which came later is taken the next time.
         if refused.len() == left.len() {
@@ -82,7 +86,7 @@ pub(super) async fn that_fit(
         }
         left = refused;
     }
-    Ok(())
+    Ok(left.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Removes the rows that have NULL where the next schema allows none, as far as no other row names them.

@@ -1,7 +1,8 @@
 //! The law of declarations: what is declared lossy or irreversible is, and nothing else.
 
 use migrate_core::effect::Writes;
-use migrate_core::schema::{Change, Kind};
+use migrate_core::ident::literals;
+use migrate_core::schema::{Change, Kind, Object};
 use migrate_core::source::Migration;
 
 use super::full::Seen;
@@ -26,6 +27,9 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     let verdict = if migration.lossy().is_some() && seen.losses.is_empty() && !holders(up) {
         match seen.rows {
             0 => Verdict::Skipped("there were no rows to lose".to_owned()),
+            _ if lets_more_in(up) => {
+                Verdict::Skipped("its up lets values in that were not allowed before; they may be lost".to_owned())
+            }
             _ if changes_rows(migration) => Verdict::Skipped(
                 "its scripts change rows, but none of the generated rows was lost; others may be".to_owned(),
             ),
@@ -55,6 +59,19 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
 fn changes_rows(migration: &Migration) -> bool {
     let down = migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows());
     is_of_data(migration) || down
+}
+
+/// Whether values are possible that were not before: those of an enum that gets more, or of a column of another type.
+fn lets_more_in(up: &Change) -> bool {
+    up.objects().any(|(id, before, after)| {
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        let labels = |one: &Object| literals(one.fact("labels").unwrap_or_default());
+        match id.kind {
+            Kind::Type => labels(after).iter().any(|label| !labels(before).contains(label)),
+            Kind::Column => before.fact("type") != after.fact("type"),
+            _ => false,
+        }
+    })
 }
 
 /// Whether a change adds objects and does nothing else.

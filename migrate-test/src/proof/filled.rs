@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 
 use super::stage::Ground;
 use super::{ProofError, Rests};
-use crate::generate::{self, Reach, Reading, Required, Uses, Wanted};
+use crate::generate::{self, Narrow, Narrowed, Reach, Reading, Required, Uses, Wanted};
 use crate::rows::{Rows, TableName, holders, table_name};
 
 /// A table with more rows gets no others for a column that came later.
@@ -31,11 +31,13 @@ pub(crate) struct Filled {
     drawn: BTreeMap<TableName, BTreeSet<Box<str>>>,
     /// The tables whose columns changed since; `None` where that may be all.
     changed: Option<BTreeSet<TableName>>,
+    /// The tables whose rows are poorer than they could be, because of what a migration refused: they get more.
+    poor: BTreeSet<TableName>,
     learnt: Learnt,
 }
 
 /// What kind of rows are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct How {
     /// How far values go.
     reach: Reach,
@@ -43,9 +45,14 @@ pub(crate) struct How {
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
     pub(super) readable: bool,
+    /// The names in the statement that refused values: only tables and columns with these get others. `None` where that may be any.
+    within: Option<Names>,
     /// Which of the rows that were there are drawn again.
     pub(super) redraw: Redraw,
 }
+
+/// The names in a statement.
+pub(crate) type Names = Arc<BTreeSet<String>>;
 
 /// Which rows are drawn again for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,24 +66,35 @@ pub(super) enum Redraw {
 
 impl Default for How {
     fn default() -> Self {
-        Self { reach: Reach::Extreme, fitting: false, readable: false, redraw: Redraw::Changed }
+        Self { reach: Reach::Extreme, fitting: false, readable: false, within: None, redraw: Redraw::Changed }
     }
 }
 
 impl How {
     /// What to try after a failure that may say more about the rows than about the migration: a
     /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
-    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion).
-    pub(crate) fn after(self, sqlstate: &str, migration: &Migration) -> Option<Self> {
-        let plain = self.reach.less().map(|reach| Self { reach, ..self });
+    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion). `names` are those in the statement that failed.
+    pub(crate) fn after(&self, sqlstate: &str, names: Option<Names>, migration: &Migration) -> Option<Self> {
+        let next = self.next(sqlstate, migration);
+        if !self.is_narrow() {
+            return next.map(|next| Self { within: names.filter(|_| next.is_narrow()), ..next });
+        }
+        let is_of_values = sqlstate.starts_with("22") || sqlstate == "0A000";
+        let elsewhere = self.within.is_some() && is_of_values && (next.is_none() || names != self.within);
+        if elsewhere { Some(Self { within: None, ..self.clone() }) } else { next }
+    }
+
+    fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {
+        let other = || self.clone();
+        let plain = self.reach.less().map(|reach| Self { reach, ..other() });
         let readable =
-            || Some(Self { readable: true, ..self }).filter(|_| !self.readable && !read(migration).is_empty());
+            || Some(Self { readable: true, ..other() }).filter(|_| !self.readable && !read(migration).is_empty());
         match sqlstate {
-            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
+            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
             // Values that are no extreme ones are different in each row.
             "23505" => match self.redraw {
-                Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..self }),
-                Redraw::Named => Some(Self { redraw: Redraw::All, ..self }),
+                Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() }),
+                Redraw::Named => Some(Self { redraw: Redraw::All, within: None, ..other() }),
                 Redraw::All => None,
             },
             // A number that is too large says nothing of texts.
@@ -86,13 +104,28 @@ impl How {
         }
     }
 
+    /// Whether some columns get plainer values.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.reach != Reach::Extreme || self.readable
+    }
+
+    /// Whether these are only columns that a statement names.
+    pub(super) fn is_within(&self) -> bool {
+        self.is_narrow() && self.within.is_some()
+    }
+
+    /// The columns of a schema that get plainer values; `None` where none does.
+    pub(super) fn narrowed(&self, schema: &Schema) -> Option<Narrowed> {
+        self.is_narrow().then(|| Narrowed::of(schema, self.within.as_deref()))
+    }
+
     /// What a migration that fails on the first rows, and not on these, is told of.
-    pub(crate) fn note(self, why: &str, migration: &Migration) -> String {
+    pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
         if self.readable {
             let what = read(migration).told();
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
-        let rows = match self {
+        let rows = match *self {
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
             Self { fitting: true, .. } => "rows that do not fit what it requires",
             Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
@@ -119,6 +152,7 @@ impl Filled {
             given_up: BTreeSet::new(),
             drawn: BTreeMap::new(),
             changed: None,
+            poor: BTreeSet::new(),
             learnt: Learnt::default(),
         })
     }
@@ -132,7 +166,7 @@ impl Filled {
         migration: &Migration,
         before: &Schema,
         after: &Schema,
-        how: How,
+        how: &How,
     ) -> Result<Result<Rests, Error>, ProofError> {
         self.read(before, &Touched::Tables(Vec::new())).await?;
         // Whoever writes rows says which ones the migration is to be seen with.
@@ -146,25 +180,26 @@ impl Filled {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let (grown, own) = (self.grown(before), read(migration));
+        let poor = std::mem::take(&mut self.poor);
+        let (mut grown, own) = (self.grown(before), read(migration));
+        grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
         let mut compared = self.compared(before, &own);
         compared.retain(|table| match &written {
             Touched::Unknown => false,
             Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
         });
-        let Self { runner, ground, rows, given_up, learnt, .. } = self;
-        if !rows.has_empty(before) && grown.is_empty() && compared.is_empty() {
-            return Ok(Ok(Rests::on(before, rows, &[])));
+        let empty = |table: &TableName| self.rows.table(table).is_none_or(|rows| rows.rows.is_empty());
+        let drawn = holders(before).map(table_name);
+        let mut drawn: BTreeSet<_> =
+            drawn.filter(|table| empty(table) || grown.contains(table) || compared.contains(table)).collect();
+        if drawn.is_empty() {
+            return Ok(Ok(Rests::on(before, &self.rows, &[])));
         }
+        let Self { runner, ground, rows, given_up, learnt, .. } = self;
         let uses = learnt.uses(own, before, after, how);
-        let wanted = Wanted {
-            reach: how.reach,
-            strict: how.readable,
-            uses: &uses,
-            given_up,
-            grown: &grown,
-            compared: &compared,
-        };
+        let narrowed = how.narrowed(before);
+        let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
+        let wanted = Wanted { narrow, uses: &uses, given_up, grown: &grown, compared: &compared };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -175,7 +210,29 @@ impl Filled {
             generate::fill(rehearsal, before, rows, runner, wanted).await?
         };
         self.given_up = unfilled.iter().map(|one| one.table.clone()).collect();
-        Ok(Ok(Rests::on(before, &self.rows, &unfilled)))
+        let mut rests = Rests::on(before, &self.rows, &unfilled);
+        drawn.retain(|table| narrowed.as_ref().is_some_and(|narrowed| narrowed.has_table(table)));
+        rests.narrowed.extend(narrowed.iter().flat_map(|narrowed| narrowed.told(before, &drawn)));
+        let is_refused = |table: &&TableName| self.given_up.contains(&format!("{}.{}", table.0, table.1));
+        let still = poor.into_iter().filter(|table| is_refused(&table) && self.has_few(table));
+        rests.narrowed.extend(still.map(|table| format!("{}.{}", table.0, table.1)));
+        self.poor = drawn;
+        Ok(Ok(rests))
+    }
+
+    /// Whether a table has rows, and not so many that more would be too many.
+    fn has_few(&self, table: &TableName) -> bool {
+        self.rows.table(table).is_some_and(|rows| !rows.rows.is_empty() && rows.rows.len() < MOST_ROWS)
+    }
+
+    /// The rows of these tables are poorer than they could be. Those that the chain itself brought are as they are to be.
+    pub(super) fn impoverish(&mut self, is_poor: impl Fn(&TableName) -> bool) {
+        self.poor.extend(self.drawn.keys().filter(|table| is_poor(table)).cloned());
+    }
+
+    /// Whether tables will get more rows because theirs are poor.
+    pub(super) fn is_poor(&self) -> bool {
+        self.poor.iter().any(|table| self.has_few(table))
     }
 
     /// The tables with a column that no row was drawn for, because it came later: whatever is in it is the same in all
@@ -206,24 +263,36 @@ impl Filled {
 
     /// The tables with a column that a script compares with a constant, which a row should have for the comparison to matter.
     fn compared(&self, schema: &Schema, uses: &Uses) -> BTreeSet<TableName> {
-        let is_few = |name: &TableName| {
-            self.rows.table(name).is_some_and(|rows| !rows.rows.is_empty() && rows.rows.len() < MOST_ROWS)
-        };
         let has = |(name, column, constants): &(TableName, &str, &BTreeSet<String>)| {
             let Some(rows) = self.rows.table(name) else { return true };
             let at = rows.columns.iter().position(|one| one == column);
             let known: BTreeSet<&str> = rows.rows.iter().filter_map(|row| row.get(at?)?.as_deref()).collect();
             constants.iter().all(|one| known.contains(one.as_str()))
         };
-        uses.compared(schema).into_iter().filter(|one| is_few(&one.0) && !has(one)).map(|(name, ..)| name).collect()
+        uses.compared(schema)
+            .into_iter()
+            .filter(|one| self.has_few(&one.0) && !has(one))
+            .map(|(name, ..)| name)
+            .collect()
     }
 
     /// Remembers what a migration changed: tables with other columns may need rows for them.
     pub(crate) fn follow(&mut self, change: &Change) {
+        self.rename_poor(change);
         let Some(changed) = &mut self.changed else { return };
         let is_meant = |id: &Id| id.kind == Kind::Column;
         let columns = change.objects().map(|(id, ..)| id).filter(|id| is_meant(id));
         changed.extend(columns.map(|id| (id.schema.to_string(), id.parent.to_string())));
+    }
+
+    /// A table that is gone may have come back under another name.
+    fn rename_poor(&mut self, change: &Change) {
+        let tables = || change.objects().filter(|(id, ..)| id.kind == Kind::Table);
+        let name = |id: &Id| (id.schema.to_string(), id.name.to_string());
+        let gone: Vec<_> = tables().filter(|(_, _, after)| after.is_none()).map(|(id, ..)| name(id)).collect();
+        if gone.iter().any(|table| self.poor.contains(table)) {
+            self.poor.extend(tables().filter(|(_, before, _)| before.is_none()).map(|(id, ..)| name(id)));
+        }
     }
 
     /// Reads again what may have changed; `schema` is the present one.
@@ -246,7 +315,7 @@ struct Learnt(BTreeMap<Arc<Id>, (Arc<Object>, Uses)>);
 
 impl Learnt {
     /// What is done by what is there, and by the migration itself.
-    fn uses(&mut self, mut own: Uses, before: &Schema, after: &Schema, how: How) -> Uses {
+    fn uses(&mut self, mut own: Uses, before: &Schema, after: &Schema, how: &How) -> Uses {
         let mut uses = Uses::default();
         let mut read_before = std::mem::take(&mut self.0);
         for object in before.objects() {

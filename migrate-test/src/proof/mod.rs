@@ -21,6 +21,7 @@ mod rests;
 mod retry;
 mod shorten;
 mod stage;
+mod traces;
 mod walk;
 
 use std::collections::{BTreeSet, VecDeque};

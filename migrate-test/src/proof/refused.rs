@@ -32,7 +32,7 @@ impl Refused {
 }
 
 /// The statement that creates a routine of a schema; of several with the name, the first.
-fn definition(schema: &Schema, name: &str) -> Option<String> {
+pub(super) fn definition(schema: &Schema, name: &str) -> Option<String> {
     let is_meant = |kind: Kind| matches!(kind, Kind::Function | Kind::Procedure);
     let found = schema.objects().find(|one| is_meant(one.id.kind) && *one.id.name == *name)?;
     found.fact("definition").map(str::to_owned)

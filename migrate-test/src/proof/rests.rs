@@ -19,6 +19,8 @@ pub struct Rests {
     pub without: Vec<WithoutRows>,
     /// The statements that are there to change rows and changed none: what they do to rows is not proven.
     pub idle: Vec<String>,
+    /// The columns, or tables, that only had plain values, because the migration refuses others.
+    pub narrowed: Vec<String>,
     /// How many steps of walks led over the migration, up or down.
     pub moves: usize,
 }
@@ -55,14 +57,20 @@ impl Rests {
         self.tables.saturating_sub(self.without.len())
     }
 
-    /// `37 of 41 tables had rows`, and how many statements changed none; `None` where there was no table.
+    /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain; `None` where there was no table.
     pub fn words(&self) -> Option<String> {
         let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
-        Some(match self.idle.len() {
-            0 => tables,
-            1 => format!("{tables}, 1 statement changed no row"),
-            more => format!("{tables}, {more} statements changed no row"),
-        })
+        let idle = match self.idle.len() {
+            0 => String::new(),
+            1 => ", 1 statement changed no row".to_owned(),
+            more => format!(", {more} statements changed no row"),
+        };
+        let narrowed = match self.narrowed.as_slice() {
+            [] => String::new(),
+            [one] => format!(", only plain values in {one}"),
+            [one, more @ ..] => format!(", only plain values in {one} and {} more", more.len()),
+        };
+        Some(format!("{tables}{idle}{narrowed}"))
     }
 
     /// `14 steps`; `None` where no walk led over it.

@@ -1,18 +1,19 @@
 //! What is tried after a failure that may say more about the rows than about the migration, and on which rows.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use migrate_core::effect;
 use migrate_core::ledger::Direction;
 use migrate_core::schema::{self, Schema};
 use migrate_core::source::Migration;
 
-use super::filled::{self, How, Redraw};
+use super::filled::{self, How, Names, Redraw};
 use super::full::{Full, Sight};
 use super::refused::{Refused, is_of_data};
 use super::stage::Ground;
 use super::{ProofError, Prover, Story, again};
-use crate::generate::{Required, Uses};
+use crate::generate::{Narrowed, Required, Uses};
 use crate::rows::{Rows, TableName};
 
 /// What is tried after a failure that may say more about the rows than about the migration.
@@ -46,6 +47,8 @@ const REACH: usize = 200;
 enum Redrawn {
     None,
     All,
+    /// Those that the statement names which refused values.
+    Within(Narrowed),
     /// Those with these names, and those of which values are read.
     Tables(BTreeSet<TableName>, BTreeSet<String>, Uses),
 }
@@ -53,13 +56,14 @@ enum Redrawn {
 impl Redrawn {
     fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
         let migration = &prover.chain[at];
-        let how = if let Retry::Other(how) = retry { *how } else { How::default() };
+        let how = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
         let scripts = [migration.up_script(), migration.down_script()];
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
         // Texts that cannot be read are to be drawn again, wherever they are.
         let read = if how.readable { filled::read(migration) } else { Uses::default() };
         match how.redraw {
+            Redraw::Changed if how.is_within() => how.narrowed(sight.before).map_or(Self::None, Self::Within),
             Redraw::Changed if how.fitting => Self::None,
             Redraw::Changed if changed.is_empty() => Self::All,
             Redraw::Changed => Self::Tables(changed, BTreeSet::new(), read),
@@ -72,6 +76,7 @@ impl Redrawn {
         match self {
             Self::None => false,
             Self::All => true,
+            Self::Within(narrowed) => narrowed.has_table(table),
             Self::Tables(changed, named, read) => {
                 changed.contains(table) || named.contains(&table.1) || read.is_about(schema, table)
             }
@@ -84,13 +89,13 @@ impl Full {
     pub(super) fn after(
         &self,
         story: &Story,
-        how: How,
+        how: &How,
         migration: &Migration,
         sight: Sight<'_>,
         tried: &[Retry],
     ) -> Option<Retry> {
         let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
-        if let Some(other) = how.after(sqlstate, migration) {
+        if let Some(other) = how.after(sqlstate, names(story, migration), migration) {
             return Some(Retry::Other(other));
         }
         let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));
@@ -134,10 +139,11 @@ impl Full {
             true => Some(Required::put(rehearsal, sight.before, sight.after).await?),
             false => None,
         };
-        again::that_fit(rehearsal, sight.before, origin, &stays).await?;
+        let refused = again::that_fit(rehearsal, sight.before, origin, &stays).await?;
         if let Some(required) = required {
             required.remove(rehearsal).await?;
         }
+        self.filled.impoverish(|table| !stays(table) || refused.contains(table));
         Ok(())
     }
 
@@ -154,7 +160,7 @@ impl Full {
                 let schema = schema::read(&self.filled.ground.address()).await?;
                 self.filled.rows = Rows::default();
                 // A fixture that does not run is reported where its own migration is looked at.
-                let _ = self.filled.fill(&chain[one], &schema, &schema, How::default()).await?;
+                let _ = self.filled.fill(&chain[one], &schema, &schema, &How::default()).await?;
             }
             if self.filled.ground.run(&chain[one], Direction::Up).await?.is_err() {
                 let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
@@ -165,4 +171,14 @@ impl Full {
         self.filled.rows = Rows::default();
         Ok(())
     }
+}
+
+/// The names in the statement that failed.
+fn names(story: &Story, migration: &Migration) -> Option<Names> {
+    let place = story.findings.first()?.place.as_ref()?;
+    let (_, span, _) = place.source()?;
+    let scripts = [migration.up_script(), migration.down_script()];
+    let script = scripts.into_iter().flatten().find(|script| script.path() == place.path())?;
+    let statement = script.statements().iter().rfind(|statement| statement.span.start <= span.start)?;
+    Some(Arc::new(effect::names(&script.text()[statement.span.clone()])))
 }

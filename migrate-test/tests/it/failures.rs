@@ -65,6 +65,17 @@ async fn an_object_that_is_there_already_is_explained() {
     assert!(help.iter().any(|help| help.contains("is there already")), "{help:?}");
 }
 
+/// A column that the statement adds cannot be filled before it.
+#[rstest]
+#[case("ALTER TABLE good ADD COLUMN e int NOT NULL;", "give it a DEFAULT")]
+#[case("ALTER TABLE good ADD x int, ADD IF NOT EXISTS \"e E\" int NOT NULL;", "give it a DEFAULT")]
+#[case("ALTER TABLE good ADD e int;\nALTER TABLE good ALTER e SET NOT NULL;", "UPDATE … SET … WHERE … IS NULL")]
+#[tokio::test]
+async fn a_column_that_requires_values_is_advised_on(#[case] up: &str, #[case] advice: &str) {
+    let (_, _, help) = failure(&format!("INSERT INTO good VALUES (1);\n{up}")).await;
+    assert!(help.iter().any(|help| help.contains(advice)), "{help:?}");
+}
+
 #[tokio::test]
 async fn a_deferred_constraint_fails_with_its_migration() {
     let up =

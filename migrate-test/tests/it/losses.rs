@@ -138,6 +138,7 @@ async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] 
     "CREATE TYPE e AS ENUM ('new', 'old'); ALTER TABLE t ALTER s TYPE e USING s::e;",
     "ALTER TABLE t ALTER s TYPE text USING 'new'; DROP TYPE e;"
 )]
+#[case::lines_beside_constants("a text", r"UPDATE t SET a = regexp_replace(a, '\s+', ' ', 'g');", "SELECT 1;")]
 #[case::equal_values("a text", "DELETE FROM t x USING t y WHERE x.a = y.a AND x.id > y.id;", "SELECT 1;")]
 #[tokio::test]
 async fn what_is_typically_lost_is_found(#[case] columns: &str, #[case] up: &str, #[case] down: &str) {
@@ -227,4 +228,146 @@ async fn a_rollback_that_fails_on_values_is_said() {
         let proven = proven(base, up, "ALTER TABLE t ALTER n TYPE int USING (n::int / 2);", seed).await;
         assert!(proven.fragile.is_some() && proven.holds(), "seed {seed}: {}", shown(&proven));
     }
+}
+
+/// What one migration refuses is missing neither for the next one nor in other columns, and where values were plain is said.
+#[rstest]
+#[case::the_column(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET name = lower(name);",
+    &["public.users.name"]
+)]
+#[case::length(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET name = left(name, 20);",
+    &["public.users.name"]
+)]
+#[case::another_column(
+    "ALTER TABLE users ALTER name TYPE varchar(50);",
+    "ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE users SET email = lower(email);",
+    &["public.users.name"]
+)]
+#[case::another_table(
+    "UPDATE s SET j = j #- '{ui,theme}';",
+    "SELECT 1;",
+    "UPDATE users SET email = lower(email);",
+    &["public.s.j"]
+)]
+#[case::a_renamed_table(
+    "ALTER TABLE users ALTER name TYPE varchar(50); ALTER TABLE users RENAME TO people;",
+    "ALTER TABLE people RENAME TO users; ALTER TABLE users ALTER name TYPE text;",
+    "UPDATE people SET name = NULLIF(name, '');",
+    &["public.users.name"]
+)]
+#[case::a_loss("UPDATE s SET n = 100 / n;", "SELECT 1;", "UPDATE users SET email = lower(email);", &["public.s.n"])]
+#[case::refused_for_good(
+    "UPDATE users SET id = id WHERE 1 / (id - id) = 1;",
+    "SELECT 1;",
+    "UPDATE users SET email = lower(email);",
+    &["public.s", "public.users"]
+)]
+#[tokio::test]
+async fn what_is_refused_is_not_missing_elsewhere(
+    #[case] refuses: &str,
+    #[case] back: &str,
+    #[case] loses: &str,
+    #[case] plain: &[&str],
+) {
+    let base = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text); CREATE TABLE s (id int PRIMARY KEY, j jsonb, n int);";
+    let chain = Chain::new(&[(1, "base", base, "DROP TABLE users, s;")]);
+    chain.write(2, "refuses", refuses, back);
+    chain.write(3, "loses", loses, "SELECT 1;");
+    for seed in SEEDS {
+        for only in [None, Some([version(3)].into())] {
+            let proof = Proof { only, keep: false, seed, walks: 0, ..Proof::default() };
+            let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+            let loses = report.migrations.last().unwrap();
+            assert!(loses.laws[&Law::Data].is_broken(), "seed {seed}: {}", shown(loses));
+            let refuses = report.migrations.get(1);
+            assert!(refuses.is_none_or(|one| one.rests.narrowed == plain), "seed {seed}: {}", shown(refuses.unwrap()));
+        }
+    }
+}
+
+/// Only what the statement names that refuses values gets plainer ones.
+#[rstest]
+#[case("UPDATE s SET n = n * 2; UPDATE t SET a = lower(a);", "UPDATE s SET n = n / 2;")]
+#[case("UPDATE t SET m = 100 / m, a = lower(a);", "SELECT 1;")]
+#[tokio::test]
+async fn values_are_plain_only_where_they_are_refused(#[case] up: &str, #[case] down: &str) {
+    is_found(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, m int); CREATE TABLE s (id int PRIMARY KEY, n int);",
+        up,
+        down,
+    )
+    .await;
+}
+
+const AUDITED: &str = "CREATE TABLE t (id int PRIMARY KEY, a text);
+    CREATE TABLE audit (id bigint GENERATED ALWAYS AS IDENTITY, op text, old jsonb, new jsonb);
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO audit (op, old, new) VALUES (TG_OP, to_jsonb(OLD), to_jsonb(NEW)); RETURN NULL; END $$;
+    CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION audit();
+    CREATE FUNCTION noted(what text) RETURNS void LANGUAGE sql AS $$ INSERT INTO audit (op) VALUES (what) $$;
+    CREATE VIEW seen AS SELECT op FROM audit;
+    CREATE TABLE log (at int, what text) PARTITION BY LIST (at);
+    CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1);";
+
+/// What a trigger writes beside is a note, where the scripts cannot have written it themselves.
+#[rstest]
+#[case("ALTER TABLE t ADD slug text; UPDATE t SET slug = 'a' || id;", "ALTER TABLE t DROP slug;")]
+#[case("INSERT INTO t VALUES (-77, 'system');", "DELETE FROM t WHERE id = -77;")]
+#[tokio::test]
+async fn what_a_trigger_writes_beside_is_no_loss(#[case] up: &str, #[case] down: &str) {
+    holds(AUDITED, up, down).await;
+    let proven = proven(AUDITED, up, down, 0).await;
+    assert!(proven.notes.iter().any(|note| note.starts_with("public.audit: ")), "{}", shown(&proven));
+}
+
+#[rstest]
+#[case::named("INSERT INTO audit (op) VALUES ('x');", "SELECT 1;")]
+#[case::called("SELECT noted('x');", "SELECT 1;")]
+#[case::called_by_a_block("DO $$ BEGIN PERFORM noted('x'); END $$;", "SELECT 1;")]
+#[case::through_a_view("INSERT INTO seen VALUES ('x');", "SELECT 1;")]
+#[case::into_a_part("INSERT INTO log VALUES (1, 'x');", "SELECT 1;")]
+#[case::unread("DO $$ BEGIN EXECUTE 'INSERT INTO au' || 'dit (op) VALUES (1)'; END $$;", "SELECT 1;")]
+#[case::of_the_table("INSERT INTO t VALUES (-77, 'system');", "SELECT 1;")]
+#[tokio::test]
+async fn what_the_scripts_write_is_a_loss_where_it_stays(#[case] up: &str, #[case] down: &str) {
+    is_found(AUDITED, up, down).await;
+}
+
+/// What the up lets in may be lost on the way back, although no row that was there is.
+#[rstest]
+#[case::a_label(
+    "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, e e NOT NULL);",
+    "ALTER TYPE e ADD VALUE 'c';",
+    "ALTER TYPE e RENAME TO gone; CREATE TYPE e AS ENUM ('a', 'b');
+     ALTER TABLE t ALTER e TYPE e USING replace(e::text, 'c', 'a')::e; DROP TYPE gone;",
+    "skipped"
+)]
+#[case::longer(
+    "CREATE TABLE t (id int PRIMARY KEY, a varchar(10));",
+    "ALTER TABLE t ALTER a TYPE varchar(50);",
+    "ALTER TABLE t ALTER a TYPE varchar(10) USING left(a, 10);",
+    "skipped"
+)]
+#[case::nothing(
+    "CREATE TABLE t (id int PRIMARY KEY, a varchar(10));",
+    "CREATE INDEX i ON t (a);",
+    "DROP INDEX i;",
+    "broken"
+)]
+#[tokio::test]
+async fn a_loss_that_is_declared_for_new_values_is_not_refused(
+    #[case] base: &str,
+    #[case] up: &str,
+    #[case] down: &str,
+    #[case] verdict: &str,
+) {
+    let proven = proven(base, up, &format!("-- migrate: lossy they go\n{down}"), 0).await;
+    assert_eq!(proven.laws[&Law::Declared].as_str(), verdict, "{}", shown(&proven));
 }

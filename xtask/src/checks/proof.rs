@@ -250,9 +250,10 @@ fn code(law: Law) -> &'static str {
     }
 }
 
-/// The file to correct: nearly always the down.
+/// The file to correct: nearly always the down, and that of the directive where it is not right.
 pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
     match (law, migration.down_script()) {
+        (Law::Declared, Some(down)) if down.directives().lossy.is_some() => down.path(),
         (Law::Identity | Law::Reapply | Law::Path | Law::Data, Some(down)) => down.path(),
         _ => migration.path(),
     }

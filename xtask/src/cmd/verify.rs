@@ -55,6 +55,7 @@ pub(crate) struct RestsJson {
     with_rows: usize,
     without: Vec<WithoutRowsJson>,
     idle: Vec<String>,
+    narrowed: Vec<String>,
     moves: usize,
 }
 
@@ -352,6 +353,7 @@ impl From<&Rests> for RestsJson {
             with_rows: rests.with_rows(),
             without,
             idle: rests.idle.clone(),
+            narrowed: rests.narrowed.clone(),
             moves: rests.moves,
         }
     }

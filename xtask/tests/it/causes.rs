@@ -87,6 +87,21 @@ fn a_loss_can_be_declared_and_a_leftover_cannot() {
     repository.0.end();
 }
 
+#[test]
+fn a_directive_that_is_not_right_is_pointed_at_where_it_stands() {
+    let repository = Repository::branched();
+    let (up, lossy) = ("CREATE INDEX names ON shops (name);\n", "-- migrate: lossy it is a test\n");
+    repository.0.migration(3, "below", up, &format!("{lossy}DROP INDEX names;\n"));
+    repository.0.migration(4, "above", &format!("{lossy}{}", up.replace("names", "n")), "DROP INDEX n;\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    let found = check(&said, "proof")["findings"].as_array().unwrap().clone();
+    let declared = found.iter().filter(|finding| finding["code"] == "law-declared");
+    let files: Vec<String> = declared.map(|finding| finding["file"].to_string()).collect();
+    let is_at = |place: &str| files.iter().any(|file| file.contains(place));
+    assert!(files.len() == 2 && is_at("_below.down.sql") && is_at("_above.up.sql"), "{found:?}");
+    repository.0.end();
+}
+
 /// What an owner may do who is a member of the roles that a migration names.
 #[test]
 fn members_of_roles_need_no_superuser() {

@@ -5,7 +5,8 @@ SELECT 0::oid AS unit, 'pg_authid'::regclass::oid AS class, r.oid AS oid, 0 AS s
            'createrole', NULLIF(r.rolcreaterole, false), 'createdb', NULLIF(r.rolcreatedb, false),
            'login', NULLIF(r.rolcanlogin, false), 'replication', NULLIF(r.rolreplication, false),
            'bypassrls', NULLIF(r.rolbypassrls, false), 'connection limit', NULLIF(r.rolconnlimit, -1),
-           'valid until', r.rolvaliduntil, 'password', CASE WHEN r.rolpassword IS NOT NULL THEN 'set' END,
+           -- No statement takes the end away again; one that never comes is none.
+           'valid until', NULLIF(r.rolvaliduntil, 'infinity'), 'password', CASE WHEN r.rolpassword IS NOT NULL THEN 'set' END,
            'comment', shobj_description(r.oid, 'pg_authid'),
            'labels', (SELECT string_agg(l.provider || ' ' || l.label, ', ' ORDER BY l.provider) FROM pg_shseclabel l
                       WHERE l.classoid = 'pg_authid'::regclass AND l.objoid = r.oid),
@@ -16,9 +17,9 @@ SELECT 0::oid AS unit, 'pg_authid'::regclass::oid AS class, r.oid AS oid, 0 AS s
                          FROM pg_auth_members m WHERE m.member = r.oid)) AS facts
 FROM pg_authid r WHERE r.rolname NOT LIKE 'pg\_%' OR r.oid >= 16384
 UNION ALL
-SELECT 0, 'pg_authid'::regclass, 0, 0, 'role', NULL, NULL, 'ALL', NULL, NULL,
-       jsonb_build_object('settings', (SELECT string_agg(one, ', ' ORDER BY one COLLATE "C") FROM unnest(s.setconfig) one))
-FROM pg_db_role_setting s WHERE s.setdatabase = 0 AND s.setrole = 0
+SELECT 0, 0, 2, 0, 'parameter', NULL, NULL, split_part(one, '=', 1), NULL, 'of all roles',
+       jsonb_build_object('value', substr(one, strpos(one, '=') + 1))
+FROM pg_db_role_setting s, unnest(s.setconfig) one WHERE s.setdatabase = 0 AND s.setrole = 0
 UNION ALL
 SELECT 0, 'pg_database'::regclass, d.oid, 0, 'database', NULL, NULL, d.datname::text, NULL, NULL,
        jsonb_build_object('owner', pg_get_userbyid(d.datdba), 'connection limit', NULLIF(d.datconnlimit, -1),

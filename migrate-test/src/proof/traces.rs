@@ -1,0 +1,83 @@
+//! Rows that triggers alone wrote, such as those of an audit: no rollback is expected to take them back.
+
+use std::collections::BTreeSet;
+
+use migrate_core::effect::{Writes, names};
+use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_core::source::Migration;
+
+use super::refused::definition;
+use crate::rows::{Loss, holders};
+
+/// Takes out of the losses the rows that came in tables which the scripts cannot have written to themselves.
+pub(super) fn split(losses: &mut Vec<Loss>, migration: &Migration, before: &Schema) -> Vec<Loss> {
+    if !losses.iter().any(|loss| loss.came) || !before.objects().any(|one| one.id.kind == Kind::Trigger) {
+        return Vec::new();
+    }
+    let Some(named) = named(migration, before) else { return Vec::new() };
+    // A row that changed or went there is a loss, whoever did it.
+    let changed: BTreeSet<String> = losses.iter().filter(|one| !one.came).map(|one| one.table.clone()).collect();
+    let is_trace = |loss: &mut Loss| {
+        let table = holders(before).find(|table| format!("{}.{}", table.id.schema, table.id.name) == loss.table);
+        let is_unnamed = table.is_some_and(|table| !is_named(before, table, &named));
+        loss.came && is_unnamed && !changed.contains(&loss.table)
+    };
+    losses.extract_if(.., is_trace).collect()
+}
+
+/// Whether a table is named, or one that it is a part of.
+fn is_named(schema: &Schema, table: &Object, named: &BTreeSet<String>) -> bool {
+    named.contains(&*table.id.name)
+        || table.parents().iter().any(|parent| {
+            let above = schema.get(&Id::named(Kind::Table, parent.schema(), parent.name()));
+            above.is_none_or(|above| is_named(schema, above, named))
+        })
+}
+
+/// The names in the scripts, and in the routines, views and rules that these name; `None` where something is run that nobody
+/// has read.
+fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    let mut open = Vec::new();
+    for script in [migration.up_script()?, migration.down_script()?] {
+        let mut writes = Writes::of(script.text());
+        writes.resolve(&|name| definition(schema, name));
+        if writes.is_unread() {
+            return None;
+        }
+        open.extend(names(script.text()));
+    }
+    while let Some(name) = open.pop() {
+        if named.insert(name.clone()) {
+            let behind = schema.objects().filter(|one| is_behind(schema, one, &name));
+            open.extend(behind.filter_map(|one| one.fact("definition")).flat_map(all_names));
+        }
+    }
+    Some(named)
+}
+
+/// The names in a definition, and in the body that stands in it as a literal.
+fn all_names(definition: &str) -> BTreeSet<String> {
+    let mut all = names(definition);
+    let body = definition.find('$').map(|start| &definition[start..]).and_then(|rest| {
+        let quote = &rest[..=rest[1..].find('$')? + 1];
+        let end = rest.rfind(quote).filter(|end| *end >= quote.len())?;
+        Some((&rest[quote.len()..end], &rest[..end + quote.len()]))
+    });
+    if let Some((body, quoted)) = body {
+        all.extend(names(body).into_iter().chain(names(&format!("DO {quoted};"))));
+    }
+    all
+}
+
+/// Whether it is what a statement runs, or writes through, that has this name.
+fn is_behind(schema: &Schema, object: &Object, name: &str) -> bool {
+    let id = &object.id;
+    let is_view = || schema.get(&Id::named(Kind::View, &id.schema, &id.parent)).is_some();
+    match id.kind {
+        Kind::Function | Kind::Procedure | Kind::View => *id.name == *name,
+        Kind::Rule => *id.parent == *name,
+        Kind::Trigger => *id.parent == *name && is_view(),
+        _ => false,
+    }
+}
