@@ -4,6 +4,8 @@
 //! A table is filled after those that its foreign keys need. A row that the server refuses is
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
+mod aims;
+mod changes;
 mod claims;
 mod class;
 mod constants;
@@ -18,6 +20,7 @@ mod pattern;
 mod refusal;
 mod regex;
 mod spec;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -35,6 +38,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
+use aims::Aim;
 use dice::Decks;
 use draw::{Draft, Row, draw};
 pub(crate) use fitting::Required;
@@ -70,6 +74,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) grown: &'a BTreeSet<TableName>,
     /// Tables that get rows with the constants that their columns are compared with.
     pub(crate) compared: &'a BTreeSet<TableName>,
+    /// Tables that get rows which the statements of scripts take and change.
+    pub(crate) aimed: &'a BTreeSet<TableName>,
 }
 
 /// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
@@ -84,7 +90,9 @@ pub(crate) async fn fill(
     let has_some = |name: &TableName| wanted.grown.contains(name) || wanted.compared.contains(name);
     let lacks = |table: &&Object| empty(table) || has_some(&table_name(table));
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
-    if tables.is_empty() {
+    let is_aimed = |table: &&Object| wanted.aimed.contains(&table_name(table));
+    let aimed: Vec<&Object> = holders(schema).filter(is_aimed).collect();
+    if tables.is_empty() && aimed.is_empty() {
         return Ok(Vec::new());
     }
     let open: Vec<&Table> = tables.iter().collect();
@@ -111,8 +119,13 @@ pub(crate) async fn fill(
         let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
         place.rows.refresh(place.rehearsal, schema, &Touched::Tables(touched)).await?;
     }
+    // No other row that is drawn now refers to these, which a statement may delete.
+    for table in &aimed {
+        taken::put(&mut place, table).await?;
+    }
     // A trigger may have written to tables that were read before.
-    if tables.iter().any(|table| schema.children(&table.id, Kind::Trigger).next().is_some()) {
+    let mut filled = tables.iter().map(|table| &table.id).chain(aimed.iter().map(|table| &table.id));
+    if filled.any(|id| schema.children(id, Kind::Trigger).next().is_some()) {
         rows.refresh(rehearsal, schema, &Touched::Unknown).await?;
     }
     rehearsal.query("DROP FUNCTION pg_temp.roundtrip_try(text)").await?;
@@ -238,7 +251,7 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
     for round in 0..2 {
         let first = there + round * (constants + grown);
         let draw = |n: u32| {
-            let at = Turn { round, serial: first + n, constants: n < constants, whole: false };
+            let at = Turn { round, serial: first + n, constants: n < constants, ..Turn::default() };
             place.draw(table, at, Row::new())
         };
         let tried: Vec<Row> = (0..constants + grown).map(draw).collect();
@@ -279,7 +292,7 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
 
 /// Which row of a table is drawn.
 #[derive(Clone, Copy, Default)]
-struct Turn {
+struct Turn<'a> {
     /// How often rows of this table were refused already.
     round: u32,
     serial: u32,
@@ -287,6 +300,8 @@ struct Turn {
     whole: bool,
     /// Whether it has constants wherever columns are compared with some.
     constants: bool,
+    /// The statement that is to take it.
+    aim: Option<&'a Aim>,
 }
 
 /// Where rows are put.
@@ -314,22 +329,22 @@ impl Place<'_> {
     }
 
     /// Draws a row with choices of its own, around what of it is there.
-    fn draw(&mut self, table: &Table, at: Turn, kept: Row) -> Row {
+    fn draw(&mut self, table: &Table, at: Turn<'_>, kept: Row) -> Row {
         self.reseed();
         self.draw_beside(table, at, &BTreeMap::new(), kept)
     }
 
     /// Draws a row with the choices of the last one; `fixed` has the rows that are made at the same time.
-    fn draw_beside(&mut self, table: &Table, at: Turn, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
-        let Turn { round, serial, whole, constants } = at;
+    fn draw_beside(&mut self, table: &Table, at: Turn<'_>, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
+        let Turn { round, serial, whole, constants, aim } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
         let reach = if round < 4 && !whole && format.is_none() { self.reach } else { Reach::Plain };
         let awkward = reach == Reach::Extreme;
-        let obedient = self.strict || format.is_some() || serial % 4 != 3;
+        let obedient = self.strict || format.is_some() || aim.is_some() || serial % 4 != 3;
         let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
         let Self { schema, rows, uses, strict, .. } = self;
-        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: *strict, constants };
+        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: *strict, constants, aim };
         draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 

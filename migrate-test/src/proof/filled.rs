@@ -43,6 +43,8 @@ pub(crate) struct How {
     pub(crate) fitting: bool,
     /// Only texts and documents that can be read as the migration reads them.
     pub(super) readable: bool,
+    /// With rows that the statements of the migration take and change.
+    aimed: bool,
     /// Which of the rows that were there are drawn again.
     pub(super) redraw: Redraw,
 }
@@ -59,7 +61,7 @@ pub(super) enum Redraw {
 
 impl Default for How {
     fn default() -> Self {
-        Self { reach: Reach::Extreme, fitting: false, readable: false, redraw: Redraw::Changed }
+        Self { reach: Reach::Extreme, fitting: false, readable: false, aimed: true, redraw: Redraw::Changed }
     }
 }
 
@@ -71,17 +73,22 @@ impl How {
         let plain = self.reach.less().map(|reach| Self { reach, ..self });
         let readable =
             || Some(Self { readable: true, ..self }).filter(|_| !self.readable && !read(migration).is_empty());
+        let unaimed = || {
+            let redraw = if self.redraw == Redraw::Changed { Redraw::Named } else { self.redraw };
+            Some(Self { aimed: false, redraw, ..self }).filter(|_| self.aimed)
+        };
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..self }),
             // Values that are no extreme ones are different in each row.
             "23505" => match self.redraw {
                 Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..self }),
                 Redraw::Named => Some(Self { redraw: Redraw::All, ..self }),
-                Redraw::All => None,
+                Redraw::All => unaimed(),
             },
+            "23503" | "23514" | "23P01" => unaimed(),
             // A number that is too large says nothing of texts.
-            "22003" | "22012" | "0A000" => plain.or_else(readable),
-            code if code.starts_with("22") => readable().or(plain),
+            "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
+            code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
             _ => None,
         }
     }
@@ -93,6 +100,7 @@ impl How {
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
         let rows = match self {
+            Self { aimed: false, .. } => "values that its own statements look for",
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
             Self { fitting: true, .. } => "rows that do not fit what it requires",
             Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
@@ -147,13 +155,15 @@ impl Filled {
             }
         }
         let (grown, own) = (self.grown(before), read(migration));
-        let mut compared = self.compared(before, &own);
-        compared.retain(|table| match &written {
+        let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
+        let is_ours = |table: &TableName| match &written {
             Touched::Unknown => false,
             Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
-        });
+        };
+        compared.retain(is_ours);
+        aimed.retain(|table| how.aimed && is_ours(table));
         let Self { runner, ground, rows, given_up, learnt, .. } = self;
-        if !rows.has_empty(before) && grown.is_empty() && compared.is_empty() {
+        if !rows.has_empty(before) && grown.is_empty() && compared.is_empty() && aimed.is_empty() {
             return Ok(Ok(Rests::on(before, rows, &[])));
         }
         let uses = learnt.uses(own, before, after, how);
@@ -164,6 +174,7 @@ impl Filled {
             given_up,
             grown: &grown,
             compared: &compared,
+            aimed: &aimed,
         };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {

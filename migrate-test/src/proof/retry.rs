@@ -47,7 +47,7 @@ enum Redrawn {
     None,
     All,
     /// Those with these names, and those of which values are read.
-    Tables(BTreeSet<TableName>, BTreeSet<String>, Uses),
+    Tables(BTreeSet<TableName>, BTreeSet<String>, Box<Uses>),
 }
 
 impl Redrawn {
@@ -58,7 +58,7 @@ impl Redrawn {
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
         // Texts that cannot be read are to be drawn again, wherever they are.
-        let read = if how.readable { filled::read(migration) } else { Uses::default() };
+        let read = Box::new(if how.readable { filled::read(migration) } else { Uses::default() });
         match how.redraw {
             Redraw::Changed if how.fitting => Self::None,
             Redraw::Changed if changed.is_empty() => Self::All,
