@@ -1,5 +1,7 @@
 //! From a check to what it asks of a row: of each OR one side is chosen, of each AND both.
 
+use std::collections::BTreeSet;
+
 use super::dice::{Decks, Dice};
 use super::expr::{Case, Expr, Form};
 
@@ -16,6 +18,19 @@ pub(super) enum Claim {
 
 /// How many parts of expressions are looked at, for one row.
 const MOST_STEPS: usize = 10_000;
+/// A number from which on drawn rows have none.
+const STRANGE: &str = "29000";
+
+impl Claim {
+    /// The columns that it is about.
+    pub(super) fn columns(&self) -> BTreeSet<String> {
+        match self {
+            Self::Null(column, _) => [column.clone()].into(),
+            Self::Compare(left, _, right) => left.columns().chain(right.columns()).map(str::to_owned).collect(),
+            Self::Truth(expr, _) => expr.columns().map(str::to_owned).collect(),
+        }
+    }
+}
 
 /// Claims that make expressions true, or false.
 #[derive(Debug)]
@@ -135,6 +150,12 @@ impl<'a> Claims<'a> {
             Form::Text(text) => {
                 let items = migrate_core::schema::array_items(text).into_iter().flatten();
                 items.filter_map(|item| Expr::parse(&migrate_core::ident::literal(&item))).collect()
+            }
+            // A subquery: a value that none of its rows has.
+            Form::Other(_) => {
+                let far = Expr::parse(STRANGE).filter(|_| !one);
+                self.list.extend(far.map(|far| Claim::Compare(left.clone(), ">=".to_owned(), far)));
+                return;
             }
             // `5 = ANY (column)`.
             _ => return self.list.push(Claim::Compare(left.clone(), "any".to_owned(), list.clone())),

@@ -7,6 +7,7 @@ use migrate_core::schema::Schema;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
+use super::aims::Aim;
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
@@ -39,6 +40,8 @@ pub(super) struct Draft<'a> {
     /// Which columns get plainer values.
     pub(super) narrow: Option<Narrow<'a>>,
     pub(super) constants: Constants,
+    /// What else has to be so in it.
+    pub(super) aim: Option<&'a Aim>,
 }
 
 /// Where a row has constants that its columns are compared with.
@@ -107,12 +110,17 @@ struct Asked {
     /// What has to be calculated from other columns, or by the server.
     relations: Vec<Claim>,
     related: BTreeSet<String>,
+    /// The columns that have to be as the aim of the row says.
+    aimed: BTreeSet<String>,
 }
 
 impl Asked {
     fn of(draft: &Draft<'_>, decks: &mut Decks) -> Self {
         let mut claims = Claims::new(draft.taste.dice, Some(decks));
         draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
+        let checks = claims.list.len();
+        draft.aim.iter().flat_map(|aim| &aim.wanted).for_each(|wanted| claims.choose(wanted, true));
+        let aimed: BTreeSet<String> = claims.list[checks..].iter().flat_map(Claim::columns).collect();
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {
             let mut wish = Wish::default();
@@ -123,17 +131,18 @@ impl Asked {
             if Sort::of(&column.base) == Sort::Text {
                 read(&draft.of(&column.name), column, &mut wish);
             }
+            if aimed.contains(&column.name) {
+                wish.null.get_or_insert(false);
+            }
             wishes.insert(column.name.clone(), wish);
         }
-        let columns = |claim: &Claim| match claim {
-            Claim::Compare(left, _, right) => left.columns().chain(right.columns()).map(str::to_owned).collect(),
-            _ => BTreeSet::new(),
-        };
-        relations.extend(claims.list.iter().filter(|claim| columns(claim).len() > 1).cloned());
-        let related = relations.iter().flat_map(columns).collect();
+        relations.retain(|claim| matches!(claim, Claim::Compare(..)));
+        let is_relation = |claim: &&Claim| matches!(claim, Claim::Compare(..)) && claim.columns().len() > 1;
+        relations.extend(claims.list.iter().filter(is_relation).cloned());
+        let related = relations.iter().flat_map(Claim::columns).collect();
         // What is only to differ is so where one side is less.
         relations.sort_by_key(|claim| matches!(claim, Claim::Compare(_, op, _) if op == "<>"));
-        Self { wishes, relations, related }
+        Self { wishes, relations, related, aimed }
     }
 
     fn null(&self, column: &str) -> Option<bool> {
@@ -250,6 +259,9 @@ fn value(
     if wish.null == Some(true) {
         return Some("NULL".to_owned());
     }
+    if asked.aimed.contains(&column.name) {
+        return aimed(draft, runner, decks, column, wish);
+    }
     let must = wish.null == Some(false);
     let known = wish.values(&column.base, taste.serial).is_some();
     if column.counted && !known {
@@ -277,6 +289,26 @@ fn value(
     let taste = Taste { awkward: taste.awkward && !is_typical, ..taste };
     let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
     Some(literal(&text))
+}
+
+/// A value that is as the aim of the row says, and an ordinary one else.
+fn aimed(
+    draft: &Draft<'_>,
+    runner: &mut TestRunner,
+    decks: &mut Decks,
+    column: &Column,
+    wish: &Wish,
+) -> Option<String> {
+    let few: Vec<String> = values::few(draft.schema, &column.base);
+    let open: Vec<&String> = few.iter().filter(|one| !wish.refuses(one) && wish.admits(&literal(one))).collect();
+    if !open.is_empty() {
+        let mut dice = Dice::new(draft.taste.dice);
+        return Some(literal(open[decks.deal(&format!("aim of {}", column.name), open.len(), &mut dice)]));
+    }
+    let known = wish.values(&column.base, draft.taste.serial).is_some();
+    let type_name = if known { &column.base } else { &column.type_name };
+    let taste = Taste { awkward: false, ..draft.taste };
+    Some(literal(&values::strategy(draft.schema, type_name, wish, taste).new_tree(runner).ok()?.current()))
 }
 
 /// A value whose turn it is in this row: one of the few that the type has, what scripts compare the column with, or what is

@@ -7,6 +7,7 @@ use migrate_core::sql::parse;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
+use super::names::words;
 use super::tree::{Reader, column};
 
 /// The word for what a domain looks at.
@@ -95,6 +96,11 @@ impl Expr {
         Some(Reader::new(&root).read(&expr))
     }
 
+    /// What it and the one after it are together.
+    pub(super) fn and(&self, next: &Self, form: impl FnOnce(Self, Self) -> Form) -> Self {
+        Self::new(form(self.clone(), next.clone()), self.source.clone(), self.range.start..next.range.end)
+    }
+
     /// What it is.
     pub(super) fn form(&self) -> &Form {
         &self.form
@@ -118,6 +124,16 @@ impl Expr {
 
     pub(super) fn mentions(&self, column: &str) -> bool {
         self.columns().any(|name| name == column)
+    }
+
+    /// The tables that its columns are named with: `t` in `t.a`.
+    pub(super) fn qualifiers(&self) -> impl Iterator<Item = String> {
+        self.places().iter().filter_map(|(range, _)| {
+            let before = self.source.text[..range.start].trim_end().strip_suffix('.')?.trim_end();
+            let start = before.rfind(|c: char| !c.is_alphanumeric() && !"_$\"".contains(c));
+            let start = start.map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+            words(&before[start..]).last()
+        })
     }
 
     /// Its text with something else in the place of each column; `None` where one of them is not known.
@@ -217,6 +233,8 @@ mod tests {
         assert!(form("((doc ->> 'x'::text) IS NOT NULL)").starts_with("Not("));
         assert!(form("CASE WHEN (a > 1) THEN (b IS NULL) ELSE true END").starts_with("Case("));
         assert!(form("(doc ? 'x'::text)").starts_with("Op(\"?\""));
+        let chain = Expr::parse("doc -> 'x' ->> 'y' = 'z'").unwrap();
+        assert_eq!(chain.parts()[0].parts()[0].text(), "doc -> 'x'");
         assert!(form("(a)::numeric").starts_with("Cast("));
     }
 }

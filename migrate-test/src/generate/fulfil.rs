@@ -172,7 +172,12 @@ impl Wish {
     /// Arrays of the constants that are named; their length alone is seen to where they are drawn.
     fn arrays(&self, serial: u32) -> Option<BoxedStrategy<String>> {
         if !self.items.is_empty() {
-            return Some(Just(array(&self.items)).boxed());
+            // Beside another one, where that may be.
+            let beside = self.items.iter().find(|_| self.among.is_empty() && !self.is_long());
+            let beside =
+                beside.map(|item| if item.parse::<i64>().is_ok() { serial.to_string() } else { format!("v{serial}") });
+            let beside = beside.filter(|_| serial % 2 == 1);
+            return Some(Just(array(&self.items.iter().cloned().chain(beside).collect::<Vec<_>>())).boxed());
         }
         let (among, (least, _)) = (self.among.clone(), self.elements());
         (!among.is_empty()).then(|| {

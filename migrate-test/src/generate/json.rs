@@ -36,18 +36,15 @@ pub(super) fn path(expr: &Expr) -> Option<Path> {
         Form::Op(op, sides) => {
             let [base, step] = sides.as_slice() else { return None };
             let (column, mut steps) = path(base)?;
-            let constant = step.as_constant()?;
             match op.as_str() {
                 "->" | "->>" | "[]" => {
-                    steps.push(Some(constant).filter(|_| matches!(step.bare().form(), Form::Text(_))))
+                    let constant = step.as_constant()?;
+                    steps.push(Some(constant).filter(|_| matches!(step.bare().form(), Form::Text(_))));
+                    Some((column, steps))
                 }
-                "#>" | "#>>" => {
-                    let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
-                    steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));
-                }
-                _ => return None,
+                "#>" | "#>>" => within((column, steps), step),
+                _ => None,
             }
-            Some((column, steps))
         }
         Form::Call(name, arguments) if name.contains("json") && name.contains("_extract_path") => {
             let (first, rest) = arguments.split_first()?;
@@ -57,6 +54,14 @@ pub(super) fn path(expr: &Expr) -> Option<Path> {
         }
         _ => None,
     }
+}
+
+/// The path that goes on from another one by the steps of an array: `{a,b}`.
+pub(super) fn within((column, mut steps): Path, more: &Expr) -> Option<Path> {
+    let constant = more.as_constant()?;
+    let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
+    steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));
+    Some((column, steps))
 }
 
 impl Shape {

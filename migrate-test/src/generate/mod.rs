@@ -4,6 +4,8 @@
 //! A table is filled after those that its foreign keys need. A row that the server refuses is
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
+mod aims;
+mod changes;
 mod claims;
 mod class;
 mod constants;
@@ -19,6 +21,7 @@ mod pattern;
 mod refusal;
 mod regex;
 mod spec;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -36,6 +39,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
+use aims::Aim;
 use dice::Decks;
 use draw::{Constants, Draft, Row, draw};
 pub(crate) use fitting::Required;
@@ -72,6 +76,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) grown: &'a BTreeSet<TableName>,
     /// Tables that get rows with the constants that their columns are compared with.
     pub(crate) compared: &'a BTreeSet<TableName>,
+    /// Tables that get rows which the statements of scripts take and change.
+    pub(crate) aimed: &'a BTreeSet<TableName>,
 }
 
 /// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
@@ -86,7 +92,9 @@ pub(crate) async fn fill(
     let has_some = |name: &TableName| wanted.grown.contains(name) || wanted.compared.contains(name);
     let lacks = |table: &&Object| empty(table) || has_some(&table_name(table));
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
-    if tables.is_empty() {
+    let is_aimed = |table: &&Object| wanted.aimed.contains(&table_name(table));
+    let aimed: Vec<&Object> = holders(schema).filter(is_aimed).collect();
+    if tables.is_empty() && aimed.is_empty() {
         return Ok(Vec::new());
     }
     let open: Vec<&Table> = tables.iter().collect();
@@ -110,8 +118,13 @@ pub(crate) async fn fill(
         let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
         place.rows.refresh(place.rehearsal, schema, &Touched::Tables(touched)).await?;
     }
+    // No other row that is drawn now refers to these, which a statement may delete.
+    for table in &aimed {
+        taken::put(&mut place, table).await?;
+    }
     // A trigger may have written to tables that were read before.
-    if tables.iter().any(|table| schema.children(&table.id, Kind::Trigger).next().is_some()) {
+    let mut filled = tables.iter().map(|table| &table.id).chain(aimed.iter().map(|table| &table.id));
+    if filled.any(|id| schema.children(id, Kind::Trigger).next().is_some()) {
         rows.refresh(rehearsal, schema, &Touched::Unknown).await?;
     }
     rehearsal.query("DROP FUNCTION pg_temp.roundtrip_try(text)").await?;
@@ -185,7 +198,7 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
                 serial += 1;
                 let is_typical = round == 0 && n >= first;
                 let constants = if is_typical { Constants::Nowhere } else { Constants::InTurn };
-                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false }, kept)
+                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false, aim: None }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -250,7 +263,8 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
     for round in 0..MORE_ROUNDS {
         let draw = |(constants, kept): &(Constants, Row)| {
             serial += 1;
-            place.draw(table, Turn { round, serial: serial - 1, constants: *constants, whole: false }, kept.clone())
+            let at = Turn { round, serial: serial - 1, constants: *constants, ..Turn::default() };
+            place.draw(table, at, kept.clone())
         };
         let tried: Vec<Row> = wanted.iter().map(draw).collect();
         let answers = place.put(table, &tried, "").await?;
@@ -302,13 +316,15 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
 
 /// Which row of a table is drawn.
 #[derive(Clone, Copy, Default)]
-struct Turn {
+struct Turn<'a> {
     /// How often rows of this table were refused already.
     round: u32,
     serial: u32,
     /// Whether no column may be left to the server.
     whole: bool,
     constants: Constants,
+    /// The statement that is to take it.
+    aim: Option<&'a Aim>,
 }
 
 /// Where rows are put.
@@ -335,22 +351,23 @@ impl Place<'_> {
     }
 
     /// Draws a row with choices of its own, around what of it is there.
-    fn draw(&mut self, table: &Table, at: Turn, kept: Row) -> Row {
+    fn draw(&mut self, table: &Table, at: Turn<'_>, kept: Row) -> Row {
         self.reseed();
         self.draw_beside(table, at, &BTreeMap::new(), kept)
     }
 
     /// Draws a row with the choices of the last one; `fixed` has the rows that are made at the same time.
-    fn draw_beside(&mut self, table: &Table, at: Turn, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
-        let Turn { round, serial, whole, constants } = at;
+    fn draw_beside(&mut self, table: &Table, at: Turn<'_>, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
+        let Turn { round, serial, whole, constants, aim } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
         let reach = if round < 4 && !whole && format.is_none() { Reach::Extreme } else { Reach::Plain };
         let awkward = reach == Reach::Extreme;
-        let obedient = format.is_some() || serial % 4 != 3;
+        let obedient = format.is_some() || aim.is_some() || serial % 4 != 3;
         let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
         let Self { schema, rows, uses, narrow, .. } = self;
-        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict: false, narrow: *narrow, constants };
+        let (narrow, strict) = (*narrow, false);
+        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict, narrow, constants, aim };
         draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 

@@ -40,7 +40,12 @@ impl Pattern {
         }
         match op {
             "~" | "~*" => Self::regular(text),
-            "~~" | "~~*" => Some(Self::whole(like(text))),
+            "~~" | "~~*" => {
+                let before = text.strip_suffix('%').unwrap_or_default();
+                let escapes = before.len() - before.trim_end_matches('\\').len();
+                let ends = !text.ends_with('%') || escapes % 2 == 1;
+                Some(Self { part: like(text), begins: !text.starts_with('%'), ends })
+            }
             "similar" => Some(Self::whole(regex::similar(text)?)),
             _ => None,
         }

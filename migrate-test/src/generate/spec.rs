@@ -192,7 +192,7 @@ fn unique<'a>(
 }
 
 /// How many alternatives an expression has at one place at most.
-fn alternatives(expr: &Expr) -> usize {
+pub(super) fn alternatives(expr: &Expr) -> usize {
     let own = match expr.form() {
         Form::Or(sides) => sides.len(),
         Form::Call(word, list) if word == "any" => match list.first().map(|list| list.bare().form()) {
@@ -218,6 +218,12 @@ fn parent<'a>(schema: &'a Schema, table: &Object) -> Option<&'a Object> {
     table.fact("partition bound")?;
     let parent = table.parents().into_iter().next()?;
     schema.get(&Id::named(Kind::Table, parent.schema(), parent.name())).map(|parent| &**parent)
+}
+
+/// The names of a table and of those that it is a partition of.
+pub(super) fn lineage(schema: &Schema, table: &Object) -> Vec<String> {
+    let above = parent(schema, table).map(|parent| lineage(schema, parent)).unwrap_or_default();
+    [table.id.name.to_string()].into_iter().chain(above).collect()
 }
 
 /// What a partition asks of its rows, for each part of the key.

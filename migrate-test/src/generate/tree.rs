@@ -54,6 +54,9 @@ pub(super) fn column(name: &ast::NameRef) -> Option<String> {
 /// How deep an expression is read; what is deeper can be read as one of its own.
 const DEEPEST: usize = 200;
 
+/// How many operators of the same weight are read from the left.
+const MOST_IN_A_ROW: usize = 50;
+
 /// Reads the expressions of a tree, each of them once.
 pub(super) struct Reader {
     source: Arc<Source>,
@@ -166,6 +169,11 @@ impl Reader {
             BinOp::Or(_) => return Form::Or(self.chain(it, |op| matches!(op, BinOp::Or(_)))),
             BinOp::In(_) => return self.among(it, "=", "any"),
             BinOp::NotIn(_) => return self.among(it, "<>", "all"),
+            BinOp::CustomOp(_) => {
+                if let Some(form) = self.left_first(it) {
+                    return form;
+                }
+            }
             _ => {}
         }
         let sides: Vec<Expr> = [it.lhs(), it.rhs()].into_iter().filter_map(|side| self.some(side)).collect();
@@ -183,6 +191,32 @@ impl Reader {
             Some(op) => Form::Op(op, sides),
             None => Form::Other(sides),
         }
+    }
+
+    /// `a -> 'b' ->> 'c'`, which the server reads from the left and the parser from the right.
+    fn left_first(&mut self, it: &ast::BinExpr) -> Option<Form> {
+        let (mut ops, mut operands, mut right) = (Vec::new(), vec![it.lhs()?], ast::Expr::BinExpr(it.clone()));
+        while let ast::Expr::BinExpr(it) = &right
+            && let Some(op @ BinOp::CustomOp(_)) = it.op()
+        {
+            let next = it.rhs()?;
+            ops.push(operator(&op)?);
+            if ops.len() > 1 {
+                operands.push(it.lhs()?);
+                self.seen.insert(it.syntax().clone());
+            }
+            right = next;
+            if ops.len() > MOST_IN_A_ROW {
+                return None;
+            }
+        }
+        let last = ops.pop().filter(|_| !ops.is_empty())?;
+        let mut operands = self.all(operands.into_iter()).into_iter();
+        let mut left = operands.next()?;
+        for (op, operand) in ops.into_iter().zip(operands) {
+            left = left.and(&operand, |left, right| Form::Op(op, vec![left, right]));
+        }
+        Some(Form::Op(last, vec![left, self.read(&right)]))
     }
 
     /// The sides of `a AND b AND c`, however many there are.
@@ -203,13 +237,16 @@ impl Reader {
     /// `a IN (…)` as the server writes it: `a = ANY (ARRAY[…])`.
     fn among(&mut self, it: &ast::BinExpr, op: &str, word: &str) -> Form {
         let left = self.some(it.lhs());
-        let items = match it.rhs() {
-            Some(ast::Expr::TupleExpr(tuple)) => self.all(tuple.exprs()),
-            Some(ast::Expr::ParenExpr(one)) => self.some(one.expr()).into_iter().collect(),
+        let Some(right) = it.rhs() else { return Form::Other(left.into_iter().collect()) };
+        let items = match &right {
+            ast::Expr::TupleExpr(tuple) => self.all(tuple.exprs()),
+            ast::Expr::ParenExpr(one) => self.some(one.expr()).into_iter().collect(),
             _ => return Form::Other(left.into_iter().collect()),
         };
-        let list = self.wrapped(it, Form::Array(items));
-        let list = self.wrapped(it, Form::Call(word.to_owned(), vec![list]));
+        // Without any it is a subquery.
+        let form = if items.is_empty() { Form::Other(items) } else { Form::Array(items) };
+        let list = self.wrapped(&right, form);
+        let list = self.wrapped(&right, Form::Call(word.to_owned(), vec![list]));
         Form::Op(op.to_owned(), left.into_iter().chain([list]).collect())
     }
 
@@ -230,9 +267,7 @@ impl Reader {
         let Some(arguments) = it.arg_list() else {
             // A function with a grammar of its own: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
             let Some(node) = it.syntax().first_child() else { return Form::Other(Vec::new()) };
-            let name = node.text().to_string();
-            let name = name.split('(').next().unwrap_or_default().trim().to_lowercase();
-            return self.some(inner(&node)).map_or(Form::Other(Vec::new()), |one| Form::Call(name, vec![one]));
+            return self.own_grammar(&node);
         };
         let arguments = self.all(arguments.args().filter_map(|argument| argument.expr()));
         let name = match it.expr() {
@@ -243,6 +278,25 @@ impl Reader {
             _ => return Form::Other(arguments),
         };
         Form::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
+    }
+
+    /// A call with words between its arguments. What is looked for comes after what it is looked for in.
+    fn own_grammar(&mut self, node: &SyntaxNode) -> Form {
+        let text = node.text().to_string().to_lowercase();
+        let (name, rest) = text.split_once('(').unwrap_or((&text, ""));
+        let mut arguments = self.all(topmost(node).into_iter());
+        if arguments.is_empty() {
+            return Form::Other(arguments);
+        }
+        let name = match (name.trim(), rest.split_whitespace().next()) {
+            ("trim", Some("leading")) => "ltrim",
+            ("trim", Some("trailing")) => "rtrim",
+            (name, _) => name,
+        };
+        if name.ends_with("trim") || name == "position" {
+            arguments.reverse();
+        }
+        Form::Call(name.to_owned(), arguments)
     }
 
     fn case(&mut self, it: &ast::CaseExpr) -> Form {
@@ -258,6 +312,12 @@ impl Reader {
         let other = self.some(it.else_clause().and_then(|clause| clause.expr()));
         Form::Case(Case { operand, arms, other })
     }
+}
+
+/// The expressions below a node that are in no other one.
+fn topmost(node: &SyntaxNode) -> Vec<ast::Expr> {
+    let of = |child: SyntaxNode| ast::Expr::cast(child.clone()).map_or_else(|| topmost(&child), |expr| vec![expr]);
+    node.children().flat_map(of).collect()
 }
 
 fn constant(literal: &ast::Literal) -> Form {

@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
-use migrate_core::schema::{Id, Kind, Schema};
+use migrate_core::schema::{Id, Kind, Object, Schema};
 use migrate_core::sql::parse;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
+use super::aims::{self, Aim};
 use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
-use super::json::{Path, Shape, Want, path};
+use super::json::{Path, Shape, Want, path, within};
+use super::spec::lineage;
 use super::tree::Reader;
-use crate::rows::TableName;
+use crate::rows::{TableName, holders, table_name};
 
 /// How many patterns are tried.
 const MOST_PATTERNS: usize = 20;
@@ -35,6 +37,8 @@ pub(crate) struct Uses {
     constants: BTreeMap<String, BTreeSet<String>>,
     /// The same of definitions, which are of less weight.
     defined: BTreeMap<String, BTreeSet<String>>,
+    /// What statements take and change.
+    aims: Vec<Aim>,
 }
 
 /// What texts are read as.
@@ -78,6 +82,7 @@ impl Uses {
         let file = parse(sql);
         self.look_all(file.tree().syntax());
         self.take(constants::written(file.tree().syntax()));
+        self.aims.extend(aims::aims(file.tree().syntax()));
         for altered in file.tree().syntax().descendants().filter_map(ast::AlterColumn::cast) {
             self.narrowed(&altered);
         }
@@ -107,6 +112,7 @@ impl Uses {
         self.words.extend(literals.filter_map(|one| one.string_value()).filter(|text| text.len() <= LONGEST));
         self.look_all(file.tree().syntax());
         self.take(constants::written(file.tree().syntax()));
+        self.aims.extend(aims::aims(file.tree().syntax()));
     }
 
     /// Looks at every expression of a file.
@@ -132,6 +138,9 @@ impl Uses {
                 self.cast(path(source(inner)), want, Reading::Type(to.clone()));
             }
             Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
+            Form::Op(op, sides) if op == "#-" && sides.len() == 2 => {
+                self.ask(path(&sides[0]).and_then(|at| within(at, &sides[1])), None);
+            }
             Form::Op(op, sides) if op == "?" && sides.len() == 2 => {
                 if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
                     steps.push(Some(key));
@@ -158,6 +167,9 @@ impl Uses {
                         let format = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
                         let text = formatted(&format);
                         self.cast(Some(first), Some(Want::Exactly(text.clone())), Reading::Texts(vec![text]));
+                    }
+                    "jsonb_set" | "jsonb_set_lax" | "jsonb_insert" if is_constant(arguments.get(1)) => {
+                        self.ask(arguments.get(1).and_then(|steps| within(first, steps)), None);
                     }
                     name if name.contains("json") && name.contains("_extract_path") => self.ask(path(expr), None),
                     name if !name.starts_with("json") => {}
@@ -198,7 +210,7 @@ impl Uses {
 
     /// The same as what definitions do with columns, rather than scripts.
     pub(crate) fn defined(self) -> Self {
-        Self { constants: BTreeMap::new(), defined: self.constants, ..self }
+        Self { constants: BTreeMap::new(), aims: Vec::new(), defined: self.constants, ..self }
     }
 
     /// Adds what another has; of casts only where they are to be met.
@@ -208,6 +220,7 @@ impl Uses {
         }
         self.words.extend(other.words);
         self.patterns.extend(other.patterns);
+        self.aims.extend(other.aims);
         for (own, other) in [(&mut self.constants, other.constants), (&mut self.defined, other.defined)] {
             for (name, constants) in other {
                 own.entry(name).or_default().extend(constants);
@@ -246,6 +259,20 @@ impl Uses {
     /// The constants that a column is compared with, or that are written into it.
     pub(super) fn constants(&self, column: &str) -> Option<&BTreeSet<String>> {
         self.constants.get(column).or_else(|| self.defined.get(column))
+    }
+
+    /// What statements aim at in a table, of which these are the names that it and what it is a part of have.
+    pub(super) fn aims(&self, names: &[String]) -> impl Iterator<Item = &Aim> {
+        self.aims.iter().filter(|aim| names.contains(&aim.table))
+    }
+
+    /// The tables that statements aim at.
+    pub(crate) fn aimed(&self, schema: &Schema) -> BTreeSet<TableName> {
+        if self.aims.is_empty() {
+            return BTreeSet::new();
+        }
+        let is_aimed = |table: &&Object| self.aims(&lineage(schema, table)).next().is_some();
+        holders(schema).filter(is_aimed).map(table_name).collect()
     }
 
     /// How many of them scripts have for a column.
@@ -304,6 +331,10 @@ impl Uses {
     pub(super) fn cast_to(&self, column: &str) -> Option<&Reading> {
         self.casts.get(column)
     }
+}
+
+fn is_constant(expr: Option<&Expr>) -> bool {
+    expr.is_some_and(|expr| expr.as_constant().is_some())
 }
 
 /// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.

@@ -139,7 +139,8 @@ impl Wish {
         }
         let number = constant.parse::<f64>().ok();
         match (op, number) {
-            ("=" | "any", _) => self.exactly.push(constant.to_owned()),
+            ("=", _) => self.exactly.push(constant.to_owned()),
+            ("any", _) => self.items.push(constant.to_owned()),
             ("<>", None) if constant.is_empty() => self.longer(1),
             ("<>", _) => self.not.push(constant.to_owned()),
             (">" | ">=", Some(number)) => raise(&mut self.low, number, op == ">="),

@@ -47,6 +47,8 @@ pub(crate) struct How {
     pub(super) readable: bool,
     /// The names in the statement that refused values: only tables and columns with these get others. `None` where that may be any.
     within: Option<Names>,
+    /// With rows that the statements of the migration take and change.
+    aimed: bool,
     /// Which of the rows that were there are drawn again.
     pub(super) redraw: Redraw,
 }
@@ -66,7 +68,8 @@ pub(super) enum Redraw {
 
 impl Default for How {
     fn default() -> Self {
-        Self { reach: Reach::Extreme, fitting: false, readable: false, within: None, redraw: Redraw::Changed }
+        let (reach, redraw) = (Reach::Extreme, Redraw::Changed);
+        Self { reach, fitting: false, readable: false, within: None, aimed: true, redraw }
     }
 }
 
@@ -89,17 +92,22 @@ impl How {
         let plain = self.reach.less().map(|reach| Self { reach, ..other() });
         let readable =
             || Some(Self { readable: true, ..other() }).filter(|_| !self.readable && !read(migration).is_empty());
+        let unaimed = || {
+            let redraw = if self.redraw == Redraw::Changed { Redraw::Named } else { self.redraw };
+            Some(Self { aimed: false, redraw, ..other() }).filter(|_| self.aimed)
+        };
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
             // Values that are no extreme ones are different in each row.
             "23505" => match self.redraw {
                 Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() }),
                 Redraw::Named => Some(Self { redraw: Redraw::All, within: None, ..other() }),
-                Redraw::All => None,
+                Redraw::All => unaimed(),
             },
+            "23503" | "23514" | "23P01" => unaimed(),
             // A number that is too large says nothing of texts.
-            "22003" | "22012" | "0A000" => plain.or_else(readable),
-            code if code.starts_with("22") => readable().or(plain),
+            "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
+            code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
             _ => None,
         }
     }
@@ -126,6 +134,7 @@ impl How {
             return format!("it fails on text that is not {what}: {why}; proven with text that is");
         }
         let rows = match *self {
+            Self { aimed: false, .. } => "values that its own statements look for",
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
             Self { fitting: true, .. } => "rows that do not fit what it requires",
             Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
@@ -183,15 +192,18 @@ impl Filled {
         let poor = std::mem::take(&mut self.poor);
         let (mut grown, own) = (self.grown(before), read(migration));
         grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
-        let mut compared = self.compared(before, &own);
-        compared.retain(|table| match &written {
+        let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
+        let is_ours = |table: &TableName| match &written {
             Touched::Unknown => false,
             Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
-        });
+        };
+        compared.retain(is_ours);
+        aimed.retain(|table| how.aimed && is_ours(table));
         let empty = |table: &TableName| self.rows.table(table).is_none_or(|rows| rows.rows.is_empty());
         let drawn = holders(before).map(table_name);
-        let mut drawn: BTreeSet<_> =
-            drawn.filter(|table| empty(table) || grown.contains(table) || compared.contains(table)).collect();
+        let is_drawn =
+            |table: &TableName| empty(table) || [&grown, &compared, &aimed].iter().any(|tables| tables.contains(table));
+        let mut drawn: BTreeSet<_> = drawn.filter(is_drawn).collect();
         if drawn.is_empty() {
             return Ok(Ok(Rests::on(before, &self.rows, &[])));
         }
@@ -199,7 +211,7 @@ impl Filled {
         let uses = learnt.uses(own, before, after, how);
         let narrowed = how.narrowed(before);
         let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
-        let wanted = Wanted { narrow, uses: &uses, given_up, grown: &grown, compared: &compared };
+        let wanted = Wanted { narrow, uses: &uses, given_up, grown: &grown, compared: &compared, aimed: &aimed };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;

@@ -50,7 +50,7 @@ enum Redrawn {
     /// Those that the statement names which refused values.
     Within(Narrowed),
     /// Those with these names, and those of which values are read.
-    Tables(BTreeSet<TableName>, BTreeSet<String>, Uses),
+    Tables(BTreeSet<TableName>, BTreeSet<String>, Box<Uses>),
 }
 
 impl Redrawn {
@@ -61,7 +61,7 @@ impl Redrawn {
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
         // Texts that cannot be read are to be drawn again, wherever they are.
-        let read = if how.readable { filled::read(migration) } else { Uses::default() };
+        let read = Box::new(if how.readable { filled::read(migration) } else { Uses::default() });
         match how.redraw {
             Redraw::Changed if how.is_within() => how.narrowed(sight.before).map_or(Self::None, Self::Within),
             Redraw::Changed if how.fitting => Self::None,

@@ -91,6 +91,87 @@ async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] 
     is_found(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, "SELECT 1;").await;
 }
 
+/// Of a table with many columns a row has what a statement takes, all of it, and a value that it changes.
+#[rstest]
+#[case::an_item("UPDATE t SET tags = array_remove(tags, 'draft');")]
+#[case::another_item("UPDATE t SET tags = array_replace(tags, 'a1', 'b1');")]
+#[case::one_of_items("UPDATE t SET kind = 'x' WHERE 'draft' = ANY (tags);")]
+#[case::contained("DELETE FROM t WHERE tags @> ARRAY['draft'] AND amount = 0;")]
+#[case::shared("DELETE FROM t WHERE tags && ARRAY['draft', 'old'];")]
+#[case::a_path("UPDATE t SET settings = settings #- '{ui,theme}';")]
+#[case::a_key("UPDATE t SET settings = settings - 'theme' WHERE settings ? 'theme';")]
+#[case::set("UPDATE t SET settings = jsonb_set(settings, '{a,b}', '1', false);")]
+#[case::set_where("UPDATE t SET settings = jsonb_set(settings, '{a,b}', '1') WHERE settings #>> '{a,b}' = 'black';")]
+#[case::nested("UPDATE t SET settings = '{}' WHERE settings -> 'ui' ->> 'theme' = 'dark';")]
+#[case::lower_in_a_document(
+    "UPDATE t SET settings = jsonb_set(settings, '{lang}', to_jsonb(lower(settings ->> 'lang'))) WHERE settings ->> 'lang' IS NOT NULL;"
+)]
+#[case::a_document("UPDATE t SET settings = settings - 'beta' WHERE settings @> '{\"beta\": true}';")]
+#[case::a_prefix("UPDATE t SET url = regexp_replace(url, '^http:', 'https:');")]
+#[case::an_escaped_prefix(r"UPDATE t SET url = regexp_replace(url, '^www\.', '');")]
+#[case::what_is_no_digit("UPDATE t SET phone = regexp_replace(phone, '[^0-9]', '', 'g');")]
+#[case::blanks(r"UPDATE t SET name = regexp_replace(name, '\s+', ' ', 'g');")]
+#[case::a_part("UPDATE t SET url = split_part(url, '?', 1);")]
+#[case::what_matches("UPDATE t SET name = substring(name FROM '[0-9]+') WHERE name ~ '[0-9]';")]
+#[case::cut("UPDATE t SET name = left(name, 20);")]
+#[case::the_end("UPDATE t SET url = rtrim(url, '/');")]
+#[case::the_beginning("UPDATE t SET code = ltrim(code, '0');")]
+#[case::replaced("UPDATE t SET url = replace(url, 'http://', 'https://');")]
+#[case::translated("UPDATE t SET name = translate(name, 'äöü', 'aou');")]
+#[case::two_conditions("DELETE FROM t WHERE kind = 'obsolete' AND amount = 0;")]
+#[case::a_time("UPDATE t SET kind = 'expired' WHERE kind = 'pending' AND at < now() - interval '30 days';")]
+#[case::a_time_to_come("DELETE FROM t WHERE at > now() + interval '1 year' AND NOT flag;")]
+#[case::days("UPDATE t SET flag = true WHERE at BETWEEN '2019-01-01' AND '2019-02-01' AND kind IN ('a', 'b');")]
+#[case::many("DELETE FROM t WHERE name LIKE 'test%' AND phone IS NULL AND amount BETWEEN 5 AND 7 AND kind = 'x';")]
+#[case::a_stranger("UPDATE t SET amount = NULL WHERE amount NOT IN (SELECT id FROM t);")]
+#[case::untidy("UPDATE t SET name = lower(trim(name)) WHERE name <> lower(trim(name));")]
+#[case::of_another_table("DELETE FROM t USING u WHERE u.id IS NOT NULL AND t.kind = 'obsolete' AND t.flag;")]
+#[case::one_case("UPDATE t SET kind = CASE kind WHEN 'a' THEN 'x' WHEN 'b' THEN 'x' ELSE kind END;")]
+#[case::plain("DELETE FROM t WHERE phone = 'obsolete';")]
+#[tokio::test]
+async fn what_a_statement_takes_is_in_a_row(#[case] up: &str) {
+    let base = "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, url text, name text, \
+        phone text, code varchar(20), kind text, city text, street text, amount int, at timestamptz, flag boolean, \
+        tags text[], settings jsonb);";
+    is_found(base, up, "SELECT 1;").await;
+}
+
+/// What fails on values that break things is proven with ordinary ones, and with those that it takes.
+#[tokio::test]
+async fn what_a_statement_takes_is_in_an_ordinary_row() {
+    let base = "CREATE TABLE t (id int PRIMARY KEY, email text NOT NULL UNIQUE);";
+    is_found(base, "UPDATE t SET email = lower(trim(email)) WHERE email <> lower(trim(email));", "SELECT 1;").await;
+}
+
+/// What has rows already gets those that a later statement takes, however many were deleted before.
+#[tokio::test]
+async fn what_a_later_statement_takes_is_in_a_row() {
+    let base = "CREATE TABLE t (id int PRIMARY KEY, name text, phone text);";
+    for seed in SEEDS {
+        let chain = Chain::new(&[
+            (1, "base", base, "DROP TABLE t;"),
+            (2, "first", "UPDATE t SET name = NULL WHERE name = 'x';", "SELECT 1;"),
+            (3, "second", "DELETE FROM t WHERE name IS NULL;", "SELECT 1;"),
+            (4, "third", "DELETE FROM t WHERE phone = 'obsolete';", "SELECT 1;"),
+        ]);
+        let proof = Proof { keep: false, seed, walks: 0, ..Proof::default() };
+        let proven = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        for one in &proven.migrations[1..] {
+            assert!(one.laws[&Law::Data].is_broken(), "seed {seed}\n{}", shown(one));
+        }
+    }
+}
+
+/// A row that a table refuses is in nobody's way.
+#[rstest]
+#[case("s text CHECK (s IN ('new', 'old'))", "UPDATE t SET s = 'gone' WHERE s = 'lost' AND n = 1;")]
+#[case("s text UNIQUE NOT NULL", "DELETE FROM t WHERE s IS NULL;")]
+#[case("s text CHECK (length(s) < 5)", "UPDATE t SET s = left(s, 10);")]
+#[tokio::test]
+async fn what_cannot_be_aimed_at_does_no_harm(#[case] columns: &str, #[case] up: &str) {
+    holds(&format!("CREATE TABLE t (id serial PRIMARY KEY, n int, {columns});"), up, "SELECT 1;").await;
+}
+
 /// What a migration is known to lose is in some row.
 #[rstest]
 #[case::case("email text NOT NULL", "UPDATE t SET email = lower(email);", "SELECT 1;")]

@@ -1,2 +1,2 @@
 -- migrate: lossy the old numbers are wrong
-UPDATE t SET status = 0 WHERE status = 123456789 + 1;
+UPDATE t SET status = 0 WHERE status / 3 = 123456789;

@@ -1,3 +1,3 @@
 -- migrate: irreversible the law says that they must be gone
 CREATE TABLE note (id integer);
-DELETE FROM t WHERE created < '1950-01-01' AND id > 8000000000000000000;
+DELETE FROM t WHERE id / 3 = 123456789;
