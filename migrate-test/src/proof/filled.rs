@@ -84,7 +84,7 @@ impl How {
         }
         let is_of_values = sqlstate.starts_with("22") || sqlstate == "0A000";
         let elsewhere = self.within.is_some() && is_of_values && (next.is_none() || names != self.within);
-        if elsewhere { Some(Self { within: None, ..self.clone() }) } else { next }
+        if elsewhere { Some(Self { within: None, redraw: Redraw::All, ..self.clone() }) } else { next }
     }
 
     fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {

@@ -332,10 +332,10 @@ async fn a_rollback_that_fails_on_values_is_said() {
     &["public.users.name"]
 )]
 #[case::another_table(
-    "UPDATE s SET j = j #- '{ui,theme}';",
-    "SELECT 1;",
+    "UPDATE s SET n = n * 1000000;",
+    "UPDATE s SET n = n / 1000000;",
     "UPDATE users SET email = lower(email);",
-    &["public.s.j"]
+    &["public.s.n"]
 )]
 #[case::a_renamed_table(
     "ALTER TABLE users ALTER name TYPE varchar(50); ALTER TABLE users RENAME TO people;",
