@@ -83,19 +83,19 @@ struct Seen {
     dump: Dump,
 }
 
-/// From the first schema to the second and back and to nothing, and from nothing to the second and to nothing, and the second
-/// as it was made to nothing: the database, and the schema that it becomes.
+/// From the first schema to the second and back and to nothing, the second as it was made to nothing, and from nothing to the
+/// second and to nothing: the database, and the schema that it becomes.
 const STEPS: [(&str, usize, Option<usize>); 6] = [
     ("there", 0, Some(1)),
     ("back", 0, Some(0)),
     ("removed", 0, None),
-    (FROM_NOTHING, 0, Some(1)),
-    ("second removed", 0, None),
     ("second removed as it was made", 1, None),
+    ("second from nothing", 0, Some(1)),
+    ("second removed", 0, None),
 ];
-const FROM_NOTHING: &str = "second from nothing";
-/// Of so many pairs one is dumped as it is made from nothing: `pg_dump` is more than half of what a pair costs.
-const DUMPED: usize = 4;
+/// The steps of every pair; the last two are those of one in so many, for most pairs have parts that begin with nothing.
+const OF_ALL: usize = 4;
+const FROM_NOTHING: u64 = 4;
 
 impl Seat {
     async fn new() -> Self {
@@ -185,7 +185,8 @@ impl Bench {
     async fn judge(&mut self, pair: &Pair, reach: &Reach) -> Option<Failure> {
         let (mut taken, mut step) = ([Vec::new(), Vec::new()], 0);
         let walked = self.walk(pair, reach, &mut taken, &mut step).await;
-        if walked.is_err() || reach.last + 1 < STEPS.len() {
+        let ends_empty = [OF_ALL, STEPS.len()].contains(&(reach.last + 1));
+        if walked.is_err() || !ends_empty {
             for seat in &mut self.seats {
                 let emptied =
                     sqlx::raw_sql(AssertSqlSafe(format!("ROLLBACK; {EMPTY}"))).execute(&mut seat.session).await;
@@ -216,11 +217,9 @@ impl Bench {
         let second = Seen { described: other.describe().await, dump };
         let nothing = Seen { described: self.nothing.clone(), dump: Dump::default() };
         let mut now = [first.described.clone(), second.described.clone()];
-        let undumped = Seen { described: second.described.clone(), dump: Dump::default() };
-        for (step, (name, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
+        for (step, (_, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
             *at = step;
-            let second = if *name == FROM_NOTHING && pair.size() % DUMPED != 0 { &undumped } else { &second };
-            let to = to.map_or(&nothing, |to| [&first, second][to]);
+            let to = to.map_or(&nothing, |to| [&first, &second][to]);
             now[*seat] = self.seats[*seat].lead(&now[*seat], to, reach.proven.contains(&step)).await?;
         }
         Ok(())
@@ -229,8 +228,8 @@ impl Bench {
 
 /// What is wrong with a pair even when the statements that fail are completed on a shadow server, and what was wrong with
 /// those that are right then.
-async fn wrong(bench: &mut Bench, pair: &Pair) -> (Option<Failure>, Vec<String>) {
-    let mut reach = Reach { last: STEPS.len() - 1, dump: true, proven: BTreeSet::new() };
+async fn wrong(bench: &mut Bench, pair: &Pair, steps: usize) -> (Option<Failure>, Vec<String>) {
+    let mut reach = Reach { last: steps - 1, dump: true, proven: BTreeSet::new() };
     let mut completed = Vec::new();
     while let Some(failure) = bench.judge(pair, &reach).await {
         if !reach.proven.insert(failure.reach.last) {
@@ -297,7 +296,8 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
             println!("from pair {number} on");
         }
         let pair = Pair::draw(seed, number);
-        let (failure, completed) = wrong(&mut bench, &pair).await;
+        let steps = if number.is_multiple_of(FROM_NOTHING) { STEPS.len() } else { OF_ALL };
+        let (failure, completed) = wrong(&mut bench, &pair, steps).await;
         if let Some(failure) = failure {
             let failure = shrunk(&mut bench, pair, failure).await;
             kept.inspect(|folder| failure.keep(folder, number));
