@@ -151,9 +151,9 @@ fn typed(of: &str) -> String {
 }
 
 /// What the new column is filled with: the expression of the script, where it has one.
-fn value(old: &Id, new: &Id, columns: Columns<'_>) -> String {
-    let of = |name: &str| columns.using.get(&(old.parent.to_string(), name.to_owned()));
-    of(&old.name).or_else(|| of(&new.name)).map_or_else(|| plain(&old.name), |text| text.replace('`', "'"))
+fn value(old: &Id, columns: Columns<'_>) -> String {
+    let own = columns.using.get(&(old.parent.to_string(), old.name.to_string()));
+    own.map_or_else(|| plain(&old.name), |text| text.replace('`', "'"))
 }
 
 fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: String) -> Way {
@@ -178,14 +178,14 @@ fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: Stri
 fn renamed(old: &Id, new: &Object, columns: Columns<'_>) -> Way {
     let (table, of) = (table_of(old), new.fact("type").unwrap_or("text"));
     let change = format!("{table}.{} gets the name {}", plain(&old.name), plain(&new.id.name));
-    beside(&table, &old.name, &new.id.name, of, &value(old, &new.id, columns), change)
+    beside(&table, &old.name, &new.id.name, of, &value(old, columns), change)
 }
 
 fn retyped(old: &Object, new: &Object, columns: Columns<'_>) -> Way {
     let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
     let change = format!("{table}.{} becomes {is} instead of {was}", plain(name));
-    beside(&table, name, &format!("{name}_new"), is, &value(&old.id, &new.id, columns), change)
+    beside(&table, name, &format!("{name}_new"), is, &value(&old.id, columns), change)
 }
 
 fn dropped(id: &Id) -> Way {

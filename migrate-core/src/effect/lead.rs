@@ -32,7 +32,7 @@ fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Opt
                 AlterColumnOption::SetType(set) => {
                     Some(with(column, "type", &as_server(known, &set.ty()?.syntax().text().to_string())))
                 }
-                AlterColumnOption::SetNotNull(_) => Some(with(column, "not null", "yes")),
+                AlterColumnOption::SetNotNull(_) => Some(required(known, column)),
                 _ => None,
             }
         }
@@ -53,6 +53,14 @@ fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Opt
         }
         _ => None,
     }
+}
+
+/// The column with NOT NULL, which is a constraint with a name from PostgreSQL 18 on.
+fn required(known: &Known<'_>, column: &Object) -> Object {
+    let column = with(column, "not null", "yes");
+    let is_named = known.major.is_some_and(|major| major >= 18) && column.fact("not null constraint").is_none();
+    let name = format!("{}_{}_not_null", column.id.parent, column.id.name);
+    if is_named { with(&column, "not null constraint", &name) } else { column }
 }
 
 fn fact(name: &str, value: &str) -> Fact {

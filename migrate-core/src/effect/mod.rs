@@ -139,7 +139,12 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
             let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
             wanted.extend(locks::wanted(stmt, &known));
             wanted.extend(locks::unknown(stmt, &known));
-            if matches!(stmt, Stmt::AlterTable(_)) && !undone.iter().any(|place| place.contains(&span(stmt).start)) {
+            // What stands in a block is done under a condition, for all that is known.
+            let is_top = script.statements().iter().any(|one| one.span.start == span(stmt).start);
+            if is_top
+                && matches!(stmt, Stmt::AlterTable(_))
+                && !undone.iter().any(|place| place.contains(&span(stmt).start))
+            {
                 let known = Known { before: Some(&after), ..known };
                 let changed = lead::changed(&known, stmt);
                 after = if changed.is_empty() { after } else { Cow::Owned(after.into_owned().with(changed)) };

@@ -75,6 +75,10 @@ fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Aim>> {
             }
         }
     }
+    // Where nothing is known of what it does with values, it has rows to do that with.
+    if found.is_empty() && !taken.is_empty() {
+        found.push(Aim { table: target.table, wanted: taken });
+    }
     Some(found)
 }
 

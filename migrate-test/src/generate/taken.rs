@@ -1,5 +1,7 @@
 //! Rows for the statements of scripts: each finds some that it takes and changes.
 
+use std::collections::BTreeSet;
+
 use migrate_core::ident::QualifiedName;
 use migrate_core::runner::Touched;
 use migrate_core::schema::Object;
@@ -12,6 +14,8 @@ use super::{Place, Turn};
 /// How often rows that statements take are tried, and how far apart their numbers are from those of the rows that are there.
 const ATTEMPTS: u32 = 4;
 const APART: u32 = 500;
+/// A table gets no more of them for one migration: a script can have thousands of statements.
+const MOST: usize = 80;
 
 /// Puts rows into a table that the statements of scripts take and change, some for each; those that are refused are tried
 /// again, plainer in all else, and are nothing that others depend on.
@@ -22,7 +26,9 @@ pub(super) async fn put(place: &mut Place<'_>, object: &Object) -> migrate_core:
     let is_about =
         |aim: &&Aim| aim.wanted.iter().any(|one| table.columns.iter().any(|column| one.mentions(&column.name)));
     let aims = uses.aims(&names).filter(is_about);
-    let mut open: Vec<&Aim> = aims.flat_map(|aim| std::iter::repeat_n(aim, aim.rows())).collect();
+    let mut known = BTreeSet::new();
+    let aims = aims.filter(|aim| known.insert(aim.wanted.iter().map(|one| one.text().to_owned()).collect::<Vec<_>>()));
+    let mut open: Vec<&Aim> = aims.flat_map(|aim| std::iter::repeat_n(aim, aim.rows())).take(MOST).collect();
     for attempt in 1..=ATTEMPTS {
         let first = there + attempt * APART;
         let draw = |(n, aim): (usize, &&Aim)| {

@@ -296,6 +296,10 @@ impl Reader {
         if name.ends_with("trim") || name == "position" {
             arguments.reverse();
         }
+        // Where nothing says from where on, it is from the first letter on.
+        if name == "substring" && !rest.split_whitespace().any(|word| word == "from") {
+            arguments.splice(1..1, Expr::parse("1"));
+        }
         Form::Call(name.to_owned(), arguments)
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Filled {
     drawn: BTreeMap<TableName, BTreeSet<Box<str>>>,
     /// The tables whose columns changed since; `None` where that may be all.
     changed: Option<BTreeSet<TableName>>,
-    /// The tables whose rows are poorer than they could be, because of what a migration refused: they get more.
+    /// The tables whose rows were drawn with plain values, because a migration refused others: they get more.
     poor: BTreeSet<TableName>,
     learnt: Learnt,
 }
@@ -99,12 +99,11 @@ impl How {
         match sqlstate {
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
             // Values that are no extreme ones are different in each row.
-            "23505" => match self.redraw {
-                Redraw::Changed => Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() }),
-                Redraw::Named => Some(Self { redraw: Redraw::All, within: None, ..other() }),
-                Redraw::All => unaimed(),
-            },
-            "23503" | "23514" | "23P01" => unaimed(),
+            "23505" if self.reach != Reach::Plain => {
+                Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() })
+            }
+            "23503" | "23505" | "23514" | "23P01" if self.aimed => unaimed(),
+            "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
             // A number that is too large says nothing of texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
             code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
@@ -129,12 +128,18 @@ impl How {
 
     /// What a migration that fails on the first rows, and not on these, is told of.
     pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
-        if self.readable {
-            let what = read(migration).told();
-            return format!("it fails on text that is not {what}: {why}; proven with text that is");
+        let taken = "rows that its own WHERE selects";
+        match (self.readable.then(|| read(migration).told()), self.aimed) {
+            (Some(what), true) => {
+                return format!("it fails on text that is not {what}: {why}; proven with text that is");
+            }
+            (Some(what), false) => {
+                return format!("it fails on text that is not {what}, or on {taken}: {why}; proven without them");
+            }
+            (None, false) => return format!("it fails on {taken}: {why}; proven without them"),
+            (None, true) => {}
         }
         let rows = match *self {
-            Self { aimed: false, .. } => "values that its own statements look for",
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
             Self { fitting: true, .. } => "rows that do not fit what it requires",
             Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
@@ -204,8 +209,10 @@ impl Filled {
         let is_drawn =
             |table: &TableName| empty(table) || [&grown, &compared, &aimed].iter().any(|tables| tables.contains(table));
         let mut drawn: BTreeSet<_> = drawn.filter(is_drawn).collect();
+        let full = self.full(before);
         if drawn.is_empty() {
-            return Ok(Ok(Rests::on(before, &self.rows, &[])));
+            let rests = Rests::on(before, &self.rows, &[]);
+            return Ok(Ok(Rests { narrowed: full, ..rests }));
         }
         let Self { runner, ground, rows, given_up, learnt, .. } = self;
         let uses = learnt.uses(own, before, after, how);
@@ -227,7 +234,7 @@ impl Filled {
         rests.narrowed.extend(narrowed.iter().flat_map(|narrowed| narrowed.told(before, &drawn)));
         let is_refused = |table: &&TableName| self.given_up.contains(&format!("{}.{}", table.0, table.1));
         let still = poor.into_iter().filter(|table| is_refused(&table) && self.has_few(table));
-        rests.narrowed.extend(still.map(|table| format!("{}.{}", table.0, table.1)));
+        rests.narrowed.extend(still.map(|table| format!("{}.{}", table.0, table.1)).chain(full));
         self.poor = drawn;
         Ok(Ok(rests))
     }
@@ -262,7 +269,10 @@ impl Filled {
             let columns = schema.children(&table.id, Kind::Column).map(|column| column.id.name.clone());
             let columns: BTreeSet<Box<str>> = columns.collect();
             match self.drawn.get(&name) {
-                Some(known) if rows > 0 && rows < MOST_ROWS && !columns.is_subset(known) => {
+                Some(known) if rows > 0 && !columns.is_subset(known) => {
+                    if rows >= MOST_ROWS {
+                        continue;
+                    }
                     grown.insert(name.clone());
                 }
                 None if rows > 0 => continue,
@@ -271,6 +281,17 @@ impl Filled {
             self.drawn.insert(name, columns);
         }
         grown
+    }
+
+    /// The columns that came to tables with too many rows, which have no values of their own there.
+    fn full(&self, schema: &Schema) -> Vec<String> {
+        let of = |(table, known): (&TableName, &BTreeSet<Box<str>>)| {
+            let id = Id::named(Kind::Table, &table.0, &table.1);
+            let columns = schema.children(&id, Kind::Column).filter(|column| !known.contains(&column.id.name));
+            columns.map(|column| format!("{}.{}.{}", table.0, table.1, column.id.name)).collect::<Vec<_>>()
+        };
+        let is_full = |table: &TableName| self.rows.table(table).is_some_and(|rows| rows.rows.len() >= MOST_ROWS);
+        self.drawn.iter().filter(|(table, _)| is_full(table)).flat_map(of).collect()
     }
 
     /// The tables with a column that a script compares with a constant, which a row should have for the comparison to matter.
@@ -290,21 +311,35 @@ impl Filled {
 
     /// Remembers what a migration changed: tables with other columns may need rows for them.
     pub(crate) fn follow(&mut self, change: &Change) {
-        self.rename_poor(change);
+        self.rename(change);
         let Some(changed) = &mut self.changed else { return };
         let is_meant = |id: &Id| id.kind == Kind::Column;
         let columns = change.objects().map(|(id, ..)| id).filter(|id| is_meant(id));
         changed.extend(columns.map(|id| (id.schema.to_string(), id.parent.to_string())));
     }
 
-    /// A table that is gone may have come back under another name.
-    fn rename_poor(&mut self, change: &Change) {
-        let tables = || change.objects().filter(|(id, ..)| id.kind == Kind::Table);
+    /// A table that is gone may have come back under another name, with the columns for which rows were drawn.
+    fn rename(&mut self, change: &Change) {
         let name = |id: &Id| (id.schema.to_string(), id.name.to_string());
-        let gone: Vec<_> = tables().filter(|(_, _, after)| after.is_none()).map(|(id, ..)| name(id)).collect();
-        if gone.iter().any(|table| self.poor.contains(table)) {
-            self.poor.extend(tables().filter(|(_, before, _)| before.is_none()).map(|(id, ..)| name(id)));
+        let tables = || change.objects().filter(|(id, ..)| id.kind == Kind::Table);
+        let gone = tables().filter(|(_, _, after)| after.is_none()).map(|(id, ..)| name(id));
+        let gone: Vec<TableName> = gone.filter(|table| self.drawn.contains_key(table)).collect();
+        for (id, ..) in tables().filter(|(_, before, _)| before.is_none()) {
+            let is_own = |one: &Id| one.kind == Kind::Column && one.schema == id.schema && one.parent == id.name;
+            let columns: BTreeSet<&str> =
+                change.objects().map(|(one, ..)| one).filter(|one| is_own(one)).map(|one| &*one.name).collect();
+            let of = |table: &&TableName| {
+                let known = self.drawn.get(*table).into_iter().flatten();
+                known.filter(|column| columns.contains(&***column)).count()
+            };
+            let Some(old) = gone.iter().max_by_key(of).filter(|table| of(table) > 0) else { continue };
+            let drawn = self.drawn.get(old).cloned().unwrap_or_default();
+            if self.poor.contains(old) {
+                self.poor.insert(name(id));
+            }
+            self.drawn.insert(name(id), drawn);
         }
+        gone.iter().for_each(|table| drop(self.drawn.remove(table)));
     }
 
     /// Reads again what may have changed; `schema` is the present one.
@@ -344,9 +379,9 @@ impl Learnt {
             let known = read_before.remove(&object.id).filter(|(known, _)| Arc::ptr_eq(known, object));
             let (_, learnt) = known.unwrap_or_else(|| {
                 let text = if object.id.kind == Kind::Column { format!("SELECT {text}") } else { text.to_owned() };
-                (object.clone(), Uses::of(&text))
+                (object.clone(), Uses::of(&text).defined())
             });
-            uses.extend(learnt.clone().defined(), is_strict);
+            uses.extend(learnt.clone(), is_strict);
             self.0.insert(object.id.clone(), (object.clone(), learnt));
         }
         own.resolve(&|to| labelled(to, after).or_else(|| labelled(to, before)));

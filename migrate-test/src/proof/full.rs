@@ -112,7 +112,7 @@ impl Full {
         let ways = Ways::of(proven);
         let mut how = How::default();
         // What is drawn for poor tables did not pass the migrations before.
-        self.blind |= self.filled.is_poor() && prover.chain[..at].iter().any(|one| is_of_data(one));
+        self.blind = self.blind || self.filled.is_poor() && prover.chain[..at].iter().any(|one| is_of_data(one));
         let mut outcome = self.attempt(&migration, sight, ways, &how).await?;
         let origin = self.start.clone();
         let mut first = None;
@@ -136,7 +136,8 @@ impl Full {
         proven.rests.idle = std::mem::take(&mut self.seen.idle).into_iter().map(|(_, told)| told).collect();
         proven.notes.extend(proven.rests.idle.iter().cloned());
         proven.notes.extend(self.seen.traces.iter().map(|one| {
-            format!("{}: {} rows came that only a trigger wrote; a rollback leaves them", one.table, one.rows)
+            let (rows, are) = if one.rows == 1 { ("row", "is") } else { ("rows", "are") };
+            format!("{}: {} {rows} written only by a trigger {are} still there after the rollback", one.table, one.rows)
         }));
         proven.fragile = fragile.filter(|_| outcome.is_ok());
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));

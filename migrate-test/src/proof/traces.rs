@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use migrate_core::effect::{Writes, names};
 use migrate_core::schema::{Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
+use migrate_core::sql::words;
 
 use super::refused::definition;
 use crate::rows::{Loss, holders};
@@ -59,12 +60,14 @@ fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
 /// The names in a definition, and in the body that stands in it as a literal.
 fn all_names(definition: &str) -> BTreeSet<String> {
     let mut all = names(definition);
-    let body = definition.find('$').map(|start| &definition[start..]).and_then(|rest| {
-        let quote = &rest[..=rest[1..].find('$')? + 1];
-        let end = rest.rfind(quote).filter(|end| *end >= quote.len())?;
-        Some((&rest[quote.len()..end], &rest[..end + quote.len()]))
+    // The body is quoted with dollars; its arguments and their defaults can have some as well.
+    let tokens = words(definition);
+    let bodies = tokens.iter().filter(|token| token.len() > 2 && token.starts_with('$') && token.ends_with('$'));
+    let bodies = bodies.filter_map(|quoted| {
+        let quote = quoted[1..].find('$').map(|end| end + 2)?;
+        Some((quoted.get(quote..quoted.len().checked_sub(quote)?)?, quoted))
     });
-    if let Some((body, quoted)) = body {
+    for (body, quoted) in bodies {
         all.extend(names(body).into_iter().chain(names(&format!("DO {quoted};"))));
     }
     all

@@ -113,6 +113,9 @@ async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] 
 #[case::blanks(r"UPDATE t SET name = regexp_replace(name, '\s+', ' ', 'g');")]
 #[case::a_part("UPDATE t SET url = split_part(url, '?', 1);")]
 #[case::what_matches("UPDATE t SET name = substring(name FROM '[0-9]+') WHERE name ~ '[0-9]';")]
+#[case::the_beginning("UPDATE t SET name = substring(name FOR 3);")]
+#[case::several_at_once("UPDATE t SET (kind, name) = ('x', NULL) WHERE phone IS NULL AND kind = 'obsolete';")]
+#[case::to_a_default("UPDATE t SET kind = DEFAULT WHERE phone = 'obsolete' AND kind = 'gone';")]
 #[case::cut("UPDATE t SET name = left(name, 20);")]
 #[case::the_end("UPDATE t SET url = rtrim(url, '/');")]
 #[case::the_beginning("UPDATE t SET code = ltrim(code, '0');")]
@@ -373,6 +376,38 @@ async fn what_is_refused_is_not_missing_elsewhere(
     }
 }
 
+/// A table has rows for its columns under another name as well, and so do the columns that it gets then.
+#[tokio::test]
+async fn a_column_that_comes_after_a_rename_has_values() {
+    let base = "CREATE TABLE users (id int PRIMARY KEY, a text);";
+    let chain = Chain::new(&[(1, "base", base, "DROP TABLE users;")]);
+    chain.write(2, "fills", "UPDATE users SET a = a;", "SELECT 1;");
+    chain.write(3, "renames", "ALTER TABLE users RENAME TO people;", "ALTER TABLE people RENAME TO users;");
+    chain.write(4, "adds", "ALTER TABLE people ADD c text;", "ALTER TABLE people DROP c;");
+    chain.write(5, "drops", "ALTER TABLE people DROP c;", "ALTER TABLE people ADD c text;");
+    for seed in SEEDS {
+        let proof = Proof { keep: false, seed, walks: 0, ..Proof::default() };
+        let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+        let drops = report.migrations.last().unwrap();
+        assert!(drops.laws[&Law::Data].is_broken(), "seed {seed}: {}", shown(drops));
+    }
+}
+
+/// Where a table has so many rows that it gets no more, the verdict names the columns without values of their own.
+#[tokio::test]
+async fn a_column_that_comes_to_a_full_table_is_named() {
+    let chain = Chain::new(&[(1, "base", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")]);
+    for n in 2..22 {
+        let (up, down) = (format!("ALTER TABLE t ADD c{n} text;"), format!("ALTER TABLE t DROP c{n};"));
+        chain.write(n, "adds", &up, &down);
+    }
+    let proof = Proof { keep: false, walks: 0, ..Proof::default() };
+    let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+    let last = report.migrations.last().unwrap();
+    assert!(last.rests.narrowed.contains(&"public.t.c20".to_owned()), "{}", shown(last));
+    assert!(report.holds());
+}
+
 /// Only what the statement names that refuses values gets plainer ones.
 #[rstest]
 #[case("UPDATE s SET n = n * 2; UPDATE t SET a = lower(a);", "UPDATE s SET n = n / 2;")]
@@ -392,7 +427,8 @@ const AUDITED: &str = "CREATE TABLE t (id int PRIMARY KEY, a text);
     CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO audit (op, old, new) VALUES (TG_OP, to_jsonb(OLD), to_jsonb(NEW)); RETURN NULL; END $$;
     CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION audit();
-    CREATE FUNCTION noted(what text) RETURNS void LANGUAGE sql AS $$ INSERT INTO audit (op) VALUES (what) $$;
+    CREATE FUNCTION noted(what text, unit text DEFAULT '$') RETURNS void LANGUAGE sql
+        AS $$ INSERT INTO audit (op) VALUES (what) $$;
     CREATE VIEW seen AS SELECT op FROM audit;
     CREATE TABLE log (at int, what text) PARTITION BY LIST (at);
     CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1);";

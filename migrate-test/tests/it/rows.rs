@@ -264,7 +264,7 @@ async fn texts_that_must_be_read_can_be(#[case] up: &str, #[case] down: &str, #[
     let proven = cast(up, down).await;
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
     let note = proven.notes.iter().find(|note| note.starts_with("it fails on text that is not ")).unwrap();
-    assert!(note.contains(what) && note.ends_with("proven with text that is"), "{note}");
+    assert!(note.contains(what) && note.contains("; proven with"), "{note}");
 }
 
 /// Rows that earlier migrations have seen give way as well, in whichever table they are.

@@ -109,9 +109,6 @@ fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed)
 fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> Option<Found> {
     subject.uses(parsed, at, &one.table).then_some(())?;
     let around: Vec<&Turns> = parsed.turns.iter().filter(|turns| turns.place.contains(&at)).collect();
-    if around.iter().any(|turns| turns.commits) {
-        return None;
-    }
     let known = subject.known(parsed, at);
     let is_of_all = |turns: &Turns| {
         let query = turns.rows.as_ref().and_then(|text| query(text));
@@ -122,11 +119,13 @@ fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) ->
         Which::Where(condition) => is_of_turn(condition, &turns.variables),
         Which::All => false,
     };
-    if around.iter().any(|turns| is_row(turns) && is_of_all(turns)) {
+    if around.iter().any(|turns| !turns.commits && is_row(turns) && is_of_all(turns)) {
         let message = format!("this {} changes every row, one in each turn of a loop, in one transaction", one.word);
         return Some(Found { message, why: Some("the loop has a turn for each row of the table") });
     }
-    let is_part = |turns: &Turns| one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables));
+    let is_part = |turns: &Turns| {
+        !turns.commits && one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables))
+    };
     around.iter().any(|turns| is_part(turns)).then(|| {
         let message =
             format!("this {} changes a part of the rows in each turn of a loop, all in one transaction", one.word);

@@ -245,18 +245,20 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     if column.fact("inherited") == Some("only") && !inherit::is_joined(sides, &column.id) {
         return Vec::new();
     }
-    let bare = ["default", "generated", "identity"].iter().all(|fact| column.fact(fact).is_none());
+    let sequence = column.fact("identity").filter(|_| identity::comes_apart(schema, column));
+    let plain_one = sequence.map(|_| identity::uncounted(column));
+    let plain_one = plain_one.as_ref().unwrap_or(column);
+    let counted = sequence.map(|how| Statement::new(identity::counted(schema, &column.id, how)));
+    let bare = ["default", "generated", "identity"].iter().all(|fact| plain_one.fact(fact).is_none());
     if sides.style == Style::Back
         && bare
         && column.fact("not null").is_some()
-        && let Some(statements) = fill::column(sides, column)
+        && let Some(statements) = fill::column(sides, plain_one)
     {
-        return statements;
+        return statements.into_iter().chain(counted).collect();
     }
     let (table, late) = (parent(&column.id), late(&column.id));
-    let sequence = column.fact("identity").filter(|_| identity::comes_apart(schema, column));
-    let plain_one = sequence.map(|_| identity::uncounted(column));
-    let line = table::line(sides.taken(), schema, plain_one.as_ref().unwrap_or(column), None, late);
+    let line = table::line(sides.taken(), schema, plain_one, None, late);
     let statement = Statement::new(format!("ALTER TABLE {table} ADD COLUMN {line}"));
     let is_counted = column.fact("identity").is_some() && sequence.is_none();
     let computed = is_counted || column.fact("generated").is_some_and(|how| how.starts_with("stored"));
@@ -265,7 +267,6 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
         false => statement,
     };
     let extras = table::extras(sides.taken(), column, None, false, late);
-    let counted = sequence.map(|how| Statement::new(identity::counted(schema, &column.id, how)));
     let unusual = sequence::unusual(schema, column);
     [statement].into_iter().chain(counted).chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }

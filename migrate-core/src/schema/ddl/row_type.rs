@@ -45,7 +45,7 @@ fn keepers(described: &Described) -> Vec<(Part, Part)> {
     rows.filter_map(keeper).collect()
 }
 
-/// The columns for which a table that stays is written anew.
+/// The columns for which a table that stays is written anew, or the table itself.
 fn written_anew(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
     if !matches!(fates.get(table), Fate::Kept | Fate::Altered) {
         return Vec::new();
@@ -59,7 +59,11 @@ fn written_anew(before: &Schema, after: &Schema, fates: &Fates, table: &Part) ->
         }
     };
     let columns = after.children(&table.id, Kind::Column).filter(|new| is_written(new));
-    columns.map(|column| Part::object(&column.id)).collect()
+    let is_other = |fact: &str| {
+        before.get(&table.id).zip(after.get(&table.id)).is_some_and(|(old, new)| old.fact(fact) != new.fact(fact))
+    };
+    let itself = ["persistence", "access method"].into_iter().any(is_other).then(|| table.clone());
+    columns.map(|column| Part::object(&column.id)).chain(itself).collect()
 }
 
 /// Whether a new column may get values that are computed for each row.
