@@ -35,8 +35,8 @@ pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
             lists.last_mut().into_iter().for_each(|list| *list = false);
         }
         match word {
-            "(" => lists.push(false),
-            ")" if lists.len() > 1 => drop(lists.pop()),
+            "(" | "[" => lists.push(false),
+            ")" | "]" if lists.len() > 1 => drop(lists.pop()),
             "SELECT" => lists.last_mut().into_iter().for_each(|list| *list = true),
             _ => {}
         }
@@ -69,7 +69,12 @@ mod tests {
             "( SELECT a, NULL::character varying(9) AS \"?column?\",\n '-1'::integer AS \"?column?\", f('x'::text) AS f)",
         );
         check("( SELECT 'a'::s.\"T\"[] UNION SELECT 1)", "( SELECT 'a'::s.\"T\"[] AS \"?column?\" UNION SELECT 1)");
-        for same in ["( SELECT 'x'::text AS z)", "( SELECT 'x'::text || 'y'::text)", "IN ('a'::text, 'b'::text)"] {
+        for same in [
+            "( SELECT ARRAY['a'::text, 'b'::text, 'c'::text] AS z)",
+            "( SELECT 'x'::text AS z)",
+            "( SELECT 'x'::text || 'y'::text)",
+            "IN ('a'::text, 'b'::text)",
+        ] {
             check(same, same);
         }
     }
