@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use migrate_core::schema::ddl::{Ddl, Statement, unowned};
-use migrate_core::schema::{Change, Described, Id, Object, Schema};
+use migrate_core::schema::{Change, Described, Fact, Id, Object, Schema};
 
 use super::Shadow;
 use crate::proof::ProofError;
@@ -38,6 +38,9 @@ impl fmt::Display for LeftOut {
         }
     }
 }
+
+/// Facts that say whether a table has something from its parent alone. What it had before it got that parent it keeps.
+pub(super) const KEPT_OWN: [&str; 2] = ["inherited", "not null inherited"];
 
 /// Facts without which an object is not what it is.
 const ESSENTIAL: [&str; 14] = [
@@ -88,11 +91,25 @@ impl Capture {
         true
     }
 
+    /// Names what a table that joins a parent keeps as its own as well.
+    fn keep_own(&mut self, object: &Arc<Id>, part: &str) -> bool {
+        let is_named = |one: &LeftOut| one.object == *object && one.part.as_deref() == Some(part);
+        if self.left_out.iter().any(is_named) {
+            return false;
+        }
+        let why = "it stays the table's own as well: no statement makes it inherited alone".to_owned();
+        self.left_out.push(LeftOut { object: object.clone(), part: Some(part.into()), why, with: Vec::new() });
+        true
+    }
+
     /// What was made, without what is left out: it may have been there before, or be made in another way.
     pub(super) fn seen(&self, mut made: Described) -> Described {
         for one in &self.left_out {
             let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
             match &one.part {
+                Some(part) if KEPT_OWN.contains(&&**part) => {
+                    made.schema = as_wanted(made.schema, &self.source.schema, one)
+                }
                 Some(part) => made.leave_out_part(&one.object, part),
                 None => made.schema = std::mem::take(&mut made.schema).as_in(&Schema::default(), is_out),
             }
@@ -183,6 +200,12 @@ impl Capture {
             let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
             let names: BTreeSet<Arc<str>> = facts.filter(|name| wanted.fact(name) != made.fact(name)).collect();
             for name in names {
+                if KEPT_OWN.contains(&&*name)
+                    && (wanted.fact(&name), made.fact(&name)) == (Some("only"), Some("and local"))
+                {
+                    any |= self.keep_own(&id, &name);
+                    continue;
+                }
                 let why = made_otherwise(&name, made.fact(&name));
                 let part = Some(&*name).filter(|name| !ESSENTIAL.contains(name));
                 any |= self.leave_out(&id, part, why);
@@ -195,6 +218,16 @@ impl Capture {
 /// What the server said.
 pub(super) fn reason(error: &migrate_core::Error) -> String {
     error.findings().first().map_or_else(String::new, |finding| finding.message.clone())
+}
+
+/// A schema that was made, with a fact as it is wanted.
+fn as_wanted(made: Schema, wanted: &Schema, one: &LeftOut) -> Schema {
+    let Some((object, other)) = made.get(&one.object).cloned().zip(wanted.get(&one.object)) else { return made };
+    let is_meant = |fact: &&Fact| Some(&*fact.name) == one.part.as_deref();
+    let facts = object.facts.iter().filter(|fact| !is_meant(fact)).chain(other.facts.iter().filter(is_meant));
+    let mut facts: Vec<Fact> = facts.cloned().collect();
+    facts.sort_by(|a, b| a.name.cmp(&b.name));
+    made.with([Arc::new(Object { facts, ..(*object).clone() })])
 }
 
 /// How a fact of an object comes out.

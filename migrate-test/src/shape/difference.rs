@@ -7,7 +7,7 @@ use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, Uncovered, between, owners, roles};
 
 use super::baseline::{Baseline, baseline};
-use super::capture::{Capture, LeftOut, reason};
+use super::capture::{Capture, KEPT_OWN, LeftOut, reason};
 use super::complete::Completion;
 use super::start::start;
 use super::{Shadow, for_roles, remaining};
@@ -88,6 +88,7 @@ impl Pair {
         for one in &self.wanted.left_out[since..] {
             for side in [&mut self.there, &mut self.from, &mut self.to] {
                 match &one.part {
+                    Some(part) if KEPT_OWN.contains(&&**part) => {}
                     Some(part) => side.leave_out_part(&one.object, part),
                     None => one.with.iter().chain([&one.object]).for_each(|id| drop(side.leave_out(id))),
                 }

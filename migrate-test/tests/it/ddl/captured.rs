@@ -137,3 +137,21 @@ async fn an_order_that_only_the_server_knows_is_found_on_the_shadow_server() {
     assert!(difference.is_proven() && difference.gaps() == 0, "{:?} {:?}", difference.failed, difference.ddl.uncovered);
     source.drop_now().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_table_keeps_as_its_own_when_it_joins_a_parent_is_named_and_the_table_stays() {
+    let (before, after) = (TestDatabase::create().await.unwrap(), TestDatabase::create().await.unwrap());
+    let parent = "CREATE TABLE p (a int NOT NULL, b int, CONSTRAINT c CHECK (a > 0));";
+    execute(&mut connect(&before).await, &format!("{parent} CREATE TABLE t (a int NOT NULL, b int, x int);")).await;
+    execute(&mut connect(&after).await, &format!("{parent} CREATE TABLE t () INHERITS (p);")).await;
+    let (from, to) = (describe(&before).await, describe(&after).await);
+    let difference = shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
+    assert!(difference.is_proven(), "{:?} {:?}", difference.failed, difference.remaining);
+    let all = &difference.ddl.uncovered;
+    assert!(!all.is_empty() && all.iter().all(|gap| gap.to_string().ends_with("inherited")), "{all:?}");
+    let texts: Vec<&str> = difference.ddl.statements.iter().map(|one| &*one.text).collect();
+    assert!(texts.contains(&"ALTER TABLE public.t INHERIT public.p"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.contains("DROP TABLE")), "{texts:?}");
+    before.drop_now().await.unwrap();
+    after.drop_now().await.unwrap();
+}
