@@ -140,9 +140,9 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
             wanted.extend(locks::wanted(stmt, &known));
             wanted.extend(locks::unknown(stmt, &known));
             // What stands in a block is done under a condition, for all that is known.
-            let is_top = script.statements().iter().any(|one| one.span.start == span(stmt).start);
-            if is_top
-                && matches!(stmt, Stmt::AlterTable(_))
+            let is_top = || script.statements().binary_search_by_key(&span(stmt).start, |one| one.span.start).is_ok();
+            if matches!(stmt, Stmt::AlterTable(_))
+                && is_top()
                 && !undone.iter().any(|place| place.contains(&span(stmt).start))
             {
                 let known = Known { before: Some(&after), ..known };

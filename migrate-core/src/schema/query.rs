@@ -22,7 +22,7 @@ fn canonical(text: &str) -> Vec<String> {
 }
 
 /// The words before which the list of columns ends.
-const ENDS: [&str; 13] = [
+pub(super) const ENDS: [&str; 13] = [
     "FROM",
     "WHERE",
     "GROUP",

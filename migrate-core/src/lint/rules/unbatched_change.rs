@@ -70,7 +70,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     hits
 }
 
-/// Whether one of the statements behind a rule fires it.
+/// Whether one of the statements after a rule fires it.
 fn is_fired(rule: &Stmt, later: &[(Range<usize>, Stmt)]) -> bool {
     let text = rule.syntax().text().to_string();
     let words = tokens(&text);

@@ -120,10 +120,13 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             let text = format!("ALTER TYPE {of} ALTER ATTRIBUTE {name} TYPE {}{collation}", new.fact("type")?);
             if fact == "type" || !differing.has("type") { set(text) } else { Some(Vec::new()) }
         }),
-        Kind::Index | Kind::Constraint if becomes_valid(after, old, new) || becomes_invalid(after, old, new) => {
+        Kind::Index | Kind::Constraint
+            if becomes_valid(after, old, new)
+                || becomes_invalid(after, old, new)
+                || partition::passes_over(before, after, new) =>
+        {
             Change::Remake
         }
-        Kind::Index | Kind::Constraint if partition::passes_over(before, after, new) => Change::Remake,
         Kind::Index | Kind::Constraint => {
             let moves = table_moves(before, after, new);
             differing.each(|fact, old, now| match fact {

@@ -90,8 +90,8 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "not null inherited" => Some(Vec::new()),
         "not null constraint" if not_null::is_made_again(old, new) => {
             let made = named_not_null(before, after, new)?;
-            let again = [alter("DROP NOT NULL".to_owned()), Statement::new(format!("ALTER TABLE {of} ADD {made}"))];
-            Some(again.into())
+            let again = [not_null::dropped(&new.id), format!("ALTER TABLE {of} ADD {made}")];
+            Some(again.map(Statement::new).into())
         }
         "not null constraint" => Some(constraint(&of, was, now)),
         "identity" => {

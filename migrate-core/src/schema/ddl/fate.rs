@@ -131,8 +131,8 @@ impl Fates {
             }
             return;
         }
-        let has_to_move = partition::moves_rows(before, after, new) || partition::passes_over(before, after, new);
-        if old == new && !has_to_move {
+        let has_to_go = || partition::moves_rows(before, after, new) || partition::passes_over(before, after, new);
+        if old == new && !has_to_go() {
             return;
         }
         let facts: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();

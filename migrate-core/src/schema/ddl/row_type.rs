@@ -1,5 +1,5 @@
-//! Materialized views that keep rows of a table: the server writes no table anew whose row type has values elsewhere, so they
-//! go before that and come back.
+//! Materialized views that store rows of a table: the server refuses to rewrite a table whose row type is stored elsewhere, so
+//! they are dropped before and made again.
 
 use super::Sides;
 use super::fate::{Fate, Fates};
@@ -14,14 +14,14 @@ use crate::schema::{Described, Schema};
 /// The materialized views that have to go for what becomes of the tables whose rows they keep.
 pub(super) fn going(before: &Described, after: &Described, fates: &Fates) -> Vec<Part> {
     let keepers = keepers(before).into_iter();
-    let going = keepers.filter(|(_, table)| !written_anew(&before.schema, &after.schema, fates, table).is_empty());
+    let going = keepers.filter(|(_, table)| !rewritten_for(&before.schema, &after.schema, fates, table).is_empty());
     going.map(|(view, _)| view).collect()
 }
 
 /// What comes before that and after it.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let columns = |table: &Part| {
-        let columns = written_anew(&sides.before.schema, &sides.after.schema, sides.fates, table);
+        let columns = rewritten_for(&sides.before.schema, &sides.after.schema, sides.fates, table);
         columns.into_iter().map(|column| hosts.made(&column)).collect::<Vec<_>>()
     };
     let mut all = Vec::new();
@@ -45,8 +45,8 @@ fn keepers(described: &Described) -> Vec<(Part, Part)> {
     rows.filter_map(keeper).collect()
 }
 
-/// The columns for which a table that stays is written anew, or the table itself.
-fn written_anew(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
+/// The columns because of which a table that stays is rewritten, or the table itself.
+fn rewritten_for(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
     if !matches!(fates.get(table), Fate::Kept | Fate::Altered) {
         return Vec::new();
     }

@@ -32,7 +32,7 @@ fn closing(open: usize, tokens: &Tokens<'_>) -> Option<usize> {
 
 /// Whether a cast to an array type stands here.
 fn is_array_cast(at: usize, tokens: &Tokens<'_>) -> bool {
-    tokens.behind_cast(at).is_some_and(|behind| tokens.at(behind - 1) == "]")
+    tokens.after_cast(at).is_some_and(|behind| tokens.at(behind - 1) == "]")
 }
 
 #[cfg(test)]

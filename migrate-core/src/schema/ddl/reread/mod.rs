@@ -1,4 +1,5 @@
-//! Texts of the server that it reads as something else: what it is told beside them makes it read what it wrote.
+//! Expressions that PostgreSQL prints in a form which it parses differently, with the casts and names that make it parse what
+//! it printed.
 
 mod array;
 mod nested;
@@ -43,7 +44,7 @@ impl<'a> Tokens<'a> {
         self.spans.len()
     }
 
-    /// The token at a place; nothing behind the last one.
+    /// The token at a place, or an empty text after the last one.
     fn at(&self, place: usize) -> &'a str {
         self.spans.get(place).map_or("", |span| &self.text[span.clone()])
     }
@@ -58,8 +59,8 @@ impl<'a> Tokens<'a> {
         self.spans.get(place).map_or(self.text.len(), |span| span.end)
     }
 
-    /// The place behind a cast that begins here, with all its words; `None` where there is none.
-    fn behind_cast(&self, place: usize) -> Option<usize> {
+    /// The place after the cast that begins here, or `None` if none begins here.
+    fn after_cast(&self, place: usize) -> Option<usize> {
         let colons = match (self.at(place), self.at(place + 1)) {
             ("::", _) => 1,
             (":", ":") => 2,

@@ -4,25 +4,12 @@
 //! `FigureColname` in `parse_target.c`. Where it leaves a name out, that is `?column?`.
 
 use super::{Insertion, Tokens};
+use crate::schema::query::ENDS;
 
-/// What ends an item of the list, beside a comma.
-const ENDS: [&str; 15] = [
-    "FROM",
-    "WHERE",
-    "GROUP",
-    "HAVING",
-    "WINDOW",
-    "UNION",
-    "INTERSECT",
-    "EXCEPT",
-    "ORDER",
-    "LIMIT",
-    "OFFSET",
-    "FETCH",
-    "FOR",
-    ")",
-    ";",
-];
+/// Whether a list of columns ends before a token.
+fn ends(token: &str) -> bool {
+    matches!(token, ")" | ";") || ENDS.contains(&token)
+}
 
 /// The names that it would not give.
 pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
@@ -31,7 +18,7 @@ pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
     let mut found = Vec::new();
     for place in 0..tokens.len() {
         let word = tokens.at(place);
-        if ENDS.contains(&word) {
+        if ends(word) {
             lists.last_mut().into_iter().for_each(|list| *list = false);
         }
         match word {
@@ -50,10 +37,9 @@ pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
 /// The name of an item that is a constant with its type and nothing else.
 fn unnamed(tokens: &Tokens<'_>, item: usize) -> Option<Insertion> {
     let constant = tokens.at(item);
-    let behind = tokens.behind_cast(item + 1).filter(|_| constant.starts_with('\'') || constant == "NULL")?;
+    let behind = tokens.after_cast(item + 1).filter(|_| constant.starts_with('\'') || constant == "NULL")?;
     let next = tokens.at(behind);
-    let ends = next.is_empty() || next == "," || ENDS.contains(&next);
-    ends.then(|| (tokens.end(behind - 1), " AS \"?column?\""))
+    (next.is_empty() || next == "," || ends(next)).then(|| (tokens.end(behind - 1), " AS \"?column?\""))
 }
 
 #[cfg(test)]
