@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::query::same_but_for_order;
+use super::query::{are_same_statistics, same_but_for_order};
 use crate::ident::{QualifiedName, qualified_names};
 
 /// Makes the kinds of objects and their words from one list, so that none is without a word.
@@ -181,8 +181,8 @@ pub struct Fact {
 
 /// An object with everything that is known about it.
 ///
-/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of a view's
-/// columns is none either.
+/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of the
+/// columns of a view or of statistics is none either.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
@@ -205,16 +205,19 @@ impl Object {
     }
 
     /// Whether a fact of another object of this name is a different one.
-    pub(super) fn differs_in(&self, other: &Self, name: &str) -> bool {
+    pub fn differs_in(&self, other: &Self, name: &str) -> bool {
         match (self.fact(name), other.fact(name)) {
-            (Some(one), Some(two)) if self.is_query(name) => !same_but_for_order(one, two),
+            (Some(one), Some(two)) if self.has_order(name) => match self.id.kind {
+                Kind::Statistics => !are_same_statistics(one, two),
+                _ => !same_but_for_order(one, two),
+            },
             (one, two) => one != two,
         }
     }
 
-    /// Whether a fact is the text of a view's query.
-    fn is_query(&self, name: &str) -> bool {
-        matches!(self.id.kind, Kind::View | Kind::MaterializedView) && name == "definition"
+    /// Whether a fact lists columns whose order is none of it: the text of a view's query, and that of statistics.
+    fn has_order(&self, name: &str) -> bool {
+        matches!(self.id.kind, Kind::View | Kind::MaterializedView | Kind::Statistics) && name == "definition"
     }
 }
 
@@ -224,7 +227,7 @@ impl PartialEq for Object {
         self.id == other.id
             && (self.facts == other.facts
                 || (self.facts.len() == other.facts.len()
-                    && self.facts.iter().any(|fact| self.is_query(&fact.name))
+                    && self.facts.iter().any(|fact| self.has_order(&fact.name))
                     && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))))
     }
 }

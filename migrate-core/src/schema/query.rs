@@ -1,4 +1,4 @@
-//! Whether two queries of views differ in nothing but the order of their columns.
+//! Whether two queries of views, or two lists of statistics, differ in nothing but the order of their columns.
 //!
 //! The texts are those that the server writes: `*` is spelled out, and every column whose name is not that of what it
 //! returns has an alias. So the columns of a query can be put into the order of their names, in each branch of a UNION
@@ -12,6 +12,35 @@ use crate::sql::lex::words;
 /// Whether two queries return the same columns of the same rows, perhaps in another order.
 pub(super) fn same_but_for_order(one: &str, other: &str) -> bool {
     one == other || canonical(one) == canonical(other)
+}
+
+/// Whether two statements make the same statistics. The server lists the columns in the order of the table.
+pub(super) fn are_same_statistics(one: &str, other: &str) -> bool {
+    one == other || statistics(one) == statistics(other)
+}
+
+/// A `CREATE STATISTICS` with what it is about in the order of the texts.
+fn statistics(text: &str) -> Vec<Vec<&str>> {
+    let tokens: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
+    let place = |word: &str| tokens.iter().position(|token| is(token, word));
+    let (Some(begin), Some(end)) = (place("ON"), tokens.iter().rposition(|token| is(token, "FROM"))) else {
+        return vec![tokens];
+    };
+    let mut depth = 0_usize;
+    let mut items = tokens[begin + 1..end]
+        .split(|token| {
+            match *token {
+                "(" | "[" => depth += 1,
+                ")" | "]" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && *token == ","
+        })
+        .map(<[&str]>::to_vec)
+        .collect::<Vec<_>>();
+    items.sort_unstable();
+    items.extend([tokens[..begin].to_vec(), tokens[end..].to_vec()]);
+    items
 }
 
 /// A query with its columns in the order of their names.
@@ -211,6 +240,17 @@ mod tests {
     fn check(one: &str, other: &str, expected: bool) {
         assert_eq!(same_but_for_order(one, other), expected, "{one}\n{other}");
         assert_eq!(same_but_for_order(other, one), expected, "{other}\n{one}");
+    }
+
+    #[test]
+    fn statistics_are_about_columns_in_any_order() {
+        let text = |list: &str| format!("CREATE STATISTICS s.x (mcv) ON {list} FROM s.t");
+        let same = |one: &str, other: &str| are_same_statistics(&text(one), &text(other));
+        assert!(same("a, b", "b, a"));
+        assert!(same("a, (b + f(a, b))", "(b + f(a, b)), a"));
+        assert!(!same("a, b", "a, c"));
+        assert!(!same("(f(a, b)), c", "(f(b, a)), c"));
+        assert!(!are_same_statistics(&text("a, b"), "CREATE STATISTICS s.x ON a, b FROM s.t"));
     }
 
     #[test]

@@ -145,6 +145,12 @@ impl Described {
         self.schema = super::ddl::known_privileges(&self.schema, version);
     }
 
+    /// What these objects stand on.
+    pub fn grounds(&self, of: &BTreeSet<Arc<Id>>) -> BTreeSet<Arc<Id>> {
+        let pairs = self.dependencies.pairs().filter(|(user, _)| of.contains(&user.id));
+        pairs.map(|(_, on)| on.id.clone()).collect()
+    }
+
     /// Leaves an object out, with everything that stands on it; returns what was left out. A table
     /// with a column that goes is left out as a whole.
     pub fn leave_out(&mut self, id: &Id) -> Vec<Arc<Id>> {

@@ -24,6 +24,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// What it is about, and what stands on that.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Id>> {
+        self.with.iter().chain([&self.object])
+    }
+
     /// What is left out, as the lines of a script name it.
     pub fn names(&self) -> Vec<String> {
         self.with.iter().map(ToString::to_string).chain([self.to_string()]).collect()
@@ -198,7 +203,7 @@ impl Capture {
                 continue;
             };
             let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
-            let names: BTreeSet<Arc<str>> = facts.filter(|name| wanted.fact(name) != made.fact(name)).collect();
+            let names: BTreeSet<Arc<str>> = facts.filter(|name| wanted.differs_in(made, name)).collect();
             for name in names {
                 if KEPT_OWN.contains(&&*name)
                     && (wanted.fact(&name), made.fact(&name)) == (Some("only"), Some("and local"))

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use migrate_core::drift;
 use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, Uncovered, between, owners, roles};
+use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, owners, roles};
 
 use super::baseline::{Baseline, baseline};
-use super::capture::{Capture, KEPT_OWN, LeftOut, reason};
+use super::capture::{Capture, LeftOut, reason};
 use super::complete::Completion;
+use super::pair::Pair;
 use super::start::start;
 use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
@@ -73,44 +74,6 @@ impl Finish {
 /// How many times something is left out before it is given up.
 const TRIES: usize = 20;
 
-/// Both sides, on the shadow server and as they are shown.
-struct Pair {
-    /// What can be made of the first one, and what of the second is wanted with it.
-    there: Described,
-    wanted: Capture,
-    from: Described,
-    to: Described,
-}
-
-impl Pair {
-    /// Leaves out of both sides what was left out of the second one since.
-    fn follow(&mut self, since: usize) {
-        for one in &self.wanted.left_out[since..] {
-            for side in [&mut self.there, &mut self.from, &mut self.to] {
-                match &one.part {
-                    Some(part) if KEPT_OWN.contains(&&**part) => {}
-                    Some(part) => side.leave_out_part(&one.object, part),
-                    None => one.with.iter().chain([&one.object]).for_each(|id| drop(side.leave_out(id))),
-                }
-            }
-        }
-    }
-
-    /// What is left out of the statements.
-    fn uncovered(&self) -> Vec<Uncovered> {
-        let gap = |one: &LeftOut| {
-            let with = one.with.iter().map(|id| Uncovered {
-                object: id.clone(),
-                part: None,
-                why: format!("it stands on {}", one.object),
-            });
-            let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
-            [itself].into_iter().chain(with).collect::<Vec<_>>()
-        };
-        self.wanted.left_out.iter().flat_map(gap).collect()
-    }
-}
-
 /// Writes the difference of two schemas as statements, and runs them on a throw-away copy of the first. What cannot be
 /// made there is left out by name. `hear` gets each phase of the work as it begins.
 ///
@@ -163,14 +126,7 @@ async fn difference_of(
     hear("making the first schema on the shadow server");
     let first = Box::pin(baseline(from.clone())).await?;
     let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
-    for one in &first.left_out {
-        for side in [&mut pair.there, &mut pair.wanted.source] {
-            match &one.part {
-                Some(part) => side.leave_out_part(&one.object, part),
-                None => one.with.iter().chain([&one.object]).for_each(|id| drop(side.leave_out(id))),
-            }
-        }
-    }
+    pair.leave_out(&first.left_out);
     let mut roles_named = first.roles.clone();
     roles_named.extend(roles(&pair.wanted.source.schema));
     // What is made again is given to them.

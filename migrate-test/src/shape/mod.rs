@@ -10,6 +10,7 @@ mod derive;
 mod difference;
 mod named;
 mod origin;
+mod pair;
 mod rename;
 mod start;
 mod translate;

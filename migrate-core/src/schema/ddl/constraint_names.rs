@@ -3,11 +3,12 @@
 //! Since PostgreSQL 18 NOT NULL is a constraint with a name. The server renames it in all tables below along with it, or
 //! refuses to, where one of those has another name for its own. Such tables get theirs from above no longer meanwhile.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::fate::{Fate, is_foreign_key};
-use super::name::{aside, named, parent, qualified};
+use super::name::{aside, free, named, parent, qualified};
 use super::{Hazard, Sides, Statement, inherit, not_null, partition, table};
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
@@ -29,7 +30,7 @@ struct Constraint<'a> {
     table: &'a Object,
     old: &'a str,
     /// The name that it gets; `None` where it does not stay, and any name will do.
-    wanted: Option<&'a str>,
+    wanted: Option<Cow<'a, str>>,
     above: Vec<usize>,
     below: Vec<usize>,
 }
@@ -85,6 +86,29 @@ fn stays<'a>(sides: &'a Sides<'_>, old: &Object) -> Option<&'a Object> {
     Some(&**new).filter(|_| is_same)
 }
 
+/// The name that a constraint has until it goes, where something else of its table gets the one that it has now.
+fn gives_up(sides: &Sides<'_>, column: &Object, table: &Object, old: &str) -> Option<String> {
+    let (before, after) = (&sides.before.schema, &sides.after.schema);
+    let of_column = |one: &Arc<Object>| one.id != column.id && table::not_null_name(one) == Some(old);
+    let is_wanted = after.children(&table.id, Kind::Column).any(of_column)
+        || after.children(&table.id, Kind::Constraint).any(|one| *one.id.name == *old);
+    let is_own = column.fact("not null inherited").is_none() && after.get(&column.id).is_some();
+    let id = Id { name: old.into(), ..(*column.id).clone() };
+    (is_own && is_wanted).then(|| free(before, after, &id, "__gone").next()).flatten()
+}
+
+impl Constraint<'_> {
+    /// Whether another one has the same names, before and after.
+    fn is_named_as(&self, other: &Self) -> bool {
+        (self.old, &self.wanted) == (other.old, &other.wanted)
+    }
+
+    /// The name that it has in the end, or until it goes.
+    fn becomes(&self) -> &str {
+        self.wanted.as_deref().unwrap_or(self.old)
+    }
+}
+
 impl<'a> Tree<'a> {
     fn of(sides: &'a Sides<'_>) -> Self {
         let before = &sides.before.schema;
@@ -94,7 +118,8 @@ impl<'a> Tree<'a> {
             let Some((old, table)) = table::not_null_name(column).zip(inherit::table_of(before, &column.id)) else {
                 continue;
             };
-            let wanted = stays(sides, column).and_then(table::not_null_name);
+            let kept = stays(sides, column).and_then(table::not_null_name).map(Cow::Borrowed);
+            let wanted = kept.or_else(|| gives_up(sides, column, table, old).map(Cow::Owned));
             known.insert(&column.id, all.len());
             all.push(Constraint { column, table, old, wanted, above: Vec::new(), below: Vec::new() });
         }
@@ -116,7 +141,7 @@ impl<'a> Tree<'a> {
     }
 
     fn differs(&self, at: usize) -> bool {
-        self.all[at].wanted.is_some_and(|wanted| wanted != self.all[at].old)
+        self.all[at].becomes() != self.all[at].old
     }
 
     /// Those of a partition, which leaves its table with all of them.
@@ -155,21 +180,21 @@ impl<'a> Tree<'a> {
             let one = &self.all[*at];
             if one.wanted.is_none() {
                 let theirs = one.above.iter().map(|above| &self.all[*above]).find(|theirs| theirs.old == one.old);
-                self.all[*at].wanted = Some(theirs.and_then(|theirs| theirs.wanted).unwrap_or(one.old));
+                let wanted = theirs.and_then(|theirs| theirs.wanted.clone()).unwrap_or(Cow::Borrowed(one.old));
+                self.all[*at].wanted = Some(wanted);
             }
         }
     }
 
     /// Parts those that get other names than those above them.
     fn part(&mut self, order: &[usize]) {
-        let names = |one: &Constraint<'a>| (one.old, one.wanted);
         let mut known = None;
         while known != Some(self.cut.len()) {
             known = Some(self.cut.len());
             for at in order {
                 let one = &self.all[*at];
                 let pairs: Vec<(usize, usize)> = one.above.iter().map(|above| (*above, *at)).collect();
-                let differs = pairs.iter().any(|(above, _)| names(&self.all[*above]) != names(one));
+                let differs = pairs.iter().any(|(above, _)| !one.is_named_as(&self.all[*above]));
                 let is_parted = self.beside(*at).iter().chain([at]).any(|at| self.is_parted(*at));
                 let is_of_several = pairs.len() > 1 && self.differs(*at);
                 // One that is from above itself cannot keep its own to itself.
@@ -211,7 +236,7 @@ impl<'a> Tree<'a> {
         all.first.extend(keeping.iter().map(|one| says(one, one.old, "NO INHERIT")));
         all.first.extend(loose.values().filter_map(|table| left(sides, table)));
         self.rename(sides, order, &mut all);
-        all.first.extend(keeping.iter().rev().map(|one| says(one, one.wanted.unwrap_or(one.old), "INHERIT")));
+        all.first.extend(keeping.iter().rev().map(|one| says(one, one.becomes(), "INHERIT")));
         for table in loose.values().rev() {
             all.first.extend(joined(sides, table));
             let local = not_null::local_again(&sides.before.schema, table).into_iter();
@@ -228,19 +253,19 @@ impl<'a> Tree<'a> {
         let mut then = Vec::new();
         for at in order.iter().copied().filter(|at| self.differs(*at) && is_alone(*at)) {
             let one = &self.all[at];
-            let wanted = one.wanted.unwrap_or(one.old);
+            let wanted = one.becomes();
             let to = |old: &str, new: &str| alter(one, format!("RENAME CONSTRAINT {} TO {}", plain(old), plain(new)));
             let Some(taken) = self.taken(before, one, wanted) else {
                 all.first.push(to(one.old, wanted));
                 continue;
             };
-            let free = aside(before, after, &Id { name: wanted.into(), ..(*one.column.id).clone() });
-            all.first.push(to(one.old, &free));
+            let meanwhile = aside(before, after, &Id { name: wanted.into(), ..(*one.column.id).clone() });
+            all.first.push(to(one.old, &meanwhile));
             let next = match taken {
                 NameHeld::Meanwhile => &mut then,
                 NameHeld::Long => &mut all.last,
             };
-            next.push(to(&free, wanted));
+            next.push(to(&meanwhile, wanted));
         }
         all.first.extend(then);
     }
@@ -260,7 +285,7 @@ impl<'a> Tree<'a> {
     fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<NameHeld> {
         let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
         let other = beside.into_iter().find(|other| other.old == wanted);
-        let is_renamed = |other: &Constraint<'_>| other.wanted.is_some_and(|name| name != wanted);
+        let is_renamed = |other: &Constraint<'_>| other.becomes() != wanted;
         match other {
             Some(other) if is_renamed(other) => Some(NameHeld::Meanwhile),
             Some(_) => Some(NameHeld::Long),

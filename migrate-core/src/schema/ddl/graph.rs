@@ -107,7 +107,7 @@ impl Graph {
                 if drops(on) {
                     let soft = folded.then(|| BTreeSet::from([user.clone()]));
                     self.edge(&hosts.dropped(user), &hosts.dropped(on), soft);
-                } else if fate(on) == Fate::Altered {
+                } else if fate(on) == Fate::Altered && on.id.kind != Kind::Schema {
                     // What counts with a sequence only has to go before the sequence does.
                     let is_sequence = on.id.kind == Kind::Sequence;
                     let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
@@ -260,8 +260,8 @@ impl Graph {
             let is_late = not_null::is_late(sides, column);
             let node = if is_late { (Act::Give, part.clone()) } else { hosts.made(part) };
             for other in not_null::namesakes(sides, column) {
-                self.edge(&hosts.made(&other), &node, None);
-                self.edge(&hosts.dropped(&other), &node, None);
+                let is_gone = matches!(sides.fates.get(&other), Fate::Dropped | Fate::Remade);
+                self.edge(&if is_gone { hosts.dropped(&other) } else { hosts.made(&other) }, &node, None);
             }
             if is_late {
                 self.node(sides, &node);

@@ -232,7 +232,8 @@ fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-fn is_valid_check(object: &Object) -> bool {
+/// Whether this is a check that the server holds all rows to.
+pub(super) fn is_valid_check(object: &Object) -> bool {
     object.fact("definition").is_some_and(|text| text.starts_with("CHECK") && !text.ends_with(" NOT VALID"))
 }
 

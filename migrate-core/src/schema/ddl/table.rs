@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::alter_table::usual_storage;
 use super::far::{json_list, options};
 use super::name::{holder, named, qualified};
-use super::not_null;
 use super::sequence;
 use super::taken::TakenNames;
+use super::{inherit, not_null};
 use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
@@ -35,8 +35,10 @@ pub(super) fn create(
     let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
     let checks = schema.children(id, Kind::Constraint);
     let checks = checks.filter(|one| family.attached && one.fact("inherited") == Some("only"));
-    let checks = checks.filter_map(|one| Some((one, one.fact("definition").filter(|text| text.starts_with("CHECK"))?)));
-    let checks = checks.map(|(one, text)| format!("CONSTRAINT {} {text}", plain(&one.id.name)));
+    // One that is not valid comes with that of the parent, which is made later.
+    let checks = checks.filter(|one| inherit::is_valid_check(one));
+    let checks =
+        checks.filter_map(|one| Some(format!("CONSTRAINT {} {}", plain(&one.id.name), one.fact("definition")?)));
     let lines: Vec<String> = lines.chain(names).chain(checks).map(|line| format!("\n    {line}")).collect();
     let body = if lines.is_empty() { "()".to_owned() } else { format!("({}\n)", lines.join(",")) };
     let kind = match id.kind {

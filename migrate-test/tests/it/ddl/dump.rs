@@ -13,6 +13,8 @@ pub(super) struct Dump(BTreeMap<String, Vec<String>>);
 /// The order of columns is a note of ours, and that of privileges means nothing.
 const UNORDERED: [&str; 5] =
     ["Type: TABLE;", "Type: FOREIGN TABLE;", "Type: TYPE;", "Type: ACL;", "Type: DEFAULT ACL;"];
+/// These list columns in one line, in the order of the table.
+const LISTED: [&str; 2] = ["Type: STATISTICS;", "Type: PUBLICATION TABLE;"];
 
 impl Dump {
     /// Runs `pg_dump` of the server's version, which is beside its binaries.
@@ -52,6 +54,9 @@ impl Dump {
                 lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches(',').len()));
                 lines.sort();
             }
+            if LISTED.iter().any(|kind| head.contains(kind)) {
+                lines.iter_mut().for_each(|line| *line = with_sorted_words(line));
+            }
         }
         Self(entries)
     }
@@ -69,6 +74,12 @@ impl Dump {
         let lines = |dump: &Self| dump.0.get(*head).map_or("nothing".to_owned(), |lines| lines.join("\n"));
         Some(format!("{head}\n-- wanted\n{}\n-- made\n{}", lines(self), lines(made)))
     }
+}
+
+fn with_sorted_words(line: &str) -> String {
+    let mut words: Vec<&str> = line.split([' ', ',', '(', ')', ';']).collect();
+    words.sort_unstable();
+    words.join(" ")
 }
 
 /// The order of options means nothing.

@@ -1,0 +1,81 @@
+//! Both sides of a difference, without what is left out of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::schema::ddl::Uncovered;
+use migrate_core::schema::{Described, Id, Schema};
+
+use super::capture::{Capture, KEPT_OWN, LeftOut};
+
+/// Both sides, on the shadow server and as they are shown.
+pub(super) struct Pair {
+    /// What can be made of the first one, and what of the second is wanted with it.
+    pub(super) there: Described,
+    pub(super) wanted: Capture,
+    pub(super) from: Described,
+    pub(super) to: Described,
+}
+
+impl Pair {
+    /// Leaves out of both sides what the shadow server does not have of the first one.
+    pub(super) fn leave_out(&mut self, all: &[LeftOut]) {
+        let mut gone = BTreeSet::new();
+        for one in all {
+            for side in [&mut self.there, &mut self.wanted.source] {
+                match &one.part {
+                    Some(part) => side.leave_out_part(&one.object, part),
+                    None => one.objects().for_each(|id| gone.extend(side.leave_out(id))),
+                }
+            }
+        }
+        self.keep_grounds(gone);
+    }
+
+    /// Leaves out of both sides what was left out of the second one since.
+    pub(super) fn follow(&mut self, since: usize) {
+        let mut gone = BTreeSet::new();
+        for one in &self.wanted.left_out[since..] {
+            for side in [&mut self.there, &mut self.from, &mut self.to] {
+                match &one.part {
+                    Some(part) if KEPT_OWN.contains(&&**part) => {}
+                    Some(part) => side.leave_out_part(&one.object, part),
+                    None => one.objects().for_each(|id| gone.extend(side.leave_out(id))),
+                }
+            }
+        }
+        self.keep_grounds(gone);
+    }
+
+    /// Leaves out what only the first schema has, where something stands on it that is left out and so stays there.
+    fn keep_grounds(&mut self, mut gone: BTreeSet<Arc<Id>>) {
+        loop {
+            let (there, wanted) = (&self.there, &self.wanted.source.schema);
+            let goes = |id: &Arc<Id>| there.schema.get(id).is_some() && wanted.get(id).is_none();
+            let Some(ground) = there.grounds(&gone).into_iter().find(goes) else { break };
+            let users = there.users(&ground).cloned().filter(goes);
+            let all: BTreeSet<Arc<Id>> = users.chain([ground.clone()]).collect();
+            for side in [&mut self.there, &mut self.from] {
+                side.schema = std::mem::take(&mut side.schema).as_in(&Schema::default(), |one| all.contains(&one.id));
+            }
+            let why = "something that is left out stands on it".to_owned();
+            let with = all.iter().filter(|id| **id != ground).cloned().collect();
+            self.wanted.left_out.push(LeftOut { object: ground, part: None, why, with });
+            gone.extend(all);
+        }
+    }
+
+    /// What is left out of the statements.
+    pub(super) fn uncovered(&self) -> Vec<Uncovered> {
+        let gap = |one: &LeftOut| {
+            let with = one.with.iter().map(|id| Uncovered {
+                object: id.clone(),
+                part: None,
+                why: format!("it stands on {}", one.object),
+            });
+            let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
+            [itself].into_iter().chain(with).collect::<Vec<_>>()
+        };
+        self.wanted.left_out.iter().flat_map(gap).collect()
+    }
+}

@@ -1,0 +1,3 @@
+CREATE DOMAIN dom AS text CHECK (value <> '8');
+CREATE TABLE t (id integer PRIMARY KEY, i integer GENERATED ALWAYS AS (length(t)) STORED, t dom COLLATE "POSIX" CONSTRAINT own NOT NULL, CHECK (i BETWEEN 1 AND 9 OR t = 'a'));
+CREATE TABLE u (x integer[] CONSTRAINT own NOT NULL) INHERITS (t);

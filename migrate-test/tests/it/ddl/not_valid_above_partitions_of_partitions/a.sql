@@ -1,0 +1,2 @@
+CREATE TABLE p (id integer, i integer, t text) PARTITION BY RANGE (id);
+CREATE INDEX ix ON p USING brin (i);

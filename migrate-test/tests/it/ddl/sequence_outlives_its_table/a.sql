@@ -1,0 +1,1 @@
+CREATE UNLOGGED SEQUENCE t_id_seq AS smallint START 5;

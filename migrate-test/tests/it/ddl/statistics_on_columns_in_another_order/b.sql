@@ -1,0 +1,2 @@
+CREATE TABLE t (b text, a smallint);
+CREATE STATISTICS st (dependencies) ON a, b FROM t;

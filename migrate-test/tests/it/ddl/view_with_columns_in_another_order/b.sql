@@ -1,0 +1,3 @@
+CREATE TABLE t (id integer PRIMARY KEY, t text);
+CREATE VIEW v AS SELECT t, id FROM t;
+CREATE TABLE u ();
