@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Sides;
 use super::fate::Fate;
 use super::name::{named, qualified};
-use crate::ident::{QualifiedName, literal, literals};
+use crate::ident::{QualifiedName, first_name, literal, literals};
 use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
@@ -86,11 +86,21 @@ fn made_of(schema: &Schema, kind: &str) -> BTreeSet<String> {
 fn cast_literals<'a>(text: &'a str, types: &'a BTreeSet<String>) -> impl Iterator<Item = (String, &'a str)> {
     let literals = lex::words(text).filter(|(_, span)| text[span.clone()].ends_with('\''));
     literals.filter_map(move |(_, span)| {
-        let cast = text[span.end..].strip_prefix("::")?;
-        let end = cast.find(|c: char| !(c.is_alphanumeric() || "_$.\"[]".contains(c))).unwrap_or(cast.len());
-        let of = &cast[..end];
+        let of = type_at(text[span.end..].strip_prefix("::")?)?;
         types.contains(of.trim_end_matches("[]")).then(|| Some((quoted(&text[span])?.into_owned(), of)))?
     })
+}
+
+/// The type with which a text begins, with the brackets of an array.
+fn type_at(text: &str) -> Option<&str> {
+    let (_, mut rest) = first_name(text)?;
+    while let Some((_, more)) = rest.strip_prefix('.').and_then(first_name) {
+        rest = more;
+    }
+    while let Some(more) = rest.strip_prefix("[]") {
+        rest = more;
+    }
+    text.get(..text.len() - rest.len())
 }
 
 /// Whether the bound of a partition names a label that the same script adds to an enum.

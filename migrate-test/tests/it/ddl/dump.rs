@@ -13,8 +13,8 @@ pub(super) struct Dump(BTreeMap<String, Vec<String>>);
 /// The order of columns is a note of ours, and that of privileges means nothing.
 const UNORDERED: [&str; 5] =
     ["Type: TABLE;", "Type: FOREIGN TABLE;", "Type: TYPE;", "Type: ACL;", "Type: DEFAULT ACL;"];
-/// These list columns in one line, in the order of the table.
-const LISTED: [&str; 2] = ["Type: STATISTICS;", "Type: PUBLICATION TABLE;"];
+/// These list columns within a line.
+const LISTED: [&str; 4] = ["Type: STATISTICS;", "Type: PUBLICATION TABLE;", "Type: VIEW;", "Type: MATERIALIZED VIEW;"];
 
 impl Dump {
     /// Runs `pg_dump` of the server's version, which is beside its binaries.
@@ -55,7 +55,7 @@ impl Dump {
                 lines.sort();
             }
             if LISTED.iter().any(|kind| head.contains(kind)) {
-                lines.iter_mut().for_each(|line| *line = with_sorted_words(line));
+                *lines = vec![with_sorted_words(&lines.join(" "))];
             }
         }
         Self(entries)
