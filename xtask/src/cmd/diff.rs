@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
-use migrate_core::schema::{Change, Described, Kind, Sides};
+use migrate_core::schema::{Change, Described, Kind, Sides, owner_notes};
 use migrate_core::{CodeMigrations, Database, Version};
 use migrate_test::shape::{self, Difference, Finish};
 use serde::Serialize;
@@ -66,13 +66,14 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         _ => (from, to),
     };
     let (from, renames) = shape::renamed(from, &options.rename).await?;
+    let owners = owner_notes(&from, &to);
     let change = Change::between(&ddl::unowned(&from.schema), &ddl::unowned(&to.schema));
     let sides = Sides { before: "in the first", after: "in the second" };
     let mut document = DiffJson {
         from: from_side.title(),
         to: to_side.title(),
         differences: change.sentences(sides),
-        notes: change.order_notes(),
+        notes: change.order_notes().into_iter().chain(owners).collect(),
         questions: questions(&change),
         sql: None,
         files: Vec::new(),
@@ -84,6 +85,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         let mut difference = proven(context, from, to, style).await?;
         difference.ddl.statements.splice(0..0, renames);
         is_proven = difference.is_proven();
+        document.notes.iter().for_each(|note| context.output.remark(format!("{DIM}{note}{DIM:#}")));
         document.sql = Some(sql_json(&difference));
         show_sql(context, &difference, options.write.is_none());
         if let Some(name) = options.write.as_deref().filter(|_| is_proven) {

@@ -174,6 +174,22 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
 }
 
 #[test]
+fn owners_are_left_alone_and_named() {
+    let project = adopted();
+    let sql = "CREATE TABLE t (id integer);\nCREATE VIEW v AS SELECT id FROM t;\n";
+    project.write("one.sql", sql);
+    project.write("two.sql", format!("CREATE ROLE other;\n{sql}ALTER TABLE t OWNER TO other;\n"));
+    for arguments in [&["diff", "file:one.sql", "file:two.sql"][..], &["diff", "file:two.sql", "file:one.sql", "--sql"]]
+    {
+        let said = project.run_bare(arguments).ok();
+        says(&said, "table public.t belongs to ");
+        says(&said, "owners are left alone");
+        assert!(!said.out.contains("view public.v"), "{said:?}");
+    }
+    project.end();
+}
+
+#[test]
 fn a_written_difference_reports_each_phase_to_programs() {
     let project = adopted();
     project.write(
