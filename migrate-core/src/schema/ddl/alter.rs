@@ -223,10 +223,12 @@ fn widens(before: &Schema, after: &Schema, view: &Object) -> bool {
     columns(after).starts_with(&columns(before))
 }
 
-/// A function up to where its replaceable part begins: its name, arguments and result.
-fn header(function: &Object) -> Vec<&str> {
+/// What of a function cannot be replaced: its name, arguments and result, and whether it is a window function.
+fn header(function: &Object) -> (Vec<&str>, bool) {
     let definition = function.fact("definition").unwrap_or_default();
-    definition.lines().take_while(|line| !line.starts_with(" LANGUAGE ")).collect()
+    let mut lines = definition.lines();
+    let head = lines.by_ref().take_while(|line| !line.starts_with(" LANGUAGE ")).collect();
+    (head, lines.next().is_some_and(|options| options.starts_with(" WINDOW")))
 }
 
 pub(super) fn space(name: Option<&str>) -> String {
