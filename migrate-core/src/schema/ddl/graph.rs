@@ -112,9 +112,12 @@ impl Graph {
                     let is_sequence = on.id.kind == Kind::Sequence;
                     let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
                     let comes_after = *user.id.parent == *on.id.name && inherit::is_left(sides, &user.id);
-                    match comes_after && (user.id.kind == Kind::Column && !user.default || is_inherited(user)) {
+                    let is_column = user.id.kind == Kind::Column && !user.default;
+                    // What is computed from a column lets go of it after its table is altered.
+                    let is_own = is_column && holder(&user.id, on.id.kind) == *on.id;
+                    match comes_after && (is_column || is_inherited(user)) {
                         true => self.edge(&then, &hosts.dropped(user), None),
-                        false => self.edge(&hosts.dropped(user), &then, None),
+                        false => self.edge(&hosts.dropped(user), &then, is_own.then(BTreeSet::new)),
                     }
                 }
             } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
@@ -220,6 +223,12 @@ impl Graph {
             }
         }
         let gone = inherit::gone(sides, hosts);
+        // Its place may be that of one that leaves.
+        for (parent, node) in partition::joining(sides, hosts) {
+            for leaving in gone.get(&parent).into_iter().flatten() {
+                self.edge(leaving, &node, Some(BTreeSet::new()));
+            }
+        }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
             let Some(object) = schema.get(&part.id) else { continue };
             // One that is not valid would be valid in what inherits it, were it there before.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::emit::stays;
 use super::fate::Fate;
+use super::host::Hosts;
 use super::name::{holder, named, parent};
 use super::order::{Act, Node};
 use super::{Hazard, Sides, Statement, create, inherit, loose, not_null, swap, table, toast};
@@ -217,6 +218,21 @@ pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
     }
     table.fact("partition bound").filter(|_| part.id.kind == Kind::Table)?;
     (joins(sides, table, DEEPEST) == Joins::After).then(|| (Act::Give, part.clone()))
+}
+
+/// The tables that become partitions, or get another bound: each with its parent, and where it joins that.
+pub(super) fn joining<'a>(sides: &'a Sides<'_>, hosts: &'a Hosts) -> impl Iterator<Item = (QualifiedName, Node)> + 'a {
+    let tables = sides.fates.iter().map(|(part, _)| part);
+    let tables = tables.filter(|part| !part.default && matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
+    tables.filter_map(|part| {
+        let new = sides.after.schema.get(&part.id)?;
+        let bound = new.fact("partition bound")?;
+        let is_there = |old: &Arc<Object>| old.fact("partition bound") == Some(bound) && old.parents() == new.parents();
+        let stays_there = matches!(sides.fates.get(part), Fate::Kept | Fate::Altered)
+            && sides.before.schema.get(&part.id).is_some_and(is_there);
+        let parent = new.parents().into_iter().next().filter(|_| !stays_there)?;
+        Some((parent, joined(sides, part).unwrap_or_else(|| hosts.made(part))))
+    })
 }
 
 /// The tables that are attached when this key is there: its own, and those that this is a partition of.
