@@ -12,6 +12,7 @@ mod named;
 mod origin;
 mod rename;
 mod start;
+mod steps;
 mod translate;
 
 use std::collections::BTreeSet;
@@ -32,10 +33,11 @@ pub use capture::LeftOut;
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, Finish, difference, finished};
-pub use named::{NamedChain, named};
+pub use named::{Ahead, NamedChain, named};
 pub use origin::{Origin, origins};
 pub use rename::renamed;
 pub use start::{Start, start};
+pub use steps::stepped;
 pub use translate::{Translated, translated};
 
 /// A throw-away database with a session on it.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::Names;
+use migrate_core::drift::{Names, Step};
 use migrate_core::schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
 use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::Migration;
 
 use super::Shadow;
+use super::steps::take;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
@@ -20,7 +21,7 @@ pub struct NamedChain {
     pub before: Described,
     /// With them.
     pub after: Described,
-    /// Which of their names are there.
+    /// Which of the names that the other steps change are there.
     pub names: Names,
     /// The statements that change the other names, when all else is as it is with them.
     pub renames: Vec<Statement>,
@@ -30,46 +31,69 @@ pub struct NamedChain {
     pub later: BTreeMap<Arc<Id>, Arc<Id>>,
 }
 
+/// A chain and what comes behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'a> {
+    /// What is applied.
+    pub applied: &'a [Arc<Migration>],
+    /// What is not.
+    pub pending: &'a [Arc<Migration>],
+    /// How many steps of that were taken by hand, where they explain names that nothing else does.
+    pub begun: usize,
+}
+
 /// Makes a chain, and then what is pending, on a throw-away database; names are changed to those that are `there`.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
-pub async fn named(
-    applied: &[Arc<Migration>],
-    pending: &[Arc<Migration>],
-    code: &CodeMigrations,
-    there: &Schema,
-) -> Result<NamedChain, ProofError> {
-    let all: Vec<Arc<Migration>> = applied.iter().chain(pending).cloned().collect();
-    suited(&all, Box::pin(made(applied, pending, code, there))).await
+pub async fn named(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+    let all: Vec<Arc<Migration>> = ahead.applied.iter().chain(ahead.pending).cloned().collect();
+    suited(&all, Box::pin(made(ahead, code, there))).await
 }
 
-async fn made(
-    applied: &[Arc<Migration>],
-    pending: &[Arc<Migration>],
-    code: &CodeMigrations,
-    there: &Schema,
-) -> Result<NamedChain, ProofError> {
-    let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
-    let mut before = shadow.describe().await?;
-    shadow.rehearsal().climb(pending).await?;
-    let made = shadow.describe().await?;
-    let names = Names::seen(&before.schema, &made.schema, there, renamings(&before, &made));
-    let after = with(&mut shadow, renames(&before, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
+async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+    let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+    let first = shadow.describe().await?;
+    let (begun, made) = climb(&mut shadow, &first, ahead).await?;
+    let names = Names::seen(&begun.schema, &made.schema, there, renamings(&begun, &made));
+    let after = with(&mut shadow, renames(&begun, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
     shadow.end().await?;
-    let done: Vec<Renaming> = names.done.iter().chain(&names.gone).map(Renaming::reversed).collect();
-    let mut back = Vec::new();
+    // What was begun by hand is taken back from where that leads, and all else from the end.
+    let (from, given) = match ahead.begun {
+        0 => (&made, names.clone()),
+        _ => (&begun, Names::seen(&first.schema, &begun.schema, there, renamings(&first, &begun))),
+    };
+    let done: Vec<Renaming> = given.done.iter().chain(&given.gone).map(Renaming::reversed).collect();
+    let (mut before, mut back) = (first.clone(), Vec::new());
     if !done.is_empty() {
-        let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
-        let first = shadow.describe().await?;
-        before = with(&mut shadow, renames(&made, &before, &done)).await?.unwrap_or(before);
-        back = all_back(&first, &before);
+        let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+        let again = shadow.describe().await?;
+        before = with(&mut shadow, renames(from, &first, &done)).await?.unwrap_or(first);
+        back = all_back(&again, &before);
         shadow.end().await?;
     }
     let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
     Ok(NamedChain { before, after, names, renames, back, later })
+}
+
+/// What the steps lead to that were taken by hand, and all of them.
+async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Result<(Described, Described), ProofError> {
+    if ahead.begun == 0 {
+        shadow.rehearsal().climb(ahead.pending).await?;
+        return Ok((first.clone(), shadow.describe().await?));
+    }
+    let all = Step::all(ahead.pending);
+    let (taken, left) = all.split_at(ahead.begun.min(all.len()));
+    for step in taken {
+        take(shadow, step).await?;
+    }
+    let begun = shadow.describe().await?;
+    for step in left {
+        take(shadow, step).await?;
+    }
+    Ok((begun, shadow.describe().await?))
 }
 
 /// The statements that give back names, and what the renames before took from sequences.

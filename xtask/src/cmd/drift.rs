@@ -108,7 +108,7 @@ async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, loo
     if look.found.is_empty() || chain.pending.is_empty() {
         return None;
     }
-    match Partly::of(context, code, look, &chain.with_applied(|_| true), &chain.pending).await {
+    match Partly::of(context, code, &chain.with_applied(|_| true), &chain.pending).await {
         Ok(partly) => partly,
         Err(_) => {
             let what =

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{self, Done, Part, Three};
+use migrate_core::drift::{self, Done, Part};
 use migrate_core::effect::Effects;
-use migrate_core::schema::ddl::Statement;
+use migrate_core::schema::ddl::{Ddl, Statement};
 use migrate_core::schema::{Described, Id};
 use migrate_core::source::{Migration, Version};
-use migrate_test::shape::{self, Finish, NamedChain, Origin};
+use migrate_test::shape::{self, Ahead, Difference, Finish, Origin};
 
-use super::{Chain, Look, sides};
+use super::between::Between;
+use super::sides::Sides;
+use super::{Chain, There};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
@@ -22,6 +24,8 @@ pub(crate) struct Partly {
     pub(crate) versions: Vec<Version>,
     /// Those that change what was changed by hand too, from the first to the last.
     pub(crate) begun: Vec<Version>,
+    /// How far somebody went through them, where that is all that was done by hand.
+    pub(crate) by_hand: Vec<String>,
     parts: Vec<Part>,
     /// Their statements that a comparison of schemas does not see.
     pub(crate) not_compared: Vec<String>,
@@ -35,6 +39,8 @@ pub(crate) struct Partly {
     renames: Vec<Statement>,
     /// What the chain makes without the migrations, but for the names, and the statements that give these back.
     back: (Described, Vec<Statement>),
+    /// What is left of them as they say it, where they were begun in their order.
+    rest: Option<Vec<Statement>>,
 }
 
 impl Partly {
@@ -42,46 +48,53 @@ impl Partly {
     pub(crate) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
-        before: &Look,
         with: &Chain,
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
-        let NamedChain { before: unapplied, after, names, renames, back, later } =
-            with.make_named(meant.len(), code, &before.there.schema).await?;
-        let after = sides(context, with, after).await?;
-        let unapplied = match names.done.is_empty() && names.gone.is_empty() {
-            true => before.expected.clone(),
-            false => sides(context, with, unapplied).await?.expected,
+        let there = There::read(context, with).await?;
+        let (applied, pending) = with.split(meant.len());
+        let ahead = Ahead { applied, pending, begun: 0 };
+        let plain = Sides::of(context, code, (with, &there), ahead, None).await?;
+        let unknown = plain.unknown();
+        let between = Between::find(context, code, (with, &there), (applied, pending), &unknown).await?;
+        let sides = match &between {
+            // Names that are there only on the way say where on the way it is.
+            Some(place) if !place.is_exact || !unknown.is_empty() || !plain.others(context).is_empty() => {
+                let ahead = Ahead { applied, pending: &pending[place.skipped..], begun: place.taken.0 };
+                Sides::of(context, code, (with, &there), ahead, Some(place)).await?
+            }
+            _ => plain,
         };
-        let three = Three { before: &unapplied.schema, after: &after.expected.schema, there: &after.there.schema };
-        let mut parts = names.parts;
-        parts.extend(three.parts(&context.title()));
-        if !parts.iter().any(|part| part.done != Done::Missing) {
+        if between.is_none() && !sides.parts.iter().any(|part| part.done != Done::Missing) {
             return Ok(None);
         }
-        let goal = three.merged();
-        let others = drift::differences(&after.expected.schema, &goal, &context.title());
-        let origins = shape::origins(&with.applied, code).await?;
-        let is_begun = |version: &Version| {
-            let touched = parts.iter().filter(|part| part.done != Done::Missing);
-            touched.flat_map(|part| origins_of(part, &origins, &later)).any(|origin| touches(origin, version))
-        };
         let versions: Vec<Version> = meant.iter().map(|one| one.version().clone()).collect();
-        let first = versions.iter().position(is_begun).unwrap_or_default();
-        let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
-        let begun = versions.iter().take(last + 1).skip(first).cloned().collect();
-        let goal = after.there.clone().with_schema(goal, &[&after.expected]);
+        let begun = begun(&sides, between.as_ref(), &versions, &shape::origins(&with.applied, code).await?);
+        let before = &sides.first;
+        let rest = between.as_ref().filter(|place| place.is_exact).and_then(|place| {
+            let is_beyond = |text: &str| !Effects::beyond_schema(text).is_empty();
+            let begun = drift::Begun {
+                steps: &place.steps,
+                taken: place.taken,
+                before: &before.schema,
+                there: &there.described.schema,
+                is_beyond: &is_beyond,
+            };
+            begun.rest()
+        });
         Ok(Some(Self {
             versions,
             begun,
-            parts,
+            by_hand: between.as_ref().filter(|place| place.is_exact).map(Between::sentences).unwrap_or_default(),
+            others: sides.others(context),
+            goal: there.described.clone().with_schema(sides.goal(), &[&sides.after]),
             not_compared: not_compared(meant),
-            others: others.into_iter().flat_map(|one| one.sentences).collect(),
-            after: after.expected,
-            there: after.there,
-            goal,
-            renames,
-            back: (unapplied, back),
+            parts: sides.parts,
+            after: sides.after,
+            there: there.described,
+            renames: sides.renames,
+            back: sides.back,
+            rest,
         }))
     }
 
@@ -101,6 +114,12 @@ impl Partly {
     pub(crate) fn missing(&self) -> (Described, Described, Finish) {
         let finish = Finish { updates: Some(self.not_compared.clone()), renames: self.renames.clone() };
         (self.there.clone(), self.goal.clone(), finish)
+    }
+
+    /// The statements that are left as the migrations say them, where somebody went through them in their order.
+    pub(crate) fn rest(&self) -> Option<Difference> {
+        let ddl = Ddl { statements: self.rest.clone()?, uncovered: Vec::new() };
+        Some(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None })
     }
 
     /// What is there, and what the chain makes without the migrations.
@@ -125,6 +144,7 @@ impl Partly {
     pub(crate) fn lines(&self) -> Vec<String> {
         let names: Vec<String> = self.begun.iter().map(ToString::to_string).collect();
         let mut lines = vec![format!("\n{BOLD}partly there already{BOLD:#} {}, not applied yet", names.join(", "))];
+        lines.extend(self.by_hand.iter().map(|sentence| format!("  {}  {sentence}", paint(GOOD, "by hand"))));
         for (done, word) in [
             (Done::There, paint(GOOD, "there")),
             (Done::Missing, paint(WARN, "missing")),
@@ -140,13 +160,33 @@ impl Partly {
 
 /// The statements of migrations that a comparison of schemas does not see.
 pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
-    meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script)).collect()
+    meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script.text())).collect()
 }
 
 /// What to say of statements that were not compared, each on one line.
 pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
     let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
+}
+
+/// The migrations that change what was changed by hand too, from the first to the last.
+fn begun(
+    sides: &Sides,
+    between: Option<&Between>,
+    versions: &[Version],
+    origins: &BTreeMap<Arc<Id>, Origin>,
+) -> Vec<Version> {
+    let place = between.map(Between::versions);
+    let is_begun = |version: &Version| {
+        let is_placed = place.as_ref().is_some_and(|(first, last)| (first..=last).contains(&version));
+        let touched = sides.parts.iter().filter(|part| part.done != Done::Missing);
+        let is_exact = between.is_some_and(|place| place.is_exact);
+        let mut origins = touched.filter(|_| !is_exact).flat_map(|part| origins_of(part, origins, &sides.later));
+        is_placed || origins.any(|origin| origin.by.contains(version))
+    };
+    let first = versions.iter().position(is_begun).unwrap_or_default();
+    let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
+    versions.iter().take(last + 1).skip(first).cloned().collect()
 }
 
 /// What became of an object, under the name that it has and the one that it gets.
@@ -157,8 +197,4 @@ fn origins_of<'a>(
 ) -> Vec<&'a Origin> {
     let names = [Some(&part.object), later.get(&part.object)];
     names.into_iter().flatten().filter_map(|id| origins.get(id)).collect()
-}
-
-fn touches(origin: &Origin, version: &Version) -> bool {
-    [&origin.made, &origin.altered, &origin.dropped].into_iter().any(|one| one.as_ref() == Some(version))
 }

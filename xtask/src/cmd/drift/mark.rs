@@ -47,14 +47,18 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             ));
         }
         (false, sql) => {
-            let before = drift::look(context, &code, &chain, chain.make(&code).await?).await?;
-            let partly = Partly::of(context, &code, &before, &with, &meant).await?;
+            let partly = Partly::of(context, &code, &with, &meant).await?;
             document.pending = partly.as_ref().map(PendingJson::from);
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
             } else if let Some(partly) = partly {
-                let (there, goal, finish) = partly.missing();
-                let missing = diff::finished(context, there, goal, Style::Online, finish).await?;
+                let missing = match partly.rest() {
+                    Some(rest) => rest,
+                    None => {
+                        let (there, goal, finish) = partly.missing();
+                        diff::finished(context, there, goal, Style::Online, finish).await?
+                    }
+                };
                 warnings(&partly.not_compared).for_each(|line| context.output.line(format!("-- {line}")));
                 diff::show_sql(context, &missing, true);
                 document.sql = Some(diff::sql_json(&missing));
