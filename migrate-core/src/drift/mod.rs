@@ -4,6 +4,7 @@
 
 mod blame;
 mod fill;
+mod keep;
 mod names;
 mod outside;
 mod pending;

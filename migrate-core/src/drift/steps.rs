@@ -163,13 +163,12 @@ fn is_idle(text: &str) -> bool {
 }
 
 /// What stops those who paste statements until they have decided whether one of them has run.
-fn undecided(text: &str) -> Statement {
-    let flat = tokens(text).join(" ");
-    let stop =
-        "DO $$ BEGIN RAISE EXCEPTION 'whether a statement has run cannot be seen: see the comment above'; END $$";
+pub(super) fn undecided(text: &str) -> Statement {
+    let flat = tokens(text.trim_end_matches(';')).join(" ");
+    let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
     let why = format!(
-        "purpose, for it cannot be seen whether this has run. Put it in the place of the next statement where it has not, \
-         and take that away where it has: {flat}"
+        "it cannot be seen whether this has run. Where it has not, put it in the place of the next statement; where it has, \
+         delete the next statement: {flat}"
     );
-    Statement { hazards: vec![Hazard::Refused(why)], ..Statement::of(stop) }
+    Statement { hazards: vec![Hazard::Undecided(why)], ..Statement::of(stop) }
 }

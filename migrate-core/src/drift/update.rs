@@ -61,6 +61,18 @@ impl<'a> Update<'a> {
             && self.columns.iter().any(|name| **name == *column.name)
     }
 
+    /// How many columns it sets.
+    pub(super) fn count(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// It without its condition and what it returns.
+    pub(super) fn head(&self) -> &'a str {
+        let last = self.words.get(self.condition.unwrap_or(self.end).saturating_sub(1));
+        let span = self.words.first().zip(last);
+        span.map_or("", |(first, last)| &self.text[first.start..last.end])
+    }
+
     /// Its words, without comments.
     pub(super) fn words(&self) -> impl Iterator<Item = &'a str> {
         let text = self.text;

@@ -104,7 +104,7 @@ impl Shadow {
 
     /// Runs the statements of a difference, all stages one behind the other.
     pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
-        let mut statements: Vec<&Statement> = ddl.statements.iter().collect();
+        let mut statements: Vec<&Statement> = ddl.statements.iter().filter(|one| !one.is_stop()).collect();
         statements.sort_by_key(|statement| statement.stage);
         let texts: Vec<String> = statements.iter().map(|one| in_transaction(one)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -122,7 +122,7 @@ impl Shadow {
     pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<RefusedStatement>, ProofError> {
         let (settings, rest) = ddl.split_settings();
         let mut refused = Vec::new();
-        for (at, statement) in rest.into_iter().enumerate() {
+        for (at, statement) in rest.into_iter().enumerate().filter(|(_, one)| !one.is_stop()) {
             if let Err(error) = self.run_one(&settings, statement).await {
                 refused.push(RefusedStatement { at, statement: statement.clone(), why: capture::reason(&error) });
             }

@@ -56,7 +56,8 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
     let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
     let first = shadow.describe().await?;
     let (begun, made) = climb(&mut shadow, &first, ahead).await?;
-    let names = Names::seen(&begun.schema, &made.schema, there, renamings(&begun, &made));
+    let all = open_renamings([&first, &begun, &made], there);
+    let names = Names::seen(&begun.schema, &made.schema, there, all);
     let after = with(&mut shadow, renames(&begun, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
     shadow.end().await?;
     // What was begun by hand is taken back from where that leads, and all else from the end.
@@ -76,6 +77,21 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
     let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
     Ok(NamedChain { before, after, names, renames, back, later })
+}
+
+/// How names change from where the steps lead that were taken by hand, or, for what has its first name there, from that.
+fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<Renaming> {
+    let mut all = renamings(begun, made);
+    let is_there = |one: &Renaming| there.get(&one.old).is_some() && there.get(&one.new).is_none();
+    let still: Vec<Renaming> = renamings(first, made)
+        .into_iter()
+        .filter(|one| one.label.is_none() && is_there(one))
+        .filter(|one| !all.iter().any(|other| other.new == one.new && is_there(other)))
+        .collect();
+    all.retain(|one| one.label.is_some() || !still.iter().any(|other| other.new == one.new));
+    all.extend(still);
+    all.sort_by_key(|one| (one.label.is_some(), !one.old.parent.is_empty(), one.old.clone()));
+    all
 }
 
 /// What the steps lead to that were taken by hand, and all of them.

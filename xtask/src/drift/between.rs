@@ -98,6 +98,7 @@ impl Between {
             let version = migration.version();
             match part.len() {
                 n if n == of => format!("all of {version}"),
+                1 => format!("the first of {of} statements of {version}: {flat}"),
                 n => format!("the first {n} of {of} statements of {version}, up to: {flat}"),
             }
         };

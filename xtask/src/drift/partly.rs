@@ -26,6 +26,8 @@ pub(crate) struct Partly {
     pub(crate) begun: Vec<Version>,
     /// How far somebody went through them, where that is all that was done by hand.
     pub(crate) by_hand: Vec<String>,
+    /// The last migration that has to be applied before the others can be finished.
+    pub(crate) waits_for: Option<Version>,
     parts: Vec<Part>,
     /// Their statements that a comparison of schemas does not see.
     pub(crate) not_compared: Vec<String>,
@@ -57,10 +59,13 @@ impl Partly {
         let plain = Sides::of(context, code, (with, &there), ahead, None).await?;
         let unknown = plain.unknown();
         let between = Between::find(context, code, (with, &there), (applied, pending), &unknown).await?;
+        let mut waits_for = None;
         let sides = match &between {
             // Names that are there only on the way say where on the way it is.
             Some(place) if !place.is_exact || !unknown.is_empty() || !plain.others(context).is_empty() => {
-                let ahead = Ahead { applied, pending: &pending[place.skipped..], begun: place.taken.0 };
+                let (skipped, pending) = pending.split_at(place.skipped);
+                waits_for = skipped.last().map(|last| last.version().clone());
+                let ahead = Ahead { applied, pending, begun: place.taken.0 };
                 Sides::of(context, code, (with, &there), ahead, Some(place)).await?
             }
             _ => plain,
@@ -68,10 +73,11 @@ impl Partly {
         if between.is_none() && !sides.parts.iter().any(|part| part.done != Done::Missing) {
             return Ok(None);
         }
-        let versions: Vec<Version> = meant.iter().map(|one| one.version().clone()).collect();
+        let versions = meant_versions(meant);
         let begun = begun(&sides, between.as_ref(), &versions, &shape::origins(&with.applied, code).await?);
         let before = &sides.first;
-        let rest = between.as_ref().filter(|place| place.is_exact).and_then(|place| {
+        let exact = between.as_ref().filter(|place| place.is_exact);
+        let rest = exact.filter(|place| place.skipped == 0).and_then(|place| {
             let is_beyond = |text: &str| !Effects::beyond_schema(text).is_empty();
             let begun = drift::Begun {
                 steps: &place.steps,
@@ -85,7 +91,8 @@ impl Partly {
         Ok(Some(Self {
             versions,
             begun,
-            by_hand: between.as_ref().filter(|place| place.is_exact).map(Between::sentences).unwrap_or_default(),
+            by_hand: exact.map(Between::sentences).unwrap_or_default(),
+            waits_for,
             others: sides.others(context),
             goal: there.described.clone().with_schema(sides.goal(), &[&sides.after]),
             not_compared: not_compared(meant),
@@ -96,6 +103,30 @@ impl Partly {
             back: sides.back,
             rest,
         }))
+    }
+
+    /// Those of the pending migrations of which something is there, without the others; `None` where nothing of any is.
+    pub(crate) async fn begun(context: &Context<'_>, code: &CodeMigrations, chain: &Chain) -> Result<Option<Self>> {
+        let Some(all) = Self::of(context, code, &chain.with_applied(|_| true), &chain.pending).await? else {
+            return Ok(None);
+        };
+        if all.begun == all.versions {
+            return Ok(Some(all));
+        }
+        let is_begun = |version: &Version| all.begun.contains(version);
+        let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_begun(one.version())).cloned().collect();
+        // Those of which something is there may need those before them.
+        let found = Self::of(context, code, &chain.with_applied(is_begun), &meant).await.ok().flatten();
+        Ok(Some(match found {
+            Some(found) if found.begun == meant_versions(&meant) => Self { versions: all.versions, ..found },
+            _ => all,
+        }))
+    }
+
+    /// Whether all of them is there, and nothing else differs.
+    pub(crate) fn is_complete(&self) -> bool {
+        let is_there = self.parts.iter().all(|part| part.done == Done::There);
+        is_there && self.others.is_empty() && self.renames.is_empty()
     }
 
     /// The parts of which as much is there, in sentences.
@@ -143,7 +174,8 @@ impl Partly {
     /// What is there of the migrations, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let names: Vec<String> = self.begun.iter().map(ToString::to_string).collect();
-        let mut lines = vec![format!("\n{BOLD}partly there already{BOLD:#} {}, not applied yet", names.join(", "))];
+        let much = if self.is_complete() { "there already" } else { "partly there already" };
+        let mut lines = vec![format!("\n{BOLD}{much}{BOLD:#} {}, not applied yet", names.join(", "))];
         lines.extend(self.by_hand.iter().map(|sentence| format!("  {}  {sentence}", paint(GOOD, "by hand"))));
         for (done, word) in [
             (Done::There, paint(GOOD, "there")),
@@ -167,6 +199,10 @@ pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
 pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
     let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
+}
+
+fn meant_versions(meant: &[Arc<Migration>]) -> Vec<Version> {
+    meant.iter().map(|one| one.version().clone()).collect()
 }
 
 /// The migrations that change what was changed by hand too, from the first to the last.

@@ -48,6 +48,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
         }
         (false, sql) => {
             let partly = Partly::of(context, &code, &with, &meant).await?;
+            refuse_gap(context, partly.as_ref())?;
             document.pending = partly.as_ref().map(PendingJson::from);
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
@@ -99,6 +100,16 @@ fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Resu
                 .help("where a part of it is there already, name both after `--mark`, with a comma between them"))
         }
     }
+}
+
+/// A migration that is half way through its names is finished where those before it are there.
+fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
+    let Some((last, begun)) = partly.and_then(|partly| Some((partly.waits_for.as_ref()?, partly.begun.first()?)))
+    else {
+        return Ok(());
+    };
+    Err(Failure::usage("mark-order", format!("nothing of {last} is there, and {begun} is half way through its names"))
+        .help(format!("apply what comes before it: `cargo xtask migrate {} --to {last}`", context.aim())))
 }
 
 /// Says why nothing is marked, and what leads on.
