@@ -11,8 +11,8 @@ use crate::schema::{Id, Kind};
 use crate::sql::tokens;
 
 impl Filling<'_> {
-    /// Puts what reads rows before the statements that drop them. An `UPDATE` of columns that are still to be added has not
-    /// run; of any other statement nobody knows, and it stops those who paste what follows.
+    /// Puts what reads rows before the statements that drop them. What writes a column or a table that is still to be made
+    /// has not run; of any other statement nobody knows, and it stops those who paste what follows.
     pub(super) fn keep(&mut self, own: &[String]) {
         for text in own {
             let words = tokens(text);
@@ -28,7 +28,7 @@ impl Filling<'_> {
                 continue;
             }
             let dropped = self.drops_of(&names);
-            let copy = self.open_update(text).unwrap_or_else(|| undecided(text));
+            let copy = self.not_run(text).unwrap_or_else(|| undecided(text));
             self.done.push(copy);
             self.done.extend(dropped);
         }
@@ -47,14 +47,32 @@ impl Filling<'_> {
         columns.map(|one| one.id.name.to_string()).collect()
     }
 
-    /// An `UPDATE` all of whose columns are still to be added.
-    fn open_update(&self, text: &str) -> Option<Statement> {
-        let update = Update::of(text)?;
-        let columns = self.after.objects().filter(|one| one.id.kind == Kind::Column && update.sets(&one.id));
-        let columns: Vec<_> = columns.collect();
-        let is_new = |id: &Id| self.before.schema.get(id).is_none();
-        let first = columns.first().filter(|_| columns.len() == update.count())?;
-        columns.iter().all(|one| is_new(&one.id)).then(|| about(first, text.trim().trim_end_matches(';').to_owned()))
+    /// A statement that cannot have run: it writes a column or a table that is still to be made.
+    fn not_run(&self, text: &str) -> Option<Statement> {
+        let update = Update::of(text);
+        let into = into(text);
+        let is_written = |id: &Id| match id.kind {
+            Kind::Column => update.as_ref().is_some_and(|update| update.sets(id)),
+            Kind::Table => into.as_ref().is_some_and(|(schema, name)| {
+                **name == *id.name && schema.as_ref().is_none_or(|schema| **schema == *id.schema)
+            }),
+            _ => false,
+        };
+        let is_new = |id: &Id| self.before.schema.get(id).is_none() && self.after.get(id).is_some();
+        let written = self.after.objects().find(|one| is_written(&one.id) && is_new(&one.id))?;
+        Some(about(written, text.trim().trim_end_matches(';').to_owned()))
+    }
+}
+
+/// The table into which an `INSERT` puts rows, with its schema where that is written.
+fn into(text: &str) -> Option<(Option<String>, String)> {
+    let words = tokens(text);
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
+    let name = |at: usize| catalog_name(words.get(at)?);
+    match is(0, "insert") && is(1, "into") {
+        true if is(3, ".") => Some((name(2), name(4)?)),
+        true => Some((None, name(2)?)),
+        false => None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::update::Update;
 use crate::schema::Schema;
 use crate::schema::ddl::{Hazard, Stage, Statement};
 use crate::source::{Migration, Script};
+use crate::sql::lex::words;
 use crate::sql::{Class, is_local_setting, tokens};
 
 /// A statement of a pending migration, or a migration in Rust as a whole.
@@ -71,7 +72,8 @@ impl Begun<'_> {
         let left = self.steps.get(self.taken.0..)?;
         for (n, part) in left.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration)).enumerate() {
             let script = part.first()?.migration.up_script()?;
-            let is_alone = part.iter().any(|step| step.at.is_some_and(|at| is_alone(script, at)));
+            let is_alone = script.directives().no_transaction
+                || part.iter().any(|step| step.at.is_some_and(|at| is_alone(script, at)));
             stage = match (stage, is_alone) {
                 (Stage::Main, false) => Stage::Main,
                 (Stage::Concurrent, false) if n > 0 => Stage::Validate,
@@ -91,7 +93,7 @@ impl Begun<'_> {
             let ended = settings(script, 0..from, stage).into_iter().filter_map(|one| unset(&one.text));
             rest.extend(ended.map(|text| Statement { stage, ..Statement::of(text) }));
         }
-        Some(rest)
+        Some(stopped(rest))
     }
 
     /// A statement as it can run where it may have run already.
@@ -162,9 +164,34 @@ fn is_idle(text: &str) -> bool {
         && words.windows(2).any(|pair| is(pair, ["do", "nothing"]))
 }
 
+/// Where nothing takes a transaction back, what would follow a stop is only named: it would run all the same.
+fn stopped(mut statements: Vec<Statement>) -> Vec<Statement> {
+    let is_stop = |one: &Statement| one.is_stop() && one.stage == Stage::Concurrent;
+    if let Some(at) = statements.iter().position(is_stop) {
+        let later = statements.split_off(at + 1);
+        let then = later.iter().map(|one| Hazard::Undecided(format!("then run {}", flat(&one.text))));
+        statements[at].hazards.extend(then);
+    }
+    statements
+}
+
+/// A statement on one line, without comments.
+fn flat(text: &str) -> String {
+    let mut flat = String::new();
+    let mut end = None;
+    for (_, span) in words(text.trim_end_matches(';')) {
+        if end.is_some_and(|end| end < span.start) {
+            flat.push(' ');
+        }
+        flat += &text[span.clone()];
+        end = Some(span.end);
+    }
+    flat
+}
+
 /// What stops those who paste statements until they have decided whether one of them has run.
 pub(super) fn undecided(text: &str) -> Statement {
-    let flat = tokens(text.trim_end_matches(';')).join(" ");
+    let flat = flat(text);
     let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
     let why = format!(
         "it cannot be seen whether this has run. Where it has not, put it in the place of the next statement; where it has, \

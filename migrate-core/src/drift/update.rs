@@ -61,11 +61,6 @@ impl<'a> Update<'a> {
             && self.columns.iter().any(|name| **name == *column.name)
     }
 
-    /// How many columns it sets.
-    pub(super) fn count(&self) -> usize {
-        self.columns.len()
-    }
-
     /// It without its condition and what it returns.
     pub(super) fn head(&self) -> &'a str {
         let last = self.words.get(self.condition.unwrap_or(self.end).saturating_sub(1));

@@ -29,6 +29,8 @@ pub struct NamedChain {
     pub back: Vec<Statement>,
     /// What has another name when these have run.
     pub later: BTreeMap<Arc<Id>, Arc<Id>>,
+    /// What has another name when those before have been given back.
+    pub former: BTreeMap<Arc<Id>, Arc<Id>>,
 }
 
 /// A chain and what comes behind it.
@@ -67,16 +69,18 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
     };
     let done: Vec<Renaming> = given.done.iter().chain(&given.gone).map(Renaming::reversed).collect();
     let (mut before, mut back) = (first.clone(), Vec::new());
+    let mut former = BTreeMap::new();
     if !done.is_empty() {
         let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
         let again = shadow.describe().await?;
         before = with(&mut shadow, renames(from, &first, &done)).await?.unwrap_or(first);
         back = all_back(&again, &before);
+        former = before.renamed(&again).into_iter().collect();
         shadow.end().await?;
     }
     let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
-    Ok(NamedChain { before, after, names, renames, back, later })
+    Ok(NamedChain { before, after, names, renames, back, later, former })
 }
 
 /// How names change from where the steps lead that were taken by hand, or, for what has its first name there, from that.

@@ -1,6 +1,6 @@
 //! Pending migrations of which somebody made a part by hand: what is there, what is missing, and what leads on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
@@ -28,7 +28,8 @@ pub(crate) struct Partly {
     pub(crate) by_hand: Vec<String>,
     /// The last migration that has to be applied before the others can be finished.
     pub(crate) waits_for: Option<Version>,
-    parts: Vec<Part>,
+    /// What they do, each with the migrations that do it.
+    parts: Vec<(Part, BTreeSet<Version>)>,
     /// Their statements that a comparison of schemas does not see.
     pub(crate) not_compared: Vec<String>,
     /// What else differs, which is no part of them.
@@ -39,8 +40,12 @@ pub(crate) struct Partly {
     goal: Described,
     /// The statements that change the names that are still the old ones.
     renames: Vec<Statement>,
+    /// What everything is called before these statements, and after them.
+    names: Vec<(Arc<Id>, Arc<Id>)>,
     /// What the chain makes without the migrations, but for the names, and the statements that give these back.
     back: (Described, Vec<Statement>),
+    /// What everything is called before these statements, and after them.
+    former: Vec<(Arc<Id>, Arc<Id>)>,
     /// What is left of them as they say it, where they were begun in their order.
     rest: Option<Vec<Statement>>,
 }
@@ -74,7 +79,11 @@ impl Partly {
             return Ok(None);
         }
         let versions = meant_versions(meant);
-        let begun = begun(&sides, between.as_ref(), &versions, &shape::origins(&with.applied, code).await?);
+        let origins = shape::origins(&with.applied, code).await?;
+        let begun = begun(&sides, between.as_ref(), &versions, &origins);
+        let by =
+            |part: &Part| origins_of(part, &origins, &sides.later).flat_map(|origin| &origin.by).cloned().collect();
+        let parts = sides.parts.iter().map(|part| (part.clone(), by(part))).collect();
         let before = &sides.first;
         let exact = between.as_ref().filter(|place| place.is_exact);
         let rest = exact.filter(|place| place.skipped == 0).and_then(|place| {
@@ -96,7 +105,9 @@ impl Partly {
             others: sides.others(context),
             goal: there.described.clone().with_schema(sides.goal(), &[&sides.after]),
             not_compared: not_compared(meant),
-            parts: sides.parts,
+            parts,
+            names: sides.names(),
+            former: sides.former,
             after: sides.after,
             there: there.described,
             renames: sides.renames,
@@ -110,29 +121,32 @@ impl Partly {
         let Some(all) = Self::of(context, code, &chain.with_applied(|_| true), &chain.pending).await? else {
             return Ok(None);
         };
-        if all.begun == all.versions {
-            return Ok(Some(all));
-        }
         let is_begun = |version: &Version| all.begun.contains(version);
         let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_begun(one.version())).cloned().collect();
         // Those of which something is there may need those before them.
-        let found = Self::of(context, code, &chain.with_applied(is_begun), &meant).await.ok().flatten();
-        Ok(Some(match found {
-            Some(found) if found.begun == meant_versions(&meant) => Self { versions: all.versions, ..found },
-            _ => all,
-        }))
+        let found = match all.begun == all.versions {
+            true => None,
+            false => Self::of(context, code, &chain.with_applied(is_begun), &meant).await.ok().flatten(),
+        };
+        let mut found = match found {
+            Some(found) => Self { versions: all.versions, ..found },
+            None => all,
+        };
+        let begun: BTreeSet<Version> = found.begun.iter().cloned().collect();
+        found.parts.retain(|(part, by)| part.done != Done::Missing || by.is_empty() || !by.is_disjoint(&begun));
+        Ok(Some(found))
     }
 
     /// Whether all of them is there, and nothing else differs.
     pub(crate) fn is_complete(&self) -> bool {
-        let is_there = self.parts.iter().all(|part| part.done == Done::There);
+        let is_there = self.parts.iter().all(|(part, _)| part.done == Done::There);
         is_there && self.others.is_empty() && self.renames.is_empty()
     }
 
     /// The parts of which as much is there, in sentences.
     pub(crate) fn sentences(&self, done: Done) -> Vec<String> {
-        let parts = self.parts.iter().filter(|part| part.done == done);
-        parts.flat_map(|part| part.sentences.iter().cloned()).collect()
+        let parts = self.parts.iter().filter(|(part, _)| part.done == done);
+        parts.flat_map(|(part, _)| part.sentences.iter().cloned()).collect()
     }
 
     /// The versions before those that are begun: they can be applied as usual.
@@ -143,7 +157,8 @@ impl Partly {
 
     /// What is there, and what it is with the statements that are still missing; what else was changed by hand is left alone.
     pub(crate) fn missing(&self) -> (Described, Described, Finish) {
-        let finish = Finish { updates: Some(self.not_compared.clone()), renames: self.renames.clone() };
+        let (updates, renames, names) = (Some(self.not_compared.clone()), self.renames.clone(), self.names.clone());
+        let finish = Finish { updates, renames, names };
         (self.there.clone(), self.goal.clone(), finish)
     }
 
@@ -156,7 +171,7 @@ impl Partly {
     /// What is there, and what the chain makes without the migrations.
     pub(crate) fn taken_back(self) -> (Described, Described, Finish) {
         let (made, renames) = self.back;
-        (self.there, made, Finish { updates: None, renames })
+        (self.there, made, Finish { updates: None, renames, names: self.former })
     }
 
     /// Whether what was changed by hand besides can be told by itself: it has the names that it has when all of the
@@ -230,7 +245,7 @@ fn origins_of<'a>(
     part: &Part,
     origins: &'a BTreeMap<Arc<Id>, Origin>,
     later: &BTreeMap<Arc<Id>, Arc<Id>>,
-) -> Vec<&'a Origin> {
-    let names = [Some(&part.object), later.get(&part.object)];
-    names.into_iter().flatten().filter_map(|id| origins.get(id)).collect()
+) -> impl Iterator<Item = &'a Origin> {
+    let names = [Some(part.object.clone()), later.get(&part.object).cloned()];
+    names.into_iter().flatten().filter_map(|id| origins.get(&id))
 }

@@ -30,6 +30,8 @@ pub(super) struct Sides {
     pub(super) back: (Described, Vec<Statement>),
     /// What has another name when the renames have run.
     pub(super) later: BTreeMap<Arc<Id>, Arc<Id>>,
+    /// What everything is called before and after the statements that give names back.
+    pub(super) former: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
 impl Sides {
@@ -41,7 +43,9 @@ impl Sides {
         between: Option<&Between>,
     ) -> Result<Self> {
         let schema = &there.described.schema;
-        let NamedChain { before, after, names, renames, back, later } = chain.make_named(ahead, code, schema).await?;
+        let NamedChain { before, after, names, renames, back, later, former } =
+            chain.make_named(ahead, code, schema).await?;
+        let former = named(&before.schema, &former);
         let first = there.expects(context, chain, before).await?.described;
         let after = there.expects(context, chain, after).await?.described;
         let before = match between {
@@ -56,12 +60,17 @@ impl Sides {
         let mut parts = names.parts;
         parts.extend(three.parts(&context.title()));
         let (first, back) = (first.clone(), (first, back));
-        Ok(Self { first, before, after, there: schema.clone(), parts, renames, back, later })
+        Ok(Self { first, before, after, there: schema.clone(), parts, renames, back, later, former })
     }
 
     /// What is there with all that is still missing but the names.
     pub(super) fn goal(&self) -> Schema {
         Three { before: &self.before, after: &self.after.schema, there: &self.there }.merged()
+    }
+
+    /// What everything is called before the renames, and after them.
+    pub(super) fn names(&self) -> Vec<(Arc<Id>, Arc<Id>)> {
+        named(&self.after.schema, &self.later)
     }
 
     /// What else differs, which is no part of the migrations.
@@ -76,4 +85,10 @@ impl Sides {
         let all = self.there.objects().map(|object| &object.id);
         all.filter(|id| is_unknown(id)).cloned().collect()
     }
+}
+
+/// The name of each object, and the one that it gets.
+fn named(schema: &Schema, later: &BTreeMap<Arc<Id>, Arc<Id>>) -> Vec<(Arc<Id>, Arc<Id>)> {
+    let pair = |id: &Arc<Id>| (id.clone(), later.get(id).unwrap_or(id).clone());
+    schema.objects().map(|object| pair(&object.id)).collect()
 }

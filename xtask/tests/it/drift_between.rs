@@ -12,7 +12,8 @@ fn check(statements: &[&str], down: &str, taken: usize, table: &str) {
     let by_hand: String = statements[..taken].iter().map(|one| format!("{one};\n")).collect();
     let project = project(&up, down, &by_hand);
     let said = drift(&project, &[]);
-    let told = format!("the first {taken} of {} statements of {THIRD}", statements.len());
+    let first = if taken == 1 { "the first".to_owned() } else { format!("the first {taken}") };
+    let told = format!("{first} of {} statements of {THIRD}", statements.len());
     assert!(said.code == 3 && said.out.contains(&told), "{said:?}");
     assert!(said.out.contains(&format!("--mark {THIRD} --sql")), "{said:?}");
     let rest = drift(&project, &["--mark", THIRD, "--sql"]).out;
@@ -124,13 +125,31 @@ fn what_has_rows_is_not_dropped_before_they_are_copied() {
         assert_eq!(rows(&project), ["new"], "{shown}");
         project.end();
     }
-    // A column that is still to be added gets its values first.
+    // What would follow all the same outside of a transaction is only named.
+    let up = format!("-- migrate: no-transaction\n{};\n{};\n{};\n{};\n", COPY[0], COPY[1], COPY[2], COPY[3]);
+    let project = project(&up, "ALTER TABLE orders ALTER id TYPE int;", &by_hand);
+    let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
+    assert!(shown.contains("-- decide first: then run DROP TABLE orders_old\n"), "{shown}");
+    assert!(!shown.contains("\nDROP TABLE") && !shown.contains("BEGIN;\n"), "{shown}");
+    project.end();
+}
+
+/// What writes something that is still to be made has not run, and runs before what it reads is dropped.
+#[test]
+fn what_cannot_have_run_is_run_before_what_it_reads_is_dropped() {
     let up = "ALTER TABLE orders ADD a text; ALTER TABLE orders ADD b int; UPDATE orders SET a = status; ALTER TABLE orders DROP status;";
     let down = "ALTER TABLE orders ADD status text; ALTER TABLE orders DROP a, DROP b;";
-    let project = project(up, down, "ALTER TABLE orders ADD b int");
-    follow(&project, THIRD);
-    assert_eq!(project.query("SELECT a FROM orders"), ["new"]);
-    project.end();
+    let column = project(up, down, "ALTER TABLE orders ADD b int");
+    follow(&column, THIRD);
+    assert_eq!(column.query("SELECT a FROM orders"), ["new"]);
+    column.end();
+    let up = "CREATE TABLE sales (id int PRIMARY KEY, status text); ALTER TABLE orders ADD b int; \
+        INSERT INTO sales SELECT id, status FROM orders; DROP TABLE orders;";
+    let down = "CREATE TABLE orders (id int PRIMARY KEY, status text); DROP TABLE sales;";
+    let table = project(up, down, "ALTER TABLE orders ADD b int");
+    follow(&table, THIRD);
+    assert_eq!(table.query("SELECT status FROM sales"), ["new"]);
+    table.end();
 }
 
 #[test]
@@ -147,5 +166,74 @@ fn an_index_whose_build_did_not_finish_is_built_again_concurrently() {
     assert_eq!(lines[0], "DROP INDEX CONCURRENTLY public.one;", "{shown}");
     assert!(lines[1].starts_with("CREATE UNIQUE INDEX CONCURRENTLY one ON public.orders"), "{shown}");
     follow(&project, THIRD);
+    project.end();
+}
+
+const FOURTH: &str = "20250101000004";
+
+/// Three pending migrations of one table, of which something was made by hand.
+fn three(by_hand: &str) -> Project {
+    let up = "ALTER TABLE orders ADD b int; ALTER TABLE orders RENAME status TO state;";
+    let down = "ALTER TABLE orders RENAME state TO status; ALTER TABLE orders DROP b;";
+    let project = project(up, down, by_hand);
+    let up = "ALTER TABLE orders ADD c int; ALTER TABLE orders ADD d int; ALTER TABLE orders RENAME c TO cc;";
+    project.migration(4, "fourth", up, "ALTER TABLE orders DROP cc, DROP d;");
+    project.migration(5, "fifth", "ALTER TABLE orders ADD e int;", "ALTER TABLE orders DROP e;");
+    project
+}
+
+#[test]
+fn only_the_pending_migration_that_is_begun_is_told() {
+    let project = three("ALTER TABLE orders ADD c int");
+    let said = drift(&project, &[]);
+    assert!(said.out.contains(&format!("partly there already {FOURTH}, not")), "{said:?}");
+    assert!(said.out.contains(&format!("the first of 3 statements of {FOURTH}: ALTER TABLE orders ADD c int")));
+    assert!(said.out.contains(&format!("migrate --env staging --to {THIRD}` first; then")), "{said:?}");
+    let is_other = |name: &str| said.out.contains(&format!("column public.orders.{name}\n"));
+    assert!(is_other("d") && !is_other("b") && !is_other("e"), "{said:?}");
+    project.run_bare(&["migrate", "--env", "staging", "--to", THIRD]).ok();
+    let rest = drift(&project, &["--mark", FOURTH, "--sql"]).out;
+    assert!(rest.contains("ALTER TABLE orders ADD d int;\nALTER TABLE orders RENAME c TO cc;\n"), "{rest}");
+    project.query(&rest);
+    drift(&project, &["--mark", FOURTH]).ok();
+    project.run_bare(&["migrate", "--env", "staging"]).ok();
+    project.end();
+}
+
+#[test]
+fn a_name_on_its_way_is_not_finished_past_a_migration_that_is_not_there() {
+    let project = three("ALTER TABLE orders ADD c int; CREATE TABLE stray (id int)");
+    let both = format!("{THIRD},{FOURTH}");
+    let shown = drift(&project, &["--mark", &both, "--sql"]);
+    assert!(!shown.out.contains("DROP"), "{shown:?}");
+    assert!(shown.out.contains("RENAME COLUMN c TO cc") || shown.err.contains("nothing of"), "{shown:?}");
+    project.end();
+}
+
+/// All of a migration is there: nothing is missing, and it is only to be marked.
+#[test]
+fn the_whole_of_a_migration_is_only_to_be_marked() {
+    let project = three("ALTER TABLE orders ADD b int; ALTER TABLE orders RENAME status TO state");
+    let said = drift(&project, &[]);
+    assert!(said.out.contains(&format!("\nthere already {THIRD}, not")), "{said:?}");
+    assert!(said.out.contains(&format!("--mark {THIRD}` records it as applied")), "{said:?}");
+    drift(&project, &["--mark", THIRD]).ok();
+    project.run_bare(&["migrate", "--env", "staging"]).ok();
+    project.end();
+}
+
+/// A migration that changes one column twice, beside what is no part of it: no name is lost on the way.
+#[test]
+fn a_column_that_has_its_first_name_is_renamed_to_its_last() {
+    let up = "ALTER TABLE orders RENAME status TO state; ALTER TABLE orders ADD c int; \
+        ALTER TABLE orders RENAME state TO full_state; ALTER TABLE orders RENAME c TO cc;";
+    let down = "ALTER TABLE orders RENAME full_state TO status; ALTER TABLE orders DROP cc;";
+    let project = project(up, down, "ALTER TABLE orders ADD c int; CREATE TABLE stray (id int)");
+    let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
+    assert!(!shown.contains("DROP"), "{shown}");
+    project.query(&shown);
+    assert_eq!(project.query("SELECT full_state FROM orders"), ["new"]);
+    project.query("DROP TABLE stray");
+    drift(&project, &["--mark", THIRD]).ok();
     project.end();
 }
