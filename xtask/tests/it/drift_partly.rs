@@ -336,7 +336,7 @@ fn rows_are_not_changed_twice() {
     let project = project(&both, "ALTER TABLE orders DROP a;", by_hand);
     let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
     let is_named =
-        |line: &str| line.starts_with("-- decide first: ") && line.contains("UPDATE orders SET a = 1 , status");
+        |line: &str| line.starts_with("-- decide first: ") && line.contains("UPDATE orders SET a = 1, status");
     assert!(shown.lines().any(is_named) && !shown.lines().any(|line| line.starts_with("UPDATE")), "{shown}");
     project.end();
 }
