@@ -28,14 +28,15 @@ pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
             false => filling.by_updates(column, statement, &own),
         }
     }
+    filling.keep(own);
     ddl.statements = filling.done;
 }
 
 /// Statements of which some are done.
-struct Filling<'a> {
-    before: &'a Described,
-    after: &'a Schema,
-    done: Vec<Statement>,
+pub(super) struct Filling<'a> {
+    pub(super) before: &'a Described,
+    pub(super) after: &'a Schema,
+    pub(super) done: Vec<Statement>,
     rest: VecDeque<Statement>,
 }
 
@@ -126,7 +127,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Takes out what drops things of these names, and what they stand on.
-    fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<Statement> {
+    pub(super) fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<Statement> {
         let (mut dropped, mut other): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
         for one in std::mem::take(&mut self.done) {
             let is_dropped = |id: &&Arc<Id>| self.before.schema.get(id).is_some() && self.after.get(id).is_none();
@@ -148,7 +149,7 @@ fn name_of(column: &Id) -> (String, String) {
     (format!("{}.{}", plain(&column.schema), plain(&column.parent)), plain(&column.name))
 }
 
-fn about(column: &Object, text: String) -> Statement {
+pub(super) fn about(column: &Object, text: String) -> Statement {
     Statement { object: Some(column.id.clone()), ..Statement::of(text) }
 }
 

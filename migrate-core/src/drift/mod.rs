@@ -4,11 +4,13 @@
 
 mod blame;
 mod fill;
+mod keep;
 mod names;
 mod outside;
 mod pending;
 mod rule;
 mod since;
+mod steps;
 mod update;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub use pending::{Done, Part, Three};
 pub use rule::{NotARule, Rule};
 pub(crate) use since::belongs;
 pub use since::{Bounds, Seen, usual_owner};
+pub use steps::{Begun, Step};
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

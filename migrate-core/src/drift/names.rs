@@ -25,7 +25,7 @@ impl Names {
     /// migrations and with them.
     pub fn seen(before: &Schema, after: &Schema, there: &Schema, all: Vec<Renaming>) -> Self {
         let mut names = Self::default();
-        for one in all {
+        for one in all.clone() {
             let (old, new) = names.places(&one);
             let is_new = match &one.label {
                 Some((was, now)) => {
@@ -46,6 +46,13 @@ impl Names {
                 (false, false) => (&mut names.gone, None),
                 (false, true) => (&mut names.done, Some(part(&one, &new, Done::There))),
                 (true, true) if is_taken_again() => (&mut names.done, Some(part(&one, &new, Done::There))),
+                (true, true) if is_swapped(&one, (before, after), (there, &old, &new)) => {
+                    (&mut names.done, Some(part(&one, &new, Done::There)))
+                }
+                // Who has the name is to get another one.
+                (true, true) if all.iter().any(|other| *other.old == new) => {
+                    (&mut names.open, Some(part(&one, &old, Done::Missing)))
+                }
                 (true, true) => (&mut names.open, Some(part(&one, &old, Done::Differs))),
                 (true, false) => (&mut names.open, Some(part(&one, &old, Done::Missing))),
             };
@@ -78,6 +85,23 @@ impl Names {
         }
         (old, new)
     }
+}
+
+/// Whether what has the new name is what gets it, and what has the old one is something else: names change places.
+fn is_swapped(one: &Renaming, (before, after): (&Schema, &Schema), (there, old, new): (&Schema, &Id, &Id)) -> bool {
+    one.label.is_none() && is_alike((after, &one.new), (there, new)) && !is_alike((before, &one.old), (there, old))
+}
+
+/// Whether two things are the same but for their names, with their columns and the place that they have among others.
+fn is_alike((a, one): (&Schema, &Id), (b, other): (&Schema, &Id)) -> bool {
+    let itself = |schema: &Schema, id: &Id| {
+        schema.get(id).map(|object| (object.facts.clone(), object.position.filter(|_| id.kind == Kind::Column)))
+    };
+    let columns = |schema: &Schema, id: &Id| -> Vec<_> {
+        let all = schema.children(id, Kind::Column);
+        all.map(|one| (one.id.name.clone(), one.facts.clone())).collect()
+    };
+    itself(a, one) == itself(b, other) && columns(a, one) == columns(b, other)
 }
 
 /// What is said of one of them; `id` is what is there.

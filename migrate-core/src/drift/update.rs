@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::ident::{catalog_name, plain};
-use crate::schema::{Id, Schema};
+use crate::schema::{Id, Kind, Object, Schema};
 use crate::sql::lex::words;
 
 /// An `UPDATE`, read from its words.
@@ -60,6 +61,13 @@ impl<'a> Update<'a> {
             && self.columns.iter().any(|name| **name == *column.name)
     }
 
+    /// It without its condition and what it returns.
+    pub(super) fn head(&self) -> &'a str {
+        let last = self.words.get(self.condition.unwrap_or(self.end).saturating_sub(1));
+        let span = self.words.first().zip(last);
+        span.map_or("", |(first, last)| &self.text[first.start..last.end])
+    }
+
     /// Its words, without comments.
     pub(super) fn words(&self) -> impl Iterator<Item = &'a str> {
         let text = self.text;
@@ -82,19 +90,42 @@ impl<'a> Update<'a> {
         if !there.iter().all(|name| !is_required(before, name) && is_required(after, name)) {
             return None;
         }
-        let open = there.into_iter().filter(|name| !self.asks_for_null(name));
+        Some(self.where_null(there))
+    }
+
+    /// It as it can run where nobody knows whether it has run: all that it sets are new columns, which have no value by
+    /// themselves, and rows that have one keep it. `None` for any other.
+    pub(super) fn unseen(&self, before: &Schema, there: &Schema) -> Option<String> {
+        let (schema, table) = &self.table;
+        let is_of = |id: &Id| schema.as_ref().is_none_or(|schema| **schema == *id.schema) && **table == *id.parent;
+        let has = |id: &Id, name: &str| id.kind == Kind::Column && *id.name == *name && is_of(id);
+        let in_schema =
+            |all: &Schema, name: &str| all.objects().filter(|one| has(&one.id, name)).cloned().collect::<Vec<_>>();
+        let drawn = ["default", "identity", "generated"];
+        let is_new = |name: &String| {
+            let now = in_schema(there, name);
+            let is_empty = |one: &Arc<Object>| drawn.iter().all(|fact| one.fact(fact).is_none());
+            in_schema(before, name).is_empty() && !now.is_empty() && now.iter().all(is_empty)
+        };
+        (!self.columns.is_empty() && self.columns.iter().all(is_new))
+            .then(|| self.where_null(self.columns.iter().collect()))
+    }
+
+    /// It for rows that have no value in these columns.
+    fn where_null(&self, columns: Vec<&String>) -> String {
+        let open = columns.into_iter().filter(|name| !self.asks_for_null(name));
         let nulls: Vec<String> = open.map(|name| format!("{}.{} IS NULL", self.rows, plain(name))).collect();
         let part = |words: Range<usize>| {
             let span = self.words.get(words.start).zip(self.words.get(words.end.saturating_sub(1)));
             span.map_or("", |(first, last)| &self.text[first.start..last.end])
         };
-        Some(match (nulls.is_empty(), self.condition) {
+        match (nulls.is_empty(), self.condition) {
             (true, _) => part(0..self.end).to_owned(),
             (false, None) => format!("{} WHERE {}", part(0..self.end), nulls.join(" AND ")),
             (false, Some(at)) => {
                 format!("{} WHERE ({}) AND {}", part(0..at), part(at + 1..self.end), nulls.join(" AND "))
             }
-        })
+        }
     }
 
     /// Whether it changes only rows that have no value in a column.

@@ -78,7 +78,7 @@ impl Effects {
     }
 
     /// The statements that a comparison of schemas cannot see: those that change rows, and those whose doing is not in the text.
-    pub fn beyond_schema(script: &Script) -> Vec<String> {
+    pub fn beyond_schema(script: &str) -> Vec<String> {
         let is_beyond = |stmt: &Stmt| match stmt {
             Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) | Stmt::Truncate(_) => true,
             Stmt::Do(_) | Stmt::Call(_) | Stmt::Copy(_) => true,
@@ -87,10 +87,10 @@ impl Effects {
             Stmt::AlterTable(it) => it.actions().any(|action| locks::computes(&action)),
             _ => false,
         };
-        let (text, deep) = without_deep(script.text());
+        let (text, deep) = without_deep(script);
         let file = parse(&text).tree();
         let read = file.stmts().filter(is_beyond).map(|stmt| stmt.syntax().text().to_string().trim().to_owned());
-        let unread = deep.into_iter().map(|place| format!("{} …", start(&script.text()[place])));
+        let unread = deep.into_iter().map(|place| format!("{} …", start(&script[place])));
         read.chain(unread).collect()
     }
 

@@ -4,6 +4,7 @@
 //! database. It prints nothing: what happens is told to an [`Observer`] and in a [`RunReport`].
 
 mod adopt;
+mod alone;
 mod aside;
 mod code;
 mod drive;

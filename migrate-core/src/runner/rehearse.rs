@@ -317,7 +317,7 @@ impl Rehearsal {
     }
 
     /// The last statement of each transaction.
-    fn guard(&self) -> String {
+    pub(super) fn guard(&self) -> String {
         if self.guard.is_empty() { String::new() } else { format!("{};", self.guard) }
     }
 

@@ -8,7 +8,7 @@ use super::plan::Step;
 use crate::kept::Aside;
 use crate::ledger::{Direction, Event, Record, Since, Writer};
 use crate::source::{Checksum, Script};
-use crate::sql::Class;
+use crate::sql::{Class, is_local_setting};
 
 /// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
 pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
@@ -29,6 +29,12 @@ pub(super) fn prepare(script: &Script, done: usize) -> String {
     let before = script.statements().iter().take(done).filter(|statement| statement.class == Class::Session);
     settings.extend(before.map(|statement| format!("{};", &script.text()[statement.span.clone()])));
     settings.join(" ")
+}
+
+/// What its first statements set for the transaction that they are in; may be empty.
+pub(super) fn local(script: &Script, done: usize) -> String {
+    let texts = script.statements().iter().take(done).map(|statement| &script.text()[statement.span.clone()]);
+    texts.filter(|text| is_local_setting(text)).map(|text| format!("{text};")).collect()
 }
 
 /// Whether the first `done` statements did anything that outlives their session.

@@ -102,6 +102,7 @@ impl Change {
             (Some(before), Some(after)) => facts(before, after),
             _ if self.parent_too(id) => Vec::new(),
             (Some(_), None) => vec![format!("{id}: only {}", sides.before)],
+            (None, Some(one)) if is_invalid(one) => vec![format!("{id}: only {}, and invalid", sides.after)],
             (None, Some(_)) => vec![format!("{id}: only {}", sides.after)],
             (None, None) => Vec::new(),
         };
@@ -155,6 +156,11 @@ impl Change {
     }
 }
 
+/// Whether it is an index that no query uses: its build did not finish, or it waits for those of partitions.
+fn is_invalid(object: &Object) -> bool {
+    object.id.kind == Kind::Index && object.fact("valid").is_some()
+}
+
 /// A sentence for each fact that differs.
 fn facts(before: &Object, after: &Object) -> Vec<String> {
     let names = |object: &Object| object.facts.iter().map(|fact| fact.name.clone()).collect::<Vec<_>>();
@@ -174,7 +180,9 @@ fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
     if only_blanks {
         return format!("{name} differs only in its blanks, {before}");
     }
+    let valid = |value: &str| if value == "no" { "invalid" } else { "valid" };
     match name {
+        "valid" => format!("{} → {}", valid(&before), valid(&after)),
         "type" | "definition" => format!("{before} → {after}"),
         name => format!("{name} {before} → {after}"),
     }

@@ -29,7 +29,7 @@ pub use server::{ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub use words::tokens as words;
-pub(crate) use words::tokens;
+pub(crate) use words::{is_local_setting, tokens};
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,13 @@ use super::Class;
 use super::body::quoted;
 use super::lex::words;
 
+/// Whether a statement sets something for its transaction: `SET LOCAL`, `SET CONSTRAINTS`.
+pub(crate) fn is_local_setting(statement: &str) -> bool {
+    let words: Vec<&str> = tokens(statement);
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
+    is(0, "set") && ["local", "constraints", "transaction"].iter().any(|word| is(1, word))
+}
+
 /// Decides the class of a statement by its words (tokens without space and comments, as written).
 pub(super) fn classify(words: &[&str]) -> Class {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));

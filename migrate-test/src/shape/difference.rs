@@ -1,10 +1,11 @@
 //! The difference of two schemas as statements that are proven.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use migrate_core::drift;
-use migrate_core::schema::Described;
 use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, owners, roles};
+use migrate_core::schema::{Described, Id, Schema};
 
 use super::baseline::{Baseline, baseline};
 use super::capture::{Capture, LeftOut, reason};
@@ -46,6 +47,8 @@ pub struct Finish {
     pub updates: Option<Vec<String>>,
     /// The statements that change names, behind all others.
     pub renames: Vec<Statement>,
+    /// What things are called before the renames, and what they have to be called after them.
+    pub names: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
 impl Finish {
@@ -61,6 +64,12 @@ impl Finish {
     /// The renames and nothing else.
     fn renaming(&self) -> Ddl {
         Ddl { statements: self.renames.clone(), uncovered: Vec::new() }
+    }
+
+    /// What was made and does not have its name after the renames.
+    fn unnamed(&self, made: &Schema, renamed: &Schema) -> Vec<String> {
+        let lacks = |(now, then): &&(Arc<Id>, Arc<Id>)| made.get(now).is_some() && renamed.get(then).is_none();
+        self.names.iter().filter(lacks).map(|(now, then)| format!("{now}: is not renamed to {then}")).collect()
     }
 
     /// The renames, in a stage behind all others.
@@ -146,10 +155,14 @@ async fn difference_of(
         hear(&trial(shown.statements.len(), pair.wanted.left_out.len()));
         let mut shadow = there(&pair, &first, &roles_named).await?;
         let failed = shadow.run(&shown).await.err();
-        let (made, not_renamed) = match &failed {
-            None => (shadow.describe().await?, shadow.run(&finish.renaming()).await.err()),
-            Some(_) => (Described::default(), None),
-        };
+        let (mut made, mut not_renamed, mut unnamed) = (Described::default(), None, Vec::new());
+        if failed.is_none() {
+            made = shadow.describe().await?;
+            not_renamed = shadow.run(&finish.renaming()).await.err();
+            if !finish.renames.is_empty() && not_renamed.is_none() {
+                unnamed = finish.unnamed(&made.schema, &shadow.describe().await?.schema);
+            }
+        }
         shadow.end().await?;
         // What the shadow server does not have of the first schema is not in statements that are found there.
         let is_due = left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made));
@@ -171,7 +184,8 @@ async fn difference_of(
             continue;
         }
         let wanted = &pair.wanted.source.schema;
-        let remaining = if failed.is_none() { remaining(wanted, &made.schema) } else { Vec::new() };
+        let mut remaining = if failed.is_none() { remaining(wanted, &made.schema) } else { Vec::new() };
+        remaining.extend(unnamed);
         let mut ddl = if is_completed { shown } else { finish.between(&pair.from, &pair.to, style) };
         ddl.uncovered = pair.uncovered();
         ddl.statements.extend(finish.behind(&ddl));

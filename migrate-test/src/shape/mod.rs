@@ -13,6 +13,7 @@ mod origin;
 mod pair;
 mod rename;
 mod start;
+mod steps;
 mod translate;
 
 use std::collections::BTreeSet;
@@ -33,10 +34,11 @@ pub use capture::LeftOut;
 pub use data::{TableData, table_data, tables_with_rows};
 pub use derive::{Derived, derive};
 pub use difference::{Difference, Finish, difference, finished};
-pub use named::{NamedChain, named};
+pub use named::{Ahead, NamedChain, named};
 pub use origin::{Origin, origins};
 pub use rename::renamed;
 pub use start::{Start, start};
+pub use steps::stepped;
 pub use translate::{Translated, translated};
 
 /// A throw-away database with a session on it.
@@ -103,7 +105,7 @@ impl Shadow {
 
     /// Runs the statements of a difference, all stages one behind the other.
     pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
-        let mut statements: Vec<&Statement> = ddl.statements.iter().collect();
+        let mut statements: Vec<&Statement> = ddl.statements.iter().filter(|one| !one.is_stop()).collect();
         statements.sort_by_key(|statement| statement.stage);
         let texts: Vec<String> = statements.iter().map(|one| in_transaction(one)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -121,7 +123,7 @@ impl Shadow {
     pub(crate) async fn run_each(&mut self, ddl: &Ddl) -> Result<Vec<RefusedStatement>, ProofError> {
         let (settings, rest) = ddl.split_settings();
         let mut refused = Vec::new();
-        for (at, statement) in rest.into_iter().enumerate() {
+        for (at, statement) in rest.into_iter().enumerate().filter(|(_, one)| !one.is_stop()) {
             if let Err(error) = self.run_one(&settings, statement).await {
                 refused.push(RefusedStatement { at, statement: statement.clone(), why: capture::reason(&error) });
             }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::Names;
+use migrate_core::drift::{Names, Step};
 use migrate_core::schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
 use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::Migration;
 
 use super::Shadow;
+use super::steps::take;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
@@ -20,7 +21,7 @@ pub struct NamedChain {
     pub before: Described,
     /// With them.
     pub after: Described,
-    /// Which of their names are there.
+    /// Which of the names that the other steps change are there.
     pub names: Names,
     /// The statements that change the other names, when all else is as it is with them.
     pub renames: Vec<Statement>,
@@ -28,6 +29,19 @@ pub struct NamedChain {
     pub back: Vec<Statement>,
     /// What has another name when these have run.
     pub later: BTreeMap<Arc<Id>, Arc<Id>>,
+    /// What has another name when those before have been given back.
+    pub former: BTreeMap<Arc<Id>, Arc<Id>>,
+}
+
+/// A chain and what comes behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'a> {
+    /// What is applied.
+    pub applied: &'a [Arc<Migration>],
+    /// What is not.
+    pub pending: &'a [Arc<Migration>],
+    /// How many steps of that were taken by hand, where they explain names that nothing else does.
+    pub begun: usize,
 }
 
 /// Makes a chain, and then what is pending, on a throw-away database; names are changed to those that are `there`.
@@ -35,41 +49,71 @@ pub struct NamedChain {
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
-pub async fn named(
-    applied: &[Arc<Migration>],
-    pending: &[Arc<Migration>],
-    code: &CodeMigrations,
-    there: &Schema,
-) -> Result<NamedChain, ProofError> {
-    let all: Vec<Arc<Migration>> = applied.iter().chain(pending).cloned().collect();
-    suited(&all, Box::pin(made(applied, pending, code, there))).await
+pub async fn named(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+    let all: Vec<Arc<Migration>> = ahead.applied.iter().chain(ahead.pending).cloned().collect();
+    suited(&all, Box::pin(made(ahead, code, there))).await
 }
 
-async fn made(
-    applied: &[Arc<Migration>],
-    pending: &[Arc<Migration>],
-    code: &CodeMigrations,
-    there: &Schema,
-) -> Result<NamedChain, ProofError> {
-    let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
-    let mut before = shadow.describe().await?;
-    shadow.rehearsal().climb(pending).await?;
-    let made = shadow.describe().await?;
-    let names = Names::seen(&before.schema, &made.schema, there, renamings(&before, &made));
-    let after = with(&mut shadow, renames(&before, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
+async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+    let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+    let first = shadow.describe().await?;
+    let (begun, made) = climb(&mut shadow, &first, ahead).await?;
+    let all = open_renamings([&first, &begun, &made], there);
+    let names = Names::seen(&begun.schema, &made.schema, there, all);
+    let after = with(&mut shadow, renames(&begun, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
     shadow.end().await?;
-    let done: Vec<Renaming> = names.done.iter().chain(&names.gone).map(Renaming::reversed).collect();
-    let mut back = Vec::new();
+    // What was begun by hand is taken back from where that leads, and all else from the end.
+    let (from, given) = match ahead.begun {
+        0 => (&made, names.clone()),
+        _ => (&begun, Names::seen(&first.schema, &begun.schema, there, renamings(&first, &begun))),
+    };
+    let done: Vec<Renaming> = given.done.iter().chain(&given.gone).map(Renaming::reversed).collect();
+    let (mut before, mut back) = (first.clone(), Vec::new());
+    let mut former = BTreeMap::new();
     if !done.is_empty() {
-        let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
-        let first = shadow.describe().await?;
-        before = with(&mut shadow, renames(&made, &before, &done)).await?.unwrap_or(before);
-        back = all_back(&first, &before);
+        let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+        let again = shadow.describe().await?;
+        before = with(&mut shadow, renames(from, &first, &done)).await?.unwrap_or(first);
+        back = all_back(&again, &before);
+        former = before.renamed(&again).into_iter().collect();
         shadow.end().await?;
     }
     let renames = all_back(&made, &after);
     let later = after.renamed(&made).into_iter().collect();
-    Ok(NamedChain { before, after, names, renames, back, later })
+    Ok(NamedChain { before, after, names, renames, back, later, former })
+}
+
+/// How names change from where the steps lead that were taken by hand, or, for what has its first name there, from that.
+fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<Renaming> {
+    let mut all = renamings(begun, made);
+    let is_there = |one: &Renaming| there.get(&one.old).is_some() && there.get(&one.new).is_none();
+    let still: Vec<Renaming> = renamings(first, made)
+        .into_iter()
+        .filter(|one| one.label.is_none() && is_there(one))
+        .filter(|one| !all.iter().any(|other| other.new == one.new && is_there(other)))
+        .collect();
+    all.retain(|one| one.label.is_some() || !still.iter().any(|other| other.new == one.new));
+    all.extend(still);
+    all.sort_by_key(|one| (one.label.is_some(), !one.old.parent.is_empty(), one.old.clone()));
+    all
+}
+
+/// What the steps lead to that were taken by hand, and all of them.
+async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Result<(Described, Described), ProofError> {
+    if ahead.begun == 0 {
+        shadow.rehearsal().climb(ahead.pending).await?;
+        return Ok((first.clone(), shadow.describe().await?));
+    }
+    let all = Step::all(ahead.pending);
+    let (taken, left) = all.split_at(ahead.begun.min(all.len()));
+    for step in taken {
+        take(shadow, step).await?;
+    }
+    let begun = shadow.describe().await?;
+    for step in left {
+        take(shadow, step).await?;
+    }
+    Ok((begun, shadow.describe().await?))
 }
 
 /// The statements that give back names, and what the renames before took from sequences.

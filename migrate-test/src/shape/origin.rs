@@ -21,6 +21,8 @@ pub struct Origin {
     pub altered: Option<Version>,
     /// The one that dropped it, where it is not there at the end.
     pub dropped: Option<Version>,
+    /// All that made, altered or dropped it, in order.
+    pub by: Vec<Version>,
 }
 
 /// Runs a chain on a throw-away database, and follows each object that it touches.
@@ -39,9 +41,12 @@ pub async fn origins(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<
         // A column that only moved is no other one.
         for (id, before, after) in change.objects().filter(|(_, before, after)| before != after) {
             let origin = origins.entry(Arc::new(id.clone())).or_default();
+            origin.by.push(migration.version().clone());
             let version = Some(migration.version().clone());
             match (before, after) {
-                (None, _) => *origin = Origin { made: version, ..Origin::default() },
+                (None, _) => {
+                    *origin = Origin { made: version, by: std::mem::take(&mut origin.by), ..Origin::default() }
+                }
                 (Some(_), None) => origin.dropped = version,
                 (Some(_), Some(_)) => origin.altered = version,
             }

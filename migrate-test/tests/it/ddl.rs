@@ -46,7 +46,7 @@ fn between(from: &Described, to: &Described) -> Result<Ddl, String> {
 
 /// Differences that remain, each with its reason.
 const REMAINING: [(&str, &str); 3] = [
-    (": valid no → none", "no statement makes an index that is half built"),
+    (": invalid → valid", "no statement makes an index that is half built"),
     (
         ": inherited only → and local",
         "a column of a table that joins a parent stays its own as well; the same column made with the table is not",

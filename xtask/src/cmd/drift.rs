@@ -108,7 +108,7 @@ async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, loo
     if look.found.is_empty() || chain.pending.is_empty() {
         return None;
     }
-    match Partly::of(context, code, look, &chain.with_applied(|_| true), &chain.pending).await {
+    match Partly::begun(context, code, chain).await {
         Ok(partly) => partly,
         Err(_) => {
             let what =
@@ -129,10 +129,13 @@ fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
     };
     let all = begun.iter().map(ToString::to_string).chain(more.iter().cloned()).collect::<Vec<_>>().join(",");
     let first = partly.earlier().last().map(|last| format!("`cargo xtask migrate {aim} --to {last}` first; then "));
+    let first = first.unwrap_or_default();
+    if partly.is_complete() && more.is_empty() {
+        return format!("{first}`cargo xtask drift {aim} --mark {all}` records it as applied");
+    }
     format!(
-        "{}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: \
-         run them there, and `cargo xtask drift {aim} --mark {all}` records it as applied",
-        first.unwrap_or_default()
+        "{first}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: \
+         run them there, and `cargo xtask drift {aim} --mark {all}` records it as applied"
     )
 }
 

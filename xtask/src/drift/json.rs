@@ -36,6 +36,7 @@ pub(crate) struct DriftJson {
 #[derive(Serialize)]
 pub(crate) struct PendingJson {
     versions: Vec<String>,
+    by_hand: Vec<String>,
     there: Vec<String>,
     missing: Vec<String>,
     differs: Vec<String>,
@@ -47,6 +48,7 @@ impl From<&Partly> for PendingJson {
     fn from(partly: &Partly) -> Self {
         Self {
             versions: partly.versions.iter().map(ToString::to_string).collect(),
+            by_hand: partly.by_hand.clone(),
             there: partly.sentences(Done::There),
             missing: partly.sentences(Done::Missing),
             differs: partly.sentences(Done::Differs),

@@ -1,7 +1,9 @@
 //! An environment against what its ledger and the files say it should be: found, bounded in time, and attributed.
 
+mod between;
 mod json;
 mod partly;
+mod sides;
 mod text;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use migrate_core::runner::Status;
 use migrate_core::schema::{Change, Described, Id, Object, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_test::shape::{self, LeftOut, NamedChain, Origin, Translated};
+use migrate_test::shape::{self, Ahead, LeftOut, NamedChain, Origin, Translated};
 
 use crate::cmd;
 use crate::context::{Context, Run};
@@ -110,11 +112,15 @@ impl Chain {
         shadow::chain(&self.applied, code).await.map_err(of_throwaway)
     }
 
+    /// What is applied before its last migrations, and these.
+    fn split(&self, pending: usize) -> (&[Arc<Migration>], &[Arc<Migration>]) {
+        self.applied.split_at(self.applied.len().saturating_sub(pending))
+    }
+
     /// The same without its last migrations and with them, under the names that are there.
-    async fn make_named(&self, pending: usize, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
+    async fn make_named(&self, ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
         shadow::replay(&self.database).await?;
-        let (applied, pending) = self.applied.split_at(self.applied.len().saturating_sub(pending));
-        shape::named(applied, pending, code, there).await.map_err(|error| of_throwaway(error.into()))
+        shape::named(ahead, code, there).await.map_err(|error| of_throwaway(error.into()))
     }
 }
 
@@ -154,43 +160,57 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     Err(Failure::Core(Error::of(ErrorKind::Plan, problems).note(note)))
 }
 
-/// A database beside what its chain makes, both as they can be compared.
-struct Compared {
-    expected: Described,
-    there: Described,
-    /// What the chain makes, where nothing is left out by a rule.
-    all: Schema,
-    /// What the database has, as its own server says it.
-    seen_there: Described,
-    ignored: usize,
+/// What a database has.
+struct There {
+    /// As it can be compared.
+    described: Described,
+    /// As its own server says it.
+    seen: Described,
     left_out: Vec<LeftOut>,
     versions: Option<(u32, u32)>,
 }
 
-async fn sides(context: &Context<'_>, chain: &Chain, made: Described) -> Result<Compared> {
-    let seen_there = shadow::database(&chain.database, context).await?;
-    let Translated { there, left_out, versions } = shape::translated(seen_there.clone(), &chain.database).await?;
-    let mut made = shadow::as_placed_in(made, &there).await?;
-    let mut not_made: Vec<Arc<Id>> = Vec::new();
-    for one in &left_out {
-        match &one.part {
-            Some(part) => made.leave_out_part(&one.object, part),
-            None => not_made.extend(one.with.iter().chain([&one.object]).cloned()),
+/// What a chain makes, as it can be compared with what is there.
+struct Expected {
+    described: Described,
+    /// The same where nothing is left out by a rule.
+    all: Schema,
+    ignored: usize,
+}
+
+impl There {
+    async fn read(context: &Context<'_>, chain: &Chain) -> Result<Self> {
+        let seen = shadow::database(&chain.database, context).await?;
+        let Translated { there, left_out, versions } = shape::translated(seen.clone(), &chain.database).await?;
+        Ok(Self { described: there, seen, left_out, versions })
+    }
+
+    /// What a chain makes, beside it.
+    async fn expects(&self, context: &Context<'_>, chain: &Chain, made: Described) -> Result<Expected> {
+        let there = &self.described;
+        let mut made = shadow::as_placed_in(made, there).await?;
+        let mut not_made: Vec<Arc<Id>> = Vec::new();
+        for one in &self.left_out {
+            match &one.part {
+                Some(part) => made.leave_out_part(&one.object, part),
+                None => not_made.extend(one.with.iter().chain([&one.object]).cloned()),
+            }
         }
+        for line in &chain.excused {
+            excuse(&mut made, there, line);
+        }
+        let all = made.schema.clone();
+        let (described, ignored) = without_ignored(context, &chain.excused, &not_made, made, there);
+        Ok(Expected { described, all, ignored })
     }
-    for line in &chain.excused {
-        excuse(&mut made, &there, line);
-    }
-    let all = made.schema.clone();
-    let (expected, ignored) = without_ignored(context, &chain.excused, &not_made, made, &there);
-    let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
-    Ok(Compared { expected, there, all, seen_there, ignored, left_out, versions })
 }
 
 /// Compares a database with what its chain makes.
 pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
-    let Compared { expected, there, all, seen_there, ignored, left_out, versions } =
-        sides(context, chain, made).await?;
+    let there = There::read(context, chain).await?;
+    let Expected { described: expected, all, ignored } = there.expects(context, chain, made).await?;
+    let There { described: there, seen: seen_there, left_out, versions } = there;
+    let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
     let differences = drift::differences(&expected.schema, &there.schema, &context.title());
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
     let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);

@@ -1,17 +1,19 @@
 //! Pending migrations of which somebody made a part by hand: what is there, what is missing, and what leads on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{self, Done, Part, Three};
+use migrate_core::drift::{self, Done, Part};
 use migrate_core::effect::Effects;
-use migrate_core::schema::ddl::Statement;
+use migrate_core::schema::ddl::{Ddl, Statement};
 use migrate_core::schema::{Described, Id};
 use migrate_core::source::{Migration, Version};
-use migrate_test::shape::{self, Finish, NamedChain, Origin};
+use migrate_test::shape::{self, Ahead, Difference, Finish, Origin};
 
-use super::{Chain, Look, sides};
+use super::between::Between;
+use super::sides::Sides;
+use super::{Chain, There};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
@@ -22,7 +24,12 @@ pub(crate) struct Partly {
     pub(crate) versions: Vec<Version>,
     /// Those that change what was changed by hand too, from the first to the last.
     pub(crate) begun: Vec<Version>,
-    parts: Vec<Part>,
+    /// How far somebody went through them, where that is all that was done by hand.
+    pub(crate) by_hand: Vec<String>,
+    /// The last migration that has to be applied before the others can be finished.
+    pub(crate) waits_for: Option<Version>,
+    /// What they do, each with the migrations that do it.
+    parts: Vec<(Part, BTreeSet<Version>)>,
     /// Their statements that a comparison of schemas does not see.
     pub(crate) not_compared: Vec<String>,
     /// What else differs, which is no part of them.
@@ -33,8 +40,14 @@ pub(crate) struct Partly {
     goal: Described,
     /// The statements that change the names that are still the old ones.
     renames: Vec<Statement>,
+    /// What everything is called before these statements, and after them.
+    names: Vec<(Arc<Id>, Arc<Id>)>,
     /// What the chain makes without the migrations, but for the names, and the statements that give these back.
     back: (Described, Vec<Statement>),
+    /// What everything is called before these statements, and after them.
+    former: Vec<(Arc<Id>, Arc<Id>)>,
+    /// What is left of them as they say it, where they were begun in their order.
+    rest: Option<Vec<Statement>>,
 }
 
 impl Partly {
@@ -42,53 +55,98 @@ impl Partly {
     pub(crate) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
-        before: &Look,
         with: &Chain,
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
-        let NamedChain { before: unapplied, after, names, renames, back, later } =
-            with.make_named(meant.len(), code, &before.there.schema).await?;
-        let after = sides(context, with, after).await?;
-        let unapplied = match names.done.is_empty() && names.gone.is_empty() {
-            true => before.expected.clone(),
-            false => sides(context, with, unapplied).await?.expected,
+        let there = There::read(context, with).await?;
+        let (applied, pending) = with.split(meant.len());
+        let ahead = Ahead { applied, pending, begun: 0 };
+        let plain = Sides::of(context, code, (with, &there), ahead, None).await?;
+        let unknown = plain.unknown();
+        let between = Between::find(context, code, (with, &there), (applied, pending), &unknown).await?;
+        let mut waits_for = None;
+        let sides = match &between {
+            // Names that are there only on the way say where on the way it is.
+            Some(place) if !place.is_exact || !unknown.is_empty() || !plain.others(context).is_empty() => {
+                let (skipped, pending) = pending.split_at(place.skipped);
+                waits_for = skipped.last().map(|last| last.version().clone());
+                let ahead = Ahead { applied, pending, begun: place.taken.0 };
+                Sides::of(context, code, (with, &there), ahead, Some(place)).await?
+            }
+            _ => plain,
         };
-        let three = Three { before: &unapplied.schema, after: &after.expected.schema, there: &after.there.schema };
-        let mut parts = names.parts;
-        parts.extend(three.parts(&context.title()));
-        if !parts.iter().any(|part| part.done != Done::Missing) {
+        if between.is_none() && !sides.parts.iter().any(|part| part.done != Done::Missing) {
             return Ok(None);
         }
-        let goal = three.merged();
-        let others = drift::differences(&after.expected.schema, &goal, &context.title());
+        let versions = meant_versions(meant);
         let origins = shape::origins(&with.applied, code).await?;
-        let is_begun = |version: &Version| {
-            let touched = parts.iter().filter(|part| part.done != Done::Missing);
-            touched.flat_map(|part| origins_of(part, &origins, &later)).any(|origin| touches(origin, version))
-        };
-        let versions: Vec<Version> = meant.iter().map(|one| one.version().clone()).collect();
-        let first = versions.iter().position(is_begun).unwrap_or_default();
-        let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
-        let begun = versions.iter().take(last + 1).skip(first).cloned().collect();
-        let goal = after.there.clone().with_schema(goal, &[&after.expected]);
+        let begun = begun(&sides, between.as_ref(), &versions, &origins);
+        let by =
+            |part: &Part| origins_of(part, &origins, &sides.later).flat_map(|origin| &origin.by).cloned().collect();
+        let parts = sides.parts.iter().map(|part| (part.clone(), by(part))).collect();
+        let before = &sides.first;
+        let exact = between.as_ref().filter(|place| place.is_exact);
+        let rest = exact.filter(|place| place.skipped == 0).and_then(|place| {
+            let is_beyond = |text: &str| !Effects::beyond_schema(text).is_empty();
+            let begun = drift::Begun {
+                steps: &place.steps,
+                taken: place.taken,
+                before: &before.schema,
+                there: &there.described.schema,
+                is_beyond: &is_beyond,
+            };
+            begun.rest()
+        });
         Ok(Some(Self {
             versions,
             begun,
-            parts,
+            by_hand: exact.map(Between::sentences).unwrap_or_default(),
+            waits_for,
+            others: sides.others(context),
+            goal: there.described.clone().with_schema(sides.goal(), &[&sides.after]),
             not_compared: not_compared(meant),
-            others: others.into_iter().flat_map(|one| one.sentences).collect(),
-            after: after.expected,
-            there: after.there,
-            goal,
-            renames,
-            back: (unapplied, back),
+            parts,
+            names: sides.names(),
+            former: sides.former,
+            after: sides.after,
+            there: there.described,
+            renames: sides.renames,
+            back: sides.back,
+            rest,
         }))
+    }
+
+    /// Those of the pending migrations of which something is there, without the others; `None` where nothing of any is.
+    pub(crate) async fn begun(context: &Context<'_>, code: &CodeMigrations, chain: &Chain) -> Result<Option<Self>> {
+        let Some(all) = Self::of(context, code, &chain.with_applied(|_| true), &chain.pending).await? else {
+            return Ok(None);
+        };
+        let is_begun = |version: &Version| all.begun.contains(version);
+        let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_begun(one.version())).cloned().collect();
+        // Those of which something is there may need those before them.
+        let found = match all.begun == all.versions {
+            true => None,
+            false => Self::of(context, code, &chain.with_applied(is_begun), &meant).await.ok().flatten(),
+        };
+        let mut found = match found {
+            Some(found) => Self { versions: all.versions, ..found },
+            None => all,
+        };
+        let begun: BTreeSet<Version> = found.begun.iter().cloned().collect();
+        found.parts.retain(|(part, by)| part.done != Done::Missing || by.is_empty() || !by.is_disjoint(&begun));
+        Ok(Some(found))
+    }
+
+    /// Whether all of them is there, and nothing else differs.
+    pub(crate) fn is_complete(&self) -> bool {
+        let is_there = self.parts.iter().all(|(part, _)| part.done == Done::There);
+        is_there && self.others.is_empty() && self.renames.is_empty()
     }
 
     /// The parts of which as much is there, in sentences.
     pub(crate) fn sentences(&self, done: Done) -> Vec<String> {
-        let parts = self.parts.iter().filter(|part| part.done == done);
-        parts.flat_map(|part| part.sentences.iter().cloned()).collect()
+        let parts = self.parts.iter().filter(|(part, _)| part.done == done);
+        parts.flat_map(|(part, _)| part.sentences.iter().cloned()).collect()
     }
 
     /// The versions before those that are begun: they can be applied as usual.
@@ -99,14 +157,21 @@ impl Partly {
 
     /// What is there, and what it is with the statements that are still missing; what else was changed by hand is left alone.
     pub(crate) fn missing(&self) -> (Described, Described, Finish) {
-        let finish = Finish { updates: Some(self.not_compared.clone()), renames: self.renames.clone() };
+        let (updates, renames, names) = (Some(self.not_compared.clone()), self.renames.clone(), self.names.clone());
+        let finish = Finish { updates, renames, names };
         (self.there.clone(), self.goal.clone(), finish)
+    }
+
+    /// The statements that are left as the migrations say them, where somebody went through them in their order.
+    pub(crate) fn rest(&self) -> Option<Difference> {
+        let ddl = Ddl { statements: self.rest.clone()?, uncovered: Vec::new() };
+        Some(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None })
     }
 
     /// What is there, and what the chain makes without the migrations.
     pub(crate) fn taken_back(self) -> (Described, Described, Finish) {
         let (made, renames) = self.back;
-        (self.there, made, Finish { updates: None, renames })
+        (self.there, made, Finish { updates: None, renames, names: self.former })
     }
 
     /// Whether what was changed by hand besides can be told by itself: it has the names that it has when all of the
@@ -124,7 +189,9 @@ impl Partly {
     /// What is there of the migrations, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let names: Vec<String> = self.begun.iter().map(ToString::to_string).collect();
-        let mut lines = vec![format!("\n{BOLD}partly there already{BOLD:#} {}, not applied yet", names.join(", "))];
+        let much = if self.is_complete() { "there already" } else { "partly there already" };
+        let mut lines = vec![format!("\n{BOLD}{much}{BOLD:#} {}, not applied yet", names.join(", "))];
+        lines.extend(self.by_hand.iter().map(|sentence| format!("  {}  {sentence}", paint(GOOD, "by hand"))));
         for (done, word) in [
             (Done::There, paint(GOOD, "there")),
             (Done::Missing, paint(WARN, "missing")),
@@ -140,7 +207,7 @@ impl Partly {
 
 /// The statements of migrations that a comparison of schemas does not see.
 pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
-    meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script)).collect()
+    meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script.text())).collect()
 }
 
 /// What to say of statements that were not compared, each on one line.
@@ -149,16 +216,36 @@ pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
     statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
 }
 
+fn meant_versions(meant: &[Arc<Migration>]) -> Vec<Version> {
+    meant.iter().map(|one| one.version().clone()).collect()
+}
+
+/// The migrations that change what was changed by hand too, from the first to the last.
+fn begun(
+    sides: &Sides,
+    between: Option<&Between>,
+    versions: &[Version],
+    origins: &BTreeMap<Arc<Id>, Origin>,
+) -> Vec<Version> {
+    let place = between.map(Between::versions);
+    let is_begun = |version: &Version| {
+        let is_placed = place.as_ref().is_some_and(|(first, last)| (first..=last).contains(&version));
+        let touched = sides.parts.iter().filter(|part| part.done != Done::Missing);
+        let is_exact = between.is_some_and(|place| place.is_exact);
+        let mut origins = touched.filter(|_| !is_exact).flat_map(|part| origins_of(part, origins, &sides.later));
+        is_placed || origins.any(|origin| origin.by.contains(version))
+    };
+    let first = versions.iter().position(is_begun).unwrap_or_default();
+    let last = versions.iter().rposition(is_begun).unwrap_or(versions.len().saturating_sub(1));
+    versions.iter().take(last + 1).skip(first).cloned().collect()
+}
+
 /// What became of an object, under the name that it has and the one that it gets.
 fn origins_of<'a>(
     part: &Part,
     origins: &'a BTreeMap<Arc<Id>, Origin>,
     later: &BTreeMap<Arc<Id>, Arc<Id>>,
-) -> Vec<&'a Origin> {
-    let names = [Some(&part.object), later.get(&part.object)];
-    names.into_iter().flatten().filter_map(|id| origins.get(id)).collect()
-}
-
-fn touches(origin: &Origin, version: &Version) -> bool {
-    [&origin.made, &origin.altered, &origin.dropped].into_iter().any(|one| one.as_ref() == Some(version))
+) -> impl Iterator<Item = &'a Origin> {
+    let names = [Some(part.object.clone()), later.get(&part.object).cloned()];
+    names.into_iter().flatten().filter_map(|id| origins.get(&id))
 }

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::support::{Project, Said};
 
-const THIRD: &str = "20250101000003";
+pub(crate) const THIRD: &str = "20250101000003";
 
 /// An environment `staging` with one migration applied, and a third one pending.
-fn project(up: &str, down: &str, by_hand: &str) -> Project {
+pub(crate) fn project(up: &str, down: &str, by_hand: &str) -> Project {
     let project = Project::new();
     let base = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE orders (id int PRIMARY KEY, status text);";
     project.migration(1, "orders", base, "DROP TABLE orders; DROP TYPE mood;");
@@ -19,7 +19,7 @@ fn project(up: &str, down: &str, by_hand: &str) -> Project {
     project
 }
 
-fn drift(project: &Project, more: &[&str]) -> Said {
+pub(crate) fn drift(project: &Project, more: &[&str]) -> Said {
     project.run_bare(&[&["drift", "--env", "staging"], more].concat())
 }
 
@@ -29,7 +29,7 @@ fn words(pending: &Value, key: &str) -> Vec<String> {
 
 /// Runs the statements that are missing, marks, and sees that all is well.
 #[track_caller]
-fn follow(project: &Project, versions: &str) {
+pub(crate) fn follow(project: &Project, versions: &str) {
     let ledger = "SELECT count(*) FROM roundtrip.ledger";
     let before = project.query(ledger);
     let shown = drift(project, &["--mark", versions, "--sql", "--format", "json"]);
@@ -335,7 +335,8 @@ fn rows_are_not_changed_twice() {
     let both = migration("UPDATE orders SET a = 1, status = status || '!'");
     let project = project(&both, "ALTER TABLE orders DROP a;", by_hand);
     let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
-    let is_named = |line: &str| line.starts_with("-- fails on: ") && line.contains("UPDATE orders SET a = 1 , status");
+    let is_named =
+        |line: &str| line.starts_with("-- decide first: ") && line.contains("UPDATE orders SET a = 1, status");
     assert!(shown.lines().any(is_named) && !shown.lines().any(|line| line.starts_with("UPDATE")), "{shown}");
     project.end();
 }

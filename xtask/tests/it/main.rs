@@ -10,6 +10,7 @@ mod consumers;
 mod day;
 mod documents;
 mod drift;
+mod drift_between;
 mod drift_partly;
 mod explain;
 mod fixtures;

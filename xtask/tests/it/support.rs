@@ -97,6 +97,16 @@ impl Project {
         self.query_on(&self.database.options(), sql)
     }
 
+    /// Whether the server refuses statements.
+    pub(crate) fn refuses(&self, sql: &str) -> bool {
+        self.runtime.block_on(async {
+            let mut connection = PgConnection::connect_with(&self.database.options()).await.unwrap();
+            let outcome = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+            connection.close().await.unwrap();
+            outcome.is_err()
+        })
+    }
+
     /// The same on another database.
     pub(crate) fn query_on(&self, options: &PgConnectOptions, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {

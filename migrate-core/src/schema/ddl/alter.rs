@@ -183,7 +183,7 @@ fn table_moves(before: &Schema, after: &Schema, object: &Object) -> bool {
     parents(before) != parents(after)
 }
 
-fn is_of_partitioned(schema: &Schema, object: &Object) -> bool {
+pub(super) fn is_of_partitioned(schema: &Schema, object: &Object) -> bool {
     let table = schema.get(&super::name::holder(&object.id, Kind::Table));
     table.is_some_and(|table| table.fact("partition key").is_some())
 }

@@ -35,6 +35,9 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     if let (Some(last), Some(loss)) = (all.last_mut(), remade(sides, part, object)) {
         last.hazards.push(Hazard::DataLoss(loss));
     }
+    if sides.style == Style::Online && is_unfinished(sides, object) {
+        all.iter_mut().for_each(|one| *one = concurrently(one));
+    }
     all
 }
 
@@ -277,6 +280,20 @@ pub(super) fn stays(sides: &Sides<'_>, id: &Id) -> bool {
     sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), Fate::Kept | Fate::Altered))
 }
 
+/// Whether an index is there as an unfinished build left it, and no query uses it.
+fn is_unfinished(sides: &Sides<'_>, index: &Object) -> bool {
+    let Some(old) = sides.before.schema.get(&index.id).filter(|_| index.id.kind == Kind::Index) else { return false };
+    let is_whole = sides.after.schema.get(&index.id).is_some_and(|one| one.fact("valid").is_none());
+    let is_alone = old.fact("attached to").is_none() && !super::alter::is_of_partitioned(&sides.before.schema, old);
+    old.fact("valid").is_some() && is_whole && is_alone
+}
+
+/// A statement about an index that blocks nobody meanwhile.
+fn concurrently(statement: &Statement) -> Statement {
+    let text = statement.text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
+    Statement { stage: Stage::Concurrent, ..Statement::new(text) }
+}
+
 /// An index or a constraint: on a table that was there before, it can lock for long.
 fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<Statement> {
     let table = [Kind::Table, Kind::MaterializedView].map(|kind| holder(&object.id, kind));
@@ -288,9 +305,8 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
     let online = sides.style == Style::Online && !partitioned;
     let is_new = sides.fates.get(&Part::object(&object.id)) == Fate::Made;
     match object.id.kind {
-        Kind::Index if online && is_new && object.fact("attached to").is_none() => {
-            let concurrent = first.text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
-            *first = Statement::new(concurrent);
+        Kind::Index if online && (is_new || is_unfinished(sides, object)) && object.fact("attached to").is_none() => {
+            *first = concurrently(first);
             all.iter_mut().for_each(|statement| statement.stage = Stage::Concurrent);
         }
         Kind::Index => {

@@ -117,6 +117,8 @@ pub enum Hazard {
     LongLock(String),
     /// Rows that are there can make it fail.
     Refused(String),
+    /// It fails on purpose: somebody has to decide something first.
+    Undecided(String),
 }
 
 /// When a statement can be run.
@@ -162,6 +164,11 @@ impl Statement {
         self
     }
 
+    /// Whether it only stops whoever runs it, until something is decided.
+    pub fn is_stop(&self) -> bool {
+        self.hazards.iter().any(|hazard| matches!(hazard, Hazard::Undecided(_)))
+    }
+
     fn of_object(mut self, object: &Arc<Id>) -> Self {
         self.object = Some(object.clone());
         self
@@ -181,6 +188,7 @@ impl Hazard {
             Self::Rewrite(what) => ("rewrite", what),
             Self::LongLock(what) => ("long lock", what),
             Self::Refused(what) => ("fails on", what),
+            Self::Undecided(what) => ("decide first", what),
         }
     }
 }

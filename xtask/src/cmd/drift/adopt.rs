@@ -30,7 +30,7 @@ pub(super) async fn adopt(
     }
     let partly = match chain.pending.is_empty() {
         true => None,
-        false => Partly::of(context, code, &look, &chain.with_applied(|_| true), &chain.pending).await?,
+        false => Partly::of(context, code, &chain.with_applied(|_| true), &chain.pending).await?,
     };
     document.pending = partly.as_ref().map(PendingJson::from);
     match &partly {

@@ -47,14 +47,19 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             ));
         }
         (false, sql) => {
-            let before = drift::look(context, &code, &chain, chain.make(&code).await?).await?;
-            let partly = Partly::of(context, &code, &before, &with, &meant).await?;
+            let partly = Partly::of(context, &code, &with, &meant).await?;
+            refuse_gap(context, partly.as_ref())?;
             document.pending = partly.as_ref().map(PendingJson::from);
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
             } else if let Some(partly) = partly {
-                let (there, goal, finish) = partly.missing();
-                let missing = diff::finished(context, there, goal, Style::Online, finish).await?;
+                let missing = match partly.rest() {
+                    Some(rest) => rest,
+                    None => {
+                        let (there, goal, finish) = partly.missing();
+                        diff::finished(context, there, goal, Style::Online, finish).await?
+                    }
+                };
                 warnings(&partly.not_compared).for_each(|line| context.output.line(format!("-- {line}")));
                 diff::show_sql(context, &missing, true);
                 document.sql = Some(diff::sql_json(&missing));
@@ -95,6 +100,16 @@ fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Resu
                 .help("where a part of it is there already, name both after `--mark`, with a comma between them"))
         }
     }
+}
+
+/// A migration that is half way through its names is finished where those before it are there.
+fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
+    let Some((last, begun)) = partly.and_then(|partly| Some((partly.waits_for.as_ref()?, partly.begun.first()?)))
+    else {
+        return Ok(());
+    };
+    Err(Failure::usage("mark-order", format!("nothing of {last} is there, and {begun} is half way through its names"))
+        .help(format!("apply what comes before it: `cargo xtask migrate {} --to {last}`", context.aim())))
 }
 
 /// Says why nothing is marked, and what leads on.

@@ -1,0 +1,201 @@
+//! Pending migrations as a row of steps, some of which somebody may have taken by hand.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::update::Update;
+use crate::schema::Schema;
+use crate::schema::ddl::{Hazard, Stage, Statement};
+use crate::source::{Migration, Script};
+use crate::sql::lex::words;
+use crate::sql::{Class, is_local_setting, tokens};
+
+/// A statement of a pending migration, or a migration in Rust as a whole.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The migration.
+    pub migration: Arc<Migration>,
+    /// Which of its statements, from 0; `None` for one in Rust.
+    pub at: Option<usize>,
+}
+
+impl Step {
+    /// The steps of migrations, in order: what only sets something for the session or begins a transaction is none.
+    pub fn all(migrations: &[Arc<Migration>]) -> Vec<Self> {
+        let of = |migration: &Arc<Migration>| -> Vec<Self> {
+            let step = |at| Self { migration: migration.clone(), at };
+            match migration.up_script() {
+                None => vec![step(None)],
+                Some(script) => {
+                    let all = script.statements().iter().enumerate();
+                    all.filter(|(at, _)| !sets(script, *at)).map(|(at, _)| step(Some(at))).collect()
+                }
+            }
+        };
+        migrations.iter().flat_map(of).collect()
+    }
+
+    /// Its text, where it is a statement.
+    pub fn text(&self) -> Option<&str> {
+        let (script, at) = (self.migration.up_script()?, self.at?);
+        Some(text(script, at))
+    }
+
+    /// Whether its first word says that it changes rows and nothing else.
+    pub fn is_of_rows(&self) -> bool {
+        const WORDS: [&str; 6] = ["insert", "update", "delete", "merge", "copy", "truncate"];
+        let word = self.text().and_then(|text| tokens(text).first().copied());
+        word.is_some_and(|word| WORDS.iter().any(|other| word.eq_ignore_ascii_case(other)))
+    }
+}
+
+/// What is known of a row of steps that was begun by hand.
+#[derive(Clone, Copy)]
+pub struct Begun<'a> {
+    /// All of the steps.
+    pub steps: &'a [Step],
+    /// How many were taken for certain, and how many there can be at most: whether those between have run cannot be seen.
+    pub taken: (usize, usize),
+    /// What was there before them.
+    pub before: &'a Schema,
+    /// What is there.
+    pub there: &'a Schema,
+    /// Whether a statement changes rows or runs code.
+    pub is_beyond: &'a dyn Fn(&str) -> bool,
+}
+
+impl Begun<'_> {
+    /// The statements that are left, as the migrations say them. One that may have run runs again where that does no harm,
+    /// and stops the others where it would. `None` where a migration in Rust is left.
+    pub fn rest(self) -> Option<Vec<Statement>> {
+        let (mut rest, mut stage) = (Vec::new(), Stage::Main);
+        let left = self.steps.get(self.taken.0..)?;
+        for (n, part) in left.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration)).enumerate() {
+            let script = part.first()?.migration.up_script()?;
+            let is_alone = script.directives().no_transaction
+                || part.iter().any(|step| step.at.is_some_and(|at| is_alone(script, at)));
+            stage = match (stage, is_alone) {
+                (Stage::Main, false) => Stage::Main,
+                (Stage::Concurrent, false) if n > 0 => Stage::Validate,
+                // Behind the last transaction there is no place but outside of one.
+                _ => Stage::Concurrent,
+            };
+            let (mut from, mut set) = (0, Vec::new());
+            for (at, step) in part.iter().enumerate() {
+                let place = step.at?;
+                set.extend(settings(script, from..place, stage));
+                from = place;
+                let is_unseen = n == 0 && at < self.taken.1 - self.taken.0;
+                let text = step.text()?;
+                let one = if is_unseen { self.again(text) } else { Statement::of(text) };
+                rest.extend(set.drain(..).chain([one]).map(|one| Statement { stage, ..one }));
+            }
+            let ended = settings(script, 0..from, stage).into_iter().filter_map(|one| unset(&one.text));
+            rest.extend(ended.map(|text| Statement { stage, ..Statement::of(text) }));
+        }
+        Some(stopped(rest))
+    }
+
+    /// A statement as it can run where it may have run already.
+    fn again(self, text: &str) -> Statement {
+        let update = || Update::of(text)?.unseen(self.before, self.there);
+        match (self.is_beyond)(text) && !is_idle(text) {
+            true => update().map_or_else(|| undecided(text), Statement::of),
+            false => Statement::of(text),
+        }
+    }
+}
+
+fn text(script: &Script, at: usize) -> &str {
+    &script.text()[script.statements()[at].span.clone()]
+}
+
+/// Whether a statement only sets something, or begins or ends a transaction.
+fn sets(script: &Script, at: usize) -> bool {
+    let class = script.statements()[at].class;
+    matches!(class, Class::Session | Class::TransactionControl) || is_local_setting(text(script, at))
+}
+
+/// Whether a statement runs outside of transactions only.
+fn is_alone(script: &Script, at: usize) -> bool {
+    let class = script.statements()[at].class;
+    class.needs_no_transaction() || class.may_need_no_transaction()
+}
+
+/// What a part of a script sets, for no longer than the transaction where there is one.
+fn settings(script: &Script, part: Range<usize>, stage: Stage) -> Vec<Statement> {
+    let is_setting = |at: &usize| sets(script, *at) && script.statements()[*at].class != Class::TransactionControl;
+    let local = |text: &str| {
+        let words: Vec<&str> = tokens(text);
+        let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
+        match is(0, "set")
+            && !["local", "session", "constraints"].iter().any(|word| is(1, word))
+            && stage != Stage::Concurrent
+        {
+            true => format!("SET LOCAL{}", &text["set".len()..]),
+            false => text.to_owned(),
+        }
+    };
+    part.filter(is_setting).map(|at| Statement::of(local(text(script, at)))).collect()
+}
+
+/// What takes a setting back, for the statements of the next migration are not to run under it.
+fn unset(text: &str) -> Option<String> {
+    let words: Vec<&str> = tokens(text);
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
+    let is_local = is(1, "local");
+    let name = 1 + usize::from(is_local || is(1, "session") && !is(2, "authorization") && !is(2, "characteristics"));
+    let local = if is_local { "LOCAL " } else { "" };
+    Some(match words.get(name).filter(|_| is(0, "set"))?.to_ascii_lowercase().as_str() {
+        "constraints" | "transaction" => return None,
+        "role" => format!("SET {local}ROLE NONE"),
+        "session" => format!("SET {local}SESSION AUTHORIZATION DEFAULT"),
+        "time" => format!("SET {local}TIME ZONE DEFAULT"),
+        other if is(name + 1, ".") => format!("SET {local}{other}.{} TO DEFAULT", words.get(name + 2)?),
+        other => format!("SET {local}{other} TO DEFAULT"),
+    })
+}
+
+/// Whether an `INSERT` leaves alone what is there.
+fn is_idle(text: &str) -> bool {
+    let words: Vec<&str> = tokens(text);
+    let is = |pair: &[&str], two: [&str; 2]| pair.iter().zip(two).all(|(one, word)| one.eq_ignore_ascii_case(word));
+    words.first().is_some_and(|word| word.eq_ignore_ascii_case("insert"))
+        && words.windows(2).any(|pair| is(pair, ["do", "nothing"]))
+}
+
+/// Where nothing takes a transaction back, what would follow a stop is only named: it would run all the same.
+fn stopped(mut statements: Vec<Statement>) -> Vec<Statement> {
+    let is_stop = |one: &Statement| one.is_stop() && one.stage == Stage::Concurrent;
+    if let Some(at) = statements.iter().position(is_stop) {
+        let later = statements.split_off(at + 1);
+        let then = later.iter().map(|one| Hazard::Undecided(format!("then run {}", flat(&one.text))));
+        statements[at].hazards.extend(then);
+    }
+    statements
+}
+
+/// A statement on one line, without comments.
+fn flat(text: &str) -> String {
+    let mut flat = String::new();
+    let mut end = None;
+    for (_, span) in words(text.trim_end_matches(';')) {
+        if end.is_some_and(|end| end < span.start) {
+            flat.push(' ');
+        }
+        flat += &text[span.clone()];
+        end = Some(span.end);
+    }
+    flat
+}
+
+/// What stops those who paste statements until they have decided whether one of them has run.
+pub(super) fn undecided(text: &str) -> Statement {
+    let flat = flat(text);
+    let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
+    let why = format!(
+        "it cannot be seen whether this has run. Where it has not, put it in the place of the next statement; where it has, \
+         delete the next statement: {flat}"
+    );
+    Statement { hazards: vec![Hazard::Undecided(why)], ..Statement::of(stop) }
+}

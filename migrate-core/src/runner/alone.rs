@@ -1,0 +1,35 @@
+//! One statement of a script by itself, on a database that is thrown away: where somebody stopped half way through it.
+
+use super::rehearse::Rehearsal;
+use super::singly;
+use crate::error::Result;
+use crate::source::Script;
+
+impl Rehearsal {
+    /// Runs one statement of a script by itself, under the settings of those before it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Statement`] with what the server said; nothing of the statement is done then.
+    pub async fn statement(&mut self, script: &Script, at: usize) -> Result<()> {
+        let statement = &script.statements()[at];
+        let (text, mut prepare) = (&script.text()[statement.span.clone()], singly::prepare(script, at));
+        let is_alone = statement.class.needs_no_transaction() || statement.class.may_need_no_transaction();
+        let messages = match is_alone {
+            true => vec![prepare, text.to_owned()],
+            false => {
+                prepare += &singly::local(script, at);
+                vec![format!("BEGIN; {prepare} {text};\n{} COMMIT", self.guard())]
+            }
+        };
+        let mut outcome = Ok(());
+        for message in messages.iter().filter(|message| !message.is_empty()) {
+            if outcome.is_ok() {
+                outcome = self.query(message).await.map(drop);
+            }
+        }
+        // Where this fails too the session is gone, and the next message says so.
+        let _ = self.session.send(&format!("ROLLBACK; {}", self.settings.isolate())).await;
+        outcome
+    }
+}

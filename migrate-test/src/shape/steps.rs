@@ -1,0 +1,58 @@
+//! What a database looks like between two statements of pending migrations.
+
+use std::sync::Arc;
+
+use migrate_core::CodeMigrations;
+use migrate_core::drift::Step;
+use migrate_core::ledger::Direction;
+use migrate_core::schema::Described;
+use migrate_core::source::Migration;
+
+use super::Shadow;
+use crate::ephemeral::{migrated, suited};
+use crate::proof::ProofError;
+
+/// The schema before the first step of pending migrations and behind each of them, as far as they run one by one, on one
+/// throw-away database.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, or the chain before them does not apply.
+pub async fn stepped(
+    applied: &[Arc<Migration>],
+    pending: &[Arc<Migration>],
+    code: &CodeMigrations,
+) -> Result<Vec<Arc<Described>>, ProofError> {
+    let all: Vec<Arc<Migration>> = applied.iter().chain(pending).cloned().collect();
+    suited(&all, Box::pin(walk(applied, pending, code))).await
+}
+
+async fn walk(
+    applied: &[Arc<Migration>],
+    pending: &[Arc<Migration>],
+    code: &CodeMigrations,
+) -> Result<Vec<Arc<Described>>, ProofError> {
+    let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
+    let mut last = Arc::new(shadow.describe().await?);
+    let mut all = vec![last.clone()];
+    for step in Step::all(pending) {
+        if take(&mut shadow, &step).await.is_err() {
+            break;
+        }
+        if !step.is_of_rows() {
+            last = Arc::new(shadow.describe().await?);
+        }
+        all.push(last.clone());
+    }
+    shadow.end().await?;
+    Ok(all)
+}
+
+/// Takes one step.
+pub(super) async fn take(shadow: &mut Shadow, step: &Step) -> Result<(), ProofError> {
+    match (step.migration.up_script(), step.at) {
+        (Some(script), Some(at)) => shadow.rehearsal().statement(script, at).await?,
+        _ => drop(shadow.rehearsal().run(&step.migration, Direction::Up).await?),
+    }
+    Ok(())
+}

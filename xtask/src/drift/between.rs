@@ -1,0 +1,112 @@
+//! Where in pending migrations somebody stopped by hand: the steps after which they leave what is there.
+
+use std::sync::Arc;
+
+use migrate_core::CodeMigrations;
+use migrate_core::drift::{self, Step};
+use migrate_core::schema::{Described, Id, Schema};
+use migrate_core::source::{Migration, Version};
+use migrate_test::shape;
+
+use super::{Chain, There};
+use crate::context::Context;
+use crate::exit::Result;
+
+/// A place between two steps of pending migrations.
+pub(super) struct Between {
+    /// How many migrations before it are not there at all.
+    pub(super) skipped: usize,
+    /// The steps of the others.
+    pub(super) steps: Vec<Step>,
+    /// After how many of them it is, at least and at most: what only changes rows is not seen.
+    pub(super) taken: (usize, usize),
+    /// Whether what is there is just what they make.
+    pub(super) is_exact: bool,
+    /// What they make, as it can be compared.
+    pub(super) made: Described,
+}
+
+/// How many steps are tried in all.
+const MOST: usize = 400;
+
+impl Between {
+    /// The first place after which all is as it is there; else the nearest one that knows a name of `unknown`.
+    pub(super) async fn find(
+        context: &Context<'_>,
+        code: &CodeMigrations,
+        (chain, there): (&Chain, &There),
+        (applied, pending): (&[Arc<Migration>], &[Arc<Migration>]),
+        unknown: &[Arc<Id>],
+    ) -> Result<Option<Self>> {
+        let mut nearest: Option<(usize, Self)> = None;
+        let mut tried = 0;
+        for skipped in 0..pending.len() {
+            let steps = Step::all(&pending[skipped..]);
+            tried += steps.len();
+            if tried > MOST {
+                break;
+            }
+            // Without those before it a migration may not run.
+            let Ok(states) = shape::stepped(applied, &pending[skipped..], code).await else { continue };
+            let is_all = states.len() == steps.len() + 1;
+            let mut exact: Option<Self> = None;
+            for (at, state) in states.iter().enumerate().skip(1) {
+                if exact.is_some() && Arc::ptr_eq(state, &states[at - 1]) {
+                    exact.iter_mut().for_each(|one| one.taken.1 = at);
+                    continue;
+                }
+                let made = there.expects(context, chain, (**state).clone()).await?.described;
+                let count = drift::differences(&made.schema, &there.described.schema, "").len();
+                let found =
+                    |is_exact| Self { skipped, steps: steps.clone(), taken: (at, at), is_exact, made: made.clone() };
+                if count == 0 {
+                    match &mut exact {
+                        Some(exact) => exact.taken.1 = at,
+                        None => exact = Some(found(true)),
+                    }
+                } else if exact.is_some() {
+                    break;
+                } else if is_all
+                    && knows(&made.schema, unknown)
+                    && nearest.as_ref().is_none_or(|(other, _)| count < *other)
+                {
+                    nearest = Some((count, found(false)));
+                }
+            }
+            if exact.as_ref().is_some_and(|_| is_all) {
+                return Ok(exact);
+            }
+        }
+        Ok(nearest.map(|(_, one)| one))
+    }
+
+    /// The migrations that are begun, from the first to the last.
+    pub(super) fn versions(&self) -> (Version, Version) {
+        let of = |at: usize| self.steps[at].migration.version().clone();
+        (of(0), of(self.taken.0 - 1))
+    }
+
+    /// What was done, in a sentence for each migration.
+    pub(super) fn sentences(&self) -> Vec<String> {
+        let taken = &self.steps[..self.taken.0];
+        let by_migration = taken.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration));
+        let sentence = |part: &[Step]| {
+            let migration = &part[0].migration;
+            let of = self.steps.iter().filter(|one| Arc::ptr_eq(&one.migration, migration)).count();
+            let last = part.last().and_then(Step::text).unwrap_or_default();
+            let flat = last.split_whitespace().collect::<Vec<_>>().join(" ");
+            let version = migration.version();
+            match part.len() {
+                n if n == of => format!("all of {version}"),
+                1 => format!("the first of {of} statements of {version}: {flat}"),
+                n => format!("the first {n} of {of} statements of {version}, up to: {flat}"),
+            }
+        };
+        by_migration.map(sentence).collect()
+    }
+}
+
+/// Whether a schema has one of these.
+fn knows(schema: &Schema, unknown: &[Arc<Id>]) -> bool {
+    unknown.iter().any(|id| schema.get(id).is_some())
+}
