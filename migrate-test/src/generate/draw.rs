@@ -7,7 +7,6 @@ use migrate_core::schema::Schema;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::aims::Aim;
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
@@ -41,7 +40,7 @@ pub(super) struct Draft<'a> {
     pub(super) narrow: Option<Narrow<'a>>,
     pub(super) constants: Constants,
     /// What else has to be so in it.
-    pub(super) aim: Option<&'a Aim>,
+    pub(super) aim: &'a [Expr],
 }
 
 /// Where a row has constants that its columns are compared with.
@@ -119,7 +118,7 @@ impl Asked {
         let mut claims = Claims::new(draft.taste.dice, Some(decks));
         draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
         let checks = claims.list.len();
-        draft.aim.iter().flat_map(|aim| &aim.wanted).for_each(|wanted| claims.choose(wanted, true));
+        draft.aim.iter().for_each(|wanted| claims.choose(wanted, true));
         let aimed: BTreeSet<String> = claims.list[checks..].iter().flat_map(Claim::columns).collect();
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {

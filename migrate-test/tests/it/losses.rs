@@ -8,7 +8,7 @@ use crate::support::{Chain, version};
 
 const SEEDS: std::ops::Range<u64> = 0..2;
 
-async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
+pub(crate) async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
     let chain = Chain::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);
     chain.remove_down(1, "base");
     chain.write(2, "change", up, down);
@@ -16,18 +16,18 @@ async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
     proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap().migrations.remove(0)
 }
 
-fn shown(proven: &Proven) -> String {
+pub(crate) fn shown(proven: &Proven) -> String {
     format!("{:?}\n{:?}\n{:?}", proven.laws[&Law::Data], proven.rests, proven.notes)
 }
 
-async fn is_found(base: &str, up: &str, down: &str) {
+pub(crate) async fn is_found(base: &str, up: &str, down: &str) {
     for seed in SEEDS {
         let proven = proven(base, up, down, seed).await;
         assert!(proven.laws[&Law::Data].is_broken(), "seed {seed}: {up}\n{}", shown(&proven));
     }
 }
 
-async fn holds(base: &str, up: &str, down: &str) {
+pub(crate) async fn holds(base: &str, up: &str, down: &str) {
     for seed in SEEDS {
         let proven = proven(base, up, down, seed).await;
         assert_eq!(proven.laws[&Law::Data].as_str(), "holds", "seed {seed}: {up}\n{}", shown(&proven));
