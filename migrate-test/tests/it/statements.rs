@@ -1,8 +1,11 @@
 //! Statements that read several tables: they find rows in the proof, so that a rollback which does not undo them is found broken.
 
+use migrate_core::CodeMigrations;
+use migrate_test::proof::{self, Law, Proof};
 use rstest::rstest;
 
 use crate::losses::{holds, is_found, proven, shown};
+use crate::support::{Chain, version};
 
 const BASE: &str = "
     CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text, city text, state text, active boolean NOT NULL);
@@ -100,4 +103,53 @@ async fn a_copy_of_no_row_is_said() {
         format!("{BASE} CREATE FUNCTION z_of(int) RETURNS text LANGUAGE sql AS 'SELECT z FROM y WHERE id = $1';");
     let proven = proven(&base, up, "DROP TABLE old;", 0).await;
     assert_eq!(proven.rests.idle.len(), 1, "{}", shown(&proven));
+}
+
+/// What a migration did to the rows that were there is no reason for the next one to hold: it sees rows of its own, as it does
+/// where it is proven alone.
+#[rstest]
+#[case::rounded(
+    "-- migrate: lossy they are rounded\nUPDATE t SET p = round(p);",
+    "SELECT 1;",
+    "ALTER TABLE t ALTER p TYPE int;",
+    "ALTER TABLE t ALTER p TYPE numeric(8, 3);"
+)]
+#[case::lowered(
+    "-- migrate: lossy they are in lower case\nUPDATE t SET a = lower(a);",
+    "SELECT 1;",
+    "CREATE FUNCTION low(a text) RETURNS text LANGUAGE sql AS 'SELECT lower(a)'; UPDATE t SET a = low(a); DROP FUNCTION low;",
+    "SELECT 1;"
+)]
+#[case::wider(
+    "ALTER TABLE t ALTER c TYPE text;",
+    "ALTER TABLE t ALTER c TYPE varchar(3);",
+    "ALTER TABLE t ALTER c TYPE varchar(9) USING (c || '')::varchar(9);",
+    "ALTER TABLE t ALTER c TYPE text;"
+)]
+#[case::no_check(
+    "ALTER TABLE t DROP CONSTRAINT small;",
+    "ALTER TABLE t ADD CONSTRAINT small CHECK (n BETWEEN 0 AND 5);",
+    "ALTER TABLE t ALTER n TYPE smallint USING (n % 32768)::smallint;",
+    "ALTER TABLE t ALTER n TYPE int;"
+)]
+#[tokio::test]
+async fn a_chain_is_proven_like_each_of_its_migrations(
+    #[case] before: &str,
+    #[case] before_down: &str,
+    #[case] up: &str,
+    #[case] down: &str,
+) {
+    let base = "CREATE TABLE t (id int PRIMARY KEY, a text, c varchar(3), p numeric(8, 3), n int CONSTRAINT small CHECK (n BETWEEN 0 AND 5));";
+    let chain = Chain::new(&[(1, "base", base, "DROP TABLE t;")]);
+    let directive = before.lines().next().filter(|line| line.starts_with("--")).unwrap_or_default();
+    chain.write(2, "before", before, &format!("{directive}\n{before_down}"));
+    chain.write(3, "change", up, down);
+    for seed in 0..2 {
+        for only in [None, Some([version(3)].into())] {
+            let proof = Proof { only, keep: false, seed, walks: 0, ..Proof::default() };
+            let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
+            let change = report.migrations.last().unwrap();
+            assert!(change.laws[&Law::Data].is_broken(), "seed {seed}: {}", shown(change));
+        }
+    }
 }
