@@ -91,7 +91,7 @@ pub(super) fn draw(
             && !row.contains_key(&column.name)
             && let Some(value) = value(&draft.of(&column.name), runner, decks, column, &asked)
         {
-            row.insert(column.name.clone(), value);
+            row.insert(column.name.clone(), as_printed(column, value));
         }
     }
     for key in table.keys.iter().filter(is_own) {
@@ -101,6 +101,12 @@ pub(super) fn draw(
         asked.relate(table, &mut row);
     }
     row
+}
+
+/// A document as jsonb prints it: a migration that takes `json` through jsonb cannot bring back how it was written, and does not
+/// lose anything by that.
+fn as_printed(column: &Column, value: String) -> String {
+    if column.base == "json" && value != "NULL" { format!("{value}::jsonb::json") } else { value }
 }
 
 /// What is asked of a row.
