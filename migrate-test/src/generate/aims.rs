@@ -194,13 +194,13 @@ fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Ex
     }
 }
 
-/// That a column is not yet the constant, or the column of another table, that is written into it.
+/// That a column is not yet the constant, or what is made of the columns of other tables, that is written into it.
 fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
     let own = ident(column);
     match (written.bare().form(), written.as_constant()) {
         (Form::Null, _) => Expr::parse(&format!("{own} IS NOT NULL")),
         (_, Some(constant)) => Expr::parse(&format!("{own} <> {}", literal(&constant))),
-        (Form::Column(_), _) if joined.tables.len() > 1 => {
+        _ if joined.tables.len() > 1 && !written.leaves().is_empty() && changes(written).is_empty() => {
             Expr::parse(&format!("{}.{own} <> {}", ident(joined.name()), written.text()))
         }
         _ => None,

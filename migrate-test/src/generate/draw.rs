@@ -381,6 +381,9 @@ fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Ro
         row.insert(column.clone(), "NULL".to_owned());
         return;
     }
+    if !draft.aim.is_empty() && key.table == table.name() && key.columns.iter().all(|column| row.contains_key(column)) {
+        return;
+    }
     if let Some(other) = fixed.get(&key.table) {
         for (column, referenced) in pairs() {
             if let Some(value) = other.get(referenced) {

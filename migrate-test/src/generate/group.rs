@@ -49,7 +49,7 @@ impl Group {
             return None;
         }
         let used: BTreeSet<usize> = conditions.iter().flat_map(numbers).chain([0]).collect();
-        let mut order = ordered(&tables, &used);
+        let mut order = ordered(&tables, &used, &equal(&conditions));
         let needed = order.len();
         for (table, condition) in
             if aim.deletes { followers(schema, object, tables.len(), is_open) } else { Vec::new() }
@@ -101,7 +101,7 @@ impl Group {
             let turn = Turn { serial, whole, aim: &wanted, ..Turn::default() };
             let own = beside.remove(&table.name());
             place.reseed();
-            let row = place.draw_beside(table, turn, &beside, Row::new());
+            let row = place.draw_beside(table, turn, &beside, member.key_to_itself(table, &drawn));
             command += &insert(table, &row);
             command += ";";
             beside.extend(own.map(|row| (table.name(), row)));
@@ -109,6 +109,23 @@ impl Group {
             drawn.insert(member.number, (table, row));
         }
         command
+    }
+}
+
+impl Member {
+    /// The key of a row that names another one of its table, which is drawn as well.
+    fn key_to_itself(&self, table: &Table, drawn: &BTreeMap<usize, (&Table, Row)>) -> Row {
+        let keys = table.keys.iter().filter(|key| key.table == table.name());
+        let columns: BTreeSet<&String> = keys.flat_map(|key| &key.columns).collect();
+        let same = self.wanted.iter().filter_map(|condition| match condition.form() {
+            Form::Op(op, sides) if op == "=" => {
+                let [left, right] = sides.as_slice() else { return None };
+                let (own, other) = if number(left) == Some(self.number) { (left, right) } else { (right, left) };
+                Some((own.as_column()?.to_owned(), value(other, drawn)?))
+            }
+            _ => None,
+        });
+        same.filter(|(column, _)| columns.contains(column)).collect()
     }
 }
 
@@ -169,13 +186,23 @@ fn numbers(condition: &Expr) -> BTreeSet<usize> {
 }
 
 /// Tables in an order in which each comes after those that its foreign keys name, as far as that can be.
-fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>) -> Vec<usize> {
+fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<String>]) -> Vec<usize> {
     let mut left: Vec<usize> = used.iter().copied().collect();
     let mut order = Vec::new();
     while !left.is_empty() {
+        // Of two rows of one table the one comes later whose key is that of the other.
+        let is_key = |at: usize, other: usize, key: &ForeignKey| {
+            let is_equal = |(own, named): (&String, &String)| {
+                equal
+                    .iter()
+                    .any(|class| [numbered(at, own), numbered(other, named)].iter().all(|one| class.contains(one)))
+            };
+            key.columns.iter().zip(&key.referenced).all(is_equal)
+        };
         let names = |at: usize, other: usize| {
-            let named = tables[other].first().map(Table::name);
-            at != other && tables[at].iter().flat_map(|table| &table.keys).any(|key| Some(&key.table) == named.as_ref())
+            let Some(named) = tables[other].first().map(Table::name).filter(|_| at != other) else { return false };
+            let mut keys = tables[at].iter().flat_map(|table| table.keys.iter().map(move |key| (table, key)));
+            keys.any(|(table, key)| key.table == named && (table.name() != named || is_key(at, other, key)))
         };
         let at = left.iter().position(|at| !left.iter().any(|other| names(*at, *other))).unwrap_or_default();
         order.push(left.remove(at));

@@ -195,7 +195,8 @@ impl Joined {
             SelectVariant::SelectInto(it) => (it.from_clause(), it.where_clause(), it.select_clause()),
             SelectVariant::CompoundSelect(it) => return self.query(reader, around, &query_in(it.syntax())?),
             SelectVariant::ParenSelect(it) => return self.query(reader, around, &it.select()?),
-            SelectVariant::Table(_) | SelectVariant::Values(_) => return None,
+            SelectVariant::Values(it) => return Some(self.values(reader, it)),
+            SelectVariant::Table(_) => return None,
         };
         if self.levels.len() > DEEPEST {
             return None;
@@ -212,6 +213,15 @@ impl Joined {
             (name.unwrap_or_default(), expr)
         });
         Some(Output { level, columns: columns.collect() })
+    }
+
+    /// The first of several rows of constants.
+    fn values(&mut self, reader: &mut Reader, values: &ast::Values) -> Output {
+        let row = values.row_list().and_then(|list| list.rows().next());
+        let columns = row.into_iter().flat_map(|row| row.exprs()).zip(1..);
+        let columns = columns.map(|(expr, n)| (format!("column{n}"), Some(reader.read(&expr)))).collect();
+        self.levels.push(Level::default());
+        Output { level: self.levels.len() - 1, columns }
     }
 
     /// Takes in what has to be so.
@@ -290,13 +300,12 @@ impl Joined {
     /// The conditions with the number of its table before each column, `"#0".a`; those that nothing can be said of are left out.
     pub(super) fn bound(&self, has: &dyn Fn(usize, &str) -> bool) -> Vec<Expr> {
         let side = |(level, expr): &(usize, Expr)| {
-            let found = |leaf: &Expr| self.column(*level, leaf.qualifier().as_deref(), leaf.as_column()?, has);
+            let meant = |leaf: &Expr| self.meant(*level, leaf.qualifier().as_deref(), leaf.as_column()?, has);
             // A name that no table has may be one of a table that comes later, or of a variable.
-            if expr.leaves().into_iter().any(|leaf| found(leaf).is_none() && leaf.qualifier().is_some()) {
+            if expr.leaves().into_iter().any(|leaf| meant(leaf).is_none() && leaf.qualifier().is_some()) {
                 return None;
             }
-            let named = |leaf: &Expr| found(leaf).map(|(table, column)| numbered(table, &column));
-            expr.replaced(&named).map(|expr| expr.text().to_owned())
+            expr.replaced(&meant).map(|expr| expr.text().to_owned())
         };
         let bound = |condition: &Condition| {
             let sides = condition.sides.iter().map(side).collect::<Option<Vec<String>>>()?;
@@ -305,27 +314,28 @@ impl Joined {
         self.conditions.iter().filter_map(bound).collect()
     }
 
-    /// The column of a table that a name means in a query.
-    fn column(
+    /// What a name means in a query: the column of a table, or the constant that a query returns.
+    fn meant(
         &self,
         level: usize,
         qualifier: Option<&str>,
         name: &str,
         has: &dyn Fn(usize, &str) -> bool,
-    ) -> Option<(usize, String)> {
+    ) -> Option<String> {
         let own = &self.levels[level];
         let named = own.sources.iter().filter(|one| qualifier.is_none_or(|qualifier| one.name == qualifier));
         let found = named.into_iter().find_map(|source| match &source.rows {
-            Rows::Table(table) => has(*table, name).then(|| (*table, name.to_owned())),
+            Rows::Table(table) => has(*table, name).then(|| numbered(*table, name)),
             Rows::Query(output) => output.columns.iter().find_map(|(known, expr)| match expr {
-                Some(expr) if known == name => {
-                    self.column(output.level, expr.qualifier().as_deref(), expr.as_column()?, has)
-                }
+                Some(expr) if known == name => match expr.as_column() {
+                    Some(column) => self.meant(output.level, expr.qualifier().as_deref(), column, has),
+                    None => expr.leaves().is_empty().then(|| format!("({})", expr.text())),
+                },
                 Some(_) => None,
-                None => self.column(output.level, None, name, has),
+                None => self.meant(output.level, None, name, has),
             }),
         });
-        found.or_else(|| self.column(own.around?, qualifier, name, has))
+        found.or_else(|| self.meant(own.around?, qualifier, name, has))
     }
 }
 

@@ -12,6 +12,7 @@ const BASE: &str = "
     CREATE TABLE bans (id int PRIMARY KEY, user_id int REFERENCES users (id) ON DELETE CASCADE, kind text, level int);
     CREATE TABLE y (id int PRIMARY KEY, z text, state text, amount int);
     CREATE TABLE t (id int PRIMARY KEY, y_id int, x text, kind text, amount int, code text);
+    CREATE TABLE n (id int PRIMARY KEY, parent_id int REFERENCES n (id), name text NOT NULL, depth int);
     CREATE TABLE parts (id int PRIMARY KEY, t_id int NOT NULL REFERENCES t (id), kind text NOT NULL, qty int);";
 
 /// What a statement reads in other tables is in rows of them.
@@ -52,6 +53,10 @@ const BASE: &str = "
 )]
 #[case::inserted("INSERT INTO y (id, z) SELECT -7000 - id % 1000, x FROM t WHERE kind = 'archived' AND amount = 0;")]
 #[case::in_the_way("INSERT INTO y (id, z) VALUES (7, 'seven') ON CONFLICT (id) DO UPDATE SET z = excluded.z;")]
+#[case::above(
+    "UPDATE n SET depth = p.depth + 1 FROM n p WHERE p.id = n.parent_id AND n.name LIKE 'leaf%' AND p.name = 'root';"
+)]
+#[case::listed("UPDATE t SET x = v.b FROM (VALUES ('one', 'two')) v (a, b) WHERE v.a = t.kind AND t.code = 'c9';")]
 #[case::by_a_type("ALTER TABLE t ALTER x TYPE text USING CASE WHEN kind = 'free' AND code = 'c9' THEN '' ELSE x END;")]
 #[tokio::test]
 async fn what_a_statement_reads_elsewhere_is_in_rows(#[case] up: &str) {
