@@ -9,8 +9,9 @@ use squawk_syntax::ast::{self, AstNode, SelectVariant};
 use super::changes::changes;
 use super::claims::judges;
 use super::expr::{Expr, Form};
-use super::joined::{Joined, subquery};
+use super::joined::Joined;
 use super::names;
+use super::queries::subquery;
 use super::spec::alternatives;
 use super::tree::Reader;
 

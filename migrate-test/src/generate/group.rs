@@ -89,7 +89,8 @@ impl Group {
 
     /// The statements that put its rows in. Those that others depend on, and later attempts, are plainer in all else.
     pub(super) fn draw(&self, place: &mut Place<'_>, nth: u32, attempt: u32, apart: u32) -> String {
-        let (mut drawn, mut beside): (BTreeMap<usize, (&Table, Row)>, BTreeMap<TableName, Row>) = Default::default();
+        let mut drawn: BTreeMap<usize, (&Table, Row)> = BTreeMap::new();
+        let mut beside: BTreeMap<TableName, Row> = BTreeMap::new();
         let mut command = String::new();
         let count = if nth.is_multiple_of(2) && attempt < 3 { self.members.len() } else { self.needed };
         for (at, member) in self.members.iter().enumerate().take(count) {

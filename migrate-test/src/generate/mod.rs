@@ -20,6 +20,7 @@ mod json;
 mod names;
 mod narrow;
 mod pattern;
+mod queries;
 mod refusal;
 mod regex;
 mod spec;
