@@ -164,12 +164,17 @@ pub(super) fn last_name(text: &str) -> Option<String> {
     catalog_name(text.split('(').next()?.trim().rsplit('.').next()?.trim())
 }
 
-/// Whether a statement is there to change rows that it chooses: UPDATE, DELETE, MERGE, or INSERT from a query.
+/// Whether a statement is there to change rows that it chooses, or to copy them: UPDATE, DELETE, MERGE, INSERT from a query, or
+/// CREATE TABLE … AS.
 pub fn changes_rows(statement: &str) -> bool {
     let file = parse(statement);
     file.tree().stmts().next().is_some_and(|stmt| match stmt {
         Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) => true,
         Stmt::Insert(it) => it.syntax().descendants().any(|node| ast::Select::can_cast(node.kind())),
+        Stmt::CreateTableAs(it) => {
+            let is_empty = matches!(it.data_option(), Some(ast::DataOption::WithNoData(_)));
+            !is_empty && it.syntax().descendants().any(|node| ast::FromClause::can_cast(node.kind()))
+        }
         _ => false,
     })
 }

@@ -93,6 +93,7 @@ kinds! {
         LargeObject = "large object",
         BuiltIn = "built-in",
         Unpopulated = "unpopulated materialized view",
+        Member = "member of extension",
         SequencePosition = "position of sequence",
     }
 }

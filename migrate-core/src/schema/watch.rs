@@ -35,6 +35,8 @@ pub struct Watcher {
     schema: Schema,
     units: HashMap<Oid, Vec<Found>>,
     catalogs: BTreeMap<String, Catalog>,
+    /// What belongs to extensions.
+    members: HashSet<Oid>,
 }
 
 /// The rows of one catalog: their identifiers and the units they are a part of.
@@ -62,7 +64,7 @@ impl Watcher {
         let session = Session::connect(database, "roundtrip schema").await?;
         let schema = Schema { version: session.major_version(), ..Schema::default() };
         let (units, catalogs) = (HashMap::new(), BTreeMap::new());
-        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs };
+        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs, members: HashSet::new() };
         watcher.prepare().await.map_err(unreadable)?;
         watcher.look().await?;
         Ok(watcher)
@@ -117,7 +119,7 @@ impl Watcher {
         let mut next = || answers.next().unwrap_or_default();
         let (since, touched, globals, members) = (next(), next(), next(), next());
         self.since = since.rows.into_iter().flatten().next().flatten().unwrap_or_else(|| EVER.to_owned());
-        let mut units = self.touched(touched).await?;
+        let mut units = self.touched(touched, &members.rows).await?;
         let mut objects = Objects::default();
         globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
         let globals = objects.finish();
@@ -137,10 +139,12 @@ impl Watcher {
         Ok(self.replace(gone, found))
     }
 
-    /// The units of all rows that came, changed or went since the last look.
-    async fn touched(&mut self, answer: Answer) -> std::result::Result<BTreeSet<Oid>, Failure> {
+    /// The units of all rows that came, changed or went since the last look, or that an extension took or gave back.
+    async fn touched(&mut self, answer: Answer, members: &[Row]) -> std::result::Result<BTreeSet<Oid>, Failure> {
         let mut units = BTreeSet::new();
-        let mut comments = BTreeSet::new();
+        let now: HashSet<Oid> = members.iter().filter_map(|row| row.last()?.as_deref()?.parse().ok()).collect();
+        let mut comments: BTreeSet<Oid> = self.members.symmetric_difference(&now).copied().collect();
+        self.members = now;
         let mut losers = Vec::new();
         for touched in answer.rows.into_iter().filter_map(parse) {
             let catalog = self.catalogs.entry(touched.catalog.clone()).or_default();

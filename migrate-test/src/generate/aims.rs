@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use migrate_core::ident::{catalog_name, ident, literal};
 use squawk_syntax::SyntaxNode;
-use squawk_syntax::ast::{self, AstNode};
+use squawk_syntax::ast::{self, AstNode, SelectVariant};
 
 use super::changes::changes;
+use super::claims::judges;
 use super::expr::{Expr, Form};
+use super::joined::Joined;
 use super::names;
+use super::queries::subquery;
 use super::spec::alternatives;
 use super::tree::Reader;
 
@@ -17,19 +20,23 @@ const MOST: usize = 24;
 /// How many rows are put in for each at most.
 const MOST_ROWS: usize = 8;
 
-/// A row that a statement takes and changes.
+/// Rows that a statement takes and changes, with those of other tables that it reads beside them.
 #[derive(Debug, Clone)]
 pub(super) struct Aim {
-    /// The table, by its own name.
-    pub(super) table: String,
-    /// What has to be true in the row, all of it.
-    pub(super) wanted: Vec<Expr>,
+    pub(super) joined: Joined,
+    /// Whether the rows of the first table go, and with them what refers to them.
+    pub(super) deletes: bool,
 }
 
 impl Aim {
+    /// The table that is changed, by its own name.
+    pub(super) fn table(&self) -> &str {
+        self.joined.tables.first().map_or("", String::as_str)
+    }
+
     /// How many rows it takes until each side of an OR has had its turn.
     pub(super) fn rows(&self) -> usize {
-        self.wanted.iter().map(alternatives).max().unwrap_or_default().clamp(2, MOST_ROWS)
+        self.joined.wanted().map(alternatives).max().unwrap_or_default().clamp(2, MOST_ROWS)
     }
 }
 
@@ -39,101 +46,178 @@ pub(super) fn aims(root: &SyntaxNode) -> Vec<Aim> {
     let mut found = Vec::new();
     for node in root.descendants() {
         if let Some(update) = ast::Update::cast(node.clone()) {
-            found.extend(of_update(&mut reader, &update).unwrap_or_default());
-        } else if let Some(delete) = ast::Delete::cast(node) {
-            found.extend(of_delete(&mut reader, &delete));
+            found.extend(all(of_update(&mut reader, &update)));
+        } else if let Some(delete) = ast::Delete::cast(node.clone()) {
+            found.extend(of_delete(&mut reader, &delete).map(|joined| Aim { joined, deletes: true }));
+        } else if let Some(merge) = ast::Merge::cast(node.clone()) {
+            found.extend(all(of_merge(&mut reader, &merge)));
+        } else if let Some(altered) = ast::AlterColumn::cast(node.clone()) {
+            found.extend(all(of_type(&mut reader, &altered)));
+        } else {
+            let copied = copied(&node).map(|query| vec![Joined::of_query(&mut reader, &query)]);
+            found.extend(all(copied));
+            found.extend(all(ast::Insert::cast(node).and_then(|insert| of_conflict(&mut reader, &insert))));
         }
     }
+    // What a statement before copies aside is deleted.
+    let emptied: BTreeSet<String> = found.iter().filter(|aim| aim.deletes).map(|aim| aim.table().to_owned()).collect();
+    found.iter_mut().for_each(|aim| aim.deletes = emptied.contains(aim.table()));
+    found.retain(|aim| !aim.joined.is_empty());
     found
 }
 
-fn of_delete(reader: &mut Reader, delete: &ast::Delete) -> Option<Aim> {
-    let target = Target::of(delete.relation_name(), delete.alias())?;
-    let wanted = target.taken(reader, delete.where_clause_or_current_of());
-    (!wanted.is_empty()).then_some(Aim { table: target.table, wanted })
+fn all(joined: Option<Vec<Joined>>) -> impl Iterator<Item = Aim> {
+    joined.into_iter().flatten().map(|joined| Aim { joined, deletes: false })
+}
+
+fn of_delete(reader: &mut Reader, delete: &ast::Delete) -> Option<Joined> {
+    let mut joined = target(delete.relation_name()?.syntax(), delete.alias())?;
+    delete.using_clause().iter().for_each(|using| joined.from(reader, 0, using.syntax()));
+    taken(reader, &mut joined, delete.where_clause_or_current_of());
+    Some(joined)
 }
 
 /// An aim for each operation that an UPDATE does with a value; what it takes is the same in all.
-fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Aim>> {
-    let target = Target::of(update.relation_name(), update.alias())?;
-    let taken = target.taken(reader, update.where_clause_or_current_of());
-    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
-    for set in update.set_clause()?.syntax().descendants().filter_map(ast::SetSingleColumn::cast) {
-        let column = set.column_target().and_then(|column| catalog_name(column.syntax().text().to_string().trim()));
-        let (Some(column), Some(expr)) = (column, set.set_expr().and_then(|set| set.expr())) else { continue };
-        let expr = reader.read(&expr);
-        let other = other_than(&column, &expr);
-        let changed = changes(&expr).into_iter().map(Some);
-        let changed: Vec<Option<Expr>> = if other.is_some() { vec![other] } else { changed.collect() };
-        let changed = if changed.is_empty() { vec![None] } else { changed };
-        for change in changed.into_iter().take(MOST - found.len()) {
-            let change = change.filter(|change| taken.iter().all(|one| one.text() != change.text()));
-            let wanted: Vec<Expr> = taken.iter().cloned().chain(change).collect();
-            let told: Vec<String> = wanted.iter().map(|one| one.text().to_owned()).collect();
-            if !wanted.is_empty() && known.insert(told) {
-                found.push(Aim { table: target.table.clone(), wanted });
+fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Joined>> {
+    let mut joined = target(update.relation_name()?.syntax(), update.alias())?;
+    update.from_clause().iter().for_each(|from| joined.from(reader, 0, from.syntax()));
+    taken(reader, &mut joined, update.where_clause_or_current_of());
+    Some(set(reader, &joined, &update.set_clause()?))
+}
+
+/// The rows that a MERGE finds and changes, for each of its WHEN clauses.
+fn of_merge(reader: &mut Reader, merge: &ast::Merge) -> Option<Vec<Joined>> {
+    let mut joined = target(merge.table_relation_name()?.syntax(), merge.alias())?;
+    joined.from(reader, 0, merge.using_on_clause()?.syntax());
+    let matched = merge.merge_when_clauses().filter_map(|clause| match clause {
+        ast::MergeWhenClause::MergeWhenMatched(it) => Some(it),
+        _ => None,
+    });
+    let of = |clause: ast::MergeWhenMatched| {
+        let mut joined = joined.clone();
+        joined.conditions(reader, 0, clause.merge_condition().and_then(|condition| condition.expr()));
+        match clause.merge_action() {
+            Some(ast::MergeAction::MergeUpdate(update)) => {
+                update.set_clause().map_or_else(Vec::new, |clause| set(reader, &joined, &clause))
             }
+            _ => vec![joined],
+        }
+    };
+    Some(matched.flat_map(of).collect())
+}
+
+/// The values that `TYPE … USING expression` changes.
+fn of_type(reader: &mut Reader, altered: &ast::AlterColumn) -> Option<Vec<Joined>> {
+    let Some(ast::AlterColumnOption::SetType(set)) = altered.option() else { return None };
+    let using = set.using_expr()?.syntax().children().find_map(ast::Expr::cast)?;
+    let table = altered.syntax().parent().and_then(ast::AlterTable::cast)?.table_relation_name()?;
+    let (joined, using) = (target(table.syntax(), None)?, reader.read(&using));
+    let judged = Some(using.clone()).filter(judges);
+    Some(judged.into_iter().chain(changes(&using)).take(MOST).map(|change| joined.with(change)).collect())
+}
+
+/// The query whose rows are copied: of `INSERT … SELECT`, `CREATE TABLE … AS` or `SELECT … INTO`.
+fn copied(node: &SyntaxNode) -> Option<SelectVariant> {
+    let is_copy = ast::Insert::can_cast(node.kind()) || ast::CreateTableAs::can_cast(node.kind());
+    let inner = is_copy.then(|| node.children().find_map(SelectVariant::cast)).flatten();
+    inner.or_else(|| ast::SelectInto::cast(node.clone()).map(SelectVariant::SelectInto))
+}
+
+/// The rows that are in the way of an `INSERT … ON CONFLICT (…) DO UPDATE`, which changes them.
+fn of_conflict(reader: &mut Reader, insert: &ast::Insert) -> Option<Vec<Joined>> {
+    let clause = insert.on_conflict_clause()?;
+    let (Some(ast::ConflictAction::ConflictDoUpdateSet(_)), Some(ast::ConflictTarget::ConflictOnIndex(key))) =
+        (clause.conflict_action(), clause.conflict_target())
+    else {
+        return None;
+    };
+    let key: Vec<String> =
+        key.conflict_index_item_list()?.conflict_index_items().filter_map(|item| names::last(item.syntax())).collect();
+    let written = insert.column_target_list()?.column_targets().filter_map(|target| names::last(target.syntax()));
+    let places: Vec<(usize, Expr)> = written
+        .enumerate()
+        .filter(|(_, column)| key.contains(column))
+        .filter_map(|(place, column)| Some((place, Expr::parse(&ident(&column))?)))
+        .collect();
+    let joined = target(insert.relation_name_ref()?.syntax(), None)?;
+    match insert.syntax().children().find_map(SelectVariant::cast)? {
+        SelectVariant::Values(values) => {
+            let rows = values.row_list()?.rows().take(MOST_ROWS);
+            let of = |row: ast::Row| {
+                let written: Vec<Expr> = row.exprs().map(|expr| reader.read(&expr)).collect();
+                let same = places.iter().filter_map(|(place, column)| {
+                    Expr::parse(&format!("{} = {}", column.text(), written.get(*place)?.text()))
+                });
+                same.fold(joined.clone(), |joined, same| joined.with(same))
+            };
+            Some(rows.map(of).collect())
+        }
+        query => {
+            let mut joined = joined;
+            joined.link(reader, 0, places, "=", &query);
+            Some(vec![joined])
+        }
+    }
+}
+
+/// An aim for each operation that SET does with a value.
+fn set(reader: &mut Reader, joined: &Joined, clause: &ast::SetClause) -> Vec<Joined> {
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+    for set in clause.syntax().descendants().filter_map(ast::SetSingleColumn::cast) {
+        let column = set.column_target().and_then(|column| catalog_name(column.syntax().text().to_string().trim()));
+        let (Some(column), Some(written)) = (column, set.set_expr().and_then(|set| set.expr())) else { continue };
+        let changed = changed(reader, joined, &column, &written);
+        for change in changed.into_iter().take(MOST - found.len()).filter(|change| known.insert(change.texts())) {
+            found.push(change);
         }
     }
     // Where nothing is known of what it does with values, it has rows to do that with.
-    if found.is_empty() && !taken.is_empty() {
-        found.push(Aim { table: target.table, wanted: taken });
-    }
-    Some(found)
+    if found.is_empty() { vec![joined.clone()] } else { found }
 }
 
-/// That a column is not yet the constant that is written into it.
-fn other_than(column: &str, written: &Expr) -> Option<Expr> {
-    let column = ident(column);
+/// What has to be so for a column to be another one than before.
+fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Expr) -> Vec<Joined> {
+    if let Some(query) = subquery(written) {
+        let (mut joined, own) = (joined.clone(), format!("{}.{}", ident(joined.name()), ident(column)));
+        if let Some(own) = Expr::parse(&own) {
+            joined.link(reader, 0, vec![(0, own)], "<>", &query);
+        }
+        return vec![joined];
+    }
+    let expr = reader.read(written);
+    let other = other_than(joined, column, &expr);
+    let changed = if other.is_some() { other.into_iter().collect() } else { changes(&expr) };
+    let texts = joined.texts();
+    let is_new = |change: &Expr| texts.iter().all(|one| one != change.text());
+    match changed.is_empty() {
+        true => vec![joined.clone()],
+        false => changed.into_iter().map(|one| if is_new(&one) { joined.with(one) } else { joined.clone() }).collect(),
+    }
+}
+
+/// That a column is not yet the constant, or what is made of the columns of other tables, that is written into it.
+fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
+    let own = ident(column);
     match (written.bare().form(), written.as_constant()) {
-        (Form::Null, _) => Expr::parse(&format!("{column} IS NOT NULL")),
-        (_, Some(constant)) => Expr::parse(&format!("{column} <> {}", literal(&constant))),
+        (Form::Null, _) => Expr::parse(&format!("{own} IS NOT NULL")),
+        (_, Some(constant)) => Expr::parse(&format!("{own} <> {}", literal(&constant))),
+        _ if joined.tables.len() > 1 && !written.leaves().is_empty() && changes(written).is_empty() => {
+            Expr::parse(&format!("{}.{own} <> {}", ident(joined.name()), written.text()))
+        }
         _ => None,
     }
 }
 
 /// The table whose rows a statement takes.
-struct Target {
-    table: String,
-    alias: Option<String>,
+fn target(name: &SyntaxNode, alias: Option<ast::OptionalAsAlias>) -> Option<Joined> {
+    Some(Joined::of(names::last(name)?, alias.and_then(|alias| names::last(alias.syntax()))))
 }
 
-impl Target {
-    fn of(relation: Option<ast::RelationName>, alias: Option<ast::OptionalAsAlias>) -> Option<Self> {
-        let last = |node: &SyntaxNode| names::words(&node.text().to_string()).last();
-        let table = last(relation?.relation_name_ref()?.syntax())?;
-        Some(Self { table, alias: alias.and_then(|alias| last(alias.syntax())) })
+/// Adds the conditions of a WHERE.
+fn taken(reader: &mut Reader, joined: &mut Joined, clause: Option<ast::WhereClauseOrCurrentOf>) {
+    if let Some(ast::WhereClauseOrCurrentOf::WhereClause(clause)) = clause {
+        joined.conditions(reader, 0, clause.expr());
     }
-
-    /// The conditions that are about this table alone.
-    fn taken(&self, reader: &mut Reader, clause: Option<ast::WhereClauseOrCurrentOf>) -> Vec<Expr> {
-        let Some(ast::WhereClauseOrCurrentOf::WhereClause(clause)) = clause else { return Vec::new() };
-        let Some(whole) = clause.expr().map(|expr| reader.read(&expr)) else { return Vec::new() };
-        let sides = if let Form::And(sides) = whole.form() { sides.clone() } else { vec![whole] };
-        let own = sides.into_iter().filter(|side| self.is_own(side));
-        own.flat_map(|side| if is_other(&side) { changes(&side) } else { vec![side] }).collect()
-    }
-
-    fn is_own(&self, side: &Expr) -> bool {
-        let is_own = |name: String| name == self.table || self.alias.as_ref() == Some(&name);
-        match side.form() {
-            // What a subquery reads is its own.
-            Form::Op(_, sides) if matches!(sides.as_slice(), [_, list] if matches!(list.form(), Form::Call(..))) => {
-                sides[0].qualifiers().all(is_own)
-            }
-            _ => side.qualifiers().all(is_own),
-        }
-    }
-}
-
-/// Whether a value is to be another one than what is made of it: `a <> lower(a)`.
-fn is_other(side: &Expr) -> bool {
-    let Form::Op(op, sides) = side.form() else { return false };
-    let [left, right] = sides.as_slice() else { return false };
-    let is_made = |value: &Expr, other: &Expr| {
-        value.as_column().is_some_and(|column| other.as_column().is_none() && other.mentions(column))
-    };
-    (op == "<>" || op == "!=") && (is_made(left, right) || is_made(right, left))
 }
 
 #[cfg(test)]
@@ -143,20 +227,36 @@ mod tests {
     use super::*;
 
     fn told(script: &str) -> Vec<String> {
-        let text = |aim: &Aim| aim.wanted.iter().map(|one| one.text().replace('"', "")).collect::<Vec<_>>().join(" & ");
         aims(SourceFile::parse(script).tree().syntax())
             .iter()
-            .map(|aim| format!("{}: {}", aim.table, text(aim)))
+            .map(|aim| format!("{}: {}", aim.joined.tables.join(", "), aim.joined.texts().join(" & ").replace('"', "")))
             .collect()
     }
 
     #[test]
     fn a_row_is_aimed_at_for_each_operation() {
         assert_eq!(told("DELETE FROM s.t AS x WHERE x.a = 1 AND b IS NULL;"), ["t: x.a = 1 & b IS NULL"]);
-        assert_eq!(told("DELETE FROM t USING u WHERE t.a = u.a AND t.b = 'x';"), ["t: t.b = 'x'"]);
         assert_eq!(told("UPDATE t SET a = 'x', b = NULL;"), ["t: a <> 'x'", "t: b IS NOT NULL"]);
         assert_eq!(told("UPDATE t SET a = array_remove(a, 'x') WHERE b;"), ["t: b & a @> ARRAY['x']"]);
         assert_eq!(told("UPDATE t SET a = abs(a) WHERE a <> abs(a);"), ["t: a < 0"]);
         assert!(told("DELETE FROM t; SELECT 1;").is_empty());
+    }
+
+    #[test]
+    fn what_is_read_of_other_tables_is_aimed_at_as_well() {
+        assert_eq!(told("DELETE FROM t USING u WHERE t.a = u.a AND u.b = 'x';"), ["t, u: t.a = u.a & u.b = 'x'"]);
+        assert_eq!(told("DELETE FROM t WHERE a IN (SELECT a FROM u WHERE b);"), ["t, u: b & a = a"]);
+        assert_eq!(told("INSERT INTO s SELECT * FROM t WHERE a = 1;"), ["t: a = 1"]);
+        assert_eq!(told("CREATE TABLE s AS SELECT * FROM t JOIN u USING (id);"), ["t, u: t.id = u.id"]);
+        assert_eq!(told("UPDATE t SET a = u.a FROM u WHERE u.id = b;"), ["t, u: u.id = b & t.a <> u.a"]);
+        assert_eq!(told("DELETE FROM t WHERE EXISTS (SELECT FROM u WHERE u.a = t.a);"), ["t, u: u.a = t.a"]);
+        assert_eq!(told("ALTER TABLE t ALTER a TYPE int USING CASE WHEN b THEN 1 END;"), ["t: b"]);
+        assert_eq!(
+            told("WITH w AS (SELECT id FROM u WHERE b) DELETE FROM t USING w WHERE w.id = t.id;"),
+            ["t, u: b & w.id = t.id"]
+        );
+        let merge =
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND b THEN DELETE WHEN NOT MATCHED THEN DO NOTHING;";
+        assert_eq!(told(merge), ["t, u: t.a = u.a & b"]);
     }
 }

@@ -190,7 +190,7 @@ impl<'a> Claims<'a> {
 }
 
 /// Whether it is true or false by its form.
-fn judges(expr: &Expr) -> bool {
+pub(super) fn judges(expr: &Expr) -> bool {
     matches!(
         expr.bare().form(),
         Form::IsNull(_) | Form::Not(_) | Form::And(_) | Form::Or(_) | Form::Between(..) | Form::Bool(_)

@@ -7,7 +7,6 @@ use migrate_core::schema::Schema;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::aims::Aim;
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
@@ -41,7 +40,7 @@ pub(super) struct Draft<'a> {
     pub(super) narrow: Option<Narrow<'a>>,
     pub(super) constants: Constants,
     /// What else has to be so in it.
-    pub(super) aim: Option<&'a Aim>,
+    pub(super) aim: &'a [Expr],
 }
 
 /// Where a row has constants that its columns are compared with.
@@ -92,7 +91,7 @@ pub(super) fn draw(
             && !row.contains_key(&column.name)
             && let Some(value) = value(&draft.of(&column.name), runner, decks, column, &asked)
         {
-            row.insert(column.name.clone(), value);
+            row.insert(column.name.clone(), as_printed(column, value));
         }
     }
     for key in table.keys.iter().filter(is_own) {
@@ -102,6 +101,12 @@ pub(super) fn draw(
         asked.relate(table, &mut row);
     }
     row
+}
+
+/// A document as jsonb prints it: a migration that takes `json` through jsonb cannot bring back how it was written, and does not
+/// lose anything by that.
+fn as_printed(column: &Column, value: String) -> String {
+    if column.base == "json" && value != "NULL" { format!("{value}::jsonb::json") } else { value }
 }
 
 /// What is asked of a row.
@@ -119,7 +124,7 @@ impl Asked {
         let mut claims = Claims::new(draft.taste.dice, Some(decks));
         draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
         let checks = claims.list.len();
-        draft.aim.iter().flat_map(|aim| &aim.wanted).for_each(|wanted| claims.choose(wanted, true));
+        draft.aim.iter().for_each(|wanted| claims.choose(wanted, true));
         let aimed: BTreeSet<String> = claims.list[checks..].iter().flat_map(Claim::columns).collect();
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {
@@ -374,6 +379,9 @@ fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Ro
     let is_null = |column: &&String| asked.null(column) == Some(true) || is_turn(column);
     if let Some(column) = key.columns.iter().find(is_null) {
         row.insert(column.clone(), "NULL".to_owned());
+        return;
+    }
+    if !draft.aim.is_empty() && key.table == table.name() && key.columns.iter().all(|column| row.contains_key(column)) {
         return;
     }
     if let Some(other) = fixed.get(&key.table) {

@@ -126,14 +126,31 @@ impl Expr {
         self.columns().any(|name| name == column)
     }
 
-    /// The tables that its columns are named with: `t` in `t.a`.
-    pub(super) fn qualifiers(&self) -> impl Iterator<Item = String> {
-        self.places().iter().filter_map(|(range, _)| {
-            let before = self.source.text[..range.start].trim_end().strip_suffix('.')?.trim_end();
-            let start = before.rfind(|c: char| !c.is_alphanumeric() && !"_$\"".contains(c));
-            let start = start.map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
-            words(&before[start..]).last()
-        })
+    /// The columns that it is made of, as far as its parts are known.
+    pub(super) fn leaves(&self) -> Vec<&Self> {
+        match self.form() {
+            Form::Column(_) => vec![self],
+            _ => self.parts().into_iter().flat_map(Self::leaves).collect(),
+        }
+    }
+
+    /// The table that a column is named with: `t` in `t.a`.
+    pub(super) fn qualifier(&self) -> Option<String> {
+        let (range, _) = self.places().first()?;
+        words(self.source.text[self.range.start..range.start].trim_end().strip_suffix('.')?).last()
+    }
+
+    /// The same with something else in the place of some of its columns.
+    pub(super) fn replaced(&self, value: &dyn Fn(&Self) -> Option<String>) -> Option<Self> {
+        let mut leaves = self.leaves();
+        leaves.sort_by_key(|leaf| leaf.range.start);
+        let mut text = self.text().to_owned();
+        for leaf in leaves.into_iter().rev() {
+            if let Some(value) = value(leaf) {
+                text.replace_range(leaf.range.start - self.range.start..leaf.range.end - self.range.start, &value);
+            }
+        }
+        Self::parse(&text)
     }
 
     /// Its text with something else in the place of each column; `None` where one of them is not known.

@@ -14,10 +14,13 @@ mod draw;
 mod expr;
 mod fitting;
 mod fulfil;
+mod group;
+mod joined;
 mod json;
 mod names;
 mod narrow;
 mod pattern;
+mod queries;
 mod refusal;
 mod regex;
 mod spec;
@@ -32,21 +35,21 @@ mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::{QualifiedName, ident};
+use migrate_core::ident::QualifiedName;
 use migrate_core::runner::{Rehearsal, Touched};
 use migrate_core::schema::{Kind, Object, Schema};
 use proptest::test_runner::TestRunner;
 
 use crate::proof::WithoutRows;
 use crate::rows::{Rows, TableName, holders, table_name};
-use aims::Aim;
 use dice::Decks;
 use draw::{Constants, Draft, Row, draw};
+use expr::Expr;
 pub(crate) use fitting::Required;
 pub(crate) use narrow::{Narrow, Narrowed};
 use refusal::{Refusal, owned};
 pub(crate) use refusal::{TRY, attempt};
-use spec::Table;
+use spec::{Table, insert};
 pub(crate) use typical::Reach;
 use typical::TURNS;
 pub(crate) use uses::{Reading, Uses};
@@ -120,7 +123,7 @@ pub(crate) async fn fill(
     }
     // No other row that is drawn now refers to these, which a statement may delete.
     for table in &aimed {
-        taken::put(&mut place, table).await?;
+        taken::put(&mut place, table, &|name| wanted.aimed.contains(name)).await?;
     }
     // A trigger may have written to tables that were read before.
     let mut filled = tables.iter().map(|table| &table.id).chain(aimed.iter().map(|table| &table.id));
@@ -198,7 +201,7 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
                 serial += 1;
                 let is_typical = round == 0 && n >= first;
                 let constants = if is_typical { Constants::Nowhere } else { Constants::InTurn };
-                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false, aim: None }, kept)
+                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false, aim: &[] }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -323,8 +326,8 @@ struct Turn<'a> {
     /// Whether no column may be left to the server.
     whole: bool,
     constants: Constants,
-    /// The statement that is to take it.
-    aim: Option<&'a Aim>,
+    /// What else has to be so in it.
+    aim: &'a [Expr],
 }
 
 /// Where rows are put.
@@ -363,7 +366,7 @@ impl Place<'_> {
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
         let reach = if round < 4 && !whole && format.is_none() { Reach::Extreme } else { Reach::Plain };
         let awkward = reach == Reach::Extreme;
-        let obedient = format.is_some() || aim.is_some() || serial % 4 != 3;
+        let obedient = format.is_some() || !aim.is_empty() || serial % 4 != 3;
         let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
         let Self { schema, rows, uses, narrow, .. } = self;
         let (narrow, strict) = (*narrow, false);
@@ -373,21 +376,16 @@ impl Place<'_> {
 
     /// Tries rows, and tells what the server has against each.
     async fn put(&mut self, table: &Table, rows: &[Row], before: &str) -> migrate_core::Result<Vec<Option<Refusal>>> {
-        let commands: String = rows.iter().map(|row| attempt(&format!("{before}{}", insert(table, row)))).collect();
+        self.attempt_all(rows.iter().map(|row| format!("{before}{}", insert(table, row))).collect()).await
+    }
+
+    /// Tries statements, and tells what the server has against each.
+    async fn attempt_all(&mut self, tried: Vec<String>) -> migrate_core::Result<Vec<Option<Refusal>>> {
+        let commands: String = tried.iter().map(|command| attempt(command)).collect();
         let answers = self.rehearsal.query_all(&commands).await?;
         let read = |answer: Vec<Vec<Option<String>>>| Refusal::read(&answer.into_iter().flatten().next().flatten()?);
         Ok(answers.into_iter().map(|(_, answer)| read(answer)).collect())
     }
-}
-
-fn insert(table: &Table, row: &Row) -> String {
-    let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
-    if row.is_empty() {
-        return format!("INSERT INTO {name} DEFAULT VALUES");
-    }
-    let columns: Vec<String> = row.keys().map(|column| ident(column)).collect();
-    let values: Vec<&str> = row.values().map(String::as_str).collect();
-    format!("INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", columns.join(", "), values.join(", "))
 }
 
 /// A number below `n`.

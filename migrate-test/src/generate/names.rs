@@ -2,6 +2,7 @@
 
 use migrate_core::ident::first_name;
 use migrate_core::schema::{Id, Kind, Object, Schema};
+use squawk_syntax::SyntaxNode;
 
 /// Names with commas between them, up to a closing parenthesis; what follows that.
 pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
@@ -32,6 +33,11 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
             }
         }
     })
+}
+
+/// The last name in a node: of `shop.users` that of the table.
+pub(super) fn last(node: &SyntaxNode) -> Option<String> {
+    words(&node.text().to_string()).last()
 }
 
 /// The type or domain of the schema that a type name means, without its modifier; none for an array.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{first_name, ident};
+use migrate_core::ident::{QualifiedName, first_name, ident};
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
+use super::draw::Row;
 use super::expr::{Expr, Form, VALUE};
 use super::names;
 use super::typical::TURNS;
@@ -51,6 +52,8 @@ pub(super) struct ForeignKey {
     pub(super) columns: Vec<String>,
     pub(super) table: (String, String),
     pub(super) referenced: Vec<String>,
+    /// Whether its rows go, or lose it, with the row that it names.
+    pub(super) follows: bool,
 }
 
 impl Table {
@@ -76,7 +79,7 @@ impl Table {
         let unique = unique(&columns, definitions.iter().cloned().chain(indexes));
         let few = columns.iter().map(|column| few(schema, &column.base).len());
         let alternatives = few.chain(checks.iter().map(|(_, check)| alternatives(check))).max().unwrap_or_default();
-        let keys = definitions.iter().filter_map(|(_, text)| ForeignKey::parse(text)).collect();
+        let keys = ForeignKey::of(schema, table).collect();
         let is_watched =
             [Kind::Trigger, Kind::Rule].into_iter().any(|kind| schema.children(&table.id, kind).next().is_some());
         Self { id: table.id.clone(), columns, keys, checks, unique, alternatives, is_watched }
@@ -154,6 +157,17 @@ impl Column {
             base,
         }
     }
+}
+
+/// The statement that puts a row into a table.
+pub(super) fn insert(table: &Table, row: &Row) -> String {
+    let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
+    if row.is_empty() {
+        return format!("INSERT INTO {name} DEFAULT VALUES");
+    }
+    let columns: Vec<String> = row.keys().map(|column| ident(column)).collect();
+    let values: Vec<&str> = row.values().map(String::as_str).collect();
+    format!("INSERT INTO {name} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", columns.join(", "), values.join(", "))
 }
 
 /// The checks of a domain itself.
@@ -258,6 +272,12 @@ fn own_bounds(parent: &Object, table: &Object) -> Option<Vec<Expr>> {
 }
 
 impl ForeignKey {
+    /// Those of a table.
+    pub(super) fn of<'a>(schema: &'a Schema, table: &'a Object) -> impl Iterator<Item = Self> + 'a {
+        let constraints = schema.children(&table.id, Kind::Constraint);
+        constraints.filter_map(|one| Self::parse(one.fact("definition")?))
+    }
+
     /// Reads `FOREIGN KEY (a, b) REFERENCES s.t(c, d) …`.
     fn parse(definition: &str) -> Option<Self> {
         let rest = definition.strip_prefix("FOREIGN KEY (")?;
@@ -265,8 +285,10 @@ impl ForeignKey {
         let rest = rest.trim_start().strip_prefix("REFERENCES ")?;
         let (schema, rest) = first_name(rest)?;
         let (table, rest) = first_name(rest.strip_prefix('.')?)?;
-        let (referenced, _) = names::list(rest.trim_start().strip_prefix('(')?)?;
-        Some(Self { columns, table: (schema, table), referenced })
+        let (referenced, rest) = names::list(rest.trim_start().strip_prefix('(')?)?;
+        let follows =
+            ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|one| rest.contains(&format!("ON DELETE {one}")));
+        Some(Self { columns, table: (schema, table), referenced, follows })
     }
 }
 
@@ -280,5 +302,6 @@ mod tests {
         assert_eq!(key.columns, ["a", "b, c"]);
         assert_eq!(key.table, ("shop".to_owned(), "T".to_owned()));
         assert_eq!(key.referenced, ["x", "y"]);
+        assert!(key.follows);
     }
 }

@@ -102,12 +102,7 @@ fn values(base: &str) -> (Turns, Turns) {
             &[(4, "-178000000 years")],
             &[(0, "0"), (2, "1 mon -1 day 00:00:01.5"), (8, "36:00:00"), (10, "1 year 2 mons 3 days")],
         ),
-        // What is written in another way than it is printed, which only `json` keeps.
-        "json" => (
-            &[(4, "1e400")],
-            &[(0, "{}"), (2, "null"), (6, "{\"b\": 1.50,  \"a\": 2, \"a\": 3}"), (8, "[]"), (10, "\"a\"")],
-        ),
-        "jsonb" => (
+        "json" | "jsonb" => (
             &[(4, "1e400")],
             &[(0, "{}"), (2, "null"), (6, "{\"a\": [1, 2.50, {\"b\": null}]}"), (8, "[]"), (10, "\"a\"")],
         ),

@@ -13,7 +13,7 @@ use super::aims::{self, Aim};
 use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path, within};
-use super::spec::lineage;
+use super::spec::{ForeignKey, lineage};
 use super::tree::Reader;
 use crate::rows::{TableName, holders, table_name};
 
@@ -263,16 +263,23 @@ impl Uses {
 
     /// What statements aim at in a table, of which these are the names that it and what it is a part of have.
     pub(super) fn aims(&self, names: &[String]) -> impl Iterator<Item = &Aim> {
-        self.aims.iter().filter(|aim| names.contains(&aim.table))
+        self.aims.iter().filter(|aim| names.iter().any(|name| name == aim.table()))
     }
 
-    /// The tables that statements aim at.
+    /// The tables that statements aim at, those that they read, and those whose rows go with others.
     pub(crate) fn aimed(&self, schema: &Schema) -> BTreeSet<TableName> {
         if self.aims.is_empty() {
             return BTreeSet::new();
         }
-        let is_aimed = |table: &&Object| self.aims(&lineage(schema, table)).next().is_some();
-        holders(schema).filter(is_aimed).map(table_name).collect()
+        let read: BTreeSet<&String> = self.aims.iter().flat_map(|aim| &aim.joined.tables).collect();
+        let is_read = |table: &&Object| lineage(schema, table).iter().any(|name| read.contains(name));
+        let mut tables: BTreeSet<TableName> = holders(schema).filter(is_read).map(table_name).collect();
+        if self.aims.iter().any(|aim| aim.deletes) {
+            let goes =
+                |table: &&Object| ForeignKey::of(schema, table).any(|key| key.follows && tables.contains(&key.table));
+            tables.extend(holders(schema).filter(goes).map(table_name).collect::<Vec<_>>());
+        }
+        tables
     }
 
     /// How many of them scripts have for a column.

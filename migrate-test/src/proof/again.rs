@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use migrate_core::ident::{QualifiedName, ident, literal};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Fact, Kind, Object, Schema};
+use migrate_core::schema::{Change, Fact, Kind, Object, Schema};
 
 use crate::generate::{TRY, attempt};
 use crate::rows::{Rows, TableName, holders, table_name};
@@ -188,9 +188,30 @@ impl Known {
     }
 }
 
+/// The tables whose columns may have other values from now on: another type or NULL, or what a key or check refused before.
+pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
+    let mut freed = BTreeSet::new();
+    let mut types: BTreeSet<&str> = BTreeSet::new();
+    for (id, before, after) in up.objects() {
+        let Some(before) = before else { continue };
+        let is_other = |fact: &str| after.is_some_and(|after| before.fact(fact) != after.fact(fact));
+        match id.kind {
+            Kind::Column if is_other("type") || is_other("not null") => {}
+            Kind::Constraint | Kind::Index if after.is_none() || is_other("definition") => {}
+            Kind::Type | Kind::Domain => drop(types.insert(&id.name)),
+            _ => continue,
+        }
+        freed.insert((id.schema.to_string(), id.parent.to_string()));
+    }
+    let has = |one: &Arc<Object>, name: &&str| one.fact("type").is_some_and(|of| of.contains(name));
+    let is_typed = |one: &&Arc<Object>| one.id.kind == Kind::Column && types.iter().any(|name| has(one, name));
+    freed.extend(schema.objects().filter(is_typed).map(|one| column(one).0));
+    freed
+}
+
 /// The tables of which one schema has something that the other has not.
 pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
-    let change = migrate_core::schema::Change::between(before, after);
+    let change = Change::between(before, after);
     let name = |id: &migrate_core::schema::Id| {
         let name = if id.parent.is_empty() { &id.name } else { &id.parent };
         (id.schema.to_string(), name.to_string())

@@ -1,7 +1,8 @@
 //! The law of declarations: what is declared lossy or irreversible is, and nothing else.
 
-use migrate_core::effect::Writes;
+use migrate_core::effect::Effects;
 use migrate_core::ident::literals;
+use migrate_core::schema::ddl::has_values_of;
 use migrate_core::schema::{Change, Kind, Object};
 use migrate_core::source::Migration;
 
@@ -55,10 +56,10 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     proven.set(Law::Declared, verdict);
 }
 
-/// Whether a script may write rows; a migration in Rust may do anything.
+/// Whether a script may write rows, or compute values of a column; a migration in Rust may do anything.
 fn changes_rows(migration: &Migration) -> bool {
-    let down = migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows());
-    is_of_data(migration) || down
+    let scripts = [migration.up_script(), migration.down_script()];
+    is_of_data(migration) || scripts.into_iter().flatten().any(|script| !Effects::beyond_schema(script).is_empty())
 }
 
 /// Whether values are possible that were not before: those of an enum that gets more, or of a column of another type.
@@ -68,7 +69,10 @@ fn lets_more_in(up: &Change) -> bool {
         let labels = |one: &Object| literals(one.fact("labels").unwrap_or_default());
         match id.kind {
             Kind::Type => labels(after).iter().any(|label| !labels(before).contains(label)),
-            Kind::Column => before.fact("type") != after.fact("type"),
+            Kind::Column => match (before.fact("type"), after.fact("type")) {
+                (Some(before), Some(after)) => before != after && !has_values_of(before, after),
+                (before, after) => before != after,
+            },
             _ => false,
         }
     })

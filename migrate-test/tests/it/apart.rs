@@ -234,7 +234,7 @@ async fn the_database_has_the_name_that_its_chain_has_for_it() {
 }
 
 /// What is done, and what takes it back.
-const PAIRS: [(&str, &str); 45] = [
+const PAIRS: [(&str, &str); 49] = [
     ("CREATE ROLE r", "DROP ROLE r"),
     ("ALTER ROLE s CREATEDB", "ALTER ROLE s NOCREATEDB"),
     ("ALTER ROLE s CONNECTION LIMIT 3", "ALTER ROLE s CONNECTION LIMIT -1"),
@@ -283,6 +283,10 @@ const PAIRS: [(&str, &str); 45] = [
     ("ALTER SYSTEM SET work_mem = '1MB'", "ALTER SYSTEM RESET work_mem"),
     ("CREATE TABLESPACE a LOCATION ''", "DROP TABLESPACE a"),
     ("ALTER TABLESPACE b SET (seq_page_cost = 2)", "ALTER TABLESPACE b RESET (seq_page_cost)"),
+    ("ALTER EXTENSION lo ADD MATERIALIZED VIEW m", "ALTER EXTENSION lo DROP MATERIALIZED VIEW m"),
+    ("ALTER EXTENSION lo DROP FUNCTION lo_manage()", "ALTER EXTENSION lo ADD FUNCTION lo_manage()"),
+    ("ALTER FUNCTION lo_manage() OWNER TO t", "ALTER FUNCTION lo_manage() OWNER TO CURRENT_USER"),
+    ("ALTER DOMAIN lo OWNER TO t", "ALTER DOMAIN lo OWNER TO CURRENT_USER"),
 ];
 
 #[tokio::test]
@@ -292,7 +296,7 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
     let database = TestDatabase::for_chain(&all).await.unwrap();
     let mut db = connect(&database).await;
     let before = "CREATE ROLE s; CREATE ROLE t; CREATE ROLE u; GRANT s TO u; SELECT lo_from_bytea(4712, 'abc'); \
-                  CREATE MATERIALIZED VIEW m AS SELECT 1; \
+                  CREATE MATERIALIZED VIEW m AS SELECT 1; CREATE EXTENSION lo; \
                   CREATE SUBSCRIPTION sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, streaming = off, slot_name = NONE)";
     execute(&mut db, before).await;
     execute(&mut db, "SET allow_in_place_tablespaces TO on").await;

@@ -8,7 +8,7 @@ use crate::support::{Chain, version};
 
 const SEEDS: std::ops::Range<u64> = 0..2;
 
-async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
+pub(crate) async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
     let chain = Chain::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);
     chain.remove_down(1, "base");
     chain.write(2, "change", up, down);
@@ -16,18 +16,18 @@ async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
     proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap().migrations.remove(0)
 }
 
-fn shown(proven: &Proven) -> String {
+pub(crate) fn shown(proven: &Proven) -> String {
     format!("{:?}\n{:?}\n{:?}", proven.laws[&Law::Data], proven.rests, proven.notes)
 }
 
-async fn is_found(base: &str, up: &str, down: &str) {
+pub(crate) async fn is_found(base: &str, up: &str, down: &str) {
     for seed in SEEDS {
         let proven = proven(base, up, down, seed).await;
         assert!(proven.laws[&Law::Data].is_broken(), "seed {seed}: {up}\n{}", shown(&proven));
     }
 }
 
-async fn holds(base: &str, up: &str, down: &str) {
+pub(crate) async fn holds(base: &str, up: &str, down: &str) {
     for seed in SEEDS {
         let proven = proven(base, up, down, seed).await;
         assert_eq!(proven.laws[&Law::Data].as_str(), "holds", "seed {seed}: {up}\n{}", shown(&proven));
@@ -193,7 +193,11 @@ async fn what_cannot_be_aimed_at_does_no_harm(#[case] columns: &str, #[case] up:
     "ALTER TABLE t ALTER at TYPE timestamp USING at AT TIME ZONE 'Europe/Berlin';",
     "ALTER TABLE t ALTER at TYPE timestamptz USING at AT TIME ZONE 'Europe/Berlin';"
 )]
-#[case::json_as_it_is_written("j json", "ALTER TABLE t ALTER j TYPE jsonb;", "ALTER TABLE t ALTER j TYPE json;")]
+#[case::a_key_of_json(
+    "j json",
+    "ALTER TABLE t ALTER j TYPE jsonb USING j::jsonb - 'a';",
+    "ALTER TABLE t ALTER j TYPE json;"
+)]
 #[case::an_array("a text[]", "UPDATE t SET a = ARRAY(SELECT DISTINCT unnest(a));", "SELECT 1;")]
 #[case::digits(
     "p numeric(10, 4)",
@@ -282,6 +286,12 @@ async fn equal_rows_are_found_missing(#[case] base: &str) {
     "s text UNIQUE, n int",
     "INSERT INTO t (s, n) VALUES ('admin', 1); UPDATE t SET n = 9 WHERE s = 'admin';",
     "DELETE FROM t WHERE s = 'admin';"
+)]
+#[case::json_but_for_its_spelling("j json", "ALTER TABLE t ALTER j TYPE jsonb;", "ALTER TABLE t ALTER j TYPE json;")]
+#[case::json_by_a_cast(
+    "j json NOT NULL DEFAULT '{}'",
+    "ALTER TABLE t ALTER j DROP DEFAULT, ALTER j TYPE jsonb USING j::jsonb, ALTER j SET DEFAULT '{\"a\": 1,  \"A\": 2}'; UPDATE t SET j = j WHERE j = '{\"b\":1,\"a\":2}';",
+    "ALTER TABLE t ALTER j DROP DEFAULT, ALTER j TYPE json USING j::json, ALTER j SET DEFAULT '{}';"
 )]
 #[case::swapped("b bool", "UPDATE t SET b = NOT b;", "UPDATE t SET b = NOT b;")]
 #[tokio::test]
@@ -477,6 +487,18 @@ async fn what_the_scripts_write_is_a_loss_where_it_stays(#[case] up: &str, #[cas
     "CREATE INDEX i ON t (a);",
     "DROP INDEX i;",
     "broken"
+)]
+#[case::shorter(
+    "CREATE TABLE t (id int PRIMARY KEY, a text, n bigint, p numeric(12, 2), j json);",
+    "ALTER TABLE t ALTER a TYPE varchar(50), ALTER n TYPE int USING n::int, ALTER p TYPE numeric(8, 2), ALTER j TYPE jsonb;",
+    "ALTER TABLE t ALTER a TYPE text, ALTER n TYPE bigint, ALTER p TYPE numeric(12, 2), ALTER j TYPE json;",
+    "broken"
+)]
+#[case::computed(
+    "CREATE FUNCTION same(text) RETURNS text LANGUAGE sql AS 'SELECT $1'; CREATE TABLE t (id int PRIMARY KEY, a text);",
+    "ALTER TABLE t ALTER a TYPE varchar(50) USING same(a);",
+    "ALTER TABLE t ALTER a TYPE text;",
+    "skipped"
 )]
 #[tokio::test]
 async fn a_loss_that_is_declared_for_new_values_is_not_refused(

@@ -35,5 +35,6 @@ mod proxy;
 mod resolving;
 mod rows;
 mod schema;
+mod statements;
 mod stepwise;
 mod support;

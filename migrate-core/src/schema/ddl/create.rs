@@ -66,6 +66,7 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         | Kind::LargeObject
         | Kind::BuiltIn
         | Kind::Unpopulated
+        | Kind::Member
         | Kind::SequencePosition => None,
     }
 }

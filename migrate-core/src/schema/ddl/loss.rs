@@ -1,4 +1,4 @@
-//! What values lose without a word when they become values of another type.
+//! What values lose without a word when they become values of another type, and which types have all values of another.
 
 /// A type, with the numbers in its brackets: `timestamp(3) without time zone`, `numeric(10,4)`.
 struct Type {
@@ -39,6 +39,19 @@ impl Type {
     /// How many digits after the point a `numeric` has; `None` where it has as many as there are.
     fn scale(&self) -> Option<i32> {
         self.numbers.first().map(|_| self.numbers.get(1).copied().unwrap_or(0))
+    }
+
+    /// How many digits before the point a number can have.
+    fn digits(&self) -> i32 {
+        match (self.name.as_str(), self.numbers.first()) {
+            ("smallint", _) => 5,
+            ("integer", _) => 10,
+            ("bigint", _) => 19,
+            ("numeric", Some(precision)) => precision - self.numbers.get(1).copied().unwrap_or(0),
+            ("real", _) => 38,
+            ("double precision", _) => 308,
+            _ => i32::MAX,
+        }
     }
 
     fn is_timestamp(&self) -> bool {
@@ -98,9 +111,51 @@ fn of_time(from: &Type, to: &Type) -> Option<&'static str> {
     }
 }
 
+/// Whether a type has every value of another one, so that a column which comes to have that one holds nothing that it could not
+/// hold before.
+pub fn has_values_of(wide: &str, narrow: &str) -> bool {
+    let is_array = |of: &str| of.ends_with("[]");
+    if is_array(wide) != is_array(narrow) {
+        return false;
+    }
+    let (wide, narrow) = (Type::parse(wide.trim_end_matches("[]")), Type::parse(narrow.trim_end_matches("[]")));
+    if wide.is_number() && narrow.is_number() {
+        return of_number(&narrow, &wide).is_none() && wide.digits() >= narrow.digits();
+    }
+    match (wide.name.as_str(), narrow.name.as_str()) {
+        ("text" | "character varying", "text" | "character varying") => {
+            let most = |of: &Type| of.numbers.first().copied().unwrap_or(i32::MAX);
+            most(&wide) >= most(&narrow)
+        }
+        ("json", "jsonb") => true,
+        (wide_name, narrow_name) => {
+            let is_of_time = wide.is_timestamp() || wide.is_time();
+            is_of_time && wide_name == narrow_name && of_time(&narrow, &wide).is_none()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wider_type_has_the_values_of_a_narrower_one() {
+        for (wide, narrow) in [
+            ("bigint", "integer"),
+            ("numeric", "bigint"),
+            ("numeric(12,2)", "integer"),
+            ("numeric(12,4)", "numeric(10,2)"),
+            ("text", "character varying(10)"),
+            ("character varying(50)", "character varying(10)"),
+            ("json", "jsonb"),
+            ("timestamp without time zone", "timestamp(3) without time zone"),
+        ] {
+            assert!(has_values_of(wide, narrow), "{wide} {narrow}");
+            assert!(!has_values_of(narrow, wide), "{narrow} {wide}");
+        }
+        assert!(!has_values_of("text", "integer") && !has_values_of("text", "text[]"));
+    }
 
     #[test]
     fn what_is_rounded_or_cut_without_a_word_is_lost() {

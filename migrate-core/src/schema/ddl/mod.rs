@@ -56,6 +56,7 @@ use super::read::Described;
 use crate::ident::names;
 
 pub use fill::in_two_steps;
+pub use loss::has_values_of;
 pub use rename::{Renaming, owned_back, renames, renames_back, renamings};
 pub use said::owners;
 

@@ -70,3 +70,15 @@ FROM lo GROUP BY lo.owner, lo.grants, lo.comment, lo.contents
 UNION ALL
 SELECT 0, 'pg_class'::regclass, c.oid, 1, 'unpopulated materialized view', n.nspname, NULL, c.relname, NULL, NULL, '{}'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' AND NOT c.relispopulated
+UNION ALL
+-- What belongs to an extension is its owner's, unless somebody gave it to another one.
+SELECT 0, 'pg_depend'::regclass, m.objid, 0, 'member of extension', NULL, NULL, m.extname, NULL,
+       pg_describe_object(m.classid, m.objid, 0), jsonb_build_object('owner', m.owner::regrole)
+FROM (SELECT e.extname, e.extowner, d.classid, d.objid, CASE d.classid
+          WHEN 'pg_proc'::regclass THEN (SELECT p.proowner FROM pg_proc p WHERE p.oid = d.objid)
+          WHEN 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = d.objid)
+          WHEN 'pg_type'::regclass THEN (SELECT t.typowner FROM pg_type t WHERE t.oid = d.objid)
+      END AS owner
+      FROM pg_extension e
+      JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e') m
+WHERE m.owner <> m.extowner
