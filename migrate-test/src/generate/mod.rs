@@ -31,6 +31,7 @@ mod tree;
 mod typical;
 mod uses;
 mod values;
+mod vary;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +78,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) given_up: &'a BTreeSet<String>,
     /// Tables that get rows although they have some, because they have new columns, or theirs were narrowed.
     pub(crate) grown: &'a BTreeSet<TableName>,
+    /// Tables into which the chain itself puts rows; where no others fit, one of those gets other values.
+    pub(crate) seeded: &'a BTreeSet<TableName>,
     /// Tables that get rows with the constants that their columns are compared with.
     pub(crate) compared: &'a BTreeSet<TableName>,
     /// Tables that get rows which the statements of scripts take and change.
@@ -253,6 +256,7 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
 /// Puts rows into a table that has some; where they are refused it stays as it is, and why is returned.
 async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<Option<WithoutRows>> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
+    let seeded = wanted.seeded;
     let constants = if wanted.compared.contains(&table.name()) { table.constants(place.uses) } else { 0 };
     let (in_turn, nowhere) = match wanted.grown.contains(&table.name()) {
         true => (if table.has_constants(place.uses) { TURNS / 2 } else { 0 }, TURNS),
@@ -285,6 +289,9 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
         if wanted.is_empty() {
             break;
         }
+    }
+    if accepted == 0 && seeded.contains(&table.name()) && vary::one(place, table, there).await? {
+        return Ok(None);
     }
     let table = format!("{}.{}", table.id.schema, table.id.name);
     Ok((accepted == 0).then_some(WithoutRows { table, why }))

@@ -59,7 +59,8 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
 /// Whether a script may write rows, or compute values of a column; a migration in Rust may do anything.
 fn changes_rows(migration: &Migration) -> bool {
     let scripts = [migration.up_script(), migration.down_script()];
-    is_of_data(migration) || scripts.into_iter().flatten().any(|script| !Effects::beyond_schema(script.text()).is_empty())
+    is_of_data(migration)
+        || scripts.into_iter().flatten().any(|script| !Effects::beyond_schema(script.text()).is_empty())
 }
 
 /// Whether values are possible that were not before: those of an enum that gets more, or of a column of another type.

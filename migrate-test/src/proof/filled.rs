@@ -1,5 +1,4 @@
-//! A database with rows, and what kind of rows are tried where the first ones are in the way.
-//! What is done on it is left to others.
+//! A database with rows. What is done on it is left to others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,13 +6,14 @@ use std::sync::Arc;
 use migrate_core::ident::{first_name, literals};
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
-use migrate_core::source::{Migration, Script};
+use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
+use super::how::{How, read};
 use super::stage::Ground;
 use super::{ProofError, Rests};
-use crate::generate::{self, Narrow, Narrowed, Reach, Reading, Required, Uses, Wanted};
+use crate::generate::{self, Narrow, Reading, Required, Uses, Wanted};
 use crate::rows::{Rows, TableName, holders, table_name};
 
 /// A table with more rows gets no others for a column that came later.
@@ -33,126 +33,9 @@ pub(crate) struct Filled {
     changed: Option<BTreeSet<TableName>>,
     /// The tables whose rows were drawn with plain values, because a migration refused others: they get more.
     poor: BTreeSet<TableName>,
+    /// The tables into which the chain itself puts rows.
+    pub(super) seeded: BTreeSet<TableName>,
     learnt: Learnt,
-}
-
-/// What kind of rows are tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct How {
-    /// How far values go.
-    reach: Reach,
-    /// None that breaks a key or a check which the migration adds.
-    pub(crate) fitting: bool,
-    /// Only texts and documents that can be read as the migration reads them.
-    pub(super) readable: bool,
-    /// The names in the statement that refused values: only tables and columns with these get others. `None` where that may be any.
-    within: Option<Names>,
-    /// With rows that the statements of the migration take and change.
-    aimed: bool,
-    /// Which of the rows that were there are drawn again.
-    pub(super) redraw: Redraw,
-}
-
-/// The names in a statement.
-pub(crate) type Names = Arc<BTreeSet<String>>;
-
-/// Which rows are drawn again for another attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Redraw {
-    /// Those of tables that the migration changes, where rows that fit are not enough.
-    Changed,
-    /// Those of tables that its scripts name as well: what is equal in them may be what has to differ.
-    Named,
-    All,
-}
-
-impl Default for How {
-    fn default() -> Self {
-        let (reach, redraw) = (Reach::Extreme, Redraw::Changed);
-        Self { reach, fitting: false, readable: false, within: None, aimed: true, redraw }
-    }
-}
-
-impl How {
-    /// What to try after a failure that may say more about the rows than about the migration: a
-    /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
-    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion). `names` are those in the statement that failed.
-    pub(crate) fn after(&self, sqlstate: &str, names: Option<Names>, migration: &Migration) -> Option<Self> {
-        let next = self.next(sqlstate, migration);
-        if !self.is_narrow() {
-            return next.map(|next| Self { within: names.filter(|_| next.is_narrow()), ..next });
-        }
-        let is_of_values = sqlstate.starts_with("22") || sqlstate == "0A000";
-        let elsewhere = self.within.is_some() && is_of_values && (next.is_none() || names != self.within);
-        if elsewhere { Some(Self { within: None, redraw: Redraw::All, ..self.clone() }) } else { next }
-    }
-
-    fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {
-        let other = || self.clone();
-        let plain = self.reach.less().map(|reach| Self { reach, ..other() });
-        let readable =
-            || Some(Self { readable: true, ..other() }).filter(|_| !self.readable && !read(migration).is_empty());
-        let unaimed = || {
-            let redraw = if self.redraw == Redraw::Changed { Redraw::Named } else { self.redraw };
-            Some(Self { aimed: false, redraw, ..other() }).filter(|_| self.aimed)
-        };
-        match sqlstate {
-            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
-            // Values that are no extreme ones are different in each row.
-            "23505" if self.reach != Reach::Plain => {
-                Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() })
-            }
-            "23503" | "23505" | "23514" | "23P01" if self.aimed => unaimed(),
-            "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
-            // A number that is too large says nothing of texts.
-            "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
-            code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
-            _ => None,
-        }
-    }
-
-    /// Whether some columns get plainer values.
-    pub(super) fn is_narrow(&self) -> bool {
-        self.reach != Reach::Extreme || self.readable
-    }
-
-    /// Whether these are only columns that a statement names.
-    pub(super) fn is_within(&self) -> bool {
-        self.is_narrow() && self.within.is_some()
-    }
-
-    /// The columns of a schema that get plainer values; `None` where none does.
-    pub(super) fn narrowed(&self, schema: &Schema) -> Option<Narrowed> {
-        self.is_narrow().then(|| Narrowed::of(schema, self.within.as_deref()))
-    }
-
-    /// What a migration that fails on the first rows, and not on these, is told of.
-    pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
-        let taken = "rows that its own WHERE selects";
-        match (self.readable.then(|| read(migration).told()), self.aimed) {
-            (Some(what), true) => {
-                return format!("it fails on text that is not {what}: {why}; proven with text that is");
-            }
-            (Some(what), false) => {
-                return format!("it fails on text that is not {what}, or on {taken}: {why}; proven without them");
-            }
-            (None, false) => return format!("it fails on {taken}: {why}; proven without them"),
-            (None, true) => {}
-        }
-        let rows = match *self {
-            Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
-            Self { fitting: true, .. } => "rows that do not fit what it requires",
-            Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
-            _ => "extreme values",
-        };
-        format!("it fails on {rows}, and not on others: {why}")
-    }
-}
-
-/// What the scripts of a migration do with the values of columns.
-pub(super) fn read(migration: &Migration) -> Uses {
-    let text = |script: Option<&Arc<Script>>| script.map(|script| script.text().to_string()).unwrap_or_default();
-    Uses::of_scripts(&text(migration.up_script()), &text(migration.down_script()))
 }
 
 impl Filled {
@@ -167,6 +50,7 @@ impl Filled {
             drawn: BTreeMap::new(),
             changed: None,
             poor: BTreeSet::new(),
+            seeded: BTreeSet::new(),
             learnt: Learnt::default(),
         })
     }
@@ -194,14 +78,15 @@ impl Filled {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let poor = std::mem::take(&mut self.poor);
-        let (mut grown, own) = (self.grown(before), read(migration));
-        grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
-        let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
         let is_ours = |table: &TableName| match &written {
             Touched::Unknown => false,
             Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
         };
+        let poor = std::mem::take(&mut self.poor);
+        let (mut grown, own) = (self.grown(before, is_ours), read(migration));
+        grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
+        grown.retain(|table| how.beside || !self.seeded.contains(table));
+        let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
         compared.retain(is_ours);
         aimed.retain(|table| how.aimed && is_ours(table));
         let empty = |table: &TableName| self.rows.table(table).is_none_or(|rows| rows.rows.is_empty());
@@ -214,11 +99,12 @@ impl Filled {
             let rests = Rests::on(before, &self.rows, &[]);
             return Ok(Ok(Rests { narrowed: full, ..rests }));
         }
-        let Self { runner, ground, rows, given_up, learnt, .. } = self;
+        let Self { runner, ground, rows, given_up, seeded, learnt, .. } = self;
         let uses = learnt.uses(own, before, after, how);
         let narrowed = how.narrowed(before);
         let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
-        let wanted = Wanted { narrow, uses: &uses, given_up, grown: &grown, compared: &compared, aimed: &aimed };
+        let wanted =
+            Wanted { narrow, uses: &uses, given_up, grown: &grown, seeded, compared: &compared, aimed: &aimed };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -235,7 +121,13 @@ impl Filled {
         let is_refused = |table: &&TableName| self.given_up.contains(&format!("{}.{}", table.0, table.1));
         let still = poor.into_iter().filter(|table| is_refused(&table) && self.has_few(table));
         rests.narrowed.extend(still.map(|table| format!("{}.{}", table.0, table.1)).chain(full));
+        let is_own = |table: &&TableName| !how.beside || is_refused(table);
+        let own: Vec<TableName> = self.seeded.iter().filter(is_own).cloned().collect();
+        rests.own = own.iter().map(|table| format!("{}.{}", table.0, table.1)).collect();
         self.poor = drawn;
+        if !how.beside {
+            self.poor.extend(own);
+        }
         Ok(Ok(rests))
     }
 
@@ -244,7 +136,7 @@ impl Filled {
         self.rows.table(table).is_some_and(|rows| !rows.rows.is_empty() && rows.rows.len() < MOST_ROWS)
     }
 
-    /// The rows of these tables are poorer than they could be. Those that the chain itself brought are as they are to be.
+    /// The rows of these tables are poorer than they could be.
     pub(super) fn impoverish(&mut self, is_poor: impl Fn(&TableName) -> bool) {
         self.poor.extend(self.drawn.keys().filter(|table| is_poor(table)).cloned());
     }
@@ -254,9 +146,9 @@ impl Filled {
         self.poor.iter().any(|table| self.has_few(table))
     }
 
-    /// The tables with a column that no row was drawn for, because it came later: whatever is in it is the same in all
-    /// rows, and nobody would see it go. A table whose rows the chain itself brought is left as it is.
-    fn grown(&mut self, schema: &Schema) -> BTreeSet<TableName> {
+    /// The tables with a column that no row was drawn for, because it came later, or because the chain itself put the rows in:
+    /// whatever is in it may be the same in all rows, and nobody would see it go.
+    fn grown(&mut self, schema: &Schema, is_ours: impl Fn(&TableName) -> bool) -> BTreeSet<TableName> {
         let mut grown = BTreeSet::new();
         let changed = self.changed.replace(BTreeSet::new());
         for table in holders(schema) {
@@ -275,7 +167,11 @@ impl Filled {
                     }
                     grown.insert(name.clone());
                 }
-                None if rows > 0 => continue,
+                None if rows > 0 && !is_ours(&name) => continue,
+                None if rows > 0 => {
+                    self.seeded.insert(name.clone());
+                    grown.insert(name.clone());
+                }
                 _ => {}
             }
             self.drawn.insert(name, columns);
@@ -334,12 +230,17 @@ impl Filled {
             };
             let Some(old) = gone.iter().max_by_key(of).filter(|table| of(table) > 0) else { continue };
             let drawn = self.drawn.get(old).cloned().unwrap_or_default();
-            if self.poor.contains(old) {
-                self.poor.insert(name(id));
+            for tables in [&mut self.poor, &mut self.seeded] {
+                if tables.contains(old) {
+                    tables.insert(name(id));
+                }
             }
             self.drawn.insert(name(id), drawn);
         }
-        gone.iter().for_each(|table| drop(self.drawn.remove(table)));
+        for table in &gone {
+            self.drawn.remove(table);
+            self.seeded.remove(table);
+        }
     }
 
     /// Reads again what may have changed; `schema` is the present one.

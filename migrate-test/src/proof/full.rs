@@ -10,7 +10,8 @@ use migrate_core::schema::{Change, Schema};
 use migrate_core::source::Migration;
 
 use super::cause::one_cause;
-use super::filled::{Filled, How};
+use super::filled::Filled;
+use super::how::How;
 use super::refused::{Refused, is_of_data};
 use super::retry::Retry;
 use super::stage::Ground;
@@ -143,6 +144,7 @@ impl Full {
         }));
         proven.fragile = fragile.filter(|_| outcome.is_ok());
         proven.notes.extend(proven.rests.without.iter().map(ToString::to_string));
+        proven.notes.extend(self.beside_seeds());
         if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
             proven.notes.push(last.note(&why, &migration));
         }
@@ -164,6 +166,14 @@ impl Full {
         self.seen.changed = changed;
         self.filled.follow(sight.up);
         Ok(())
+    }
+
+    /// The lost rows that may be others than those that the chain itself puts into their tables.
+    fn beside_seeds(&self) -> Vec<String> {
+        let seeded = self.filled.seeded.iter().map(|(schema, name)| format!("{schema}.{name}"));
+        let lost: BTreeSet<&str> = self.seen.losses.iter().map(|loss| loss.table.as_str()).collect();
+        let lost = seeded.filter(|table| lost.contains(table.as_str()));
+        lost.map(|table| format!("{table} had rows beside those that the chain itself puts in")).collect()
     }
 
     /// The tables that a migration changes get new rows for the next one, which is to see the same as where it is looked at alone.

@@ -14,6 +14,7 @@ mod counted;
 mod declared;
 mod filled;
 mod full;
+mod how;
 mod law;
 mod proven;
 mod refused;
@@ -39,7 +40,8 @@ use crate::ephemeral::watched;
 use crate::error::ServerError;
 
 pub use declared::COULD_HAVE_ONE;
-pub(crate) use filled::{Filled, How};
+pub(crate) use filled::Filled;
+pub(crate) use how::How;
 pub use law::{Fault, Law, Story, Verdict};
 pub use proven::{Proven, Report};
 pub use rests::{Rests, WithoutRows};

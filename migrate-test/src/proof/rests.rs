@@ -21,6 +21,8 @@ pub struct Rests {
     pub idle: Vec<String>,
     /// The columns, or tables, that only had plain values, because the migration refuses others.
     pub narrowed: Vec<String>,
+    /// The tables that only had the rows which the chain itself puts in, because others are refused.
+    pub own: Vec<String>,
     /// How many steps of walks led over the migration, up or down.
     pub moves: usize,
 }
@@ -57,7 +59,7 @@ impl Rests {
         self.tables.saturating_sub(self.without.len())
     }
 
-    /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain; `None` where there was no table.
+    /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain or no rows were added; `None` where there was no table.
     pub fn words(&self) -> Option<String> {
         let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
         let idle = match self.idle.len() {
@@ -65,12 +67,13 @@ impl Rests {
             1 => ", 1 statement changed no row".to_owned(),
             more => format!(", {more} statements changed no row"),
         };
-        let narrowed = match self.narrowed.as_slice() {
+        let few = |what: &str, of: &[String]| match of {
             [] => String::new(),
-            [one] => format!(", only plain values in {one}"),
-            [one, more @ ..] => format!(", only plain values in {one} and {} more", more.len()),
+            [one] => format!(", only {what} in {one}"),
+            [one, more @ ..] => format!(", only {what} in {one} and {} more", more.len()),
         };
-        Some(format!("{tables}{idle}{narrowed}"))
+        let (plain, own) = (few("plain values", &self.narrowed), few("the chain's own rows", &self.own));
+        Some(format!("{tables}{idle}{plain}{own}"))
     }
 
     /// `14 steps`; `None` where no walk led over it.

@@ -8,8 +8,8 @@ use migrate_core::ledger::Direction;
 use migrate_core::schema::{self, Schema};
 use migrate_core::source::Migration;
 
-use super::filled::{self, How, Names, Redraw};
 use super::full::{Full, Sight};
+use super::how::{self, How, Names, Redraw};
 use super::refused::{Refused, is_of_data};
 use super::stage::Ground;
 use super::{ProofError, Prover, Story, again};
@@ -56,15 +56,15 @@ enum Redrawn {
 impl Redrawn {
     fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
         let migration = &prover.chain[at];
-        let how = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
+        let kind = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
         let scripts = [migration.up_script(), migration.down_script()];
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
         // Texts that cannot be read are to be drawn again, wherever they are.
-        let read = Box::new(if how.readable { filled::read(migration) } else { Uses::default() });
-        match how.redraw {
-            Redraw::Changed if how.is_within() => how.narrowed(sight.before).map_or(Self::None, Self::Within),
-            Redraw::Changed if how.fitting => Self::None,
+        let read = Box::new(if kind.readable { how::read(migration) } else { Uses::default() });
+        match kind.redraw {
+            Redraw::Changed if kind.is_within() => kind.narrowed(sight.before).map_or(Self::None, Self::Within),
+            Redraw::Changed if kind.fitting => Self::None,
             Redraw::Changed if changed.is_empty() => Self::All,
             Redraw::Changed => Self::Tables(changed, BTreeSet::new(), read),
             Redraw::Named => Self::Tables(changed, named(), read),
@@ -96,6 +96,9 @@ impl Full {
     ) -> Option<Retry> {
         let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
         if let Some(other) = how.after(sqlstate, names(story, migration), migration) {
+            return Some(Retry::Other(other));
+        }
+        if let Some(other) = how.without_others().filter(|_| !self.filled.seeded.is_empty()) {
             return Some(Retry::Other(other));
         }
         let is_filled = tried.iter().any(|one| matches!(one, Retry::Filled(_)));

@@ -35,6 +35,7 @@ mod proxy;
 mod resolving;
 mod rows;
 mod schema;
+mod seeds;
 mod statements;
 mod stepwise;
 mod support;

@@ -56,6 +56,7 @@ pub(crate) struct RestsJson {
     without: Vec<WithoutRowsJson>,
     idle: Vec<String>,
     narrowed: Vec<String>,
+    own_rows: Vec<String>,
     moves: usize,
 }
 
@@ -354,6 +355,7 @@ impl From<&Rests> for RestsJson {
             without,
             idle: rests.idle.clone(),
             narrowed: rests.narrowed.clone(),
+            own_rows: rests.own.clone(),
             moves: rests.moves,
         }
     }

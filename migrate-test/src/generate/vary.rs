@@ -1,0 +1,36 @@
+//! Other values in a row that is there, of a table that takes no more rows.
+
+use migrate_core::ident::{QualifiedName, ident};
+
+use super::draw::Row;
+use super::spec::Table;
+use super::{MORE_ROUNDS, Place, Turn};
+
+/// Gives the first row of a table other values, each column by itself, but for those of keys; whether it took any.
+pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> migrate_core::Result<bool> {
+    let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
+    let is_key = |column: &str| {
+        let is_own = table.unique.values().any(|key| key.contains(column));
+        is_own || table.keys.iter().any(|key| key.columns.iter().any(|one| one == column))
+    };
+    let mut left: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    left.retain(|column| !is_key(column));
+    let all = left.len();
+    for round in 0..MORE_ROUNDS {
+        let at = Turn { round, serial: serial + round, whole: true, ..Turn::default() };
+        let row = place.draw(table, at, Row::new());
+        let tried: Vec<&str> = left.iter().copied().filter(|column| row.contains_key(*column)).collect();
+        let set = |column: &&str| {
+            let (column, value) = (ident(column), &row[*column]);
+            format!("UPDATE ONLY {name} SET {column} = {value} WHERE ctid = (SELECT ctid FROM ONLY {name} LIMIT 1)")
+        };
+        let answers = place.attempt_all(tried.iter().map(set).collect()).await?;
+        let taken: Vec<&str> =
+            tried.iter().zip(answers).filter(|(_, refusal)| refusal.is_none()).map(|(column, _)| *column).collect();
+        left.retain(|column| !taken.contains(column));
+        if left.is_empty() {
+            break;
+        }
+    }
+    Ok(left.len() < all)
+}

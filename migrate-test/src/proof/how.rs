@@ -1,0 +1,140 @@
+//! What kind of rows are tried where the first ones are in the way.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use migrate_core::schema::Schema;
+use migrate_core::source::{Migration, Script};
+
+use crate::generate::{Narrowed, Reach, Uses};
+
+/// What kind of rows are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct How {
+    /// How far values go.
+    pub(super) reach: Reach,
+    /// None that breaks a key or a check which the migration adds.
+    pub(crate) fitting: bool,
+    /// Only texts and documents that can be read as the migration reads them.
+    pub(super) readable: bool,
+    /// The names in the statement that refused values: only tables and columns with these get others. `None` where that may be any.
+    within: Option<Names>,
+    /// With rows that the statements of the migration take and change.
+    pub(super) aimed: bool,
+    /// With rows beside those that the chain itself puts into a table.
+    pub(super) beside: bool,
+    /// Which of the rows that were there are drawn again.
+    pub(super) redraw: Redraw,
+}
+
+/// The names in a statement.
+pub(crate) type Names = Arc<BTreeSet<String>>;
+
+/// Which rows are drawn again for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redraw {
+    /// Those of tables that the migration changes, where rows that fit are not enough.
+    Changed,
+    /// Those of tables that its scripts name as well: what is equal in them may be what has to differ.
+    Named,
+    All,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        let (reach, redraw) = (Reach::Extreme, Redraw::Changed);
+        Self { reach, fitting: false, readable: false, within: None, aimed: true, beside: true, redraw }
+    }
+}
+
+impl How {
+    /// What to try after a failure that may say more about the rows than about the migration: a
+    /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
+    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion). `names` are those in the statement that failed.
+    pub(crate) fn after(&self, sqlstate: &str, names: Option<Names>, migration: &Migration) -> Option<Self> {
+        let next = self.next(sqlstate, migration);
+        if !self.is_narrow() {
+            return next.map(|next| Self { within: names.filter(|_| next.is_narrow()), ..next });
+        }
+        let is_of_values = sqlstate.starts_with("22") || sqlstate == "0A000";
+        let elsewhere = self.within.is_some() && is_of_values && (next.is_none() || names != self.within);
+        if elsewhere { Some(Self { within: None, redraw: Redraw::All, ..self.clone() }) } else { next }
+    }
+
+    /// What to try when all other rows have failed: the tables that the chain fills have its own rows alone.
+    pub(super) fn without_others(&self) -> Option<Self> {
+        self.beside.then(|| Self { beside: false, redraw: Redraw::All, ..Self::default() })
+    }
+
+    fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {
+        let other = || self.clone();
+        let plain = self.reach.less().map(|reach| Self { reach, ..other() });
+        let readable =
+            || Some(Self { readable: true, ..other() }).filter(|_| !self.readable && !read(migration).is_empty());
+        let unaimed = || {
+            let redraw = if self.redraw == Redraw::Changed { Redraw::Named } else { self.redraw };
+            Some(Self { aimed: false, redraw, ..other() }).filter(|_| self.aimed)
+        };
+        match sqlstate {
+            "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
+            // Values that are no extreme ones are different in each row.
+            "23505" if self.reach != Reach::Plain => {
+                Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() })
+            }
+            "23503" | "23505" | "23514" | "23P01" if self.aimed => unaimed(),
+            "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
+            // A number that is too large says nothing of texts.
+            "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
+            code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
+            _ => None,
+        }
+    }
+
+    /// Whether some columns get plainer values.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.reach != Reach::Extreme || self.readable
+    }
+
+    /// Whether these are only columns that a statement names.
+    pub(super) fn is_within(&self) -> bool {
+        self.is_narrow() && self.within.is_some()
+    }
+
+    /// The columns of a schema that get plainer values; `None` where none does.
+    pub(super) fn narrowed(&self, schema: &Schema) -> Option<Narrowed> {
+        self.is_narrow().then(|| Narrowed::of(schema, self.within.as_deref()))
+    }
+
+    /// What a migration that fails on the first rows, and not on these, is told of.
+    pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
+        if !self.beside {
+            return format!(
+                "it fails on rows beside those that the chain itself puts into a table: {why}; proven without them"
+            );
+        }
+        let taken = "rows that its own WHERE selects";
+        match (self.readable.then(|| read(migration).told()), self.aimed) {
+            (Some(what), true) => {
+                return format!("it fails on text that is not {what}: {why}; proven with text that is");
+            }
+            (Some(what), false) => {
+                return format!("it fails on text that is not {what}, or on {taken}: {why}; proven without them");
+            }
+            (None, false) => return format!("it fails on {taken}: {why}; proven without them"),
+            (None, true) => {}
+        }
+        let rows = match *self {
+            Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
+            Self { fitting: true, .. } => "rows that do not fit what it requires",
+            Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
+            _ => "extreme values",
+        };
+        format!("it fails on {rows}, and not on others: {why}")
+    }
+}
+
+/// What the scripts of a migration do with the values of columns.
+pub(super) fn read(migration: &Migration) -> Uses {
+    let text = |script: Option<&Arc<Script>>| script.map(|script| script.text().to_string()).unwrap_or_default();
+    Uses::of_scripts(&text(migration.up_script()), &text(migration.down_script()))
+}
