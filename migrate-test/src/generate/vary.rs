@@ -19,7 +19,9 @@ pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> mi
     for round in 0..MORE_ROUNDS {
         let at = Turn { round, serial: serial + round, whole: true, ..Turn::default() };
         let row = place.draw(table, at, Row::new());
-        let tried: Vec<&str> = left.iter().copied().filter(|column| row.contains_key(*column)).collect();
+        // Nobody would see a NULL go.
+        let has_value = |column: &&str| row.get(*column).is_some_and(|value| value != "NULL");
+        let tried: Vec<&str> = left.iter().copied().filter(has_value).collect();
         let set = |column: &&str| {
             let (column, value) = (ident(column), &row[*column]);
             format!("UPDATE ONLY {name} SET {column} = {value} WHERE ctid = (SELECT ctid FROM ONLY {name} LIMIT 1)")
