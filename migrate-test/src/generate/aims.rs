@@ -34,6 +34,11 @@ impl Aim {
         self.joined.tables.first().map_or("", String::as_str)
     }
 
+    /// Whether it changes rows by those of other tables.
+    pub(super) fn reads_others(&self) -> bool {
+        self.joined.tables.len() > 1 && !self.deletes
+    }
+
     /// How many rows it takes until each side of an OR has had its turn.
     pub(super) fn rows(&self) -> usize {
         self.joined.wanted().map(alternatives).max().unwrap_or_default().clamp(2, MOST_ROWS)

@@ -84,6 +84,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) compared: &'a BTreeSet<TableName>,
     /// Tables that get rows which the statements of scripts take and change.
     pub(crate) aimed: &'a BTreeSet<TableName>,
+    /// Tables that get no others than those.
+    pub(crate) matched: &'a BTreeSet<TableName>,
 }
 
 /// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
@@ -96,7 +98,10 @@ pub(crate) async fn fill(
 ) -> migrate_core::Result<Vec<WithoutRows>> {
     let empty = |table: &&Object| rows.table(&table_name(table)).is_none_or(|rows| rows.rows.is_empty());
     let has_some = |name: &TableName| wanted.grown.contains(name) || wanted.compared.contains(name);
-    let lacks = |table: &&Object| empty(table) || has_some(&table_name(table));
+    let lacks = |table: &&Object| {
+        let name = table_name(table);
+        (empty(table) || has_some(&name)) && !wanted.matched.contains(&name)
+    };
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
     let is_aimed = |table: &&Object| wanted.aimed.contains(&table_name(table));
     let aimed: Vec<&Object> = holders(schema).filter(is_aimed).collect();

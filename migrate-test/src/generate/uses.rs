@@ -282,6 +282,23 @@ impl Uses {
         tables
     }
 
+    /// The same, with rows for the statements of others.
+    pub(crate) fn aiming_as(self, other: Self) -> Self {
+        Self { aims: other.aims, ..self }
+    }
+
+    /// The tables that statements update from others.
+    pub(crate) fn matched(&self, schema: &Schema) -> BTreeSet<TableName> {
+        let tables: BTreeSet<&str> = self.aims.iter().filter(|aim| aim.reads_others()).map(Aim::table).collect();
+        let is_one = |table: &&Object| lineage(schema, table).iter().any(|name| tables.contains(name.as_str()));
+        holders(schema).filter(is_one).map(table_name).collect()
+    }
+
+    /// Whether a statement updates a table from others.
+    pub(crate) fn reads_others(&self) -> bool {
+        self.aims.iter().any(Aim::reads_others)
+    }
+
     /// How many of them scripts have for a column.
     pub(super) fn most_constants(&self, column: &str) -> usize {
         self.constants.get(column).map_or(0, BTreeSet::len)

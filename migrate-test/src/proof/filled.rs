@@ -10,14 +10,14 @@ use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
-use super::how::{How, read};
+use super::how::{How, read, read_for_up};
 use super::stage::Ground;
 use super::{ProofError, Rests};
 use crate::generate::{self, Narrow, Reading, Required, Uses, Wanted};
 use crate::rows::{Rows, TableName, holders, table_name};
 
 /// A table with more rows gets no others for a column that came later.
-const MOST_ROWS: usize = 200;
+const MOST_ROWS: usize = 1000;
 
 /// A database with rows.
 pub(crate) struct Filled {
@@ -83,12 +83,14 @@ impl Filled {
             Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
         };
         let poor = std::mem::take(&mut self.poor);
-        let (mut grown, own) = (self.grown(before, is_ours), read(migration));
+        let own = if how.matched { read_for_up(migration) } else { read(migration) };
+        let mut grown = self.grown(before, is_ours);
         grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
         grown.retain(|table| how.beside || !self.seeded.contains(table));
         let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
         compared.retain(is_ours);
         aimed.retain(|table| how.aimed && is_ours(table));
+        let matched = if how.matched { own.matched(before) } else { BTreeSet::new() };
         let empty = |table: &TableName| self.rows.table(table).is_none_or(|rows| rows.rows.is_empty());
         let drawn = holders(before).map(table_name);
         let is_drawn =
@@ -103,8 +105,8 @@ impl Filled {
         let uses = learnt.uses(own, before, after, how);
         let narrowed = how.narrowed(before);
         let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
-        let wanted =
-            Wanted { narrow, uses: &uses, given_up, grown: &grown, seeded, compared: &compared, aimed: &aimed };
+        let (grown, compared, aimed, matched) = (&grown, &compared, &aimed, &matched);
+        let wanted = Wanted { narrow, uses: &uses, given_up, grown, seeded, compared, aimed, matched };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;

@@ -21,6 +21,8 @@ pub(crate) struct How {
     within: Option<Names>,
     /// With rows that the statements of the migration take and change.
     pub(super) aimed: bool,
+    /// In tables that it updates from others, only rows for which it finds something there.
+    pub(super) matched: bool,
     /// With rows beside those that the chain itself puts into a table.
     pub(super) beside: bool,
     /// Which of the rows that were there are drawn again.
@@ -43,7 +45,7 @@ pub(super) enum Redraw {
 impl Default for How {
     fn default() -> Self {
         let (reach, redraw) = (Reach::Extreme, Redraw::Changed);
-        Self { reach, fitting: false, readable: false, within: None, aimed: true, beside: true, redraw }
+        Self { reach, fitting: false, readable: false, within: None, aimed: true, matched: false, beside: true, redraw }
     }
 }
 
@@ -76,6 +78,7 @@ impl How {
             Some(Self { aimed: false, redraw, ..other() }).filter(|_| self.aimed)
         };
         match sqlstate {
+            "23502" if !self.matched && read_for_up(migration).reads_others() => Some(Self { matched: true, ..other() }),
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
             // Values that are no extreme ones are different in each row.
             "23505" if self.reach != Reach::Plain => {
@@ -112,6 +115,9 @@ impl How {
                 "it fails on rows beside those that the chain itself puts into a table: {why}; proven without them"
             );
         }
+        if self.matched {
+            return format!("it fails on rows for which it finds none in another table: {why}; proven without them");
+        }
         let taken = "rows that its own WHERE selects";
         match (self.readable.then(|| read(migration).told()), self.aimed) {
             (Some(what), true) => {
@@ -135,6 +141,14 @@ impl How {
 
 /// What the scripts of a migration do with the values of columns.
 pub(super) fn read(migration: &Migration) -> Uses {
-    let text = |script: Option<&Arc<Script>>| script.map(|script| script.text().to_string()).unwrap_or_default();
     Uses::of_scripts(&text(migration.up_script()), &text(migration.down_script()))
+}
+
+/// The same, with rows for the statements of its up alone: those of its down may want others.
+pub(super) fn read_for_up(migration: &Migration) -> Uses {
+    read(migration).aiming_as(Uses::of_scripts(&text(migration.up_script()), ""))
+}
+
+fn text(script: Option<&Arc<Script>>) -> String {
+    script.map(|script| script.text().to_string()).unwrap_or_default()
 }

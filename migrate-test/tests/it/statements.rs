@@ -158,3 +158,24 @@ async fn a_chain_is_proven_like_each_of_its_migrations(
         }
     }
 }
+
+const NAMED: &str = "CREATE TABLE u (id bigserial PRIMARY KEY, name text UNIQUE NOT NULL);
+    CREATE TABLE t (id bigserial PRIMARY KEY, name text NOT NULL, n int);";
+
+/// Where a key by name becomes one by number, rows with a name that nobody has are no fault of the migration.
+#[rstest]
+#[case::from("UPDATE t SET u_id = u.id FROM u WHERE u.name = t.name;")]
+#[case::subquery("UPDATE t SET u_id = (SELECT id FROM u WHERE u.name = t.name);")]
+#[tokio::test]
+async fn a_column_that_is_filled_from_another_table_becomes_not_null(#[case] update: &str) {
+    let up = format!(
+        "ALTER TABLE t ADD u_id bigint; {update} ALTER TABLE t DROP name, ALTER u_id SET NOT NULL;
+         ALTER TABLE t ADD FOREIGN KEY (u_id) REFERENCES u;"
+    );
+    let down = "ALTER TABLE t ADD name text; UPDATE t SET name = u.name FROM u WHERE u.id = t.u_id;
+        ALTER TABLE t DROP u_id, ALTER name SET NOT NULL;";
+    holds(NAMED, &up, down).await;
+    let proven = proven(NAMED, &up, down, 0).await;
+    assert!(proven.notes.iter().any(|note| note.contains("finds none in another table")), "{:?}", proven.notes);
+    is_found(NAMED, &up, "ALTER TABLE t ADD name text NOT NULL DEFAULT 'nobody', DROP u_id;").await;
+}
