@@ -21,6 +21,7 @@ mod names;
 mod narrow;
 mod pattern;
 mod queries;
+mod reading;
 mod refusal;
 mod regex;
 mod spec;
@@ -47,12 +48,13 @@ use draw::{Constants, Draft, Row, draw};
 use expr::Expr;
 pub(crate) use fitting::Required;
 pub(crate) use narrow::{Narrow, Narrowed};
+pub(crate) use reading::Reading;
 use refusal::{Refusal, owned};
 pub(crate) use refusal::{TRY, attempt};
 use spec::{Table, insert};
 pub(crate) use typical::Reach;
 use typical::TURNS;
-pub(crate) use uses::{Reading, Uses};
+pub(crate) use uses::Uses;
 use values::Taste;
 
 /// How many rows each table gets at least, where that is possible.

@@ -13,6 +13,7 @@ use super::aims::{self, Aim};
 use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
 use super::json::{Path, Shape, Want, path, within};
+use super::reading::{self, Reading, source};
 use super::spec::{ForeignKey, lineage};
 use super::tree::Reader;
 use crate::rows::{TableName, holders, table_name};
@@ -39,14 +40,6 @@ pub(crate) struct Uses {
     defined: BTreeMap<String, BTreeSet<String>>,
     /// What statements take and change.
     aims: Vec<Aim>,
-}
-
-/// What texts are read as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reading {
-    Type(String),
-    /// One of these.
-    Texts(Vec<String>),
 }
 
 impl Uses {
@@ -133,9 +126,11 @@ impl Uses {
         match expr.form() {
             Form::Cast(inner, to) => {
                 // A cast to a text says nothing.
-                let want =
-                    (!matches!(to.trim(), "text" | "varchar" | "character varying")).then(|| Want::Type(to.clone()));
-                self.cast(path(source(inner)), want, Reading::Type(to.clone()));
+                let is_text = matches!(to.trim(), "text" | "varchar" | "character varying");
+                match reading::read(inner, Reading::of(to)).filter(|_| !is_text) {
+                    Some((path, to)) => self.cast(Some(path), Some(to.want()), to),
+                    None => self.ask(path(source(inner)), None),
+                }
             }
             Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
             Form::Op(op, sides) if op == "#-" && sides.len() == 2 => {
@@ -164,9 +159,9 @@ impl Uses {
                 let Some(first) = arguments.first().and_then(path) else { return };
                 match name.as_str() {
                     "to_date" | "to_timestamp" | "to_number" => {
-                        let format = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
-                        let text = formatted(&format);
-                        self.cast(Some(first), Some(Want::Exactly(text.clone())), Reading::Texts(vec![text]));
+                        let Some(format) = arguments.get(1).and_then(Expr::as_constant) else { return };
+                        let to = Reading::by_format(name, &format);
+                        self.cast(Some(first), Some(to.want()), to);
                     }
                     "jsonb_set" | "jsonb_set_lax" | "jsonb_insert" if is_constant(arguments.get(1)) => {
                         self.ask(arguments.get(1).and_then(|steps| within(first, steps)), None);
@@ -289,15 +284,7 @@ impl Uses {
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.
     pub(crate) fn told(&self) -> String {
-        let mut types: Vec<String> = self
-            .casts
-            .values()
-            .map(|to| match to {
-                Reading::Texts(_) => "in the format that it reads".to_owned(),
-                Reading::Type(to) if matches!(to.trim(), "json" | "jsonb") => "JSON".to_owned(),
-                Reading::Type(to) => format!("a valid {}", to.trim()),
-            })
-            .collect();
+        let mut types: Vec<String> = self.casts.values().map(Reading::told).collect();
         types.sort();
         types.dedup();
         if types.is_empty() { "as it reads it".to_owned() } else { types.join(" or ") }
@@ -306,11 +293,7 @@ impl Uses {
     /// Puts a value that is known in the place of the type that this column is cast to.
     pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Reading>) {
         for reading in self.casts.values_mut() {
-            if let Reading::Type(to) = reading
-                && let Some(other) = known(to)
-            {
-                *reading = other;
-            }
+            reading.resolve(known);
         }
     }
 
@@ -342,45 +325,4 @@ impl Uses {
 
 fn is_constant(expr: Option<&Expr>) -> bool {
     expr.is_some_and(|expr| expr.as_constant().is_some())
-}
-
-/// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
-pub(super) fn source(expr: &Expr) -> &Expr {
-    match expr.bare().form() {
-        Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
-        _ => expr,
-    }
-}
-
-/// Functions that leave a text that can be read as it is.
-const TRIMS: [&str; 10] =
-    ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
-
-/// A text in the format of `to_date` and the like.
-fn formatted(format: &str) -> String {
-    let mut text = format.to_owned();
-    for (part, value) in [
-        ("YYYY", "2024"),
-        ("YY", "24"),
-        ("MONTH", "January"),
-        ("Month", "January"),
-        ("MON", "Jan"),
-        ("Mon", "Jan"),
-        ("MM", "01"),
-        ("DD", "15"),
-        ("HH24", "10"),
-        ("HH12", "10"),
-        ("HH", "10"),
-        ("MI", "30"),
-        ("SSSS", "0"),
-        ("SS", "00"),
-        ("MS", "000"),
-        ("9", "1"),
-        ("0", "1"),
-        ("FM", ""),
-        ("TZ", ""),
-    ] {
-        text = text.replace(part, value);
-    }
-    text
 }

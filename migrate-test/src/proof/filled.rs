@@ -106,6 +106,8 @@ impl How {
             "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
             // A number that is too large says nothing of texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
+            // The rows that are aimed at may be what cannot be read.
+            "22P02" | "22007" => readable().or_else(unaimed).or(plain),
             code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
             _ => None,
         }

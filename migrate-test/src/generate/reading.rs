@@ -1,0 +1,263 @@
+//! What texts are read as: the types that expressions cast them to, whole or in parts, and the formats that they have to have.
+
+use super::dice::Dice;
+use super::expr::{Expr, Form};
+use super::fulfil::element;
+use super::json::{self, Path, Want, path};
+use super::pattern::Pattern;
+
+/// How many different texts a format gives.
+const FORMATTED: u32 = 12;
+/// How many values are looked through for one that a text around it completes.
+const COMPLETED: u32 = 60;
+
+/// What texts are read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Type(String),
+    /// One of these.
+    Texts(Vec<String>),
+    /// An array of such elements, in braces.
+    Array(Box<Reading>),
+    /// At least so many of them, with this text between them.
+    List(Box<Reading>, String, usize),
+    /// What is read with these texts before and after it.
+    Part(Box<Reading>, String, String),
+    /// What is read from the character on that comes after so many others.
+    After(Box<Reading>, usize),
+}
+
+impl Reading {
+    /// Values of a type, as it is written.
+    pub(super) fn of(to: &str) -> Self {
+        match to.trim().strip_suffix("[]") {
+            Some(item) => Self::Array(Box::new(Self::of(item))),
+            None => Self::Type(to.trim().to_owned()),
+        }
+    }
+
+    /// What `to_date`, `to_timestamp` or `to_number` reads.
+    pub(super) fn by_format(function: &str, format: &str) -> Self {
+        let text = if function == "to_number" { number } else { date };
+        Self::Texts((0..FORMATTED).map(|serial| text(format, serial)).collect())
+    }
+
+    /// A text that can be read like this; `None` where any can. One that is respelled is not printed again as it was.
+    pub(super) fn text(&self, serial: u32, respelled: bool) -> Option<String> {
+        match self {
+            Self::Type(to) => {
+                let other = respelled.then(|| json::respelled(to, serial)).flatten();
+                other.or_else(|| json::readable(to, serial))
+            }
+            Self::Texts(texts) => texts.get(serial as usize % texts.len().max(1)).cloned(),
+            Self::Array(item) => {
+                let items: Vec<String> = item.several(serial, respelled, 1).iter().map(|item| bare(item)).collect();
+                Some(format!("{{{}}}", items.join(",")))
+            }
+            Self::List(item, separator, least) => Some(item.several(serial, respelled, *least).join(separator)),
+            Self::Part(whole, before, after) => {
+                let part = |serial| {
+                    let whole = whole.text(serial, respelled)?;
+                    Some(whole.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?.to_owned())
+                };
+                // A number is what most units are written after.
+                Some((serial..serial + COMPLETED).find_map(part).unwrap_or_else(|| (serial % 20 + 1).to_string()))
+            }
+            Self::After(rest, count) => Some(format!("{}{}", "0".repeat(*count), rest.text(serial, respelled)?)),
+        }
+    }
+
+    /// One or more texts that can be read like this.
+    fn several(&self, serial: u32, respelled: bool, least: usize) -> Vec<String> {
+        let count = least.max(1) as u32 + serial % 2;
+        let text = |at: u32| self.text(at, respelled).unwrap_or_else(|| format!("v{at}"));
+        (serial..serial + count).map(text).collect()
+    }
+
+    /// What a value in a document has to be, to be read like this.
+    pub(super) fn want(&self) -> Want {
+        match self {
+            Self::Type(to) => Want::Type(to.clone()),
+            _ => Want::Exactly(self.text(0, false).unwrap_or_default()),
+        }
+    }
+
+    /// In words: `JSON`, `a valid integer`.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Type(to) if matches!(to.as_str(), "json" | "jsonb") => "JSON".to_owned(),
+            Self::Type(to) => format!("a valid {to}"),
+            Self::Array(item) => format!("{}[]", item.told()),
+            Self::List(item, ..) => format!("a list whose items are each {}", item.told()),
+            Self::Texts(_) | Self::Part(..) | Self::After(..) => "in the format that it reads".to_owned(),
+        }
+    }
+
+    /// Puts what is known of a type in its place.
+    pub(super) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Self>) {
+        match self {
+            Self::Type(to) => *self = known(to).unwrap_or_else(|| self.clone()),
+            Self::Texts(_) => {}
+            Self::Array(inner) | Self::List(inner, ..) | Self::Part(inner, ..) | Self::After(inner, _) => {
+                inner.resolve(known);
+            }
+        }
+    }
+}
+
+/// An element of an array, in quotes where the server would write them.
+fn bare(item: &str) -> String {
+    let is_plain = !item.is_empty() && !item.contains(|c: char| c.is_whitespace() || "{},\"\\".contains(c));
+    if is_plain { item.to_owned() } else { element(item) }
+}
+
+/// What is read where an expression is: the text, and what it has to be for the whole to be read as this.
+pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
+    let expr = source(expr);
+    if let Some(path) = path(expr) {
+        return Some((path, to));
+    }
+    match expr.bare().form() {
+        Form::Call(name, arguments) => call(name, arguments, to),
+        Form::Op(op, sides) if op == "||" => joined(sides, to),
+        Form::Op(op, sides) if op == "[]" => read(sides.first()?, Reading::Array(Box::new(to))),
+        Form::Array(items) => {
+            let Reading::Array(item) = to else { return None };
+            items.iter().find_map(|one| read(one, (*item).clone()))
+        }
+        Form::Case(case) => {
+            case.arms.iter().map(|(_, then)| then).chain(&case.other).find_map(|then| read(then, to.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// What is read of an argument of a function.
+fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> {
+    let first = arguments.first()?;
+    let constant = |at: usize| arguments.get(at).and_then(Expr::as_constant);
+    let number = |at: usize| constant(at).and_then(|text| text.parse::<usize>().ok());
+    let separator = || match name.starts_with("regexp") {
+        true => Pattern::of("~", &constant(1)?).map(|pattern| pattern.draw(&mut Dice::First)),
+        false => constant(1),
+    };
+    match (name, to) {
+        ("string_to_array" | "regexp_split_to_array", Reading::Array(item)) => {
+            read(first, Reading::List(item, separator()?, 1))
+        }
+        ("string_to_table" | "regexp_split_to_table", to) => read(first, Reading::List(Box::new(to), separator()?, 1)),
+        ("split_part", to) => read(first, Reading::List(Box::new(to), separator()?, number(2).unwrap_or(1).min(20))),
+        ("unnest", to) => read(first, Reading::Array(Box::new(to))),
+        ("substring" | "substr", to) => {
+            read(first, Reading::After(Box::new(to), number(1)?.saturating_sub(1).min(200)))
+        }
+        ("left" | "right", to) => read(first, to),
+        ("concat", to) => joined(arguments, to),
+        _ => None,
+    }
+}
+
+/// What is read with constants around it.
+fn joined(sides: &[Expr], to: Reading) -> Option<(Path, Reading)> {
+    let mut open: Vec<&Expr> = sides.iter().rev().collect();
+    let (mut before, mut inner, mut after) = (String::new(), None, String::new());
+    while let Some(side) = open.pop() {
+        match (side.bare().form(), side.as_constant()) {
+            (Form::Op(op, sides), _) if op == "||" => open.extend(sides.iter().rev()),
+            (_, Some(text)) if inner.is_none() => before += &text,
+            (_, Some(text)) => after += &text,
+            (_, None) if inner.is_none() => inner = Some(side),
+            (_, None) => return None,
+        }
+    }
+    read(inner?, Reading::Part(Box::new(to), before, after))
+}
+
+/// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
+pub(super) fn source(expr: &Expr) -> &Expr {
+    match expr.bare().form() {
+        Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
+        _ => expr,
+    }
+}
+
+/// Functions that leave a text that can be read as it is.
+const TRIMS: [&str; 10] =
+    ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
+
+/// A text in the format of `to_date` and `to_timestamp`.
+fn date(format: &str, serial: u32) -> String {
+    let day = format!("{:02}", serial % 28 + 1);
+    let mut text = format.to_owned();
+    for (part, value) in [
+        ("FM", ""),
+        ("YYYY", "2024"),
+        ("YY", "24"),
+        ("MONTH", "January"),
+        ("Month", "January"),
+        ("MON", "Jan"),
+        ("Mon", "Jan"),
+        ("MM", "01"),
+        ("DD", &day),
+        ("HH24", "10"),
+        ("HH12", "10"),
+        ("HH", "10"),
+        ("MI", "30"),
+        ("SSSS", "0"),
+        ("SS", "00"),
+        ("MS", "000"),
+        ("US", "000000"),
+        ("TZ", ""),
+    ] {
+        text = text.replace(part, value);
+    }
+    text
+}
+
+/// A text in the format of `to_number`.
+fn number(format: &str, serial: u32) -> String {
+    let mut digits = serial;
+    let written = format.replace("FM", "").replace("MI", "").replace("PR", "").replace("SG", "").replace("PL", "");
+    let digit = |c: char| match c {
+        '9' | '0' => {
+            digits += 1;
+            char::from_digit(digits % 9 + 1, 10)
+        }
+        'D' => Some('.'),
+        'G' => Some(','),
+        'L' => Some('$'),
+        'S' | 'B' => None,
+        c => Some(c),
+    };
+    written.chars().filter_map(digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(expr: &str, to: &str) -> Vec<String> {
+        let (_, reading) = read(&Expr::parse(expr).unwrap(), Reading::of(to)).unwrap();
+        (0..2).filter_map(|serial| reading.text(serial, false)).collect()
+    }
+
+    #[test]
+    fn what_is_around_a_text_says_what_it_has_to_be() {
+        assert_eq!(texts("string_to_array(replace(a, ' ', ''), ',')", "inet[]"), ["10.0.0.1", "10.0.0.2,10.0.0.3"]);
+        assert_eq!(texts(r"regexp_split_to_array(a, '\s*;\s*')", "int[]"), ["1", "2;3"]);
+        assert_eq!(texts("'{' || a || '}'", "int[]"), ["1", "2,3"]);
+        assert_eq!(texts("a || ' days'", "interval"), ["1", "2"]);
+        assert_eq!(texts("a || '-01'", "date"), ["2024-01", "2024-01"]);
+        assert_eq!(texts("split_part(a, '/', 2)", "int"), ["1/2", "2/3/4"]);
+        assert_eq!(texts("(string_to_array(a, '-'))[1]", "int"), ["1", "2-3"]);
+        assert_eq!(texts("substring(a from 3 for 2)", "int"), ["001", "002"]);
+        assert_eq!(texts("CASE WHEN a = '' THEN NULL ELSE a END", "int"), ["1", "2"]);
+        assert_eq!(texts("a", "date[]"), ["{2024-01-01}", "{2024-01-02,2024-01-03}"]);
+    }
+
+    #[test]
+    fn numbers_are_written_in_their_format() {
+        assert_eq!(number("FM99G999D00", 0), "23,456.78");
+        assert_eq!(date("FMDD.MM.YYYY", 4), "05.01.2024");
+    }
+}
