@@ -13,6 +13,7 @@ mod dice;
 mod draw;
 mod expr;
 mod fitting;
+mod formats;
 mod fulfil;
 mod group;
 mod joined;

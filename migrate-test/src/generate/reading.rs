@@ -2,6 +2,7 @@
 
 use super::dice::Dice;
 use super::expr::{Expr, Form};
+use super::formats;
 use super::fulfil::element;
 use super::json::{self, Path, Want, path};
 use super::pattern::Pattern;
@@ -25,6 +26,42 @@ pub(crate) enum Reading {
     Part(Box<Reading>, String, String),
     /// What is read from the character on that comes after so many others.
     After(Box<Reading>, usize),
+    /// What is read once these texts stand in the place of others: what stands there now, and what it was.
+    Replaced(Box<Reading>, Vec<(String, String)>),
+    /// What is read whatever its case is, or the blanks around it.
+    Loose(Box<Reading>, Looseness),
+}
+
+/// What is of no account in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looseness {
+    UpperCase,
+    LowerCase,
+    BlanksBefore,
+    BlanksAfter,
+}
+
+impl Looseness {
+    /// What a function that is called with a text alone leaves out of account.
+    fn of(function: &str) -> Option<Self> {
+        match function {
+            "lower" => Some(Self::UpperCase),
+            "upper" => Some(Self::LowerCase),
+            "ltrim" => Some(Self::BlanksBefore),
+            "trim" | "btrim" | "rtrim" => Some(Self::BlanksAfter),
+            _ => None,
+        }
+    }
+
+    /// The text with it.
+    fn put(self, text: &str) -> String {
+        match self {
+            Self::UpperCase => text.to_uppercase(),
+            Self::LowerCase => text.to_lowercase(),
+            Self::BlanksBefore => format!(" {text}"),
+            Self::BlanksAfter => format!("{text} "),
+        }
+    }
 }
 
 impl Reading {
@@ -36,10 +73,9 @@ impl Reading {
         }
     }
 
-    /// What `to_date`, `to_timestamp` or `to_number` reads.
+    /// What `to_date`, `to_timestamp`, `to_number` or `decode` reads.
     pub(super) fn by_format(function: &str, format: &str) -> Self {
-        let text = if function == "to_number" { number } else { date };
-        Self::Texts((0..FORMATTED).map(|serial| text(format, serial)).collect())
+        Self::Texts((0..FORMATTED).map(|serial| formats::text(function, format, serial)).collect())
     }
 
     /// A text that can be read like this; `None` where any can. One that is respelled is not printed again as it was.
@@ -61,9 +97,16 @@ impl Reading {
                     Some(whole.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?.to_owned())
                 };
                 // A number is what most units are written after.
-                Some((serial..serial + COMPLETED).find_map(part).unwrap_or_else(|| (serial % 20 + 1).to_string()))
+                let number = || Self::of("int").text(serial, respelled);
+                (serial..serial + COMPLETED).find_map(part).or_else(number)
             }
             Self::After(rest, count) => Some(format!("{}{}", "0".repeat(*count), rest.text(serial, respelled)?)),
+            Self::Replaced(inner, pairs) => {
+                let text = inner.text(serial, respelled)?;
+                Some(pairs.iter().fold(text, |text, (now, was)| text.replace(now, was)))
+            }
+            Self::Loose(inner, how) if respelled && serial % 2 == 0 => Some(how.put(&inner.text(serial, false)?)),
+            Self::Loose(inner, _) => inner.text(serial, respelled),
         }
     }
 
@@ -74,10 +117,20 @@ impl Reading {
         (serial..serial + count).map(text).collect()
     }
 
+    /// The type that the whole text is read as.
+    pub(super) fn type_name(&self) -> Option<&str> {
+        match self {
+            Self::Type(to) => Some(to),
+            Self::Loose(inner, _) => inner.type_name(),
+            _ => None,
+        }
+    }
+
     /// What a value in a document has to be, to be read like this.
     pub(super) fn want(&self) -> Want {
         match self {
             Self::Type(to) => Want::Type(to.clone()),
+            Self::Loose(inner, _) => inner.want(),
             _ => Want::Exactly(self.text(0, false).unwrap_or_default()),
         }
     }
@@ -89,7 +142,10 @@ impl Reading {
             Self::Type(to) => format!("a valid {to}"),
             Self::Array(item) => format!("{}[]", item.told()),
             Self::List(item, ..) => format!("a list whose items are each {}", item.told()),
-            Self::Texts(_) | Self::Part(..) | Self::After(..) => "in the format that it reads".to_owned(),
+            Self::Loose(inner, _) => inner.told(),
+            Self::Texts(_) | Self::Part(..) | Self::After(..) | Self::Replaced(..) => {
+                "in the format that it reads".to_owned()
+            }
         }
     }
 
@@ -98,9 +154,12 @@ impl Reading {
         match self {
             Self::Type(to) => *self = known(to).unwrap_or_else(|| self.clone()),
             Self::Texts(_) => {}
-            Self::Array(inner) | Self::List(inner, ..) | Self::Part(inner, ..) | Self::After(inner, _) => {
-                inner.resolve(known);
-            }
+            Self::Array(inner)
+            | Self::List(inner, ..)
+            | Self::Part(inner, ..)
+            | Self::After(inner, _)
+            | Self::Replaced(inner, _)
+            | Self::Loose(inner, _) => inner.resolve(known),
         }
     }
 }
@@ -113,7 +172,6 @@ fn bare(item: &str) -> String {
 
 /// What is read where an expression is: the text, and what it has to be for the whole to be read as this.
 pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
-    let expr = source(expr);
     if let Some(path) = path(expr) {
         return Some((path, to));
     }
@@ -153,7 +211,24 @@ fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> 
         }
         ("left" | "right", to) => read(first, to),
         ("concat", to) => joined(arguments, to),
-        _ => None,
+        ("replace" | "translate", to) => {
+            let pairs = replaced(name, &constant(1)?, &constant(2)?);
+            read(first, if pairs.is_empty() { to } else { Reading::Replaced(Box::new(to), pairs) })
+        }
+        (name, to) => {
+            let how = Looseness::of(name).filter(|_| arguments.len() == 1);
+            let first = TRIMS.contains(&name).then_some(first)?;
+            read(first, how.map_or(to.clone(), |how| Reading::Loose(Box::new(to), how)))
+        }
+    }
+}
+
+/// What a function puts in the place of something, with what that was.
+fn replaced(function: &str, was: &str, now: &str) -> Vec<(String, String)> {
+    match function {
+        "translate" => now.chars().zip(was.chars()).map(|(now, was)| (now.to_string(), was.to_string())).collect(),
+        _ if was.is_empty() || now.is_empty() => Vec::new(),
+        _ => vec![(now.to_owned(), was.to_owned())],
     }
 }
 
@@ -185,53 +260,6 @@ pub(super) fn source(expr: &Expr) -> &Expr {
 const TRIMS: [&str; 10] =
     ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
 
-/// A text in the format of `to_date` and `to_timestamp`.
-fn date(format: &str, serial: u32) -> String {
-    let day = format!("{:02}", serial % 28 + 1);
-    let mut text = format.to_owned();
-    for (part, value) in [
-        ("FM", ""),
-        ("YYYY", "2024"),
-        ("YY", "24"),
-        ("MONTH", "January"),
-        ("Month", "January"),
-        ("MON", "Jan"),
-        ("Mon", "Jan"),
-        ("MM", "01"),
-        ("DD", &day),
-        ("HH24", "10"),
-        ("HH12", "10"),
-        ("HH", "10"),
-        ("MI", "30"),
-        ("SSSS", "0"),
-        ("SS", "00"),
-        ("MS", "000"),
-        ("US", "000000"),
-        ("TZ", ""),
-    ] {
-        text = text.replace(part, value);
-    }
-    text
-}
-
-/// A text in the format of `to_number`.
-fn number(format: &str, serial: u32) -> String {
-    let mut digits = serial;
-    let written = format.replace("FM", "").replace("MI", "").replace("PR", "").replace("SG", "").replace("PL", "");
-    let digit = |c: char| match c {
-        '9' | '0' => {
-            digits += 1;
-            char::from_digit(digits % 9 + 1, 10)
-        }
-        'D' => Some('.'),
-        'G' => Some(','),
-        'L' => Some('$'),
-        'S' | 'B' => None,
-        c => Some(c),
-    };
-    written.chars().filter_map(digit).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,12 +280,15 @@ mod tests {
         assert_eq!(texts("(string_to_array(a, '-'))[1]", "int"), ["1", "2-3"]);
         assert_eq!(texts("substring(a from 3 for 2)", "int"), ["001", "002"]);
         assert_eq!(texts("CASE WHEN a = '' THEN NULL ELSE a END", "int"), ["1", "2"]);
+        assert_eq!(texts("translate(a, '[]', '{}')", "int[]"), ["[1]", "[2,3]"]);
+        assert_eq!(texts("replace(trim(a), ',', '.')", "numeric(4,1)"), ["1,0", "2,0"]);
         assert_eq!(texts("a", "date[]"), ["{2024-01-01}", "{2024-01-02,2024-01-03}"]);
     }
 
     #[test]
-    fn numbers_are_written_in_their_format() {
-        assert_eq!(number("FM99G999D00", 0), "23,456.78");
-        assert_eq!(date("FMDD.MM.YYYY", 4), "05.01.2024");
+    fn what_is_of_no_account_differs_in_some() {
+        let (_, reading) = read(&Expr::parse("nullif(lower(a), '')").unwrap(), Reading::of("uuid")).unwrap();
+        assert_eq!(reading.text(10, true).unwrap(), "00000000-0000-4000-8000-00000000000A");
+        assert_eq!(reading.type_name(), Some("uuid"));
     }
 }

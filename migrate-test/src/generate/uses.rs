@@ -12,7 +12,10 @@ use squawk_syntax::ast::{self, AstNode};
 use super::aims::{self, Aim};
 use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
+use super::formats;
 use super::json::{Path, Shape, Want, path, within};
+use super::names;
+use super::queries::names_of;
 use super::reading::{self, Reading, source};
 use super::spec::{ForeignKey, lineage};
 use super::tree::Reader;
@@ -118,6 +121,22 @@ impl Uses {
                 open.extend(expr.parts());
             }
         }
+        for item in root.descendants().filter_map(ast::FunctionFromItem::cast) {
+            if let Some((path, to)) = self.read_by(&item) {
+                self.cast(Some(path), Some(to.want()), to);
+            }
+        }
+    }
+
+    /// What is read of the rows of a function is read of what it gets: `FROM unnest(string_to_array(a, ',')) AS one`.
+    fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(Path, Reading)> {
+        let alias = item.alias()?;
+        let name = match names_of(alias.syntax()) {
+            Some(columns) => columns.into_iter().next()?,
+            None => names::last(alias.name()?.syntax())?,
+        };
+        let call = Expr::parse(&item.call_expr()?.syntax().text().to_string())?;
+        reading::read(&call, self.casts.get(&name)?.clone())
     }
 
     /// Looks at an expression alone; those in it come by themselves.
@@ -155,14 +174,17 @@ impl Uses {
             Form::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
                 self.patterns.extend(arguments.get(1).and_then(Expr::as_constant));
             }
+            Form::Call(name, arguments) if formats::are_read_by(name) => {
+                let format = arguments.get(1).and_then(Expr::as_constant);
+                let to = format.map(|format| Reading::by_format(name, &format));
+                let read = to.zip(arguments.first()).and_then(|(to, text)| reading::read(text, to));
+                if let Some((path, to)) = read {
+                    self.cast(Some(path), Some(to.want()), to);
+                }
+            }
             Form::Call(name, arguments) => {
                 let Some(first) = arguments.first().and_then(path) else { return };
                 match name.as_str() {
-                    "to_date" | "to_timestamp" | "to_number" => {
-                        let Some(format) = arguments.get(1).and_then(Expr::as_constant) else { return };
-                        let to = Reading::by_format(name, &format);
-                        self.cast(Some(first), Some(to.want()), to);
-                    }
                     "jsonb_set" | "jsonb_set_lax" | "jsonb_insert" if is_constant(arguments.get(1)) => {
                         self.ask(arguments.get(1).and_then(|steps| within(first, steps)), None);
                     }

@@ -72,10 +72,37 @@ async fn a_key_to_what_is_new_that_no_row_fits_is_found() {
 #[case::not_empty("nullif(x, '')::int")]
 #[case::one_case("(CASE WHEN x = '' THEN NULL ELSE x END)::int")]
 #[case::trimmed("trim(x)::numeric")]
+#[case::in_other_brackets("translate(x, '[]', '{}')::int[]")]
+#[case::by_two_functions("('(' || replace(x, ' ', ',') || ')')::point")]
+#[case::in_hex("decode(x, 'hex')")]
+#[case::in_base64("decode(trim(x), 'base64')")]
 #[tokio::test]
 async fn texts_are_as_they_are_read(#[case] read: &str) {
     let up = format!("CREATE TABLE u AS SELECT id, {read} AS n FROM t;");
     holds(TEXT, &up, "DROP TABLE u;").await;
+}
+
+/// What is read of the rows of a function is read of the text that it takes apart.
+#[rstest]
+#[case::unnested("unnest(string_to_array(x, ',')) s")]
+#[case::split("regexp_split_to_table(x, ';') AS s")]
+#[case::with_columns("unnest(string_to_array(x, ',')) AS parts (s)")]
+#[tokio::test]
+async fn items_of_texts_are_as_they_are_read(#[case] from: &str) {
+    let up = format!("CREATE TABLE u (t int, n int); INSERT INTO u SELECT id, s::int FROM t, {from};");
+    holds(TEXT, &up, "DROP TABLE u;").await;
+}
+
+/// What is of no account in a text is lost where the text itself is not kept.
+#[rstest]
+#[case::case("lower(x)::mood", "mood")]
+#[case::blanks("trim(x)::int", "int")]
+#[case::zeros("(x || ' hours')::interval", "interval")]
+#[tokio::test]
+async fn what_is_left_out_of_account_is_lost(#[case] read: &str, #[case] to: &str) {
+    let back = if to == "interval" { "(extract(epoch FROM x) / 3600)::int::text" } else { "x::text" };
+    let up = format!("CREATE TYPE mood AS ENUM ('bad', 'good'); ALTER TABLE t ALTER x TYPE {to} USING {read};");
+    is_found(TEXT, &up, &format!("ALTER TABLE t ALTER x TYPE text USING {back}; DROP TYPE mood;")).await;
 }
 
 /// The labels of an enum as well, and lists of them.
