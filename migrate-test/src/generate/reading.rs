@@ -105,7 +105,9 @@ impl Reading {
                 let text = inner.text(serial, respelled)?;
                 Some(pairs.iter().fold(text, |text, (now, was)| text.replace(now, was)))
             }
-            Self::Loose(inner, how) if respelled && serial % 2 == 0 => Some(how.put(&inner.text(serial, false)?)),
+            Self::Loose(inner, how) if respelled && serial.is_multiple_of(2) => {
+                Some(how.put(&inner.text(serial, false)?))
+            }
             Self::Loose(inner, _) => inner.text(serial, respelled),
         }
     }
@@ -115,6 +117,15 @@ impl Reading {
         let count = least.max(1) as u32 + serial % 2;
         let text = |at: u32| self.text(at, respelled).unwrap_or_else(|| format!("v{at}"));
         (serial..serial + count).map(text).collect()
+    }
+
+    /// Takes in what else is read of the same text: what stands first decides, and a list gets the items that any asks for.
+    pub(super) fn take(&mut self, other: Self) {
+        if let (Self::List(_, separator, least), Self::List(_, same, more)) = (self, other)
+            && *separator == same
+        {
+            *least = more.max(*least);
+        }
     }
 
     /// The type that the whole text is read as.

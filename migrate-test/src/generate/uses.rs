@@ -1,6 +1,7 @@
 //! What scripts and definitions do with the values of columns: the types that they cast them to, and the paths that they
 //! follow into documents. Names alone decide which column is meant: a value that fits where it need not is no harm.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
@@ -218,9 +219,10 @@ impl Uses {
 
     fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: Reading) {
         match path {
-            Some((column, steps)) if steps.is_empty() && want.is_some() => {
-                self.casts.entry(column).or_insert(to);
-            }
+            Some((column, steps)) if steps.is_empty() && want.is_some() => match self.casts.entry(column) {
+                Entry::Vacant(free) => drop(free.insert(to)),
+                Entry::Occupied(known) => known.into_mut().take(to),
+            },
             path => self.ask(path, want),
         }
     }

@@ -82,6 +82,13 @@ async fn texts_are_as_they_are_read(#[case] read: &str) {
     holds(TEXT, &up, "DROP TABLE u;").await;
 }
 
+/// A text of which several parts are read has all of them.
+#[tokio::test]
+async fn texts_have_every_part_that_is_read() {
+    let up = "ALTER TABLE t ADD low int, ADD high int; UPDATE t SET low = split_part(x, '-', 1)::int, high = split_part(x, '-', 2)::int;";
+    holds(TEXT, up, "ALTER TABLE t DROP low, DROP high;").await;
+}
+
 /// What is read of the rows of a function is read of the text that it takes apart.
 #[rstest]
 #[case::unnested("unnest(string_to_array(x, ',')) s")]
