@@ -8,8 +8,9 @@ use migrate_core::ident::catalog_name;
 use super::dice::Dice;
 use super::expr::{Case, Expr, Form};
 use super::pattern::Pattern;
+use super::reading::source;
 use super::tree::Reader;
-use super::uses::{LONGEST, source};
+use super::uses::LONGEST;
 
 /// A column by its name, and a value as a text.
 pub(super) type Constant = (String, String);

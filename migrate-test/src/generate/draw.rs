@@ -12,9 +12,10 @@ use super::dice::{Decks, Dice};
 use super::expr::{Expr, Form};
 use super::narrow::Narrow;
 use super::pattern::Pattern;
+use super::reading::Reading;
 use super::spec::{Column, ForeignKey, Table};
 use super::typical::{self, Reach, TURNS};
-use super::uses::{Reading, Uses};
+use super::uses::Uses;
 use super::values::{self, FORMATS, Taste};
 use super::wish::{Sort, Wish, mirrored};
 use crate::rows::{Rows, TableName};
@@ -184,7 +185,7 @@ fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
     }
     wish.readable = draft.uses.cast_to(&column.name).cloned();
     wish.respelled = draft.taste.reach != Reach::Plain;
-    let to = if let Some(Reading::Type(to)) = &wish.readable { to.trim() } else { "" };
+    let to = wish.readable.as_ref().and_then(Reading::type_name).unwrap_or_default();
     if to.ends_with("json") || to.ends_with("jsonb") {
         wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
     }

@@ -7,6 +7,7 @@ use migrate_core::ident::{QualifiedName, ident};
 use migrate_core::runner::Rehearsal;
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
+use super::spec::{ForeignKey, Table};
 use super::{TRY, attempt};
 
 /// What was put on the tables.
@@ -28,10 +29,14 @@ impl Required {
         wanted.sort_by_key(|(rank, _)| *rank);
         for (at, (_, object)) in wanted.into_iter().enumerate() {
             let (put, drop) = commands(&object, before, at);
-            let answer = rehearsal.query(&attempt(&put)).await?.1;
-            if answer.into_iter().flatten().next().flatten().is_some_and(|error| error.is_empty()) {
-                required.drops.push(drop);
-                required.schema = required.schema.with([object]);
+            let unmatched = unmatched(&object, before, at);
+            for put in [put].into_iter().chain(unmatched) {
+                let answer = rehearsal.query(&attempt(&put)).await?.1;
+                if answer.into_iter().flatten().next().flatten().is_some_and(|error| error.is_empty()) {
+                    required.drops.push(drop);
+                    required.schema = required.schema.with([object]);
+                    break;
+                }
             }
         }
         Ok(required)
@@ -60,14 +65,34 @@ fn rank(object: &Object, before: &Schema) -> Option<u8> {
     }
 }
 
-/// The command that puts it on, under a name that is in nobody's way, and the one that takes it off.
+/// The command that lets only rows be that a foreign key does not look at: nothing else fits where what it points to does not
+/// exist before the migration. `None` where every row would be refused.
+fn unmatched(object: &Object, before: &Schema, at: usize) -> Option<String> {
+    let definition = object.fact("definition")?;
+    let key = ForeignKey::parse(definition)?;
+    let table = before.get(&Id::named(Kind::Table, &object.id.schema, &object.id.parent))?;
+    if !Table::of(before, table).optional(&key) {
+        return None;
+    }
+    let nulls = key.columns.iter().map(|column| format!("{} IS NULL", ident(column))).collect::<Vec<_>>();
+    let word = if definition.contains(" MATCH FULL") { " AND " } else { " OR " };
+    let (table, name) = (QualifiedName::new(&*table.id.schema, &*table.id.name), put_name(at));
+    Some(format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({})", nulls.join(word)))
+}
+
+/// The name of what is put on, which is in nobody's way.
+fn put_name(at: usize) -> String {
+    ident(&format!("roundtrip_{at}"))
+}
+
+/// The command that puts it on, and the one that takes it off.
 fn commands(object: &Object, before: &Schema, at: usize) -> (String, String) {
     let id = &object.id;
     let definition = object.fact("definition").unwrap_or_default();
     if id.kind == Kind::Index {
         return (definition.to_owned(), format!("DROP INDEX {};", QualifiedName::new(&*id.schema, &*id.name)));
     }
-    let (parent, name) = (QualifiedName::new(&*id.schema, &*id.parent), ident(&format!("roundtrip_{at}")));
+    let (parent, name) = (QualifiedName::new(&*id.schema, &*id.parent), put_name(at));
     let is_domain = before.get(&Id::named(Kind::Domain, &id.schema, &id.parent)).is_some();
     let what = if is_domain { "DOMAIN" } else { "TABLE" };
     let put = format!("ALTER {what} {parent} ADD CONSTRAINT {name} {definition}");

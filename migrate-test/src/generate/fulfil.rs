@@ -4,9 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::dice::Dice;
-use super::json;
 use super::pattern::Pattern;
-use super::uses::Reading;
 use super::wish::{Sort, Wish};
 
 /// How long a value gets at most.
@@ -44,7 +42,7 @@ impl Wish {
             return Some(Just(self.shape.text(serial)).boxed());
         }
         if let Some(reading) = self.readable.as_ref().filter(|_| self.patterns.is_empty()) {
-            return self.read(reading, serial).map(|text| Just(text).boxed());
+            return reading.text(serial, self.respelled && serial % 3 == 1).map(|text| Just(text).boxed());
         }
         let limit =
             type_name.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.trim().parse::<usize>().ok());
@@ -82,17 +80,6 @@ impl Wish {
             }
             None => Just(format!("v{serial}")).prop_map(fit).boxed(),
         })
-    }
-
-    /// A text that can be read like this.
-    fn read(&self, reading: &Reading, serial: u32) -> Option<String> {
-        match reading {
-            Reading::Texts(texts) => texts.get(serial as usize % texts.len().max(1)).cloned(),
-            Reading::Type(to) => {
-                let respelled = || json::respelled(to, serial).filter(|_| self.respelled && serial % 3 == 1);
-                respelled().or_else(|| json::readable(to, serial))
-            }
-        }
     }
 
     /// Texts that all patterns find something in: those that begin come first, those that end last.
@@ -144,6 +131,12 @@ impl Wish {
             (None, Some(high)) => vec![high, high - far],
             (None, None) => vec![far + 1.0, far + 2.0],
         };
+        // What a type without fractions would lose.
+        if sort == Sort::Number && serial % 2 == 1 {
+            let between = choices.iter().map(|number| number + if low.is_none() { -0.75 } else { 0.25 });
+            let fitting = between.filter(|number| high.is_none_or(|high| *number <= high)).collect::<Vec<_>>();
+            choices = if fitting.is_empty() { choices } else { fitting };
+        }
         if let Some((by, rest)) = self.modulo.filter(|(by, _)| *by > 0) {
             // The rest of a negative number is negative.
             let fit = |number: &mut f64| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expr::{Expr, Form};
+use super::reading::Reading;
 
 /// What a value of JSON has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +176,7 @@ pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
     let bare = lower.rsplit('.').next().unwrap_or(&lower).trim_matches('"');
     let number = serial % 20 + 1;
     if let Some(element) = bare.strip_suffix("[]") {
-        return Some(format!("{{{}}}", readable(element, serial).unwrap_or_else(|| format!("v{serial}"))));
+        return Reading::Array(Box::new(Reading::Type(element.to_owned()))).text(serial, false);
     }
     let base = bare.split('(').next().unwrap_or(bare).trim();
     Some(match base {

@@ -279,7 +279,7 @@ impl ForeignKey {
     }
 
     /// Reads `FOREIGN KEY (a, b) REFERENCES s.t(c, d) …`.
-    fn parse(definition: &str) -> Option<Self> {
+    pub(super) fn parse(definition: &str) -> Option<Self> {
         let rest = definition.strip_prefix("FOREIGN KEY (")?;
         let (columns, rest) = names::list(rest)?;
         let rest = rest.trim_start().strip_prefix("REFERENCES ")?;

@@ -13,7 +13,8 @@ use super::claims::Claims;
 use super::dice::Dice;
 use super::expr::Expr;
 use super::pattern::Pattern;
-use super::uses::{Reading, Uses};
+use super::reading::Reading;
+use super::uses::Uses;
 use super::wish::Wish;
 use crate::ephemeral::{TestDatabase, rehearsal};
 

@@ -1,6 +1,7 @@
 //! What scripts and definitions do with the values of columns: the types that they cast them to, and the paths that they
 //! follow into documents. Names alone decide which column is meant: a value that fits where it need not is no harm.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::ident::catalog_name;
@@ -12,7 +13,11 @@ use squawk_syntax::ast::{self, AstNode};
 use super::aims::{self, Aim};
 use super::constants::{self, Constant};
 use super::expr::{Expr, Form};
+use super::formats;
 use super::json::{Path, Shape, Want, path, within};
+use super::names;
+use super::queries::names_of;
+use super::reading::{self, Reading, source};
 use super::spec::{ForeignKey, lineage};
 use super::tree::Reader;
 use crate::rows::{TableName, holders, table_name};
@@ -39,14 +44,6 @@ pub(crate) struct Uses {
     defined: BTreeMap<String, BTreeSet<String>>,
     /// What statements take and change.
     aims: Vec<Aim>,
-}
-
-/// What texts are read as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reading {
-    Type(String),
-    /// One of these.
-    Texts(Vec<String>),
 }
 
 impl Uses {
@@ -125,6 +122,22 @@ impl Uses {
                 open.extend(expr.parts());
             }
         }
+        for item in root.descendants().filter_map(ast::FunctionFromItem::cast) {
+            if let Some((path, to)) = self.read_by(&item) {
+                self.cast(Some(path), Some(to.want()), to);
+            }
+        }
+    }
+
+    /// What is read of the rows of a function is read of what it gets: `FROM unnest(string_to_array(a, ',')) AS one`.
+    fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(Path, Reading)> {
+        let alias = item.alias()?;
+        let name = match names_of(alias.syntax()) {
+            Some(columns) => columns.into_iter().next()?,
+            None => names::last(alias.name()?.syntax())?,
+        };
+        let call = Expr::parse(&item.call_expr()?.syntax().text().to_string())?;
+        reading::read(&call, self.casts.get(&name)?.clone())
     }
 
     /// Looks at an expression alone; those in it come by themselves.
@@ -133,9 +146,11 @@ impl Uses {
         match expr.form() {
             Form::Cast(inner, to) => {
                 // A cast to a text says nothing.
-                let want =
-                    (!matches!(to.trim(), "text" | "varchar" | "character varying")).then(|| Want::Type(to.clone()));
-                self.cast(path(source(inner)), want, Reading::Type(to.clone()));
+                let is_text = matches!(to.trim(), "text" | "varchar" | "character varying");
+                match reading::read(inner, Reading::of(to)).filter(|_| !is_text) {
+                    Some((path, to)) => self.cast(Some(path), Some(to.want()), to),
+                    None => self.ask(path(source(inner)), None),
+                }
             }
             Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
             Form::Op(op, sides) if op == "#-" && sides.len() == 2 => {
@@ -160,14 +175,17 @@ impl Uses {
             Form::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
                 self.patterns.extend(arguments.get(1).and_then(Expr::as_constant));
             }
+            Form::Call(name, arguments) if formats::are_read_by(name) => {
+                let format = arguments.get(1).and_then(Expr::as_constant);
+                let to = format.map(|format| Reading::by_format(name, &format));
+                let read = to.zip(arguments.first()).and_then(|(to, text)| reading::read(text, to));
+                if let Some((path, to)) = read {
+                    self.cast(Some(path), Some(to.want()), to);
+                }
+            }
             Form::Call(name, arguments) => {
                 let Some(first) = arguments.first().and_then(path) else { return };
                 match name.as_str() {
-                    "to_date" | "to_timestamp" | "to_number" => {
-                        let format = arguments.get(1).and_then(Expr::as_constant).unwrap_or_default();
-                        let text = formatted(&format);
-                        self.cast(Some(first), Some(Want::Exactly(text.clone())), Reading::Texts(vec![text]));
-                    }
                     "jsonb_set" | "jsonb_set_lax" | "jsonb_insert" if is_constant(arguments.get(1)) => {
                         self.ask(arguments.get(1).and_then(|steps| within(first, steps)), None);
                     }
@@ -201,9 +219,10 @@ impl Uses {
 
     fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: Reading) {
         match path {
-            Some((column, steps)) if steps.is_empty() && want.is_some() => {
-                self.casts.entry(column).or_insert(to);
-            }
+            Some((column, steps)) if steps.is_empty() && want.is_some() => match self.casts.entry(column) {
+                Entry::Vacant(free) => drop(free.insert(to)),
+                Entry::Occupied(known) => known.into_mut().take(to),
+            },
             path => self.ask(path, want),
         }
     }
@@ -306,15 +325,7 @@ impl Uses {
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.
     pub(crate) fn told(&self) -> String {
-        let mut types: Vec<String> = self
-            .casts
-            .values()
-            .map(|to| match to {
-                Reading::Texts(_) => "in the format that it reads".to_owned(),
-                Reading::Type(to) if matches!(to.trim(), "json" | "jsonb") => "JSON".to_owned(),
-                Reading::Type(to) => format!("a valid {}", to.trim()),
-            })
-            .collect();
+        let mut types: Vec<String> = self.casts.values().map(Reading::told).collect();
         types.sort();
         types.dedup();
         if types.is_empty() { "as it reads it".to_owned() } else { types.join(" or ") }
@@ -323,11 +334,7 @@ impl Uses {
     /// Puts a value that is known in the place of the type that this column is cast to.
     pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Reading>) {
         for reading in self.casts.values_mut() {
-            if let Reading::Type(to) = reading
-                && let Some(other) = known(to)
-            {
-                *reading = other;
-            }
+            reading.resolve(known);
         }
     }
 
@@ -359,45 +366,4 @@ impl Uses {
 
 fn is_constant(expr: Option<&Expr>) -> bool {
     expr.is_some_and(|expr| expr.as_constant().is_some())
-}
-
-/// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
-pub(super) fn source(expr: &Expr) -> &Expr {
-    match expr.bare().form() {
-        Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
-        _ => expr,
-    }
-}
-
-/// Functions that leave a text that can be read as it is.
-const TRIMS: [&str; 10] =
-    ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
-
-/// A text in the format of `to_date` and the like.
-fn formatted(format: &str) -> String {
-    let mut text = format.to_owned();
-    for (part, value) in [
-        ("YYYY", "2024"),
-        ("YY", "24"),
-        ("MONTH", "January"),
-        ("Month", "January"),
-        ("MON", "Jan"),
-        ("Mon", "Jan"),
-        ("MM", "01"),
-        ("DD", "15"),
-        ("HH24", "10"),
-        ("HH12", "10"),
-        ("HH", "10"),
-        ("MI", "30"),
-        ("SSSS", "0"),
-        ("SS", "00"),
-        ("MS", "000"),
-        ("9", "1"),
-        ("0", "1"),
-        ("FM", ""),
-        ("TZ", ""),
-    ] {
-        text = text.replace(part, value);
-    }
-    text
 }

@@ -94,7 +94,7 @@ fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStr
         }
         "bigint" => numbers(taste, &["0", "-1", "9223372036854775807", "-9223372036854775808"]),
         "numeric" => numeric(modifier, taste),
-        "real" | "double precision" => numbers(taste, &["0", "-0", "1e-30", "NaN", "Infinity", "-Infinity", "0.1"]),
+        "real" | "double precision" => fractions(taste, &["0", "-0", "1e-30", "NaN", "Infinity", "-Infinity", "0.1"]),
         "money" => numbers(taste, &["0", "-1.01", "92233720368547758.07"]),
         "boolean" => words(taste, &["true", "false"]),
         "text" | "character varying" | "name" | "character" | "bpchar" | "\"char\"" => texts(limit(), base, taste),
@@ -181,8 +181,9 @@ fn ordinary(base: &str, serial: u32) -> Option<String> {
     Some(match base {
         "date" => day(),
         "timestamp without time zone" | "timestamp with time zone" => format!("{} 12:34:56.789012", day()),
-        "time without time zone" => format!("{:02}:{:02}", serial / 60 % 24, serial % 60),
-        "time with time zone" => format!("{:02}:{:02}+00", serial / 60 % 24, serial % 60),
+        "time without time zone" => format!("{:02}:{:02}:56.789012", serial / 60 % 24, serial % 60),
+        "time with time zone" => format!("{:02}:{:02}:56.789012+00", serial / 60 % 24, serial % 60),
+        "interval" if serial % 2 == 1 => format!("{serial}:00:00.5"),
         "interval" => format!("{serial} hours"),
         "inet" | "cidr" => format!("10.{b}.{c}.{d}"),
         "macaddr" => format!("08:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}"),
@@ -303,18 +304,31 @@ pub(super) fn few(schema: &Schema, type_name: &str) -> Vec<String> {
 }
 
 fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
-    let own = Just((taste.serial + 1).to_string());
+    own_or_awkward((taste.serial + 1).to_string(), taste, awkward)
+}
+
+/// Numbers of which every other one has a fraction, for a type without any is to be seen to lose it.
+fn fractions(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+    let part = if taste.serial % 2 == 1 { ".25" } else { "" };
+    own_or_awkward(format!("{}{part}", taste.serial + 1), taste, awkward)
+}
+
+fn own_or_awkward(own: String, taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+    let own = Just(own);
     if taste.awkward { prop_oneof![3 => own, 1 => words(taste, awkward)].boxed() } else { own.boxed() }
 }
 
 fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     let mut parts = modifier.trim_end_matches(')').split(',').filter_map(|part| part.trim().parse::<usize>().ok());
     let (Some(precision), scale) = (parts.next(), parts.next().unwrap_or(0)) else {
-        return numbers(taste, &["0", "-0.10", "NaN", "Infinity", "1e100", "3.14159265358979323846"]);
+        return fractions(taste, &["0", "-0.10", "NaN", "Infinity", "1e100", "3.14159265358979323846"]);
     };
     let whole = "9".repeat(precision.saturating_sub(scale));
     let largest = if scale > 0 { format!("{whole}.{}", "9".repeat(scale)) } else { whole };
-    let small = format!("{}", (taste.serial + 1) % 10);
+    let most = 10_u32.pow(precision.saturating_sub(scale).min(6) as u32);
+    let part = "25".chars().chain("0".repeat(scale).chars()).take(scale).collect::<String>();
+    let part = if scale > 0 && taste.serial % 2 == 1 { format!(".{part}") } else { String::new() };
+    let small = format!("{}{part}", (taste.serial + 1) % most);
     if !taste.awkward {
         return Just(small).boxed();
     }
@@ -358,7 +372,8 @@ fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String
     }
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
-    let own = format!("{} text", taste.serial);
+    // Case and a blank at the end are there even where nothing else is out of the ordinary.
+    let own = format!("{} {}", taste.serial, if taste.serial % 2 == 1 { "Text " } else { "text" });
     if !taste.awkward && taste.serial.to_string().len() > limit {
         // A short text has more values in letters than in digits.
         return Just(cut(char::from_u32('A' as u32 + taste.serial % 26).map(String::from).unwrap_or_default())).boxed();

@@ -5,7 +5,7 @@ use super::class::Class;
 use super::expr::{Expr, Form};
 use super::json::{Shape, Want, path};
 use super::pattern::Pattern;
-use super::uses::Reading;
+use super::reading::Reading;
 
 /// What is asked of a column.
 #[derive(Debug, Clone, Default)]

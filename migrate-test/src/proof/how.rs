@@ -78,7 +78,9 @@ impl How {
             Some(Self { aimed: false, redraw, ..other() }).filter(|_| self.aimed)
         };
         match sqlstate {
-            "23502" if !self.matched && read_for_up(migration).reads_others() => Some(Self { matched: true, ..other() }),
+            "23502" if !self.matched && read_for_up(migration).reads_others() => {
+                Some(Self { matched: true, ..other() })
+            }
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
             // Values that are no extreme ones are different in each row.
             "23505" if self.reach != Reach::Plain => {
@@ -88,6 +90,8 @@ impl How {
             "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
             // A number that is too large says nothing of texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
+            // The rows that are aimed at may be what cannot be read.
+            "22P02" | "22007" => readable().or_else(unaimed).or(plain),
             code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
             _ => None,
         }

@@ -53,7 +53,7 @@ impl Pair {
             let (there, wanted) = (&self.there, &self.wanted.source.schema);
             let goes = |id: &Arc<Id>| there.schema.get(id).is_some() && wanted.get(id).is_none();
             let Some(ground) = there.grounds(&gone).into_iter().find(goes) else { break };
-            let users = there.users(&ground).cloned().filter(goes);
+            let users = there.users(&ground).filter(|user| goes(user)).cloned();
             let all: BTreeSet<Arc<Id>> = users.chain([ground.clone()]).collect();
             for side in [&mut self.there, &mut self.from] {
                 side.schema = std::mem::take(&mut side.schema).as_in(&Schema::default(), |one| all.contains(&one.id));

@@ -33,6 +33,7 @@ mod pooler;
 mod providers;
 mod proxy;
 mod resolving;
+mod retyped;
 mod rows;
 mod schema;
 mod seeds;
