@@ -204,7 +204,8 @@ fn a_dump_is_read_as_it_is_and_is_no_difference() {
     project.write("three.sql", dump.replace("'b'::", "'c'::"));
     let said = project.run_bare(&["diff", "file:one.sql", "file:three.sql"]);
     assert_eq!(said.code, 3, "{said:?}");
-    says(&said, "constraint public.m.c: definition");
+    says(&said, "constraint public.m.c: CHECK");
+    says(&said, "1 difference");
     project.write("other.sql", dump.replace("SET client", "\\connect other\nSET client"));
     let said = project.run_bare(&["diff", "file:one.sql", "file:other.sql"]);
     for part in ["[meta-command]", "`\\connect` is a command of psql", "other.sql:7:1", "help: remove the line"] {
