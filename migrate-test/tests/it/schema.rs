@@ -164,8 +164,5 @@ async fn arrays_whose_casts_a_restore_moves_are_no_difference() {
         ADD CONSTRAINT orders_state_check CHECK (state IN ('new', 'seen'))";
     execute(&mut connect(&copy).await, change).await;
     let told = Change::between(&before.schema, &describe(&copy).await.schema).to_string();
-    assert!(
-        told.contains("constraint public.orders.orders_state_check: CHECK") && told.lines().count() == 1,
-        "{told}"
-    );
+    assert!(told.contains("constraint public.orders.orders_state_check: CHECK") && told.lines().count() == 1, "{told}");
 }
