@@ -127,15 +127,18 @@ pub(crate) async fn file(path: &Path) -> Result<Described> {
         Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
             .help("`file:` is followed by an SQL file that makes the whole schema")
     })?;
+    let text = migrate_core::sql::schema_script(path, &text)?;
     let mut shadow = Shadow::for_script(&text).await?;
-    if let Err(error) = shadow.rehearsal().query(&text).await {
+    if let Err(error) = shadow.rehearsal().set_up(path, &text).await {
         if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
             return Err(Failure::Core(error.note(format!("it is in {}", path.display()))));
         }
-        let message = error.findings().first().map_or_else(String::new, |finding| finding.message.clone());
+        let first = error.findings().first();
+        let message = first.map_or("", |finding| &finding.message);
         let finding =
             Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))
-                .at(Place::file(path));
+                .at(first.and_then(|finding| finding.place.clone()).unwrap_or_else(|| Place::file(path)))
+                .help("write it with `pg_dump --schema-only --no-owner --no-privileges`, or name the database itself: `env:NAME` or its URL");
         return Err(Failure::Core(Error::new(ErrorKind::Statement, finding)));
     }
     let described = shadow.describe().await?;

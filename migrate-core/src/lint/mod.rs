@@ -9,6 +9,7 @@ mod body;
 mod harmless;
 mod inside;
 mod page;
+mod partitioned;
 mod routine;
 mod rows;
 mod rules;

@@ -1,7 +1,7 @@
 //! The rules of squawk's linter, with the weight that they have here.
 //!
 //! Its rules see one file. What they find on tables that nobody uses yet is left out here, as is what
-//! `harmless` knows; those that say what the runner sees to itself (timeouts, transactions, running
+//! `harmless` knows, and their help is replaced where it would be refused; those that say what the runner sees to itself (timeouts, transactions, running
 //! again) are not asked.
 
 use std::ops::Range;
@@ -9,6 +9,7 @@ use std::ops::Range;
 use squawk_linter::{Linter, Rule as Theirs};
 
 use super::harmless::is_harmless;
+use super::partitioned::instead;
 use super::script::{Parsed, targets};
 use super::work::decided;
 use super::{Class, Hit, Origin, Rule, Subject};
@@ -106,8 +107,10 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)>
             return None;
         }
         let message = violation.message.trim().trim_end_matches('.').to_owned();
+        let instead = parsed.around(span.start).and_then(|stmt| instead(subject, parsed, stmt));
+        let help = instead.or(violation.help.as_deref());
         let hit = Hit::new(span, message);
-        Some((violation.code, violation.help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
+        Some((violation.code, help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
     });
     decided(subject, parsed, found.collect())
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use squawk_linter::Rule as Theirs;
 use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
+use super::partitioned::instead;
 use super::savepoint::Savepoints;
 use super::script::{Parsed, Target, span, targets};
 use super::{Hit, Subject};
@@ -23,6 +24,8 @@ const DECIDED: [Theirs; 8] = [
     Theirs::ChangingColumnType,
     Theirs::RequireConcurrentIndexCreation,
 ];
+
+const CONCURRENTLY: &str = "CREATE INDEX CONCURRENTLY, in a migration without a transaction";
 
 /// A lock that an earlier statement of the transaction took, at a place of the script.
 struct Held {
@@ -74,7 +77,7 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
             Stmt::AlterDomain(_) => all.extend(of_domain(&wanted, at)),
             Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&known, &wanted) => {
                 let hit = Hit::new(span(it), "every row is read to build the index, while nobody can write the table")
-                    .help("CREATE INDEX CONCURRENTLY, in a migration without a transaction");
+                    .help(instead(subject, parsed, stmt).unwrap_or(CONCURRENTLY));
                 all.push((Theirs::RequireConcurrentIndexCreation, at.clone(), hit));
             }
             _ => {}

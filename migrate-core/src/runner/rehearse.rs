@@ -245,7 +245,7 @@ impl Rehearsal {
         Err(self.limit.reword(error, Some(script)))
     }
 
-    /// Runs a script that is no migration, before the first one.
+    /// Runs a script that is no migration: what a chain begins with, or what makes a whole schema.
     ///
     /// # Errors
     ///

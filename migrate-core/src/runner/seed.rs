@@ -21,7 +21,7 @@ use crate::sql::{self, Statement};
 pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let text = regular::read(file).map_err(|error| unreadable(file, &error.to_string()))?;
     let text = String::from_utf8(text).map_err(|_| unreadable(file, "it is not UTF-8"))?;
-    let text: Arc<str> = normalise(&text).into();
+    let text: Arc<str> = sql::without_guards(&normalise(&text)).into();
     let (statements, flaws) = sql::split(&text);
     let mut findings = sql::refused(file, &text, &statements, &flaws, true);
     if statements.is_empty() && flaws.is_empty() {

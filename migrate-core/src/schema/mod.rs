@@ -15,6 +15,8 @@ mod owner;
 mod query;
 mod read;
 mod row;
+mod spread;
+mod tokens;
 mod touched;
 mod watch;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::query::{are_same_statistics, same_but_for_order};
+use super::spread::spread;
 use crate::ident::{QualifiedName, qualified_names};
 
 /// Makes the kinds of objects and their words from one list, so that none is without a word.
@@ -180,10 +181,13 @@ pub struct Fact {
     pub value: Box<str>,
 }
 
+/// The facts that are expressions, or have some in them, as the server writes them.
+const EXPRESSIONS: [&str; 7] = ["definition", "default", "generated", "using", "check", "partition key", "tables"];
+
 /// An object with everything that is known about it.
 ///
 /// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of the
-/// columns of a view or of statistics is none either.
+/// columns of a view or of statistics is none either. Nor is it how a cast of an array is written, which a restore changes.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// What it is called.
@@ -208,28 +212,32 @@ impl Object {
     /// Whether a fact of another object of this name is a different one.
     pub fn differs_in(&self, other: &Self, name: &str) -> bool {
         match (self.fact(name), other.fact(name)) {
-            (Some(one), Some(two)) if self.has_order(name) => match self.id.kind {
-                Kind::Statistics => !are_same_statistics(one, two),
-                _ => !same_but_for_order(one, two),
-            },
+            (Some(one), Some(two)) => self.differs(name, one, two),
             (one, two) => one != two,
         }
     }
 
-    /// Whether a fact lists columns whose order is none of it: the text of a view's query, and that of statistics.
-    fn has_order(&self, name: &str) -> bool {
-        matches!(self.id.kind, Kind::View | Kind::MaterializedView | Kind::Statistics) && name == "definition"
+    /// Whether two values of a fact are different ones, and not the same expression before and after a restore, or the same
+    /// columns in another order.
+    fn differs(&self, name: &str, one: &str, two: &str) -> bool {
+        if one == two || !EXPRESSIONS.contains(&name) {
+            return one != two;
+        }
+        let (one, two) = (spread(one), spread(two));
+        match self.id.kind {
+            Kind::Statistics => !are_same_statistics(&one, &two),
+            Kind::View | Kind::MaterializedView => !same_but_for_order(&one, &two),
+            _ => one != two,
+        }
     }
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        let is_same = |one: &Fact, two: &Fact| one.name == two.name && !self.differs_in(other, &one.name);
+        let is_same = |one: &Fact, two: &Fact| one.name == two.name && !self.differs(&one.name, &one.value, &two.value);
         self.id == other.id
-            && (self.facts == other.facts
-                || (self.facts.len() == other.facts.len()
-                    && self.facts.iter().any(|fact| self.has_order(&fact.name))
-                    && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))))
+            && self.facts.len() == other.facts.len()
+            && self.facts.iter().zip(&other.facts).all(|(one, two)| is_same(one, two))
     }
 }
 

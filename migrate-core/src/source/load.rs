@@ -342,7 +342,9 @@ impl Script {
 
 fn duplicate(path: &Path, other: &Found) -> Finding {
     let first = other.parts.values().next().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
-    twice(path, first)
+    twice(path, first).help(
+        "give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one",
+    )
 }
 
 /// Two migrations have one version.
@@ -350,7 +352,6 @@ pub(super) fn twice(path: &Path, first: &Path) -> Finding {
     Finding::error("version-twice", "two migrations have the same version")
         .at(Place::file(path))
         .note(format!("the other one is {}", first.display()))
-        .help("give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one")
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {

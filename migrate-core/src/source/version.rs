@@ -22,6 +22,11 @@ impl Version {
         &self.0
     }
 
+    /// The version behind this one and before the next number: `7.1` for 7 and 1.
+    pub(super) fn with(&self, part: usize) -> Self {
+        Self(format!("{}.{part}", self.0).into())
+    }
+
     /// The parts between dots, without zeros that say nothing: in front, and whole parts at the end.
     fn significant(&self) -> Vec<&str> {
         let mut parts: Vec<&str> = self.0.split('.').map(|part| part.trim_start_matches('0')).collect();

@@ -4,6 +4,7 @@
 //! Tokens come from squawk's PostgreSQL lexer. What a statement means is left to the server.
 
 mod body;
+mod dumped;
 mod index;
 pub(crate) mod lex;
 #[cfg(feature = "lint")]
@@ -18,6 +19,8 @@ mod words;
 use std::ops::Range;
 
 pub(crate) use body::quoted;
+pub use dumped::schema_script;
+pub(crate) use dumped::without_guards;
 pub(crate) use index::{IndexName, detached, of_table};
 #[cfg(feature = "lint")]
 pub use parse::parse;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::dumped::is_guard;
 use super::{Class, Flaw, FlawKind, Statement};
 use crate::finding::{Finding, Place};
 
@@ -15,7 +16,7 @@ pub(crate) fn refused(
     transaction: bool,
 ) -> Vec<Finding> {
     let place = |span: &std::ops::Range<usize>| Place::within(path, text.clone(), span.clone());
-    let flaws = flaws.iter().map(|flaw| describe(flaw.kind).at(place(&flaw.span)));
+    let flaws = flaws.iter().map(|flaw| describe(flaw.kind, &text[flaw.span.clone()]).at(place(&flaw.span)));
     let statements = statements.iter().filter_map(|statement| {
         let finding = refuse(statement.class, transaction)?;
         Some(finding.at(place(&statement.span)))
@@ -51,7 +52,7 @@ fn refuse(class: Class, transaction: bool) -> Option<Finding> {
 }
 
 /// What makes a script uncertain, in words.
-fn describe(kind: FlawKind) -> Finding {
+fn describe(kind: FlawKind, line: &str) -> Finding {
     match kind {
         FlawKind::UnterminatedQuote(what) => {
             Finding::error("unterminated-quote", format!("this {what} never ends")).help(format!("close the {what}"))
@@ -64,8 +65,20 @@ fn describe(kind: FlawKind) -> Finding {
         FlawKind::OpenParenthesis => {
             Finding::error("open-parenthesis", "this parenthesis is never closed").help("add the missing `)`")
         }
-        FlawKind::MetaCommand => Finding::error("meta-command", "a psql command cannot be part of a migration")
-            .note("commands with a backslash are carried out by psql; the server does not know them")
-            .help("remove the line, or write it as SQL"),
+        FlawKind::MetaCommand => meta_command(line),
     }
+}
+
+/// What to do about a line that is carried out by psql.
+fn meta_command(line: &str) -> Finding {
+    let name = line.split_whitespace().next().unwrap_or_default();
+    let help = match name {
+        _ if is_guard(line) => "remove the line: with it pg_dump guards psql, and it makes nothing",
+        "\\connect" | "\\c" => "remove the line: everything runs in the database that is migrated or compared",
+        "\\i" | "\\ir" | "\\include" | "\\include_relative" => "put the SQL of that file here",
+        _ => "remove the line, or write it as SQL",
+    };
+    Finding::error("meta-command", format!("`{name}` is a command of psql, and no SQL"))
+        .note("commands with a backslash are carried out by psql; the server does not know them")
+        .help(help)
 }

@@ -28,7 +28,7 @@ impl Setup {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a script that cannot be read.
+    /// [`ErrorKind::Configuration`] for a script that cannot be read, [`ErrorKind::Files`] for one that only psql can run.
     pub fn load(config: &Config) -> Result<Self, Error> {
         let read = |path: &PathBuf| {
             let text = migrate_core::regular::read_to_string(path).map_err(|error| {
@@ -37,7 +37,7 @@ impl Setup {
                     .help("`setup` in [shadow] names SQL files, relative to migrate.toml");
                 Error::new(ErrorKind::Configuration, finding)
             })?;
-            Ok((path.clone(), text.into()))
+            Ok((path.clone(), migrate_core::sql::schema_script(path, &text)?))
         };
         let scripts = config.shadow.setup.iter().map(read).collect::<Result<_, Error>>()?;
         let settings = config.shadow.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -83,3 +83,39 @@ fn a_misnamed_file_among_ours_is_still_a_mistake() {
     assert_eq!(Layout::detect(folder.path()), Layout::Roundtrip);
     assert!(Layout::Roundtrip.load(folder.path()).is_err());
 }
+
+/// sql-migrate knows a file by its whole name: a number orders files, and several may have the same one.
+#[rstest]
+#[case(&["20230222172540-one-1.sql", "20230222172540-one-2.sql", "3_first.sql"],
+    &[("3", "first"), ("20230222172540", "one-1"), ("20230222172540.1", "one-2")])]
+#[case(&["2024-01-03.0-a.sql", "2024-01-03.1-b.sql", "2024-01-02.0-c.sql", "last.sql", "02025_x.sql", "also last.sql"],
+    &[("2024", "01-02.0-c"), ("2024.1", "01-03.0-a"), ("2024.2", "01-03.1-b"), ("02025", "x"),
+      ("9223372036854775807", "also last"), ("9223372036854775807.1", "last")])]
+#[case(&["b.sql", "a.sql", "c.sql"], &[("1", "a"), ("2", "b"), ("3", "c")])]
+#[tokio::test]
+async fn files_of_one_number_are_a_chain(#[case] files: &[&str], #[case] expected: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, name) in files.iter().enumerate() {
+        let text =
+            format!("-- +migrate Up\nCREATE TABLE t{n} (id int PRIMARY KEY);\n-- +migrate Down\nDROP TABLE t{n};\n");
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let set = Layout::SqlMigrate.load(folder.path()).unwrap();
+    let found: Vec<(&str, &str)> = set.iter().map(|one| (one.version().as_str(), one.name())).collect();
+    assert_eq!(found, expected);
+    let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
+    let broken: Vec<_> = report.migrations.iter().filter(|one| one.laws[&Law::Identity].is_broken()).collect();
+    assert!(broken.is_empty(), "{:?}", broken[0].laws[&Law::Identity]);
+}
+
+#[test]
+fn files_of_a_tool_that_keeps_its_versions_are_not_rebased() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["1_a.sql", "1_b.sql"] {
+        fs::write(folder.path().join(name), "-- +goose Up\nSELECT 1;\n").unwrap();
+    }
+    let error = Layout::Goose.load(folder.path()).unwrap_err();
+    let [finding] = error.findings() else { panic!("{:?}", error.findings()) };
+    assert_eq!(finding.code, "version-twice");
+    assert!(finding.help.iter().all(|help| !help.contains("rebase")), "{:?}", finding.help);
+}

@@ -22,7 +22,8 @@ pub(crate) fn files(ground: &Ground<'_>) -> Check {
         (Err(error), Err(_)) => clock.done("they cannot be read as migrations", error.findings().to_vec()),
         (Ok(set), Ok(released)) => {
             let summary = format!("{}, {} new", style::count(set.len(), "migration"), ground.new.len());
-            let findings = misplaced(released, set, &ground.new).into_iter().chain(too_late(set));
+            let findings =
+                misplaced(released, set, &ground.new, ground.context.layout).into_iter().chain(too_late(set));
             clock.done(summary, findings.collect())
         }
         (Ok(set), Err(_)) => clock.done(style::count(set.len(), "migration"), too_late(set)),

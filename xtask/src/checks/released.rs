@@ -4,6 +4,7 @@ use migrate_core::ErrorKind;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::ddl::unowned;
 use migrate_core::schema::{Change, Sides};
+use migrate_core::source::Layout;
 use migrate_test::proof::ProofError;
 use migrate_test::shape;
 
@@ -60,9 +61,12 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
                 format!("from {} on the new migrations do not apply", released.base.title()),
             );
             let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
-            let finding = finding.help(
-                "they apply to an empty database only in another order: `cargo xtask rebase` gives them later versions",
-            );
+            let finding = finding.help(match ground.context.layout {
+                Layout::Roundtrip => {
+                    "they apply to an empty database only in another order: `cargo xtask rebase` gives them later versions"
+                }
+                _ => "they apply to an empty database only in another order: give those that no database has later versions",
+            });
             return Ok(without(clock.done("it does not apply", vec![finding])));
         }
         Err(error) => return Err(error.into()),

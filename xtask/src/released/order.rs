@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use migrate_core::finding::{Finding, Place};
+use migrate_core::source::Layout;
 use migrate_core::{MigrationSet, Version};
 
 use super::Released;
 use crate::files::is_ahead;
 
 /// The new migrations that are older than the newest one of the base branch, or that share a version with another one.
-pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<Version>) -> Vec<Finding> {
+pub(crate) fn misplaced(
+    released: &Released,
+    set: &MigrationSet,
+    new: &BTreeSet<Version>,
+    layout: Layout,
+) -> Vec<Finding> {
     let version = |name: &String| Some((name.split('_').next()?.parse::<Version>().ok()?, name.clone()));
     // A migration is named by its up, and not by a check or a fixture of it.
     let is_main = |name: &&String| ![".down.sql", ".fixture.sql", ".verify.sql"].iter().any(|end| name.ends_with(end));
@@ -22,7 +28,10 @@ pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<
     for version in new.iter().filter(|version| !at_fork(version)) {
         let Some(migration) = set.get(version) else { continue };
         let stem = format!("{version}_{}.", migration.name());
-        let taken = there.iter().find(|(other, file)| other == version && !file.starts_with(&stem));
+        // sql-migrate lets several files have the same number.
+        let taken = there
+            .iter()
+            .find(|(other, file)| layout != Layout::SqlMigrate && other == version && !file.starts_with(&stem));
         let finding = match taken {
             Some((_, file)) => Finding::error(
                 "version-taken",
@@ -37,9 +46,10 @@ pub(crate) fn misplaced(released: &Released, set: &MigrationSet, new: &BTreeSet<
             .note("an environment that has the newer one would get this one behind it, and a new one before it"),
             None => continue,
         };
-        findings.push(
-            finding.at(Place::file(migration.path())).help("`cargo xtask rebase` gives it a version behind that"),
-        );
+        findings.push(finding.at(Place::file(migration.path())).help(match layout {
+            Layout::Roundtrip => "`cargo xtask rebase` gives it a version behind that",
+            _ => "give it a version behind that, where no database has it yet",
+        }));
     }
     findings
 }

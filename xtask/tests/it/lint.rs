@@ -143,3 +143,52 @@ fn codes_are_unique() {
     codes.dedup();
     assert_eq!(codes.len(), count);
 }
+
+/// What the server refuses is not advised, whoever knows that a table is partitioned.
+#[tokio::test]
+async fn indexes_of_partitioned_tables_are_not_advised_to_be_concurrent() {
+    let database = TestDatabase::create().await.unwrap();
+    let options = Database::from(database.options());
+    let empty = schema::describe(&options).await.unwrap();
+    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let made = "CREATE TABLE events (id int, at date) PARTITION BY RANGE (at);
+        CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+        INSERT INTO events VALUES (1, '2025-01-01'); CREATE INDEX events_id ON events (id); CREATE TABLE plain (id int);
+        CREATE INDEX plain_id ON plain (id);";
+    shadow.rehearsal().query(made).await.unwrap();
+    let before = schema::describe(&options).await.unwrap();
+    let help = |sql: &str, before: Option<&Described>, released: Option<&Described>| {
+        let migration = migration(sql).unwrap();
+        let script = migration.up_script().unwrap();
+        let subject = Subject { script, direction: Direction::Up, before, after: None, released };
+        let found = lint::judge(&subject, &Lint::default());
+        let found = found.iter().filter(|finding| finding.code.starts_with("require-concurrent-index"));
+        found.map(|finding| finding.help[0].clone()).collect::<Vec<_>>()
+    };
+    let in_parts = |told: Vec<String>| told.len() == 1 && told[0].contains("`ON ONLY`") && told[0].contains("ATTACH");
+    let create = "CREATE INDEX i ON events (at);";
+    assert!(in_parts(help(create, Some(&before), Some(&before))), "{:?}", help(create, Some(&before), Some(&before)));
+    assert!(in_parts(help(create, Some(&before), None)));
+    assert!(in_parts(help(create, None, Some(&before))));
+    let remade = format!(
+        "DROP TABLE plain; CREATE TABLE plain (id int) PARTITION BY HASH (id); {}",
+        create.replace("events (at)", "plain (id)")
+    );
+    let told = help(&remade, None, Some(&before));
+    assert!(told.is_empty() || in_parts(told.clone()), "{told:?}");
+    let drop = help("DROP INDEX events_id;", Some(&before), Some(&before));
+    assert!(drop.len() == 1 && drop[0].contains("cannot be dropped CONCURRENTLY"), "{drop:?}");
+    for refused in ["CREATE INDEX CONCURRENTLY i ON events (at)", "DROP INDEX CONCURRENTLY events_id"] {
+        let error = shadow.rehearsal().query(refused).await.unwrap_err();
+        assert!(format!("{error:?}").contains("partitioned"), "{error:?}");
+    }
+    for plain in ["CREATE INDEX i ON plain (id);", "DROP INDEX plain_id;"] {
+        let told = help(plain, Some(&before), Some(&before));
+        assert!(
+            told.len() == 1 && told[0].to_lowercase().contains("concurrently") && !told[0].contains("partitioned"),
+            "{told:?}"
+        );
+    }
+    assert!(help(create, Some(&empty), Some(&empty)).iter().all(|told| !told.contains("ON ONLY")));
+    shadow.end().await.unwrap();
+}

@@ -12,6 +12,7 @@ mod documents;
 mod drift;
 mod drift_between;
 mod drift_partly;
+mod dumps;
 mod explain;
 mod fixtures;
 mod hints;

@@ -41,7 +41,7 @@ fn adopted() -> Project {
 }
 
 #[track_caller]
-fn says(said: &Said, words: &str) {
+pub(crate) fn says(said: &Said, words: &str) {
     assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
 }
 

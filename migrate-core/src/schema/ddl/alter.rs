@@ -40,7 +40,7 @@ impl<'a> Differing<'a> {
         };
         let wanted = |name: &&str| !is_apart(name);
         let pairs = names.into_iter().filter(wanted).map(|name| (name, old.fact(name), new.fact(name)));
-        let mut all: Vec<_> = pairs.filter(|(_, old, new)| old != new).collect();
+        let mut all: Vec<_> = pairs.filter(|(name, ..)| old.differs_in(new, name)).collect();
         // A column becomes NOT NULL before it becomes an identity.
         all.sort_by_key(|(name, old, _)| *name == "identity" && old.is_none());
         Self(all)

@@ -126,7 +126,7 @@ impl Fates {
         queue: &mut Vec<Part>,
     ) {
         if part.default {
-            if old.fact("default") != new.fact("default") && !follows_parent(before, after, old, new, &["default"]) {
+            if old.differs_in(new, "default") && !follows_parent(before, after, old, new, &["default"]) {
                 self.fates.insert(part, Fate::Altered);
             }
             return;
@@ -421,8 +421,8 @@ fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, f
     // A NOT NULL that is only inherited comes and goes with the parent's.
     let is_brought = |fact: &str| fact == "not null inherited" && [old, new].iter().all(|one| one.fact(fact) != LOCAL);
     let differing = facts.iter().filter(|fact| **fact != "inherited" && !is_brought(fact));
-    let differing = differing.filter(|fact| old.fact(fact) != new.fact(fact));
+    let differing = differing.filter(|fact| old.differs_in(new, fact));
     let is_said_alone = |fact: &str| matches!(fact, "default" | "not null" | "storage" | "statistics");
     let down = |fact: &str| !is_said_alone(fact) || inherit::goes_down(after, &is.id, fact);
-    differing.into_iter().all(|fact| was.fact(fact) == old.fact(fact) && is.fact(fact) == new.fact(fact) && down(fact))
+    differing.into_iter().all(|fact| !was.differs_in(old, fact) && !is.differs_in(new, fact) && down(fact))
 }

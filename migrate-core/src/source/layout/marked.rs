@@ -1,5 +1,6 @@
 //! Layouts that keep up and down in one file, behind markers: dbmate, goose, sql-migrate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Draft, Layout, Part, Version, entries, read};
@@ -55,21 +56,23 @@ fn mark(layout: Layout, line: &str) -> Option<Mark> {
 
 pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
-    for (at, (file, path)) in
-        entries(folder, findings)?.into_iter().filter(|(name, _)| name.ends_with(".sql")).enumerate()
-    {
+    let mut files = entries(folder, findings)?;
+    files.retain(|(name, _)| name.ends_with(".sql"));
+    let mut numbers = Numbers::of(files.iter().map(|(name, _)| name.as_str()));
+    for (file, path) in files {
         let Some(text) = read(&path, findings) else { continue };
         let stem = file.trim_end_matches(".sql");
-        let end = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
-        let version: Option<Version> = stem[..end].parse().ok();
-        // sql-migrate orders by name, and needs no number in it.
-        let numbered = || (layout == Layout::SqlMigrate).then(|| Version::from(at as u64 + 1));
-        let Some(version) = version.or_else(numbered) else {
+        let digits = digits(stem);
+        let version = match layout {
+            Layout::SqlMigrate => Some(numbers.take(digits)),
+            _ => digits.parse().ok(),
+        };
+        let Some(version) = version else {
             let finding = Finding::error("file-name", format!("`{file}` does not begin with a version"));
             findings.push(finding.at(Place::file(&path)).help("these are named `<digits>_<anything>.sql`"));
             continue;
         };
-        let name = stem[end..].trim_start_matches(['_', '-']).to_owned();
+        let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
         match split(layout, &path, &text) {
             Some((up, down)) => drafts.push(Draft { version, name, up, down }),
             None => {
@@ -81,6 +84,39 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
         }
     }
     Ok(drafts)
+}
+
+/// The digits with which a name begins.
+fn digits(name: &str) -> &str {
+    &name[..name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len())]
+}
+
+/// The versions of the files of sql-migrate, which knows a file by its whole name. It runs them in the order of their
+/// numbers, those with the same number in the order of their names, and those without a number after all others.
+struct Numbers {
+    /// Whether any file has a number.
+    any: bool,
+    /// How many files of a number are taken.
+    taken: BTreeMap<Version, usize>,
+}
+
+impl Numbers {
+    fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> Self {
+        Self { any: names.any(|name| !digits(name).is_empty()), taken: BTreeMap::new() }
+    }
+
+    /// The version of the next file: its number, and for a later one of the same number its place among them.
+    fn take(&mut self, digits: &str) -> Version {
+        let number = digits.parse().unwrap_or_else(|_| match self.any {
+            // It reads no greater number than this one.
+            true => Version::from(i64::MAX.cast_unsigned()),
+            false => Version::from(self.taken.len() as u64 + 1),
+        });
+        let before = self.taken.entry(number.clone()).or_default();
+        let version = if *before == 0 { number } else { number.with(*before) };
+        *before += 1;
+        version
+    }
 }
 
 /// The two parts of a file, each with the rest blanked.

@@ -106,7 +106,8 @@ impl Layout {
         };
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
-            findings.push(load::twice(&pair[1].up.path, &pair[0].up.path));
+            let twice = load::twice(&pair[1].up.path, &pair[0].up.path);
+            findings.push(twice.help(format!("rename the one that no database has: {self} knows it by its version")));
         }
         let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
         match findings.is_empty() {

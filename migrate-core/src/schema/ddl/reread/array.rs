@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL writes such a cast as `(ARRAY[1, 2])::numeric[]`, and reads that as a cast of each element: an expression
 //! that is written and read twice is another one each time. A cast to `anyarray` in between does nothing, and keeps the
-//! outer one whole. See `transformTypeCast` in `parse_expr.c`.
+//! outer one whole. See `transformTypeCast` in `parse_expr.c`; `schema::spread` has what it is read as without that.
 
 use super::{Insertion, Tokens};
 
@@ -10,24 +10,11 @@ use super::{Insertion, Tokens};
 pub(super) fn casts(tokens: &Tokens<'_>) -> Vec<Insertion> {
     let is_filled = |at: &usize| tokens.at(*at) == "ARRAY" && tokens.at(at + 1) == "[" && tokens.at(at + 2) != "]";
     let closed = (0..tokens.len()).filter(is_filled).filter_map(|at| {
-        let close = closing(at + 1, tokens)?;
+        let close = tokens.closing(at + 1)?;
         let is_enclosed = tokens.before(at) == "(" && tokens.at(close + 1) == ")";
         is_array_cast(close + 1 + usize::from(is_enclosed), tokens).then_some((tokens.end(close), "::anyarray"))
     });
     closed.collect()
-}
-
-/// The place of the bracket that closes the one here.
-fn closing(open: usize, tokens: &Tokens<'_>) -> Option<usize> {
-    let mut depth = 0_usize;
-    (open..tokens.len()).find(|at| {
-        match tokens.at(*at) {
-            "[" => depth += 1,
-            "]" => depth -= 1,
-            _ => {}
-        }
-        depth == 0
-    })
 }
 
 /// Whether a cast to an array type stands here.
