@@ -20,6 +20,7 @@ mod joined;
 mod json;
 mod names;
 mod narrow;
+mod order;
 mod pattern;
 mod queries;
 mod reading;
@@ -50,6 +51,7 @@ use draw::{Constants, Draft, Row, draw};
 use expr::Expr;
 pub(crate) use fitting::Required;
 pub(crate) use narrow::{Narrow, Narrowed};
+use order::ordered;
 pub(crate) use reading::Reading;
 use refusal::{Refusal, owned};
 pub(crate) use refusal::{TRY, attempt};
@@ -143,49 +145,6 @@ pub(crate) async fn fill(
     }
     rehearsal.query("DROP FUNCTION pg_temp.roundtrip_try(text)").await?;
     Ok(unfilled)
-}
-
-/// Tables in an order in which each comes after those that it needs; those that need one
-/// another stand together.
-fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
-    let names: BTreeSet<TableName> = tables.iter().map(|table| table.name()).collect();
-    let mut left: Vec<&Table> = tables.to_vec();
-    let mut done: BTreeSet<TableName> = BTreeSet::new();
-    let mut groups = Vec::new();
-    while !left.is_empty() {
-        let ready = |table: &&Table| table.needs().iter().all(|need| done.contains(need) || !names.contains(need));
-        let (now, later): (Vec<&Table>, Vec<&Table>) = left.iter().partition(|table| ready(table));
-        left = later;
-        if now.is_empty() {
-            // Only cycles, and what needs them, are left.
-            let cycle = cycle(&left);
-            left.retain(|table| !cycle.contains(&table.name()));
-            let group = tables.iter().filter(|table| cycle.contains(&table.name())).copied().collect();
-            done.extend(cycle);
-            groups.push(group);
-        }
-        done.extend(now.iter().map(|table| table.name()));
-        groups.extend(now.into_iter().map(|table| vec![table]));
-    }
-    groups
-}
-
-/// The smallest set of tables that need nothing outside of it.
-fn cycle(tables: &[&Table]) -> BTreeSet<TableName> {
-    let needs: BTreeMap<TableName, BTreeSet<TableName>> = tables.iter().map(|t| (t.name(), t.needs())).collect();
-    let reach = |from: &TableName| {
-        let mut seen = BTreeSet::from([from.clone()]);
-        let mut queue = vec![from.clone()];
-        while let Some(name) = queue.pop() {
-            for next in needs.get(&name).into_iter().flatten().filter(|next| needs.contains_key(*next)) {
-                if seen.insert(next.clone()) {
-                    queue.push(next.clone());
-                }
-            }
-        }
-        seen
-    };
-    needs.keys().map(reach).min_by_key(BTreeSet::len).unwrap_or_default()
 }
 
 /// Fills one table. Rows that break a check are tried again with other values in the columns of that check alone.
