@@ -162,7 +162,6 @@ pub(super) fn respelled(type_name: &str, serial: u32) -> Option<String> {
         "time" | "time without time zone" => format!("{text}.0"),
         "interval" => text.replace(" days", " d"),
         "uuid" => format!("ABCDEF{}", text.get(6..)?),
-        "jsonb" => text.replace(": ", ":"),
         "inet" => format!("{text}/32"),
         "macaddr" => text.replace(':', "-"),
         "bytea" => text.to_uppercase().replace('X', "x"),

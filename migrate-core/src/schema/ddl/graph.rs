@@ -185,19 +185,26 @@ impl Graph {
 
     /// Whatever takes the name of a dropped object is made after the drop.
     fn names(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        let name = |part: &Part| {
-            // Of statistics the name is one of their schema, whatever they are about.
-            let parent = if part.id.kind == Kind::Statistics { "".into() } else { part.id.parent.clone() };
-            (part.id.schema.clone(), parent, part.id.name.clone())
+        // Statistics and indexes, also those of keys, have names of their schema, whatever they are about.
+        let names = |schema: &Schema, part: &Part| {
+            let has_index = schema.get(&part.id).is_some_and(|one| table::has_index(one));
+            let is_of_schema = has_index || part.id.kind == Kind::Statistics;
+            let is_of_table = !matches!(part.id.kind, Kind::Statistics | Kind::Index);
+            let of_schema = is_of_schema.then(Box::default);
+            let parents = of_schema.into_iter().chain(is_of_table.then(|| part.id.parent.clone()));
+            parents.map(|parent: Box<str>| (part.id.schema.clone(), parent, part.id.name.clone())).collect::<Vec<_>>()
         };
         let mut gone: HashMap<_, Vec<&Part>> = HashMap::new();
         for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default) {
             if matches!(fate, Fate::Dropped | Fate::Remade) {
-                gone.entry(name(part)).or_default().push(part);
+                for name in names(&sides.before.schema, part) {
+                    gone.entry(name).or_default().push(part);
+                }
             }
         }
         for part in sides.fates.made().filter(|part| !part.default) {
-            for old in gone.get(&name(part)).into_iter().flatten().filter(|old| **old != part) {
+            let taken = names(&sides.after.schema, part);
+            for old in taken.iter().filter_map(|name| gone.get(name)).flatten().filter(|old| **old != part) {
                 self.edge(&hosts.dropped(old), &hosts.made(part), None);
             }
         }
