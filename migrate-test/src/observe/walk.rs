@@ -90,7 +90,7 @@ impl Walk<'_> {
     /// Observes a migration on its way up, on plainer rows where the first ones are in its way.
     async fn up(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
-        let mut attempt = Attempt { how: How::default(), nerve: Nerve::HoldUp };
+        let mut attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
         let (mut required, mut first) = (None, None::<String>);
         loop {
             let mut seen = match self.fill(at, &attempt.how, required.as_ref()).await? {
@@ -124,7 +124,7 @@ impl Walk<'_> {
     /// Observes its way down; rows are there already.
     async fn down(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
-        let attempt = Attempt { how: How::default(), nerve: Nerve::HoldUp };
+        let attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
         let seen = observe(&mut self.filled.ground, migration, Direction::Down, attempt.nerve).await?;
         match attempt.after(&seen, migration) {
             Some(next) if next.nerve == Nerve::LetAlone => {

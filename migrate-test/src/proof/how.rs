@@ -63,9 +63,14 @@ impl How {
         if elsewhere { Some(Self { within: None, redraw: Redraw::All, ..self.clone() }) } else { next }
     }
 
-    /// What to try when all other rows have failed: the tables that the chain fills have its own rows alone.
+    /// No rows in the tables that the chain fills but its own.
+    pub(crate) fn chains_own() -> Self {
+        Self { beside: false, ..Self::default() }
+    }
+
+    /// What to try when all other rows have failed.
     pub(super) fn without_others(&self) -> Option<Self> {
-        self.beside.then(|| Self { beside: false, redraw: Redraw::All, ..Self::default() })
+        self.beside.then(|| Self { redraw: Redraw::All, ..Self::chains_own() })
     }
 
     fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {
@@ -114,7 +119,7 @@ impl How {
 
     /// What a migration that fails on the first rows, and not on these, is told of.
     pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
-        if !self.beside {
+        if Some(self) == Self::default().without_others().as_ref() {
             return format!(
                 "it fails on rows beside those that the chain itself puts into a table: {why}; proven without them"
             );

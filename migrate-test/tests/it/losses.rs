@@ -411,14 +411,16 @@ async fn a_column_that_comes_after_a_rename_has_values() {
 #[tokio::test]
 async fn a_column_that_comes_to_a_full_table_is_named() {
     let chain = Chain::new(&[(1, "base", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")]);
-    for n in 2..22 {
+    let rows = "INSERT INTO t SELECT n FROM generate_series(1000001, 1001000) n;";
+    chain.write(2, "fills", rows, "DELETE FROM t WHERE id BETWEEN 1000001 AND 1001000;");
+    for n in 3..5 {
         let (up, down) = (format!("ALTER TABLE t ADD c{n} text;"), format!("ALTER TABLE t DROP c{n};"));
         chain.write(n, "adds", &up, &down);
     }
     let proof = Proof { keep: false, walks: 0, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
     let last = report.migrations.last().unwrap();
-    assert!(last.rests.narrowed.contains(&"public.t.c20".to_owned()), "{}", shown(last));
+    assert!(last.rests.narrowed.contains(&"public.t.c3".to_owned()), "{}", shown(last));
     assert!(report.holds());
 }
 

@@ -105,8 +105,8 @@ fn together(
 pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
-        let (version, words) = name.split_once('_').unwrap_or((&name, ""));
-        let Ok(version) = version.replace('-', "").parse() else {
+        let (time, words) = name.split_once('_').unwrap_or((&name, ""));
+        let Some(version) = diesel(time) else {
             let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));
             findings.push(finding.at(Place::file(&path)).help("these are named `<date and time>_<name>/up.sql`"));
             continue;
@@ -121,6 +121,20 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
         drafts.push(Draft { version, name: words.to_owned(), up, down });
     }
     Ok(drafts)
+}
+
+/// How many digits diesel writes for a date and a time.
+const TIME: usize = 14;
+
+/// The version of a folder of diesel: `2025-01-01-000000`, or with a number behind it. Diesel compares these as texts, so what
+/// is behind the time is a part of its own.
+fn diesel(time: &str) -> Option<Version> {
+    let digits = time.replace('-', "");
+    let text = match digits.split_at_checked(TIME) {
+        Some((time, number)) if !number.is_empty() => format!("{time}.{number}"),
+        _ => digits,
+    };
+    text.parse().ok()
 }
 
 /// Whether diesel's options say `run_in_transaction = false`.
@@ -143,6 +157,15 @@ mod tests {
         assert_eq!(shown(flyway("V1_2__Add_users.sql")).as_deref(), Some("1.2 Add_users true false"));
         assert_eq!(shown(flyway("U10__x.sql")).as_deref(), Some("10 x false false"));
         assert_eq!(shown(flyway("R__views.sql")), None);
+    }
+
+    #[test]
+    fn a_number_behind_the_time_of_diesel_does_not_move_a_folder_behind_later_ones() {
+        let times = ["2025-01-01-000000", "2025-06-01-000000-0000", "2025-06-01-000000-0001", "2026-01-01-000000"];
+        let versions: Vec<Version> = times.iter().filter_map(|time| diesel(time)).collect();
+        assert!(versions.len() == times.len() && versions.is_sorted(), "{versions:?}");
+        assert_eq!(versions[1].as_str(), "20250601000000.0000");
+        assert!(diesel("2025-x").is_none() && diesel("").is_none() && diesel("日本語日本語").is_none());
     }
 
     #[test]
