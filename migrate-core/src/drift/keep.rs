@@ -24,6 +24,10 @@ impl Filling<'_> {
             if words.contains(&"*") {
                 names.extend(self.columns_of(&names));
             }
+            // Nobody knows what code reads.
+            if words.first().is_some_and(|word| ["do", "call"].iter().any(|code| word.eq_ignore_ascii_case(code))) {
+                names.extend(self.done.iter().filter_map(|one| one.object.as_ref()).map(|id| id.name.to_string()));
+            }
             if !self.done.iter().any(|one| loses(one, &names)) {
                 continue;
             }

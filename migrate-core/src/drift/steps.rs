@@ -70,6 +70,7 @@ impl Begun<'_> {
     pub fn rest(self) -> Option<Vec<Statement>> {
         let (mut rest, mut stage) = (Vec::new(), Stage::Main);
         let left = self.steps.get(self.taken.0..)?;
+        let mut unseen = self.taken.1 - self.taken.0;
         for (n, part) in left.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration)).enumerate() {
             let script = part.first()?.migration.up_script()?;
             let is_alone = script.directives().no_transaction
@@ -77,17 +78,20 @@ impl Begun<'_> {
             stage = match (stage, is_alone) {
                 (Stage::Main, false) => Stage::Main,
                 (Stage::Concurrent, false) if n > 0 => Stage::Validate,
+                (Stage::Validate, false) => Stage::Validate,
+                // There is no stage behind the last one.
+                (Stage::Validate, true) => return None,
                 // Behind the last transaction there is no place but outside of one.
                 _ => Stage::Concurrent,
             };
             let (mut from, mut set) = (0, Vec::new());
-            for (at, step) in part.iter().enumerate() {
+            for step in part {
                 let place = step.at?;
                 set.extend(settings(script, from..place, stage));
                 from = place;
-                let is_unseen = n == 0 && at < self.taken.1 - self.taken.0;
                 let text = step.text()?;
-                let one = if is_unseen { self.again(text) } else { Statement::of(text) };
+                let one = if unseen > 0 { self.again(text) } else { Statement::of(text) };
+                unseen = unseen.saturating_sub(1);
                 rest.extend(set.drain(..).chain([one]).map(|one| Statement { stage, ..one }));
             }
             let ended = settings(script, 0..from, stage).into_iter().filter_map(|one| unset(&one.text));
@@ -164,11 +168,13 @@ fn is_idle(text: &str) -> bool {
         && words.windows(2).any(|pair| is(pair, ["do", "nothing"]))
 }
 
-/// Where nothing takes a transaction back, what would follow a stop is only named: it would run all the same.
+/// What would follow a stop is only named, unless the stop takes its transaction back: it would run all the same.
 fn stopped(mut statements: Vec<Statement>) -> Vec<Statement> {
-    let is_stop = |one: &Statement| one.is_stop() && one.stage == Stage::Concurrent;
-    if let Some(at) = statements.iter().position(is_stop) {
-        let later = statements.split_off(at + 1);
+    if let Some(at) = statements.iter().position(Statement::is_stop) {
+        let stage = statements[at].stage;
+        let in_transaction = |one: &Statement| one.stage == stage && stage != Stage::Concurrent;
+        let end = statements[at + 1..].iter().position(|one| !in_transaction(one));
+        let later = end.map_or_else(Vec::new, |end| statements.split_off(at + 1 + end));
         let then = later.iter().map(|one| Hazard::Undecided(format!("then run {}", flat(&one.text))));
         statements[at].hazards.extend(then);
     }

@@ -309,7 +309,7 @@ fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<Stri
 
 /// Numbers of which every other one has a fraction, for a type without any is to be seen to lose it.
 fn fractions(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
-    let part = if taste.serial % 2 == 1 { ".25" } else { "" };
+    let part = if taste.serial % 2 == 1 { ".256789" } else { "" };
     own_or_awkward(format!("{}{part}", taste.serial + 1), taste, awkward)
 }
 
@@ -326,7 +326,7 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     let whole = "9".repeat(precision.saturating_sub(scale));
     let largest = if scale > 0 { format!("{whole}.{}", "9".repeat(scale)) } else { whole };
     let most = 10_u32.pow(precision.saturating_sub(scale).min(6) as u32);
-    let part = "25".chars().chain("0".repeat(scale).chars()).take(scale).collect::<String>();
+    let part = "25".chars().chain("1".repeat(scale).chars()).take(scale).collect::<String>();
     let part = if scale > 0 && taste.serial % 2 == 1 { format!(".{part}") } else { String::new() };
     let small = format!("{}{part}", (taste.serial + 1) % most);
     if !taste.awkward {

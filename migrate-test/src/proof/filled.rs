@@ -88,8 +88,9 @@ impl Filled {
         grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
         grown.retain(|table| how.beside || !self.seeded.contains(table));
         let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
-        compared.retain(is_ours);
-        aimed.retain(|table| how.aimed && is_ours(table));
+        let is_open = |table: &TableName| is_ours(table) && (how.beside || !self.seeded.contains(table));
+        compared.retain(is_open);
+        aimed.retain(|table| how.aimed && is_open(table));
         let matched = if how.matched { own.matched(before) } else { BTreeSet::new() };
         let empty = |table: &TableName| self.rows.table(table).is_none_or(|rows| rows.rows.is_empty());
         let drawn = holders(before).map(table_name);

@@ -11,7 +11,7 @@ use migrate_core::source::Migration;
 
 use super::cause::one_cause;
 use super::filled::Filled;
-use super::how::How;
+use super::how::{self, How};
 use super::refused::{Refused, is_of_data};
 use super::retry::Retry;
 use super::stage::Ground;
@@ -120,6 +120,7 @@ impl Full {
         let origin = self.start.clone();
         let mut first = None;
         let mut fragile = None;
+        let mut refused = None;
         let mut tried: Vec<Retry> = Vec::new();
         while let Err(story) = &outcome
             && let Some(retry) = self.after(story, &how, &migration, sight, &tried)
@@ -129,11 +130,18 @@ impl Full {
                 fragile.get_or_insert_with(|| Box::new(story.clone()));
             }
             if let Retry::Other(other) = &retry {
+                if other.matched && !how.matched {
+                    refused = Some(story.clone());
+                }
                 how = other.clone();
             }
             self.prepare(prover, at, sight, &origin, &retry).await?;
             tried.push(retry);
             outcome = self.attempt(&migration, sight, ways, &how).await?;
+        }
+        // On no rows at all nothing is refused.
+        if let Some(story) = refused.filter(|_| outcome.is_ok() && self.lacks_matched(&migration, sight.before)) {
+            outcome = Err(story);
         }
         proven.rests = std::mem::take(&mut self.seen.rests);
         proven.rests.idle = std::mem::take(&mut self.seen.idle).into_iter().map(|(_, told)| told).collect();
@@ -148,7 +156,7 @@ impl Full {
         if let (Ok(()), Some(last), Some(why)) = (&outcome, tried.last(), first) {
             proven.notes.push(last.note(&why, &migration));
         }
-        let refused = matches!(&outcome, Err(story) if story.fails == Some(Direction::Up));
+        let is_refused = matches!(&outcome, Err(story) if story.fails == Some(Direction::Up));
         let verdict = match outcome {
             Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
             Ok(()) => self.verdict(&migration, &proven.rests),
@@ -159,13 +167,19 @@ impl Full {
         one_cause(proven, sight);
         // What was lost must not be missing for the next migration, and it has to be applied.
         if broken || ways == Ways::UpDown {
-            self.go_on(prover, at, sight, !refused, Some(proven)).await?;
+            self.go_on(prover, at, sight, !is_refused, Some(proven)).await?;
         }
         let changed = std::mem::take(&mut self.seen.changed);
         self.wear(sight, &changed);
         self.seen.changed = changed;
         self.filled.follow(sight.up);
         Ok(())
+    }
+
+    /// Whether a table that the up fills from others had no row for which it finds something there.
+    fn lacks_matched(&self, migration: &Migration, schema: &Schema) -> bool {
+        let tables = how::read_for_up(migration).matched(schema);
+        tables.iter().any(|table| self.start.table(table).is_none_or(|rows| rows.rows.is_empty()))
     }
 
     /// The lost rows that may be others than those that the chain itself puts into their tables.

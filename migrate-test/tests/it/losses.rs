@@ -210,6 +210,7 @@ async fn what_cannot_be_aimed_at_does_no_harm(#[case] columns: &str, #[case] up:
     "ALTER TABLE t ALTER p TYPE numeric(30, 10);"
 )]
 #[case::large("n bigint", "ALTER TABLE t ALTER n TYPE float8;", "ALTER TABLE t ALTER n TYPE bigint;")]
+#[case::two_places("p numeric", "ALTER TABLE t ALTER p TYPE numeric(8, 2);", "ALTER TABLE t ALTER p TYPE numeric;")]
 #[case::rounded("p numeric(8, 3)", "ALTER TABLE t ALTER p TYPE int;", "ALTER TABLE t ALTER p TYPE numeric(8, 3);")]
 #[case::zeros("zip text", "ALTER TABLE t ALTER zip TYPE int USING zip::int;", "ALTER TABLE t ALTER zip TYPE text;")]
 #[case::zeros_of_a_pattern(

@@ -179,3 +179,13 @@ async fn a_column_that_is_filled_from_another_table_becomes_not_null(#[case] upd
     assert!(proven.notes.iter().any(|note| note.contains("finds none in another table")), "{:?}", proven.notes);
     is_found(NAMED, &up, "ALTER TABLE t ADD name text NOT NULL DEFAULT 'nobody', DROP u_id;").await;
 }
+
+/// Where no row can be found in the other table, the column is NULL in each row.
+#[tokio::test]
+async fn a_column_that_is_filled_from_rows_that_cannot_be_does_not_become_not_null() {
+    let base = "CREATE TABLE u (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('a', 'b')), x int NOT NULL);
+        CREATE TABLE t (id int PRIMARY KEY, u_id int);";
+    let up = "ALTER TABLE t ADD x int; UPDATE t SET x = u.x FROM u WHERE u.id = t.u_id AND u.kind = 'zzz';
+        ALTER TABLE t ALTER x SET NOT NULL;";
+    is_found(base, up, "ALTER TABLE t DROP x;").await;
+}

@@ -50,7 +50,9 @@ impl Between {
             let Ok(states) = shape::stepped(applied, &pending[skipped..], code).await else { continue };
             let is_all = states.len() == steps.len() + 1;
             let mut exact: Option<Self> = None;
-            for (at, state) in states.iter().enumerate().skip(1) {
+            // What changes no schema at the beginning leaves no trace.
+            let untouched = states.iter().take_while(|state| state.schema == states[0].schema).count();
+            for (at, state) in states.iter().enumerate().skip(untouched) {
                 if exact.is_some() && Arc::ptr_eq(state, &states[at - 1]) {
                     exact.iter_mut().for_each(|one| one.taken.1 = at);
                     continue;
