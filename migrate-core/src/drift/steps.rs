@@ -71,6 +71,7 @@ impl Begun<'_> {
         let (mut rest, mut stage) = (Vec::new(), Stage::Main);
         let left = self.steps.get(self.taken.0..)?;
         let mut unseen = self.taken.1 - self.taken.0;
+        let hidden: Vec<Update<'_>> = left.iter().take(unseen).filter_map(|step| Update::of(step.text()?)).collect();
         for (n, part) in left.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration)).enumerate() {
             let script = part.first()?.migration.up_script()?;
             let is_alone = script.directives().no_transaction
@@ -90,7 +91,7 @@ impl Begun<'_> {
                 set.extend(settings(script, from..place, stage));
                 from = place;
                 let text = step.text()?;
-                let one = if unseen > 0 { self.again(text) } else { Statement::of(text) };
+                let one = if unseen > 0 { self.again(text, &hidden) } else { Statement::of(text) };
                 unseen = unseen.saturating_sub(1);
                 rest.extend(set.drain(..).chain([one]).map(|one| Statement { stage, ..one }));
             }
@@ -100,9 +101,11 @@ impl Begun<'_> {
         Some(stopped(rest))
     }
 
-    /// A statement as it can run where it may have run already.
-    fn again(self, text: &str) -> Statement {
-        let update = || Update::of(text)?.unseen(self.before, self.there);
+    /// A statement as it can run where it may have run already, beside the updates of which nobody knows either.
+    fn again(self, text: &str, hidden: &[Update<'_>]) -> Statement {
+        // Of two that set one column the later one would find the values of the first.
+        let is_alone = |one: &Update<'_>| hidden.iter().filter(|other| one.overlaps(other)).count() < 2;
+        let update = || Update::of(text).filter(is_alone)?.unseen(self.before, self.there);
         match (self.is_beyond)(text) && !is_idle(text) {
             true => update().map_or_else(|| undecided(text), Statement::of),
             false => Statement::of(text),

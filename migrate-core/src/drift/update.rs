@@ -61,6 +61,11 @@ impl<'a> Update<'a> {
             && self.columns.iter().any(|name| **name == *column.name)
     }
 
+    /// Whether both give a column of the same name a value.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.table.1 == other.table.1 && self.columns.iter().any(|column| other.columns.contains(column))
+    }
+
     /// It without its condition and what it returns.
     pub(super) fn head(&self) -> &'a str {
         let last = self.words.get(self.condition.unwrap_or(self.end).saturating_sub(1));

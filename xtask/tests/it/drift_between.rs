@@ -237,3 +237,14 @@ fn a_column_that_has_its_first_name_is_renamed_to_its_last() {
     drift(&project, &["--mark", THIRD]).ok();
     project.end();
 }
+
+/// The later of two updates of one column would find the values of the first.
+#[test]
+fn a_value_that_is_overridden_is_asked_about() {
+    let up = "ALTER TABLE orders ADD k text; UPDATE orders SET k = 'x'; UPDATE orders SET k = 'y' WHERE id = 1;
+        ALTER TABLE orders ADD z int;";
+    let project = project(up, "ALTER TABLE orders DROP k, DROP z;", "ALTER TABLE orders ADD k text;");
+    let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
+    assert!(shown.contains("-- decide first: ") && !shown.contains("IS NULL"), "{shown}");
+    project.end();
+}
