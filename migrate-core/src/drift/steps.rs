@@ -75,14 +75,14 @@ impl Begun<'_> {
         for (n, part) in left.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration)).enumerate() {
             let script = part.first()?.migration.up_script()?;
             let is_alone = script.directives().no_transaction
-                || part.iter().any(|step| step.at.is_some_and(|at| is_alone(script, at)));
+                || part.iter().any(|step| step.at.is_some_and(|at| script.statements()[at].class.is_run_alone()));
             stage = match (stage, is_alone) {
                 (Stage::Main, false) => Stage::Main,
                 (Stage::Concurrent, false) if n > 0 => Stage::Validate,
                 (Stage::Validate, false) => Stage::Validate,
-                // There is no stage behind the last one.
+                // No stage comes after the last one.
                 (Stage::Validate, true) => return None,
-                // Behind the last transaction there is no place but outside of one.
+                // After the last transaction everything runs outside of one.
                 _ => Stage::Concurrent,
             };
             let (mut from, mut set) = (0, Vec::new());
@@ -121,12 +121,6 @@ fn text(script: &Script, at: usize) -> &str {
 fn sets(script: &Script, at: usize) -> bool {
     let class = script.statements()[at].class;
     matches!(class, Class::Session | Class::TransactionControl) || is_local_setting(text(script, at))
-}
-
-/// Whether a statement runs outside of transactions only.
-fn is_alone(script: &Script, at: usize) -> bool {
-    let class = script.statements()[at].class;
-    class.needs_no_transaction() || class.may_need_no_transaction()
 }
 
 /// What a part of a script sets, for no longer than the transaction where there is one.
@@ -203,8 +197,8 @@ pub(super) fn undecided(text: &str) -> Statement {
     let flat = flat(text);
     let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
     let why = format!(
-        "it cannot be seen whether this has run. Where it has not, put it in the place of the next statement; where it has, \
-         delete the next statement: {flat}"
+        "it cannot be seen whether this has run. Where it has not, replace the next statement with it; where it has, delete \
+         the next statement: {flat}"
     );
     Statement { hazards: vec![Hazard::Undecided(why)], ..Statement::of(stop) }
 }

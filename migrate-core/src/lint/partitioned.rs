@@ -14,9 +14,13 @@ const DROP: &str = "the index of a partitioned table cannot be dropped CONCURREN
 
 /// What to do instead, for a statement that makes or drops an index of a partitioned table.
 pub(super) fn instead(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<&'static str> {
+    let help = match stmt {
+        Stmt::CreateIndex(_) => CREATE,
+        Stmt::DropIndex(_) => DROP,
+        _ => return None,
+    };
     let known = subject.known(parsed, span(stmt).start);
     let known = Known { before: known.before.or(subject.released.map(|at| &at.schema)), ..known };
-    let mut about = targets(stmt).into_iter();
     let is_partitioned = |target: Target| match target {
         Target::Relation(name) => is_made_so(parsed, &name) || known.relation(&name).is_some_and(has_partitions),
         Target::Index(name) => {
@@ -24,11 +28,7 @@ pub(super) fn instead(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Op
         }
         Target::Other(_) => false,
     };
-    match stmt {
-        Stmt::CreateIndex(_) => about.any(is_partitioned).then_some(CREATE),
-        Stmt::DropIndex(_) => about.any(is_partitioned).then_some(DROP),
-        _ => None,
-    }
+    targets(stmt).into_iter().any(is_partitioned).then_some(help)
 }
 
 fn has_partitions(table: &Object) -> bool {

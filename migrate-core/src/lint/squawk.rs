@@ -1,8 +1,8 @@
 //! The rules of squawk's linter, with the weight that they have here.
 //!
-//! Its rules see one file. What they find on tables that nobody uses yet is left out here, as is what
-//! `harmless` knows, and their help is replaced where it would be refused; those that say what the runner sees to itself (timeouts, transactions, running
-//! again) are not asked.
+//! Its rules see one file. What they find on tables that nobody uses yet is left out here, as is what `harmless`
+//! knows, and help that PostgreSQL would refuse is replaced. Rules about what the runner does itself (timeouts,
+//! transactions, running again) are not asked.
 
 use std::ops::Range;
 

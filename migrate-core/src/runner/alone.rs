@@ -14,8 +14,7 @@ impl Rehearsal {
     pub async fn statement(&mut self, script: &Script, at: usize) -> Result<()> {
         let statement = &script.statements()[at];
         let (text, mut prepare) = (&script.text()[statement.span.clone()], singly::prepare(script, at));
-        let is_alone = statement.class.needs_no_transaction() || statement.class.may_need_no_transaction();
-        let messages = match is_alone {
+        let messages = match statement.class.is_run_alone() {
             true => vec![prepare, text.to_owned()],
             false => {
                 prepare += &singly::local(script, at);

@@ -16,9 +16,14 @@ use crate::db::{Answer, Database, Failure, Row, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ident::QualifiedName;
 
-const PROBES: [&str; 2] = [include_str!("catalog/around/probe.sql"), include_str!("catalog/around/probe_server.sql")];
-pub(super) const QUERIES: [&str; 2] =
-    [include_str!("catalog/around/database.sql"), include_str!("catalog/around/server.sql")];
+const PROBES: [&str; 2] = [
+    concat!(include_str!("catalog/around/probe.sql"), include_str!("catalog/around/given_away.sql"), "))"),
+    include_str!("catalog/around/probe_server.sql"),
+];
+pub(super) const QUERIES: [&str; 2] = [
+    concat!(include_str!("catalog/around/database.sql"), include_str!("catalog/around/given_away.sql")),
+    include_str!("catalog/around/server.sql"),
+];
 /// Every sequence that is no part of PostgreSQL, with the column that it belongs to.
 const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

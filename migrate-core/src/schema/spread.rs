@@ -41,7 +41,7 @@ struct CastArray {
     list: Range<usize>,
     /// The bytes of the type of its elements.
     kind: Range<usize>,
-    /// The token behind it.
+    /// The token after it.
     behind: usize,
     is_enclosed: bool,
 }
@@ -49,7 +49,7 @@ struct CastArray {
 impl CastArray {
     /// The one that begins with this token.
     fn at(tokens: &Tokens<'_>, begin: usize) -> Option<Self> {
-        // The argument of a function is not what the cast behind it is about.
+        // The argument of a function is not what the cast after it is about.
         let is_enclosed = tokens.at(begin) == "(" && !is_name(tokens.before(begin));
         let open = begin + 1 + usize::from(is_enclosed);
         if tokens.before(open) != "ARRAY" || tokens.at(open) != "[" || tokens.at(open + 1) == "]" {

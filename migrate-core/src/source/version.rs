@@ -22,7 +22,7 @@ impl Version {
         &self.0
     }
 
-    /// The version behind this one and before the next number: `7.1` for 7 and 1.
+    /// The version after this one and before the next number: `7.1` for 7 and 1.
     pub(super) fn with(&self, part: usize) -> Self {
         Self(format!("{}.{part}", self.0).into())
     }

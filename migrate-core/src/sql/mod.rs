@@ -92,4 +92,9 @@ impl Class {
     pub(crate) fn may_need_no_transaction(self) -> bool {
         matches!(self, Self::MayCommit | Self::TableMaintenance | Self::OfSubscription)
     }
+
+    /// Whether it is run outside of a transaction block, because the server refuses it inside of one or may do so.
+    pub(crate) fn is_run_alone(self) -> bool {
+        self.needs_no_transaction() || self.may_need_no_transaction()
+    }
 }

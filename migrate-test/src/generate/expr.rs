@@ -140,7 +140,7 @@ impl Expr {
         words(self.source.text[self.range.start..range.start].trim_end().strip_suffix('.')?).last()
     }
 
-    /// The same with something else in the place of some of its columns.
+    /// The same with some of its columns replaced.
     pub(super) fn replaced(&self, value: &dyn Fn(&Self) -> Option<String>) -> Option<Self> {
         let mut leaves = self.leaves();
         leaves.sort_by_key(|leaf| leaf.range.start);

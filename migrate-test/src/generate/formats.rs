@@ -1,6 +1,6 @@
 //! Texts in the formats that functions of the server read.
 
-/// Whether a function reads texts in a format that it is told.
+/// Whether a function reads texts in a format that its second argument names.
 pub(super) fn are_read_by(function: &str) -> bool {
     matches!(function, "to_date" | "to_timestamp" | "to_number" | "decode")
 }

@@ -25,7 +25,7 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// What it is about, and what stands on that.
-    pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Id>> {
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Id>> {
         self.with.iter().chain([&self.object])
     }
 
@@ -176,9 +176,7 @@ impl Capture {
             let is_new = self.leave_out(object, statement.part.as_deref(), reason(&error))
                 || statement.part.is_some() && self.leave_out(object, None, reason(&error));
             match (is_new, &statement.part) {
-                (true, None) => gone.extend(
-                    self.left_out.last().into_iter().flat_map(|one| one.with.iter().chain([&one.object])).cloned(),
-                ),
+                (true, None) => gone.extend(self.left_out.last().into_iter().flat_map(LeftOut::objects).cloned()),
                 (false, None) => drop(gone.insert(object.clone())),
                 (_, Some(_)) => {}
             }

@@ -22,12 +22,7 @@ impl Pair {
     pub(super) fn leave_out(&mut self, all: &[LeftOut]) {
         let mut gone = BTreeSet::new();
         for one in all {
-            for side in [&mut self.there, &mut self.wanted.source] {
-                match &one.part {
-                    Some(part) => side.leave_out_part(&one.object, part),
-                    None => one.objects().for_each(|id| gone.extend(side.leave_out(id))),
-                }
-            }
+            [&mut self.there, &mut self.wanted.source].into_iter().for_each(|side| gone.extend(without(side, one)));
         }
         self.keep_grounds(gone);
     }
@@ -35,14 +30,10 @@ impl Pair {
     /// Leaves out of both sides what was left out of the second one since.
     pub(super) fn follow(&mut self, since: usize) {
         let mut gone = BTreeSet::new();
-        for one in &self.wanted.left_out[since..] {
-            for side in [&mut self.there, &mut self.from, &mut self.to] {
-                match &one.part {
-                    Some(part) if KEPT_OWN.contains(&&**part) => {}
-                    Some(part) => side.leave_out_part(&one.object, part),
-                    None => one.objects().for_each(|id| gone.extend(side.leave_out(id))),
-                }
-            }
+        let is_kept = |one: &&LeftOut| one.part.as_ref().is_some_and(|part| KEPT_OWN.contains(&&**part));
+        for one in self.wanted.left_out[since..].iter().filter(|one| !is_kept(one)) {
+            let sides = [&mut self.there, &mut self.from, &mut self.to];
+            sides.into_iter().for_each(|side| gone.extend(without(side, one)));
         }
         self.keep_grounds(gone);
     }
@@ -77,5 +68,16 @@ impl Pair {
             [itself].into_iter().chain(with).collect::<Vec<_>>()
         };
         self.wanted.left_out.iter().flat_map(gap).collect()
+    }
+}
+
+/// Leaves one thing out of a schema; returns the objects that went.
+fn without(side: &mut Described, one: &LeftOut) -> Vec<Arc<Id>> {
+    match &one.part {
+        Some(part) => {
+            side.leave_out_part(&one.object, part);
+            Vec::new()
+        }
+        None => one.objects().flat_map(|id| side.leave_out(id)).collect(),
     }
 }

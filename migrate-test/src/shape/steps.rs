@@ -12,7 +12,7 @@ use super::Shadow;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
-/// The schema before the first step of pending migrations and behind each of them, as far as they run one by one, on one
+/// The schema before the first step of pending migrations and after each of them, as far as they run one by one, on one
 /// throw-away database.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_test::shape;
 
+use super::text::one_line;
 use super::{Chain, There};
 use crate::context::Context;
 use crate::exit::Result;
@@ -96,7 +97,7 @@ impl Between {
             let migration = &part[0].migration;
             let of = self.steps.iter().filter(|one| Arc::ptr_eq(&one.migration, migration)).count();
             let last = part.last().and_then(Step::text).unwrap_or_default();
-            let flat = last.split_whitespace().collect::<Vec<_>>().join(" ");
+            let flat = one_line(last);
             let version = migration.version();
             match part.len() {
                 n if n == of => format!("all of {version}"),

@@ -193,7 +193,7 @@ impl There {
         for one in &self.left_out {
             match &one.part {
                 Some(part) => made.leave_out_part(&one.object, part),
-                None => not_made.extend(one.with.iter().chain([&one.object]).cloned()),
+                None => not_made.extend(one.objects().cloned()),
             }
         }
         for line in &chain.excused {

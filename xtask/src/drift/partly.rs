@@ -13,6 +13,7 @@ use migrate_test::shape::{self, Ahead, Difference, Finish, Origin};
 
 use super::between::Between;
 use super::sides::Sides;
+use super::text::one_line;
 use super::{Chain, There};
 use crate::context::Context;
 use crate::exit::Result;
@@ -44,7 +45,7 @@ pub(crate) struct Partly {
     names: Vec<(Arc<Id>, Arc<Id>)>,
     /// What the chain makes without the migrations, but for the names, and the statements that give these back.
     back: (Described, Vec<Statement>),
-    /// What everything is called before these statements, and after them.
+    /// The same for the statements that take back what was done by hand.
     former: Vec<(Arc<Id>, Arc<Id>)>,
     /// What is left of them as they say it, where they were begun in their order.
     rest: Option<Vec<Statement>>,
@@ -212,8 +213,7 @@ pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
 
 /// What to say of statements that were not compared, each on one line.
 pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
-    let flat = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    statements.iter().map(move |text| format!("not compared, it changes rows or runs code: {}", flat(text)))
+    statements.iter().map(|text| format!("not compared, it changes rows or runs code: {}", one_line(text)))
 }
 
 fn meant_versions(meant: &[Arc<Migration>]) -> Vec<Version> {

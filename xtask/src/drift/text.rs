@@ -68,8 +68,13 @@ fn by(found: &Found, look: &Look) -> Option<String> {
         return is_on.then(|| paint(DIM, "nobody is on record for it: it was done before the recording, or past it"));
     };
     let statement = record.statement.as_deref().unwrap_or("its text is not recorded, for it may hold a password");
-    let flat = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = one_line(statement);
     let short: String = flat.chars().take(WIDTH).collect();
     let more = if short.len() < flat.len() { " …" } else { "" };
     Some(format!("{} at {}, {}: {short}{more}", paint(WARN, record.by()), style::moment(&record.at), record.command))
+}
+
+/// A statement on one line.
+pub(super) fn one_line(statement: &str) -> String {
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -126,8 +126,8 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
 /// How many digits diesel writes for a date and a time.
 const TIME: usize = 14;
 
-/// The version of a folder of diesel: `2025-01-01-000000`, or with a number behind it. Diesel compares these as texts, so what
-/// is behind the time is a part of its own.
+/// The version of a folder of diesel: `2025-01-01-000000`, or with a number after it. Diesel compares these as texts, so what
+/// follows the time is a part of its own.
 fn diesel(time: &str) -> Option<Version> {
     let digits = time.replace('-', "");
     let text = match digits.split_at_checked(TIME) {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_behind_the_time_of_diesel_does_not_move_a_folder_behind_later_ones() {
+    fn a_number_after_the_time_of_diesel_does_not_move_a_folder_after_later_ones() {
         let times = ["2025-01-01-000000", "2025-06-01-000000-0000", "2025-06-01-000000-0001", "2026-01-01-000000"];
         let versions: Vec<Version> = times.iter().filter_map(|time| diesel(time)).collect();
         assert!(versions.len() == times.len() && versions.is_sorted(), "{versions:?}");

@@ -74,11 +74,4 @@ UNION ALL
 -- What belongs to an extension is its owner's, unless somebody gave it to another one.
 SELECT 0, 'pg_depend'::regclass, m.objid, 0, 'member of extension', NULL, NULL, m.extname, NULL,
        pg_describe_object(m.classid, m.objid, 0), jsonb_build_object('owner', m.owner::regrole)
-FROM (SELECT e.extname, e.extowner, d.classid, d.objid, CASE d.classid
-          WHEN 'pg_proc'::regclass THEN (SELECT p.proowner FROM pg_proc p WHERE p.oid = d.objid)
-          WHEN 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = d.objid)
-          WHEN 'pg_type'::regclass THEN (SELECT t.typowner FROM pg_type t WHERE t.oid = d.objid)
-      END AS owner
-      FROM pg_extension e
-      JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e') m
-WHERE m.owner <> m.extowner
+FROM

@@ -18,11 +18,4 @@ SELECT concat_ws('|',
     (SELECT max(c.xmin::text::bigint) FROM pg_class c WHERE c.oid < 16384 AND c.relacl IS NOT NULL),
     (SELECT string_agg(c.oid::text, ' ' ORDER BY c.oid) FROM pg_class c WHERE c.relkind = 'm' AND NOT c.relispopulated),
     (SELECT string_agg(m.objid::text || ' ' || m.owner::text, ' ' ORDER BY m.objid)
-     FROM (SELECT e.extowner, d.objid, CASE d.classid
-               WHEN 'pg_proc'::regclass THEN (SELECT p.proowner FROM pg_proc p WHERE p.oid = d.objid)
-               WHEN 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = d.objid)
-               WHEN 'pg_type'::regclass THEN (SELECT t.typowner FROM pg_type t WHERE t.oid = d.objid)
-           END AS owner
-           FROM pg_extension e
-           JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e') m
-     WHERE m.owner <> m.extowner))
+     FROM
