@@ -26,7 +26,7 @@ const OVERLAP: usize = 2;
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
 /// How many objects a step may change to count as one; one that changes more counts as several.
-const HEAVY: usize = 25;
+pub(super) const HEAVY: usize = 25;
 /// How many walks over a window may fail before the rest of it is left alone.
 const FALLS: usize = 3;
 
