@@ -27,7 +27,7 @@ pub enum Event {
 }
 
 /// Which way a migration goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// From the version before it to its own.
     Up,

@@ -7,6 +7,7 @@
 
 mod acl;
 mod around;
+mod catalogs;
 mod change;
 pub mod ddl;
 mod depend;

@@ -260,7 +260,7 @@ async fn fetch(
         let _ = session.send("ROLLBACK").await;
         return Err(failure);
     }
-    Ok((assemble(objects.finish(), &members, comments), rest, session.major_version()))
+    Ok((assemble(objects.finish(), &set(&members), comments), rest, session.major_version()))
 }
 
 /// Lets the server plan queries under the settings of [`BEGIN`], but for those that it has planned; returns what runs them.
@@ -305,8 +305,7 @@ pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
 }
 
 /// Finishes what was found: comments become facts, members of extensions go.
-pub(super) fn assemble(mut found: Vec<Found>, members: &[Row], comments: Vec<Row>) -> Vec<Found> {
-    let members = set(members);
+pub(super) fn assemble(mut found: Vec<Found>, members: &HashSet<(Oid, Oid)>, comments: Vec<Row>) -> Vec<Found> {
     let part_of_member = |unit| members.contains(&(PG_CLASS, unit)) || members.contains(&(PG_TYPE, unit));
     found.retain(|one| !members.contains(&(one.address.0, one.address.1)) && !part_of_member(one.unit));
     let at: HashMap<Address, usize> = found.iter().enumerate().map(|(n, one)| (one.address, n)).collect();
@@ -324,7 +323,8 @@ pub(super) fn assemble(mut found: Vec<Found>, members: &[Row], comments: Vec<Row
 const PG_CLASS: Oid = 1259;
 const PG_TYPE: Oid = 1247;
 
-fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
+/// What belongs to extensions: catalog and object.
+pub(super) fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
     let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
     rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()
 }

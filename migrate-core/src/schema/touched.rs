@@ -1,97 +1,85 @@
-//! Which rows of which catalogs a transaction touched, as queries.
+//! Which rows of which catalogs transactions touched, as queries.
+//!
+//! Each catalog is read from its beginning to its end, once: no plan depends on what the planner believes of catalogs that
+//! grow and were never analysed. What belongs to what is looked up by whoever asks.
 
-/// A catalog, how its rows are identified, and the unit that each is a part of.
-pub(super) struct Watched {
-    pub(super) name: &'static str,
-    from: &'static str,
+/// A catalog, how its rows are identified, and the object that each is a part of.
+struct Watched {
+    name: &'static str,
+    /// Which rows are watched. A cast keeps the index on identifiers out of the plan.
+    rows: &'static str,
     /// A number that no other row has; none where rows only go together with a row of another catalog.
     key: Option<&'static str>,
+    /// The relation, routine or type that a row is a part of; an index stands for its table.
     unit: &'static str,
+    /// The constraint whose table counts in place of that, where there is one.
+    via: Option<&'static str>,
 }
 
-const fn watched(name: &'static str, from: &'static str, key: Option<&'static str>, unit: &'static str) -> Watched {
-    Watched { name, from, key, unit }
+const fn watched(name: &'static str, rows: &'static str, key: Option<&'static str>, unit: &'static str) -> Watched {
+    Watched { name, rows, key, unit, via: None }
 }
 
-/// The unit of a row that may belong to an index.
-const OF_INDEX: &str = "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = r.attrelid), r.attrelid)";
-
-pub(super) const CATALOGS: [Watched; 18] = [
+/// Indexes and constraints come first: the others are looked up in them.
+const CATALOGS: [Watched; 18] = [
+    watched(INDEXES, "r.indexrelid::bigint >= 16384", Some("r.indexrelid::bigint"), "r.indrelid"),
     watched(
-        "pg_class",
-        "pg_class r WHERE r.oid >= 16384 AND r.relkind <> 't'",
-        Some("r.oid::bigint"),
-        "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = r.oid), r.oid)",
-    ),
-    watched("pg_attribute", "pg_attribute r WHERE r.attrelid >= 16384", None, OF_INDEX),
-    watched("pg_index", "pg_index r WHERE r.indexrelid >= 16384", None, "r.indrelid"),
-    watched(
-        "pg_inherits",
-        "pg_inherits r WHERE true",
-        Some("(r.inhrelid::bigint << 31) # r.inhparent::bigint"),
-        "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = r.inhrelid), r.inhrelid)",
-    ),
-    watched("pg_sequence", "pg_sequence r WHERE true", None, "r.seqrelid"),
-    watched("pg_foreign_table", "pg_foreign_table r WHERE true", None, "r.ftrelid"),
-    // Scripts delete labels from the catalog, for there is no statement that drops one.
-    watched("pg_enum", "pg_enum r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
-    watched("pg_attrdef", "pg_attrdef r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.adrelid"),
-    watched(
-        "pg_constraint",
-        "pg_constraint r WHERE r.oid >= 16384",
+        CONSTRAINTS,
+        "r.oid::bigint >= 16384",
         Some("r.oid::bigint"),
         "CASE WHEN r.conrelid <> 0 THEN r.conrelid ELSE r.contypid END",
     ),
+    watched("pg_class", "r.oid::bigint >= 16384 AND r.relkind <> 't'", Some("r.oid::bigint"), "r.oid"),
+    watched("pg_attribute", "r.attrelid::bigint >= 16384", None, "r.attrelid"),
+    watched("pg_inherits", "true", Some("(r.inhrelid::bigint << 31) # r.inhparent::bigint"), "r.inhrelid"),
+    watched("pg_sequence", "true", None, "r.seqrelid"),
+    watched("pg_foreign_table", "true", None, "r.ftrelid"),
+    // Scripts delete labels from the catalog, for there is no statement that drops one.
+    watched("pg_enum", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
+    watched("pg_attrdef", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.adrelid"),
     // Those of a foreign key are on both of its tables, and say how it is checked.
-    watched(
-        "pg_trigger",
-        "pg_trigger r WHERE true",
-        Some("r.oid::bigint"),
-        "coalesce((SELECT NULLIF(k.conrelid, 0) FROM pg_constraint k WHERE k.oid = r.tgconstraint), r.tgrelid)",
-    ),
-    watched("pg_rewrite", "pg_rewrite r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.ev_class"),
-    watched("pg_policy", "pg_policy r WHERE true", Some("r.oid::bigint"), "r.polrelid"),
-    watched("pg_statistic_ext", "pg_statistic_ext r WHERE true", Some("r.oid::bigint"), "r.stxrelid"),
-    watched("pg_proc", "pg_proc r WHERE r.oid >= 16384", Some("r.oid::bigint"), "r.oid"),
+    Watched { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
+    watched("pg_rewrite", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.ev_class"),
+    watched("pg_policy", "true", Some("r.oid::bigint"), "r.polrelid"),
+    watched("pg_statistic_ext", "true", Some("r.oid::bigint"), "r.stxrelid"),
+    watched("pg_proc", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.oid"),
     watched(
         "pg_type",
-        "pg_type r WHERE r.oid >= 16384",
+        "r.oid::bigint >= 16384",
         Some("r.oid::bigint"),
         "CASE WHEN r.typtype = 'c' THEN r.typrelid ELSE r.oid END",
     ),
-    watched(
-        "pg_description",
-        "pg_description r WHERE r.objoid >= 16384",
-        Some("r.objoid::bigint * 2048 + r.objsubid"),
-        "r.objoid",
-    ),
-    watched(
-        "pg_seclabel",
-        "pg_seclabel r WHERE r.objoid >= 16384",
-        Some("r.objoid::bigint * 2048 + r.objsubid"),
-        "r.objoid",
-    ),
+    watched(COMMENTED[0], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
+    watched(COMMENTED[1], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
     // Only what goes with an extension: nothing else says so.
     watched(
-        "pg_depend",
-        "pg_depend r WHERE r.deptype = 'x' AND r.objid >= 16384",
+        COMMENTED[2],
+        "r.deptype = 'x' AND r.objid::bigint >= 16384",
         Some("(r.objid::bigint << 31) # r.refobjid::bigint"),
         "r.objid",
     ),
 ];
 
+pub(super) const INDEXES: &str = "pg_index";
+pub(super) const CONSTRAINTS: &str = "pg_constraint";
+/// The catalogs whose rows say something of an object that they name, and are read as its comments are.
+pub(super) const COMMENTED: [&str; 3] = ["pg_description", "pg_seclabel", "pg_depend"];
+
 /// For each catalog: how many rows it has, the sum of their keys, and key and unit of the rows
 /// that came or changed since transaction `since`. Count and sum tell whether a row is gone.
 pub(super) fn query(since: &str) -> String {
     let part = |catalog: &Watched| {
-        let Watched { name, from, key, unit } = catalog;
+        let Watched { name, rows, key, unit, via } = catalog;
         let recent = format!("age(r.xmin) <= (SELECT age({since}))");
+        let unit = via.map_or_else(|| (*unit).to_owned(), |via| format!("{unit} || ':' || {via}"));
         match key {
             Some(key) => format!(
                 "SELECT '{name}', count(*), sum({key}), \
-                 string_agg(CASE WHEN {recent} THEN {key} || ':' || {unit} END, ',') FROM {from}"
+                 string_agg(CASE WHEN {recent} THEN {key} || ':' || {unit} END, ',') FROM {name} r WHERE {rows}"
             ),
-            None => format!("SELECT '{name}', 0, 0, string_agg(DISTINCT '0:' || {unit}, ',') FROM {from} AND {recent}"),
+            None => format!(
+                "SELECT '{name}', 0, 0, string_agg(DISTINCT '0:' || {unit}, ',') FROM {name} r WHERE {rows} AND {recent}"
+            ),
         }
     };
     CATALOGS.iter().map(part).collect::<Vec<_>>().join(" UNION ALL ")
@@ -99,6 +87,66 @@ pub(super) fn query(since: &str) -> String {
 
 /// The keys of all rows of a catalog.
 pub(super) fn keys(catalog: &str) -> Option<String> {
-    let Watched { from, key, .. } = CATALOGS.iter().find(|one| one.name == catalog)?;
-    Some(format!("SELECT string_agg(({})::text, ',') FROM {from};", (*key)?))
+    let Watched { name, rows, key, .. } = CATALOGS.iter().find(|one| one.name == catalog)?;
+    Some(format!("SELECT string_agg(({})::text, ',') FROM {name} r WHERE {rows};", (*key)?))
+}
+
+/// The catalogs of what belongs to no relation, routine or type, and which of their rows count.
+const OTHERS: [(&str, &str); 30] = [
+    ("pg_namespace", "true"),
+    ("pg_extension", "true"),
+    ("pg_language", "true"),
+    ("pg_am", "true"),
+    ("pg_collation", "r.oid::bigint >= 16384"),
+    ("pg_conversion", "r.oid::bigint >= 16384"),
+    ("pg_operator", "r.oid::bigint >= 16384"),
+    ("pg_opfamily", "r.oid::bigint >= 16384"),
+    ("pg_opclass", "r.oid::bigint >= 16384"),
+    ("pg_amop", "r.oid::bigint >= 16384"),
+    ("pg_amproc", "r.oid::bigint >= 16384"),
+    ("pg_cast", "r.oid::bigint >= 16384"),
+    ("pg_transform", "true"),
+    ("pg_ts_config", "true"),
+    ("pg_ts_config_map", "true"),
+    ("pg_ts_dict", "true"),
+    ("pg_ts_parser", "true"),
+    ("pg_ts_template", "true"),
+    ("pg_foreign_data_wrapper", "true"),
+    ("pg_foreign_server", "true"),
+    ("pg_publication", "true"),
+    ("pg_publication_namespace", "true"),
+    ("pg_publication_rel", "true"),
+    ("pg_event_trigger", "true"),
+    ("pg_default_acl", "true"),
+    ("pg_init_privs", "true"),
+    // Privileges on what the system brings.
+    ("pg_class", "r.oid::bigint < 16384 AND r.relacl IS NOT NULL"),
+    ("pg_attribute", "r.attacl IS NOT NULL AND (r.attrelid::bigint < 16384 OR r.attnum < 0)"),
+    ("pg_proc", "r.oid::bigint < 16384 AND r.proacl IS NOT NULL"),
+    ("pg_type", "r.oid::bigint < 16384 AND r.typacl IS NOT NULL"),
+];
+
+/// What says the same without a transaction: views, and what not every role may read as a whole.
+const TEXTS: [&str; 5] = [
+    "FROM pg_user_mappings r",
+    "FROM (SELECT s.oid, s.subname, s.subowner, s.subenabled, s.subpublications, s.subslotname, s.subsynccommit, \
+     s.subbinary, s.substream, s.subtwophasestate, s.subdisableonerr FROM pg_subscription s) r",
+    // The roles by whose names objects of this database are told.
+    "FROM (SELECT u.oid, u.rolname FROM pg_roles u WHERE u.oid = 10 OR u.oid IN (SELECT d.refobjid FROM pg_shdepend d \
+     WHERE d.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()) \
+     AND d.refclassid = 'pg_authid'::regclass)) r",
+    "FROM (SELECT c.objoid, c.description FROM pg_description c WHERE c.classoid = 'pg_namespace'::regclass \
+     AND c.objoid IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'public')) r",
+    "FROM (SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') r",
+];
+
+/// One text that is another one as soon as anything changed that belongs to no relation, routine or type, but for names of
+/// those that it mentions, and comments.
+pub(super) fn probe() -> String {
+    let newest = "greatest(max((SELECT age('3'::xid)) - age(r.xmin)), 0)";
+    let rows = OTHERS
+        .map(|(name, rows)| format!("(SELECT count(*)::text || ' ' || {newest}::text FROM {name} r WHERE {rows})"));
+    let texts =
+        TEXTS.map(|from| format!("(SELECT count(*)::text || ' ' || sum(hashtextextended(r::text, 0))::text {from})"));
+    format!("SELECT concat_ws('|', {})", [&rows[..], &texts[..]].concat().join(", "))
 }

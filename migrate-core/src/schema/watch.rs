@@ -8,21 +8,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::catalogs::{Catalogs, NO_UNIT, Traces};
 use super::change::{Change, Sided};
 use super::object::Id;
-use super::read::{COMMENTS, MEMBERS, PLAIN, QUERIES, assemble, scoped};
+use super::read::{COMMENTS, MEMBERS, PLAIN, QUERIES, assemble, scoped, set};
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
-use crate::db::{Answer, Database, Failure, IDENTITY, Part, Row, Session};
+use crate::db::{Answer, Database, Failure, IDENTITY, Part, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
 const BY_UNIT: usize = 7;
 const GLOBALS: usize = 7;
-/// The unit of what belongs to no relation, routine or type.
-const NO_UNIT: Oid = 0;
-/// The catalogs whose rows say something of an object that they name, and are read as its comments are.
-const COMMENTED: [&str; 3] = ["pg_description", "pg_seclabel", "pg_depend"];
+/// How many units are described one by one, at most: what is asked for a long list has plans that depend on luck.
+const MANY: usize = 200;
 /// A transaction that is older than every other one.
 const EVER: &str = "2";
 
@@ -34,24 +33,11 @@ pub struct Watcher {
     since: String,
     schema: Schema,
     units: HashMap<Oid, Vec<Found>>,
-    catalogs: BTreeMap<String, Catalog>,
-    /// What belongs to extensions.
-    members: HashSet<Oid>,
-}
-
-/// The rows of one catalog: their identifiers and the units they are a part of.
-#[derive(Debug, Default)]
-struct Catalog {
-    rows: HashMap<i64, Oid>,
-    sum: i128,
-}
-
-/// What the server told about one catalog.
-struct Touched {
-    catalog: String,
-    count: usize,
-    sum: i128,
-    rows: Vec<(i64, Oid)>,
+    catalogs: Catalogs,
+    /// Whether what belongs to no unit may have changed.
+    probed: Option<String>,
+    /// What belongs to extensions: catalog and object.
+    members: HashSet<(Oid, Oid)>,
 }
 
 impl Watcher {
@@ -63,8 +49,8 @@ impl Watcher {
     pub async fn open(database: &Database) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let schema = Schema { version: session.major_version(), ..Schema::default() };
-        let (units, catalogs) = (HashMap::new(), BTreeMap::new());
-        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs, members: HashSet::new() };
+        let (units, catalogs, members) = (HashMap::new(), Catalogs::default(), HashSet::new());
+        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs, probed: None, members };
         watcher.prepare().await.map_err(unreadable)?;
         watcher.look().await?;
         Ok(watcher)
@@ -95,6 +81,7 @@ impl Watcher {
              SET default_transaction_read_only TO on;",
         );
         message += &format!("PREPARE touched (xid) AS {};", touched::query("$1"));
+        message += &format!("PREPARE probe AS {};", touched::probe());
         PLAIN.iter().for_each(|setting| message += &format!("{};", setting.replacen(" LOCAL", "", 1)));
         for (n, query) in QUERIES.iter().enumerate() {
             let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
@@ -112,89 +99,120 @@ impl Watcher {
     async fn advance(&mut self) -> std::result::Result<Change, Failure> {
         let message = format!(
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296; EXECUTE touched('{}'); \
-             EXECUTE q{GLOBALS}; EXECUTE q{MEMBERS};",
+             EXECUTE probe;",
             self.since
         );
         let mut answers = self.session.results(&message).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
-        let (since, touched, globals, members) = (next(), next(), next(), next());
-        self.since = since.rows.into_iter().flatten().next().flatten().unwrap_or_else(|| EVER.to_owned());
-        let mut units = self.touched(touched, &members.rows).await?;
-        let mut objects = Objects::default();
-        globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
-        let globals = objects.finish();
+        let (since, touched, probed) = (cell(next()), next(), cell(next()));
+        self.since = since.unwrap_or_else(|| EVER.to_owned());
+        let mut traces = self.catalogs.take(touched.rows);
+        self.find_gone(&mut traces).await?;
         let (mut gone, mut found) = (Vec::new(), Vec::new());
-        let mut seen = BTreeSet::new();
-        let mut first = true;
-        while first || !units.is_empty() {
-            let described = self.describe(&units, first.then_some(&globals), &members.rows).await?;
+        let mut renamed = Vec::new();
+        if probed.is_none() || self.probed != probed || self.is_of_none(&traces) {
+            renamed = self.globals(&mut traces, &mut gone, &mut found).await?;
+            self.probed = probed;
+        }
+        let mut units = self.units_of(traces);
+        units.extend(self.dependents(&renamed).await?);
+        let (mut seen, mut is_renamed) = (BTreeSet::new(), false);
+        while !units.is_empty() {
+            let described = self.describe(&units).await?;
             seen.extend(units.iter().copied());
-            let known = self.forget(&units, first);
-            let renamed = renamed(&known, &described);
+            let known = self.forget(&units);
+            renamed = self::renamed(&known, &described);
+            is_renamed |= !renamed.is_empty();
             gone.extend(known);
             found.extend(described);
             units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
-            first = false;
+        }
+        // What has no unit is told by names as well.
+        if is_renamed {
+            found.retain(|one| one.unit != NO_UNIT);
+            self.globals(&mut Traces::default(), &mut gone, &mut found).await?;
         }
         Ok(self.replace(gone, found))
     }
 
-    /// The units of all rows that came, changed or went since the last look, or that an extension took or gave back.
-    async fn touched(&mut self, answer: Answer, members: &[Row]) -> std::result::Result<BTreeSet<Oid>, Failure> {
-        let mut units = BTreeSet::new();
-        let now: HashSet<Oid> = members.iter().filter_map(|row| row.last()?.as_deref()?.parse().ok()).collect();
-        let mut comments: BTreeSet<Oid> = self.members.symmetric_difference(&now).copied().collect();
-        self.members = now;
-        let mut losers = Vec::new();
-        for touched in answer.rows.into_iter().filter_map(parse) {
-            let catalog = self.catalogs.entry(touched.catalog.clone()).or_default();
-            let into = if is_comment(&touched.catalog) { &mut comments } else { &mut units };
-            into.extend(touched.rows.iter().map(|(_, unit)| *unit));
-            catalog.add(touched.rows);
-            if catalog.differs(touched.count, touched.sum) {
-                losers.push(touched.catalog);
-            }
-        }
+    /// Looks for the rows that are gone of catalogs that have other ones than are known.
+    async fn find_gone(&mut self, traces: &mut Traces) -> std::result::Result<(), Failure> {
+        let losers = std::mem::take(&mut traces.losers);
         let lists: String = losers.iter().filter_map(|catalog| touched::keys(catalog)).collect();
         let lists = if lists.is_empty() { Vec::new() } else { self.session.results(&lists).await? };
         for (name, list) in losers.iter().zip(lists) {
-            let keys = list.rows.into_iter().flatten().next().flatten().unwrap_or_default();
+            let keys = cell(list).unwrap_or_default();
             let keys = keys.split(',').filter_map(|key| key.parse().ok()).collect();
-            let gone = self.catalogs.entry(name.clone()).or_default().keep(&keys);
-            if is_comment(name) { comments.extend(gone) } else { units.extend(gone) }
+            self.catalogs.keep(name, &keys, traces);
         }
-        // A comment names the object that it is on, which may be a part of a unit.
-        for object in comments {
-            let parts = self.catalogs.values().filter_map(|catalog| catalog.rows.get(&i64::from(object)));
-            units.extend(parts.copied().chain([object]));
-        }
-        units.remove(&NO_UNIT);
-        Ok(units)
+        Ok(())
     }
 
-    /// Describes units, and with them what has no unit.
-    async fn describe(
+    /// Whether something of an extension was touched, of which its privileges are told, or a comment on what has no unit.
+    fn is_of_none(&self, traces: &Traces) -> bool {
+        let own: HashSet<Oid> = self.units.get(&NO_UNIT).into_iter().flatten().map(|one| one.address.1).collect();
+        let members: HashSet<Oid> = self.members.iter().map(|(_, object)| *object).collect();
+        traces.units.iter().any(|unit| members.contains(unit))
+            || traces.commented.iter().any(|object| own.contains(object))
+    }
+
+    /// Reads anew what has no unit, and what belongs to extensions, where what came and what left leaves a trace; returns
+    /// what has another name than before.
+    async fn globals(
         &mut self,
-        units: &BTreeSet<Oid>,
-        globals: Option<&Vec<Found>>,
-        members: &[Row],
-    ) -> std::result::Result<Vec<Found>, Failure> {
-        let mut found: Vec<Found> = globals.cloned().unwrap_or_default();
-        if !units.is_empty() {
-            let list = array(units);
-            let queries: String = (0..BY_UNIT).map(|n| format!("EXECUTE q{n} ('{list}');")).collect();
-            let mut objects = Objects::default();
-            let take = |part: Part<'_>| match part {
-                Part::Row(columns, row) => objects.take(columns, row),
-                Part::End(_) => {}
-            };
-            self.session.each(&queries, take).await?;
-            found.extend(objects.finish());
+        traces: &mut Traces,
+        gone: &mut Vec<Found>,
+        found: &mut Vec<Found>,
+    ) -> std::result::Result<Vec<(Oid, Oid)>, Failure> {
+        let mut answers = self.session.results(&format!("EXECUTE q{GLOBALS}; EXECUTE q{MEMBERS};")).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (globals, members) = (next(), set(&next().rows));
+        traces.commented.extend(self.members.symmetric_difference(&members).map(|(_, object)| *object));
+        self.members = members;
+        let mut objects = Objects::default();
+        globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
+        let described = self.complete(objects.finish(), true).await?;
+        let known = self.forget(&BTreeSet::from([NO_UNIT]));
+        let renamed = renamed(&known, &described);
+        gone.extend(known);
+        found.extend(described);
+        Ok(renamed)
+    }
+
+    /// The units that left traces. A comment names the object that it is on, which may be a part of a unit.
+    fn units_of(&self, traces: Traces) -> BTreeSet<Oid> {
+        let mut units = traces.units;
+        for object in traces.commented {
+            units.extend(self.catalogs.units_of(object).chain([object]));
         }
-        let commented =
-            COMMENTED.iter().any(|name| self.catalogs.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
-                || globals.is_some();
-        let comments = match commented {
+        units.remove(&NO_UNIT);
+        units
+    }
+
+    /// Describes units, but for those of extensions.
+    async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<Found>, Failure> {
+        let members: HashSet<Oid> = self.members.iter().map(|(_, object)| *object).collect();
+        let units: BTreeSet<Oid> = units.iter().copied().filter(|unit| !members.contains(unit)).collect();
+        let queries: String = match units.len() {
+            0 => return Ok(Vec::new()),
+            1..=MANY => (0..BY_UNIT).map(|n| format!("EXECUTE q{n} ('{}');", array(&units))).collect(),
+            _ => format!("BEGIN; SET LOCAL enable_nestloop TO off; {} COMMIT;", everything()),
+        };
+        let mut objects = Objects::default();
+        let take = |part: Part<'_>| match part {
+            Part::Row(columns, row) => objects.take(columns, row),
+            Part::End(_) => {}
+        };
+        self.session.each(&queries, take).await?;
+        let mut found = objects.finish();
+        found.retain(|one| units.contains(&one.unit));
+        let commented = self.catalogs.have_comments();
+        self.complete(found, commented).await
+    }
+
+    /// Adds the comments, where there may be some, and leaves out what belongs to extensions.
+    async fn complete(&mut self, found: Vec<Found>, commented: bool) -> std::result::Result<Vec<Found>, Failure> {
+        let comments = match commented && !found.is_empty() {
             true => {
                 let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
                 let message = format!("EXECUTE q{COMMENTS} ('{}')", array(&objects));
@@ -202,13 +220,12 @@ impl Watcher {
             }
             false => Vec::new(),
         };
-        Ok(assemble(found, members, comments))
+        Ok(assemble(found, &self.members, comments))
     }
 
     /// Takes out what is known of these units.
-    fn forget(&mut self, units: &BTreeSet<Oid>, globals: bool) -> Vec<Found> {
-        let units = units.iter().copied().chain(globals.then_some(NO_UNIT));
-        units.flat_map(|unit| self.units.remove(&unit).unwrap_or_default()).collect()
+    fn forget(&mut self, units: &BTreeSet<Oid>) -> Vec<Found> {
+        units.iter().flat_map(|unit| self.units.remove(unit).unwrap_or_default()).collect()
     }
 
     /// Replaces what is gone by what was found, all at once: the name of one may now be that of another.
@@ -244,33 +261,10 @@ impl Watcher {
         let rows = self.session.rows(&query).await?;
         let mut units = BTreeSet::new();
         for object in rows.into_iter().flatten().flatten().filter_map(|text| text.parse::<Oid>().ok()) {
-            let parts = self.catalogs.values().filter_map(|catalog| catalog.rows.get(&i64::from(object)));
-            units.extend(parts.copied());
+            units.extend(self.catalogs.units_of(object));
         }
         units.remove(&NO_UNIT);
         Ok(units)
-    }
-}
-
-impl Catalog {
-    /// Adds rows; those that are known only may have changed.
-    fn add(&mut self, rows: Vec<(i64, Oid)>) {
-        for (id, unit) in rows.into_iter().filter(|(id, _)| *id != 0) {
-            if self.rows.insert(id, unit).is_none() {
-                self.sum += i128::from(id);
-            }
-        }
-    }
-
-    fn differs(&self, count: usize, sum: i128) -> bool {
-        self.rows.len() != count || self.sum != sum
-    }
-
-    /// Keeps only these rows; returns the units of those that are gone.
-    fn keep(&mut self, keys: &HashSet<i64>) -> Vec<Oid> {
-        let gone: Vec<i64> = self.rows.keys().copied().filter(|key| !keys.contains(key)).collect();
-        self.sum -= gone.iter().map(|key| i128::from(*key)).sum::<i128>();
-        gone.iter().filter_map(|key| self.rows.remove(key)).collect()
     }
 }
 
@@ -281,21 +275,14 @@ fn renamed(known: &[Found], found: &[Found]) -> Vec<(Oid, Oid)> {
     renamed.map(|one| (one.address.0, one.address.1)).collect()
 }
 
-fn is_comment(catalog: &str) -> bool {
-    COMMENTED.contains(&catalog)
+/// The only cell of an answer.
+fn cell(answer: Answer) -> Option<String> {
+    answer.rows.into_iter().flatten().next().flatten()
 }
 
-fn parse(row: Vec<Option<String>>) -> Option<Touched> {
-    let mut cells = row.into_iter();
-    let catalog = cells.next()??;
-    let count = cells.next()??.parse().ok()?;
-    let sum = cells.next()?.and_then(|sum| sum.parse().ok()).unwrap_or(0);
-    let rows = cells.next()?.unwrap_or_default();
-    let row = |text: &str| {
-        let (id, unit) = text.split_once(':')?;
-        Some((id.parse().ok()?, unit.parse().ok()?))
-    };
-    Some(Touched { catalog, count, sum, rows: rows.split(',').filter_map(row).collect() })
+/// The queries for all units.
+fn everything() -> String {
+    QUERIES[..BY_UNIT].iter().map(|query| format!("{};", scoped(query, None))).collect()
 }
 
 fn array(oids: &BTreeSet<Oid>) -> String {

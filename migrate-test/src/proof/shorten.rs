@@ -1,9 +1,11 @@
 //! A walk that failed, on fresh databases: whether it fails there too, and the shortest one found that does.
 
+use std::collections::BTreeSet;
+
 use migrate_core::ledger::Direction;
 
 use super::stage::Stage;
-use super::walk::{Fall, Part, Walks};
+use super::walk::{Fall, Part, Turn, Walks};
 use super::{ProofError, Prover};
 
 /// How many attempts are made to make a walk shorter, for each walk that is drawn: each attempt takes a fresh database.
@@ -22,6 +24,21 @@ impl Part<'_> {
             at = goal;
         }
         steps
+    }
+
+    /// Which step of a walk comes after which; before the first one the database came to the top.
+    pub(super) fn turns(&self, walk: &[usize]) -> BTreeSet<Turn> {
+        let steps = self.steps(walk).into_iter().map(|(direction, at)| (at, direction));
+        let steps: Vec<_> = std::iter::once((self.range.end - 1, Direction::Up)).chain(steps).collect();
+        steps.windows(2).map(|two| [two[0], two[1]]).collect()
+    }
+
+    /// The turns that were made when the chain was applied in order: one that is looked at went down and up again.
+    pub(super) fn came(&self, at: usize) -> Vec<Turn> {
+        let (up, down) = ((at, Direction::Up), (at, Direction::Down));
+        let from_below = at.checked_sub(1).map(|below| [(below, Direction::Up), up]);
+        let around = self.prover.marked.contains(&at).then_some([[up, down], [down, up]]);
+        from_below.into_iter().chain(around.into_iter().flatten()).collect()
     }
 
     /// A walk without the positions that were not reached after this many steps, and without those where it was already.

@@ -5,7 +5,7 @@
 //! is walked window by window as soon as it is applied so far, so that every migration that can be rolled back is. A window
 //! is walked at random, and from its top to its bottom and back where that did not meet all of it; its steps are bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use migrate_core::ledger::Direction;
@@ -45,8 +45,13 @@ pub(super) struct Walks {
     /// What they cost together: a baseline that is walked over takes as long as many small steps.
     spent: usize,
     walked: BTreeMap<usize, Walked>,
+    /// Which step was made after which.
+    turns: BTreeSet<Turn>,
     runner: TestRunner,
 }
+
+/// Two steps, one after the other.
+pub(super) type Turn = [(usize, Direction); 2];
 
 /// What walks said of one migration.
 #[derive(Default)]
@@ -80,7 +85,8 @@ pub(super) struct Part<'a> {
 impl Walks {
     pub(super) fn from(prover: &Prover<'_>, lowest: usize) -> Self {
         let runner = super::runner(prover.proof.seed);
-        Self { lowest, floor: lowest, settled: lowest, moves: 0, spent: 0, walked: BTreeMap::new(), runner }
+        let (walked, turns) = (BTreeMap::new(), BTreeSet::new());
+        Self { lowest, floor: lowest, settled: lowest, moves: 0, spent: 0, walked, turns, runner }
     }
 
     /// No walk leads over the migration that comes next: those below it are walked now.
@@ -180,8 +186,8 @@ impl Walks {
         Ok(())
     }
 
-    /// Walks at random, and at last down and back where some migration was not met; the shortest walk that fails, with the
-    /// database on which it did where that is another one.
+    /// Walks at random, where a step follows another that it did not follow before, and at last down and back where some
+    /// migration was not met; the shortest walk that fails, with the database on which it did where that is another one.
     async fn walk(
         &mut self,
         part: &Part<'_>,
@@ -193,12 +199,16 @@ impl Walks {
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
         // On its way here, each migration was rolled back and applied again.
         let mut gone = vec![low, high];
+        self.turns.extend((low..high).flat_map(|at| part.came(at)));
         for _ in 0..part.prover.proof.walks {
             if self.spent - before >= most {
                 break;
             }
             let strategy = prop::collection::vec(low..=high, 1..=length);
             let Ok(tree) = strategy.new_tree(&mut self.runner) else { break };
+            if part.turns(&tree.current()).is_subset(&self.turns) {
+                continue;
+            }
             if let Some(fall) = self.once(part, stage, &tree.current()).await? {
                 return self.shorten(part, fall, &gone).await.map(Some);
             }
@@ -223,6 +233,7 @@ impl Walks {
         walk: &[usize],
     ) -> Result<Option<Fall>, ProofError> {
         let low = part.range.start;
+        self.turns.extend(part.turns(walk));
         // What is different from the top, and what should be.
         let mut actual = Change::default();
         for (made, (direction, step)) in part.steps(walk).into_iter().enumerate() {

@@ -37,23 +37,22 @@ SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.
 FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS NOT NULL
     AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
--- There are thousands of these, and nearly nobody changes them: one digest tells of all. What is said of languages and of the
+-- There are thousands of these, and nearly nobody changes them: one digest tells of all, and none of their texts is put together. What is said of languages and of the
 -- schema public is listed with them.
 SELECT 0, 'pg_description'::regclass, 0, 0, 'built-in', NULL, NULL, 'comments', NULL, NULL,
-       jsonb_build_object('digest', left(md5(string_agg(concat_ws(' ', c.classoid, c.objoid, c.objsubid, c.description), ','
-                                                        ORDER BY c.classoid, c.objoid, c.objsubid)), 12))
+       jsonb_build_object('digest', sum(hash_record_extended(ROW(c.classoid, c.objoid, c.objsubid, c.description), 0)))
 FROM pg_description c
 WHERE c.objoid < 16384 AND c.classoid NOT IN ('pg_language'::regclass, 'pg_largeobject'::regclass)
     AND (c.classoid, c.objoid) NOT IN (SELECT 'pg_namespace'::regclass::oid, n.oid FROM pg_namespace n WHERE n.nspname = 'public')
 UNION ALL
 SELECT 0, 'pg_proc'::regclass, 0, 0, 'built-in', NULL, NULL, 'functions', NULL, NULL,
-       jsonb_build_object('digest', left(md5(string_agg(
-           concat_ws(' ', p.oid, p.proname, p.pronamespace, p.proowner, p.procost, p.prorows, p.prosupport::oid, p.prosecdef, p.proleakproof,
-                     p.proisstrict, p.provolatile, p.proparallel, p.proconfig, p.prosrc, p.prosqlbody), ',' ORDER BY p.oid)), 12))
+       jsonb_build_object('digest', sum(hash_record_extended(
+           ROW(p.oid, p.proname, p.pronamespace, p.proowner, p.procost, p.prorows, p.prosupport::oid, p.prosecdef, p.proleakproof,
+               p.proisstrict, p.provolatile, p.proparallel, p.proconfig, p.prosrc, p.prosqlbody::text), 0)))
 FROM pg_proc p WHERE p.oid < 16384
 UNION ALL
 SELECT 0, 'pg_operator'::regclass, 0, 0, 'built-in', NULL, NULL, 'operators', NULL, NULL,
-       jsonb_build_object('digest', left(md5(string_agg(to_jsonb(o)::text, ',' ORDER BY o.oid)), 12))
+       jsonb_build_object('digest', sum(hash_record_extended(ROW(o.*), 0)))
 FROM pg_operator o WHERE o.oid < 16384
 UNION ALL
 -- What a schema does not tell of subscriptions, for not every role may read it. Of a connection, which may hold a password,
