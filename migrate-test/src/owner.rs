@@ -65,11 +65,9 @@ struct Estate {
     came: BTreeSet<String>,
 }
 
-/// What the owner may do, from the least on.
+/// What the owner may do beside what it owns, from the least on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Right {
-    /// What it owns.
-    Owner,
     /// To make roles, and what the other roles of the server may do: it is a member of them.
     Member,
     /// The same, and those roles may make objects in every schema, as new owners of tables have to.
@@ -161,16 +159,15 @@ impl Estate {
     /// Runs migrations one after the other; returns how many ran.
     async fn run<'m>(
         &mut self,
-        chain: impl Iterator<Item = &'m Arc<Migration>>,
+        chain: impl Iterator<Item = &'m Arc<Migration>> + Clone,
         direction: Direction,
         owned: &mut Owned,
     ) -> Result<usize, ProofError> {
         let mut count = 0;
-        for migration in chain {
-            let Err(error) = self.attempt(migration, direction, Right::Owner).await? else {
-                count += 1;
-                continue;
-            };
+        // What the owner may do goes in a few messages; what it may not is looked at by itself.
+        while let Err((done, error)) = self.owner.run_all(chain.clone().skip(count), direction).await {
+            count += done;
+            let Some(migration) = chain.clone().nth(count) else { break };
             let refusal = |error| Refusal { version: migration.version().clone(), direction, error };
             // Only what is forbidden can be allowed.
             let is_forbidden = error.sqlstate() == Some("42501");
@@ -191,13 +188,13 @@ impl Estate {
                     Ok(()) => owned.refused.push(refusal(error)),
                     Err(wrong) => {
                         owned.failed = Some(refusal(wrong));
-                        break;
+                        return Ok(count);
                     }
                 },
             }
             count += 1;
         }
-        Ok(count)
+        Ok(chain.count())
     }
 
     /// The least right with which a migration runs, above that of the owner.
@@ -233,7 +230,6 @@ impl Estate {
         right: Right,
     ) -> Result<Result<(), Error>, ProofError> {
         let (give, take) = match right {
-            Right::Owner => (String::new(), String::new()),
             Right::Member => (self.memberships(), String::new()),
             Right::Host => (self.hosting("GRANT", "TO"), self.hosting("REVOKE", "FROM")),
             Right::Superuser => {

@@ -36,6 +36,8 @@ pub struct Rehearsal {
     pub(super) guard: &'static str,
     /// How many rows each statement of the last script returned or changed.
     counts: Vec<u64>,
+    /// The tables that the last script read or wrote.
+    used: Option<Vec<QualifiedName>>,
 }
 
 /// Which tables a script may have written to.
@@ -55,12 +57,13 @@ const APPLICATION: &str = "roundtrip rehearsal";
 /// Nobody else is there to wait for, so what waits this long waits for itself.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The tables that the transaction holds locked for more than reading. It is asked last, and
+/// The tables that the transaction holds locked, and whether for more than reading. It is asked last, and
 /// the locks of a transaction stay until its end.
-const LOCKED: &str = "SELECT n.nspname, c.relname FROM pg_catalog.pg_locks l \
+const LOCKED: &str = "SELECT n.nspname, c.relname, bool_or(l.mode NOT IN ('AccessShareLock', 'RowShareLock')) \
+    FROM pg_catalog.pg_locks l \
     JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384 \
-    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock') AND c.relkind = 'r' GROUP BY 1, 2;";
+    AND c.relkind = 'r' GROUP BY 1, 2;";
 
 /// How many migrations go into one message when all that counts is where they end.
 const BUNDLE: usize = 64;
@@ -89,7 +92,7 @@ impl Rehearsal {
     pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
         let (session, settings, backend) = connect(&database, limit).await?;
         let limit = Limit { database: database.clone(), backend, each: limit };
-        Ok(Self { database, code, session, settings, limit, guard: "", counts: Vec::new() })
+        Ok(Self { database, code, session, settings, limit, guard: "", counts: Vec::new(), used: None })
     }
 
     /// Refuses from now on whatever writes to something that exists once for a server, roles for example: others use it
@@ -111,18 +114,21 @@ impl Rehearsal {
     /// [`ErrorKind::Plan`] for a migration that has no such direction.
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
         self.counts.clear();
+        self.used = None;
         let step = step(migration, direction)?;
         let script = match &step.work {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
         let last = format!("{} {LOCKED}", self.guard());
-        let outcome = self.bundle(&[(&step, script)], &last).await.map(|answers| {
+        let outcome = self.bundle(&[(&step, script)], &last).await.map_err(|(_, error)| error).map(|answers| {
             // BEGIN and the settings of the script stand before it.
             let head = 1 + own_timeouts(script, "LOCAL ").len();
             let own = answers.iter().skip(head).take(script.statements().len());
             self.counts = own.map(|answer| answer.count).collect();
-            touched(answers)
+            let (used, touched) = locked(answers);
+            self.used = Some(used);
+            touched
         });
         if needs_fresh_session(&step) || outcome.is_err() {
             self.renew().await?;
@@ -137,31 +143,67 @@ impl Rehearsal {
         counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()])
     }
 
+    /// The tables that are still there of those that the script read or wrote which ran last; `None` where it failed, or ran
+    /// outside of a transaction, so that nobody knows.
+    pub fn used(&self) -> Option<&[QualifiedName]> {
+        self.used.as_deref()
+    }
+
     /// Runs migrations up, as fast as it goes.
     ///
     /// # Errors
     ///
-    /// Those of [`Rehearsal::run`]; what stands before the one that failed may be done or not.
+    /// Those of [`Rehearsal::run`]; what stands before the one that failed is done.
     pub async fn climb(&mut self, migrations: &[Arc<Migration>]) -> Result<()> {
-        let steps = migrations.iter().map(|migration| step(migration, Direction::Up)).collect::<Result<Vec<_>>>()?;
-        let mut bundle: Vec<(&Step, &Arc<Script>)> = Vec::new();
-        for (step, migration) in steps.iter().zip(migrations) {
-            match &step.work {
+        self.run_all(migrations.iter(), Direction::Up).await.map_err(|(_, error)| error)
+    }
+
+    /// Runs migrations one after the other in the order that is given, as fast as it goes: many in one message, each in a
+    /// transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rehearsal::run`], with how many were done before.
+    pub async fn run_all(
+        &mut self,
+        migrations: impl Iterator<Item = &Arc<Migration>>,
+        direction: Direction,
+    ) -> std::result::Result<(), (usize, Error)> {
+        let mut done = 0;
+        let mut bundle: Vec<(Step, Arc<Script>)> = Vec::new();
+        for migration in migrations {
+            let step = step(migration, direction).map_err(|error| (done + bundle.len(), error))?;
+            match step.work.clone() {
                 Work::Sql(script)
-                    if !step.no_transaction() && !needs_fresh_session(step) && !limit::is_lifted_by(script) =>
+                    if !step.no_transaction() && !needs_fresh_session(&step) && !limit::is_lifted_by(&script) =>
                 {
                     bundle.push((step, script));
                     if bundle.len() == BUNDLE {
-                        self.bundle(&std::mem::take(&mut bundle), &self.guard()).await?;
+                        done += self.bundled(&mut bundle, done).await?;
                     }
                 }
                 _ => {
-                    self.bundle(&std::mem::take(&mut bundle), &self.guard()).await?;
-                    self.run(migration, Direction::Up).await?;
+                    done += self.bundled(&mut bundle, done).await?;
+                    self.run(migration, direction).await.map_err(|error| (done, error))?;
+                    done += 1;
                 }
             }
         }
-        self.bundle(&bundle, &self.guard()).await.map(drop)
+        self.bundled(&mut bundle, done).await.map(drop)
+    }
+
+    /// Runs what is in a bundle, and empties it; returns how many that were.
+    async fn bundled(
+        &mut self,
+        bundle: &mut Vec<(Step, Arc<Script>)>,
+        before: usize,
+    ) -> std::result::Result<usize, (usize, Error)> {
+        let steps: Vec<(&Step, &Arc<Script>)> = bundle.iter().map(|(step, script)| (step, script)).collect();
+        if let Err((running, error)) = self.bundle(&steps, &self.guard()).await {
+            self.renew().await.map_err(|error| (before + running, error))?;
+            return Err((before + running, error));
+        }
+        Ok(std::mem::take(bundle).len())
     }
 
     /// Runs a script of rows, in one transaction: a fixture.
@@ -176,7 +218,7 @@ impl Rehearsal {
             return self.apart(step).await.map(|()| Touched::Unknown);
         }
         let last = format!("{} {LOCKED}", self.guard());
-        self.bundle(&[(&step, script)], &last).await.map(touched)
+        self.bundle(&[(&step, script)], &last).await.map(|answers| locked(answers).1).map_err(|(_, error)| error)
     }
 
     /// Sends statements of the caller's own, and returns the rows of the last one as text, with the names of its columns.
@@ -267,8 +309,12 @@ impl Rehearsal {
         self.session.close().await;
     }
 
-    /// Sends scripts in one message, each in a transaction of its own that ends with `last`.
-    async fn bundle(&mut self, steps: &[(&Step, &Arc<Script>)], last: &str) -> Result<Vec<Answer>> {
+    /// Sends scripts in one message, each in a transaction of its own that ends with `last`; an error tells which one failed.
+    async fn bundle(
+        &mut self,
+        steps: &[(&Step, &Arc<Script>)],
+        last: &str,
+    ) -> std::result::Result<Vec<Answer>, (usize, Error)> {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
@@ -293,10 +339,10 @@ impl Rehearsal {
         // Where this fails too the session is gone, and the next one is a fresh one.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
         if let Some(error) = guard::of_server(&failure) {
-            return Err(error.at(Place::file(scripts[running].path())));
+            return Err((running, error.at(Place::file(scripts[running].path()))));
         }
         let error = explain::missing(explain::refused(steps[part].0, at, broken(failure)));
-        Err(self.limit.reword(error, Some(steps[part].1)))
+        Err((running, self.limit.reword(error, Some(steps[part].1))))
     }
 
     /// Sends a message that ends within this time, or is ended.
@@ -375,15 +421,16 @@ pub(super) fn rows(answer: Answer) -> Rows {
     (answer.columns.iter().map(ToString::to_string).collect(), answer.rows)
 }
 
-/// The tables in the answer before the last, which is that to COMMIT.
-fn touched(mut answers: Vec<Answer>) -> Touched {
+/// The tables in the answer before the last, which is that to COMMIT: all of them, and those that may have been written to.
+fn locked(mut answers: Vec<Answer>) -> (Vec<QualifiedName>, Touched) {
     answers.pop();
     let rows = answers.pop().unwrap_or_default().rows.into_iter();
-    Touched::Tables(
-        rows.filter_map(|row| {
-            let mut cells = row.into_iter().flatten();
-            Some(QualifiedName::new(cells.next()?, cells.next()?))
-        })
-        .collect(),
-    )
+    let tables = rows.filter_map(|row| {
+        let mut cells = row.into_iter().flatten();
+        Some((QualifiedName::new(cells.next()?, cells.next()?), cells.next()? == "t"))
+    });
+    let tables: Vec<(QualifiedName, bool)> = tables.collect();
+    let written = tables.iter().filter(|(_, written)| *written).map(|(table, _)| table.clone());
+    let touched = Touched::Tables(written.collect());
+    (tables.into_iter().map(|(table, _)| table).collect(), touched)
 }

@@ -5,6 +5,7 @@
 //! drawn again, with plainer values each time; what cannot be filled at all is said.
 
 mod aims;
+mod aside;
 mod changes;
 mod claims;
 mod class;
@@ -55,7 +56,7 @@ use order::ordered;
 pub(crate) use reading::Reading;
 use refusal::{Refusal, owned};
 pub(crate) use refusal::{TRY, attempt};
-use spec::{Table, insert};
+use spec::{ForeignKey, Table, insert};
 pub(crate) use typical::Reach;
 use typical::TURNS;
 pub(crate) use uses::Uses;
@@ -91,6 +92,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) aimed: &'a BTreeSet<TableName>,
     /// Tables that get no others than those.
     pub(crate) matched: &'a BTreeSet<TableName>,
+    /// Tables that get a few plain rows, for nothing else is to be done with them.
+    pub(crate) aside: &'a BTreeSet<TableName>,
+}
+
+impl Wanted<'_> {
+    /// Whether a table that has rows is to have more.
+    fn have_some(&self, table: &TableName) -> bool {
+        self.grown.contains(table) || self.compared.contains(table)
+    }
+}
+
+/// The tables to which a table refers.
+pub(crate) fn referred(schema: &Schema, table: &Object) -> BTreeSet<TableName> {
+    ForeignKey::of(schema, table).map(|key| key.table).collect()
 }
 
 /// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
@@ -102,10 +117,9 @@ pub(crate) async fn fill(
     wanted: Wanted<'_>,
 ) -> migrate_core::Result<Vec<WithoutRows>> {
     let empty = |table: &&Object| rows.table(&table_name(table)).is_none_or(|rows| rows.rows.is_empty());
-    let has_some = |name: &TableName| wanted.grown.contains(name) || wanted.compared.contains(name);
     let lacks = |table: &&Object| {
         let name = table_name(table);
-        (empty(table) || has_some(&name)) && !wanted.matched.contains(&name)
+        (empty(table) || wanted.have_some(&name)) && !wanted.matched.contains(&name)
     };
     let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
     let is_aimed = |table: &&Object| wanted.aimed.contains(&table_name(table));
@@ -116,24 +130,23 @@ pub(crate) async fn fill(
     let open: Vec<&Table> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
-    let Wanted { narrow, uses, given_up, .. } = wanted;
+    let Wanted { narrow, uses, .. } = wanted;
     let decks = Decks::default();
     let mut place = Place { rehearsal, schema, rows, runner, uses, narrow, dice: 1, decks };
+    let mut waiting: Vec<&Table> = Vec::new();
     for group in ordered(&open) {
-        let outcome = match group.as_slice() {
-            [table] if has_some(&table.name()) => more(&mut place, table, wanted).await?.into_iter().collect(),
-            [table] => {
-                let rounds =
-                    if given_up.contains(&format!("{}.{}", table.id.schema, table.id.name)) { 2 } else { ROUNDS };
-                one(&mut place, table, rounds).await?.into_iter().collect()
-            }
-            group if group.iter().all(|table| has_some(&table.name())) => Vec::new(),
-            group => together(&mut place, group).await?,
-        };
-        unfilled.extend(outcome);
-        let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
-        place.rows.refresh(place.rehearsal, schema, &Touched::Tables(touched)).await?;
+        if let [table] = group.as_slice()
+            && wanted.aside.contains(&table.name())
+        {
+            waiting.push(table);
+            continue;
+        }
+        if group.iter().any(|table| waiting.iter().any(|one| table.needs().contains(&one.name()))) {
+            aside(&mut place, std::mem::take(&mut waiting), wanted, &mut unfilled).await?;
+        }
+        whole(&mut place, &group, wanted, &mut unfilled).await?;
     }
+    aside(&mut place, waiting, wanted, &mut unfilled).await?;
     // No other row that is drawn now refers to these, which a statement may delete.
     for table in &aimed {
         taken::put(&mut place, table, &|name| wanted.aimed.contains(name)).await?;
@@ -145,6 +158,40 @@ pub(crate) async fn fill(
     }
     rehearsal.query("DROP FUNCTION pg_temp.roundtrip_try(text)").await?;
     Ok(unfilled)
+}
+
+/// Puts a few rows into each of these tables; where none is taken, a table is filled like the others.
+async fn aside(
+    place: &mut Place<'_>,
+    tables: Vec<&Table>,
+    wanted: Wanted<'_>,
+    unfilled: &mut Vec<WithoutRows>,
+) -> migrate_core::Result<()> {
+    for table in aside::few(place, tables).await? {
+        whole(place, &[table], wanted, unfilled).await?;
+    }
+    Ok(())
+}
+
+/// Fills a table, or several that need one another.
+async fn whole(
+    place: &mut Place<'_>,
+    group: &[&Table],
+    wanted: Wanted<'_>,
+    unfilled: &mut Vec<WithoutRows>,
+) -> migrate_core::Result<()> {
+    let outcome = match group {
+        [table] if wanted.have_some(&table.name()) => more(place, table, wanted).await?.into_iter().collect(),
+        [table] => {
+            let is_given_up = wanted.given_up.contains(&format!("{}.{}", table.id.schema, table.id.name));
+            one(place, table, if is_given_up { 2 } else { ROUNDS }).await?.into_iter().collect()
+        }
+        group if group.iter().all(|table| wanted.have_some(&table.name())) => Vec::new(),
+        group => together(place, group).await?,
+    };
+    unfilled.extend(outcome);
+    let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
+    place.rows.refresh(place.rehearsal, place.schema, &Touched::Tables(touched)).await
 }
 
 /// Fills one table. Rows that break a check are tried again with other values in the columns of that check alone.

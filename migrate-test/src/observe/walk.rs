@@ -10,7 +10,7 @@ use migrate_core::{CodeMigrations, Error};
 
 use super::Observation;
 use super::one::{Nerve, observe};
-use crate::proof::{Filled, Ground, How, ProofError, Stage};
+use crate::proof::{Filled, Ground, How, ProofError, Scope, Stage};
 use crate::rows::Rows;
 
 /// A database on its way up the chain.
@@ -36,7 +36,9 @@ pub(super) async fn along(
     seed: u64,
 ) -> Result<Vec<Observation>, ProofError> {
     let (Some(first), Some(last)) = (chosen.first().copied(), chosen.last().copied()) else { return Ok(Vec::new()) };
-    let filled = Filled::at(&chain[..first], code, seed).await?;
+    let mut filled = Filled::at(&chain[..first], code, seed).await?;
+    // Locks are the same on a few rows.
+    filled.scope = Scope::nothing();
     let watcher = Watcher::open(&filled.ground.address()).await?;
     let mut walk = Walk { chain, code, filled, watcher };
     let mut seen = Vec::new();

@@ -11,6 +11,7 @@ use migrate_core::{CodeMigrations, Error};
 use proptest::test_runner::TestRunner;
 
 use super::how::{How, read, read_for_up};
+use super::scope::Scope;
 use super::stage::Ground;
 use super::{ProofError, Rests};
 use crate::generate::{self, Narrow, Reading, Required, Uses, Wanted};
@@ -35,6 +36,10 @@ pub(crate) struct Filled {
     poor: BTreeSet<TableName>,
     /// The tables into which the chain itself puts rows.
     pub(super) seeded: BTreeSet<TableName>,
+    /// What the migration has to do with that comes next.
+    pub(crate) scope: Scope,
+    /// The tables that only have a few rows, because nothing had to do with them so far.
+    pub(super) few: BTreeSet<TableName>,
     learnt: Learnt,
 }
 
@@ -51,6 +56,8 @@ impl Filled {
             changed: None,
             poor: BTreeSet::new(),
             seeded: BTreeSet::new(),
+            scope: Scope::default(),
+            few: BTreeSet::new(),
             learnt: Learnt::default(),
         })
     }
@@ -85,7 +92,12 @@ impl Filled {
         let poor = std::mem::take(&mut self.poor);
         let own = if how.matched { read_for_up(migration) } else { read(migration) };
         let mut grown = self.grown(before, is_ours);
-        grown.extend(poor.iter().filter(|table| self.has_few(table)).cloned());
+        let near = self.scope.tables(migration, before);
+        let is_near = |table: &TableName| near.as_ref().is_none_or(|near| near.contains(table));
+        let (met, few): (BTreeSet<_>, _) = std::mem::take(&mut self.few).into_iter().partition(|one| is_near(one));
+        grown.extend(poor.iter().chain(&met).filter(|table| self.has_few(table)).cloned());
+        // With what nobody has to do now more is done when somebody has.
+        self.few = few.into_iter().chain(grown.extract_if(.., |table| !is_near(table))).collect();
         grown.retain(|table| how.beside || !self.seeded.contains(table));
         let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
         let is_open = |table: &TableName| is_ours(table) && (how.beside || !self.seeded.contains(table));
@@ -98,6 +110,9 @@ impl Filled {
             |table: &TableName| empty(table) || [&grown, &compared, &aimed].iter().any(|tables| tables.contains(table));
         let mut drawn: BTreeSet<_> = drawn.filter(is_drawn).collect();
         let full = self.full(before);
+        let is_aside = |table: &&TableName| !is_near(table) && empty(table) && is_ours(table);
+        let aside: BTreeSet<TableName> = drawn.iter().filter(is_aside).cloned().collect();
+        self.few.extend(aside.iter().cloned());
         if drawn.is_empty() {
             let rests = Rests::on(before, &self.rows, &[]);
             return Ok(Ok(Rests { narrowed: full, ..rests }));
@@ -107,7 +122,8 @@ impl Filled {
         let narrowed = how.narrowed(before);
         let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
         let (grown, compared, aimed, matched) = (&grown, &compared, &aimed, &matched);
-        let wanted = Wanted { narrow, uses: &uses, given_up, grown, seeded, compared, aimed, matched };
+        let aside = &aside;
+        let wanted = Wanted { narrow, uses: &uses, given_up, grown, seeded, compared, aimed, matched, aside };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
             let required = Required::put(rehearsal, before, after).await?;
@@ -142,6 +158,22 @@ impl Filled {
     /// The rows of these tables are poorer than they could be.
     pub(super) fn impoverish(&mut self, is_poor: impl Fn(&TableName) -> bool) {
         self.poor.extend(self.drawn.keys().filter(|table| is_poor(table)).cloned());
+    }
+
+    /// The tables with a few rows that the script used all the same which ran last; `None` for used is all of them.
+    pub(super) fn missed(&self) -> BTreeSet<TableName> {
+        let used = self.ground.rehearsal.used();
+        let is_used = |table: &&TableName| {
+            used.is_none_or(|used| used.iter().any(|one| one.schema() == table.0 && one.name() == table.1))
+        };
+        self.few.iter().filter(is_used).cloned().collect()
+    }
+
+    /// These get rows as those that a migration has to do with.
+    pub(super) fn widen(&mut self, missed: &BTreeSet<TableName>) {
+        self.scope.widen(missed);
+        self.few.retain(|table| !missed.contains(table));
+        self.impoverish(|table| missed.contains(table));
     }
 
     /// Whether tables will get more rows because theirs are poor.
@@ -233,7 +265,7 @@ impl Filled {
             };
             let Some(old) = gone.iter().max_by_key(of).filter(|table| of(table) > 0) else { continue };
             let drawn = self.drawn.get(old).cloned().unwrap_or_default();
-            for tables in [&mut self.poor, &mut self.seeded] {
+            for tables in [&mut self.poor, &mut self.seeded, &mut self.few] {
                 if tables.contains(old) {
                     tables.insert(name(id));
                 }

@@ -55,6 +55,8 @@ pub(super) struct Seen {
     traces: Vec<Loss>,
     /// What the up alone changed.
     pub(super) changed: Vec<Loss>,
+    /// The tables that were used, and have but a few rows.
+    missed: BTreeSet<TableName>,
     /// Which tables had rows.
     rests: Rests,
     /// The statements that changed no row, however often their script ran.
@@ -116,7 +118,7 @@ impl Full {
         let mut how = How::default();
         // What is drawn for poor tables did not pass the migrations before.
         self.blind = self.blind || self.filled.is_poor() && prover.chain[..at].iter().any(|one| is_of_data(one));
-        let mut outcome = self.attempt(&migration, sight, ways, &how).await?;
+        let mut outcome = self.attempt(prover, at, sight, ways, &how).await?;
         let origin = self.start.clone();
         let mut first = None;
         let mut fragile = None;
@@ -137,7 +139,7 @@ impl Full {
             }
             self.prepare(prover, at, sight, &origin, &retry).await?;
             tried.push(retry);
-            outcome = self.attempt(&migration, sight, ways, &how).await?;
+            outcome = self.attempt(prover, at, sight, ways, &how).await?;
         }
         // On no rows at all nothing is refused.
         if let Some(story) = refused.filter(|_| outcome.is_ok() && self.lacks_matched(&migration, sight.before)) {
@@ -199,8 +201,29 @@ impl Full {
         self.filled.impoverish(|table| freed.contains(table) || is_changed(table));
     }
 
-    /// Fills, then goes as far as the laws of the schema hold.
+    /// Fills, then goes as far as the laws of the schema hold; once more with more rows in tables that were used although
+    /// nothing showed it before.
     async fn attempt(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        sight: Sight<'_>,
+        ways: Ways,
+        how: &How,
+    ) -> Result<Result<(), Story>, ProofError> {
+        loop {
+            let outcome = self.fill_and_go(&prover.chain[at], sight, ways, how).await?;
+            let missed = std::mem::take(&mut self.seen.missed);
+            if missed.is_empty() {
+                return Ok(outcome);
+            }
+            let origin = self.start.clone();
+            self.prepare(prover, at, sight, &origin, &Retry::Nearer).await?;
+            self.filled.widen(&missed);
+        }
+    }
+
+    async fn fill_and_go(
         &mut self,
         migration: &Arc<Migration>,
         sight: Sight<'_>,
@@ -234,7 +257,7 @@ impl Full {
                 return Ok(Err(story.of_script(Direction::Up)));
             }
         }
-        self.note_idle(migration, Direction::Up);
+        self.note(migration, Direction::Up);
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
@@ -251,7 +274,7 @@ impl Full {
                 return Ok(Err(story.of_script(Direction::Down)));
             }
         }
-        self.note_idle(migration, Direction::Down);
+        self.note(migration, Direction::Down);
         self.seen.losses = before.losses(&self.filled.rows);
         self.seen.traces = traces::split(&mut self.seen.losses, migration, sight.before);
         if ways == Ways::UpDown {
@@ -267,7 +290,7 @@ impl Full {
                 return Ok(Err(Story::error("with rows, it cannot be applied again after a rollback", &error)));
             }
         }
-        self.note_idle(migration, Direction::Up);
+        self.note(migration, Direction::Up);
         if let Some(story) = self.check(migration).await? {
             return Ok(Err(story));
         }
@@ -277,8 +300,10 @@ impl Full {
         Ok(Ok(()))
     }
 
-    /// Notes which statements of the script that ran last changed no row; what did once is not among them.
-    fn note_idle(&mut self, migration: &Migration, direction: Direction) {
+    /// Notes which statements of the script that ran last changed no row; what did once is not among them. And which tables
+    /// it used that have but a few.
+    fn note(&mut self, migration: &Migration, direction: Direction) {
+        self.seen.missed.extend(self.filled.missed());
         let script = if direction == Direction::Up { migration.up_script() } else { migration.down_script() };
         let rehearsal = &self.filled.ground.rehearsal;
         let told = |statement: &str| {

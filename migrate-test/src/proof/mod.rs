@@ -20,6 +20,7 @@ mod proven;
 mod refused;
 mod rests;
 mod retry;
+mod scope;
 mod shorten;
 mod stage;
 mod traces;
@@ -45,6 +46,7 @@ pub(crate) use how::How;
 pub use law::{Fault, Law, Story, Verdict};
 pub use proven::{Proven, Report};
 pub use rests::{Rests, WithoutRows};
+pub(crate) use scope::Scope;
 pub(crate) use stage::{Ground, Stage};
 
 /// What to prove, and how hard to try.
@@ -251,6 +253,7 @@ impl Prover<'_> {
             walks.wall(self, bare, at).await?;
         }
         let before = bare.stage.schema().clone();
+        bare.stage.scope = scope::Scope::nothing();
         let mut proven = Proven::new(&self.chain[at]);
         let applies = match is_marked {
             true => bare.cycle(self, walks, at, &mut proven).await?,
@@ -262,10 +265,11 @@ impl Prover<'_> {
         proven.elapsed = begin.elapsed();
         let up = bare.ups.last().cloned().unwrap_or_default();
         let (rolled, after) = (std::mem::take(&mut bare.rolled), bare.stage.schema().clone());
+        let scope = std::mem::take(&mut bare.stage.scope);
         if applies {
             walks.step(self, bare, at + 1).await?;
         }
-        Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after })
+        Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after, scope })
     }
 
     /// Looks at the laws of data for a migration that the bare database has passed.
@@ -278,6 +282,7 @@ impl Prover<'_> {
         let begin = Instant::now();
         let sight =
             full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after, up: &passed.up };
+        full.filled.scope = passed.scope;
         let mut proven = passed.proven;
         if !passed.is_marked {
             full.climb(self, passed.at, sight).await?;
@@ -302,6 +307,7 @@ struct Passed {
     before: Schema,
     rolled: Schema,
     after: Schema,
+    scope: scope::Scope,
 }
 
 /// How many statements the way up has; one that is written in Rust is not known.

@@ -24,12 +24,15 @@ pub(super) enum Retry {
     Below,
     /// Rows that have no NULL where the migration allows none.
     Filled(String),
+    /// The same rows, and more in some tables.
+    Nearer,
 }
 
 impl Retry {
     pub(super) fn note(&self, why: &str, migration: &Migration) -> String {
         match self {
             Self::Other(how) => how.note(why, migration),
+            Self::Nearer => String::new(),
             Self::Below => {
                 format!("fails only on rows that earlier migrations never processed: {why}")
             }
@@ -55,6 +58,9 @@ enum Redrawn {
 
 impl Redrawn {
     fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
+        if let Retry::Nearer = retry {
+            return Self::None;
+        }
         let migration = &prover.chain[at];
         let kind = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
         let scripts = [migration.up_script(), migration.down_script()];
@@ -153,6 +159,8 @@ impl Full {
     /// Puts rows in before the first migration that may have written some, and passes them through all that follow.
     async fn below(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
         self.blind = false;
+        // What is used on the way is not known.
+        let scope = std::mem::take(&mut self.filled.scope);
         let chain = &prover.chain;
         let low = at.saturating_sub(REACH);
         let start = (low..at).find(|one| is_of_data(&chain[*one])).unwrap_or(at);
@@ -172,6 +180,7 @@ impl Full {
             }
         }
         self.filled.rows = Rows::default();
+        self.filled.scope = scope;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use migrate_core::{CodeMigrations, Database, Error};
 
 use super::ProofError;
 use super::again::{self, Counters};
+use super::scope::Scope;
 use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
 use crate::rows::Rows;
 
@@ -25,6 +26,8 @@ pub(crate) struct Stage {
     pub(super) ground: Ground,
     watcher: Watcher,
     pub(super) around: Surroundings,
+    /// What was used since somebody asked.
+    pub(super) scope: Scope,
 }
 
 impl Ground {
@@ -93,7 +96,7 @@ impl Stage {
         let address = ground.address();
         let (watcher, around) =
             tokio::try_join!(Watcher::open(&address), Surroundings::open(&address, ground.database.is_apart()))?;
-        Ok(Self { ground, watcher, around })
+        Ok(Self { ground, watcher, around, scope: Scope::default() })
     }
 
     /// The schema as it was at the last look.
@@ -114,6 +117,7 @@ impl Stage {
         };
         let outcome = self.ground.run(migration, direction).await?;
         let (change, around) = tokio::try_join!(self.watcher.look(), self.around.look())?;
+        self.scope.take(self.ground.rehearsal.used(), &change);
         let mut change = change.then(&around);
         if let Some(before) = before {
             change = change.then(&before.until(&self.positions(&given).await?));
