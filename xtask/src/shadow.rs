@@ -6,7 +6,6 @@ use std::sync::Arc;
 use migrate_core::config::DatabaseSource;
 use migrate_core::finding::{Finding, Place};
 use migrate_core::schema::{self, Described, Fact, Id, Kind, Object};
-use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_test::shape::{self, Shadow};
 use migrate_test::{Replay, Setup};
@@ -107,18 +106,13 @@ pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Resu
 }
 
 /// The schema to which migrations lead, all of them or those up to a version.
-pub(crate) async fn migrations(set: &MigrationSet, code: &CodeMigrations, upto: Option<&Version>) -> Result<Described> {
+pub(crate) async fn migrations(
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    upto: Option<&Version>,
+) -> Result<Arc<Described>> {
     let migrations: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
-    chain(&migrations, code).await
-}
-
-/// The schema to which a chain leads.
-pub(crate) async fn chain(migrations: &[Arc<Migration>], code: &CodeMigrations) -> Result<Described> {
-    let database = migrate_test::migrated(migrations, code, true).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
-    let described = shadow.describe().await?;
-    shadow.end().await?;
-    Ok(described)
+    Ok(shape::leads_to(&migrations, code).await?)
 }
 
 /// The schema that a script makes on an empty database.

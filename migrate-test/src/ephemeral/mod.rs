@@ -36,7 +36,7 @@ pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::Replay;
 pub use setup::Setup;
-pub(crate) use template::refused;
+pub(crate) use template::{chain_key, refused};
 pub use template::{clear, migrated};
 
 /// A server for tests, while this process uses it.

@@ -204,6 +204,11 @@ pub async fn clear() -> Result<usize, ServerError> {
     Ok(all.len() + folders)
 }
 
+/// What tells a chain apart from all others, on the kind of server that its databases are made on now.
+pub(crate) fn chain_key(migrations: &[Arc<Migration>]) -> String {
+    format!("{:?} {:?}", names(migrations).pop(), apart::current())
+}
+
 /// The names of the templates for the first migration, the first two, and so on.
 fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
     let mut digest = Sha256::new();

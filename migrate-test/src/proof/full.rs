@@ -219,6 +219,7 @@ impl Full {
             }
             let origin = self.start.clone();
             self.prepare(prover, at, sight, &origin, &Retry::Nearer).await?;
+            self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
             self.filled.widen(&missed);
         }
     }

@@ -42,3 +42,8 @@ pub(super) fn definition(schema: &Schema, name: &str) -> Option<String> {
 pub(super) fn is_of_data(migration: &Migration) -> bool {
     migration.up_script().is_none_or(|up| Writes::of(up.text()).is_of_rows())
 }
+
+/// The same on its way up or down.
+pub(super) fn changes_rows(migration: &Migration) -> bool {
+    is_of_data(migration) || migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows())
+}

@@ -24,7 +24,7 @@ pub(super) enum Retry {
     Below,
     /// Rows that have no NULL where the migration allows none.
     Filled(String),
-    /// The same rows, and more in some tables.
+    /// More rows in some tables, and others in all: what was drawn with regard to those that were there does not fit.
     Nearer,
 }
 
@@ -59,7 +59,7 @@ enum Redrawn {
 impl Redrawn {
     fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
         if let Retry::Nearer = retry {
-            return Self::None;
+            return Self::All;
         }
         let migration = &prover.chain[at];
         let kind = if let Retry::Other(how) = retry { how.clone() } else { How::default() };

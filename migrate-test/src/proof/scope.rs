@@ -1,13 +1,14 @@
 //! Which tables a migration has to do with. Those get rows of every kind; of all others a few rows are enough to see that
 //! they stay, and where a script used one of those after all, it is tried again with more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::effect;
 use migrate_core::ident::QualifiedName;
 use migrate_core::schema::{Change, Kind, Object, Schema};
 use migrate_core::source::Migration;
 
+use super::refused::changes_rows;
 use crate::generate;
 use crate::rows::{TableName, holders, table_name};
 
@@ -42,7 +43,7 @@ impl Scope {
     }
 
     /// The tables with rows of their own that matter: those that were used or are named, the partitions and children of
-    /// those, and all to which they refer. `None` where that may be all.
+    /// those, all to which they refer and, where rows are changed, all that refer to them. `None` where that may be all.
     pub(crate) fn tables(&self, migration: &Migration, schema: &Schema) -> Option<BTreeSet<TableName>> {
         let used = self.0.as_ref()?;
         let scripts = [migration.up_script(), migration.down_script(), migration.fixture(), migration.verify()];
@@ -52,13 +53,22 @@ impl Scope {
         let all = || schema.objects().filter(|object| object.id.kind == Kind::Table).map(|object| &**object);
         let mut open: Vec<&Object> = all().filter(is_meant).collect();
         let mut reached: BTreeSet<TableName> = BTreeSet::new();
+        let referred: BTreeMap<TableName, BTreeSet<TableName>> =
+            all().map(|table| (table_name(table), generate::referred(schema, table))).collect();
+        // Whoever deletes a row, or changes its key, has to do with the rows that refer to it.
+        let changes_rows = changes_rows(migration);
         while let Some(table) = open.pop() {
-            if !reached.insert(table_name(table)) {
+            let name = table_name(table);
+            if !reached.insert(name.clone()) {
                 continue;
             }
-            let referred = generate::referred(schema, table);
             let own = QualifiedName::new(&*table.id.schema, &*table.id.name);
-            open.extend(all().filter(|one| referred.contains(&table_name(one)) || one.parents().contains(&own)));
+            let is_near = |one: &&Object| {
+                let other = table_name(one);
+                let refers = |from: &TableName, to: &TableName| referred.get(from).is_some_and(|all| all.contains(to));
+                refers(&name, &other) || changes_rows && refers(&other, &name) || one.parents().contains(&own)
+            };
+            open.extend(all().filter(is_near));
         }
         Some(holders(schema).map(table_name).filter(|table| reached.contains(table)).collect())
     }

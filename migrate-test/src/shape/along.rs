@@ -9,7 +9,7 @@ use migrate_core::schema::Described;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
 
-use super::Shadow;
+use super::{Shadow, leads_to};
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
@@ -37,19 +37,30 @@ async fn climb(
     code: &CodeMigrations,
     versions: &BTreeSet<Version>,
 ) -> Result<BTreeMap<Version, (Arc<Described>, Arc<Described>)>, ProofError> {
-    let database = migrated(&chain[..*span.start()], code, true).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let (first, last) = (*span.start(), *span.end());
     let mut found = BTreeMap::new();
-    let mut before = Arc::new(shadow.describe().await?);
-    for migration in &chain[span] {
-        shadow.rehearsal().run(migration, Direction::Up).await?;
-        let after = Arc::new(shadow.describe().await?);
+    let mut before = leads_to(&chain[..first], code).await?;
+    let mut shadow = None;
+    for (at, migration) in chain.iter().enumerate().take(last + 1).skip(first) {
+        let after = if at + 1 == chain.len() {
+            leads_to(chain, code).await?
+        } else {
+            let here = match shadow.take() {
+                Some(here) => here,
+                None => Shadow::on(migrated(&chain[..at], code, true).await?, code.clone()).await?,
+            };
+            let here = shadow.insert(here);
+            here.rehearsal().run(migration, Direction::Up).await?;
+            Arc::new(here.describe().await?)
+        };
         if versions.contains(migration.version()) {
             found.insert(migration.version().clone(), (before, after.clone()));
         }
         before = after;
     }
-    shadow.end().await?;
+    if let Some(shadow) = shadow {
+        shadow.end().await?;
+    }
     Ok(found)
 }
 
@@ -57,9 +68,9 @@ async fn climb(
 #[derive(Debug)]
 pub struct Onward {
     /// The schema of what is released.
-    pub before: Described,
+    pub before: Arc<Described>,
     /// The schema when the rest was applied behind it.
-    pub after: Described,
+    pub after: Arc<Described>,
     /// How many were applied behind it.
     pub pending: usize,
 }
@@ -78,12 +89,8 @@ pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigr
     let pending: Vec<Arc<Migration>> = pending.cloned().collect();
     let all: Vec<Arc<Migration>> = chain.iter().chain(&pending).cloned().collect();
     let work = async {
-        let database = migrated(&chain, code, true).await?;
-        let mut shadow = Shadow::on(database, code.clone()).await?;
-        let before = shadow.describe().await?;
-        shadow.rehearsal().climb(&pending).await?;
-        let after = if pending.is_empty() { before.clone() } else { shadow.describe().await? };
-        shadow.end().await?;
+        let before = leads_to(&chain, code).await?;
+        let after = leads_to(&all, code).await?;
         Ok(Onward { before, after, pending: pending.len() })
     };
     suited(&all, Box::pin(work)).await

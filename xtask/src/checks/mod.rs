@@ -83,7 +83,7 @@ impl<'a> Ground<'a> {
                 return Ok(None);
             };
             match shadow::migrations(&base, &self.code, None).await {
-                Ok(described) => Ok(Some(Arc::new(described))),
+                Ok(described) => Ok(Some(described)),
                 Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => Ok(None),
                 Err(failure) => Err(failure),
             }

@@ -1,9 +1,11 @@
 //! `released`: from what is released the new migrations lead to the same schema as from an empty database.
 
+use std::sync::Arc;
+
 use migrate_core::ErrorKind;
 use migrate_core::finding::{Finding, Severity};
 use migrate_core::schema::ddl::unowned;
-use migrate_core::schema::{Change, Sides};
+use migrate_core::schema::{Change, Described, Sides};
 use migrate_core::source::Layout;
 use migrate_test::proof::ProofError;
 use migrate_test::shape;
@@ -17,8 +19,8 @@ use crate::shadow;
 /// What the new migrations change, a sentence each, beside the check.
 pub(crate) struct Outcome {
     pub(crate) check: Check,
-    pub(crate) before: Option<migrate_core::schema::Described>,
-    pub(crate) after: Option<migrate_core::schema::Described>,
+    pub(crate) before: Option<Arc<Described>>,
+    pub(crate) after: Option<Arc<Described>>,
 }
 
 /// Applies the migrations of the base branch as they are there, then those of this one that it does not have, and

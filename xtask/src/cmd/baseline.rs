@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use migrate_core::schema::ddl::{Ddl, LEFT_OUT, Stage, unowned};
 use migrate_core::schema::{Change, Sides};
@@ -203,7 +204,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     shadow::server(context, false, false).await?;
     shadow::replay(&database).await?;
     let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
-    let wanted = shadow::as_placed_in(wanted, &there).await?;
+    let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
     let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
     let sides = Sides { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = excused(&set, &version);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::CodeMigrations;
@@ -49,7 +50,7 @@ struct Found {
     checks: BTreeMap<&'static str, Check>,
     proven: migrate_test::proof::Report,
     observed: Vec<Observation>,
-    sides: Option<(Described, Described)>,
+    sides: Option<(Arc<Described>, Arc<Described>)>,
     orders: Vec<Ordered>,
 }
 

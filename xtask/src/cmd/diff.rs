@@ -1,6 +1,7 @@
 //! `diff`: the difference of two schemas, in words, as SQL, or as a migration.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
 use migrate_core::schema::{Change, Described, Kind, Sides, owner_notes};
@@ -140,7 +141,7 @@ impl<'a> Side<'a> {
                     return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
                         .help("`cargo xtask status` lists them"));
                 }
-                shadow::migrations(&set, code, version.as_ref()).await
+                shadow::migrations(&set, code, version.as_ref()).await.map(Arc::unwrap_or_clone)
             }
             Self::Environment(other) => shadow::environment(other).await,
             Self::File(path) => shadow::file(path).await,

@@ -107,10 +107,11 @@ async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, option
     // Where there is no folder yet, there is no schema yet.
     let set =
         if context.migrations.exists() { context.layout.load(&context.migrations)? } else { MigrationSet::default() };
-    let schema = shadow::migrations(&set, code, None).await?.schema;
+    let described = shadow::migrations(&set, code, None).await?;
+    let schema = &described.schema;
     let refused = |finding: Finding| Failure::Here(Exit::Usage, Box::new(finding));
-    let draft = draft(options, &schema).map_err(refused)?;
-    let ups = draft.ups(&schema).map_err(refused)?;
+    let draft = draft(options, schema).map_err(refused)?;
+    let ups = draft.ups(schema).map_err(refused)?;
     let ups = ups.into_iter().map(|(ending, text)| (format!("{name}{ending}"), text)).collect();
     proven(context, code, ups).await
 }

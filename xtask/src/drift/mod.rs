@@ -109,7 +109,8 @@ impl Chain {
     /// What the chain makes on a throw-away database.
     pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
         shadow::replay(&self.database).await?;
-        shadow::chain(&self.applied, code).await.map_err(of_throwaway)
+        let made = shape::leads_to(&self.applied, code).await;
+        made.map(Arc::unwrap_or_clone).map_err(|error| of_throwaway(error.into()))
     }
 
     /// What is applied before its last migrations, and these.

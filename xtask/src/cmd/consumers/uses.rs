@@ -53,8 +53,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let set = context.chain()?;
     let consumers = consumers::here(context).consumers;
     shadow::server(context, true, false).await?;
-    let schema = shadow::migrations(&set, &code, None).await?.schema;
-    let subject = Subject::find(&schema, &options.name)?;
+    let described = shadow::migrations(&set, &code, None).await?;
+    let schema = &described.schema;
+    let subject = Subject::find(schema, &options.name)?;
     let queries = consumers.iter().flat_map(|one| &one.queries).map(|query| query.text.clone());
     let texts: Vec<Arc<str>> = queries.collect::<BTreeSet<_>>().into_iter().collect();
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
