@@ -206,7 +206,7 @@ pub async fn clear() -> Result<usize, ServerError> {
 
 /// What tells a chain apart from all others, on the kind of server that its databases are made on now.
 pub(crate) fn chain_key(migrations: &[Arc<Migration>]) -> String {
-    format!("{:?} {:?}", names(migrations).pop(), apart::current())
+    format!("{:?} {:?}", names(migrations).pop(), apart::current().unwrap_or_default())
 }
 
 /// The names of the templates for the first migration, the first two, and so on.
