@@ -6,6 +6,7 @@
 //! ratio of two things measured side by side does not.
 
 mod chain;
+mod client;
 mod consumers;
 mod proof;
 mod runs;

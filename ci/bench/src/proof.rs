@@ -1,12 +1,12 @@
 //! What the proof costs: servers, databases, schemas, one migration, a whole chain.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use migrate_core::{CodeMigrations, Database, MigrationSet, schema};
 use migrate_test::{EphemeralServer, TestDatabase, migrated};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::client::client;
 use crate::runs::{Bench, Result, timed};
 use crate::{ROUNDS, chain, median, ratio};
 
@@ -76,7 +76,7 @@ fn read(bench: &Bench, tables: usize) -> Result<()> {
         bench.wait(schema::read(&Database::from(database.options())))?;
         Ok(begin.elapsed())
     })?;
-    let dump = rounds(|| timed(Command::new("pg_dump").arg("--schema-only").arg("--dbname").arg(database.url())))?;
+    let dump = rounds(|| timed(client("pg_dump").arg("--schema-only").arg("--dbname").arg(database.url())))?;
     show(&format!("{tables} tables"), &ours, Some(&dump));
     bench.wait(database.drop_now())?;
     Ok(())

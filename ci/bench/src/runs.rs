@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::runtime::Runtime;
 use xshell::{Shell, cmd};
 
+use crate::client::client;
+
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The rows of the table, and what each is compared with.
@@ -155,7 +157,7 @@ impl Bench {
     }
 
     fn psql(&self, name: &str) -> Command {
-        let mut psql = Command::new("psql");
+        let mut psql = client("psql");
         psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-d"]).arg(self.server.url(name));
         psql
     }
