@@ -32,5 +32,5 @@ pub(crate) use failure::{Failure, InnerPosition, Refusal};
 pub(crate) use lock::{Fence, Guard, LockKeys, Look, at_work};
 pub(crate) use progress::Advance;
 pub(crate) use reply::{MARKER, Marker, Reply};
-pub(crate) use session::{Answer, IDENTITY, Part, Row, Session};
+pub(crate) use session::{Answer, Cell, IDENTITY, Part, Row, Session, kept};
 pub(crate) use silence::{Limits, Process, Refused, Seen, Verdict};

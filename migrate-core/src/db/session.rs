@@ -38,6 +38,14 @@ pub(crate) const IDENTITY: &str = "pg_catalog.pg_backend_pid(), \
 /// A row as text; `None` is NULL.
 pub(crate) type Row = Vec<Option<String>>;
 
+/// A cell of a row as it came; `None` is NULL.
+pub(crate) type Cell<'a> = Option<&'a str>;
+
+/// The cells of a row, to be kept.
+pub(crate) fn kept(cells: &[Cell<'_>]) -> Row {
+    cells.iter().map(|cell| cell.map(str::to_owned)).collect()
+}
+
 /// What one statement of a message answered.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -50,8 +58,8 @@ pub(crate) struct Answer {
 
 /// A part of what a message answers.
 pub(crate) enum Part<'a> {
-    /// A row of the present statement, with the names of its columns.
-    Row(&'a Vec<Arc<str>>, Row),
+    /// A row of the present statement, with the names of its columns; what is kept of it is copied by whoever keeps it.
+    Row(&'a Vec<Arc<str>>, &'a [Cell<'a>]),
     /// The statement is done; it returned or changed so many rows.
     End(u64),
 }
@@ -350,7 +358,7 @@ async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, 
             if answer.columns.is_empty() {
                 answer.columns.clone_from(columns);
             }
-            answer.rows.push(row);
+            answer.rows.push(kept(row));
         }
         Part::End(count) => all.push(Answer { count, ..std::mem::take(&mut answer) }),
     });
@@ -376,8 +384,9 @@ async fn each(
                 if columns.is_empty() {
                     columns.extend(row.columns().iter().map(|column| Arc::from(column.name())));
                 }
-                let text = |at| row.try_get_unchecked::<Option<String>, _>(at);
-                take(Part::Row(&columns, (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?));
+                let text = |at| row.try_get_unchecked::<Cell<'_>, _>(at);
+                let cells: Vec<Cell<'_>> = (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?;
+                take(Part::Row(&columns, &cells));
             }
         }
     }

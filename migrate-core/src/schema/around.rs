@@ -184,9 +184,7 @@ impl Positions {
 /// The objects that queries found. What is built in is only told where it is not as it always is.
 fn objects(answers: Vec<Answer>) -> Seen {
     let mut objects = Objects::default();
-    for answer in answers {
-        answer.rows.into_iter().for_each(|row| objects.take(&answer.columns, row));
-    }
+    answers.iter().for_each(|answer| objects.take_all(answer));
     let found = objects.finish().into_iter().map(|one| one.object);
     let is_told = |object: &Object| object.id.kind != Kind::BuiltIn || !object.facts.is_empty();
     found.filter(is_told).map(|object| (object.id.clone(), Arc::new(object))).collect()

@@ -1,11 +1,13 @@
 //! The difference of two schemas, as data and in sentences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::Schema;
-use super::depend::is_holder;
+use super::depend::HOLDERS;
 use super::object::{Id, Kind, Object};
 
 /// An object before and after; `None` where it is not there.
@@ -32,24 +34,30 @@ pub struct Sides<'a> {
 impl Change {
     /// What has to happen to the first schema to become the second one.
     pub fn between(before: &Schema, after: &Schema) -> Self {
-        let gone = before.objects.iter().map(|(id, object)| (id, Some(object), after.objects.get(id)));
-        let came = after.objects.iter().filter(|(id, _)| !before.objects.contains_key(*id));
-        let came = came.map(|(id, object)| (id, None, Some(object)));
-        let mut change = Self::default();
-        for (id, before, after) in gone.chain(came) {
-            change.put(id, before.cloned(), after.cloned());
+        let (mut ours, mut theirs) = (before.objects.iter().peekable(), after.objects.iter().peekable());
+        let mut all: Vec<(Arc<Id>, Sided)> = Vec::new();
+        loop {
+            // Both are in the same order, so that neither is searched.
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some((one, _)), Some((two, _))) => one.cmp(two),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            let before = if order.is_le() { ours.next() } else { None };
+            let after = if order.is_ge() { theirs.next() } else { None };
+            let Some((id, _)) = before.or(after) else { break };
+            let (before, after) = (before.map(|(_, object)| object), after.map(|(_, object)| object));
+            if !is_same(before, after) {
+                all.push((id.clone(), (before.cloned(), after.cloned())));
+            }
         }
-        change
+        Self { objects: all.into_iter().collect() }
     }
 
     /// Adds what happened to one object; where nothing did, nothing is kept. Another order of columns is kept.
     pub(super) fn put(&mut self, id: &Arc<Id>, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
-        let same = match (&before, &after) {
-            (Some(before), Some(after)) => before.facts == after.facts && before.position == after.position,
-            (None, None) => true,
-            _ => false,
-        };
-        match same {
+        match is_same(before.as_ref(), after.as_ref()) {
             true => drop(self.objects.remove(id)),
             false => drop(self.objects.insert(id.clone(), (before, after))),
         }
@@ -98,9 +106,12 @@ impl Change {
 
     /// The same by object; one without a sentence of its own is left out.
     pub fn by_object(&self, sides: Sides<'_>) -> Vec<(Arc<Id>, Vec<String>)> {
+        let columns = OnceCell::new();
+        let owner_too = |id: &Id| self.owner_too(id, columns.get_or_init(|| self.columns()));
+        let goes_along = |id: &Id| self.parent_too(id) || (id.kind == Kind::Sequence && owner_too(id));
         let sentences = |id: &Arc<Id>, sided: &Sided| match sided {
             (Some(before), Some(after)) => facts(before, after),
-            _ if self.parent_too(id) => Vec::new(),
+            _ if goes_along(id) => Vec::new(),
             (Some(_), None) => vec![format!("{id}: only {}", sides.before)],
             (None, Some(one)) if is_invalid(one) => vec![format!("{id}: only {}, and invalid", sides.after)],
             (None, Some(_)) => vec![format!("{id}: only {}", sides.after)],
@@ -131,28 +142,45 @@ impl Change {
 
     /// Whether the table, type or server that this belongs to is missing on the same side.
     fn parent_too(&self, id: &Id) -> bool {
-        let own = self.objects.get(id);
-        let alone = |(before, after): &Sided| (before.is_some(), after.is_some());
-        let same_name =
-            |other: &Id, name: &str| *other.name == *name && other.schema == id.schema && other.parent.is_empty();
-        let parent = |name: &str| {
-            self.objects.iter().any(|(other, sides)| {
-                is_holder(other.kind) && same_name(other, name) && own.is_some_and(|own| alone(own) == alone(sides))
-            })
-        };
-        (!id.parent.is_empty() && parent(&id.parent)) || (id.kind == Kind::Sequence && self.owner_too(id))
+        let Some(own) = self.objects.get(id).filter(|_| !id.parent.is_empty()) else { return false };
+        HOLDERS.into_iter().any(|kind| {
+            let first = Id::named(kind, &id.schema, &id.parent);
+            let is_holder = |other: &Id| {
+                other.kind == kind && other.schema == id.schema && other.parent.is_empty() && other.name == id.parent
+            };
+            let mut holders = self.objects.range::<Id, _>(first..).take_while(|(other, _)| is_holder(other));
+            holders.any(|(_, sides)| is_on(own) == is_on(sides))
+        })
     }
 
     /// Whether a sequence goes with the column that owns it.
-    fn owner_too(&self, id: &Id) -> bool {
-        let Some((before, after)) = self.objects.get(id) else { return false };
-        let owner = before.as_ref().or(after.as_ref()).and_then(|sequence| sequence.fact("owned by"));
+    fn owner_too(&self, id: &Id, columns: &HashSet<(String, (bool, bool))>) -> bool {
+        let Some(own) = self.objects.get(id) else { return false };
+        let owner = own.0.as_ref().or(own.1.as_ref()).and_then(|sequence| sequence.fact("owned by"));
         let Some(owner) = owner.map(|owner| owner.trim_start_matches("identity of ")) else { return false };
-        self.objects.iter().any(|(other, sides)| {
-            other.kind == Kind::Column
-                && (sides.0.is_some(), sides.1.is_some()) == (before.is_some(), after.is_some())
-                && other.to_string().strip_prefix("column ") == Some(owner)
-        })
+        columns.contains(&(format!("column {owner}"), is_on(own)))
+    }
+
+    /// All columns, as a sequence names that to which it belongs, and on which sides they are.
+    fn columns(&self) -> HashSet<(String, (bool, bool))> {
+        let columns = self.objects.iter().filter(|(id, _)| id.kind == Kind::Column);
+        columns.map(|(id, sides)| (id.to_string(), is_on(sides))).collect()
+    }
+}
+
+/// On which sides an object is.
+fn is_on((before, after): &Sided) -> (bool, bool) {
+    (before.is_some(), after.is_some())
+}
+
+/// Whether nothing happened to an object.
+fn is_same(before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            Arc::ptr_eq(before, after) || (before.facts == after.facts && before.position == after.position)
+        }
+        (None, None) => true,
+        _ => false,
     }
 }
 

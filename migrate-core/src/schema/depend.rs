@@ -1,11 +1,11 @@
 //! What stands on what, as the server keeps it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use super::object::{Id, Kind};
 use super::row::{Address, Found, Oid};
-use crate::db::Row;
+use crate::db::Cell;
 
 /// The query for it; it comes after all others.
 pub(super) const QUERY: &str = include_str!("catalog/depends.sql");
@@ -23,7 +23,10 @@ pub(super) struct Part {
 /// See <https://www.postgresql.org/docs/current/catalog-pg-depend.html>.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
-    needs: BTreeMap<Part, BTreeSet<Part>>,
+    /// For each part what it stands on, in order.
+    needs: BTreeMap<Part, Vec<Part>>,
+    /// For each object what stands on it, made when somebody asks.
+    users: OnceLock<HashMap<Arc<Id>, Vec<Arc<Id>>>>,
 }
 
 impl Part {
@@ -40,14 +43,24 @@ impl Dependencies {
     /// Takes in what stands on what elsewhere.
     pub(super) fn take_in(&mut self, other: &Self) {
         for (part, on) in &other.needs {
-            self.needs.entry(part.clone()).or_default().extend(on.iter().cloned());
+            let all = self.needs.entry(part.clone()).or_default();
+            all.extend(on.iter().cloned());
+            all.sort_unstable();
+            all.dedup();
         }
+        self.users = OnceLock::new();
     }
 
     /// What stands on an object.
-    pub(super) fn users<'a>(&'a self, id: &'a Id) -> impl Iterator<Item = &'a Arc<Id>> {
-        let stands = move |on: &BTreeSet<Part>| on.iter().any(|on| *on.id == *id && !on.default);
-        self.needs.iter().filter(move |(_, on)| stands(on)).map(|(part, _)| &part.id)
+    pub(super) fn users<'a>(&'a self, id: &Id) -> impl Iterator<Item = &'a Arc<Id>> + use<'a> {
+        let users = self.users.get_or_init(|| {
+            let mut users: HashMap<Arc<Id>, Vec<Arc<Id>>> = HashMap::new();
+            for (part, on) in self.pairs().filter(|(_, on)| !on.default) {
+                users.entry(on.id.clone()).or_default().push(part.id.clone());
+            }
+            users
+        });
+        users.get(id).into_iter().flatten()
     }
 
     /// What an object belongs to.
@@ -58,7 +71,7 @@ impl Dependencies {
 
     /// Whether a part stands on another one, by itself.
     pub(super) fn has(&self, part: &Part, on: &Part) -> bool {
-        self.needs.get(part).is_some_and(|all| all.contains(on))
+        self.needs.get(part).is_some_and(|all| all.binary_search(on).is_ok())
     }
 
     /// What a part stands on.
@@ -76,80 +89,107 @@ impl Dependencies {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))
     }
 
-    fn add(&mut self, part: Part, on: Part) {
-        if part != on {
-            self.needs.entry(part).or_default().insert(on);
-        }
-    }
-
-    /// From the rows of [`QUERY`] and the objects that they are about.
-    pub(super) fn new(found: &[Found], rows: &[Row]) -> Self {
-        let at: HashMap<Address, &Found> = found.iter().map(|one| (one.address, one)).collect();
-        let mut aliases: HashMap<(Oid, Oid), Address> = HashMap::new();
-        let mut edges = Vec::new();
-        for row in rows.iter().filter_map(numbers) {
-            match row {
-                (true, [class, oid, to, to_oid, sub, _]) => {
-                    aliases.insert((class, oid), (to, to_oid, small(sub)));
-                }
-                (false, edge) => edges.push(edge),
-            }
-        }
-        let part = |class: Oid, oid: Oid, sub: Oid| {
-            let (mut address, mut default) = ((class, oid, small(sub)), false);
-            // An array of the rows of a table is two steps away from it.
-            for _ in 0..4 {
-                if let Some(one) = at.get(&address) {
-                    let default = default && one.object.fact("default").is_some();
-                    return Some(Part { id: one.object.id.clone(), default });
-                }
-                address = *aliases.get(&(address.0, address.1))?;
-                default = address.2 != 0;
-            }
-            None
+    /// From the rows of [`QUERY`] and the objects that they are about, which are in the order of their names.
+    pub(super) fn new(found: &[Found], rows: &Rows) -> Self {
+        let numbered = Numbered::of(found);
+        let edges = rows.edges.iter().filter_map(|[class, oid, to, to_oid, sub, to_sub]| {
+            let part = numbered.at(&rows.aliases, (*class, *oid, small(*sub)))?;
+            Some((part, numbered.at(&rows.aliases, (*to, *to_oid, small(*to_sub)))?))
+        });
+        let mut pairs: Vec<(Number, Number)> = edges.chain(numbered.owned()).filter(|(part, on)| part != on).collect();
+        // Numbers are in the order of what they stand for, and compared sooner.
+        pairs.sort_unstable();
+        pairs.dedup();
+        let of_one = |group: &[(Number, Number)]| {
+            let on = group.iter().map(|(_, on)| numbered.part(*on)).collect();
+            (numbered.part(group[0].0), on)
         };
-        let mut all = Self::default();
-        for [class, oid, to, to_oid, sub, to_sub] in edges {
-            if let (Some(part), Some(on)) = (part(class, oid, sub), part(to, to_oid, to_sub)) {
-                all.add(part, on);
-            }
-        }
-        all.add_owned(found);
-        all
+        let needs = pairs.chunk_by(|one, other| one.0 == other.0).map(of_one).collect();
+        Self { needs, users: OnceLock::new() }
     }
+}
 
-    /// What belongs to a table, type or server stands on it, and a default on its column.
-    fn add_owned(&mut self, found: &[Found]) {
-        let name = |id: &Id| (id.schema.clone(), id.name.clone());
-        let holders: HashMap<_, &Arc<Id>> = found
-            .iter()
-            .filter(|one| is_holder(one.object.id.kind))
-            .map(|one| (name(&one.object.id), &one.object.id))
-            .collect();
-        for one in found {
-            let id = &one.object.id;
-            if let Some(holder) = holders.get(&(id.schema.clone(), id.parent.clone())) {
-                self.add(Part::object(id), Part::object(holder));
+/// The rows of [`QUERY`], as they come.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// What stands for something else.
+    aliases: HashMap<(Oid, Oid), Address>,
+    edges: Vec<[Oid; 6]>,
+}
+
+impl Rows {
+    /// Takes a row; one with what is no number is left out.
+    pub(super) fn take(&mut self, row: &[Cell<'_>]) {
+        let number = |at: usize| row.get(at)?.unwrap_or("0").parse::<Oid>().ok();
+        let numbers = || Some([number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, number(6)?]);
+        let is_alias = row.first() == Some(&Some("alias"));
+        match numbers() {
+            Some([class, oid, to, to_oid, sub, _]) if is_alias => {
+                self.aliases.insert((class, oid), (to, to_oid, small(sub)));
             }
-            if id.kind == Kind::Column && one.object.fact("default").is_some() {
-                self.add(Part::default_of(id), Part::object(id));
-            }
+            Some(edge) => self.edges.push(edge),
+            None => {}
         }
     }
 }
 
+/// The number of an object in the order of their names, and whether its default is meant.
+type Number = (usize, bool);
+
+/// Objects by their numbers.
+struct Numbered<'a> {
+    found: &'a [Found],
+    at: HashMap<Address, usize>,
+}
+
+impl<'a> Numbered<'a> {
+    fn of(found: &'a [Found]) -> Self {
+        Self { found, at: found.iter().enumerate().map(|(number, one)| (one.address, number)).collect() }
+    }
+
+    fn part(&self, (number, default): Number) -> Part {
+        Part { id: self.found[number].object.id.clone(), default }
+    }
+
+    /// What stands at a place of the catalogs, or what that stands for.
+    fn at(&self, aliases: &HashMap<(Oid, Oid), Address>, mut address: Address) -> Option<Number> {
+        let mut default = false;
+        // An array of the rows of a table is two steps away from it.
+        for _ in 0..4 {
+            if let Some(number) = self.at.get(&address) {
+                return Some((*number, default && has_default(&self.found[*number])));
+            }
+            address = *aliases.get(&(address.0, address.1))?;
+            default = address.2 != 0;
+        }
+        None
+    }
+
+    /// What belongs to a table, type or server stands on it, and a default on its column.
+    fn owned(&self) -> impl Iterator<Item = (Number, Number)> {
+        let ids = || self.found.iter().map(|one| &one.object.id).enumerate();
+        let holders = ids().filter(|(_, id)| is_holder(id.kind));
+        let holders: HashMap<(&str, &str), usize> = holders.map(|(n, id)| ((&*id.schema, &*id.name), n)).collect();
+        let held = ids().filter_map(move |(n, id)| Some((n, *holders.get(&(&*id.schema, &*id.parent))?)));
+        let defaults = self.found.iter().enumerate().filter(|(_, one)| has_default(one));
+        let held = held.map(|(number, holder)| ((number, false), (holder, false)));
+        held.chain(defaults.map(|(number, _)| ((number, true), (number, false))))
+    }
+}
+
+fn has_default(one: &Found) -> bool {
+    one.object.id.kind == Kind::Column && one.object.fact("default").is_some()
+}
+
+/// The kinds of objects whose name others have as their parent.
+pub(super) const HOLDERS: [Kind; 7] =
+    [Kind::Type, Kind::Domain, Kind::Server, Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView];
+
 /// Whether other objects have its name as their parent.
 pub(super) fn is_holder(kind: Kind) -> bool {
-    use Kind::{Domain, ForeignTable, MaterializedView, Server, Table, Type, View};
-    matches!(kind, Table | ForeignTable | View | MaterializedView | Type | Domain | Server)
+    HOLDERS.contains(&kind)
 }
 
 fn small(sub: Oid) -> i32 {
     i32::try_from(sub).unwrap_or(0)
-}
-
-fn numbers(row: &Row) -> Option<(bool, [Oid; 6])> {
-    let number = |at: usize| row.get(at)?.as_deref().unwrap_or("0").parse::<Oid>().ok();
-    let is_alias = row.first()?.as_deref() == Some("alias");
-    Some((is_alias, [number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, number(6)?]))
 }

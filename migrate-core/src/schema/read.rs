@@ -1,13 +1,13 @@
 //! Reading a whole schema, in one message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Schema;
 use super::depend::{self, Dependencies};
 use super::object::{Fact, Id, Kind};
 use super::row::{Address, Found, Objects, Oid};
-use crate::db::{Database, Failure, Part, Reader, Row, Session};
+use crate::db::{Cell, Database, Failure, Part, Reader, Row, Session, kept};
 use crate::error::{ErrorKind, Result};
 
 /// The queries, in the order in which they are sent; comments and members of extensions come last.
@@ -85,8 +85,8 @@ pub struct Described {
     pub dependencies: Dependencies,
     /// Where each of them stands in the catalogs; a name can change, this does not.
     addresses: HashMap<Address, Arc<Id>>,
-    /// The same by name.
-    places: HashMap<Arc<Id>, Address>,
+    /// The same by name, made when somebody asks.
+    places: OnceLock<HashMap<Arc<Id>, Address>>,
     /// The role to which belongs what migrations make, as far as can be seen.
     maker: String,
 }
@@ -110,7 +110,8 @@ impl Described {
 
     /// What an object is called in the same database later.
     pub fn later<'a>(&self, later: &'a Self, id: &Id) -> Option<&'a Arc<Id>> {
-        later.addresses.get(self.places.get(id)?)
+        let places = || self.addresses.iter().map(|(address, id)| (id.clone(), *address)).collect();
+        later.addresses.get(self.places.get_or_init(places).get(id)?)
     }
 
     /// Whether what migrations make would not belong to this role.
@@ -190,16 +191,20 @@ pub async fn describe(database: &Database) -> Result<Described> {
 /// Those of [`read`].
 pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
     let Reader { session, planned } = reader;
-    let found = fetch(session, &[depend::QUERY, ROLE], planned.as_mut()).await;
-    let (found, rows, version) =
+    let (mut rows, mut role) = (depend::Rows::default(), String::new());
+    let take = |query: usize, row: &[Cell<'_>]| match query {
+        0 => rows.take(row),
+        _ => role = row.first().copied().flatten().unwrap_or_default().to_owned(),
+    };
+    let found = fetch(session, &[depend::QUERY, ROLE], take, planned.as_mut()).await;
+    let (mut found, version) =
         found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
-    let mut rows = rows.into_iter();
-    let dependencies = Dependencies::new(&found, &rows.next().unwrap_or_default());
-    let role = rows.next().unwrap_or_default().into_iter().flatten().flatten().next().unwrap_or_default();
+    found.sort_by(|one, other| one.object.id.cmp(&other.object.id));
+    let dependencies = Dependencies::new(&found, &rows);
+    drop(rows);
     let maker = maker(&found, role);
     let addresses = found.iter().map(|one| (one.address, one.object.id.clone())).collect();
-    let places = found.iter().map(|one| (one.object.id.clone(), one.address)).collect();
-    Ok(Described { schema: schema(found, version), dependencies, addresses, places, maker })
+    Ok(Described { schema: schema(found, version), dependencies, addresses, places: OnceLock::new(), maker })
 }
 
 /// The role that migrations run as: the one that asks, or, where that owns nothing, the one that owns most.
@@ -215,20 +220,22 @@ fn maker(found: &[Found], role: String) -> String {
 
 /// Reads the schema on a session that is in no transaction.
 pub(crate) async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
-    fetch(session, &[], None).await.map(|(found, _, version)| schema(found, version))
+    fetch(session, &[], |_, _| {}, None).await.map(|(found, version)| schema(found, version))
 }
 
 fn schema(found: Vec<Found>, version: u32) -> Schema {
     Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect(), version }
 }
 
-/// What a message for a schema answers: the objects, the rows of each further query, and the major version of the server.
-type Fetched = (Vec<Found>, Vec<Vec<Row>>, u32);
+/// What a message for a schema answers: the objects, and the major version of the server.
+type Fetched = (Vec<Found>, u32);
 
-/// Sends the queries and some more in the same transaction; those that are `planned` are not sent again.
+/// Sends the queries and some more in the same transaction, whose rows are given on as they come, each with the number of
+/// its query; those that are `planned` are not sent again.
 async fn fetch(
     session: &mut Session,
     more: &[&str],
+    mut take: impl FnMut(usize, &[Cell<'_>]),
     planned: Option<&mut Vec<String>>,
 ) -> std::result::Result<Fetched, Failure> {
     let queries = QUERIES.iter().copied().map(|query| scoped(query, None));
@@ -238,17 +245,13 @@ async fn fetch(
     }
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
     let (mut statement, mut objects) = (0, Objects::default());
-    let (mut members, mut comments, mut rest) = (Vec::new(), Vec::new(), vec![Vec::new(); more.len()]);
+    let (mut members, mut comments) = (Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
         Part::End(_) => statement += 1,
         Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
-            MEMBERS => members.push(row),
-            COMMENTS => comments.push(row),
-            n if n > COMMENTS => {
-                if let Some(rows) = rest.get_mut(n - COMMENTS - 1) {
-                    rows.push(row);
-                }
-            }
+            MEMBERS => members.push(kept(row)),
+            COMMENTS => comments.push(kept(row)),
+            n if n > COMMENTS => take(n - COMMENTS - 1, row),
             _ => objects.take(columns, row),
         },
     });
@@ -260,7 +263,7 @@ async fn fetch(
         let _ = session.send("ROLLBACK").await;
         return Err(failure);
     }
-    Ok((assemble(objects.finish(), &set(&members), comments), rest, session.major_version()))
+    Ok((assemble(objects.finish(), &set(&members), comments), session.major_version()))
 }
 
 /// Lets the server plan queries under the settings of [`BEGIN`], but for those that it has planned; returns what runs them.
@@ -308,11 +311,13 @@ pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
 pub(super) fn assemble(mut found: Vec<Found>, members: &HashSet<(Oid, Oid)>, comments: Vec<Row>) -> Vec<Found> {
     let part_of_member = |unit| members.contains(&(PG_CLASS, unit)) || members.contains(&(PG_TYPE, unit));
     found.retain(|one| !members.contains(&(one.address.0, one.address.1)) && !part_of_member(one.unit));
-    let at: HashMap<Address, usize> = found.iter().enumerate().map(|(n, one)| (one.address, n)).collect();
-    for row in comments {
-        let Some((address, name, text)) = comment(row) else { continue };
-        if let Some(one) = at.get(&address).and_then(|n| found.get_mut(*n)) {
-            one.object.facts.push(Fact { name: name.into(), value: text.into() });
+    let mut said: HashMap<Address, Vec<Fact>> = HashMap::new();
+    for (address, fact) in comments.into_iter().filter_map(comment) {
+        said.entry(address).or_default().push(fact);
+    }
+    for one in &mut found {
+        if let Some(facts) = said.remove(&one.address) {
+            one.object.facts.extend(facts);
             one.object.facts.sort_unstable();
         }
     }
@@ -329,10 +334,10 @@ pub(super) fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
     rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()
 }
 
-fn comment(row: Row) -> Option<(Address, String, String)> {
+fn comment(row: Row) -> Option<(Address, Fact)> {
     let mut cells = row.into_iter().flatten();
     let (class, object, sub) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
-    Some(((class, object, sub), cells.next()?, cells.next()?))
+    Some(((class, object, sub), Fact { name: cells.next()?.into(), value: cells.next()?.into() }))
 }
 
 #[cfg(test)]

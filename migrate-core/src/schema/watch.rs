@@ -170,7 +170,7 @@ impl Watcher {
         traces.commented.extend(self.members.symmetric_difference(&members).map(|(_, object)| *object));
         self.members = members;
         let mut objects = Objects::default();
-        globals.rows.into_iter().for_each(|row| objects.take(&globals.columns, row));
+        objects.take_all(&globals);
         let described = self.complete(objects.finish(), true).await?;
         let known = self.forget(&BTreeSet::from([NO_UNIT]));
         let renamed = renamed(&known, &described);

@@ -306,8 +306,9 @@ impl Sides<'_> {
 pub fn roles(schema: &Schema) -> BTreeSet<String> {
     let mut roles = BTreeSet::new();
     for object in schema.objects() {
-        let owner = owner_of(schema, object);
-        roles.extend(object.fact("grants").into_iter().flat_map(|list| grant::roles(list, owner)));
+        if let Some(list) = object.fact("grants") {
+            roles.extend(grant::roles(list, owner_of(schema, object)));
+        }
         match object.id.kind {
             Kind::Policy => {
                 let listed = names(object.fact("roles").unwrap_or_default());
@@ -335,6 +336,9 @@ fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
 /// The same schema with the privileges that servers of this major version know.
 pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
     let known = |object: &Arc<Object>| {
+        if !object.facts.iter().any(|fact| fact.name.ends_with("grants")) {
+            return object.clone();
+        }
         let on = on_of(&object.id);
         let owner = owner_of(schema, object);
         let is_foreign = object.id.kind == Kind::Privileges;
@@ -370,18 +374,22 @@ fn on_of(id: &Id) -> privilege::On {
 /// The same schema without who owns what and who gave which privilege: what can be compared
 /// between databases in which other roles are at work.
 pub fn unowned(schema: &Schema) -> Schema {
+    let is_hidden = |fact: &Fact| matches!(&*fact.name, "owner" | "first grants");
     let plain = |object: &Arc<Object>| {
-        let owner = owner_of(schema, object);
-        let is_shown = |fact: &&Fact| !matches!(&*fact.name, "owner" | "first grants");
-        let on = on_of(&object.id);
-        let facts = object.facts.iter().filter(is_shown).map(|fact| match &*fact.name {
+        // Most objects are columns and what belongs to tables, of which nothing of the kind is told.
+        if !object.facts.iter().any(|fact| is_hidden(fact) || &*fact.name == "grants") {
+            return object.clone();
+        }
+        let facts = object.facts.iter().filter(|fact| !is_hidden(fact)).map(|fact| match &*fact.name {
             "grants" => {
-                let value = grant::unowned(&fact.value, owner, on, schema.version);
+                let owner = owner_of(schema, object);
+                let value = grant::unowned(&fact.value, owner, on_of(&object.id), schema.version);
                 Fact { name: fact.name.clone(), value: value.into() }
             }
             _ => fact.clone(),
         });
         Arc::new(Object { id: object.id.clone(), facts: facts.collect(), position: object.position })
     };
-    Schema { version: schema.version, ..Schema::default() }.with(schema.objects().map(plain))
+    let objects = schema.objects.iter().map(|(id, object)| (id.clone(), plain(object)));
+    Schema { objects: objects.collect(), version: schema.version }
 }
