@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use migrate_core::Database;
 use migrate_core::ident::{ident, literal};
 use migrate_core::source::Migration;
+use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::apart::{self, Apart};
+use super::office::{self, administer, cannot};
 use super::own::{self, OwnServer};
 use super::replay::Replay;
 use super::setup::Setup;
@@ -54,10 +55,7 @@ impl TestDatabase {
         if apart.is_own {
             return Box::pin(Self::apart(&apart)).await;
         }
-        let mut office = Office::open(&server().await?.options("postgres")).await?;
-        let made = Self::create_in(&mut office).await;
-        office.close().await;
-        made
+        Self::create_shared().await
     }
 
     /// Makes one that is a copy of another, to which nobody may be connected.
@@ -66,10 +64,21 @@ impl TestDatabase {
     ///
     /// Those of [`TestDatabase::create`].
     pub async fn copy_of(template: &str) -> Result<Self, ServerError> {
-        let mut office = Office::open(&server().await?.options("postgres")).await?;
-        let copy = Self::copy_in(&mut office, template).await;
-        office.close().await;
-        copy
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = server().await?;
+        let mark = owner::mark(server).await?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}_{count}_{mark}", std::process::id());
+        // To copy files is cheaper than to log every block of them.
+        let (new, template) = (ident(&name), ident(template));
+        office::ask(&format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy")).await?;
+        let made = Self { place: Place::Shared(server), name, ends: true };
+        // These are no part of what is copied.
+        let settings = settings(&made.name);
+        if !settings.is_empty() {
+            office::ask(&settings).await?;
+        }
+        Ok(made)
     }
 
     /// Makes another one that is a copy of this one, to which nobody may be connected.
@@ -100,15 +109,12 @@ impl TestDatabase {
         if apart.is_own {
             return Box::pin(Self::apart_for_chain(&apart)).await;
         }
-        let mut office = Office::open(&server().await?.options("postgres")).await?;
-        let made = Self::for_chain_in(&mut office).await;
-        office.close().await;
-        made
+        Self::shared_for_chain().await
     }
 
-    /// The same on a connection that is there already.
-    pub(super) async fn for_chain_in(office: &mut Office) -> Result<Self, ServerError> {
-        Self::create_in(office).await?.with_schemas().await
+    /// The same beside others, whatever the chain is.
+    pub(super) async fn shared_for_chain() -> Result<Self, ServerError> {
+        Self::create_shared().await?.with_schemas().await
     }
 
     /// The same on a server of its own.
@@ -124,31 +130,11 @@ impl TestDatabase {
         Ok(self)
     }
 
-    async fn create_in(office: &mut Office) -> Result<Self, ServerError> {
+    async fn create_shared() -> Result<Self, ServerError> {
         match Setup::current() {
-            Some(setup) => Box::pin(template::set_up(office, &setup)).await,
-            None => Self::copy_in(office, "template0").await,
+            Some(setup) => Box::pin(template::set_up(&setup)).await,
+            None => Self::copy_of("template0").await,
         }
-    }
-
-    /// The same on a connection that is there already.
-    pub(super) async fn copy_in(office: &mut Office, template: &str) -> Result<Self, ServerError> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = server().await?;
-        let mark = owner::mark(server).await?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}_{count}_{mark}", std::process::id());
-        // To copy files is cheaper than to log every block of them.
-        let (new, template) = (ident(&name), ident(template));
-        let sql = format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy");
-        office.ask(&sql).await?;
-        let made = Self { place: Place::Shared(server), name, ends: true };
-        // These are no part of what is copied.
-        let settings = settings(&made.name);
-        if !settings.is_empty() {
-            office.ask(&settings).await?;
-        }
-        Ok(made)
     }
 
     /// An empty one, or one with what `[shadow]` sets up, on a server that has no other one.
@@ -250,22 +236,11 @@ impl TestDatabase {
         match &mut self.place {
             Place::Shared(server) => {
                 server.linger();
-                self.tell(owner::keep(&self.name));
+                office::run_blocking(server, owner::keep(&self.name));
             }
             Place::Own(own) => own.keep(),
             Place::Container(container) => container.watch().keep(),
         }
-    }
-
-    /// Sends a statement from a thread of its own, for the present one may be inside of a runtime. What fails here is
-    /// made up for by the next run, which sweeps.
-    fn tell(&self, sql: String) {
-        let options = self.options().database("postgres");
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(administer(&options, &sql)))
-        });
-        let _ = thread.join();
     }
 
     /// Drops it, also when somebody is still connected.
@@ -279,14 +254,12 @@ impl TestDatabase {
             // It goes with its server.
             return Ok(());
         }
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name));
-        administer(&self.options().database("postgres"), &sql).await
+        office::ask(&format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await.map(drop)
     }
 
     /// Gives it another name, under which it stays; nobody may be connected.
     pub(super) async fn rename(mut self, name: &str) -> Result<(), ServerError> {
-        let sql = format!("ALTER DATABASE {} RENAME TO {}", ident(&self.name), ident(name));
-        administer(&self.options().database("postgres"), &sql).await?;
+        office::ask(&format!("ALTER DATABASE {} RENAME TO {}", ident(&self.name), ident(name))).await?;
         self.ends = false;
         Ok(())
     }
@@ -303,8 +276,8 @@ impl Drop for TestDatabase {
             eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.shown_url());
             return;
         }
-        if !self.is_apart() {
-            self.tell(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name)));
+        if let Place::Shared(server) = self.place {
+            office::run_blocking(server, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name)));
         }
     }
 }
@@ -326,45 +299,14 @@ fn not_copied() -> ServerError {
     ServerError::Program { program: "docker".to_owned(), why: why.to_owned() }
 }
 
-/// Runs a statement on the server, on a connection of its own.
-pub(super) async fn administer(server: &PgConnectOptions, sql: &str) -> Result<(), ServerError> {
-    let mut office = Office::open(server).await?;
-    let done = office.ask(sql).await;
-    office.close().await;
-    done.map(drop)
-}
-
-/// A connection to the database from which others are made.
-pub(super) struct Office(PgConnection);
-
-impl Office {
-    pub(super) async fn open(server: &PgConnectOptions) -> Result<Self, ServerError> {
-        PgConnection::connect_with(server).await.map(Self).map_err(|error| cannot(&error))
-    }
-
-    /// The first column of what a statement returns.
-    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, ServerError> {
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.0).await.map_err(|error| cannot(&error))?;
-        Ok(rows.iter().filter_map(|row| row.try_get_unchecked::<Option<String>, _>(0).ok().flatten()).collect())
-    }
-
-    /// Says goodbye; nothing depends on it.
-    pub(super) async fn close(self) {
-        let _ = self.0.close().await;
-    }
-}
-
-fn cannot(error: &sqlx::Error) -> ServerError {
-    ServerError::refused("prepare a database for tests", error)
-}
-
 /// Drops what processes left behind that were killed. A server that has just been started has no user.
 pub(super) async fn sweep(server: &PgConnectOptions) -> Result<(), ServerError> {
     let left = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
-    let mut office = Office::open(server).await?;
-    for name in office.ask(&left).await? {
-        office.ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name))).await?;
+    let mut connection = office::open(server).await?;
+    for name in office::rows(&mut connection, &left).await.map_err(|error| cannot(&error))? {
+        let dropped = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name));
+        office::rows(&mut connection, &dropped).await.map_err(|error| cannot(&error))?;
     }
-    office.close().await;
+    let _ = connection.close().await;
     Ok(())
 }

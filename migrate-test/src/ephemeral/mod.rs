@@ -8,6 +8,7 @@ mod apart;
 #[cfg(feature = "testcontainers")]
 mod container;
 mod database;
+mod office;
 mod own;
 mod owner;
 mod replay;

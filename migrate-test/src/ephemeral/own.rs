@@ -16,7 +16,7 @@ use migrate_core::ident::ident;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 
-use super::database::administer;
+use super::office::administer;
 use super::saved::{copy, evict, is_whole, touch};
 use super::shared::{KEEP, Lease, SETTINGS, fifo, options};
 use crate::error::ServerError;

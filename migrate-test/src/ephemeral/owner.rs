@@ -5,11 +5,12 @@
 //! was kept on purpose says until when in its comment, and one that somebody is connected to stays in any case.
 
 use migrate_core::ident::{ident, literal};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::PgConnection;
 use tokio::sync::OnceCell;
 
 use super::EphemeralServer;
-use super::database::{Office, PREFIX};
+use super::database::PREFIX;
+use super::office;
 use super::shared::KEEP;
 use crate::error::ServerError;
 use crate::random;
@@ -22,7 +23,7 @@ const KEPT: &str = "kept until ";
 /// The mark of this process, with the session that holds its lock. It is never closed: the process ends it.
 struct Owner {
     mark: String,
-    _session: Office,
+    _session: PgConnection,
 }
 
 static OWNER: OnceCell<Owner> = OnceCell::const_new();
@@ -34,10 +35,11 @@ pub(crate) const ROLE: &str = "roundtrip_owner_";
 pub(super) async fn mark(server: &EphemeralServer) -> Result<&'static str, ServerError> {
     let owner = OWNER.get_or_try_init(|| async {
         let options = server.options("postgres");
-        let mut session = Office::open(&options).await?;
+        let mut session = office::open(&options).await?;
         let mark = random::hex(8);
-        session.ask(&format!("SELECT pg_catalog.pg_advisory_lock({CLASS}, {})", number(&mark))).await?;
-        sweep(&options).await;
+        let lock = format!("SELECT pg_catalog.pg_advisory_lock({CLASS}, {})", number(&mark));
+        office::rows(&mut session, &lock).await.map_err(|error| office::cannot(&error))?;
+        sweep(&mut session).await;
         Ok(Owner { mark, _session: session })
     });
     Ok(&owner.await?.mark)
@@ -60,8 +62,7 @@ pub(super) fn keep(database: &str) -> String {
 }
 
 /// Drops the databases of owners that are gone. What cannot be dropped now is left to the next one.
-async fn sweep(server: &PgConnectOptions) {
-    let Ok(mut office) = Office::open(server).await else { return };
+async fn sweep(session: &mut PgConnection) {
     let kept = literal(KEPT);
     let databases = format!(
         "SELECT datname FROM pg_catalog.pg_database d WHERE datname ~ {} AND {} \
@@ -70,19 +71,18 @@ async fn sweep(server: &PgConnectOptions) {
         literal(&format!("^{PREFIX}[0-9]+_[0-9]+_[0-9a-f]{{8}}$")),
         is_gone("d.datname")
     );
-    for name in office.ask(&databases).await.unwrap_or_default() {
+    for name in office::rows(session, &databases).await.unwrap_or_default() {
         // Without FORCE: one that somebody looks at stays.
-        let _ = office.ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
+        let _ = office::rows(session, &format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
     let roles = format!(
         "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname ~ {} AND {}",
         literal(&format!("^{ROLE}[0-9a-f]+_[0-9a-f]{{8}}$")),
         is_gone("rolname")
     );
-    for name in office.ask(&roles).await.unwrap_or_default() {
-        let _ = office.ask(&format!("DROP ROLE IF EXISTS {}", ident(&name))).await;
+    for name in office::rows(session, &roles).await.unwrap_or_default() {
+        let _ = office::rows(session, &format!("DROP ROLE IF EXISTS {}", ident(&name))).await;
     }
-    office.close().await;
 }
 
 /// The condition that nobody holds the lock whose number a name ends with.

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::apart::{self, Apart};
-use super::database::{Office, TestDatabase};
+use super::database::TestDatabase;
+use super::office;
 use super::own::OwnServer;
 use super::replay::Replay;
 use super::saved;
@@ -75,22 +76,19 @@ async fn made(
     static ONE_BUILDS: Mutex<()> = Mutex::const_new(());
     let _one = ONE_BUILDS.lock().await;
     let names = names(migrations);
-    let mut office = Office::open(&server.options("postgres")).await?;
-    let found = find(&mut office, &names).await?;
+    let found = find(&names).await?;
     let whole = found.as_ref().is_some_and(|(_, applied)| *applied == migrations.len());
     let database = match found {
         Some((copy, applied)) => build(copy, &migrations[applied..], code).await,
-        None => build(TestDatabase::for_chain_in(&mut office).await?, migrations, code).await,
+        None => build(TestDatabase::shared_for_chain().await?, migrations, code).await,
     };
-    let database = match database {
+    match database {
         Ok(made) if remember && !whole => match names.last() {
-            Some(name) => keep(&mut office, made, name).await.map_err(ProofError::from),
+            Some(name) => keep(made, name).await.map_err(ProofError::from),
             None => Ok(made),
         },
         other => other,
-    };
-    office.close().await;
-    database
+    }
 }
 
 /// Whether a chain is not worth keeping: few statements are, one migration of many is. What one in Rust does is not known.
@@ -129,22 +127,22 @@ async fn made_apart(
 }
 
 /// A database with what `[shadow]` sets up.
-pub(super) async fn set_up(office: &mut Office, setup: &Setup) -> Result<TestDatabase, ServerError> {
+pub(super) async fn set_up(setup: &Setup) -> Result<TestDatabase, ServerError> {
     let remembers = server().await?.remembers();
     let name = format!("{PREFIX}{}", setup.key());
     if remembers {
         let query = format!("SELECT datname FROM pg_database WHERE datname = {}", literal(&name));
         // A template that somebody dropped in this moment is made again.
-        if !office.ask(&query).await?.is_empty()
-            && let Ok(copy) = TestDatabase::copy_in(office, &name).await
+        if !office::ask(&query).await?.is_empty()
+            && let Ok(copy) = TestDatabase::copy_of(&name).await
         {
-            touch(office, &name).await;
+            touch(&name).await;
             return Ok(copy);
         }
     }
-    let made = TestDatabase::copy_in(office, "template0").await?;
+    let made = TestDatabase::copy_of("template0").await?;
     setup.run(&made.options()).await?;
-    if remembers { keep(office, made, &name).await } else { Ok(made) }
+    if remembers { keep(made, &name).await } else { Ok(made) }
 }
 
 /// The same on a server of its own.
@@ -175,14 +173,14 @@ fn hex(digest: &Sha256) -> String {
 }
 
 /// A copy of the longest beginning that is kept, and how many migrations it has.
-async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofError> {
+async fn find(names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofError> {
     let list: Vec<String> = names.iter().map(|name| literal(name)).collect();
     let query = format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "));
-    let known = office.ask(&query).await?;
+    let known = office::ask(&query).await?;
     let Some(at) = names.iter().rposition(|name| known.contains(name)) else { return Ok(None) };
     // A template that somebody dropped in this moment is re-created.
-    let Ok(copy) = TestDatabase::copy_in(office, &names[at]).await else { return Ok(None) };
-    touch(office, &names[at]).await;
+    let Ok(copy) = TestDatabase::copy_of(&names[at]).await else { return Ok(None) };
+    touch(&names[at]).await;
     Ok(Some((copy, at + 1)))
 }
 
@@ -194,13 +192,11 @@ async fn find(office: &mut Office, names: &[String]) -> Result<Option<(TestDatab
 pub async fn clear() -> Result<usize, ServerError> {
     let server = server().await?;
     let folders = server.lease().map_or(Ok(0), |lease| saved::clear(&lease.home))?;
-    let mut office = Office::open(&server.options("postgres")).await?;
     let query = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
-    let all = office.ask(&query).await?;
+    let all = office::ask(&query).await?;
     for name in &all {
-        office.ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name))).await?;
+        office::ask(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name))).await?;
     }
-    office.close().await;
     Ok(all.len() + folders)
 }
 
@@ -264,25 +260,25 @@ pub(crate) fn refused(error: Error) -> ProofError {
 }
 
 /// Makes a finished database a template, and returns a copy of it.
-async fn keep(office: &mut Office, made: TestDatabase, name: &str) -> Result<TestDatabase, ServerError> {
-    let copy = TestDatabase::copy_in(office, made.name()).await?;
+async fn keep(made: TestDatabase, name: &str) -> Result<TestDatabase, ServerError> {
+    let copy = TestDatabase::copy_of(made.name()).await?;
     // Where another process was faster the name is taken, and ours is not needed.
     if made.rename(name).await.is_ok() {
-        touch(office, name).await;
-        evict(office, name).await?;
+        touch(name).await;
+        evict(name).await?;
     }
     Ok(copy)
 }
 
 /// Notes that a template was used, in its comment.
-async fn touch(office: &mut Office, name: &str) {
+async fn touch(name: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
     // A template that is gone by now needs no note.
-    let _ = office.ask(&format!("COMMENT ON DATABASE {} IS '{now:020}'", ident(name))).await;
+    let _ = office::ask(&format!("COMMENT ON DATABASE {} IS '{now:020}'", ident(name))).await;
 }
 
 /// Drops the templates that were not used for the longest time, while there are too many.
-async fn evict(office: &mut Office, newest: &str) -> Result<(), ServerError> {
+async fn evict(newest: &str) -> Result<(), ServerError> {
     let query = format!(
         "SELECT datname FROM (SELECT datname, count(*) OVER age AS place, sum(pg_database_size(oid)) OVER age AS bytes \
          FROM pg_database WHERE starts_with(datname, {}) AND datname <> {} \
@@ -291,9 +287,9 @@ async fn evict(office: &mut Office, newest: &str) -> Result<(), ServerError> {
         literal(PREFIX),
         literal(newest)
     );
-    for name in office.ask(&query).await? {
+    for name in office::ask(&query).await? {
         // One that is being copied in this moment stays until the next time.
-        let _ = office.ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
+        let _ = office::ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod hazards;
 mod model;
 mod pairs;
 mod privileges;
+pub(crate) mod seat;
 
 use std::path::Path;
 
@@ -16,11 +17,15 @@ use migrate_core::schema::{self, Change, Described, Kind, Schema, Sides};
 use migrate_test::TestDatabase;
 
 use crate::support::{connect, execute};
+use seat::Seats;
 
 const EVERYTHING: &str = include_str!("schema/everything.sql");
 const CHANGES: &str = include_str!("schema/changes.txt");
 const CORNERS: &str = include_str!("schema/corners.txt");
 const SIDES: Sides<'_> = Sides { before: "wanted", after: "made" };
+
+/// How many cases of a test are tried at the same time.
+pub(crate) const AT_ONCE: usize = 2;
 
 /// What holds a secret, or is told by a digest alone: no statement can make it.
 const SECRET: &str = "user mapping";
@@ -79,30 +84,35 @@ async fn leads(database: &TestDatabase, from: &Described, to: &Described) -> Opt
     (!told.is_empty()).then(|| format!("{}\n{}", told.join("\n"), ddl.script(Stage::Main)))
 }
 
-async fn run(case: &str, base: &TestDatabase, before: &Described) -> Option<String> {
+async fn run(case: &str, seats: &Seats) -> Option<String> {
     let sql: String = case.lines().take_while(|line| !line.starts_with(['=', '~', '*'])).collect();
-    let there = TestDatabase::copy_of(base.name()).await.unwrap();
-    let back = TestDatabase::copy_of(base.name()).await.unwrap();
-    execute(&mut connect(&back).await, &sql).await;
-    let after = describe(&back).await;
-    let wrong = match leads(&there, before, &after).await {
-        Some(wrong) => Some(format!("there: {wrong}")),
-        None => leads(&back, &after, before).await.map(|wrong| format!("back: {wrong}")),
-    };
-    there.drop_now().await.unwrap();
-    back.drop_now().await.unwrap();
-    wrong.map(|wrong| format!("{sql}\n{wrong}\n"))
+    let (mut there, mut back) = (seats.take().await, seats.take().await);
+    back.make(&sql).await.unwrap();
+    let after = back.describe().await;
+    let outcomes = [
+        ("there", there.leads(&seats.before, &after).await, there),
+        ("back", back.leads(&after, &seats.before).await, back),
+    ];
+    let mut wrong = String::new();
+    for (way, outcome, seat) in outcomes {
+        match outcome {
+            Ok(made) => seats.give_back(seat, &made).await,
+            Err(why) => {
+                wrong += &format!("{way}: {why}\n");
+                seat.end().await;
+            }
+        }
+    }
+    (!wrong.is_empty()).then(|| format!("{sql}\n{wrong}"))
 }
 
 #[tokio::test]
 async fn every_change_has_statements_there_and_back() {
-    let base = TestDatabase::create().await.unwrap();
-    execute(&mut connect(&base).await, EVERYTHING).await;
-    let before = describe(&base).await;
+    let seats = Seats::with(EVERYTHING).await;
     let cases: Vec<&str> = CHANGES.split("\n\n").collect();
-    let outcomes = futures_util::stream::iter(&cases).map(|case| run(case, &base, &before)).buffer_unordered(4);
+    let outcomes = futures_util::stream::iter(&cases).map(|case| run(case, &seats)).buffer_unordered(AT_ONCE);
     let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
-    base.drop_now().await.unwrap();
+    seats.end().await;
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
@@ -142,58 +152,62 @@ async fn everything_is_read_where_all_casts_to_text_are_implicit() {
 
 /// What a statement of the manual changes is seen, and statements are written for it; a server that has no such
 /// statement says so.
-async fn corner(statement: &str, base: &TestDatabase, before: &Described) -> Option<String> {
-    let database = TestDatabase::copy_of(base.name()).await.unwrap();
-    let mut db = connect(&database).await;
+async fn corner(statement: &str, seats: &Seats) -> Option<String> {
+    let mut seat = seats.take().await;
     let newest = statement.strip_prefix("18: ");
-    let run = sqlx::raw_sql(sqlx::AssertSqlSafe(newest.unwrap_or(statement))).execute(&mut db).await;
-    let after = describe(&database).await;
-    database.drop_now().await.unwrap();
-    let seen = !Change::between(&before.schema, &after.schema).is_empty();
-    let ddl = ddl::between(before, &after, Style::Whole);
+    let run = seat.make(newest.unwrap_or(statement)).await;
+    let after = seat.describe().await;
+    seats.give_back(seat, &after).await;
+    let seen = !Change::between(&seats.before.schema, &after.schema).is_empty();
+    let ddl = ddl::between(&seats.before, &after, Style::Whole);
     let wrong = match run {
         Err(error) if newest.is_some() && error.as_database_error().is_some() => return None,
         Err(error) => error.to_string(),
-        Ok(_) if !seen => "nothing of it is seen".to_owned(),
+        Ok(()) if !seen => "nothing of it is seen".to_owned(),
         // Owners are left alone.
-        Ok(_) if ddl.is_empty() && !statement.contains(" OWNER TO ") => "no statement is written".to_owned(),
-        Ok(_) => return None,
+        Ok(()) if ddl.is_empty() && !statement.contains(" OWNER TO ") => "no statement is written".to_owned(),
+        Ok(()) => return None,
     };
     Some(format!("{statement}\n  {wrong}"))
 }
 
 #[tokio::test]
 async fn every_form_of_alter_is_seen() {
-    let base = TestDatabase::create().await.unwrap();
-    execute(&mut connect(&base).await, EVERYTHING).await;
     let (more, statements) = CORNERS.split_once("\n\n").unwrap();
-    execute(&mut connect(&base).await, more).await;
-    let before = describe(&base).await;
+    let seats = Seats::with(&format!("{EVERYTHING}\n{more}")).await;
     let statements: Vec<&str> = statements.lines().filter(|line| !line.is_empty() && !line.starts_with("--")).collect();
-    let outcomes = futures_util::stream::iter(&statements).map(|one| corner(one, &base, &before)).buffer_unordered(4);
+    let outcomes = futures_util::stream::iter(&statements).map(|one| corner(one, &seats)).buffer_unordered(AT_ONCE);
     let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
-    base.drop_now().await.unwrap();
+    seats.end().await;
     assert!(wrong.is_empty(), "{} of {} statements:\n{}", wrong.len(), statements.len(), wrong.join("\n"));
 }
 
-/// Two schemas, in a folder: the way from the first one to the second and back, with the rows of the first.
-async fn pair(folder: &Path) -> Option<String> {
-    let make = async |file: &str| {
-        let database = TestDatabase::create().await.unwrap();
-        execute(&mut connect(&database).await, &std::fs::read_to_string(folder.join(file)).unwrap()).await;
-        database
+/// Two schemas, in a folder: the way from the first one to the second and back, and from the second one as it was made.
+async fn pair(folder: &Path, seats: &Seats) -> Option<String> {
+    let (mut first, mut second) = (seats.take().await, seats.take().await);
+    for (seat, file) in [(&mut first, "a.sql"), (&mut second, "b.sql")] {
+        seat.make(&std::fs::read_to_string(folder.join(file)).unwrap()).await.unwrap();
+    }
+    let (a, b) = (first.describe().await, second.describe().await);
+    let mut ways = async || {
+        let made = first.leads(&a, &b).await.map_err(|wrong| format!("a to b: {wrong}"))?;
+        let first_now = first.leads(&made, &a).await.map_err(|wrong| format!("b to a: {wrong}"))?;
+        let second_now = second.leads(&b, &a).await;
+        second_now.map(|second_now| [first_now, second_now]).map_err(|wrong| format!("from b as it was made: {wrong}"))
     };
-    let (first, second) = (make("a.sql").await, make("b.sql").await);
-    let (a, b) = (describe(&first).await, describe(&second).await);
-    let wrong = match leads(&first, &a, &b).await {
-        Some(wrong) => Some(format!("a to b: {wrong}")),
-        None => leads(&first, &describe(&first).await, &a).await.map(|wrong| format!("b to a: {wrong}")),
-    };
-    let from_b = match wrong {
-        None => leads(&second, &b, &a).await.map(|wrong| format!("from b as it was made: {wrong}")),
-        wrong => wrong,
-    };
-    from_b.map(|wrong| format!("{}\n{wrong}\n", folder.display()))
+    let now: Result<[Described; 2], String> = ways().await;
+    match now {
+        Ok([first_now, second_now]) => {
+            seats.give_back(first, &first_now).await;
+            seats.give_back(second, &second_now).await;
+            None
+        }
+        Err(wrong) => {
+            first.end().await;
+            second.end().await;
+            Some(format!("{}\n{wrong}\n", folder.display()))
+        }
+    }
 }
 
 #[tokio::test]
@@ -202,8 +216,10 @@ async fn one_schema_becomes_another() {
     let folders: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let folders: Vec<_> = folders.into_iter().filter(|path| path.join("a.sql").is_file()).collect();
     assert!(folders.len() > 20);
-    let outcomes = futures_util::stream::iter(&folders).map(|folder| pair(folder)).buffer_unordered(4);
+    let seats = Seats::with("").await;
+    let outcomes = futures_util::stream::iter(&folders).map(|folder| pair(folder, &seats)).buffer_unordered(AT_ONCE);
     let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
+    seats.end().await;
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), folders.len(), wrong.join("\n"));
 }
 

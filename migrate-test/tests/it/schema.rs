@@ -3,10 +3,12 @@
 use futures_util::StreamExt;
 use migrate_core::Database;
 use migrate_core::schema::ddl::{self, Stage, Style};
-use migrate_core::schema::{self, Change, Schema, Sides, Watcher};
+use migrate_core::schema::{self, Change, Schema, Sides};
 use migrate_test::TestDatabase;
 use migrate_test::provider::binaries::Binaries;
 
+use crate::ddl::AT_ONCE;
+use crate::ddl::seat::Seats;
 use crate::support::{column, connect, execute};
 
 const EVERYTHING: &str = include_str!("schema/everything.sql");
@@ -67,19 +69,17 @@ fn judge(case: &Case, found: &[String]) -> Option<String> {
         .then(|| format!("{}\n  missing: {missing:#?}\n  too much: {surplus:#?}\n  found: {found:#?}", case.sql))
 }
 
-async fn run(case: &Case, base: &TestDatabase, before: &Schema) -> Option<String> {
-    let database = TestDatabase::copy_of(base.name()).await.unwrap();
-    let mut watcher = Watcher::open(&Database::from(database.options())).await.unwrap();
-    assert_eq!(Change::between(before, watcher.schema()).to_string(), "", "a watcher begins with the whole schema");
-    let mut db = connect(&database).await;
-    if let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(&*case.sql)).execute(&mut db).await {
+async fn run(case: &Case, seats: &Seats) -> Option<String> {
+    let (before, mut seat) = (&seats.before.schema, seats.take().await);
+    let watched = seat.watcher().await.schema();
+    assert_eq!(Change::between(before, watched).to_string(), "", "a watcher begins with the whole schema");
+    if let Err(error) = seat.make(&case.sql).await {
         return Some(format!("{}\n  {error}", case.sql));
     }
-    let after = read(&database).await;
-    let change = Change::between(before, &after);
-    let watched = watcher.look().await.unwrap();
-    watcher.close().await;
-    database.drop_now().await.unwrap();
+    let after = seat.describe().await;
+    let change = Change::between(before, &after.schema);
+    let watched = seat.watcher().await.look().await.unwrap();
+    seats.give_back(seat, &after).await;
     let found = change.sentences(SIDES);
     if watched.sentences(SIDES) != found {
         return Some(format!(
@@ -99,16 +99,15 @@ fn patterns_match_whole_sentences() {
 
 #[tokio::test]
 async fn every_property_of_every_object_is_seen() {
-    let base = TestDatabase::create().await.unwrap();
-    let mut db = connect(&base).await;
-    execute(&mut db, EVERYTHING).await;
-    let owner = column(&mut db, "SELECT current_user").await.remove(0);
-    sqlx::Connection::close(db).await.unwrap();
-    let before = read(&base).await;
+    let seats = Seats::with(EVERYTHING).await;
+    let mut seat = seats.take().await;
+    let owner = column(&mut seat.session, "SELECT current_user").await.remove(0);
+    let now = seat.describe().await;
+    seats.give_back(seat, &now).await;
     let cases = cases(&owner);
-    let outcomes = futures_util::stream::iter(&cases).map(|case| run(case, &base, &before)).buffer_unordered(4);
+    let outcomes = futures_util::stream::iter(&cases).map(|case| run(case, &seats)).buffer_unordered(AT_ONCE);
     let wrong: Vec<String> = outcomes.filter_map(std::future::ready).collect().await;
-    base.drop_now().await.unwrap();
+    seats.end().await;
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 

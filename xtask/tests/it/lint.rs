@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use migrate_core::config::{Lint, Weight};
+use migrate_core::db::Reader;
 use migrate_core::finding::Severity;
 use migrate_core::ledger::Direction;
 use migrate_core::lint::{self, Block, Rule, Sample, Subject};
@@ -50,16 +51,17 @@ async fn ground(rule: &Rule) -> Result<(Shadow, Database), String> {
 /// Runs samples one behind the other, and tells what each breaks, judged against the schema at the beginning.
 async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static str>>, String> {
     let (mut shadow, database) = ground(rule).await?;
-    let released = schema::describe(&database).await.unwrap();
-    let mut all = Vec::new();
+    // On a connection of its own, which plans what reads the schema once.
+    let mut reader = Reader::open_own(&database).await.unwrap();
+    let released = schema::describe_with(&mut reader).await.unwrap();
+    let (mut before, mut all) = (released.clone(), Vec::new());
     for block in samples {
         let migration = migration(block.sql).map_err(|why| format!("{}: {why}\n{}", rule.code, block.sql))?;
-        let before = schema::describe(&database).await.unwrap();
         if block.runs {
             let outcome = shadow.rehearsal().run(&migration, Direction::Up).await;
             outcome.map_err(|error| format!("{}: {error:?}\n{}", rule.code, block.sql))?;
         }
-        let after = schema::describe(&database).await.unwrap();
+        let after = schema::describe_with(&mut reader).await.unwrap();
         let subject = Subject {
             script: migration.up_script().unwrap(),
             direction: Direction::Up,
@@ -70,7 +72,9 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
         // One that is off is asked on its own page all the same.
         let asked = Lint { rules: [(rule.code.to_owned(), Weight(Some(Severity::Error)))].into() };
         all.push(lint::judge(&subject, &asked).iter().map(|finding| finding.code).collect());
+        before = after;
     }
+    reader.close().await;
     shadow.end().await.unwrap();
     Ok(all)
 }

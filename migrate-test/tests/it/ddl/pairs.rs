@@ -6,15 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
-use migrate_core::schema::{self, Change, Described};
-use migrate_core::{Database, db::Reader};
-use migrate_test::{TestDatabase, shape};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use migrate_core::schema::{Change, Described};
+use migrate_test::shape;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::dump::Dump;
 use super::model::Pair;
+use super::seat::{Seat, WORN};
 use super::{SIDES, between, cannot_be_said};
-use crate::support::{connect, execute};
 
 /// What is drawn: `COUNT`, `COUNT:SEED` or `COUNT:SEED:FIRST` in a variable of the environment.
 const DRAWN: &str = "ROUNDTRIP_TEST_PAIRS";
@@ -25,8 +24,6 @@ const PAIRS: u64 = 24;
 /// How many smaller pairs are tried of one that fails.
 const SHRINKS: usize = 120;
 const WORKERS: usize = 2;
-/// After so many pairs a database is full of dead rows of catalogs, which every look at it passes.
-const WORN: usize = 25;
 const ROLES: &str = "DO $$ DECLARE r text; BEGIN
     FOREACH r IN ARRAY ARRAY['model_a', 'model_b'] LOOP
         BEGIN EXECUTE format('CREATE ROLE %I', r); EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
@@ -45,13 +42,6 @@ const TRY: &str = "CREATE FUNCTION pg_temp.try(statement text) RETURNS boolean L
 struct Bench {
     seats: [Seat; 2],
     nothing: Described,
-}
-
-/// A database, with a session that changes it and one that reads it.
-struct Seat {
-    database: TestDatabase,
-    session: PgConnection,
-    reader: Reader,
 }
 
 /// How far a pair is looked at: up to which step, whether `pg_dump` is asked, and in which steps the statements are those
@@ -99,28 +89,17 @@ const STEPS: [(&str, usize, Option<usize>); 6] = [
 const OF_ALL: usize = 4;
 const FROM_NOTHING: u64 = 4;
 
+/// A database in which statements of pairs can be tried.
+async fn seat() -> Seat {
+    let mut seat = Seat::new().await;
+    seat.run(ROLES).await.unwrap();
+    seat.run(TRY).await.unwrap();
+    seat
+}
+
 impl Seat {
-    async fn new() -> Self {
-        let database = TestDatabase::create().await.unwrap();
-        let mut session = connect(&database).await;
-        execute(&mut session, ROLES).await;
-        execute(&mut session, TRY).await;
-        let reader = Reader::open_own(&Database::from(database.options())).await.unwrap();
-        Self { database, session, reader }
-    }
-
-    async fn end(self) {
-        sqlx::Connection::close(self.session).await.unwrap();
-        self.reader.close().await;
-        self.database.drop_now().await.unwrap();
-    }
-
-    async fn describe(&mut self) -> Described {
-        schema::describe_with(&mut self.reader).await.unwrap()
-    }
-
     /// Runs what the server takes of these statements, and returns that.
-    async fn make(&mut self, statements: &[String]) -> Vec<String> {
+    async fn make_of(&mut self, statements: &[String]) -> Vec<String> {
         if statements.is_empty() {
             return Vec::new();
         }
@@ -149,10 +128,7 @@ impl Seat {
     async fn lead(&mut self, from: &Described, to: &Seen, proven: bool) -> Result<Described, String> {
         let ddl = if proven { Self::proven(from, &to.described).await? } else { between(from, &to.described)? };
         let script = ddl.script(Stage::Main);
-        let run = sqlx::raw_sql(AssertSqlSafe(format!("BEGIN;\n{script}COMMIT;"))).execute(&mut self.session).await;
-        if let Err(error) = run {
-            return Err(format!("{error}\n{script}"));
-        }
+        self.apply(&ddl).await?;
         let made = self.describe().await;
         let change = Change::between(&ddl::unowned(&to.described.schema), &ddl::unowned(&made.schema));
         let (excused, told): (Vec<_>, Vec<_>) =
@@ -172,7 +148,7 @@ impl Seat {
 
 impl Bench {
     async fn new() -> Self {
-        let mut seats = [Seat::new().await, Seat::new().await];
+        let mut seats = [seat().await, seat().await];
         let nothing = seats[0].describe().await;
         Self { seats, nothing }
     }
@@ -190,10 +166,9 @@ impl Bench {
         let ends_empty = [OF_ALL, STEPS.len()].contains(&(reach.last + 1));
         if walked.is_err() || !ends_empty {
             for seat in &mut self.seats {
-                let emptied =
-                    sqlx::raw_sql(AssertSqlSafe(format!("ROLLBACK; {EMPTY}"))).execute(&mut seat.session).await;
+                let emptied = seat.run(&format!("ROLLBACK; {EMPTY}")).await;
                 if emptied.is_err() || seat.describe().await.schema != self.nothing.schema {
-                    std::mem::replace(seat, Seat::new().await).end().await;
+                    std::mem::replace(seat, self::seat().await).end().await;
                 }
             }
         }
@@ -211,7 +186,7 @@ impl Bench {
         at: &mut usize,
     ) -> Result<(), String> {
         for (side, seat) in self.seats.iter_mut().enumerate() {
-            taken[side] = seat.make(&pair.statements(side)).await;
+            taken[side] = seat.make_of(&pair.statements(side)).await;
         }
         let [one, other] = &mut self.seats;
         let first = Seen { described: one.describe().await, dump: Dump::default() };

@@ -2,48 +2,31 @@
 //! the harmless twin of the query, of which nothing is found.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use rstest::rstest;
 
 use super::{findings, migration, repository};
 
-/// Runs the check with this query, and returns what it found.
-fn check(case: &Path, query: &str) -> String {
+/// `UPDATE_CASES=1` rewrites the messages.
+#[rstest]
+fn a_case_has_its_message_and_its_twin_has_none(#[files("tests/it/consume/cases/*/up.sql")] up: PathBuf) {
+    let case = up.parent().unwrap();
     let read = |name: &str| fs::read_to_string(case.join(name)).unwrap();
-    let repository = repository(&read("before.sql"), &[("app", &read(query))]);
+    let repository = repository(&read("before.sql"), &[("app", &read("query.sql")), ("twin", &read("twin.sql"))]);
     if let Ok(declared) = fs::read(case.join("consumer.toml")) {
-        repository.0.write("consumers/app/consumer.toml", declared);
+        for consumer in ["app", "twin"] {
+            repository.0.write(&format!("consumers/{consumer}/consumer.toml"), &declared);
+        }
     }
     migration(&repository, 4, "change", &read("up.sql"));
     let found = findings(&repository.0.run_bare(&["consumers", "check", "--format", "json"]));
     repository.0.end();
-    found
-}
-
-fn folders() -> Vec<PathBuf> {
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/consume/cases");
-    let mut folders: Vec<PathBuf> = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    folders
-}
-
-/// `UPDATE_CASES=1` rewrites the messages.
-#[test]
-fn every_case_has_its_message_and_its_twin_has_none() {
-    let mut wrong = Vec::new();
-    for case in folders() {
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let (found, twin) = (check(&case, "query.sql"), check(&case, "twin.sql"));
-        if std::env::var_os("UPDATE_CASES").is_some() {
-            fs::write(case.join("expected.txt"), &found).unwrap();
-        }
-        let expected = fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
-        let code = format!("consumer-{}", name.split('-').next().unwrap());
-        if found != expected || !found.contains(&format!("[{code}]")) {
-            wrong.push(format!("{name}: expected\n{expected}\nand found\n{found}"));
-        }
-        if !twin.is_empty() {
-            wrong.push(format!("{name}: its twin is harmless, and yet\n{twin}"));
-        }
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(case.join("expected.txt"), &found).unwrap();
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!found.contains("twin"), "its twin is harmless, and yet\n{found}");
+    assert_eq!(found, read("expected.txt"));
+    let kind = case.file_name().unwrap().to_str().unwrap().split('-').next().unwrap();
+    assert!(found.contains(&format!("[consumer-{kind}]")), "{found}");
 }

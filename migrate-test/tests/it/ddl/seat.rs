@@ -1,0 +1,164 @@
+//! Databases that are used again for one case after the other: what reads them is planned once, and a case leaves them as it
+//! found them.
+
+use std::sync::{Mutex, PoisonError};
+
+use migrate_core::Database;
+use migrate_core::db::Reader;
+use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
+use migrate_core::schema::{self, Change, Described, Watcher};
+use migrate_test::TestDatabase;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::{SIDES, between, cannot_be_said};
+use crate::support::connect;
+
+/// After so many cases a database is full of dead rows of catalogs, which every look at it passes.
+pub(crate) const WORN: usize = 25;
+
+/// A database, with a session that changes it and one that reads it.
+pub(crate) struct Seat {
+    pub(crate) database: TestDatabase,
+    pub(crate) session: PgConnection,
+    pub(crate) reader: Reader,
+    /// What follows it, where somebody has asked for that.
+    watcher: Option<Watcher>,
+    /// How many cases it has had.
+    cases: usize,
+}
+
+impl Seat {
+    /// An empty one.
+    pub(crate) async fn new() -> Self {
+        Self::of(TestDatabase::create().await.unwrap()).await
+    }
+
+    pub(crate) async fn of(database: TestDatabase) -> Self {
+        let session = connect(&database).await;
+        let reader = Reader::open_own(&Database::from(database.options())).await.unwrap();
+        Self { database, session, reader, watcher: None, cases: 0 }
+    }
+
+    pub(crate) async fn end(self) {
+        self.session.close().await.unwrap();
+        self.reader.close().await;
+        if let Some(watcher) = self.watcher {
+            watcher.close().await;
+        }
+        self.database.drop_now().await.unwrap();
+    }
+
+    pub(crate) async fn describe(&mut self) -> Described {
+        schema::describe_with(&mut self.reader).await.unwrap()
+    }
+
+    /// What follows the schema, from the first time on that somebody asks for it.
+    pub(crate) async fn watcher(&mut self) -> &mut Watcher {
+        if self.watcher.is_none() {
+            self.watcher = Some(Watcher::open(&Database::from(self.database.options())).await.unwrap());
+        }
+        self.watcher.as_mut().unwrap()
+    }
+
+    /// Runs statements; what the server says where it refuses them.
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.session).await.map(drop)
+    }
+
+    /// Runs the statements of a case, of which nothing is left in the session.
+    pub(crate) async fn make(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let made = self.run(sql).await;
+        self.run("ROLLBACK").await?;
+        self.run("DISCARD ALL").await?;
+        made
+    }
+
+    /// Runs a script as one transaction.
+    pub(crate) async fn apply(&mut self, ddl: &Ddl) -> Result<(), String> {
+        let script = ddl.script(Stage::Main);
+        self.run(&format!("BEGIN;\n{script}COMMIT;")).await.map_err(|error| format!("{error}\n{script}"))
+    }
+
+    /// Runs the way from the schema that is there to another one; what is there then, or what is wrong with it.
+    pub(crate) async fn leads(&mut self, from: &Described, to: &Described) -> Result<Described, String> {
+        let ddl = between(from, to)?;
+        self.apply(&ddl).await?;
+        let made = self.describe().await;
+        let change = Change::between(&ddl::unowned(&to.schema), &ddl::unowned(&made.schema));
+        let told: Vec<_> = change.sentences(SIDES).into_iter().filter(|text| !cannot_be_said(text)).collect();
+        if told.is_empty() { Ok(made) } else { Err(format!("{}\n{}", told.join("\n"), ddl.script(Stage::Main))) }
+    }
+}
+
+/// Databases with one and the same schema.
+pub(crate) struct Seats {
+    base: TestDatabase,
+    /// The schema.
+    pub(crate) before: Described,
+    free: Mutex<Vec<Seat>>,
+}
+
+impl Seats {
+    /// All with what these statements make.
+    pub(crate) async fn with(sql: &str) -> Self {
+        let base = TestDatabase::create().await.unwrap();
+        let mut seat = Seat::of(base).await;
+        seat.make(sql).await.unwrap();
+        let before = seat.describe().await;
+        // A database that is copied has no sessions.
+        let Seat { database: base, session, reader, .. } = seat;
+        session.close().await.unwrap();
+        reader.close().await;
+        Self { base, before, free: Mutex::default() }
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Seat>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn take(&self) -> Seat {
+        let free = self.free().pop();
+        match free {
+            Some(seat) => seat,
+            None => Seat::of(TestDatabase::copy_of(self.base.name()).await.unwrap()).await,
+        }
+    }
+
+    /// Gives one back whose schema is `now`. It serves again if the way back to the schema that all begin with leads there.
+    pub(crate) async fn give_back(&self, mut seat: Seat, now: &Described) {
+        seat.cases += 1;
+        if seat.cases < WORN && self.is_as_before(&mut seat, now).await {
+            self.free().push(seat);
+        } else {
+            seat.end().await;
+        }
+    }
+
+    /// Whether the schema is the one that all begin with, after the way back to it has been gone where it is not.
+    async fn is_as_before(&self, seat: &mut Seat, now: &Described) -> bool {
+        if now.schema == self.before.schema {
+            return true;
+        }
+        let back = ddl::between(now, &self.before, Style::Whole);
+        if seat.apply(&back).await.is_err() {
+            return false;
+        }
+        let is_back = seat.describe().await.schema == self.before.schema;
+        if let Some(watcher) = seat.watcher.as_mut().filter(|_| is_back) {
+            watcher.look().await.unwrap();
+            assert_eq!(
+                Change::between(&self.before.schema, watcher.schema()).to_string(),
+                "",
+                "the way back is watched"
+            );
+        }
+        is_back
+    }
+
+    pub(crate) async fn end(self) {
+        for seat in std::mem::take(&mut *self.free()) {
+            seat.end().await;
+        }
+        self.base.drop_now().await.unwrap();
+    }
+}
