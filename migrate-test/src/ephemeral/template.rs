@@ -126,6 +126,47 @@ async fn made_apart(
     Ok(database)
 }
 
+/// A copy of a database that the owner of this name made with these migrations, where one was kept.
+pub(crate) async fn owned(migrations: &[Arc<Migration>]) -> Result<Option<(TestDatabase, String)>, ServerError> {
+    if migrations.is_empty() || !keeps_owned().await? {
+        return Ok(None);
+    }
+    let name = owned_name(migrations);
+    let query = format!("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = {}", literal(&name));
+    let Some(owner) = office::ask(&query).await?.pop() else { return Ok(None) };
+    // A template that somebody dropped in this moment is made again.
+    let Ok(copy) = TestDatabase::copy_of(&name).await else { return Ok(None) };
+    office::ask(&format!("ALTER DATABASE {} OWNER TO {}", ident(copy.name()), ident(&owner))).await?;
+    touch(&name).await;
+    Ok(Some((copy, owner)))
+}
+
+/// Keeps such a database, with its owner; nobody may be connected.
+pub(crate) async fn keep_owned(made: TestDatabase, migrations: &[Arc<Migration>]) -> Result<(), ServerError> {
+    let name = owned_name(migrations);
+    // Where another process was faster the name is taken, and ours goes; its owner is swept when this process is gone.
+    if made.rename(&name).await.is_ok() {
+        touch(&name).await;
+        evict(&name).await?;
+    }
+    Ok(())
+}
+
+/// Whether the owner of a database finds it again: on a server whose templates stay, beside others.
+pub(crate) async fn keeps_owned() -> Result<bool, ServerError> {
+    Ok(server().await?.remembers() && !apart::current().unwrap_or_default().is_own)
+}
+
+/// The name for what an owner made: its ways down were gone as well.
+fn owned_name(migrations: &[Arc<Migration>]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(format!("owned {:?}", names(migrations).last()));
+    for down in migrations.iter().filter_map(|one| one.down_script()) {
+        digest.update(down.checksum().as_str());
+    }
+    format!("{PREFIX}{}", hex(&digest))
+}
+
 /// A database with what `[shadow]` sets up.
 pub(super) async fn set_up(setup: &Setup) -> Result<TestDatabase, ServerError> {
     let remembers = server().await?.remembers();

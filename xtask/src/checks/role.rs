@@ -21,7 +21,9 @@ use crate::report::Check;
 pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
     let clock = Clock::start("role");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
-    let owned = match as_owner(set, &ground.code).await {
+    // What is released and has nothing new before it.
+    let settled = set.iter().take_while(|migration| !ground.new.contains(migration.version())).count();
+    let owned = match as_owner(set, settled, &ground.code).await {
         Ok(owned) => owned,
         // Somebody else's server need not let us make roles.
         Err(migrate_test::proof::ProofError::Core(error)) if error.sqlstate() == Some("42501") => {
@@ -64,7 +66,11 @@ fn summary(count: usize, owned: &Owned) -> String {
                 0 => String::new(),
                 needing => format!(", who for {needing} of them has to make roles or be a member of some"),
             };
-            format!("{applied} applied by an owner who is no superuser{roles}, {rolled}")
+            let before = match owned.before {
+                0 => String::new(),
+                before => format!(" ({} of them in an earlier run)", before),
+            };
+            format!("{applied} applied by an owner who is no superuser{roles}, {rolled}{before}")
         }
     }
 }

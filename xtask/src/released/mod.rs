@@ -8,6 +8,7 @@ mod order;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use migrate_core::source::{Layout, Version, normalise};
 use migrate_core::{MigrationSet, Result as CoreResult};
@@ -28,6 +29,8 @@ pub(crate) struct Released {
     pub(crate) fork: Files,
     /// The files at its newest commit.
     pub(crate) tip: Files,
+    /// The migrations that the files at the fork make, as soon as somebody asked for them.
+    set: OnceLock<MigrationSet>,
 }
 
 impl Released {
@@ -47,7 +50,7 @@ impl Released {
         let fork = read(&base.fork);
         let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
         match (fork, tip) {
-            (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip })),
+            (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip, set: OnceLock::new() })),
             _ => Err(Failure::usage("no-base", format!("git cannot read the migrations of {}", base.name))
                 .help("is the clone complete? `git fsck` tells, `git fetch` brings what is missing")),
         }
@@ -59,7 +62,11 @@ impl Released {
     ///
     /// Those of the folder as it was.
     pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
-        set_of(&self.fork, layout)
+        if let Some(set) = self.set.get() {
+            return Ok(set.clone());
+        }
+        let set = set_of(&self.fork, layout)?;
+        Ok(self.set.get_or_init(|| set).clone())
     }
 
     /// Whether the base branch has a migration of this version and name.

@@ -8,6 +8,8 @@
 //! has that or gets it without a superuser's help in the migration: to make roles, and to be a member of the roles that
 //! are there. What is refused then too is run by the same role as a superuser, so that what it makes belongs to nobody else.
 
+mod kept;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use migrate_core::schema::{self, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
 
-use crate::ephemeral::{ROLE, TestDatabase, rehearsal, suited};
+use crate::ephemeral::{ROLE, TestDatabase, keeps_owned, rehearsal, suited};
 use crate::proof::ProofError;
 use crate::random;
 use crate::shape::remaining;
@@ -34,6 +36,8 @@ pub struct Owned {
     pub failed: Option<Refusal>,
     /// How many were applied.
     pub applied: usize,
+    /// How many of them were applied, rolled back and applied again earlier, when there was nothing to tell.
+    pub before: usize,
     /// How many were rolled back; fewer where one is irreversible.
     pub rolled_back: usize,
     /// What is left when all are rolled back.
@@ -63,6 +67,8 @@ struct Estate {
     known: BTreeSet<String>,
     /// The roles that came when something was run as a superuser.
     came: BTreeSet<String>,
+    /// Whether the owner goes with the database.
+    goes: bool,
 }
 
 /// What the owner may do beside what it owns, from the least on.
@@ -79,18 +85,24 @@ enum Right {
 /// Runs a chain as the owner of its database: up, down as far as it goes, and up again. What the owner may not do is told,
 /// and done by a superuser, so that the rest is seen as well.
 ///
+/// Of the first migrations, as many as are `settled`, what came of them is remembered on a server of this machine where
+/// there was nothing to tell: then only what comes behind them is run.
+///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or it makes no roles.
-pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned, ProofError> {
+pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let work = async {
-        let (first, roles) = once(&chain, code, BTreeSet::new()).await?;
+        if let Some(owned) = kept::onward(&chain, settled, code).await? {
+            return Ok(owned);
+        }
+        let (first, roles) = once(&chain, settled, code, BTreeSet::new()).await?;
         if first.refused.is_empty() || roles.is_empty() {
             return Ok(first);
         }
         // What makes a role where it is missing, as a baseline does, finds it where the chain runs, and is a member of it.
-        let (second, _) = once(&chain, code, roles).await?;
+        let (second, _) = once(&chain, settled, code, roles).await?;
         let is_better = second.failed.is_none() && second.refused.len() < first.refused.len();
         Ok(if is_better { second } else { first })
     };
@@ -100,6 +112,7 @@ pub async fn as_owner(set: &MigrationSet, code: &CodeMigrations) -> Result<Owned
 /// The same with roles that are there; returns those that the chain made as well.
 async fn once(
     chain: &[Arc<Migration>],
+    settled: usize,
     code: &CodeMigrations,
     known: BTreeSet<String>,
 ) -> Result<(Owned, BTreeSet<String>), ProofError> {
@@ -107,8 +120,20 @@ async fn once(
     let mut owned = Owned::default();
     let outcome = estate.around(chain, &mut owned).await;
     let came = std::mem::take(&mut estate.came);
-    estate.sell().await?;
+    let is_plain = outcome.is_ok() && owned.has_nothing_to_tell() && estate.known.is_empty() && came.is_empty();
+    let is_kept = is_plain && settled > 0 && chain.len() - settled <= owned.rolled_back && keeps_owned().await?;
+    match is_kept {
+        true => estate.keep(chain, settled, code).await?,
+        false => estate.sell().await?,
+    }
     outcome.map(|()| (owned, came))
+}
+
+impl Owned {
+    fn has_nothing_to_tell(&self) -> bool {
+        let Self { refused, needs_roles, failed, left, different, .. } = self;
+        refused.is_empty() && needs_roles.is_empty() && failed.is_none() && left.is_empty() && different.is_empty()
+    }
 }
 
 impl Estate {
@@ -126,7 +151,15 @@ impl Estate {
         superuser.query(&made).await?;
         let options = database.options().username(&role).password(&password);
         let owner = rehearsal(Database::from(options), code).await?;
-        Ok(Self { database, role, owner, superuser, known, came: BTreeSet::new() })
+        Ok(Self { database, role, owner, superuser, known, came: BTreeSet::new(), goes: true })
+    }
+
+    /// A database that was made by an owner who is still there, and stays.
+    async fn reopened(database: TestDatabase, role: String, code: &CodeMigrations) -> Result<Self, ProofError> {
+        let superuser = rehearsal(Database::from(database.options()), code).await?;
+        let owner = rehearsal(Database::from(database.options().username(&role)), code).await?;
+        let (known, came) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { database, role, owner, superuser, known, came, goes: false })
     }
 
     async fn schema(&self) -> Result<Schema, ProofError> {
@@ -276,6 +309,9 @@ impl Estate {
             return Ok(self.database.drop_now().await?);
         }
         self.database.drop_now().await?;
+        if !self.goes {
+            return Ok(());
+        }
         let mut office = Rehearsal::open(Database::from(server), CodeMigrations::none()).await?;
         // What it granted to others depends on it.
         let role = ident(&self.role);

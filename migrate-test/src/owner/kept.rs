@@ -1,0 +1,68 @@
+//! What is released does not change from one look to the next: where its owner once applied it, rolled it back and applied
+//! it again without anything to be told, a copy of that database is kept, and only what comes behind it is tried.
+
+use std::sync::Arc;
+
+use migrate_core::CodeMigrations;
+use migrate_core::ledger::Direction;
+use migrate_core::source::Migration;
+
+use super::{Estate, Owned};
+use crate::ephemeral::{keep_owned, owned};
+use crate::proof::ProofError;
+use crate::shape::{leads_to, remaining};
+
+/// Tries what comes behind the first migrations, where those are kept; `None` where they are not, or where there is
+/// anything to tell, which has to be seen from the beginning.
+pub(super) async fn onward(
+    chain: &[Arc<Migration>],
+    settled: usize,
+    code: &CodeMigrations,
+) -> Result<Option<Owned>, ProofError> {
+    let Some((database, owner)) = owned(&chain[..settled]).await? else { return Ok(None) };
+    let mut estate = Estate::reopened(database, owner, code).await?;
+    let outcome = estate.onward(chain, settled).await;
+    estate.sell().await?;
+    outcome
+}
+
+impl Estate {
+    async fn onward(&mut self, chain: &[Arc<Migration>], settled: usize) -> Result<Option<Owned>, ProofError> {
+        let before = self.schema().await?;
+        let is_wall = |one: &Arc<Migration>| one.irreversible().is_some();
+        let lowest = chain.iter().rposition(is_wall).map_or(0, |at| at + 1);
+        let from = lowest.max(settled);
+        if self.owner.run_all(chain[settled..].iter(), Direction::Up).await.is_err() {
+            return Ok(None);
+        }
+        let after = self.schema().await?;
+        if self.owner.run_all(chain[from..].iter().rev(), Direction::Down).await.is_err() {
+            return Ok(None);
+        }
+        let is_back = from > settled || remaining(&before, &self.schema().await?).is_empty();
+        if !is_back || self.owner.run_all(chain[from..].iter(), Direction::Up).await.is_err() {
+            return Ok(None);
+        }
+        let is_same = remaining(&after, &self.schema().await?).is_empty();
+        let (applied, rolled_back) = (chain.len(), chain.len() - lowest);
+        Ok(is_same.then(|| Owned { applied, rolled_back, before: settled, ..Owned::default() }))
+    }
+
+    /// Goes back to the first migrations, and keeps the database for the next time, or drops it where it is not as they
+    /// leave it.
+    pub(super) async fn keep(
+        mut self,
+        chain: &[Arc<Migration>],
+        settled: usize,
+        code: &CodeMigrations,
+    ) -> Result<(), ProofError> {
+        let wanted = leads_to(&chain[..settled], code).await?;
+        let is_back = self.owner.run_all(chain[settled..].iter().rev(), Direction::Down).await.is_ok();
+        if !is_back || !remaining(&wanted.schema, &self.schema().await?).is_empty() {
+            return self.sell().await;
+        }
+        self.owner.close().await;
+        self.superuser.close().await;
+        Ok(keep_owned(self.database, &chain[..settled]).await?)
+    }
+}
