@@ -37,6 +37,7 @@ mod resolving;
 mod retyped;
 mod rows;
 mod schema;
+mod scope;
 mod seeds;
 mod statements;
 mod stepwise;

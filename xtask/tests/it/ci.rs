@@ -91,6 +91,30 @@ fn what_is_dangerous_unproven_or_for_superusers_alone_stops_a_merge() {
 }
 
 #[test]
+fn what_its_owner_did_with_released_migrations_is_known_the_next_time() {
+    let repository = Repository::branched();
+    let index = ("CREATE TABLE city (id bigint PRIMARY KEY);\n", "DROP TABLE city;\n");
+    repository.0.migration(3, "city", index.0, index.1);
+    repository.0.run_bare(&["ci"]).ok();
+    let again = repository.0.run_bare(&["ci"]).ok();
+    says(
+        &again,
+        &["3 migrations applied by an owner", "all rolled back and applied again (2 of them in an earlier run)"],
+    );
+    // What only a superuser may do is found all the same, and so is what stays behind.
+    repository.0.migration(
+        4,
+        "bad",
+        "CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\nCREATE TABLE left_behind (id bigint PRIMARY KEY);\n",
+        "DROP FUNCTION one(cstring);\n",
+    );
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(codes(&said, "role").contains(&"needs-superuser".to_owned()), "{said:?}");
+    repository.0.end();
+}
+
+#[test]
 fn what_is_allowed_passes_and_says_so() {
     let repository = Repository::branched();
     let up = "-- migrate: allow needs-superuser the hosting team runs it\n-- migrate: allow ban-drop-column nobody reads it\n\

@@ -1,0 +1,42 @@
+//! Tables with which a migration seems to have nothing to do get a few rows. What a script does to them all the same, by
+//! triggers or because of the rows that it meets, is found as in every other table.
+
+use migrate_test::proof::Law;
+use rstest::rstest;
+
+use crate::losses::{holds, is_found, proven, shown};
+
+const BASE: &str = "
+    CREATE TABLE t (id int PRIMARY KEY, kind text NOT NULL);
+    CREATE TABLE far (id int PRIMARY KEY, state text NOT NULL CHECK (state IN ('a', 'b', 'c', 'd', 'e')), note text);
+    CREATE TABLE farther (id int PRIMARY KEY, far_id int NOT NULL REFERENCES far (id) ON DELETE CASCADE);
+    CREATE TABLE apart (id int PRIMARY KEY, note text);
+    CREATE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM far WHERE state = 'e'; RETURN old; END $$;
+    CREATE TRIGGER reach AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION reach();";
+
+/// A trigger reaches a table only when there is a row, and there only a row of one kind, or those that refer to it.
+#[rstest]
+#[case::by_a_trigger(
+    "CREATE TABLE old AS SELECT * FROM t; DELETE FROM t;",
+    "INSERT INTO t SELECT * FROM old; DROP TABLE old;"
+)]
+#[case::by_a_loop(
+    "DO $$ DECLARE one text; BEGIN FOR one IN SELECT 'f' || 'ar' FROM t LIMIT 1 LOOP \
+     EXECUTE 'UPDATE ' || one || ' SET note = NULL WHERE state = ''d'''; END LOOP; END $$;",
+    "SELECT 1;"
+)]
+#[tokio::test]
+async fn what_is_reached_by_way_of_rows_is_found(#[case] up: &str, #[case] down: &str) {
+    is_found(BASE, up, down).await;
+    let proven = proven(BASE, up, down, 0).await;
+    let told = format!("{:?}", proven.laws[&Law::Data]);
+    assert!(told.contains("public.far"), "{}", shown(&proven));
+}
+
+/// Whatever a migration has to do with, all tables have rows.
+#[tokio::test]
+async fn tables_aside_have_rows_as_well() {
+    holds(BASE, "ALTER TABLE t ADD x int;", "ALTER TABLE t DROP x;").await;
+    let proven = proven(BASE, "ALTER TABLE t ADD x int;", "ALTER TABLE t DROP x;", 0).await;
+    assert_eq!((proven.rests.tables, proven.rests.with_rows()), (4, 4), "{}", shown(&proven));
+}
