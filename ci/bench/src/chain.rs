@@ -17,6 +17,31 @@ pub(crate) fn write(size: usize) -> std::io::Result<TempDir> {
     Ok(folder)
 }
 
+/// The version of the newest migration of [`on_schema`].
+pub(crate) const NEWEST: &str = "20250101000001";
+
+/// Writes a chain of two: one that makes a whole schema of so many tables, and a new one.
+pub(crate) fn on_schema(tables: usize, first: &str) -> std::io::Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    let (mut up, mut down) = (first.to_owned(), String::new());
+    for t in 0..tables / 2 {
+        for kind in [0, 1, 2, 3, 4, 5, 7] {
+            let (one, back) = migration(kind, t);
+            up += &one;
+            down.insert_str(0, &back);
+        }
+    }
+    if !first.is_empty() {
+        down += "DROP EXTENSION btree_gist;\n";
+    }
+    let (new, back) = migration(0, tables);
+    for (stem, up, down) in [("20250101000000_schema", up, down), ("20250101000001_new", new, back)] {
+        fs::write(folder.path().join(format!("{stem}.up.sql")), up)?;
+        fs::write(folder.path().join(format!("{stem}.down.sql")), down)?;
+    }
+    Ok(folder)
+}
+
 /// One of eight kinds of change, for the `t`-th table.
 fn migration(kind: usize, t: usize) -> (String, String) {
     let pair = |up: &str, down: &str| (up.replace("{t}", &t.to_string()), down.replace("{t}", &t.to_string()));

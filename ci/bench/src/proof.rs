@@ -54,6 +54,57 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
             all.as_secs_f64() * 1000.0 / (size + 1) as f64
         );
     }
+    real_schema(bench)?;
+    branch(bench, 1000)
+}
+
+/// One new migration on a schema that was made in one step, without and with what an extension brings.
+fn real_schema(bench: &Bench) -> Result<()> {
+    let folders = [chain::on_schema(40, "")?, chain::on_schema(40, "CREATE EXTENSION btree_gist;\n")?];
+    let verify = |folder: &tempfile::TempDir| {
+        timed(bench.ours().args(["verify", chain::NEWEST]).arg("--migrations").arg(folder.path()))
+    };
+    let mut times: [Vec<Duration>; 2] = Default::default();
+    for folder in &folders {
+        verify(folder)?;
+    }
+    for _ in 0..ROUNDS {
+        for (folder, times) in folders.iter().zip(&mut times) {
+            times.push(verify(folder)?);
+        }
+    }
+    let [plain, extended] = &times;
+    show("one new migration on 40 tables", plain, None);
+    println!(
+        "  {:36} {:>9.1} ms   {:.2} × without",
+        "with btree_gist",
+        median(extended).as_secs_f64() * 1000.0,
+        ratio(extended, plain)
+    );
+    Ok(())
+}
+
+/// All checks of a branch with one migration more than what is released.
+fn branch(bench: &Bench, size: usize) -> Result<()> {
+    let folder = chain::write(size + 1)?;
+    let shell = xshell::Shell::new()?;
+    shell.change_dir(folder.path());
+    let git = |arguments: &[&str]| {
+        xshell::cmd!(shell, "git -c user.name=bench -c user.email=bench@localhost {arguments...}")
+            .quiet()
+            .ignore_stdout()
+            .run()
+    };
+    git(&["init", "--quiet"])?;
+    let newest = format!("{}_step_{size}", 20_250_101_000_000 + size);
+    for (stem, message) in [(format!(":!{newest}*"), "released"), (".".to_owned(), "new")] {
+        git(&["add", "--", ".", &stem])?;
+        git(&["commit", "--quiet", "--message", message])?;
+    }
+    let ci = || timed(bench.ours().args(["ci", "--base", "HEAD~1"]).arg("--migrations").arg(folder.path()));
+    ci()?;
+    let times = rounds(ci)?;
+    show(&format!("ci, {size} + 1 migrations"), &times, None);
     Ok(())
 }
 

@@ -93,7 +93,7 @@ impl Named {
 }
 
 fn may_matter(text: &str) -> bool {
-    has_any(text, &[b"setval", b"restart"])
+    has_any(text, &["setval", "restart"])
 }
 
 /// The sequence that `ALTER SEQUENCE … RESTART` or `ALTER TABLE … ALTER … RESTART` is about, where these words end in one:

@@ -163,14 +163,27 @@ fn is_put_together(words: &[&str]) -> bool {
 
 /// A quick look, so that most texts are not read at all.
 fn may_matter(text: &str) -> bool {
-    const WORDS: [&[u8]; 10] =
-        [b"role", b"user", b"group", b"tablespace", b"database", b"grant", b"revoke", b"owned", b"execute", b"system"];
-    has_any(text, &WORDS) || has_any(text, &[b"pg_", b"subscription"])
+    const WORDS: [&str; 12] = [
+        "role",
+        "user",
+        "group",
+        "tablespace",
+        "database",
+        "grant",
+        "revoke",
+        "owned",
+        "execute",
+        "system",
+        "pg_",
+        "subscription",
+    ];
+    has_any(text, &WORDS)
 }
 
-pub(super) fn has_any(text: &str, all: &[&[u8]]) -> bool {
-    let has = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    all.iter().any(|word| has(word))
+/// Whether a text has any of these words, which are in small letters, in any spelling.
+pub(super) fn has_any(text: &str, words: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    words.iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]
