@@ -1,18 +1,31 @@
 -- What belongs to no relation, routine or type: few of each, with facts that are all different.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
+), member AS MATERIALIZED (
+    -- What belongs to an extension is not told: of what one brings nothing is put together.
+    SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 ), item AS MATERIALIZED (
-    -- The operators and functions of operator classes, and those that only their family has.
-    SELECT 'pg_amop'::regclass AS class, o.oid, 1 AS part, o.amopstrategy AS n,
+    -- The operators and functions of operator classes, and those that only their family has, with what they belong to: one
+    -- look by the index for each, whatever is believed to be there, for a scan of all of pg_depend for each takes seconds.
+    SELECT i.class, i.oid, d.refclassid, d.refobjid
+    FROM (SELECT 'pg_amop'::regclass AS class, o.oid FROM pg_amop o WHERE o.oid >= 16384
+          UNION ALL SELECT 'pg_amproc'::regclass, p.oid FROM pg_amproc p WHERE p.oid >= 16384) i
+    CROSS JOIN LATERAL (
+        SELECT d.refclassid, d.refobjid FROM pg_depend d WHERE d.classid = i.class AND d.objid = i.oid
+            AND (d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i' OR d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
+        OFFSET 0) d
+    WHERE (d.refclassid, d.refobjid) NOT IN (SELECT m.classid, m.objid FROM member m)
+), said AS (
+    SELECT i.refclassid, i.refobjid, 1 AS part, o.amopstrategy AS n,
            'OPERATOR ' || o.amopstrategy::text || ' ' || o.amopopr::regoperator::text || coalesce(' FOR ORDER BY '
                || (SELECT quote_ident(n.nspname) || '.' || quote_ident(s.opfname)
                    FROM pg_opfamily s JOIN pg_namespace n ON n.oid = s.opfnamespace WHERE s.oid = o.amopsortfamily), '') AS text
-    FROM pg_amop o WHERE o.oid >= 16384
+    FROM item i JOIN pg_amop o ON o.oid = i.oid WHERE i.class = 'pg_amop'::regclass
     UNION ALL
-    SELECT 'pg_amproc'::regclass, p.oid, 2, p.amprocnum,
+    SELECT i.refclassid, i.refobjid, 2, p.amprocnum,
            'FUNCTION ' || p.amprocnum::text || ' (' || p.amproclefttype::regtype::text || ', ' || p.amprocrighttype::regtype::text
                || ') ' || p.amproc::regprocedure::text
-    FROM pg_amproc p WHERE p.oid >= 16384
+    FROM item i JOIN pg_amproc p ON p.oid = i.oid WHERE i.class = 'pg_amproc'::regclass
 ), lists AS (
     -- All privileges of what has any. A column without any may have begun with some.
     SELECT 'pg_class'::regclass::oid AS class, c.oid, 0 AS sub, c.relnamespace AS space, c.relowner AS owner, c.relacl AS list,
@@ -45,13 +58,8 @@ WITH own AS MATERIALIZED (
     SELECT 'pg_foreign_server'::regclass, s.oid, 0, NULL, s.srvowner, s.srvacl, 'S', 'foreign server', s.srvname, NULL, NULL
     FROM pg_foreign_server s WHERE s.srvacl IS NOT NULL
 ), items AS (
-    SELECT d.refclassid, d.refobjid, string_agg(i.text, ', ' ORDER BY i.part, i.n, i.text COLLATE "C") AS list
-    FROM item i CROSS JOIN LATERAL (
-        -- One look by the index for each, whatever is believed to be there: a scan of all of pg_depend for each takes seconds.
-        SELECT d.refclassid, d.refobjid FROM pg_depend d WHERE d.classid = i.class AND d.objid = i.oid
-            AND (d.refclassid = 'pg_opclass'::regclass AND d.deptype = 'i' OR d.refclassid = 'pg_opfamily'::regclass AND d.deptype = 'a')
-        OFFSET 0) d
-    GROUP BY 1, 2
+    SELECT said.refclassid, said.refobjid, string_agg(said.text, ', ' ORDER BY said.part, said.n, said.text COLLATE "C") AS list
+    FROM said GROUP BY 1, 2
 )
 SELECT 0::oid AS unit, 'pg_namespace'::regclass::oid AS class, n.oid, 0 AS sub, 'schema' AS kind,
        NULL::name AS schema, NULL::name AS parent, n.nspname::text AS name, NULL AS position, NULL::text AS signature,
@@ -92,11 +100,13 @@ SELECT 0, 'pg_operator'::regclass, o.oid, 0, 'operator', own.nspname, NULL, o.op
            'restrict', NULLIF(o.oprrest::oid, 0)::regproc, 'join', NULLIF(o.oprjoin::oid, 0)::regproc,
            'hashes', o.oprcanhash, 'merges', o.oprcanmerge)
 FROM pg_operator o JOIN own ON own.oid = o.oprnamespace WHERE o.oprcode <> 0
+    AND o.oid NOT IN (SELECT m.objid FROM member m WHERE m.classid = 'pg_operator'::regclass)
 UNION ALL
 SELECT 0, 'pg_opfamily'::regclass, f.oid, 0, 'operator family', own.nspname, NULL, f.opfname, NULL, m.amname,
        jsonb_build_object('owner', pg_get_userbyid(f.opfowner), 'members', items.list)
 FROM pg_opfamily f JOIN own ON own.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod
 LEFT JOIN items ON items.refclassid = 'pg_opfamily'::regclass AND items.refobjid = f.oid
+WHERE f.oid NOT IN (SELECT m.objid FROM member m WHERE m.classid = 'pg_opfamily'::regclass)
 UNION ALL
 SELECT 0, 'pg_opclass'::regclass, c.oid, 0, 'operator class', own.nspname, NULL, c.opcname, NULL, m.amname,
        jsonb_build_object('owner', pg_get_userbyid(c.opcowner), 'type', c.opcintype::regtype, 'default', c.opcdefault,
@@ -105,6 +115,7 @@ SELECT 0, 'pg_opclass'::regclass, c.oid, 0, 'operator class', own.nspname, NULL,
            'storage', NULLIF(c.opckeytype, 0)::regtype, 'members', items.list)
 FROM pg_opclass c JOIN own ON own.oid = c.opcnamespace JOIN pg_am m ON m.oid = c.opcmethod
 LEFT JOIN items ON items.refclassid = 'pg_opclass'::regclass AND items.refobjid = c.oid
+WHERE c.oid NOT IN (SELECT m.objid FROM member m WHERE m.classid = 'pg_opclass'::regclass)
 UNION ALL
 SELECT 0, 'pg_cast'::regclass, c.oid, 0, 'cast', NULL, NULL, c.castsource::regtype::text || ' as ' || c.casttarget::regtype::text, NULL, NULL,
        jsonb_build_object('function', NULLIF(c.castfunc, 0)::regprocedure, 'context', c.castcontext, 'method', c.castmethod)
