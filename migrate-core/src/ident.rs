@@ -4,7 +4,9 @@
 //! message, and such a message cannot bind; that is what [`literal`] is for. What a name
 //! means, and whether it exists, is left to the server.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// A table or another object with its schema, ready to be written into SQL.
 ///
@@ -134,7 +136,8 @@ const KEYWORDS: &str = "\
 
 /// Whether a word in lower case is no name unless it is quoted.
 pub(crate) fn is_keyword(word: &str) -> bool {
-    KEYWORDS.split_ascii_whitespace().any(|keyword| keyword == word)
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| KEYWORDS.split_ascii_whitespace().collect());
+    WORDS.contains(word)
 }
 
 /// Writes a name as an SQL identifier for people to read: in double quotes only where it needs them.
