@@ -142,6 +142,7 @@ impl Executor<'_> {
     async fn observe(&mut self) -> std::result::Result<(), Failure> {
         let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
         let observe = self.writer.observe(&schema.fingerprint());
+        self.report.schema = Some(schema);
         self.lines.worker.send(&observe).await
     }
 }
