@@ -1,7 +1,10 @@
 //! Questions to a database that is in use: read-only, one message each, on a connection of their own.
 
-use super::{Database, Failure, Session};
+use super::{Database, Failure, Part, Session};
 use crate::error::{ErrorKind, Result};
+
+/// How many statements stand before the first query of a message.
+const SETTINGS: usize = 2;
 
 /// A row as text; `None` is NULL.
 pub type Answered = Vec<Option<String>>;
@@ -45,8 +48,40 @@ impl Reader {
         answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
     }
 
-    /// The same for rows of users, which may be many, locked, or hidden: `None` where they cannot be had in a short time,
-    /// or not all of them. See <https://www.postgresql.org/docs/current/ddl-rowsecurity.html>.
+    /// Asks several queries in one message and one transaction, each with what it is for; returns the rows of each.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::ask`], about the query that failed.
+    pub async fn ask_each(&mut self, queries: &[(&str, String)]) -> Result<Vec<Vec<Answered>>> {
+        let mut answers: Vec<Vec<Answered>> = vec![Vec::new()];
+        let texts: Vec<&str> = queries.iter().map(|(_, query)| query.as_str()).collect();
+        let mut take = |part: Part<'_>| match part {
+            Part::Row(_, row) => {
+                if let Some(rows) = answers.last_mut() {
+                    rows.push(row);
+                }
+            }
+            Part::End(_) => answers.push(Vec::new()),
+        };
+        let outcome = self.exchange("", &texts.join(";\n"), &mut take).await;
+        // BEGIN and its setting stand before the first of them.
+        let mut answers: Vec<_> = answers.into_iter().skip(SETTINGS).collect();
+        match outcome {
+            Ok(()) => {
+                answers.truncate(queries.len());
+                Ok(answers)
+            }
+            Err(failure) => {
+                let failed = answers.len().saturating_sub(1).min(queries.len().saturating_sub(1));
+                let what = queries.get(failed).map_or("look", |(what, _)| what);
+                Err(failure.explain(ErrorKind::Connection, "query", what))
+            }
+        }
+    }
+
+    /// The same as [`Self::ask`] for rows of users, which may be many, locked, or hidden: `None` where they cannot be had in a
+    /// short time, or not all of them. See <https://www.postgresql.org/docs/current/ddl-rowsecurity.html>.
     ///
     /// # Errors
     ///
@@ -60,19 +95,33 @@ impl Reader {
         }
     }
 
-    /// Nobody waits long for somebody who only looks, and so the one who looks does not wait long either.
     async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<Answered>, Failure> {
+        let mut rows = Vec::new();
+        let mut take = |part: Part<'_>| {
+            if let Part::Row(_, row) = part {
+                rows.push(row);
+            }
+        };
+        self.exchange(settings, query, &mut take).await.map(|()| rows)
+    }
+
+    /// Nobody waits long for somebody who only looks, and so the one who looks does not wait long either.
+    async fn exchange(
+        &mut self,
+        settings: &str,
+        queries: &str,
+        take: &mut (dyn FnMut(Part<'_>) + Send),
+    ) -> std::result::Result<(), Failure> {
         let session = &mut self.session;
         let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout TO '2s'; {settings}");
-        let answer = session.read(&format!("{begin} {} {query}; COMMIT", session.comment())).await;
-        match answer {
+        match session.each(&format!("{begin} {} {queries}; COMMIT", session.comment()), take).await {
             Err(failure) if failure.is_lock_timeout() => Err(failure.with_holders(session.in_the_way(None).await)),
             Err(Failure::Server(refusal)) => {
                 // The next question begins a transaction of its own; where this fails too, it says so itself.
                 let _ = session.send("ROLLBACK").await;
                 Err(Failure::Server(refusal))
             }
-            answer => answer,
+            outcome => outcome,
         }
     }
 

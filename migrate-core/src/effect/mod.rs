@@ -132,26 +132,29 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
         let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
         let undone = undone(stmts.iter().map(|stmt| (span(stmt).start, stmt)));
         scopes.begin(from);
-        let (mut wanted, mut after) = (Vec::new(), schema.clone());
+        let mut wanted = Vec::new();
         for stmt in &stmts {
             let at = from + 1 + span(stmt).start;
             scopes.take(at, stmt, Some(&schema));
             let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
             wanted.extend(locks::wanted(stmt, &known));
             wanted.extend(locks::unknown(stmt, &known));
+        }
+        all.push(locks::strongest(wanted));
+        // What it leads to is only for the next one, and each of its statements stands on the ones before.
+        for stmt in stmts.iter().filter(|stmt| matches!(stmt, Stmt::AlterTable(_))) {
             // What stands in a block is done under a condition, for all that is known.
-            let is_top = || script.statements().binary_search_by_key(&span(stmt).start, |one| one.span.start).is_ok();
-            if matches!(stmt, Stmt::AlterTable(_))
-                && is_top()
-                && !undone.iter().any(|place| place.contains(&span(stmt).start))
-            {
-                let known = Known { before: Some(&after), ..known };
+            let start = span(stmt).start;
+            let is_top = script.statements().binary_search_by_key(&start, |one| one.span.start).is_ok();
+            if is_top && !undone.iter().any(|place| place.contains(&start)) {
+                let at = from + 1 + start;
+                let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
                 let changed = lead::changed(&known, stmt);
-                after = if changed.is_empty() { after } else { Cow::Owned(after.into_owned().with(changed)) };
+                if !changed.is_empty() {
+                    schema.to_mut().take_in(changed);
+                }
             }
         }
-        schema = after;
-        all.push(locks::strongest(wanted));
         from += script.text().len() + 2;
     }
     all

@@ -68,7 +68,7 @@ pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) 
 }
 
 fn all(schema: &Schema) -> impl Iterator<Item = &Id> {
-    schema.objects().map(|one| &*one.id).filter(|id| id.kind == Kind::Table)
+    schema.of_kind(Kind::Table).map(|one| &*one.id)
 }
 
 fn qualified(id: &Id) -> QualifiedName {

@@ -1,12 +1,15 @@
 //! What would be lost: rows, and values that are there, counted in the database that would lose them.
 
-use super::{Count, number};
+use std::collections::BTreeMap;
+
+use super::{Count, TOGETHER, number};
 use crate::db::Reader;
 use crate::error::Result;
 use crate::ident::{QualifiedName, ident, literal};
 use crate::template::fill;
 
 const ESTIMATE: &str = include_str!("estimate.sql");
+const NULLS: &str = include_str!("nulls.sql");
 
 /// What one table loses, counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,57 +31,135 @@ pub struct ColumnLoss {
     pub values: Count,
 }
 
-/// Counts what tables and columns hold. Tables of more than `exact` rows, and those that the role may not read or somebody has
-/// locked, are estimated.
+/// A table, and those of its columns that lose their values; none where it loses rows.
+pub type Wanted = (QualifiedName, Vec<String>);
+
+/// What the statistics say of one table.
+struct Known {
+    rows: u64,
+    is_countable: bool,
+}
+
+/// Counts what tables and columns hold; `None` for a table that is not there. Tables of more than `exact` rows, and those that
+/// the role may not read or somebody has locked, are estimated.
+///
+/// However many there are, it takes one message for all estimates and few for the counts.
 ///
 /// # Errors
 ///
 /// [`crate::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
-pub async fn losses(reader: &mut Reader, wanted: &[(QualifiedName, Vec<String>)], exact: u64) -> Result<Vec<Counted>> {
-    let mut all = Vec::new();
-    for (table, columns) in wanted {
-        let known = reader.ask("look at a table", &estimate(table, columns)).await?;
-        let Some(row) = known.first() else { continue };
-        let (rows, is_countable) = (number(row, 0).unwrap_or(0), row.get(1).and_then(Option::as_deref) == Some("t"));
-        let counted = match rows <= exact && is_countable {
-            true => {
-                reader.ask_for_all("count rows", &count(table, columns)).await?.and_then(|rows| rows.into_iter().next())
-            }
-            false => None,
-        };
-        let counts: Vec<Count> = match counted {
-            Some(row) => (0..=columns.len()).map(|at| Count::Exact(number(&row, at).unwrap_or(0))).collect(),
+pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Result<Vec<Option<Counted>>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (known, nulls) = estimates(reader, wanted).await?;
+    let mut counted: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    for group in groups(&known, exact) {
+        counted.extend(count_all(reader, wanted, &group).await?);
+    }
+    let one = |(at, (table, columns)): (usize, &Wanted)| {
+        let rows = known.get(&at)?.rows;
+        let counts: Vec<Count> = match counted.get(&at) {
+            Some(counts) => counts.iter().copied().map(Count::Exact).collect(),
             None => {
-                let values = (0..columns.len()).map(|at| Count::Estimated(number(row, at + 2).unwrap_or(rows)));
+                let share = |n| nulls.get(&(at, n)).map_or(1.0, |nulls| 1.0 - nulls);
+                // Rows are far fewer than an f64 has whole numbers.
+                let values = (0..columns.len()).map(|n| Count::Estimated((rows as f64 * share(n)).round() as u64));
                 [Count::Estimated(rows)].into_iter().chain(values).collect()
             }
         };
-        let Some((rows, values)) = counts.split_first() else { continue };
+        let (rows, values) = counts.split_first()?;
         let columns =
             columns.iter().zip(values).map(|(column, values)| ColumnLoss { column: column.clone(), values: *values });
-        all.push(Counted { table: table.clone(), rows: *rows, columns: columns.collect() });
+        Some(Counted { table: table.clone(), rows: *rows, columns: columns.collect() })
+    };
+    Ok(wanted.iter().enumerate().map(one).collect())
+}
+
+/// What the statistics say: of tables, and which part of the values of a column is NULL. Each is known by its place in `wanted`.
+async fn estimates(
+    reader: &mut Reader,
+    wanted: &[Wanted],
+) -> Result<(BTreeMap<usize, Known>, BTreeMap<(usize, usize), f64>)> {
+    let name = |text: &str| format!("{}::pg_catalog.name", literal(text));
+    let table =
+        |(at, (table, _)): (usize, &Wanted)| format!("({at}, {}, {})", name(table.schema()), name(table.name()));
+    let tables: Vec<String> = wanted.iter().enumerate().map(table).collect();
+    let columns = wanted.iter().enumerate().flat_map(|(at, (table, columns))| {
+        let of_table = format!("{}, {}", name(table.schema()), name(table.name()));
+        columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
+    });
+    let columns: Vec<String> = columns.collect();
+    let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", tables.join(", "))]))];
+    if !columns.is_empty() {
+        queries.push(("look at columns", fill(NULLS, &[("wanted", columns.join(", "))])));
     }
-    Ok(all)
+    let mut answers = reader.ask_each(&queries).await?.into_iter();
+    let place = |row: &[Option<String>], cell| number(row, cell).and_then(|at| usize::try_from(at).ok());
+    let known = answers.next().unwrap_or_default().into_iter().filter_map(|row| {
+        let is_countable = row.get(2).and_then(Option::as_deref) == Some("t");
+        Some((place(&row, 0)?, Known { rows: number(&row, 1).unwrap_or(0), is_countable }))
+    });
+    let known = known.collect();
+    let nulls = answers.next().unwrap_or_default().into_iter().filter_map(|row| {
+        let share = row.get(2)?.as_deref()?.parse().ok()?;
+        Some(((place(&row, 0)?, place(&row, 1)?), share))
+    });
+    Ok((known, nulls.collect()))
+}
+
+/// The tables that are counted in one message: those that can be, and no more of them than take the time of one large one.
+fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut rows = 0;
+    for (at, one) in known.iter().filter(|(_, one)| one.is_countable && one.rows <= exact) {
+        match groups.last_mut().filter(|group| group.len() < TOGETHER && rows + one.rows <= exact) {
+            Some(group) => group.push(*at),
+            None => {
+                groups.push(vec![*at]);
+                rows = 0;
+            }
+        }
+        rows += one.rows;
+    }
+    groups
+}
+
+/// Counts tables in one message; where one of them cannot be counted, each in a message of its own.
+async fn count_all(reader: &mut Reader, wanted: &[Wanted], group: &[usize]) -> Result<Vec<(usize, Vec<u64>)>> {
+    let query = |at: &usize| wanted.get(*at).map(|(table, columns)| count(*at, table, columns));
+    let queries: Vec<String> = group.iter().filter_map(query).collect();
+    let mut counted = Vec::new();
+    if let Some(rows) = reader.ask_for_all("count rows", &queries.join(" UNION ALL ")).await? {
+        counted = rows;
+    } else if queries.len() > 1 {
+        for query in &queries {
+            counted.extend(reader.ask_for_all("count rows", query).await?.unwrap_or_default());
+        }
+    }
+    let read = |row: Vec<Option<String>>| {
+        let counts = row.get(1)?.as_deref()?.trim_matches(['{', '}']);
+        Some((usize::try_from(number(&row, 0)?).ok()?, counts.split(',').filter_map(|one| one.parse().ok()).collect()))
+    };
+    Ok(counted.into_iter().filter_map(read).collect())
 }
 
 /// The query that counts the rows, and the values in each column.
-fn count(table: &QualifiedName, columns: &[String]) -> String {
+fn count(at: usize, table: &QualifiedName, columns: &[String]) -> String {
     let lists: String = columns.iter().map(|column| format!(", count({})", ident(column))).collect();
-    format!("SELECT count(*){lists} FROM {table}")
+    format!("SELECT {at}, ARRAY[count(*){lists}] FROM {table}")
 }
 
-/// The query for what the statistics say: rows, whether they may be read, and the values in each column.
-fn estimate(table: &QualifiedName, columns: &[String]) -> String {
-    let of_column = |column: &String| {
-        format!(
-            ", (SELECT (known.rows * (1 - s.null_frac))::bigint FROM pg_catalog.pg_stats s WHERE s.schemaname = {} AND \
-             s.tablename = {} AND s.attname = {} LIMIT 1)",
-            literal(table.schema()),
-            literal(table.name()),
-            literal(column)
-        )
-    };
-    let values: String = columns.iter().map(of_column).collect();
-    let (schema, name) = (literal(table.schema()), literal(table.name()));
-    fill(ESTIMATE, &[("values", values), ("schema", schema), ("table", name)])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_together_takes_no_longer_than_one_large_table() {
+        let known = |rows, is_countable| Known { rows, is_countable };
+        let all =
+            [known(60, true), known(30, true), known(20, true), known(101, true), known(5, false), known(80, true)];
+        let known: BTreeMap<usize, Known> = all.into_iter().enumerate().collect();
+        assert_eq!(groups(&known, 100), [vec![0, 1], vec![2, 5]]);
+    }
 }

@@ -14,7 +14,7 @@ use crate::kept;
 use crate::schema::{self, Schema};
 use crate::template::fill;
 
-pub use loss::{ColumnLoss, Counted, losses};
+pub use loss::{ColumnLoss, Counted, Wanted, losses};
 
 /// How many rows: counted, or what the statistics of the server say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +148,19 @@ impl std::fmt::Display for Count {
 ///
 /// [`crate::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
 pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
-    let server = reader.ask("look at the server", &server(ledger)).await?;
-    let rows = reader.ask("look at the tables", TABLES).await?;
+    let schema = schema::read_with(reader).await?.without(ledger);
+    take_of(reader, ledger, exact, schema).await
+}
+
+/// The same, where the schema was read already: without the ledger.
+///
+/// # Errors
+///
+/// Those of [`take`].
+pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, schema: Schema) -> Result<Evidence> {
+    let looks = [("look at the server", server(ledger)), ("look at the tables", TABLES.to_owned())];
+    let mut answers = reader.ask_each(&looks).await?.into_iter();
+    let (server, rows) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
     let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
     let countable = known.iter().enumerate().filter(|(_, known)| known.is_readable && known.likely() <= exact);
     let countable: Vec<(usize, &Known)> = countable.collect();
@@ -168,7 +179,7 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
     let first = server.first();
     Ok(Evidence {
         at: first.and_then(|row| text(row, 2)).unwrap_or_default(),
-        schema: schema::read_with(reader).await?.without(ledger),
+        schema,
         tables,
         bytes: first.and_then(|row| number(row, 3)).unwrap_or(0),
     })
@@ -180,13 +191,16 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
 ///
 /// Those of [`take`].
 pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Duration) -> Result<Situation> {
-    let server = reader.ask("look at the server", &server(ledger)).await?;
-    let sessions = reader.ask("see who is connected", SESSIONS).await?;
-    let long =
-        reader.ask("see which transactions are open", &fill(LONG, &[("long", long.as_secs().to_string())])).await?;
     let end = [("end", END.to_owned())];
-    let replicas = reader.ask("see how far replicas are", &fill(REPLICAS, &end)).await?;
-    let slots = reader.ask("see what replication slots keep", &fill(SLOTS, &end)).await?;
+    let looks = [
+        ("look at the server", server(ledger)),
+        ("see who is connected", SESSIONS.to_owned()),
+        ("see which transactions are open", fill(LONG, &[("long", long.as_secs().to_string())])),
+        ("see how far replicas are", fill(REPLICAS, &end)),
+        ("see what replication slots keep", fill(SLOTS, &end)),
+    ];
+    let mut answers = reader.ask_each(&looks).await?.into_iter();
+    let [server, sessions, long, replicas, slots] = std::array::from_fn(|_| answers.next().unwrap_or_default());
     let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
     let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
     let open = |row: &Answered| {
@@ -261,11 +275,11 @@ fn known(row: &Answered) -> Option<Known> {
     })
 }
 
-fn text(row: &Answered, at: usize) -> Option<String> {
+fn text(row: &[Option<String>], at: usize) -> Option<String> {
     row.get(at)?.clone()
 }
 
-fn number(row: &Answered, at: usize) -> Option<u64> {
+fn number(row: &[Option<String>], at: usize) -> Option<u64> {
     row.get(at)?.as_deref()?.parse().ok()
 }
 

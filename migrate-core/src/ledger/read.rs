@@ -42,15 +42,19 @@ pub(crate) fn newest_applied(ledger: &QualifiedName) -> String {
     )
 }
 
-/// Everything the ledger knows, oldest first; empty where there is none.
-pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName) -> Result<Vec<HistoryEntry>> {
+/// What the ledger knows after the row `after`, oldest first; empty where there is none.
+pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName, after: i64) -> Result<Vec<HistoryEntry>> {
     let columns = "id, event, direction, version, name, statement, batch, at, \
          CASE WHEN event IN ('applied', 'rolled_back') THEN round(1000 * extract(epoch FROM at - CASE \
              WHEN lag(event) OVER oldest_first IN ('started', 'progress') THEN sent_at \
              ELSE greatest(sent_at, lag(at) OVER oldest_first) END), 3) END, \
          role, actor, host, application, git_commit, tool, up_checksum, down_checksum, fingerprint, note";
-    let rows = select(session, ledger, columns, "WINDOW oldest_first AS (ORDER BY id)").await?;
-    rows.unwrap_or_default().into_iter().map(|row| event(row).map_err(|what| unreadable(ledger, &what))).collect()
+    // How long the first of them took depends on the row before it.
+    let from = format!("WHERE id >= {after} WINDOW oldest_first AS (ORDER BY id)");
+    let rows = select(session, ledger, columns, &from).await?.unwrap_or_default();
+    let events = rows.into_iter().map(|row| event(row).map_err(|what| unreadable(ledger, &what)));
+    let is_before = |event: &Result<HistoryEntry>| event.as_ref().is_ok_and(|event| event.id <= after);
+    events.skip_while(is_before).collect()
 }
 
 /// The down scripts that were stored when these versions were applied last.

@@ -130,8 +130,8 @@ impl<'a> Known<'a> {
 
     /// The functions of this name, before the script or made by it.
     pub(super) fn functions(&self, name: &Named) -> Vec<&'a Object> {
-        let all = [self.before, self.after].into_iter().flatten().flat_map(Schema::objects).map(|one| &**one);
-        all.filter(|one| one.id.kind == Kind::Function && name.is(one)).collect()
+        let all = [self.before, self.after].into_iter().flatten().flat_map(|schema| schema.of_kind(Kind::Function));
+        all.map(|one| &**one).filter(|one| name.is(one)).collect()
     }
 
     /// An index, or the constraint that has one of its name.
@@ -158,7 +158,7 @@ impl<'a> Known<'a> {
     pub(super) fn children(&self, table: &Named) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
         let mut of: BTreeMap<Named, Vec<Named>> = BTreeMap::new();
-        for one in schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable)) {
+        for one in schema.of_kind(Kind::Table).chain(schema.of_kind(Kind::ForeignTable)) {
             for parent in parents(one) {
                 of.entry(parent).or_default().push(full(&one.id));
             }
@@ -216,7 +216,7 @@ impl<'a> Known<'a> {
     pub(super) fn partners(&self, table: &Named, meant: impl Fn(&Object, bool) -> bool) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
         let mut found = Vec::new();
-        for key in schema.objects().filter(|one| one.id.kind == Kind::Constraint) {
+        for key in schema.of_kind(Kind::Constraint) {
             let Some(target) = refers_to(key) else { continue };
             let holder = parent_of(&key.id);
             if holder == *table && meant(key, true) {
@@ -232,15 +232,14 @@ impl<'a> Known<'a> {
     pub(super) fn holders(&self, of: &Named) -> Vec<Named> {
         let Some((schema, of)) = self.before.zip(self.type_name(of)) else { return Vec::new() };
         let ty = |one: &Object| one.fact("type").and_then(|text| Named::parse(text.trim_end_matches("[]")));
-        let all = || schema.objects().map(|one| &**one);
+        let all = |kind| schema.of_kind(kind).map(|one| &**one);
         // Without a schema it is a type of PostgreSQL, whatever has the same name.
         let domains = reached(&of, |name| {
-            let domains = all().filter(|one| one.id.kind == Kind::Domain && ty(one).as_ref() == Some(name));
+            let domains = all(Kind::Domain).filter(|one| ty(one).as_ref() == Some(name));
             domains.map(|one| full(&one.id)).collect()
         });
         let types: BTreeSet<Named> = domains.into_iter().chain([of]).collect();
-        let columns =
-            all().filter(|one| one.id.kind == Kind::Column && ty(one).is_some_and(|name| types.contains(&name)));
+        let columns = all(Kind::Column).filter(|one| ty(one).is_some_and(|name| types.contains(&name)));
         let mut tables: Vec<Named> = columns.map(|one| parent_of(&one.id)).collect();
         tables.dedup();
         tables
@@ -283,7 +282,7 @@ impl<'a> Known<'a> {
 
     /// The table that statistics are of.
     pub(super) fn table_of_statistics(&self, name: &Named) -> Option<Named> {
-        let mut all = self.before?.objects().filter(|one| one.id.kind == Kind::Statistics);
+        let mut all = self.before?.of_kind(Kind::Statistics);
         all.find(|one| name.is(one)).map(|one| parent_of(&one.id))
     }
 
@@ -338,8 +337,10 @@ fn pick<'a>(at: &'a Schema, name: &Named, kinds: &[Kind]) -> Option<&'a Object> 
     let get = |name: &Named| kinds.iter().find_map(|kind| at.get(&id(*kind, name)?).map(|one| &**one));
     match name.schema {
         Some(_) => get(name),
-        None => get(&Named { schema: Some("public".to_owned()), ..name.clone() })
-            .or_else(|| at.objects().map(|one| &**one).find(|one| kinds.contains(&one.id.kind) && name.is(one))),
+        None => get(&Named { schema: Some("public".to_owned()), ..name.clone() }).or_else(|| {
+            let all = kinds.iter().flat_map(|kind| at.of_kind(*kind)).filter(|one| name.is(one));
+            all.map(|one| &**one).min_by(|one, other| one.id.cmp(&other.id))
+        }),
     }
 }
 

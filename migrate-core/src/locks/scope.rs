@@ -2,6 +2,7 @@
 //!
 //! The schema is the one before the script, so each name is led back to the one that it had there.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
@@ -21,6 +22,9 @@ use crate::sql::{quoted, tokens};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scopes {
     events: Vec<(usize, Event)>,
+    /// Which of them are about a relation, a domain or a function with this last name: a chain of scripts has many events, and
+    /// each name is looked up for each statement.
+    named: HashMap<String, Vec<usize>>,
     savepoints: Savepoints,
     /// What the script takes back, up to the end of each place.
     undone: Vec<Range<usize>>,
@@ -57,6 +61,20 @@ pub(super) struct Domain {
     pub(super) volatile: bool,
 }
 
+impl Event {
+    /// The last name of what it is about; none where it is about the session.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Path(_) | Self::Utc(_) => None,
+            Self::Name(of, _)
+            | Self::Domain(of, _)
+            | Self::Function(of, _)
+            | Self::Unconstrained(of, _)
+            | Self::Nullable(of, _) => Some(&of.name),
+        }
+    }
+}
+
 impl Scopes {
     /// Reads the statements of a script, each with its place.
     pub(crate) fn of<'s>(stmts: impl Iterator<Item = (usize, &'s Stmt)>, before: Option<&Schema>) -> Self {
@@ -69,20 +87,40 @@ impl Scopes {
     pub(crate) fn take(&mut self, at: usize, stmt: &Stmt, before: Option<&Schema>) {
         self.undone.extend(self.savepoints.take(at, stmt));
         let known = Known { before, scopes: Some(self), at: usize::MAX, ..Known::default() };
-        let events = events(stmt, &known);
-        self.events.extend(events.into_iter().map(|event| (at, event)));
+        events(stmt, &known).into_iter().for_each(|event| self.push(at, event));
+    }
+
+    fn push(&mut self, at: usize, event: Event) {
+        if let Some(name) = event.name() {
+            self.named.entry(name.to_owned()).or_default().push(self.events.len());
+        }
+        self.events.push((at, event));
     }
 
     /// Another migration begins, with the settings of the login.
     pub(crate) fn begin(&mut self, at: usize) {
         self.savepoints = Savepoints::default();
-        self.events.extend([(at, Event::Path(None)), (at, Event::Utc(true))]);
+        self.push(at, Event::Path(None));
+        self.push(at, Event::Utc(true));
     }
 
-    /// What happened before a place, or in the statement that begins there.
-    fn up_to(&self, at: usize) -> impl Iterator<Item = &Event> {
-        let end = self.events.partition_point(|(place, _)| *place <= at);
-        self.events[..end].iter().filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
+    /// What happened before a place to what has this last name, in its order.
+    fn about(&self, name: &str, is_before: impl Fn(usize) -> bool) -> impl DoubleEndedIterator<Item = (usize, &Event)> {
+        let all = self.named.get(name).map(Vec::as_slice).unwrap_or_default();
+        let end = all.partition_point(|n| self.events.get(*n).is_some_and(|(place, _)| is_before(*place)));
+        all[..end].iter().filter_map(|n| self.events.get(*n)).map(|(place, event)| (*place, event))
+    }
+
+    /// The same, or in the statement that begins there.
+    fn up_to(&self, at: usize, name: &str) -> impl Iterator<Item = &Event> {
+        let events = self.about(name, move |place| place <= at);
+        events.filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
+    }
+
+    /// The same, the latest first.
+    fn latest(&self, at: usize, name: &str) -> impl Iterator<Item = &Event> {
+        let events = self.about(name, move |place| place < at).rev();
+        events.filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
     }
 
     /// What happened before a place, the latest first.
@@ -103,9 +141,15 @@ impl<'a> Known<'a> {
         self.scopes.into_iter().flat_map(move |scopes| scopes.before(at))
     }
 
+    /// What happened to what has this last name, the latest first.
+    fn events_of<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a Event> + use<'a, 'n> {
+        let at = self.at;
+        self.scopes.into_iter().flat_map(move |scopes| scopes.latest(at, name))
+    }
+
     /// What a full name was before the script, where that has changed; `Some(None)` for what the script makes.
     pub(super) fn stands_for(&self, name: &Named) -> Option<Option<Named>> {
-        self.events().find_map(|event| match event {
+        self.events_of(&name.name).find_map(|event| match event {
             Event::Name(new, old) if new == name => Some(old.clone()),
             _ => None,
         })
@@ -113,7 +157,7 @@ impl<'a> Known<'a> {
 
     /// Whether the script makes a relation of this name, or has dropped it.
     pub(super) fn is_own(&self, name: &Named) -> bool {
-        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &name.name));
         events.any(|event| {
             matches!(event, Event::Name(one, None)
                 if one.name == name.name && (name.schema.is_none() || name.schema == one.schema))
@@ -123,7 +167,7 @@ impl<'a> Known<'a> {
     /// The texts of functions of this name that the script makes, the latest first.
     pub(super) fn own_functions(&self, name: &Named) -> Vec<&'a str> {
         let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
-        let own = self.events().filter_map(|event| match event {
+        let own = self.events_of(&name.name).filter_map(|event| match event {
             Event::Function(one, text) if is_it(one) => Some(text.as_str()),
             _ => None,
         });
@@ -132,7 +176,7 @@ impl<'a> Known<'a> {
 
     /// The full names that the script gives to something, with this last part.
     pub(super) fn given(&self, name: &str) -> Vec<Named> {
-        let given = self.events().filter_map(|event| match event {
+        let given = self.events_of(name).filter_map(|event| match event {
             Event::Name(new, _) if new.name == *name => Some(new.clone()),
             _ => None,
         });
@@ -152,20 +196,20 @@ impl<'a> Known<'a> {
 
     /// Whether a constraint of a table has gone; a statement drops before it does anything else.
     pub(super) fn is_dropped(&self, table: &Named, constraint: &str) -> bool {
-        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &table.name));
         events.any(|event| matches!(event, Event::Unconstrained(of, name) if of == table && name == constraint))
     }
 
     /// Whether a column can be NULL since a statement of the script.
     pub(super) fn is_nullable(&self, table: &Named, column: &str) -> bool {
-        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at));
+        let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &table.name));
         events.any(|event| matches!(event, Event::Nullable(of, name) if of == table && name == column))
     }
 
     /// A domain that the script has made or changed.
     pub(super) fn own_domain(&self, name: &Named) -> Option<Domain> {
         let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
-        self.events().find_map(|event| match event {
+        self.events_of(&name.name).find_map(|event| match event {
             Event::Domain(one, domain) if is_it(one) => Some(domain.clone()),
             _ => None,
         })

@@ -29,7 +29,7 @@ impl Known<'_> {
     /// The views that read a relation, and those that read them. With a column, only those that can read this one.
     pub(super) fn readers(&self, table: &Named, column: Option<&str>) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
-        let views = schema.objects().filter(|one| matches!(one.id.kind, Kind::View | Kind::MaterializedView));
+        let views = schema.of_kind(Kind::View).chain(schema.of_kind(Kind::MaterializedView));
         let views: Vec<&Object> = views.map(|one| &**one).collect();
         let mut parsed: BTreeMap<Named, Vec<Named>> = BTreeMap::new();
         let mut reads_it = |view: &Object, name: &Named| {

@@ -15,9 +15,10 @@ use super::pulse::Course;
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
 use crate::db::{Failure, Fence, Marker, Reply, pooler};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kept::Aside;
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
-use crate::sql::outlives_reset;
+use crate::sql::{leaves_session, may_make_event_triggers, outlives_reset};
 
 /// A run in progress.
 pub(super) struct Executor<'a> {
@@ -29,6 +30,8 @@ pub(super) struct Executor<'a> {
     /// The versions for which data are kept that are not back yet.
     pub(super) kept: BTreeSet<Version>,
     pub(super) report: RunReport,
+    /// Whether event triggers may run at any statement, and do anything.
+    pub(super) has_event_triggers: bool,
 }
 
 /// How many migrations one message takes at first; the number doubles while the server is quick.
@@ -42,6 +45,10 @@ impl Executor<'_> {
     /// Runs all steps; on failure the report still tells what was committed.
     pub(super) async fn run(&mut self, plan: &Plan) -> Result<()> {
         let steps = plan.steps();
+        self.has_event_triggers |= steps.iter().any(|step| match &step.work {
+            Work::Sql(script) => may_make_event_triggers(script.text()),
+            Work::Code => true,
+        });
         let mut at = 0;
         let mut size = FIRST;
         while let Some(step) = steps.get(at) {
@@ -151,7 +158,9 @@ impl Executor<'_> {
             if let Work::Sql(script) = &step.work {
                 let record = self.writer.insert(&outcome(step, script, self.options));
                 let aside = aside::around(self.options, &self.kept, step);
-                message.push(script, &aside, &isolate, &record);
+                // After what can be seen to leave its session alone there is nothing to undo in it.
+                let is_untouched = !self.has_event_triggers && aside == Aside::default() && leaves_session(script);
+                message.push(script, &aside, if is_untouched { "" } else { &isolate }, &record);
             }
         }
         message

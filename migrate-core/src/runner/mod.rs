@@ -215,8 +215,17 @@ impl Migrator {
     ///
     /// Those of [`Migrator::state`].
     pub async fn history(&mut self) -> Result<Vec<HistoryEntry>> {
+        self.history_after(0).await
+    }
+
+    /// What the ledger remembers after a row, oldest first. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Migrator::state`].
+    pub async fn history_after(&mut self, id: i64) -> Result<Vec<HistoryEntry>> {
         let name = self.options.ledger.clone();
-        ledger::history(self.session().await?, &name).await
+        ledger::history(self.session().await?, &name, id).await
     }
 
     /// Plans what has to be run to get to the target. Nothing is written.

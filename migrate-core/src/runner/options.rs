@@ -10,6 +10,7 @@ use super::plan::Step;
 use crate::db::{Database, Holder};
 use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction};
+use crate::schema::Schema;
 
 /// How a run behaves; the defaults are meant for production.
 #[derive(Clone)]
@@ -144,6 +145,8 @@ pub struct RunReport {
     pub done: Vec<Done>,
     /// How long the run took, from the first look at the ledger to the last commit.
     pub elapsed: Duration,
+    /// The schema after the last commit, without the ledger, where its fingerprint was recorded.
+    pub schema: Option<Schema>,
 }
 
 /// A switch that interrupts a run from elsewhere: from a signal handler, say.

@@ -63,6 +63,7 @@ pub struct Plan {
     never_run: Vec<Version>,
     newest: i64,
     has_ledger: bool,
+    version: Option<Version>,
 }
 
 /// One script to run.
@@ -133,6 +134,11 @@ impl Plan {
         self.newest
     }
 
+    /// The newest version that was applied when the plan was made.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
     /// Whether there was a ledger when the plan was made.
     pub(crate) fn has_ledger(&self) -> bool {
         self.has_ledger
@@ -140,8 +146,8 @@ impl Plan {
 
     /// A plan of these steps for this state, made outside of the usual rules by `resolve`.
     pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
-        let (newest, has_ledger) = (state.newest(), state.has_ledger());
-        Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger }
+        let (newest, has_ledger, version) = (state.newest(), state.has_ledger(), state.version().cloned());
+        Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger, version }
     }
 }
 
@@ -234,7 +240,8 @@ impl Planner<'_> {
             return Err(Error::of(ErrorKind::Plan, self.obstacles));
         }
         let (newest, has_ledger) = (self.state.newest(), self.state.has_ledger());
-        Ok(Plan { steps: self.steps, warnings: self.warnings, never_run: self.never_run, newest, has_ledger })
+        let (warnings, never_run, version) = (self.warnings, self.never_run, self.state.version().cloned());
+        Ok(Plan { steps: self.steps, warnings, never_run, newest, has_ledger, version })
     }
 
     fn up(&mut self, wanted: &dyn Fn(&Migration) -> bool, count: usize) {

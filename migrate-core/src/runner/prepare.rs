@@ -37,11 +37,14 @@ impl Migrator {
         let Self { database, code, options, session, .. } = self;
         // The session of a run never comes back: it is closed at the end, with whatever it holds.
         let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
-        let (settings, process, has_kept) = settings(&mut worker, options).await?;
+        let Prepared { settings, process, has_kept, has_event_triggers } = settings(&mut worker, options).await?;
         let mut lines = Lines::take(worker, process, options).await?;
         let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
         match ready(&mut lines.worker, options, database, &settings, &writer, (newest, has_ledger, has_kept)).await {
-            Ok(kept) => Ok(Executor { lines, writer, settings, options, code, kept, report: RunReport::default() }),
+            Ok(kept) => {
+                let report = RunReport::default();
+                Ok(Executor { lines, writer, settings, options, code, kept, report, has_event_triggers })
+            }
             Err(error) => {
                 // What went wrong first is what counts.
                 let _ = lines.give_back().await;
@@ -142,16 +145,29 @@ impl Executor<'_> {
     async fn observe(&mut self) -> std::result::Result<(), Failure> {
         let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
         let observe = self.writer.observe(&schema.fingerprint());
+        self.report.schema = Some(schema);
         self.lines.worker.send(&observe).await
     }
 }
 
-/// The settings of a run on this server, which server process its session has, and whether data were ever kept.
-async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, Process, bool)> {
+/// What is known of a session before it has the lock.
+struct Prepared {
+    /// The settings of a run on this server.
+    settings: Settings,
+    /// Which server process the session has.
+    process: Process,
+    /// Whether data were ever kept.
+    has_kept: bool,
+    /// Whether event triggers run in the database.
+    has_event_triggers: bool,
+}
+
+async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
     // Only a server on Linux can watch a socket while it works, and others refuse the setting.
     let question = format!(
         "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, \
-         pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on', {}",
+         pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on', \
+         EXISTS (SELECT FROM pg_catalog.pg_event_trigger t WHERE t.evtenabled <> 'D'), {}",
         worker.comment(),
         aside::registry_exists(&kept::registry(&options.ledger).to_string()),
         rights::columns(&options.ledger)
@@ -165,7 +181,7 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
     if is_standby || is_read_only {
         return Err(read_only(is_standby));
     }
-    let lacking = row.get(7..).and_then(|rights| rights::lacking(&options.ledger, Wanted::Writing, rights));
+    let lacking = row.get(8..).and_then(|rights| rights::lacking(&options.ledger, Wanted::Writing, rights));
     if let Some((told, grant)) = lacking {
         return Err(unwritable(told, &grant));
     }
@@ -174,7 +190,7 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<(Settings, 
         statement_timeout: options.statement_timeout,
         notices_lost_client: is(3),
     };
-    Ok((settings, process, is(4)))
+    Ok(Prepared { settings, process, has_kept: is(4), has_event_triggers: is(7) })
 }
 
 /// Nothing can be run where nothing can be written; that is found before anything is taken.

@@ -73,6 +73,13 @@ impl Schema {
         self.objects.values()
     }
 
+    /// The objects of a kind, in their canonical order.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+        let none = Box::default;
+        let first = Id { kind, schema: none(), parent: none(), name: none(), signature: none() };
+        self.objects.range::<Id, _>(first..).map(|(_, object)| object).take_while(move |one| one.id.kind == kind)
+    }
+
     /// The object with these names.
     pub fn get(&self, id: &Id) -> Option<&Arc<Object>> {
         self.objects.get(id)
@@ -88,8 +95,13 @@ impl Schema {
 
     /// The schema as it would be with these objects; one with the same names is replaced.
     pub fn with(mut self, objects: impl IntoIterator<Item = Arc<Object>>) -> Self {
-        self.objects.extend(objects.into_iter().map(|object| (object.id.clone(), object)));
+        self.take_in(objects);
         self
+    }
+
+    /// Takes these objects in; one with the same names is replaced.
+    pub(crate) fn take_in(&mut self, objects: impl IntoIterator<Item = Arc<Object>>) {
+        self.objects.extend(objects.into_iter().map(|object| (object.id.clone(), object)));
     }
 
     /// The schema as it would be with some objects as another one has them, or does not have them.

@@ -14,6 +14,7 @@ mod refuse;
 mod server;
 mod session;
 mod split;
+mod untouched;
 mod words;
 
 use std::ops::Range;
@@ -31,6 +32,7 @@ pub(crate) use refuse::refused;
 pub use server::{ServerUse, named_database, server_use};
 pub(crate) use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
+pub(crate) use untouched::{leaves_session, may_make_event_triggers};
 pub use words::tokens as words;
 pub(crate) use words::{is_local_setting, tokens};
 

@@ -8,6 +8,7 @@ use migrate_core::evidence::{self, Count};
 use migrate_core::ident::QualifiedName;
 use migrate_test::TestDatabase;
 
+use crate::proxy::Proxy;
 use crate::support::{column, connect, execute};
 
 fn ledger() -> QualifiedName {
@@ -46,7 +47,11 @@ async fn rows_are_counted_up_to_a_limit_and_never_where_some_are_hidden_or_locke
     let wanted = ["few", "{table}"].map(|name| (QualifiedName::new("public", name), Vec::new()));
     let with_column = (QualifiedName::new("public", "{table}"), vec!["{schema}".to_owned()]);
     let mut reader = Reader::open(&theirs).await.unwrap();
-    let losses = evidence::losses(&mut reader, &[&wanted[..], &[with_column]].concat(), 1000).await.unwrap();
+    let absent = (QualifiedName::new("public", "absent"), Vec::new());
+    let wanted = [&wanted[..], &[with_column, absent]].concat();
+    let losses = evidence::losses(&mut reader, &wanted, 1000).await.unwrap();
+    assert_eq!(losses[3], None, "what is not there loses nothing");
+    let losses: Vec<_> = losses.into_iter().flatten().collect();
     let rows: Vec<Count> = losses.iter().map(|loss| loss.rows).collect();
     assert_eq!(rows, [Count::Estimated(3), Count::Exact(1), Count::Exact(1)]);
     assert_eq!(losses[2].columns[0].values, Count::Exact(1), "a name in braces is a name");
@@ -71,6 +76,36 @@ async fn a_transaction_that_is_open_for_long_is_told_without_its_values() {
     assert!(!format!("{seen:?}").contains("a-secret"));
     let seen = evidence::situation(&mut reader, &ledger(), Duration::from_secs(3600)).await.unwrap();
     assert_eq!(seen.long, []);
+    drop((reader, holder));
+    database.drop_now().await.unwrap();
+}
+
+/// However much a run would take away, the looks before it are few messages.
+#[tokio::test]
+async fn looks_share_their_messages() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut own = connect(&database).await;
+    let make = "DO $$ BEGIN FOR n IN 1..60 LOOP EXECUTE format('CREATE TABLE t_%s AS SELECT g AS a FROM generate_series(1, %s) g', n, n); END LOOP; END $$; ANALYZE;";
+    execute(&mut own, make).await;
+    let proxy = Proxy::start(&database);
+    let mut reader = Reader::open(&Database::from(proxy.options(&database))).await.unwrap();
+    let wanted: Vec<_> =
+        (1..=60).map(|n| (QualifiedName::new("public", format!("t_{n}")), vec!["a".to_owned()])).collect();
+    let before = proxy.messages();
+    let losses = evidence::losses(&mut reader, &wanted, 10_000).await.unwrap();
+    assert_eq!(proxy.messages() - before, 2, "one for the estimates, one for the counts");
+    let values: Vec<Count> = losses.iter().flatten().map(|loss| loss.columns[0].values).collect();
+    assert_eq!(values, (1..=60).map(Count::Exact).collect::<Vec<_>>());
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "BEGIN; LOCK TABLE t_7").await;
+    // Nobody can be asked for a view on it in the meantime; all others are counted all the same.
+    let losses = evidence::losses(&mut reader, &wanted, 10_000).await.unwrap();
+    let estimated: Vec<_> =
+        losses.iter().flatten().filter(|loss| !loss.rows.is_exact()).map(|loss| loss.table.name()).collect();
+    assert_eq!(estimated, ["t_7"]);
+    let before = proxy.messages();
+    evidence::situation(&mut reader, &ledger(), Duration::ZERO).await.unwrap();
+    assert_eq!(proxy.messages() - before, 1);
     drop((reader, holder));
     database.drop_now().await.unwrap();
 }

@@ -175,3 +175,32 @@ async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() 
     assert_eq!((leaked, all), (Vec::new(), vec![(3 * SPELLINGS.len()).to_string()]));
     database.drop_now().await.unwrap();
 }
+
+/// What makes tables only leaves its session alone, unless somebody's event trigger runs with it.
+#[tokio::test]
+async fn an_event_trigger_that_changes_the_session_does_not_reach_the_next_migration() {
+    let database = TestDatabase::create().await.unwrap();
+    let function = "CREATE FUNCTION disturb() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM set_config('search_path', 'elsewhere', false); END $$;";
+    let chain = Chain::new(&[
+        (1, "seen", &format!("CREATE TABLE seen (path text); {function}"), "DROP FUNCTION disturb; DROP TABLE seen;"),
+        (
+            2,
+            "trigger",
+            "CREATE EVENT TRIGGER disturb ON ddl_command_end EXECUTE FUNCTION disturb();",
+            "DROP EVENT TRIGGER disturb;",
+        ),
+        (3, "plain", "CREATE TABLE plain (a int);", "DROP TABLE public.plain;"),
+        (4, "look", "INSERT INTO public.seen VALUES (current_setting('search_path'));", "SELECT 1;"),
+        (5, "later", "CREATE TABLE later (a int);", "DROP TABLE public.later;"),
+        (6, "look", "INSERT INTO public.seen VALUES (current_setting('search_path'));", "SELECT 1;"),
+    ]);
+    let mut db = connect(&database).await;
+    let before = column(&mut db, "SELECT current_setting('search_path')").await.remove(0);
+    for target in [Target::Up(4), Target::Latest] {
+        migrator(&database, &chain, quick()).await.run(&target, Policy::default()).await.unwrap();
+    }
+    assert_eq!(column(&mut db, "SELECT path FROM public.seen").await, [before.clone(), before]);
+    execute(&mut db, "DROP EVENT TRIGGER disturb").await;
+    database.drop_now().await.unwrap();
+}

@@ -4,6 +4,7 @@
 mod advice;
 mod show;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use migrate_core::Plan;
@@ -168,9 +169,10 @@ impl Brief {
         own: &str,
         keeps: bool,
     ) -> Result<Self> {
-        let losses = losses(reader, plan, schema, exact).await?;
+        let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
+        let losses = losses(reader, plan, &effects, schema, exact).await?;
         let mut situation = SituationJson::from(evidence::situation(reader, ledger, LONG).await?);
-        let steps = step_briefs(plan.steps(), schema, major(&situation.server));
+        let steps = step_briefs(plan.steps(), effects, schema, major(&situation.server));
         situation.leave_out(own);
         let not_owned = not_owned(reader, &steps).await?;
         let is_rollback = plan.steps().first().is_some_and(|step| step.direction == Direction::Down);
@@ -229,10 +231,11 @@ pub(crate) fn is_harmless(step: &Step) -> bool {
 
 /// What steps destroy of what is there, a sentence each.
 pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Destroyed> {
-    let losses = losses(reader, plan, schema, exact).await?;
-    let unknown = plan.steps().iter().flat_map(|step| {
+    let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
+    let losses = losses(reader, plan, &effects, schema, exact).await?;
+    let unknown = plan.steps().iter().zip(effects).flat_map(|(step, effects)| {
         let title = format!("{}_{}", step.version, step.name);
-        effects(step).unknown.into_iter().map(move |what| unknown_of(&title, &what))
+        effects.unknown.into_iter().map(move |what| unknown_of(&title, &what))
     });
     Ok(Destroyed::of(&losses, unknown.collect()))
 }
@@ -255,19 +258,18 @@ fn major(version: &str) -> u32 {
     digits.parse().unwrap_or(u32::MAX)
 }
 
-fn step_briefs(steps: &[Step], schema: &Schema, major: u32) -> Vec<StepBrief> {
+fn step_briefs(steps: &[Step], effects: Vec<Effects>, schema: &Schema, major: u32) -> Vec<StepBrief> {
     let script = |step: &'_ Step| if let Work::Sql(script) = &step.work { Some(script.clone()) } else { None };
     let scripts: Vec<_> = steps.iter().filter_map(script).collect();
     let mut locks = effect::locks(scripts.iter().map(|script| &**script), schema, major).into_iter();
-    let one = |step: &Step| {
+    let one = |(step, effects): (&Step, Effects)| {
         let of_step = script(step).and_then(|_| locks.next()).unwrap_or_default();
-        step_brief(step, of_step.iter().filter_map(LockBrief::of).collect())
+        step_brief(step, effects, of_step.iter().filter_map(LockBrief::of).collect())
     };
-    steps.iter().map(one).collect()
+    steps.iter().zip(effects).map(one).collect()
 }
 
-fn step_brief(step: &Step, locks: Vec<LockBrief>) -> StepBrief {
-    let effects = effects(step);
+fn step_brief(step: &Step, effects: Effects, locks: Vec<LockBrief>) -> StepBrief {
     StepBrief {
         direction: step.direction.as_str(),
         version: step.version.to_string(),
@@ -297,37 +299,43 @@ fn effects(step: &Step) -> Effects {
 }
 
 /// What the steps take away, counted; what two of them take is told with the first.
-async fn losses(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Vec<Loss>> {
-    let mut all: Vec<Loss> = Vec::new();
-    for step in plan.steps() {
-        let mut wanted = effect::resolve(&effects(step).taken, schema);
-        wanted.retain(|loss| {
-            !all.iter().any(|known| known.table == shown(&loss.table) && known.columns.is_empty() && !known.at_most)
-        });
-        let asked: Vec<_> = wanted.iter().map(|loss| (loss.table.clone(), loss.columns.clone())).collect();
-        let counted = evidence::losses(reader, &asked, exact).await?;
-        all.extend(counted.into_iter().filter_map(|counted| {
-            let loss = wanted.iter().find(|one| {
-                one.table == counted.table && one.columns.iter().eq(counted.columns.iter().map(|column| &column.column))
-            })?;
-            let columns = counted.columns.into_iter();
-            Some(Loss {
-                version: step.version.to_string(),
-                table: shown(&counted.table),
-                by: loss.by,
-                at_most: loss.partial,
-                rows: counted.rows,
-                columns: columns.map(|one| ColumnLoss { column: one.column, values: one.values }).collect(),
-            })
-        }));
+async fn losses(
+    reader: &mut Reader,
+    plan: &Plan,
+    effects: &[Effects],
+    schema: &Schema,
+    exact: u64,
+) -> Result<Vec<Loss>> {
+    let mut wanted: Vec<(&Step, effect::Loss)> = Vec::new();
+    let mut gone: BTreeSet<QualifiedName> = BTreeSet::new();
+    for (step, effects) in plan.steps().iter().zip(effects) {
+        let mut taken = effect::resolve(&effects.taken, schema);
+        taken.retain(|loss| !gone.contains(&loss.table));
+        let whole = taken.iter().filter(|loss| loss.columns.is_empty() && !loss.partial);
+        gone.extend(whole.map(|loss| loss.table.clone()));
+        wanted.extend(taken.into_iter().map(|loss| (step, loss)));
     }
-    Ok(all)
+    let asked: Vec<_> = wanted.iter().map(|(_, loss)| (loss.table.clone(), loss.columns.clone())).collect();
+    let counted = evidence::losses(reader, &asked, exact).await?;
+    let one = |((step, loss), counted): ((&Step, effect::Loss), Option<evidence::Counted>)| {
+        let counted = counted?;
+        let columns = counted.columns.into_iter();
+        Some(Loss {
+            version: step.version.to_string(),
+            table: shown(&counted.table),
+            by: loss.by,
+            at_most: loss.partial,
+            rows: counted.rows,
+            columns: columns.map(|one| ColumnLoss { column: one.column, values: one.values }).collect(),
+        })
+    };
+    Ok(wanted.into_iter().zip(counted).filter_map(one).collect())
 }
 
 /// The tables with locks that only their owner can take, and that are not ours.
 async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<String>> {
     let strong = steps.iter().flat_map(|step| &step.locks).filter(|lock| lock.mode != "row exclusive");
-    let tables: std::collections::BTreeSet<&str> = strong.map(|lock| lock.table.as_str()).collect();
+    let tables: BTreeSet<&str> = strong.map(|lock| lock.table.as_str()).collect();
     if tables.is_empty() {
         return Ok(Vec::new());
     }

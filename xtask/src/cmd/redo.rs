@@ -32,13 +32,14 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         None => RunReport::default(),
     };
     let elapsed = down.elapsed + up.elapsed;
-    let report = RunReport { done: down.done.into_iter().chain(up.done).collect(), elapsed };
+    let report = RunReport { done: down.done.into_iter().chain(up.done).collect(), elapsed, schema: up.schema };
     if report.done.is_empty() {
         output.line(format!("nothing to do: nothing is applied on {}", runner.migrator.database()));
     } else {
-        output.line(
-            runner.total(&RunReport { done: report.done[report.done.len() / 2..].to_vec(), elapsed }, "done again"),
-        );
+        output.line(runner.total(
+            &RunReport { done: report.done[report.done.len() / 2..].to_vec(), elapsed, schema: None },
+            "done again",
+        ));
     }
     if output.is_json() {
         let version = runner.version().await?;

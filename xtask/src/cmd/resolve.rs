@@ -69,7 +69,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         Some(true) => confirm_loss(context, options.yes, "Resolve it as asked.")?,
         _ => confirm(context, options.yes, "Resolve it as asked.")?,
     }
-    let RunReport { done, elapsed } = runner.migrator.resolve(&way).await?;
+    let RunReport { done, elapsed, .. } = runner.migrator.resolve(&way).await?;
     output.line(match done.len() {
         0 => format!("\n{BOLD}recorded{BOLD:#}; nothing was run"),
         _ => format!("\n{BOLD}resolved{BOLD:#} in {}", style::time(elapsed)),

@@ -10,6 +10,7 @@ use migrate_core::runner::{Again, Step, Work};
 use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target, visible};
 use serde::Serialize;
 
+use super::watched::Looked;
 use crate::brief::Brief;
 use crate::cli::Change;
 use crate::context::{Context, Run, confirm, confirm_loss_of};
@@ -126,16 +127,22 @@ impl<'a> Runner<'a> {
             self.context.output.findings(plan.warnings());
             self.warnings = plan.warnings().to_vec();
             let is_watched = self.is_watched() && !plan.is_empty();
-            let brief = if is_watched { Some(self.brief(&plan, change.dry_run).await?) } else { None };
+            let looked = if is_watched { Some(self.look(&plan, change.dry_run).await?) } else { None };
             if plan.is_empty() || change.dry_run {
-                self.show(&plan, change.dry_run, brief);
+                self.show(&plan, change.dry_run, looked.map(|looked| looked.brief));
                 return Ok(RunReport::default());
             }
-            match &brief {
+            // While somebody makes up his mind, others go on: what was there before the run is seen after that.
+            let looked = match looked {
+                Some(looked) if !change.yes => Some(looked.forget().await),
+                looked => looked,
+            };
+            let brief = looked.as_ref().map(|looked| &looked.brief);
+            match brief {
                 Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.item(line)),
                 None => self.warn_of_loss(&plan),
             }
-            let destroyed = self.destroyed(&plan, brief.as_ref()).await?;
+            let destroyed = self.destroyed(&plan, brief).await?;
             if brief.is_none() {
                 destroyed.lines().iter().for_each(|line| self.context.output.remark(line));
             }
@@ -145,7 +152,7 @@ impl<'a> Runner<'a> {
                 true => confirm(self.context, change.yes, &question)?,
                 false => confirm_loss_of(self.context, change.yes, destroyed.is_certain(), &question)?,
             }
-            match self.apply(&plan, what.command, brief).await {
+            match self.apply(&plan, what.command, looked).await {
                 // With nobody to ask, the newer plan is as good as the older one was.
                 Err(Failure::Core(error)) if !self.context.environment.protected && again.may(&plan, &error) => {}
                 outcome => return outcome,
@@ -153,9 +160,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn apply(&mut self, plan: &Plan, command: &'static str, brief: Option<Brief>) -> Result<RunReport> {
-        if let Some(brief) = brief {
-            self.begin(command, plan, brief).await?;
+    async fn apply(&mut self, plan: &Plan, command: &'static str, looked: Option<Looked>) -> Result<RunReport> {
+        if let Some(looked) = looked {
+            self.begin(command, plan, looked).await?;
         }
         let begin = Instant::now();
         let outcome = self.migrator.apply(plan).await.map_err(Failure::from);

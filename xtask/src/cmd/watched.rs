@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use migrate_core::config::Moment;
 use migrate_core::db::Reader;
-use migrate_core::{ErrorKind, Plan, RunReport, evidence, schema};
+use migrate_core::schema::{self, Schema};
+use migrate_core::{ErrorKind, Plan, RunReport, evidence};
 
 use super::run::Runner;
 use crate::brief::Brief;
@@ -18,6 +19,23 @@ use crate::record::{Begin, Folder, Record, State};
 
 /// For how long, and after which pauses, a server that went away during a run is looked for.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
+
+/// What was seen before a run.
+pub(super) struct Looked {
+    pub(super) brief: Brief,
+    /// The schema and the connection on which it was read, as long as they are new.
+    now: Option<(Reader, Schema)>,
+}
+
+impl Looked {
+    /// Time goes by: what is in the database now has to be looked at again.
+    pub(super) async fn forget(mut self) -> Self {
+        if let Some((reader, _)) = self.now.take() {
+            reader.close().await;
+        }
+        self
+    }
+}
 
 /// The end of a run as its record has it.
 pub(super) struct Ended {
@@ -42,7 +60,7 @@ impl Runner<'_> {
 
     /// What the plan would do, for whoever decides. Where nothing could be run in the end, there is nothing to decide; on a server
     /// that takes no writes one may still look.
-    pub(super) async fn brief(&mut self, plan: &Plan, looks_only: bool) -> Result<Brief> {
+    pub(super) async fn look(&mut self, plan: &Plan, looks_only: bool) -> Result<Looked> {
         let mut reader = Reader::open(self.migrator.database()).await?;
         self.migrator.refuse_pooler(&mut reader).await?;
         let environment = &self.context.environment;
@@ -50,7 +68,6 @@ impl Runner<'_> {
         let own = &self.migrator.options().actor.application;
         let (ledger, exact) = (&environment.ledger, environment.exact_rows);
         let brief = Brief::gather(&mut reader, plan, &schema, ledger, exact, own, self.wish.keep_data).await?;
-        reader.close().await;
         if brief.situation.read_only && !looks_only {
             return Err(Failure::failed(
                 "read-only",
@@ -58,13 +75,19 @@ impl Runner<'_> {
             )
             .help("give the address of the primary"));
         }
-        Ok(brief)
+        let looked = Looked { brief, now: Some((reader, schema)) };
+        Ok(if looks_only { looked.forget().await } else { looked })
     }
 
     /// Looks at what is there, and opens the record: from here on there is evidence.
-    pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, brief: Brief) -> Result<()> {
-        let before = self.state().await?;
-        let version = self.version().await?;
+    pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, looked: Looked) -> Result<()> {
+        let Looked { brief, now } = looked;
+        let before = match now {
+            Some((reader, schema)) => self.state_on(reader, Some(schema)).await?,
+            None => self.state(None).await?,
+        };
+        // A plan for another state of the ledger is not run.
+        let version = plan.version().map(ToString::to_string);
         let begin = Begin {
             command,
             environment: &self.context.name,
@@ -92,7 +115,8 @@ impl Runner<'_> {
             Err(failure) => (word(failure), Some(failure.findings().iter().map(FindingJson::from).collect())),
         };
         record.end(word, style::milliseconds(elapsed), error);
-        if let Err(failure) = self.look_back(plan, &mut record, word == "failed").await {
+        let schema = outcome.as_ref().ok().and_then(|report| report.schema.clone());
+        if let Err(failure) = self.look_back(plan, &mut record, schema, word == "failed").await {
             let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
             record.remarks.push(format!("what is there now could not be looked at: {why}"));
         }
@@ -118,30 +142,44 @@ impl Runner<'_> {
         Some(Ended { record, folder })
     }
 
-    async fn look_back(&mut self, plan: &Plan, record: &mut Record, failed: bool) -> Result<()> {
-        let mut state = self.state().await;
+    async fn look_back(
+        &mut self,
+        plan: &Plan,
+        record: &mut Record,
+        schema: Option<Schema>,
+        failed: bool,
+    ) -> Result<()> {
+        let mut state = self.state(schema).await;
         let end = Instant::now() + AGAIN.0;
         while Instant::now() < end {
             match &state {
                 Err(Failure::Core(error)) if failed && error.kind() == ErrorKind::Connection => {
                     tokio::time::sleep(AGAIN.1).await;
-                    state = self.state().await;
+                    state = self.state(None).await;
                 }
                 _ => break,
             }
         }
         let state = state?;
-        let mut history = self.migrator.history().await?;
-        history.retain(|event| event.id > plan.newest());
+        let history = self.migrator.history_after(plan.newest()).await?;
         let version = self.version().await?;
         record.look_back(state, version, history);
         Ok(())
     }
 
-    async fn state(&self) -> Result<State> {
-        let mut reader = Reader::open(self.migrator.database()).await?;
+    /// What is in the database now; a schema that was just read is not read again.
+    async fn state(&self, schema: Option<Schema>) -> Result<State> {
+        let reader = Reader::open(self.migrator.database()).await?;
+        self.state_on(reader, schema).await
+    }
+
+    async fn state_on(&self, mut reader: Reader, schema: Option<Schema>) -> Result<State> {
         let environment = &self.context.environment;
-        let evidence = evidence::take(&mut reader, &environment.ledger, environment.exact_rows).await?;
+        let (ledger, exact) = (&environment.ledger, environment.exact_rows);
+        let evidence = match schema {
+            Some(schema) => evidence::take_of(&mut reader, ledger, exact, schema).await?,
+            None => evidence::take(&mut reader, ledger, exact).await?,
+        };
         reader.close().await;
         Ok(evidence.into())
     }

@@ -8,8 +8,10 @@ use migrate_core::runner::{Observer, Progress};
 use super::{Folder, Record};
 use crate::output::Display;
 
-/// How often a record is written at most while a run is in progress.
+/// How often a record is written at most while a run is in progress; one that takes long to write is written less often, so
+/// that the run does not wait for its record more than a tenth of its time.
 const OFTEN: Duration = Duration::from_millis(200);
+const SHARE: u32 = 10;
 
 /// Shows a run, and keeps its record where there is one.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ struct Open {
     record: Record,
     folder: Option<Folder>,
     written: Instant,
+    /// How long it took to write it last.
+    took: Duration,
 }
 
 impl Keeper {
@@ -38,7 +42,7 @@ impl Keeper {
 
     /// From here on the record is kept, and written where there is a folder for it.
     pub(crate) fn keep(&self, record: Record, folder: Option<Folder>) {
-        *self.lock() = Some(Open { record, folder, written: Instant::now() });
+        *self.lock() = Some(Open { record, folder, written: Instant::now(), took: Duration::ZERO });
     }
 
     /// The record of the run that ended, for its last words; where a folder is, it is to be closed.
@@ -54,14 +58,16 @@ impl Keeper {
         let mut guard = self.lock();
         let Some(open) = guard.as_mut() else { return };
         open.record.step_done(version);
-        if open.written.elapsed() < OFTEN {
+        if open.written.elapsed() < OFTEN.max(open.took.saturating_mul(SHARE)) {
             return;
         }
-        open.written = Instant::now();
         if let Some(folder) = &open.folder {
+            let begin = Instant::now();
             // Where this fails the end will fail too, and say so.
             let _ = folder.write(&open.record);
+            open.took = begin.elapsed();
         }
+        open.written = Instant::now();
     }
 }
 
