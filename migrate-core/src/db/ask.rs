@@ -1,6 +1,6 @@
 //! Questions to a database that is in use: read-only, one message each, on a connection of their own.
 
-use super::{Database, Failure, Part, Session};
+use super::{Database, Failure, Part, Session, kept};
 use crate::error::{ErrorKind, Result};
 
 /// How many statements stand before the first query of a message.
@@ -59,7 +59,7 @@ impl Reader {
         let mut take = |part: Part<'_>| match part {
             Part::Row(_, row) => {
                 if let Some(rows) = answers.last_mut() {
-                    rows.push(row);
+                    rows.push(kept(row));
                 }
             }
             Part::End(_) => answers.push(Vec::new()),
@@ -99,7 +99,7 @@ impl Reader {
         let mut rows = Vec::new();
         let mut take = |part: Part<'_>| {
             if let Part::Row(_, row) = part {
-                rows.push(row);
+                rows.push(kept(row));
             }
         };
         self.exchange(settings, query, &mut take).await.map(|()| rows)
