@@ -22,6 +22,7 @@ mod kept;
 mod layouts;
 mod ledger;
 mod leftovers;
+mod looks;
 mod losses;
 mod managed;
 mod network;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -23,6 +23,8 @@ struct State {
     is_dark: AtomicBool,
     /// A message with these words gets through, so many more of them, and then no answer comes.
     swallowed: Mutex<Option<(String, usize)>>,
+    /// How many messages clients have sent after their first one.
+    messages: AtomicUsize,
 }
 
 impl State {
@@ -77,6 +79,11 @@ impl Proxy {
         *self.state.swallowed.lock().unwrap() = Some((words.to_owned(), nth));
     }
 
+    /// How often a client has sent something since it began to connect: each is a message that is waited for, or a goodbye.
+    pub(crate) fn messages(&self) -> usize {
+        self.state.messages.load(Ordering::SeqCst)
+    }
+
     /// From now on nothing passes at all.
     pub(crate) fn go_dark(&self) {
         self.state.is_dark.store(true, Ordering::SeqCst);
@@ -125,7 +132,10 @@ fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &State) {
             let _ = to_client.shutdown(Shutdown::Both);
         }
     });
-    pump(&mut client, &mut *to_server, &is_silent, |message| state.swallows(message));
+    pump(&mut client, &mut *to_server, &is_silent, |message| {
+        state.messages.fetch_add(1, Ordering::SeqCst);
+        state.swallows(message)
+    });
     if is_silent.load(Ordering::SeqCst) {
         // The end of a client is swallowed as well: the server goes on believing in it.
         std::mem::forget(to_server);
