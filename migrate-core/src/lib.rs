@@ -27,6 +27,7 @@ pub mod finding;
 pub mod hint;
 pub mod ident;
 pub mod lock_mode;
+mod parallel;
 pub mod regular;
 pub mod suggest;
 mod template;

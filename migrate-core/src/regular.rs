@@ -11,6 +11,9 @@ use std::path::Path;
 /// See `MaxAllocSize` in PostgreSQL's memutils.h.
 const LARGEST: u64 = (1 << 30) - 1;
 
+/// More than most scripts have, in bytes.
+const USUAL: usize = 8 << 10;
+
 /// The bytes of a regular file, or of the one that a link leads to.
 ///
 /// # Errors
@@ -22,18 +25,33 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(Error::other(format!("it is {}, and only regular files are read", kind(metadata.file_type()))));
     }
-    let too_large =
-        |bytes: u64| Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20));
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len()));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     // A file may have grown since, or may not say how long it is, as those in /proc.
+    read_at_most(path, usize::try_from(metadata.len()).unwrap_or(0))
+}
+
+/// The same for a file that its folder lists as a regular one: nothing has to be asked before it is opened.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub(crate) fn read_listed(path: &Path) -> Result<Vec<u8>> {
+    read_at_most(path, USUAL)
+}
+
+fn read_at_most(path: &Path, likely: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(likely);
     File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     match u64::try_from(bytes.len()) {
         Ok(length) if length <= LARGEST => Ok(bytes),
         _ => Err(too_large(LARGEST)),
     }
+}
+
+fn too_large(bytes: u64) -> Error {
+    Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20))
 }
 
 /// The text of a regular file.

@@ -96,18 +96,11 @@ impl<'a> Context<'a> {
     }
 
     /// Connects, starting the managed server where there is one and it does not run; meanwhile
-    /// the migrations are read and git is asked, each on a thread of its own.
+    /// the migrations are read on a thread of their own.
     pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: Run) -> Result<Migrator> {
-        let folder = self.migrations.clone();
-        let asking = run.changes.then(|| tokio::task::spawn_blocking(move || git::commit(&folder)));
         let given = run.set.take();
         let loading = self.load(given.clone());
-        let mut actor = Actor::from_environment(APPLICATION);
-        if let Some(asking) = asking
-            && let Ok(Some(commit)) = asking.await
-        {
-            actor.commit = Some(commit);
-        }
+        let actor = Actor::from_environment(APPLICATION);
         let options = Options {
             ledger: self.environment.ledger.clone(),
             connect_wait: self.wait,
@@ -138,6 +131,15 @@ impl<'a> Context<'a> {
         Ok(Migrator::open_while(database, self.load(given), code, options).await?)
     }
 
+    /// Lets what is written say of which commit the files are. Git is a process that looks at each of them, so it is asked only
+    /// where something is about to be written.
+    pub(crate) async fn name_commit(&self, migrator: &mut Migrator) {
+        let folder = self.migrations.clone();
+        if let Ok(Some(commit)) = tokio::task::spawn_blocking(move || git::commit(&folder)).await {
+            migrator.name_commit(commit);
+        }
+    }
+
     /// What a run may do, as the environment says; `allow_newer` is what was typed.
     pub(crate) fn policy(&self, allow_newer: bool) -> Policy {
         Policy { allow_newer: allow_newer || self.environment.allow_newer, ..Policy::default() }
@@ -157,7 +159,7 @@ impl<'a> Context<'a> {
     /// Reads the migrations on a thread of its own.
     fn load(&self, given: Option<MigrationSet>) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
         let (folder, layout) = (self.migrations.clone(), self.layout);
-        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| layout.load(folder), Ok));
+        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| layout.read(folder), Ok));
         async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {
@@ -279,8 +281,6 @@ fn source(text: &str) -> Result<DatabaseSource> {
 
 /// What a command needs of a migrator.
 pub(crate) struct Run {
-    /// Whether it may change something, and so has to know who and from what commit.
-    pub(crate) changes: bool,
     /// The migrations, where they are not those of the folder.
     pub(crate) set: Option<MigrationSet>,
     pub(crate) lock_wait: Option<Duration>,
@@ -299,7 +299,7 @@ impl Run {
     pub(crate) fn reading() -> Self {
         let observer = Arc::new(migrate_core::runner::Silent);
         let (keep_data, leave_kept, cancel) = (false, false, Cancel::new());
-        Self { changes: false, set: None, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel }
+        Self { set: None, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel }
     }
 }
 

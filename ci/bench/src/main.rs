@@ -1,13 +1,15 @@
 //! What a chain of migrations costs: apply, repeat with nothing to do, roll back, re-apply,
 //! for 10, 100 and 1,000 migrations, beside psql and, where it is installed, sqlx-cli.
 //!
-//! Run it with `cargo run --release -p bench`; `-- proof` measures the proof instead, `-- consumers` the check of queries. Everything of one line of the table is measured
+//! Run it with `cargo run --release -p bench`; `-- proof` measures the proof instead, `-- consumers` the check of queries, `-- looks`
+//! what only looks. Numbers are sizes of chains: `-- looks 10000`. Everything of one line of the table is measured
 //! in turns in one run, and what counts is the ratio: the speed of a machine drifts, the
 //! ratio of two things measured side by side does not.
 
 mod chain;
 mod client;
 mod consumers;
+mod looks;
 mod proof;
 mod runs;
 
@@ -19,12 +21,13 @@ use runs::{Bench, Result};
 const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
+    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
     match std::env::args().nth(1).as_deref() {
         Some("proof") => return proof::measure(&Bench::new()?),
         Some("consumers") => return consumers::measure(&Bench::new()?),
+        Some("looks") => return looks::measure(&Bench::new()?, &sizes),
         _ => {}
     }
-    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![10, 100, 1000] } else { sizes };
     let bench = Bench::new()?;
     println!("medians of {ROUNDS} rounds, all of a round in turns; × is the median of the rounds' ratios\n");

@@ -66,6 +66,18 @@ impl Bench {
         Command::new(&self.ours)
     }
 
+    /// A command of ours on a database of the server, for the migrations of a folder.
+    pub(crate) fn ours_on(&self, name: &str, folder: &Path) -> Command {
+        self.aimed(self.ours(), name, folder)
+    }
+
+    /// The same for another build of it.
+    pub(crate) fn aimed(&self, mut ours: Command, name: &str, folder: &Path) -> Command {
+        // Nobody is to be asked whether the rows may go.
+        ours.args(["--env", "development", "--database"]).arg(self.server.url(name)).arg("--migrations").arg(folder);
+        ours
+    }
+
     /// Times everything once.
     pub(crate) fn round(&self, folder: &Path) -> Result<Vec<(&'static str, Duration)>> {
         let mut times = Vec::new();
@@ -91,15 +103,7 @@ impl Bench {
                 ("re-apply", &["migrate"]),
             ];
             for (what, arguments) in commands {
-                let mut ours = Command::new(&self.ours);
-                // Nobody is to be asked whether the rows may go.
-                ours.args(["--env", "development"])
-                    .args(arguments)
-                    .arg("--database")
-                    .arg(self.server.url(name))
-                    .arg("--migrations")
-                    .arg(folder);
-                times.push((what, timed(&mut ours)?));
+                times.push((what, timed(self.ours_on(name, folder).args(arguments))?));
             }
             Ok(())
         })?;
@@ -128,7 +132,7 @@ impl Bench {
     }
 
     /// Runs something on a database that is made for it and dropped after it.
-    fn on_fresh<T>(&self, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    pub(crate) fn on_fresh<T>(&self, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
         let name = "bench";
         self.administer(&format!("CREATE DATABASE {name} TEMPLATE template0"))?;
         let outcome = work(name);
@@ -156,7 +160,8 @@ impl Bench {
         Ok(begin.elapsed())
     }
 
-    fn psql(&self, name: &str) -> Command {
+    /// psql on a database of the server, without what a user has set.
+    pub(crate) fn psql(&self, name: &str) -> Command {
         let mut psql = client("psql");
         psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-d"]).arg(self.server.url(name));
         psql

@@ -113,7 +113,7 @@ pub struct LedgerEntry {
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
-    /// Why, or what failed.
+    /// For one that failed: why.
     pub note: Option<String>,
 }
 

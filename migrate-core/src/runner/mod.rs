@@ -131,7 +131,12 @@ impl Migrator {
         }
         let connecting = open::connect(&database, &options);
         let (set, session) = tokio::join!(loading, connecting);
-        let (set, session) = (set?, session?);
+        let set = set?;
+        let session = match session {
+            Ok(session) => session,
+            // No ledger will tell which of the files were accepted before, and what is wrong with them comes first.
+            Err(error) => return set.check(|_| false).and(Err(error)),
+        };
         // Whatever connects later comes to the same server, where there is a list of them.
         let database = session.database().clone();
         Ok(Self { set, session: Some(session), database, code, options })
@@ -152,11 +157,17 @@ impl Migrator {
         &self.options
     }
 
-    /// Reads the ledger. Nothing is written, also where there is no ledger yet.
+    /// Says of which commit the files are, where that was not known when it was opened: rows that are written from here on say it.
+    pub fn name_commit(&mut self, commit: String) {
+        self.options.actor.commit = Some(commit);
+    }
+
+    /// Reads the ledger, and checks the files that it does not have. Nothing is written, also where there is no ledger yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood.
+    /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood; [`ErrorKind::Files`] when a file that was
+    /// not applied as it is cannot be run.
     pub async fn state(&mut self) -> Result<State> {
         let keys = LockKeys::of(&self.options.ledger);
         let mut state = self.recorded().await?;
@@ -176,6 +187,7 @@ impl Migrator {
                 break;
             }
         }
+        self.set.check(|migration| state.knows(migration))?;
         Ok(state)
     }
 

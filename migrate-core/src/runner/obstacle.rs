@@ -45,7 +45,7 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
     let covers = |one: &&Migration| {
         one.squashes().is_some_and(|first| *first <= applied.version && applied.version <= *one.version())
     };
-    let one = set.iter().map(|one| &**one).find(covers)?;
+    let one = set.squashes().find(covers)?;
     let came_before = match applied.version == *one.version() {
         false => true,
         // It has the version of the last one that it replaces, and may be applied itself.
@@ -63,12 +63,9 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
 fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     let has = |version: &Version| state.get(version).is_some();
     let half = |one: &&Migration| {
-        let first = one.squashes();
-        first.is_some()
-            && !has(one.version())
-            && state.applied().any(|a| Some(&a.version) >= first && a.version < *one.version())
+        !has(one.version()) && state.applied().any(|a| Some(&a.version) >= one.squashes() && a.version < *one.version())
     };
-    let one = set.iter().map(|one| &**one).find(half)?;
+    let one = set.squashes().find(half)?;
     let newest = state.version().map_or(String::new(), |version| format!("; it stands at {version}"));
     Some(
         Finding::error(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::db::Holder;
 use crate::ledger::{Direction, Event, LedgerEntry};
-use crate::source::{Checksum, Version};
+use crate::source::{Checksum, Migration, Version};
 
 /// The present state of a database, derived from its ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -144,6 +144,15 @@ impl State {
     /// The row that says that a version is applied.
     pub fn get(&self, version: &Version) -> Option<&Applied> {
         self.applied.get(version)
+    }
+
+    /// Whether the ledger says that a migration was applied with just these files.
+    pub(super) fn knows(&self, migration: &Migration) -> bool {
+        let is = |recorded: &Option<Checksum>, now: Option<&Checksum>| now.is_none() || recorded.as_ref() == now;
+        let down = migration.down_script().map(|script| script.checksum());
+        self.get(migration.version()).is_some_and(|applied| {
+            is(&applied.up_checksum, Some(migration.up_checksum())) && is(&applied.down_checksum, down)
+        })
     }
 
     /// The newest version that is applied.

@@ -1,5 +1,6 @@
 //! Checksums: how the ledger knows that a file was changed after it was applied.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -18,8 +19,8 @@ impl Checksum {
         let mut written = String::with_capacity(71);
         written.push_str("sha256:");
         for byte in Sha256::digest(text.as_bytes()) {
-            written.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            written.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+            let digit = |number: u8| char::from(b"0123456789abcdef"[usize::from(number & 15)]);
+            written.extend([digit(byte >> 4), digit(byte)]);
         }
         Self(written.into())
     }
@@ -45,8 +46,9 @@ impl fmt::Display for Checksum {
 ///
 /// The same text is sent to the server: the body of a function must not depend on the
 /// line endings of the machine that created it.
-pub fn normalise(text: &str) -> String {
-    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+pub fn normalise(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ const NAMES: [&str; 7] =
 pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
     let mut directives = Directives::default();
     let mut findings = Vec::new();
+    // Most scripts declare nothing, and need not be read for that.
+    if !text.contains(MARK) {
+        return (directives, findings);
+    }
     let mut at_head = true;
     for (kind, span) in lex(text, 0) {
         match kind {

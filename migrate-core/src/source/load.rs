@@ -3,31 +3,22 @@
 //! Both ways end in the same function, so an embedded chain is the chain of its folder.
 //! Every problem of every file is reported, not the first one.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{self, Part as FilePart};
-use super::layout::Part;
-use super::{Body, Checksum, Layout, Migration, MigrationSet, Script, Version, directive, normalise, odd};
+use super::files::{self, Part};
+use super::script::Script;
+use super::{Checksum, Layout, Migration, MigrationSet, Version, assemble, normalise, odd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
-use crate::regular;
-use crate::sql::{self, Class, FlawKind, Statement};
+use crate::{parallel, regular};
 
 /// A file that was compiled into the executable: its name without a folder, and its bytes.
 pub type EmbeddedFile = (&'static str, &'static [u8]);
 
-/// The name of a migration and the files that were found for it.
-struct Found {
-    name: String,
-    parts: BTreeMap<FilePart, (PathBuf, Arc<str>)>,
-}
-
 impl MigrationSet {
-    /// Reads all migrations of a folder.
+    /// Reads all migrations of a folder, and checks them.
     ///
     /// Hidden files (those whose name begins with a dot) are left alone, and so is `mod.rs`,
     /// which gathers the migrations written in Rust. Every other file has to be part of a
@@ -49,31 +40,20 @@ impl MigrationSet {
     ///
     /// Those of [`MigrationSet::load`].
     pub fn load_with(folder: impl AsRef<Path>, drafts: &[(String, String)]) -> Result<Self> {
-        let folder = folder.as_ref();
-        let entries = match fs::read_dir(folder) {
-            Err(error) if drafts.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(no_folder(folder, &error));
-            }
-            entries => entries.into_iter().flatten(),
-        };
-        let mut files = Vec::new();
-        let mut findings = Vec::new();
-        for entry in entries {
-            if let Some(finding) = entry.as_ref().ok().and_then(|entry| odd::name(folder, &entry.file_name())) {
-                findings.push(finding);
-                continue;
-            }
-            match entry.and_then(|entry| read(&entry)) {
-                Ok(file) => files.extend(file),
-                Err(error) => findings.push(unreadable(folder, &error)),
-            }
-        }
-        let is_drafted = |name: &str| drafts.iter().any(|(draft, _)| draft == name);
-        files.retain(|(name, _)| !is_drafted(name));
-        files.extend(drafts.iter().map(|(name, text)| (name.clone(), Content::Bytes(Cow::Borrowed(text.as_bytes())))));
-        files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let migrations = assemble(folder, &files, findings)?;
-        Ok(Self::of(migrations, folder, Layout::Roundtrip))
+        let (set, findings) = gather(folder.as_ref(), drafts)?;
+        set.checked(findings)
+    }
+
+    /// The same as [`MigrationSet::load`] for a [`Migrator`](crate::Migrator), which asks the ledger first: the statements of a file
+    /// are not looked at before they are needed. What the ledger has as it is was accepted when it was applied, and the migrator
+    /// checks all that it does not have.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MigrationSet::load`] where anything is wrong with the names, the encoding, the heads or the pairs of the files.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let (set, findings) = gather(folder.as_ref(), &[])?;
+        if findings.is_empty() { Ok(set) } else { set.checked(findings) }
     }
 
     /// Reads migrations that were compiled into the executable by `migrate-embed`.
@@ -82,93 +62,163 @@ impl MigrationSet {
     ///
     /// The same as [`MigrationSet::load`] for a folder with these files.
     pub fn embedded(files: &[EmbeddedFile]) -> Result<Self> {
-        let mut files: Vec<(String, Content<'_>)> = files
+        let mut files: Vec<File<'_>> = files
             .iter()
             .filter(|(name, _)| is_migration(name))
-            .map(|(name, bytes)| ((*name).to_owned(), Content::Bytes(Cow::Borrowed(bytes))))
+            .map(|(name, bytes)| File { name: (*name).to_owned(), content: Content::Bytes(bytes) })
             .collect();
-        files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let folder = Path::new("migrations");
-        let migrations = assemble(folder, &files, Vec::new())?;
-        Ok(Self { migrations, folder: folder.to_owned(), empty: None })
+        let (migrations, findings) = put_together(folder, &mut files, Vec::new());
+        Self::new(migrations, folder, None).checked(findings)
+    }
+
+    /// The set, where nothing was found and nothing is wrong with any statement.
+    fn checked(self, mut findings: Vec<Finding>) -> Result<Self> {
+        findings.extend(self.findings(|_| true));
+        if findings.is_empty() {
+            return Ok(self);
+        }
+        findings.sort_by(|a, b| a.place.as_ref().map(Place::path).cmp(&b.place.as_ref().map(Place::path)));
+        Err(Error::of(ErrorKind::Files, findings))
     }
 }
 
-/// Puts files together into migrations, in the order of their versions.
-fn assemble(folder: &Path, files: &[(String, Content<'_>)], mut findings: Vec<Finding>) -> Result<Vec<Arc<Migration>>> {
-    let mut found: BTreeMap<Version, Found> = BTreeMap::new();
-    for (name, content) in files {
-        match take(folder, name, content) {
-            Ok((version, words, part, file)) => {
-                let entry =
-                    found.entry(version).or_insert_with(|| Found { name: words.to_owned(), parts: BTreeMap::new() });
-                if entry.name == words {
-                    entry.parts.insert(part, file);
-                } else {
-                    findings.push(duplicate(&file.0, entry));
-                }
-            }
+/// Reads a folder, with these files beside it; returns what it holds, and what is wrong with anything but statements.
+fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, Vec<Finding>)> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if drafts.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(no_folder(folder, &error));
+        }
+        entries => entries.into_iter().flatten(),
+    };
+    let (mut files, mut findings) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.map(|entry| File::listed(folder, &entry)) {
+            Ok(Ok(file)) => files.extend(file),
+            Ok(Err(finding)) => findings.push(finding),
+            Err(error) => findings.push(unreadable(folder, &error)),
+        }
+    }
+    files.retain(|file| !drafts.iter().any(|(draft, _)| *draft == file.name));
+    files.extend(
+        drafts.iter().map(|(name, text)| File { name: name.clone(), content: Content::Bytes(text.as_bytes()) }),
+    );
+    let (migrations, findings) = put_together(folder, &mut files, findings);
+    Ok((MigrationSet::of(migrations, folder, Layout::Roundtrip), findings))
+}
+
+/// Reads the files and puts them together into migrations, in the order of their versions.
+fn put_together(
+    folder: &Path,
+    files: &mut [File<'_>],
+    mut findings: Vec<Finding>,
+) -> (Vec<Arc<Migration>>, Vec<Finding>) {
+    files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut pieces = Vec::with_capacity(files.len());
+    for taken in parallel::map(files, |file| file.take(folder)) {
+        match taken {
+            Ok(piece) => pieces.push(piece),
             Err(finding) => findings.push(*finding),
         }
     }
-    let migrations =
-        found.into_iter().filter_map(|(version, found)| build(version, found, &mut findings)).map(Arc::new).collect();
-    if findings.is_empty() { Ok(migrations) } else { Err(Error::of(ErrorKind::Files, findings)) }
+    (assemble::assemble(pieces, &mut findings), findings)
 }
 
-/// What a folder entry holds.
+/// A file that may be part of a migration, before it is read.
+struct File<'a> {
+    name: String,
+    content: Content<'a>,
+}
+
+/// Where the bytes of a file are.
 enum Content<'a> {
-    Bytes(Cow<'a, [u8]>),
+    Bytes(&'a [u8]),
+    /// In a file that its folder lists as a regular one.
+    Regular,
+    /// In something else, such as a link, which is followed: a folder of links is a folder of files.
+    Other,
     Folder,
-    Unreadable(std::io::Error),
 }
 
-fn read(entry: &fs::DirEntry) -> std::io::Result<Option<(String, Content<'static>)>> {
-    let name = entry.file_name().to_string_lossy().into_owned();
-    if !is_migration(&name) {
-        return Ok(None);
-    }
-    let path = entry.path();
-    // A link is followed: a folder of links is a folder of files.
-    let content = if fs::metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-        Content::Folder
-    } else {
-        match regular::read(&path) {
-            Ok(bytes) => Content::Bytes(Cow::Owned(bytes)),
-            Err(error) => Content::Unreadable(error),
+/// A file that was read: which migration it is part of, and as what.
+pub(super) struct Piece<'n> {
+    pub(super) version: Version,
+    pub(super) name: &'n str,
+    pub(super) part: Part,
+    pub(super) text: Text,
+    /// What is wrong with its head.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What a file holds.
+pub(super) enum Text {
+    Sql(Arc<Script>),
+    Rust(PathBuf, Checksum),
+}
+
+impl File<'static> {
+    /// An entry of a folder; nothing for one that is left alone.
+    fn listed(folder: &Path, entry: &fs::DirEntry) -> std::result::Result<Option<Self>, Finding> {
+        let name = entry.file_name();
+        if let Some(finding) = odd::name(folder, &name) {
+            return Err(finding);
         }
-    };
-    Ok(Some((name, content)))
+        let name = name.to_string_lossy().into_owned();
+        if !is_migration(&name) {
+            return Ok(None);
+        }
+        // Most file systems tell this with the name, so that nothing has to be asked for each file.
+        let content = match entry.file_type() {
+            Ok(kind) if kind.is_file() => Content::Regular,
+            Ok(kind) if kind.is_dir() => Content::Folder,
+            _ if entry.path().is_dir() => Content::Folder,
+            _ => Content::Other,
+        };
+        Ok(Some(Self { name, content }))
+    }
+}
+
+impl File<'_> {
+    /// Reads the name and the text.
+    fn take(&self, folder: &Path) -> std::result::Result<Piece<'_>, Box<Finding>> {
+        let path = folder.join(&self.name);
+        let unreadable = |why: std::io::Error| {
+            let finding = Finding::error("file-unreadable", format!("the file cannot be read: {why}"));
+            Box::new(finding.at(Place::file(&path)).help(regular::help(&why)))
+        };
+        let read;
+        let bytes = match self.content {
+            Content::Bytes(bytes) => bytes,
+            Content::Regular => {
+                read = regular::read_listed(&path).map_err(unreadable)?;
+                &read
+            }
+            Content::Other => {
+                read = regular::read(&path).map_err(unreadable)?;
+                &read
+            }
+            Content::Folder => {
+                let finding = Finding::error("folder-inside", "a folder of migrations cannot hold another folder")
+                    .at(Place::file(path))
+                    .help("move it elsewhere, or give it a name that begins with a dot");
+                return Err(Box::new(finding));
+            }
+        };
+        let (version, name, part) =
+            files::parse(&self.name).map_err(|finding| Box::new(finding.at(Place::file(&path))))?;
+        let text = decode(&path, bytes)?;
+        let mut findings = Vec::new();
+        let text = match part {
+            Part::Code => Text::Rust(path, Checksum::of(&text)),
+            _ => Text::Sql(Script::of(path, text, &mut findings).into()),
+        };
+        Ok(Piece { version, name, part, text, findings })
+    }
 }
 
 /// Whether a file is looked at: hidden files and the index of Rust migrations are not.
 fn is_migration(name: &str) -> bool {
     !name.starts_with('.') && name != "mod.rs"
-}
-
-type Taken<'n> = (Version, &'n str, FilePart, (PathBuf, Arc<str>));
-
-/// Reads the name and the text of one file.
-fn take<'n>(folder: &Path, name: &'n str, content: &Content<'_>) -> std::result::Result<Taken<'n>, Box<Finding>> {
-    let path = folder.join(name);
-    let bytes = match content {
-        Content::Bytes(bytes) => bytes,
-        Content::Folder => {
-            let finding = Finding::error("folder-inside", "a folder of migrations cannot hold another folder")
-                .at(Place::file(path))
-                .help("move it elsewhere, or give it a name that begins with a dot");
-            return Err(Box::new(finding));
-        }
-        Content::Unreadable(why) => {
-            let finding = Finding::error("file-unreadable", format!("the file cannot be read: {why}"))
-                .at(Place::file(path))
-                .help(regular::help(why));
-            return Err(Box::new(finding));
-        }
-    };
-    let (version, words, part) = files::parse(name).map_err(|finding| Box::new(finding.at(Place::file(&path))))?;
-    let text = decode(&path, bytes)?;
-    Ok((version, words, part, (path, text)))
 }
 
 /// The text of a file, normalised; bytes that cannot be sent to a server are pointed at.
@@ -181,177 +231,11 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>,
     };
     let text = std::str::from_utf8(bytes)
         .map_err(|error| wrong(error.valid_up_to(), "the file is not UTF-8 from here on", "save the file as UTF-8"))?;
-    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+    if bytes.contains(&0) {
+        let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
         return Err(wrong(at, "the file holds a NUL byte here", "remove it; was the file saved as UTF-16?"));
     }
     Ok(normalise(text).into())
-}
-
-/// Makes a migration of the files found for a version.
-fn build(version: Version, found: Found, findings: &mut Vec<Finding>) -> Option<Migration> {
-    let Found { name, mut parts } = found;
-    let before = findings.len();
-    let mut script =
-        |part, findings: &mut Vec<Finding>| parts.remove(&part).map(|(path, text)| Script::read(path, text, findings));
-    let (up, down) = (script(FilePart::Up, findings), script(FilePart::Down, findings));
-    let (fixture, verify) = (script(FilePart::Fixture, findings), script(FilePart::Verify, findings));
-    let (fixture, verify) = (fixture.map(Arc::new), verify.map(Arc::new));
-    findings.extend(verify.as_ref().and_then(|script| not_one_query(script)));
-    let body = match (up, down, parts.remove(&FilePart::Code)) {
-        (None, None, Some((path, text))) => Body::Code { path, checksum: Checksum::of(&text) },
-        (Some(up), down, None) => {
-            findings.extend(unpaired(&up, down.as_ref()));
-            Body::Sql { up: Arc::new(up), down: down.map(Arc::new) }
-        }
-        (Some(up), _, Some(code)) => {
-            findings.push(
-                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not in both")
-                    .at(Place::file(up.path))
-                    .note(format!("the other file is {}", code.0.display()))
-                    .help("give one of them a version of its own"),
-            );
-            return None;
-        }
-        (None, down, code) => {
-            let path = down.map(|script| script.path).or(code.map(|(path, _)| path));
-            let path = path.or_else(|| parts.into_values().next().map(|(path, _)| path))?;
-            findings.push(
-                Finding::error("up-missing", format!("there is no up for migration {version}"))
-                    .at(Place::file(path))
-                    .help(format!("write {version}_{name}.up.sql beside it, or remove the file")),
-            );
-            return None;
-        }
-    };
-    (findings.len() == before).then(|| Migration {
-        version,
-        name: name.into(),
-        body,
-        is_up_only: false,
-        fixture,
-        verify,
-    })
-}
-
-/// What is wrong with a check: it has to be one query, for its rows are what is wrong.
-fn not_one_query(script: &Script) -> Option<Finding> {
-    let second = script.statements.get(1)?;
-    Some(
-        Finding::error("verify-not-one", "a check is one query; whatever it returns is what is wrong")
-            .at(Place::within(&script.path, script.text.clone(), second.span.clone()))
-            .help("join the queries with UNION ALL"),
-    )
-}
-
-/// What is wrong between an up and its down.
-fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
-    match (down, &up.directives.irreversible) {
-        (None, None) => Some(
-            Finding::error("down-missing", "this up has no down")
-                .at(Place::file(&up.path))
-                .help("write the .down.sql file beside it")
-                .help(format!("or let it be written and proven: `cargo xtask derive {}`", version_of(&up.path)))
-                .help("or say why there is none: `-- migrate: irreversible reason` at the head of the up"),
-        ),
-        (Some(down), Some(_)) => Some(
-            Finding::error("down-unexpected", "a migration that is declared irreversible has a down")
-                .at(Place::file(&down.path))
-                .help("remove the directive from the up, or the down"),
-        ),
-        _ => None,
-    }
-}
-
-/// The version at the beginning of a file's name.
-fn version_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.split('_').next().unwrap_or_default().to_owned()
-}
-
-impl Script {
-    /// Reads one SQL file; what is wrong with it is added to the findings.
-    fn read(path: PathBuf, text: Arc<str>, findings: &mut Vec<Finding>) -> Self {
-        let (directives, wrong) = directive::read(&path, &text);
-        findings.extend(wrong);
-        let (statements, flaws) = sql::split(&text);
-        findings.extend(sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction));
-        if statements.is_empty() && flaws.is_empty() {
-            findings.push(
-                Finding::error("file-empty", "there is no statement in this file").at(Place::file(&path)).help(
-                    match path.to_string_lossy().ends_with(".down.sql") {
-                        true => format!(
-                            "write it, or let it be written and proven: `cargo xtask derive {}`",
-                            version_of(&path)
-                        ),
-                        false => "write the SQL, or remove the migration".to_owned(),
-                    },
-                ),
-            );
-        }
-        let checksum = Checksum::of(&text);
-        Self { path, text, checksum, statements, directives }
-    }
-
-    /// Reads a part of a file that another tool wrote.
-    ///
-    /// What such tools let pass passes: a last statement without a semicolon, a file without a
-    /// statement, `BEGIN` and `COMMIT` of its own; and what the server will refuse in a transaction
-    /// is for the server to say, for one such file must not hide the rest of a long chain. With `wraps` the tool puts a transaction
-    /// around a file; one that runs as a whole in its own, or that cannot run in one, needs none.
-    pub(super) fn foreign(part: Part, wraps: bool, findings: &mut Vec<Finding>) -> Self {
-        let Part { path, mut text, no_transaction } = part;
-        let own = |class: Class| class == Class::TransactionControl;
-        let (statements, flaws) = sql::split(&text);
-        if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
-            // A comment may be the last thing in the file.
-            text.push_str("\n;");
-        }
-        let count = statements.iter().filter(|statement| own(statement.class)).count();
-        if let [first, .., last] = statements.as_slice()
-            && count == 2
-            && own(first.class)
-            && own(last.class)
-        {
-            for span in [first.span.clone(), last.span.clone()] {
-                let blank = " ".repeat(span.len());
-                text.replace_range(span, &blank);
-            }
-        }
-        let text: Arc<str> = text.into();
-        let (mut directives, wrong) = directive::read(&path, &text);
-        findings.extend(wrong);
-        let (statements, flaws) = sql::split(&text);
-        // A message of one statement is in no transaction where the tool opens none.
-        let commits = |class: Class| class.may_need_no_transaction() && statements.len() == 1;
-        let outside = |Statement { class, .. }: &Statement| {
-            own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
-        };
-        directives.no_transaction |= no_transaction || statements.iter().any(outside);
-        let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
-        let passes = ["transaction-control", "needs-no-transaction"];
-        findings.extend(refused.into_iter().filter(|finding| !passes.contains(&finding.code)));
-        let checksum = Checksum::of(&text);
-        Self { path, text, checksum, statements, directives }
-    }
-
-    /// Reads a down script out of a ledger; nothing of it is refused, for it was accepted once.
-    pub(crate) fn recorded(path: PathBuf, text: Arc<str>) -> Self {
-        Self::read(path, text, &mut Vec::new())
-    }
-}
-
-fn duplicate(path: &Path, other: &Found) -> Finding {
-    let first = other.parts.values().next().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
-    twice(path, first).help(
-        "give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one",
-    )
-}
-
-/// Two migrations have one version.
-pub(super) fn twice(path: &Path, first: &Path) -> Finding {
-    Finding::error("version-twice", "two migrations have the same version")
-        .at(Place::file(path))
-        .note(format!("the other one is {}", first.display()))
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {

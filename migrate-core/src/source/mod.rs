@@ -3,6 +3,7 @@
 //! Files are read here and nowhere else in the library. Running them is left to the runner,
 //! and what is already applied to the ledger.
 
+mod assemble;
 mod checksum;
 mod directive;
 mod files;
@@ -10,19 +11,22 @@ mod layout;
 mod load;
 mod nothing;
 mod odd;
+mod script;
 mod version;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::finding::Finding;
-use crate::sql::Statement;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Place};
+use crate::parallel;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
 pub use layout::{Layout, NotALayout};
 pub use load::EmbeddedFile;
 pub(crate) use load::decode;
+pub use script::Script;
 pub use version::{NotAVersion, Version};
 
 /// The migrations of a folder, in the order of their versions.
@@ -32,6 +36,8 @@ pub struct MigrationSet {
     folder: PathBuf,
     /// What was found instead, where a folder was read and has none.
     empty: Option<Box<Finding>>,
+    /// Where those are that stand in the place of others.
+    squashes: Vec<usize>,
 }
 
 /// One migration: a version, a name, and how to go up and down.
@@ -63,16 +69,6 @@ pub enum Body {
         /// The checksum of its text.
         checksum: Checksum,
     },
-}
-
-/// One SQL file.
-#[derive(Debug, Clone)]
-pub struct Script {
-    path: PathBuf,
-    text: Arc<str>,
-    checksum: Checksum,
-    statements: Vec<Statement>,
-    directives: Directives,
 }
 
 impl MigrationSet {
@@ -110,7 +106,33 @@ impl MigrationSet {
     /// The migrations of a folder that was read as this layout.
     fn of(migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
         let empty = migrations.is_empty().then(|| Box::new(nothing::nothing(folder, layout)));
-        Self { migrations, folder: folder.to_owned(), empty }
+        Self::new(migrations, folder, empty)
+    }
+
+    fn new(migrations: Vec<Arc<Migration>>, folder: &Path, empty: Option<Box<Finding>>) -> Self {
+        let squashes = (0..).zip(&migrations).filter(|(_, one)| one.squashes().is_some()).map(|(at, _)| at).collect();
+        Self { migrations, folder: folder.to_owned(), empty, squashes }
+    }
+
+    /// The migrations that stand in the place of others.
+    pub(crate) fn squashes(&self) -> impl Iterator<Item = &Migration> {
+        self.squashes.iter().filter_map(|at| self.migrations.get(*at)).map(|one| &**one)
+    }
+
+    /// Checks the statements of all migrations but those that somebody accepted before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Files`] with a finding for each statement that keeps a file from being run.
+    pub(crate) fn check(&self, is_accepted: impl Fn(&Migration) -> bool) -> Result<()> {
+        let findings = self.findings(|one| !is_accepted(one));
+        if findings.is_empty() { Ok(()) } else { Err(Error::of(ErrorKind::Files, findings)) }
+    }
+
+    /// What is wrong with the statements of the migrations that are wanted.
+    fn findings(&self, is_wanted: impl Fn(&Migration) -> bool) -> Vec<Finding> {
+        let wanted: Vec<&Migration> = self.migrations.iter().map(|one| &**one).filter(|one| is_wanted(one)).collect();
+        parallel::map(&wanted, |migration| migration.findings()).into_iter().flatten().collect()
     }
 
     /// The folder that they come from, as it was given.
@@ -154,10 +176,17 @@ impl Migration {
         self.verify.as_ref()
     }
 
+    /// What is wrong with the statements of its files.
+    fn findings(&self) -> Vec<Finding> {
+        let scripts = [self.up_script(), self.down_script(), self.fixture(), self.verify()];
+        let of_scripts = scripts.into_iter().flatten().flat_map(|script| script.findings()).cloned();
+        of_scripts.chain(self.verify().and_then(|script| not_one_query(script))).collect()
+    }
+
     /// The checksum of the way up.
     pub fn up_checksum(&self) -> &Checksum {
         match &self.body {
-            Body::Sql { up, .. } => &up.checksum,
+            Body::Sql { up, .. } => up.checksum(),
             Body::Code { checksum, .. } => checksum,
         }
     }
@@ -181,7 +210,7 @@ impl Migration {
     /// The file to point at when the migration as a whole is meant.
     pub fn path(&self) -> &Path {
         match &self.body {
-            Body::Sql { up, .. } => &up.path,
+            Body::Sql { up, .. } => up.path(),
             Body::Code { path, .. } => path,
         }
     }
@@ -212,29 +241,12 @@ impl Migration {
     }
 }
 
-impl Script {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The text, normalised; this is what the server gets.
-    pub fn text(&self) -> &Arc<str> {
-        &self.text
-    }
-
-    /// The checksum of the text.
-    pub fn checksum(&self) -> &Checksum {
-        &self.checksum
-    }
-
-    /// Its statements, in order.
-    pub fn statements(&self) -> &[Statement] {
-        &self.statements
-    }
-
-    /// What its head declares.
-    pub fn directives(&self) -> &Directives {
-        &self.directives
-    }
+/// What is wrong with a check: it has to be one query, for its rows are what is wrong.
+fn not_one_query(script: &Script) -> Option<Finding> {
+    let second = script.statements().get(1)?;
+    Some(
+        Finding::error("verify-not-one", "a check is one query; whatever it returns is what is wrong")
+            .at(Place::within(script.path(), script.text().clone(), second.span.clone()))
+            .help("join the queries with UNION ALL"),
+    )
 }

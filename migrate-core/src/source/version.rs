@@ -10,7 +10,11 @@ use std::str::FromStr;
 /// version as `7`; each prints as it was written. A version of Flyway has several numbers with
 /// dots between them, which compare one by one.
 #[derive(Debug, Clone)]
-pub struct Version(Box<str>);
+pub struct Version {
+    text: Box<str>,
+    /// Whether it is one number, as nearly all are.
+    is_plain: bool,
+}
 
 /// A text that is not a version: something other than digits, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,21 +23,24 @@ pub struct NotAVersion;
 impl Version {
     /// As it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The version after this one and before the next number: `7.1` for 7 and 1.
     pub(super) fn with(&self, part: usize) -> Self {
-        Self(format!("{}.{part}", self.0).into())
+        Self { text: format!("{}.{part}", self.text).into(), is_plain: false }
     }
 
-    /// The parts between dots, without zeros that say nothing: in front, and whole parts at the end.
-    fn significant(&self) -> Vec<&str> {
-        let mut parts: Vec<&str> = self.0.split('.').map(|part| part.trim_start_matches('0')).collect();
-        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
-            parts.pop();
+    /// The numbers between dots, each with how many digits it has, so that they compare as numbers. Zeros that say nothing are left
+    /// out: in front, and whole numbers at the end.
+    fn significant(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut text = &*self.text;
+        while let Some((before, last)) = text.rsplit_once('.')
+            && last.bytes().all(|digit| digit == b'0')
+        {
+            text = before;
         }
-        parts
+        text.split('.').map(|part| part.trim_start_matches('0')).map(|digits| (digits.len(), digits))
     }
 }
 
@@ -42,28 +49,33 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if text.split('.').all(digits) { Ok(Self(text.into())) } else { Err(NotAVersion) }
+        let is_plain = digits(text);
+        match is_plain || text.split('.').all(digits) {
+            true => Ok(Self { text: text.into(), is_plain }),
+            false => Err(NotAVersion),
+        }
     }
 }
 
 impl From<u64> for Version {
     fn from(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self { text: number.to_string().into(), is_plain: true }
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (self.significant(), other.significant());
-        let number = |a: &&str, b: &&str| a.len().cmp(&b.len()).then_with(|| a.cmp(b));
-        let differing = a.iter().zip(&b).map(|(a, b)| number(a, b)).find(|order| order.is_ne());
-        differing.unwrap_or_else(|| a.len().cmp(&b.len()))
+        // Numbers with as many digits compare as texts do.
+        if self.is_plain && other.is_plain && self.text.len() == other.text.len() {
+            return self.text.cmp(&other.text);
+        }
+        self.significant().cmp(other.significant())
     }
 }
 
@@ -83,7 +95,7 @@ impl Eq for Version {}
 
 impl std::hash::Hash for Version {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.significant().hash(state);
+        self.significant().for_each(|number| number.hash(state));
     }
 }
 
@@ -96,6 +108,8 @@ mod tests {
         fn versions_order_as_their_numbers(a in 0u64.., b in 0u64.., zeros in 0usize..4) {
             let left: Version = format!("{}{a}", "0".repeat(zeros)).parse().unwrap();
             proptest::prop_assert_eq!(left.cmp(&Version::from(b)), a.cmp(&b));
+            let wide = |number: u64| format!("{number:030}").parse::<Version>().unwrap();
+            proptest::prop_assert_eq!(wide(a).cmp(&wide(b)), a.cmp(&b));
         }
     }
 

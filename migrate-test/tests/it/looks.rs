@@ -1,83 +1,85 @@
-//! What a look at a schema costs: it follows what changed. Counted in pages that the server reads, never in time.
+//! What is looked at where there is nothing to do: one question to the server, and no statement that was accepted before.
 
-use migrate_core::Database;
-use migrate_core::schema::{Surroundings, Watcher};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
-use sqlx::{Connection, PgConnection};
 
-use crate::support::{column, connect, execute};
+use crate::proxy::Proxy;
+use crate::support::{Chain, connect, execute, migrator, quick, version};
 
-const LOOKS: usize = 5;
-
-/// A database with so many tables, each with a key, an index and a comment, and what an extension brings.
-async fn with_tables(count: usize) -> TestDatabase {
-    let database = TestDatabase::create().await.unwrap();
-    let mut db = connect(&database).await;
-    let tables = format!(
-        "CREATE EXTENSION btree_gist; DO $$ BEGIN FOR n IN 1..{count} LOOP \
-         EXECUTE format('CREATE TABLE t_%s (id bigint PRIMARY KEY, a text, b text CHECK (b <> ''''), UNIQUE (a, b))', n); \
-         EXECUTE format('COMMENT ON TABLE t_%s IS ''a table''', n); END LOOP; END $$;"
-    );
-    execute(&mut db, &tables).await;
-    db.close().await.unwrap();
-    database
+fn chain() -> Chain {
+    Chain::new(&[
+        (1, "a", "CREATE TABLE a ();", "DROP TABLE a;"),
+        (2, "b", "CREATE TABLE b ();", "DROP TABLE b;"),
+        (3, "c", "CREATE TABLE c ();", "DROP TABLE c;"),
+    ])
 }
 
-/// How many pages the server reads while tables are made one by one, with a look after each or none.
-async fn pages(base: &TestDatabase, looks: usize) -> i64 {
-    let database = TestDatabase::copy_of(base.name()).await.unwrap();
-    let address = Database::from(database.options());
-    let before = read_so_far(&database).await;
-    let mut watcher = Watcher::open(&address).await.unwrap();
-    let mut around = Surroundings::open(&address, false).await.unwrap();
-    let mut db = connect(&database).await;
-    for n in 0..LOOKS {
-        execute(&mut db, &format!("CREATE TABLE new_{n} (id bigint PRIMARY KEY, a int REFERENCES new_{n})")).await;
-        if n < looks {
-            assert!(!watcher.look().await.unwrap().is_empty());
-            around.look().await.unwrap();
-        }
-    }
-    db.close().await.unwrap();
-    watcher.close().await;
-    around.close().await;
-    let read = read_so_far(&database).await - before;
-    database.drop_now().await.unwrap();
-    read
+/// A migrator that asks the ledger before it looks at statements.
+async fn asking(database: Database, chain: &Chain) -> migrate_core::Result<Migrator> {
+    Migrator::open(database, MigrationSet::read(chain.path())?, CodeMigrations::none(), quick()).await
 }
 
-/// The pages that were read in a database, when all sessions on it are at their end: they report what they did then.
-async fn read_so_far(database: &TestDatabase) -> i64 {
-    let mut db = PgConnection::connect_with(&database.options().database("postgres")).await.unwrap();
-    let name = database.name();
-    let query = format!(
-        "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{name}') LOOP \
-         PERFORM pg_sleep(0.005); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$; \
-         SELECT (blks_hit + blks_read)::text FROM pg_stat_database WHERE datname = '{name}'"
-    );
-    let read = column(&mut db, &query).await.remove(0);
-    db.close().await.unwrap();
-    read.parse().unwrap()
-}
-
-/// How many pages the catalogs of a database have, and their indexes.
-async fn catalogs(database: &TestDatabase) -> i64 {
-    let mut db = connect(database).await;
-    let query =
-        "SELECT sum(pg_relation_size(oid) / 8192)::text FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace";
-    let pages = column(&mut db, query).await.remove(0);
-    db.close().await.unwrap();
-    pages.parse().unwrap()
+fn codes(error: &migrate_core::Error) -> Vec<&'static str> {
+    error.findings().iter().map(|finding| finding.code).collect()
 }
 
 #[tokio::test]
-async fn a_look_reads_the_catalogs_once_and_what_changed() {
-    for count in [10, 1000] {
-        let base = with_tables(count).await;
-        let each = (pages(&base, LOOKS).await - pages(&base, 0).await) / LOOKS as i64;
-        let all = catalogs(&base).await;
-        // What one table is described with takes some hundred pages, and the first look a plan for each query.
-        assert!(each < all + 2500, "{count} tables: a look reads {each} pages, the catalogs have {all}");
-        base.drop_now().await.unwrap();
-    }
+async fn nothing_to_do_and_a_status_are_one_question_each() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = chain();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let proxy = Proxy::start(&database);
+    let mut runner = asking(proxy.options(&database).into(), &chain).await.unwrap();
+    assert_eq!(proxy.messages(), 0);
+    assert!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.is_empty());
+    assert_eq!(proxy.messages(), 1);
+    assert_eq!(runner.status().await.unwrap().applied.len(), 3);
+    assert_eq!(proxy.messages(), 2);
+    database.drop_now().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
+    let database = TestDatabase::create().await.unwrap();
+    let chain = chain();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    // An older version let this pass.
+    let flawed = "SELECT 1; SELECT 2";
+    chain.write(4, "d", flawed, "SELECT 1;");
+    let checksums = |number: u64| {
+        let set = MigrationSet::read(chain.path()).unwrap();
+        let one = set.get(&version(number)).unwrap();
+        (one.up_checksum().to_string(), one.down_script().unwrap().checksum().to_string())
+    };
+    let pending = async |what: &Target| {
+        let mut runner = asking(database.options().into(), &chain).await.unwrap();
+        let plan = runner.plan(what, Policy::default()).await.unwrap_err();
+        (plan.kind(), codes(&plan), codes(&runner.status().await.unwrap_err()))
+    };
+    let refused = vec!["unterminated-statement"];
+    assert_eq!(pending(&Target::Latest).await, (ErrorKind::Files, refused.clone(), refused.clone()));
+    assert_eq!(pending(&Target::Down(1)).await, (ErrorKind::Files, refused.clone(), refused.clone()));
+    // Without a ledger to ask, all that is here is checked, and comes before what is wrong with the server.
+    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
+    assert_eq!(codes(&asking(nowhere.into(), &chain).await.unwrap_err()), refused);
+    let mut db = connect(&database).await;
+    let (up, down) = checksums(4);
+    let row = format!(
+        "INSERT INTO roundtrip.ledger (id, event, direction, version, name, up_checksum, down_checksum, batch, tool) \
+         SELECT max(id) + 1, 'applied', 'up', '{}', 'd', '{up}', '{down}', max(id) + 1, 'older' FROM roundtrip.ledger",
+        version(4)
+    );
+    execute(&mut db, &row).await;
+    let mut runner = asking(database.options().into(), &chain).await.unwrap();
+    assert!(runner.plan(&Target::Latest, Policy::default()).await.unwrap().is_empty());
+    assert!(runner.status().await.unwrap().problems.is_empty());
+    // A file that was edited since is another one, and checked like any other.
+    chain.write(2, "b", "CREATE TABLE b (", "DROP TABLE b;");
+    assert_eq!(pending(&Target::Latest).await.1, ["open-parenthesis"]);
+    chain.write(2, "b", "CREATE TABLE b (n int);", "DROP TABLE b;");
+    let mut runner = asking(database.options().into(), &chain).await.unwrap();
+    let error = runner.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    assert_eq!((error.kind(), codes(&error)), (ErrorKind::Plan, vec!["modified"]));
+    assert!(runner.status().await.unwrap().applied[1].modified);
+    database.drop_now().await.unwrap();
 }

@@ -42,3 +42,4 @@ mod seeds;
 mod statements;
 mod stepwise;
 mod support;
+mod watching;

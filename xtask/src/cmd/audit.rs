@@ -117,9 +117,7 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
     if records.is_empty() {
         context.output.line("nothing of that is on record");
     }
-    for line in table(&records).lines() {
-        context.output.line(line);
-    }
+    context.output.lines(&table(&records).lines());
     if context.output.verbose {
         for record in &records {
             let statement = record.statement.as_deref().unwrap_or("not recorded: it may hold a password");

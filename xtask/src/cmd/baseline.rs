@@ -217,6 +217,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
         let mut runner = Runner::new(context, code, Wish::default()).await?;
+        context.name_commit(&mut runner.migrator).await;
         document.marked = runner.migrator.adopt(&version, "baseline").await?;
         runner.close().await;
         let marked = style::count(document.marked, "migration");

@@ -54,9 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
     if events.is_empty() {
         output.line(format!("nothing was ever recorded in {}", context.name));
     }
-    for line in table(&events).lines() {
-        output.line(line);
-    }
+    output.lines(&table(&events).lines());
     let events = events.into_iter().map(EventJson::from).collect();
     output.document(&Document::new("history", &context.name, HistoryJson { events }));
     Ok(Exit::Done)

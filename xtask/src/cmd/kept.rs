@@ -80,9 +80,7 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
         output.line(format!("nothing is kept in {}", context.title()));
         output.next("`cargo xtask rollback --keep-data` copies aside what a rollback destroys");
     }
-    for line in table(&copies).lines() {
-        output.line(line);
-    }
+    output.lines(&table(&copies).lines());
     if copies.iter().any(is_open) {
         output.next(
             "`cargo xtask migrate` brings it back when it applies the migration again; `cargo xtask kept restore VERSION` when it is applied",

@@ -86,5 +86,5 @@ fn show(context: &Context<'_>, tried: &[HookJson]) {
             (PLAIN, hook.answer.clone()),
         ]);
     }
-    table.lines().iter().for_each(|line| context.output.line(line));
+    context.output.lines(&table.lines());
 }

@@ -69,6 +69,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         Some(true) => confirm_loss(context, options.yes, "Resolve it as asked.")?,
         _ => confirm(context, options.yes, "Resolve it as asked.")?,
     }
+    context.name_commit(&mut runner.migrator).await;
     let RunReport { done, elapsed, .. } = runner.migrator.resolve(&way).await?;
     output.line(match done.len() {
         0 => format!("\n{BOLD}recorded{BOLD:#}; nothing was run"),
@@ -155,9 +156,7 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
             (BOLD, reality.seen.clone().unwrap_or_default()),
         ]);
     }
-    for line in table.lines() {
-        output.line(line);
-    }
+    output.lines(&table.lines());
     if let Some((statement, why)) = failed {
         output.line(format!("statement {statement} failed: {why}"));
     }

@@ -103,13 +103,14 @@ struct PlanJson {
 impl<'a> Runner<'a> {
     /// Connects; from here on Ctrl-C and SIGTERM interrupt the run in good order.
     pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: Wish) -> Result<Self> {
-        let keeper = Arc::new(Keeper::new(context.output.display(name_width(context))));
+        let keeper = Arc::new(Keeper::new(context.output.display()));
         let cancel = Cancel::new();
         listen(cancel.clone());
         let Wish { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
         let observer = keeper.clone();
-        let run = Run { changes: true, lock_wait, keep_data, leave_kept, reason, observer, cancel, ..Run::reading() };
+        let run = Run { lock_wait, keep_data, leave_kept, reason, observer, cancel, ..Run::reading() };
         let migrator = context.migrator(code, run).await?;
+        keeper.line_up(migrator.migrations());
         Ok(Self { context, migrator, keeper, wish, team: None, record: None, warnings: Vec::new() })
     }
 
@@ -137,6 +138,7 @@ impl<'a> Runner<'a> {
                 Some(looked) if !change.yes => Some(looked.forget().await),
                 looked => looked,
             };
+            self.context.name_commit(&mut self.migrator).await;
             let brief = looked.as_ref().map(|looked| &looked.brief);
             match brief {
                 Some(brief) => brief.lines(self.wish.keep_data).iter().for_each(|line| self.context.output.item(line)),
@@ -259,17 +261,6 @@ fn sql(step: &Step) -> Option<&str> {
         Work::Sql(script) => Some(script.text()),
         Work::Code => None,
     }
-}
-
-/// How wide the longest name of the folder is, so that times line up.
-fn name_width(context: &Context<'_>) -> usize {
-    let names = std::fs::read_dir(&context.migrations).into_iter().flatten().flatten();
-    let length = |entry: std::fs::DirEntry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let stem = name.split('.').next().unwrap_or_default();
-        stem.split_once('_').map_or(0, |(_, words)| words.chars().count())
-    };
-    names.map(length).max().unwrap_or(0).min(60)
 }
 
 /// Presses the switch on Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.

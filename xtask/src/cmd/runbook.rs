@@ -77,6 +77,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
                 .help("`cargo xtask status` shows what is applied and what is pending");
         return Err(Failure::Here(Exit::Found, Box::new(finding)));
     }
+    context.name_commit(&mut migrator).await;
     let book = migrator.runbook(&plan).await?;
     if options.drill {
         return drill(context, code, options, migrator).await;
@@ -86,10 +87,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     Ok(Exit::Done)
 }
 
-/// What the migrator is for: it only looks, and knows who and from what commit.
+/// What the migrator is for: it only looks.
 fn looking(options: &cli::Runbook) -> Run {
     let (keep_data, leave_kept, reason) = (options.keep_data, options.leave_kept, options.reason.clone());
-    Run { keep_data, leave_kept, reason, changes: true, ..Run::reading() }
+    Run { keep_data, leave_kept, reason, ..Run::reading() }
 }
 
 /// Practises the script on throw-away databases.

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     }
     let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
     let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
-    let observer = output.display(0);
+    let observer = output.display();
     let mut migrator = context.migrator(code, Run { observer, ..Run::reading() }).await?;
     let status = migrator.status().await?;
     if let Some(first) = status.pending.first() {

@@ -124,9 +124,7 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
         };
         table.row([(style, word.to_owned()), (BOLD, pending.version.to_string()), (PLAIN, pending.name.clone())]);
     }
-    for line in table.lines() {
-        output.line(line);
-    }
+    output.lines(&table.lines());
     output.findings(&status.problems);
     let (applied, pending, problems) = (status.applied.len(), status.pending.len(), status.problems.len());
     let summary = format!("\n{applied} applied, {pending} pending, {}", style::count(problems, "problem"));

@@ -38,7 +38,7 @@ pub(crate) fn printed(text: &str) -> String {
         rest = &rest[at..];
         match style::unmarked(rest) {
             Some((style, length)) => {
-                written.push_str(&style);
+                ["\u{1b}[", style, "m"].iter().for_each(|part| written.push_str(part));
                 rest = &rest[length..];
             }
             None => {

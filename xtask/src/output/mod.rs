@@ -71,6 +71,13 @@ impl Output {
         }
     }
 
+    /// Lines of a result, for people, all at once: there may be thousands.
+    pub(crate) fn lines(&self, lines: &[String]) {
+        if !lines.is_empty() {
+            self.line(lines.join("\n"));
+        }
+    }
+
     /// Something that is wrong, for people: quiet does not drop it.
     pub(crate) fn wrong(&self, text: impl AsRef<str>) {
         if !self.is_json() {
@@ -179,9 +186,9 @@ impl Output {
         }
     }
 
-    /// What hears the progress of a run; names are padded to `width`.
-    pub(crate) fn display(&self, width: usize) -> Arc<Display> {
-        Arc::new(Display::new(self.voice(), width))
+    /// What hears the progress of a run.
+    pub(crate) fn display(&self) -> Arc<Display> {
+        Arc::new(Display::new(self.voice()))
     }
 
     fn voice(&self) -> Voice {

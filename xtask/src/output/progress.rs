@@ -1,9 +1,10 @@
 //! A run as it happens: a line for each migration, a bar for a long chain, who is in the way.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use migrate_core::MigrationSet;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Observer, Progress, Running, Step};
 
@@ -13,6 +14,9 @@ use super::{clean, printer};
 
 /// From how many steps on a bar is worth its line.
 const LONG: usize = 20;
+
+/// How far names are padded, in characters; a longer one stands out.
+const WIDEST: usize = 60;
 
 /// A bar for work whose result is shown at its end.
 #[derive(Debug)]
@@ -73,14 +77,21 @@ pub(super) enum Voice {
 #[derive(Debug)]
 pub(crate) struct Display {
     voice: Voice,
-    width: usize,
+    /// How wide the longest name is, once the migrations are known.
+    width: OnceLock<usize>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<Option<i32>>,
 }
 
 impl Display {
-    pub(super) fn new(voice: Voice, width: usize) -> Self {
-        Self { voice, width, bar: Mutex::new(None), said: Mutex::new(None) }
+    pub(super) fn new(voice: Voice) -> Self {
+        Self { voice, width: OnceLock::new(), bar: Mutex::new(None), said: Mutex::new(None) }
+    }
+
+    /// Pads the names of migrations to the longest of these, so that what follows them lines up.
+    pub(crate) fn line_up(&self, set: &MigrationSet) {
+        let longest = set.iter().map(|migration| migration.name().chars().count()).max();
+        self.width.get_or_init(|| longest.unwrap_or(0).min(WIDEST));
     }
 
     /// Takes the bar away; what was printed stays.
@@ -104,7 +115,11 @@ impl Display {
         };
         let time = style::time(elapsed);
         let name = clean::line(&step.name);
-        let line = format!("  {word}  {}  {name:width$}  {time:>9}", step.version, width = self.width);
+        let line = format!(
+            "  {word}  {}  {name:width$}  {time:>9}",
+            step.version,
+            width = self.width.get().copied().unwrap_or(0)
+        );
         let bar = lock(&self.bar);
         match bar.as_ref() {
             Some(bar) => bar.suspend(|| printer::quoted(&line)),

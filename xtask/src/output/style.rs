@@ -40,12 +40,12 @@ pub(crate) fn marked(text: &str) -> String {
     written
 }
 
-/// The style that a text begins with, without its mark, and the length of what stands for it.
-pub(crate) fn unmarked(text: &str) -> Option<(String, usize)> {
+/// The numbers of the style that a text begins with, without its mark, and the length of what stands for it.
+pub(crate) fn unmarked(text: &str) -> Option<(&str, usize)> {
     let (code, _) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
     let bare = code.strip_suffix(MARK.as_str())?;
     let is_style = bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b';');
-    is_style.then(|| (format!("\u{1b}[{bare}m"), code.len() + 3))
+    is_style.then(|| (bare, code.len() + 3))
 }
 
 /// A time as people read it: `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`.

@@ -1,5 +1,7 @@
 //! Columns of text that line up.
 
+use std::iter::repeat_n;
+
 use super::clean;
 use super::style::Style;
 
@@ -22,15 +24,33 @@ impl Table {
             self.rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut marks = Marks::default();
         let line = |row: &Vec<(Style, String)>| {
             let mut line = String::new();
             for ((style, text), width) in row.iter().zip(&widths) {
-                let space = width - text.chars().count();
-                line.push_str(&format!("{style}{text}{style:#}{}  ", " ".repeat(space)));
+                let (begin, end) = marks.of(*style);
+                [begin, text, end].iter().for_each(|part| line.push_str(part));
+                line.extend(repeat_n(' ', width + 2 - text.chars().count()));
             }
-            line.trim_end().to_owned()
+            line.truncate(line.trim_end().len());
+            line
         };
         self.rows.iter().map(line).collect()
+    }
+}
+
+/// What begins and ends each style that was met: a table has thousands of cells, and few styles.
+#[derive(Default)]
+struct Marks(Vec<(Style, String, String)>);
+
+impl Marks {
+    fn of(&mut self, style: Style) -> (&str, &str) {
+        let at = self.0.iter().position(|(known, ..)| *known == style).unwrap_or_else(|| {
+            self.0.push((style, style.to_string(), format!("{style:#}")));
+            self.0.len() - 1
+        });
+        let (_, begin, end) = &self.0[at];
+        (begin, end)
     }
 }
 

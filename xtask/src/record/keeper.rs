@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use migrate_core::MigrationSet;
 use migrate_core::runner::{Observer, Progress};
 
 use super::{Folder, Record};
@@ -33,6 +34,11 @@ impl Keeper {
     /// One that only shows.
     pub(crate) fn new(display: Arc<Display>) -> Self {
         Self { display, open: Mutex::new(None) }
+    }
+
+    /// Lets the lines of these migrations line up.
+    pub(crate) fn line_up(&self, set: &MigrationSet) {
+        self.display.line_up(set);
     }
 
     /// Takes the bar away.

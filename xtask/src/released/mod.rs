@@ -114,5 +114,5 @@ fn unwritable(error: std::io::Error) -> migrate_core::Error {
 
 /// The text of a file without what makes no difference: a byte order mark, the ends of lines.
 fn text(bytes: &[u8]) -> String {
-    normalise(&String::from_utf8_lossy(bytes))
+    normalise(&String::from_utf8_lossy(bytes)).into_owned()
 }

@@ -32,6 +32,29 @@ fn migrate_rollback_and_redo_print_a_line_for_each() {
 }
 
 #[test]
+#[cfg(unix)]
+fn git_is_asked_where_something_is_written_and_not_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let project = two();
+    std::fs::create_dir(project.path().join("bin")).unwrap();
+    let asked = project.path().join("asked");
+    let git = project.write("bin/git", format!("#!/bin/sh\necho asked >> '{}'\nexit 1\n", asked.display()));
+    std::fs::set_permissions(git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", project.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let asks = |arguments: &[&str]| {
+        let all = [&["--env", "development", "--database", "env:TEST_DATABASE_URL"], arguments].concat();
+        let output = project.command(&all).env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        std::fs::remove_file(&asked).is_ok()
+    };
+    assert!(!asks(&["migrate", "--dry-run"]) && !asks(&["status"]));
+    assert!(asks(&["migrate"]));
+    assert!(!asks(&["migrate"]) && !asks(&["status"]) && !asks(&["history"]));
+    assert!(asks(&["rollback"]));
+    project.end();
+}
+
+#[test]
 fn a_dry_run_shows_the_sql_and_touches_nothing() {
     let project = two();
     let shown = project.run(&["migrate", "--dry-run", "--to", "20250101000001_a"]).ok();

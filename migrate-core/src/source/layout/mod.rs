@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::load::{self, decode};
-use super::{Body, Migration, MigrationSet, Script, Version, odd};
+use super::{Body, Migration, MigrationSet, Script, Version, assemble, odd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::regular;
@@ -54,6 +54,9 @@ const WORDS: [(Layout, &str); 8] = [
     (Layout::Flyway, "flyway"),
 ];
 
+/// How many files of a folder tell whose it is.
+const LOOKED_AT: usize = 1000;
+
 /// A text that names no layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotALayout;
@@ -66,14 +69,17 @@ impl Layout {
 
     /// Which tool wrote a folder, judged by its names and by what the first lines of its files say.
     ///
-    /// A folder of which most files are named as ours is ours: a misnamed one in it is a mistake.
+    /// A folder of which most files are named as ours is ours: a misnamed one in it is a mistake. Of thousands of files the first
+    /// that the folder lists are enough to tell.
     pub fn detect(folder: &Path) -> Self {
         let Ok(entries) = fs::read_dir(folder) else { return Self::Roundtrip };
-        let names: Vec<(String, PathBuf)> =
-            entries.flatten().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
-        let sql: Vec<&(String, PathBuf)> = names.iter().filter(|(name, _)| name.ends_with(".sql")).collect();
+        let (mut sql, mut others) = (Vec::new(), Vec::new());
+        for entry in entries.flatten().take(LOOKED_AT) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".sql") { sql.push((name, entry.path())) } else { others.push(entry.path()) }
+        }
         let ours = sql.iter().filter(|(name, _)| super::files::parse(name).is_ok()).count();
-        if names.iter().filter(|(_, path)| path.join("up.sql").is_file()).count() > sql.len() {
+        if others.iter().filter(|path| path.join("up.sql").is_file()).count() > sql.len() {
             return Self::Diesel;
         }
         if ours * 2 > sql.len() || sql.is_empty() {
@@ -89,16 +95,29 @@ impl Layout {
         }
     }
 
-    /// Reads a folder of this layout.
+    /// Reads a folder of this layout, and checks what is in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Files`] with one finding for each problem of the folder.
     pub fn load(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
-        let folder = folder.as_ref();
+        self.load_by(folder.as_ref(), |folder| MigrationSet::load(folder))
+    }
+
+    /// Reads a folder of this layout for a migrator; see [`MigrationSet::read`]. The files of other tools are checked at once, for
+    /// what of them is sent depends on their statements.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MigrationSet::read`], or of [`Layout::load`] for another tool's folder.
+    pub fn read(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
+        self.load_by(folder.as_ref(), |folder| MigrationSet::read(folder))
+    }
+
+    fn load_by(self, folder: &Path, ours: impl FnOnce(&Path) -> Result<MigrationSet>) -> Result<MigrationSet> {
         let mut findings = Vec::new();
         let mut drafts = match self {
-            Self::Roundtrip => return MigrationSet::load(folder),
+            Self::Roundtrip => return ours(folder),
             Self::Diesel => files::folders(folder, &mut findings)?,
             Self::Flyway => files::versioned(folder, &mut findings)?,
             Self::Sqlx | Self::GolangMigrate => files::pairs(folder, &mut findings)?,
@@ -106,7 +125,7 @@ impl Layout {
         };
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
-            let twice = load::twice(&pair[1].up.path, &pair[0].up.path);
+            let twice = assemble::twice(&pair[1].up.path, &pair[0].up.path);
             findings.push(twice.help(format!("rename the one that no database has: {self} knows it by its version")));
         }
         let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();

@@ -65,9 +65,7 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
         output.line("there are no consumers");
         output.next("`cargo xtask consumers add FILE` puts here what another repository exported; docs/FORMATS.md shows the other ways");
     } else {
-        for line in table(&all).lines() {
-            output.line(line);
-        }
+        output.lines(&table(&all).lines());
         output.next(
             "`cargo xtask consumers export NAME` writes one into a file; `cargo xtask consumers add FILE` refreshes it",
         );

@@ -101,7 +101,7 @@ fn show(context: &Context<'_>, subject: &Subject, uses: Vec<UseJson>, unread: Ve
             (plain, through),
         ]);
     }
-    table.lines().iter().for_each(|line| output.line(line));
+    output.lines(&table.lines());
     if uses.is_empty() {
         output.line(format!("no consumer uses {name}"));
     }

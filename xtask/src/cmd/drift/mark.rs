@@ -37,6 +37,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             show_left_out(context, &look);
             confirm_mark(context, options.yes, document.not_compared.len(), look.left_out.len())?;
             let mut runner = Runner::new(context, code, Wish::default()).await?;
+            context.name_commit(&mut runner.migrator).await;
             let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
             runner.close().await;
             document.marked = options.mark.iter().map(ToString::to_string).collect();

@@ -1,0 +1,148 @@
+//! Which files make one migration, and what is missing between them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::Part;
+use super::load::{Piece, Text};
+use super::script::version_of;
+use super::{Body, Checksum, Migration, Script, Version};
+use crate::finding::{Finding, Place};
+
+/// The files of one version.
+struct Found<'n> {
+    version: Version,
+    name: &'n str,
+    /// The one that was found first.
+    first: PathBuf,
+    up: Option<Arc<Script>>,
+    down: Option<Arc<Script>>,
+    fixture: Option<Arc<Script>>,
+    verify: Option<Arc<Script>>,
+    code: Option<(PathBuf, Checksum)>,
+}
+
+/// Puts files together into migrations. They come in the order of their names, and so in that of their versions.
+pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> Vec<Arc<Migration>> {
+    let mut migrations = Vec::with_capacity(pieces.len() / 2 + 1);
+    let mut last: Option<Found<'_>> = None;
+    for Piece { version, name, part, text, findings: of_head } in pieces {
+        findings.extend(of_head);
+        let found = match last.take() {
+            Some(found) if found.version == version && found.name != name => {
+                findings.push(duplicate(text.path(), &found.first));
+                last = Some(found);
+                continue;
+            }
+            Some(found) if found.version == version => found,
+            before => {
+                migrations.extend(before.and_then(|found| found.build(findings)).map(Arc::new));
+                Found::new(version, name, text.path().to_owned())
+            }
+        };
+        last = Some(found.with(part, text));
+    }
+    migrations.extend(last.and_then(|found| found.build(findings)).map(Arc::new));
+    migrations
+}
+
+impl Text {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Sql(script) => script.path(),
+            Self::Rust(path, _) => path,
+        }
+    }
+}
+
+impl<'n> Found<'n> {
+    fn new(version: Version, name: &'n str, first: PathBuf) -> Self {
+        Self { version, name, first, up: None, down: None, fixture: None, verify: None, code: None }
+    }
+
+    fn with(mut self, part: Part, text: Text) -> Self {
+        match (part, text) {
+            (_, Text::Rust(path, checksum)) => self.code = Some((path, checksum)),
+            (Part::Down, Text::Sql(script)) => self.down = Some(script),
+            (Part::Fixture, Text::Sql(script)) => self.fixture = Some(script),
+            (Part::Verify, Text::Sql(script)) => self.verify = Some(script),
+            (Part::Up | Part::Code, Text::Sql(script)) => self.up = Some(script),
+        }
+        self
+    }
+
+    /// Makes a migration of them; where that cannot be, nothing is left that would be checked later, and so it is checked here.
+    fn build(self, findings: &mut Vec<Finding>) -> Option<Migration> {
+        if let Some(wrong) = self.wrong() {
+            findings.push(wrong);
+            let scripts = [self.up, self.down, self.fixture, self.verify];
+            scripts.iter().flatten().for_each(|script| findings.extend_from_slice(script.findings()));
+            return None;
+        }
+        let Self { version, name, up, down, fixture, verify, code, .. } = self;
+        let body = match (up, code) {
+            (Some(up), _) => {
+                findings.extend(unpaired(&up, down.as_deref()));
+                Body::Sql { up, down }
+            }
+            (None, code) => code.map(|(path, checksum)| Body::Code { path, checksum })?,
+        };
+        Some(Migration { version, name: name.into(), body, is_up_only: false, fixture, verify })
+    }
+
+    /// Why they are not one migration.
+    fn wrong(&self) -> Option<Finding> {
+        match (&self.up, &self.code) {
+            (Some(_), None) => None,
+            (None, Some(_)) if self.down.is_none() => None,
+            (Some(up), Some((code, _))) => Some(
+                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not in both")
+                    .at(Place::file(up.path()))
+                    .note(format!("the other file is {}", code.display()))
+                    .help("give one of them a version of its own"),
+            ),
+            (None, _) => Some(self.up_missing()),
+        }
+    }
+
+    fn up_missing(&self) -> Finding {
+        let Self { version, name, first, down, code, .. } = self;
+        let path =
+            down.as_ref().map(|script| script.path()).or(code.as_ref().map(|(path, _)| &**path)).unwrap_or(first);
+        Finding::error("up-missing", format!("there is no up for migration {version}"))
+            .at(Place::file(path))
+            .help(format!("write {version}_{name}.up.sql beside it, or remove the file"))
+    }
+}
+
+/// What is wrong between an up and its down.
+fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
+    match (down, &up.directives().irreversible) {
+        (None, None) => Some(
+            Finding::error("down-missing", "this up has no down")
+                .at(Place::file(up.path()))
+                .help("write the .down.sql file beside it")
+                .help(format!("or let it be written and proven: `cargo xtask derive {}`", version_of(up.path())))
+                .help("or say why there is none: `-- migrate: irreversible reason` at the head of the up"),
+        ),
+        (Some(down), Some(_)) => Some(
+            Finding::error("down-unexpected", "a migration that is declared irreversible has a down")
+                .at(Place::file(down.path()))
+                .help("remove the directive from the up, or the down"),
+        ),
+        _ => None,
+    }
+}
+
+fn duplicate(path: &Path, first: &Path) -> Finding {
+    twice(path, first).help(
+        "give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one",
+    )
+}
+
+/// Two migrations have one version.
+pub(super) fn twice(path: &Path, first: &Path) -> Finding {
+    Finding::error("version-twice", "two migrations have the same version")
+        .at(Place::file(path))
+        .note(format!("the other one is {}", first.display()))
+}

@@ -1,0 +1,180 @@
+//! One SQL file: its text, what its head declares and, once somebody asks, its statements.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::layout::Part;
+use super::{Checksum, Directives, directive};
+use crate::finding::{Finding, Place};
+use crate::sql::{self, Class, FlawKind, Statement};
+
+/// One SQL file.
+///
+/// Its statements are found when somebody asks for them: of a long chain, most were applied long ago.
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub(super) path: PathBuf,
+    pub(super) text: Arc<str>,
+    pub(super) checksum: Checksum,
+    pub(super) directives: Directives,
+    cut: OnceLock<Cut>,
+}
+
+/// What a text is cut into.
+#[derive(Debug, Clone)]
+struct Cut {
+    statements: Vec<Statement>,
+    /// What keeps it from being run.
+    findings: Vec<Finding>,
+}
+
+impl Script {
+    /// Takes the text of one SQL file; what is wrong with its head is added to the findings. What is wrong with its statements
+    /// is what [`Self::findings`] says.
+    pub(super) fn of(path: PathBuf, text: Arc<str>, findings: &mut Vec<Finding>) -> Self {
+        let (directives, wrong) = directive::read(&path, &text);
+        findings.extend(wrong);
+        let checksum = Checksum::of(&text);
+        Self { path, text, checksum, directives, cut: OnceLock::new() }
+    }
+
+    /// Reads a part of a file that another tool wrote.
+    ///
+    /// What such tools let pass passes: a last statement without a semicolon, a file without a
+    /// statement, `BEGIN` and `COMMIT` of its own; and what the server will refuse in a transaction
+    /// is for the server to say, for one such file must not hide the rest of a long chain. With `wraps` the tool puts a transaction
+    /// around a file; one that runs as a whole in its own, or that cannot run in one, needs none.
+    pub(super) fn foreign(part: Part, wraps: bool, findings: &mut Vec<Finding>) -> Self {
+        let Part { path, mut text, no_transaction } = part;
+        let own = |class: Class| class == Class::TransactionControl;
+        let (statements, flaws) = sql::split(&text);
+        if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
+            // A comment may be the last thing in the file.
+            text.push_str("\n;");
+        }
+        let count = statements.iter().filter(|statement| own(statement.class)).count();
+        if let [first, .., last] = statements.as_slice()
+            && count == 2
+            && own(first.class)
+            && own(last.class)
+        {
+            for span in [first.span.clone(), last.span.clone()] {
+                let blank = " ".repeat(span.len());
+                text.replace_range(span, &blank);
+            }
+        }
+        let text: Arc<str> = text.into();
+        let (mut directives, wrong) = directive::read(&path, &text);
+        findings.extend(wrong);
+        let (statements, flaws) = sql::split(&text);
+        // A message of one statement is in no transaction where the tool opens none.
+        let commits = |class: Class| class.may_need_no_transaction() && statements.len() == 1;
+        let outside = |Statement { class, .. }: &Statement| {
+            own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
+        };
+        directives.no_transaction |= no_transaction || statements.iter().any(outside);
+        let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
+        let passes = ["transaction-control", "needs-no-transaction"];
+        findings.extend(refused.into_iter().filter(|finding| !passes.contains(&finding.code)));
+        let checksum = Checksum::of(&text);
+        let cut = Cut { statements, findings: Vec::new() }.into();
+        Self { path, text, checksum, directives, cut }
+    }
+
+    /// Reads a down script out of a ledger; nothing of it is refused, for it was accepted once.
+    pub(crate) fn recorded(path: PathBuf, text: Arc<str>) -> Self {
+        Self::of(path, text, &mut Vec::new())
+    }
+
+    fn cut(&self) -> &Cut {
+        self.cut.get_or_init(|| {
+            let Self { path, text, directives, .. } = self;
+            let (statements, flaws) = sql::split(text);
+            let mut findings = sql::refused(path, text, &statements, &flaws, !directives.no_transaction);
+            if statements.is_empty() && flaws.is_empty() {
+                findings.push(empty(path));
+            }
+            Cut { statements, findings }
+        })
+    }
+
+    /// What keeps its statements from being run; nothing for a file of another tool, whose findings were told when it was read.
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.cut().findings
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text, normalised; this is what the server gets.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The checksum of the text.
+    pub fn checksum(&self) -> &Checksum {
+        &self.checksum
+    }
+
+    /// Its statements, in order.
+    pub fn statements(&self) -> &[Statement] {
+        &self.cut().statements
+    }
+
+    /// What its head declares.
+    pub fn directives(&self) -> &Directives {
+        &self.directives
+    }
+}
+
+fn empty(path: &Path) -> Finding {
+    let finding = Finding::error("file-empty", "there is no statement in this file").at(Place::file(path));
+    finding.help(match path.to_string_lossy().ends_with(".down.sql") {
+        true => format!("write it, or let it be written and proven: `cargo xtask derive {}`", version_of(path)),
+        false => "write the SQL, or remove the migration".to_owned(),
+    })
+}
+
+/// The version at the beginning of a file's name.
+pub(super) fn version_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('_').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::source::MigrationSet;
+
+    /// How many scripts of a set were cut into statements.
+    fn cut(set: &MigrationSet) -> usize {
+        let scripts = set.iter().flat_map(|one| [one.up_script(), one.down_script(), one.verify()]);
+        scripts.flatten().filter(|script| script.cut.get().is_some()).count()
+    }
+
+    #[test]
+    fn statements_are_found_when_somebody_asks_and_no_sooner() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("20250101000001_a.up.sql", "-- migrate: lossy it is gone\nSELECT 1;");
+        write("20250101000001_a.down.sql", "SELECT 1;");
+        write("20250101000001_a.verify.sql", "SELECT 1 WHERE false;");
+        write("20250101000002_b.up.sql", "SELECT 'x");
+        write("20250101000002_b.down.sql", "SELECT 1;");
+        let set = MigrationSet::read(folder.path()).unwrap();
+        let first = set.iter().next().unwrap();
+        assert_eq!((cut(&set), first.lossy()), (0, Some("it is gone")));
+        set.check(|_| true).unwrap();
+        assert_eq!(cut(&set), 0);
+        set.check(|one| one.version() != first.version()).unwrap();
+        assert_eq!(cut(&set), 3);
+        let codes = |error: crate::Error| error.findings().iter().map(|finding| finding.code).collect::<Vec<_>>();
+        assert_eq!(codes(set.check(|one| one.version() == first.version()).unwrap_err()), ["unterminated-quote"]);
+        assert_eq!(cut(&set), 5);
+        assert_eq!(codes(MigrationSet::load(folder.path()).unwrap_err()), ["unterminated-quote"]);
+        // What is wrong with a name is told together with everything else.
+        write("notes.txt", "");
+        assert_eq!(codes(MigrationSet::read(folder.path()).unwrap_err()), ["unterminated-quote", "file-name"]);
+    }
+}
