@@ -62,12 +62,18 @@ impl MigrationSet {
     ///
     /// The same as [`MigrationSet::load`] for a folder with these files.
     pub fn embedded(files: &[EmbeddedFile]) -> Result<Self> {
-        let mut files: Vec<File<'_>> = files
-            .iter()
-            .filter(|(name, _)| is_migration(name))
-            .map(|(name, bytes)| File { name: (*name).to_owned(), content: Content::Bytes(bytes) })
-            .collect();
-        let folder = Path::new("migrations");
+        Self::of_files(Path::new("migrations"), files.iter().copied())
+    }
+
+    /// The migrations that a folder with these files would have: their names in it, and their bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MigrationSet::load`].
+    pub fn of_files<'f>(folder: &Path, files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<Self> {
+        let files = files.filter(|(name, _)| is_migration(name));
+        let mut files: Vec<File<'_>> =
+            files.map(|(name, bytes)| File { name: name.to_owned(), content: Content::Bytes(bytes) }).collect();
         let (migrations, findings) = put_together(folder, &mut files, Vec::new());
         Self::new(migrations, folder, None).checked(findings)
     }

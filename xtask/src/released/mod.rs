@@ -97,6 +97,11 @@ impl Released {
 
 /// The migrations that files make, as if they were in a folder.
 fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
+    if layout == Layout::Roundtrip {
+        let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        return MigrationSet::of_files(Path::new("migrations"), files);
+    }
+    // Only ours are read from memory.
     let folder = tempfile::tempdir().map_err(unwritable)?;
     for (name, bytes) in files {
         let path = folder.path().join(name);
