@@ -100,7 +100,8 @@ impl Filled {
         self.few = few.into_iter().chain(grown.extract_if(.., |table| !is_near(table))).collect();
         grown.retain(|table| how.beside || !self.seeded.contains(table));
         let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
-        let is_open = |table: &TableName| is_ours(table) && (how.beside || !self.seeded.contains(table));
+        let is_open =
+            |table: &TableName| is_near(table) && is_ours(table) && (how.beside || !self.seeded.contains(table));
         compared.retain(is_open);
         aimed.retain(|table| how.aimed && is_open(table));
         let matched = if how.matched { own.matched(before) } else { BTreeSet::new() };
