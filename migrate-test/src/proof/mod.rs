@@ -229,8 +229,7 @@ impl Prover<'_> {
         let (walked, follow) = tokio::join!(walks.end(self, &mut bare, end), self.follow(&mut full, passed));
         told.waiting.extend(follow?);
         walked?;
-        full.end().await?;
-        bare.stage.end().await?;
+        tokio::try_join!(full.end(), bare.stage.end())?;
         let unreached = self.marked.range(end + 1..).filter(|_| end <= last);
         told.waiting.extend(unreached.map(|at| (*at, self.unreached(*at, end))));
         Ok(())
