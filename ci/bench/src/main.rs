@@ -9,8 +9,10 @@
 mod chain;
 mod client;
 mod consumers;
+mod kept;
 mod looks;
 mod proof;
+mod protected;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ fn main() -> Result<()> {
         Some("proof") => return proof::measure(&Bench::new()?),
         Some("consumers") => return consumers::measure(&Bench::new()?),
         Some("looks") => return looks::measure(&Bench::new()?, &sizes),
+        Some("kept") => return kept::measure(&Bench::new()?, sizes.first().copied().unwrap_or(1_000_000)),
+        Some("protected") => return protected::measure(&Bench::new()?, sizes.first().copied().unwrap_or(1000)),
         _ => {}
     }
     let sizes = if sizes.is_empty() { vec![10, 100, 1000] } else { sizes };

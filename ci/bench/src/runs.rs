@@ -61,6 +61,11 @@ impl Bench {
         Ok(self.runtime.block_on(work)?)
     }
 
+    /// The URL of a database.
+    pub(crate) fn url(&self, name: &str) -> String {
+        self.server.url(name)
+    }
+
     /// The built executable.
     pub(crate) fn ours(&self) -> Command {
         Command::new(&self.ours)

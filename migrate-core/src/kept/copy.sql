@@ -29,7 +29,7 @@ keys := (
 one := one || jsonb_build_object('still', CASE WHEN keys IS NOT NULL AND NOT (one ->> 'gone')::boolean AND NOT (one ->> 'touched')::boolean THEN
     jsonb_build_array(pg_relation_filenode((one ->> 'oid')::oid),
         pg_stat_get_xact_tuples_updated((one ->> 'oid')::oid) + pg_stat_get_xact_tuples_deleted((one ->> 'oid')::oid)) END,
-    'whole', is_whole, 'unique', keys IS NOT NULL, 'columns', cols, 'all', one -> 'columns',
+    'form', 2, 'whole', is_whole, 'unique', keys IS NOT NULL, 'columns', cols, 'all', one -> 'columns',
     'root', pg_partition_root((one ->> 'oid')::oid)::text, 'key', coalesce(keys, (
         SELECT jsonb_agg(c -> 'name' ORDER BY c -> 'n') FROM jsonb_array_elements(one -> 'columns') AS c
         WHERE NOT (c ->> 'generated')::boolean AND NOT one -> 'over' @> (c -> 'n')
@@ -41,20 +41,29 @@ VALUES (number, {version}, {name}, format('%I.%I', one ->> 'schema', one ->> 'na
                FROM jsonb_array_elements(cols) AS c WHERE one -> 'lost' @> (c -> 'n'))
            WHEN (one ->> 'touched')::boolean THEN 'rows and values'
            ELSE 'what its up writes over' END, {prefix} || number, one);
+-- Values of types that PostgreSQL has built in stay as they are, and others become text: their types may go with this rollback or
+-- with a later one, which a column of such a type would keep from it. So may the objects that a regclass names.
 EXECUTE (
-    SELECT format('CREATE TABLE %I.%I AS SELECT ROW(%s)::text AS roundtrip_key, %s AS roundtrip_nth, %s::text AS roundtrip_left, '
-            'NULL::text AS roundtrip_mark, %s FROM ONLY %I.%I AS t',
-        {schema}, {prefix} || number, k.list,
-        CASE WHEN (one ->> 'unique')::boolean THEN '1::bigint' ELSE format('row_number() OVER (PARTITION BY ROW(%s)::text)', k.list) END,
+    SELECT format('CREATE TABLE %I.%I AS SELECT %s, %s %s::text AS roundtrip_left, NULL::text AS roundtrip_mark FROM ONLY %I.%I AS t',
+        {schema}, {prefix} || number,
+        (SELECT string_agg(CASE WHEN y.oid < 10000 AND y.typtype IN ('b', 'r', 'm') AND y.typname !~ '^_?(reg|aclitem)'
+                THEN format('t.%1$I%2$s AS %1$I', a.attname, CASE WHEN a.attcollation <> y.typcollation THEN ' COLLATE pg_catalog."default"' END)
+                ELSE format('{text} AS %1$I', a.attname) END, ', ' ORDER BY a.attnum)
+         FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+         WHERE a.attrelid = (one ->> 'oid')::oid AND a.attnum > 0 AND NOT a.attisdropped
+           AND (cols @> jsonb_build_array(jsonb_build_object('n', a.attnum)) OR (one ->> 'unique')::boolean AND one -> 'key' @> to_jsonb(a.attname))),
+        CASE WHEN (one ->> 'unique')::boolean THEN ''
+             ELSE format('ROW(%1$s)::text AS roundtrip_key, row_number() OVER (PARTITION BY ROW(%1$s)::text) AS roundtrip_nth,', k.list) END,
         CASE WHEN NOT is_whole AND one -> 'over' = '[]' THEN '''there'''
              WHEN one -> 'still' = 'null' THEN 'NULL'
-             ELSE (SELECT format('md5(ARRAY[%s]::text[]::text)', string_agg(
-                       format('{text}', c ->> 'name'), ', ' ORDER BY c -> 'n'))
+             ELSE (SELECT format('md5(ROW(%s)::text)', string_agg(format('t.%I', c ->> 'name'), ', ' ORDER BY c -> 'n'))
                    FROM jsonb_array_elements(cols) AS c WHERE NOT one -> 'lost' @> (c -> 'n')) END,
-        (SELECT string_agg(format('{text} AS %1$I', c ->> 'name'), ', ' ORDER BY c -> 'n')
-         FROM jsonb_array_elements(cols) AS c),
         one ->> 'schema', one ->> 'name')
     FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list
           FROM jsonb_array_elements_text(one -> 'key') WITH ORDINALITY AS e (name, position)) AS k);
-EXECUTE format('ANALYZE %I.%I', {schema}, {prefix} || number);
-EXECUTE format('UPDATE %s SET rows = (SELECT count(*) FROM %I.%I) WHERE id = %s', {registry_name}, {schema}, {prefix} || number, number);
+GET DIAGNOSTICS many = ROW_COUNT;
+UPDATE {registry} SET rows = many WHERE id = number;
+-- Text that tells rows apart is joined by: without statistics that is planned badly.
+IF NOT (one ->> 'unique')::boolean THEN
+    EXECUTE format('ANALYZE %I.%I', {schema}, {prefix} || number);
+END IF;

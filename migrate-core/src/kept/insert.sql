@@ -11,14 +11,22 @@ parents := (
         JOIN pg_attribute p ON p.attrelid = f.confrelid AND p.attnum = k.theirs) AS key
     WHERE f.conrelid = target AND f.contype = 'f' AND key.is_kept AND pg_get_constraintdef(f.oid) NOT LIKE '%, PERIOD %'
       AND NOT EXISTS (SELECT FROM {registry} r WHERE r.id = ANY (open_) AND r.id <> ALL (thinned) AND f.confrelid IN (to_regclass(nullif(r.relation, '')), to_regclass(r.shape ->> 'root'))));
-EXECUTE (
-    SELECT format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %I.%I AS s WHERE %s '
-        'AND NOT EXISTS (SELECT FROM (%s) AS l WHERE l.key = s.roundtrip_key AND l.nth = s.roundtrip_nth) ON CONFLICT DO NOTHING',
+put := (
+    SELECT format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %I.%I AS s WHERE %s AND %s',
         target, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
         string_agg(CASE WHEN one.id = thin AND NOT a.attnotnull AND EXISTS (
                 SELECT FROM pg_constraint f WHERE f.conrelid = target AND f.contype = 'f' AND a.attnum = ANY (f.conkey))
-            THEN 'NULL' ELSE format('s.%I::%s', a.attname, format_type(a.atttypid, -1)) END, ', ' ORDER BY a.attnum),
-        {schema}, one.store, rows_ || coalesce(parents, ''), live)
+            THEN 'NULL' WHEN k.atttypid = a.atttypid THEN format('s.%I', k.attname)
+            ELSE format('({stored})::%2$s', k.attname, format_type(a.atttypid, -1)) END, ', ' ORDER BY a.attnum),
+        {schema}, one.store, rows_ || coalesce(parents, ''), CASE WHEN is_empty THEN 'true' ELSE absent END)
     FROM jsonb_array_elements(one.shape -> 'columns') AS c
+    JOIN pg_attribute k ON k.attrelid = to_regclass(format('%I.%I', {schema}, one.store)) AND k.attname = c ->> 'name'
     JOIN pg_attribute a ON a.attrelid = target AND a.attname = c ->> 'name' AND NOT a.attisdropped AND a.attgenerated = '');
-GET DIAGNOSTICS inserted = ROW_COUNT;
+-- To look for a conflict before each row takes time, and mostly there is none.
+BEGIN
+    EXECUTE put;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+EXCEPTION WHEN unique_violation OR exclusion_violation THEN
+    EXECUTE put || ' ON CONFLICT DO NOTHING';
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+END;

@@ -4,8 +4,12 @@ DECLARE
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
     one      record;
     table_   text;
+    target   regclass;
+    names_   jsonb;
     live     text;
     number   bigint;
+    -- Whether only rows and values count, and what is as it was is not kept.
+    is_plain boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     IF to_regclass({registry_name}) IS NOT NULL THEN
@@ -15,34 +19,39 @@ BEGIN
             END IF;
             CONTINUE WHEN one.store IS NULL OR (one.shape ->> 'gone')::boolean OR NOT (one.shape ->> 'whole')::boolean AND one.shape -> 'over' = '[]';
             table_ := format('%I.%I', {schema}, one.store);
+            target := (one.shape ->> 'oid')::oid::regclass;
+            is_plain := one.shape -> 'lost' = '[]' AND one.shape -> 'over' = '[]';
+            number := one.rows;
             -- The table, its key and the columns that stayed, with the names that they have now.
             one.shape := one.shape || (
-                SELECT jsonb_build_object('left', jsonb_build_object('table', (one.shape ->> 'oid')::oid::regclass::text,
+                SELECT jsonb_build_object('left', jsonb_build_object('table', target::text,
                     'key', (SELECT coalesce(jsonb_agg(a.attname ORDER BY e.position), '[]')
                         FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position)
                         JOIN jsonb_array_elements(one.shape -> 'all') AS c ON c ->> 'name' = e.name
-                        JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2),
+                        JOIN pg_attribute a ON a.attrelid = target AND a.attnum = (c ->> 'n')::int2),
                     'columns', (SELECT jsonb_agg(jsonb_build_object('n', a.attnum, 'was', c -> 'name', 'name', a.attname) ORDER BY a.attnum)
                         FROM jsonb_array_elements(one.shape -> 'columns') AS c
-                        JOIN pg_attribute a ON a.attrelid = (one.shape ->> 'oid')::oid AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped))));
-            live := {live};
-            IF one.shape -> 'still' IS DISTINCT FROM jsonb_build_array(pg_relation_filenode((one.shape ->> 'oid')::oid),
-                    pg_stat_get_xact_tuples_updated((one.shape ->> 'oid')::oid) + pg_stat_get_xact_tuples_deleted((one.shape ->> 'oid')::oid)) THEN
-                EXECUTE format('UPDATE %s SET roundtrip_left = NULL WHERE roundtrip_left IS NOT NULL', table_);
+                        JOIN pg_attribute a ON a.attrelid = target AND a.attnum = (c ->> 'n')::int2 AND NOT a.attisdropped))));
+            names_ := one.shape #> '{left,key}';
+            IF (one.shape ->> 'unique')::boolean THEN
+                IF one.shape -> 'still' IS DISTINCT FROM jsonb_build_array(pg_relation_filenode(target),
+                        pg_stat_get_xact_tuples_updated(target) + pg_stat_get_xact_tuples_deleted(target)) THEN
+                    {sift}
+                END IF;
+            ELSE
+                live := {live};
                 EXECUTE format('UPDATE %s AS s SET roundtrip_left = l.image FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
-            END IF;
-            IF one.shape -> 'lost' = '[]' AND one.shape -> 'over' = '[]' THEN
-                EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ARRAY[%s]::text)', table_,
-                            string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c);
-            END IF;
-            -- Rows that no key tells apart: were some removed, or were they changed? The numbers tell.
-            IF NOT (one.shape ->> 'unique')::boolean THEN
+                IF is_plain THEN
+                    EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ROW(%s)::text)', table_,
+                                string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c);
+                END IF;
+                -- Rows that no key tells apart: were some removed, or were they changed? The numbers tell.
                 EXECUTE format('SELECT %s - count(*) - (SELECT count(*) FROM %s WHERE roundtrip_left IS NULL) FROM (%s) AS l', one.rows, table_, live) INTO number;
                 IF number <> 0 THEN
                     EXECUTE format('UPDATE %s SET roundtrip_left = ''?'' WHERE roundtrip_left IS NULL', table_);
                 END IF;
+                EXECUTE format('SELECT count(*) FROM %s', table_) INTO number;
             END IF;
-            EXECUTE format('SELECT count(*) FROM %s', table_) INTO number;
             UPDATE {registry} SET rows = number, shape = one.shape WHERE id = one.id;
             IF number = 0 THEN
                 EXECUTE format('DROP TABLE %s', table_);

@@ -1,6 +1,5 @@
 -- Before a down: tries it out in a subtransaction, sees in the catalogs and the counters which tables lose something,
--- tries what would be applied again after it, takes both back, and copies those tables aside. All values are copied as
--- text, for their types may go as well.
+-- tries what would be applied again after it, takes both back, and copies those tables aside.
 DECLARE
     settings CONSTANT jsonb  := {settings};
     saved    CONSTANT jsonb  := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
@@ -18,6 +17,7 @@ DECLARE
     number   bigint;
     cols     jsonb;
     keys     jsonb;
+    many     bigint;
     is_whole boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);

@@ -7,6 +7,9 @@ DECLARE
     table_   text;
     target   regclass;
     live     text;
+    names_   jsonb;
+    -- The condition that a row of the copy and one of the table have the same key, where a unique index knows it.
+    is_same  text;
     is_exact boolean;
     same     text;
     top      jsonb;
@@ -24,19 +27,33 @@ BEGIN
             -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', target);
         END IF;
-        live := {live};
-        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
-            'SELECT FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image)', table_, live);
-        EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM (%s) AS l '
-            'WHERE s.roundtrip_left IS NULL AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+        names_ := one.shape #> '{left,key}';
+        is_same := NULL;
+        IF one.shape ? 'form' AND (one.shape ->> 'unique')::boolean THEN
+            is_same := {same};
+            EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
+                'SELECT FROM ONLY %s AS t WHERE %s AND s.roundtrip_left = %s)', table_, target, is_same, {image});
+            EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, target, is_same);
+        ELSE
+            live := {live};
+            EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''~'' WHERE s.roundtrip_left IS NOT NULL AND NOT EXISTS ('
+                'SELECT FROM (%s) AS l WHERE s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth AND s.roundtrip_left = l.image)', table_, live);
+            EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM (%s) AS l '
+                'WHERE s.roundtrip_left IS NULL AND s.roundtrip_key = l.key AND s.roundtrip_nth = l.nth', table_, live);
+        END IF;
         UPDATE {registry} SET shape = shape || '{"looked": true}' WHERE id = one.id;
         IF (one.shape ->> 'whole')::boolean THEN
             FOR same IN
-                SELECT string_agg(format('{text} = s.%2$I', c ->> 'name', c ->> 'was'), ' AND ')
+                SELECT string_agg(CASE WHEN s.atttypid = t.atttypid THEN format('t.%I = s.%I', t.attname, s.attname)
+                                       ELSE format('{text} = ', t.attname) || format('{stored}', s.attname) END, ' AND ')
                 FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
                 LEFT JOIN jsonb_array_elements(one.shape #> '{left,columns}') AS c ON (c ->> 'n')::int2 = k.n
+                LEFT JOIN pg_attribute t ON t.attrelid = target AND t.attnum = k.n
+                LEFT JOIN pg_attribute s ON s.attrelid = to_regclass(table_) AND s.attname = c ->> 'was'
                 WHERE i.indrelid = target AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
                 GROUP BY i.indexrelid HAVING bool_and(c IS NOT NULL)
+                -- What has the same key was found before.
+                AND (is_same IS NULL OR jsonb_agg(t.attname ORDER BY k.position) <> names_)
             LOOP
                 EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, target, same);
             END LOOP;

@@ -115,13 +115,17 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("registry_name", literal(&registry.to_string())),
         ("schema", literal(ledger.schema())),
         ("text", TEXT.to_owned()),
+        ("stored", TEXT.replace("t.", "s.")),
         ("prefix", literal(&format!("{}_", registry.name()))),
         ("ours", literal(&format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name())))),
     ];
     names.extend_from_slice(more);
     // Parts of blocks, with names of their own.
     let parts = [
+        ("sift", include_str!("sift.sql")),
         ("live", include_str!("live.sql")),
+        ("image", include_str!("image.sql")),
+        ("same", include_str!("same.sql")),
         ("again", include_str!("again.sql")),
         ("over", include_str!("over.sql")),
         ("copy", include_str!("copy.sql")),
@@ -130,7 +134,9 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("insert", include_str!("insert.sql")),
         ("resown", include_str!("resown.sql")),
     ];
-    let body = fill(body, &parts.map(|(name, part)| (name, part.to_owned())));
+    let parts = parts.map(|(name, part)| (name, part.to_owned()));
+    // Parts have parts.
+    let body = fill(&fill(body, &parts), &parts);
     format!("DO {};", literal(&fill(&body, &names)))
 }
 
@@ -167,7 +173,7 @@ mod tests {
             for name in [
                 "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",
                 "script", "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
-                "update", "insert", "resown",
+                "update", "insert", "resown", "stored", "sift", "image", "same",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

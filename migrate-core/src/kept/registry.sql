@@ -17,7 +17,7 @@ COMMENT ON TABLE {registry} IS 'Data that rollbacks with --keep-data copied asid
 COMMENT ON COLUMN {registry}.version IS 'Version of the migration whose rollback took the data away';
 COMMENT ON COLUMN {registry}.relation IS 'The table or sequence, as it was called before the rollback';
 COMMENT ON COLUMN {registry}.what IS 'What the table lost: rows, values of columns; or that a sequence was here';
-COMMENT ON COLUMN {registry}.store IS 'The table in this schema that holds the copy: every value as text, the key of its row, and what was left of the row';
+COMMENT ON COLUMN {registry}.store IS 'The table in this schema that holds the copy: the values, the key of each row, and a digest of what was left of it; values of types that are not built in are text';
 COMMENT ON COLUMN {registry}.rows IS 'How many rows the copy has';
 COMMENT ON COLUMN {registry}.shape IS 'The columns, the key and the identity of the table, for bringing the data back';
 COMMENT ON COLUMN {registry}.restored IS 'How many of the rows were brought back'

@@ -13,6 +13,13 @@ DECLARE
     target   regclass;
     key_     text;
     live     text;
+    -- The key where a unique index knows it, the condition that a row of the copy and one of the table have the same, and the
+    -- condition that none of the table has it.
+    by_key   boolean;
+    names_   jsonb;
+    is_same  text;
+    absent   text;
+    is_empty boolean;
     rows_    text;
     inserted bigint;
     resown_  bigint;
@@ -20,6 +27,7 @@ DECLARE
     set_     text;
     differs  text;
     parents  text;
+    put      text;
     why      text;
     thin     bigint;
     thinned  bigint[] := '{}';
@@ -77,10 +85,20 @@ BEGIN
             END IF;
             CONTINUE WHEN EXISTS (SELECT FROM jsonb_array_elements_text(one.shape -> 'key') AS e (name)
                 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
-            key_ := (SELECT format('ROW(%s)::text', coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''))
-                     FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position));
-            live := format('SELECT k.*, %s AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
-                        CASE WHEN (one.shape ->> 'unique')::boolean THEN '1::bigint' ELSE 'row_number() OVER (PARTITION BY k.key)' END, key_, target);
+            by_key := one.shape ? 'form' AND (one.shape ->> 'unique')::boolean;
+            IF by_key THEN
+                is_same := {same};
+                absent := format('NOT EXISTS (SELECT FROM %s AS t WHERE %s)', target, is_same);
+            ELSE
+                key_ := (SELECT format('ROW(%s)::text', coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''))
+                         FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position));
+                is_same := 's.roundtrip_key = ' || key_;
+                live := format('SELECT k.*, row_number() OVER (PARTITION BY k.key) AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
+                            key_, target);
+                absent := format('NOT EXISTS (SELECT FROM (%s) AS l WHERE l.key = s.roundtrip_key AND l.nth = s.roundtrip_nth)', live);
+            END IF;
+            -- Into a table without rows they come as they are.
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', target) INTO is_empty;
             left_ := CASE WHEN one.shape ? 'looked' THEN 's.roundtrip_mark IS NULL' ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
             -- Rows that the up wrote over and that no key tells apart come back all together or not at all.
             is_exact := one.shape -> 'over' <> '[]' AND NOT (one.shape ->> 'unique')::boolean;
@@ -92,15 +110,19 @@ BEGIN
                           WHEN (one.shape ->> 'thinned')::boolean THEN left_
                           ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
             BEGIN
-                IF one.id = ANY (ours) THEN
+                IF one.id = ANY (ours) AND NOT is_empty THEN
                     {seeds}
                 END IF;
                 updated := 0;
                 inserted := 0;
-                {update}
+                IF NOT is_empty THEN
+                    {update}
+                END IF;
                 IF (one.shape ->> 'whole')::boolean THEN
                     {insert}
-                    {resown}
+                    IF NOT is_empty THEN
+                        {resown}
+                    END IF;
                 END IF;
                 is_on := true;
                 IF one.id = thin THEN

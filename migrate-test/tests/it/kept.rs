@@ -494,7 +494,7 @@ async fn only_what_an_up_writes_over_is_copied() {
     assert_eq!(what, [("public.big", "values of c")]);
     let columns = "SELECT attname FROM pg_attribute WHERE attrelid = 'roundtrip.ledger_kept_1'::regclass AND attnum > 0
         AND attname !~ '^roundtrip_'";
-    assert_eq!(column(&mut connection, columns).await, ["c"]);
+    assert_eq!(column(&mut connection, columns).await, ["id", "c"], "the key of its row, and what is written over");
 }
 
 #[tokio::test]
@@ -668,4 +668,76 @@ async fn rows_that_were_removed_and_that_the_up_inserts_again_are_told(
     let told = told_again(&database, &chain).await;
     assert!(told.len() == 1 && told[0].contains("inserted 2 rows of public.country again"), "{told:?}");
     database.drop_now().await.unwrap();
+}
+
+/// What an earlier version of this library kept, as its tables were.
+#[tokio::test]
+async fn what_was_kept_in_an_earlier_form_comes_back() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY, name text, n numeric(6,2)); CREATE TABLE loose (a int, b text);",
+        "ALTER TABLE t ADD note text; CREATE TABLE other (id int PRIMARY KEY, at date); ALTER TABLE loose ADD c bool;
+         INSERT INTO t VALUES (3, 'given', 3);",
+        "ALTER TABLE loose DROP c; DROP TABLE other; DELETE FROM t WHERE id = 3; UPDATE t SET name = lower(name); ALTER TABLE t DROP note;",
+        "INSERT INTO t VALUES (1, 'McX', 1.50, 'one'), (2, 'abc', NULL, NULL); UPDATE t SET note = 'mine' WHERE id = 3;
+         INSERT INTO other VALUES (7, '2024-02-29'); INSERT INTO loose VALUES (1, 'x', true), (1, 'x', false), (NULL, NULL, true);",
+    )
+    .await;
+    let before = contents(&mut connection).await;
+    migrator(&database, &chain, quick()).await.run(&Target::Down(1), NOW).await.unwrap();
+    execute(&mut connection, include_str!("kept/before_forms.sql")).await;
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+    assert_eq!(contents(&mut connection).await, before);
+}
+
+#[tokio::test]
+async fn values_keep_their_types_where_those_cannot_go() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN pos AS int; CREATE COLLATION own (LOCALE = 'C');",
+        "CREATE TABLE t (id bigint PRIMARY KEY, n numeric(6,2), l text[], c text COLLATE own, r regclass, m mood, d pos, ms mood[]);",
+        "DROP TABLE t;",
+        "INSERT INTO t VALUES (1, 1.50, '{a}', 'x', 't'::regclass, 'ok', 1, '{ok}');",
+    )
+    .await;
+    let before = contents(&mut connection).await;
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    let types = "SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), attcollation::regcollation) FROM pg_attribute
+        WHERE attrelid = 'roundtrip.ledger_kept_1'::regclass AND attnum > 0 AND attname !~ '^roundtrip_' ORDER BY attnum";
+    let expected = [
+        "id bigint -",
+        "n numeric(6,2) -",
+        "l text[] \"default\"",
+        "c text \"default\"",
+        "r text \"default\"",
+        "m text \"default\"",
+        "d text \"default\"",
+        "ms text \"default\"",
+    ];
+    assert_eq!(column(&mut connection, types).await, expected);
+    // What is kept is in nobody's way.
+    execute(&mut connection, "DROP TYPE mood; DROP DOMAIN pos; DROP COLLATION own;").await;
+    execute(
+        &mut connection,
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN pos AS int; CREATE COLLATION own (LOCALE = 'C');",
+    )
+    .await;
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+    assert_eq!(contents(&mut connection).await, before);
+}
+
+#[tokio::test]
+async fn what_has_another_type_since_comes_back() {
+    let (database, chain, mut connection) = with_rows(
+        "CREATE TABLE t (id int PRIMARY KEY, n int);",
+        "ALTER TABLE t ADD note int; CREATE TABLE u (id int PRIMARY KEY, at timestamptz);",
+        "DROP TABLE u; ALTER TABLE t DROP note;",
+        "INSERT INTO t VALUES (1, 100, 7), (2, 200, NULL); INSERT INTO u VALUES (1, '2024-02-29 12:00+00'), (2, NULL);",
+    )
+    .await;
+    migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
+    execute(&mut connection, "ALTER TABLE t ALTER id TYPE text;").await;
+    let up = "ALTER TABLE t ADD note text; CREATE TABLE u (id text PRIMARY KEY, at text);";
+    chain.write(2, "change", up, "DROP TABLE u; ALTER TABLE t DROP note;");
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
+    let rows = rows_of(&mut connection, &["t", "u"]).await;
+    assert_eq!(rows, ["(1,100,7)", "(2,200,)", "(1,\"2024-02-29 12:00:00+00\")", "(2,)"]);
 }

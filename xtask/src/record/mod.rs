@@ -136,7 +136,9 @@ impl Record {
 
     /// One more migration is committed.
     pub(crate) fn step_done(&mut self, version: &str) {
-        self.not_done.retain(|one| one != version);
+        if let Some(at) = self.not_done.iter().position(|one| one == version) {
+            self.not_done.remove(at);
+        }
         self.done.push(version.to_owned());
     }
 
