@@ -27,6 +27,8 @@ const STEPS: usize = 100;
 const LONGEST: usize = 60;
 /// How many objects a step may change to count as one; one that changes more counts as several.
 pub(super) const HEAVY: usize = 25;
+/// So many migrations are walked over in every way, and not at random.
+const FEW: usize = 3;
 /// How many walks over a window may fail before the rest of it is left alone.
 const FALLS: usize = 3;
 
@@ -186,8 +188,9 @@ impl Walks {
         Ok(())
     }
 
-    /// Walks at random, where a step follows another that it did not follow before, and at last down and back where some
-    /// migration was not met; the shortest walk that fails, with the database on which it did where that is another one.
+    /// Walks over a few migrations so that each step follows each that it can, over many at random where a step follows another
+    /// that it did not follow before, and at last down and back where some migration was not met; the shortest walk that
+    /// fails, with the database on which it did where that is another one.
     async fn walk(
         &mut self,
         part: &Part<'_>,
@@ -199,6 +202,14 @@ impl Walks {
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
         // On its way here, each migration was rolled back and applied again.
         let mut gone = vec![low, high];
+        if high - low <= FEW {
+            let turned = if part.prover.marked.contains(&(high - 1)) { high - 1 } else { high };
+            let fall = self.once(part, stage, &zigzag(low, turned)).await?;
+            return match fall {
+                Some(fall) => self.shorten(part, fall, &gone).await.map(Some),
+                None => Ok(None),
+            };
+        }
         self.turns.extend((low..high).flat_map(|at| part.came(at)));
         for _ in 0..part.prover.proof.walks {
             if self.spent - before >= most {
@@ -282,7 +293,49 @@ impl Walks {
     }
 }
 
+/// The walk from the top down on which every step follows every other one that it can follow. From `turned` on, migrations
+/// went down and up again already.
+fn zigzag(low: usize, turned: usize) -> Vec<usize> {
+    let turns = (low..turned).rev().flat_map(|at| [at, at + 1]);
+    turns.chain([low]).collect()
+}
+
 /// Whether a migration has no way down, as far as its files say.
 pub(super) fn is_wall(migration: &Migration) -> bool {
     migration.irreversible().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps of a walk from the top to each of these positions, and back: where each begins, and whether it leads up.
+    fn steps(high: usize, walk: &[usize]) -> Vec<(usize, bool)> {
+        let mut at = high;
+        let mut steps = Vec::new();
+        for goal in walk.iter().copied().chain([high]) {
+            while at != goal {
+                steps.push((at.min(if goal > at { at } else { at - 1 }), goal > at));
+                at = if goal > at { at + 1 } else { at - 1 };
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn every_step_follows_every_other_one_that_it_can() {
+        for (low, high, turned) in [(0, 1, 0), (0, 1, 1), (4, 6, 5), (2, 5, 4), (2, 5, 5)] {
+            let made: Vec<[(usize, bool); 2]> =
+                steps(high, &zigzag(low, turned)).windows(2).map(|two| [two[0], two[1]]).collect();
+            for at in low..high {
+                // The top was reached by way up, and where it is proven it went down and up.
+                let went = at >= turned && at > low;
+                assert!(went || made.contains(&[(at, false), (at, true)]), "{at} of {low}..{high}: {made:?}");
+                assert!(at + 1 == high || made.contains(&[(at, true), (at, false)]), "{at} of {low}..{high}: {made:?}");
+                let is_inside = at > low;
+                assert!(!is_inside || made.contains(&[(at, false), (at - 1, false)]), "{at} of {low}..{high}");
+                assert!(!is_inside || made.contains(&[(at - 1, true), (at, true)]), "{at} of {low}..{high}");
+            }
+        }
+    }
 }
