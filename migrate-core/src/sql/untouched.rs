@@ -123,7 +123,7 @@ fn adds_column(words: &[&str]) -> bool {
     // Another word after the constant may make an expression of it.
     let ends = |word: &&str| matches!(*word, "not" | "null" | "unique" | "primary" | "references" | "constraint");
     let constant =
-        |at: usize| words.get(at + 1).is_some_and(is_constant) && words.get(at + 2).is_none_or(|word| ends(&word));
+        |at: usize| words.get(at + 1).is_some_and(is_constant) && words.get(at + 2).is_none_or(ends);
     words.iter().enumerate().all(|(at, word)| match *word {
         "default" => constant(at),
         "check" | "generated" | "collate" => false,

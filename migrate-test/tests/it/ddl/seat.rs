@@ -156,7 +156,8 @@ impl Seats {
     }
 
     pub(crate) async fn end(self) {
-        for seat in std::mem::take(&mut *self.free()) {
+        let seats = std::mem::take(&mut *self.free());
+        for seat in seats {
             seat.end().await;
         }
         self.base.drop_now().await.unwrap();
