@@ -100,13 +100,11 @@ fn a_killed_process_leaves_no_server_and_no_database() {
 fn templates_are_kept_and_the_oldest_of_too_many_go() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let private = Private::new();
+    // As many statements as make a chain worth keeping.
     for n in 1..=6 {
-        private.project.migration(
-            n,
-            &format!("t_{n}"),
-            &format!("CREATE TABLE t_{n} ();"),
-            &format!("DROP TABLE t_{n};"),
-        );
+        let tables: Vec<String> = (1..=5).map(|part| format!("t_{n}_{part}")).collect();
+        let up: String = tables.iter().map(|table| format!("CREATE TABLE {table} ();")).collect();
+        private.project.migration(n, &format!("t_{n}"), &up, &format!("DROP TABLE {};", tables.join(", ")));
     }
     let templates = |private: &Private| {
         let names = runtime.block_on(private.ask(DATABASES)).unwrap();
