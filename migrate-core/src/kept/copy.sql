@@ -41,10 +41,12 @@ VALUES (number, {version}, {name}, format('%I.%I', one ->> 'schema', one ->> 'na
                FROM jsonb_array_elements(cols) AS c WHERE one -> 'lost' @> (c -> 'n'))
            WHEN (one ->> 'touched')::boolean THEN 'rows and values'
            ELSE 'what its up writes over' END, {prefix} || number, one);
+-- What was left of a row is known already where the down changes none of them.
+digest := (is_whole OR one -> 'over' <> '[]') AND one -> 'still' <> 'null';
 -- Values of types that PostgreSQL has built in stay as they are, and others become text: their types may go with this rollback or
 -- with a later one, which a column of such a type would keep from it. So may the objects that a regclass names.
 EXECUTE (
-    SELECT format('CREATE TABLE %I.%I AS SELECT %s, %s %s::text AS roundtrip_left, NULL::text AS roundtrip_mark FROM ONLY %I.%I AS t',
+    SELECT format('CREATE TABLE %I.%I AS SELECT %s %s FROM ONLY %I.%I AS t',
         {schema}, {prefix} || number,
         (SELECT string_agg(CASE WHEN y.oid < 10000 AND y.typtype IN ('b', 'r', 'm') AND y.typname !~ '^_?(reg|aclitem)'
                 THEN format('t.%1$I%2$s AS %1$I', a.attname, CASE WHEN a.attcollation <> y.typcollation THEN ' COLLATE pg_catalog."default"' END)
@@ -53,15 +55,18 @@ EXECUTE (
          WHERE a.attrelid = (one ->> 'oid')::oid AND a.attnum > 0 AND NOT a.attisdropped
            AND (cols @> jsonb_build_array(jsonb_build_object('n', a.attnum)) OR (one ->> 'unique')::boolean AND one -> 'key' @> to_jsonb(a.attname))),
         CASE WHEN (one ->> 'unique')::boolean THEN ''
-             ELSE format('ROW(%1$s)::text AS roundtrip_key, row_number() OVER (PARTITION BY ROW(%1$s)::text) AS roundtrip_nth,', k.list) END,
-        CASE WHEN NOT is_whole AND one -> 'over' = '[]' THEN '''there'''
-             WHEN one -> 'still' = 'null' THEN 'NULL'
-             ELSE (SELECT format('md5(ROW(%s)::text)', string_agg(format('t.%I', c ->> 'name'), ', ' ORDER BY c -> 'n'))
-                   FROM jsonb_array_elements(cols) AS c WHERE NOT one -> 'lost' @> (c -> 'n')) END,
+             ELSE format(', ROW(%1$s)::text AS roundtrip_key, row_number() OVER (PARTITION BY ROW(%1$s)::text) AS roundtrip_nth', k.list) END
+        || CASE WHEN digest THEN (SELECT format(', md5(ROW(%s)::text) AS roundtrip_left', string_agg(format('t.%I', c ->> 'name'), ', ' ORDER BY c -> 'n'))
+                FROM jsonb_array_elements(cols) AS c WHERE NOT one -> 'lost' @> (c -> 'n')) ELSE '' END,
         one ->> 'schema', one ->> 'name')
     FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list
           FROM jsonb_array_elements_text(one -> 'key') WITH ORDINALITY AS e (name, position)) AS k);
 GET DIAGNOSTICS many = ROW_COUNT;
+-- What is the same for all rows is written for none of them: a table that goes as a whole is copied as it stands.
+EXECUTE format('ALTER TABLE %I.%I %s ADD roundtrip_mark text', {schema}, {prefix} || number, CASE
+    WHEN digest THEN ''
+    WHEN NOT is_whole AND one -> 'over' = '[]' THEN 'ADD roundtrip_left text DEFAULT ''there'','
+    ELSE 'ADD roundtrip_left text,' END);
 UPDATE {registry} SET rows = many WHERE id = number;
 -- Text that tells rows apart is joined by: without statistics that is planned badly.
 IF NOT (one ->> 'unique')::boolean THEN

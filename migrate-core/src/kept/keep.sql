@@ -18,6 +18,7 @@ DECLARE
     cols     jsonb;
     keys     jsonb;
     many     bigint;
+    digest   boolean;
     is_whole boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);

@@ -3,7 +3,7 @@
 EXECUTE (
     SELECT format('CREATE TABLE %1$I.%2$I AS SELECT %3$s, CASE WHEN t.ctid IS NOT NULL THEN %4$s END AS roundtrip_left, NULL::text AS roundtrip_mark '
             'FROM %1$I.%5$I AS s LEFT JOIN ONLY %6$s AS t ON %7$s%8$s',
-        {schema}, one.store || '_',
+        {schema}, 'roundtrip_' || pg_current_xact_id(),
         (SELECT string_agg(format('s.%I', k.attname), ', ' ORDER BY k.attnum) FROM pg_attribute k
          WHERE k.attrelid = to_regclass(table_) AND k.attnum > 0 AND NOT k.attisdropped AND k.attname NOT IN ('roundtrip_left', 'roundtrip_mark')),
         {image}, one.store, target, {same},
@@ -18,4 +18,4 @@ EXECUTE (
         JOIN pg_attribute a ON a.attrelid = target AND a.attnum = (c ->> 'n')::int2) AS d);
 GET DIAGNOSTICS number = ROW_COUNT;
 EXECUTE format('DROP TABLE %s', table_);
-EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', {schema}, one.store || '_', one.store);
+EXECUTE format('ALTER TABLE %I.%I RENAME TO %I', {schema}, 'roundtrip_' || pg_current_xact_id(), one.store);
