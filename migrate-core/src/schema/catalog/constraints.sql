@@ -7,21 +7,23 @@ SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
        CASE WHEN i.indisclustered THEN 'yes' END AS clustered,
        CASE WHEN i.indisreplident THEN 'yes' END AS "replica identity",
        CASE WHEN NOT i.indisvalid THEN 'no' END AS valid,
-       (SELECT s.spcname FROM pg_class x JOIN pg_tablespace s ON s.oid = x.reltablespace
-        WHERE x.oid = i.indexrelid) AS tablespace,
-       (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS "attached to",
-       (SELECT obj_description(i.indexrelid, 'pg_class')) AS "comment on its index",
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM pg_class x, unnest(x.reloptions) o
-        WHERE x.oid = i.indexrelid) AS options,
-       -- What checks it: `DISABLE TRIGGER ALL` switches that off.
-       (SELECT string_agg(concat(p.proname, ' ', g.tgenabled), ', ' ORDER BY p.proname COLLATE "C", g.tgenabled)
-        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
-        WHERE g.tgconstraint = k.oid AND g.tgisinternal AND g.tgenabled <> 'O') AS triggers
+       CASE WHEN x.reltablespace <> 0 THEN (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) END AS tablespace,
+       CASE WHEN x.relispartition THEN (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = x.oid) END AS "attached to",
+       d.description AS "comment on its index",
+       CASE WHEN x.reloptions IS NOT NULL
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(x.reloptions) o) END AS options,
+       -- What checks it: `DISABLE TRIGGER ALL` switches that off. A key has a trigger when it can be deferred.
+       CASE WHEN k.contype = 'f' OR k.condeferrable
+            THEN (SELECT string_agg(concat(p.proname, ' ', g.tgenabled), ', ' ORDER BY p.proname COLLATE "C", g.tgenabled)
+                  FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+                  WHERE g.tgconstraint = k.oid AND g.tgisinternal AND g.tgenabled <> 'O') END AS triggers
 FROM pg_constraint k
 JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid
 LEFT JOIN pg_type t ON t.oid = k.contypid
 LEFT JOIN pg_index i ON k.contype IN ('p', 'u', 'x') AND i.indexrelid = k.conindid
+LEFT JOIN pg_class x ON x.oid = i.indexrelid
+LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = i.indexrelid AND d.objsubid = 0
 LEFT JOIN pg_constraint up ON up.oid = k.conparentid
 WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.oid >= 16384
   -- A foreign key to a partitioned table has one more for each partition, under a name of the server's choice.

@@ -44,6 +44,9 @@ UNION ALL
 SELECT 'edge', d.classid, d.objid, d.refclassid, d.refobjid, d.objsubid, d.refobjsubid
 FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND q.seqrelid = d.objid
 WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)
+  -- The triggers of foreign keys are none of ours; the type of a table's rows, and an array, stand for the table and the element.
+  AND NOT (d.deptype = 'i' AND (d.classid = 'pg_trigger'::regclass
+           OR d.classid = 'pg_type'::regclass AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)))
   -- A column stands on the sequence of its default, and the sequence belongs to the column.
   AND NOT (q.seqrelid IS NOT NULL AND d.refclassid = 'pg_class'::regclass)
 UNION ALL

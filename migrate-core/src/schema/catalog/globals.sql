@@ -21,8 +21,10 @@ WITH own AS MATERIALIZED (
     FROM pg_class c WHERE c.relacl IS NOT NULL
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, a.attnum, c.relnamespace, c.relowner, coalesce(a.attacl, '{}'), NULL, 'table', c.relname, NULL, a.attname
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-    WHERE a.attacl IS NOT NULL OR (a.attrelid, a.attnum) IN (SELECT i.objoid, i.objsubid FROM pg_init_privs i WHERE i.objsubid > 0)
+    FROM (SELECT attrelid, attnum FROM pg_attribute WHERE attacl IS NOT NULL
+          UNION SELECT i.objoid, i.objsubid FROM pg_init_privs i WHERE i.objsubid > 0) one
+    CROSS JOIN LATERAL (SELECT * FROM pg_attribute WHERE attrelid = one.attrelid AND attnum = one.attnum OFFSET 0) a
+    JOIN pg_class c ON c.oid = a.attrelid
     UNION ALL
     SELECT 'pg_proc'::regclass, p.oid, 0, p.pronamespace, p.proowner, p.proacl, 'f', CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END,
            p.proname, '(' || oidvectortypes(p.proargtypes) || ')', NULL

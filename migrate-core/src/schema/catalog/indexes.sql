@@ -5,8 +5,8 @@ SELECT i.indrelid AS unit, 'pg_class'::regclass::oid AS class, i.indexrelid AS o
        CASE WHEN NOT i.indisvalid THEN 'no' END AS valid,
        CASE WHEN i.indisclustered THEN 'yes' END AS clustered,
        CASE WHEN i.indisreplident THEN 'yes' END AS "replica identity",
-       (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) AS tablespace,
-       (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS "attached to",
+       CASE WHEN x.reltablespace <> 0 THEN (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) END AS tablespace,
+       CASE WHEN x.relispartition THEN (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = x.oid) END AS "attached to",
        CASE WHEN i.indexprs IS NOT NULL
             THEN (SELECT string_agg(a.attnum::text || ' ' || a.attstattarget::text, ', ' ORDER BY a.attnum)
                   FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0) END AS statistics

@@ -13,11 +13,12 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
             WHEN c.relacl IS NOT NULL
             THEN c.relacl::text || chr(10) || acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner)::text
        END AS grants,
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(c.reloptions) o) AS options,
-       (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C")
-        FROM pg_class t, unnest(t.reloptions) o WHERE t.oid = c.reltoastrelid) AS "toast options",
+       CASE WHEN c.reloptions IS NOT NULL
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(c.reloptions) o) END AS options,
+       CASE WHEN t.reloptions IS NOT NULL
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(t.reloptions) o) END AS "toast options",
        CASE WHEN c.relkind IN ('r', 'm', 'p') AND m.amname <> 'heap' THEN m.amname END AS "access method",
-       (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace,
+       CASE WHEN c.reltablespace <> 0 THEN (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) END AS tablespace,
        CASE WHEN c.relforcerowsecurity AND c.relrowsecurity THEN 'forced'
             WHEN c.relforcerowsecurity THEN 'forced, but off'
             WHEN c.relrowsecurity THEN 'on' END AS "row security",
@@ -26,6 +27,8 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS "partition key",
        CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS "partition bound",
        CASE WHEN c.relkind IN ('r', 'p', 'f')
+                 -- Most databases have none at all, which is seen once.
+                 AND EXISTS (SELECT FROM pg_inherits)
             THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
                   FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS parents,
        CASE WHEN c.reloftype <> 0 THEN c.reloftype::regtype::text END AS "of type",
@@ -40,11 +43,14 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
                   FROM pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) END AS "owned by",
-       (SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) AS server,
-       (SELECT json_agg(o ORDER BY o COLLATE "C")::text
-        FROM pg_foreign_table f, unnest(f.ftoptions) o WHERE f.ftrelid = c.oid) AS "foreign options"
+       CASE WHEN c.relkind = 'f'
+            THEN (SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END AS server,
+       CASE WHEN c.relkind = 'f'
+            THEN (SELECT json_agg(o ORDER BY o COLLATE "C")::text
+                  FROM pg_foreign_table f, unnest(f.ftoptions) o WHERE f.ftrelid = c.oid) END AS "foreign options"
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN pg_sequence q ON q.seqrelid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'
