@@ -67,8 +67,13 @@ fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> V
 fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<String> {
     let (schema, id) = (&sides.after.schema, &object.id);
     let (was, now) = (old.and_then(|old| old.fact("grants")), object.fact("grants"));
-    let owners = [old.map_or("", |old| owner_of(&sides.before.schema, old)), owner_of(schema, object)];
     let here = sides.version();
+    // Of most objects nothing is told, before and after.
+    let is_usual = was.or(now).is_none() && schema.version == here;
+    if is_usual && (old.is_some() || !has_default_privileges(&sides.before.schema)) {
+        return Vec::new();
+    }
+    let owners = [old.map_or("", |old| owner_of(&sides.before.schema, old)), owner_of(schema, object)];
     match id.kind {
         Kind::DefaultPrivileges => far::default_privileges(&id.name, was, now, here),
         Kind::Privileges => grant::of_foreign(object, was.or(object.fact("first grants")), now, here),
@@ -96,6 +101,11 @@ fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec
             all
         }
     }
+}
+
+fn has_default_privileges(schema: &Schema) -> bool {
+    let head = named(Kind::DefaultPrivileges, "", "");
+    schema.objects.range::<Id, _>(head..).next().is_some_and(|(id, _)| id.kind == Kind::DefaultPrivileges)
 }
 
 /// The least and the most that a new object begins with, by the default privileges of whichever role makes it.

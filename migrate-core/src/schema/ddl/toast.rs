@@ -10,12 +10,12 @@ use crate::schema::object::{Kind, Object};
 
 /// The statements for it, when all columns of the table are there.
 pub(super) fn given(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
+    let Some(now) = table.fact("toast options") else { return Vec::new() };
     let part = Part::object(&table.id);
     let old = sides.before.schema.get(&table.id).filter(|_| sides.fates.get(&part) == Fate::Altered);
-    let pair = old.map(|old| (old.fact("toast options"), table.fact("toast options")));
-    let what = format!("TABLE {}", qualified(&table.id));
-    let changed = pair.filter(|(was, now)| was != now && now.is_some());
-    changed.and_then(|(was, now)| alter::storage(&what, "toast.", was, now)).unwrap_or_default()
+    let was = old.map(|old| old.fact("toast options")).filter(|was| *was != Some(now));
+    let what = || format!("TABLE {}", qualified(&table.id));
+    was.and_then(|was| alter::storage(&what(), "toast.", was, Some(now))).unwrap_or_default()
 }
 
 /// What comes before that.
