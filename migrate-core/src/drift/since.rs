@@ -25,8 +25,9 @@ const MOST: usize = 64;
 pub struct Seen {
     /// When, and the fingerprint; the oldest first.
     rows: Vec<(String, String)>,
-    /// As it is, and as it would be without the differences that do not count: those come and go, and are no sign of anything.
-    looks: [Prints; 2],
+    /// As it is, and, where there are differences that do not count, as it would be without them: those come and go, and are
+    /// no sign of anything. None where there is nothing to compare them with.
+    looks: Vec<Prints>,
 }
 
 /// Fingerprints of a schema.
@@ -47,12 +48,16 @@ impl Seen {
     pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
         let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?)));
         // One of an earlier form says nothing about the facts that count now.
-        let rows = rows.filter(|(_, print)| print.starts_with(FORM)).collect();
+        let rows: Vec<_> = rows.filter(|(_, print)| print.starts_with(FORM)).collect();
+        if rows.is_empty() {
+            return Self { rows, looks: Vec::new() };
+        }
         let all = super::differences(made, there, "");
         let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
         let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();
-        let tidy = Back::new(made, there).without(&rest);
-        Self { rows, looks: [there, &tidy].map(|schema| Prints::of(made, schema, differences)) }
+        let tidy = (!rest.is_empty()).then(|| Back::new(made, there).without(&rest));
+        let looks = [there].into_iter().chain(tidy.as_ref());
+        Self { rows, looks: looks.map(|schema| Prints::of(made, schema, differences)).collect() }
     }
 
     /// The bounds of a difference, by its number.

@@ -33,6 +33,8 @@ const MOST: usize = 48;
 const BYTES: i64 = 1 << 30;
 /// A chain of fewer statements than this is applied faster than it is copied.
 const SHORT: usize = 12;
+/// A migration of as many statements is worth keeping by itself.
+const LARGE: usize = 500;
 
 /// A database at which these migrations are applied.
 ///
@@ -80,7 +82,7 @@ async fn made(
     let whole = found.as_ref().is_some_and(|(_, applied)| *applied == migrations.len());
     let database = match found {
         Some((copy, applied)) => build(copy, &migrations[applied..], code).await,
-        None => build(TestDatabase::shared_for_chain().await?, migrations, code).await,
+        None => begin(migrations, code, &names, remember).await,
     };
     match database {
         Ok(made) if remember && !whole => match names.last() {
@@ -89,6 +91,28 @@ async fn made(
         },
         other => other,
     }
+}
+
+/// Applies a chain of which nothing is kept. Where its first migration is a large one, that is kept by itself as well.
+async fn begin(
+    migrations: &[Arc<Migration>],
+    code: &CodeMigrations,
+    names: &[String],
+    remember: bool,
+) -> Result<TestDatabase, ProofError> {
+    let empty = TestDatabase::shared_for_chain().await?;
+    match (migrations, names) {
+        ([first, rest @ ..], [name, ..]) if remember && !rest.is_empty() && is_large(first) => {
+            let made = build(empty, std::slice::from_ref(first), code).await?;
+            build(keep(made, name).await?, rest, code).await
+        }
+        _ => build(empty, migrations, code).await,
+    }
+}
+
+/// Whether a migration is that of a baseline, or as large as one: to run it takes far longer than to copy what it made.
+pub(crate) fn is_large(migration: &Arc<Migration>) -> bool {
+    migration.up_script().is_some_and(|up| up.statements().len() >= LARGE)
 }
 
 /// Whether a chain is not worth keeping: few statements are, one migration of many is. What one in Rust does is not known.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Id, Watcher};
+use migrate_core::schema::{Change, Id, Schema, Watcher};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database};
 
 use super::Shadow;
-use crate::ephemeral::TestDatabase;
+use crate::ephemeral::{TestDatabase, is_large, migrated, suited};
 use crate::proof::ProofError;
 
 /// What became of an object in the course of a chain.
@@ -25,22 +25,73 @@ pub struct Origin {
     pub by: Vec<Version>,
 }
 
-/// Runs a chain on a throw-away database, and follows each object that it touches.
+/// Follows each object that a chain touches, on a throw-away database; `end` is what the chain makes, where that is known.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
-pub async fn origins(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
-    let database = TestDatabase::for_chain(chain).await?;
+pub async fn origins(
+    chain: &[Arc<Migration>],
+    code: &CodeMigrations,
+    end: Option<&Schema>,
+) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
+    suited(chain, Box::pin(follow(chain, code, end))).await
+}
+
+async fn follow(
+    chain: &[Arc<Migration>],
+    code: &CodeMigrations,
+    end: Option<&Schema>,
+) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
+    let mut origins = Origins::default();
+    // What the last one leaves is the end.
+    let (run, known) = match (chain.split_last(), end) {
+        (Some((last, run)), Some(end)) => (run, Some((last, end))),
+        _ => (chain, None),
+    };
+    // A large first one is kept, and need not run again.
+    let (kept, run) = run.split_at(run.len().min(usize::from(run.first().is_some_and(is_large))));
+    let empty = TestDatabase::for_chain(chain).await?;
+    let (database, start) = match (kept.is_empty(), run.is_empty()) {
+        (true, false) => (empty, None),
+        _ => {
+            let mut shadow = Shadow::on(empty, code.clone()).await?;
+            let start = shadow.describe().await?.schema;
+            shadow.end().await?;
+            if kept.is_empty() {
+                known.into_iter().for_each(|(last, end)| origins.take(last, &Change::between(&start, end)));
+                return Ok(origins.0);
+            }
+            (migrated(kept, code, true).await?, Some(start))
+        }
+    };
     let mut watcher = Watcher::open(&Database::from(database.options())).await?;
     let mut shadow = Shadow::on(database, code.clone()).await?;
-    let mut origins: BTreeMap<Arc<Id>, Origin> = BTreeMap::new();
-    for migration in chain {
+    if let (Some(start), [first]) = (&start, kept) {
+        origins.take(first, &Change::between(start, watcher.schema()));
+    }
+    for migration in run {
         shadow.rehearsal().run(migration, Direction::Up).await?;
-        let change = watcher.look().await?;
+        origins.take(migration, &watcher.look().await?);
+    }
+    if let Some((last, end)) = known {
+        origins.take(last, &Change::between(watcher.schema(), end));
+    }
+    watcher.close().await;
+    shadow.end().await?;
+    Ok(origins.0)
+}
+
+/// What became of the objects so far.
+#[derive(Default)]
+struct Origins(BTreeMap<Arc<Id>, Origin>);
+
+impl Origins {
+    /// Notes what a migration did.
+    fn take(&mut self, migration: &Migration, change: &Change) {
         // A column that only moved is no other one.
         for (id, before, after) in change.objects().filter(|(_, before, after)| before != after) {
-            let origin = origins.entry(Arc::new(id.clone())).or_default();
+            let origin = self.0.entry(Arc::new(id.clone())).or_default();
             origin.by.push(migration.version().clone());
             let version = Some(migration.version().clone());
             match (before, after) {
@@ -52,7 +103,4 @@ pub async fn origins(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<
             }
         }
     }
-    watcher.close().await;
-    shadow.end().await?;
-    Ok(origins)
 }

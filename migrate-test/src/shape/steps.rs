@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use migrate_core::CodeMigrations;
 use migrate_core::drift::Step;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::Described;
+use migrate_core::schema::{Schema, Watcher};
 use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Database};
 
 use super::Shadow;
 use crate::ephemeral::{migrated, suited};
@@ -22,7 +22,7 @@ pub async fn stepped(
     applied: &[Arc<Migration>],
     pending: &[Arc<Migration>],
     code: &CodeMigrations,
-) -> Result<Vec<Arc<Described>>, ProofError> {
+) -> Result<Vec<Arc<Schema>>, ProofError> {
     let all: Vec<Arc<Migration>> = applied.iter().chain(pending).cloned().collect();
     suited(&all, Box::pin(walk(applied, pending, code))).await
 }
@@ -31,19 +31,23 @@ async fn walk(
     applied: &[Arc<Migration>],
     pending: &[Arc<Migration>],
     code: &CodeMigrations,
-) -> Result<Vec<Arc<Described>>, ProofError> {
-    let mut shadow = Shadow::on(migrated(applied, code, true).await?, code.clone()).await?;
-    let mut last = Arc::new(shadow.describe().await?);
+) -> Result<Vec<Arc<Schema>>, ProofError> {
+    let database = migrated(applied, code, true).await?;
+    let mut watcher = Watcher::open(&Database::from(database.options())).await?;
+    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let mut last = Arc::new(watcher.schema().clone());
     let mut all = vec![last.clone()];
     for step in Step::all(pending) {
         if take(&mut shadow, &step).await.is_err() {
             break;
         }
         if !step.is_of_rows() {
-            last = Arc::new(shadow.describe().await?);
+            watcher.look().await?;
+            last = Arc::new(watcher.schema().clone());
         }
         all.push(last.clone());
     }
+    watcher.close().await;
     shadow.end().await?;
     Ok(all)
 }

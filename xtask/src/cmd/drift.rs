@@ -31,8 +31,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     }
     let chain = Chain::read(context, &code).await?;
     shadow::server(context, false, false).await?;
-    let made = chain.make(&code).await?;
-    let look = drift::look(context, &code, &chain, made).await?;
+    let look = drift::look(context, &code, &chain, None).await?;
     if options.notify && !look.found.is_empty() {
         tell_team(context, &look).await;
     }
@@ -50,7 +49,7 @@ async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look:
         // A name that was changed by hand as a pending migration changes it is changed back.
         let (from, to, finish) = match partly(context, code, chain, &look).await {
             Some(partly) => partly.taken_back(),
-            None => (look.there, look.expected, Finish::default()),
+            None => (look.there.described, look.expected, Finish::default()),
         };
         let back = diff::finished(context, from, to, Style::Whole, finish).await?;
         diff::show_sql(context, &back, true);
@@ -108,7 +107,7 @@ async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, loo
     if look.found.is_empty() || chain.pending.is_empty() {
         return None;
     }
-    match Partly::begun(context, code, chain).await {
+    match Partly::begun(context, code, chain, &look.there).await {
         Ok(partly) => partly,
         Err(_) => {
             let what =
@@ -220,7 +219,7 @@ impl Watch {
             }
         };
         self.made = Some((sums, made.clone()));
-        let look = drift::look(context, code, &chain, made).await?;
+        let look = drift::look(context, code, &chain, Some(made)).await?;
         let now: Vec<String> = look.found.iter().flat_map(|found| found.difference.sentences.clone()).collect();
         let turn = match &self.last {
             None => Some(Turn::Begun),

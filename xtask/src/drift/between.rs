@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{self, Step};
+use migrate_core::drift::Step;
 use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_test::shape;
@@ -24,7 +24,7 @@ pub(super) struct Between {
     /// Whether what is there is just what they make.
     pub(super) is_exact: bool,
     /// What they make, as it can be compared.
-    pub(super) made: Described,
+    pub(super) made: Schema,
 }
 
 /// How many steps are tried in all.
@@ -52,14 +52,15 @@ impl Between {
             let is_all = states.len() == steps.len() + 1;
             let mut exact: Option<Self> = None;
             // What changes no schema at the beginning leaves no trace.
-            let untouched = states.iter().take_while(|state| state.schema == states[0].schema).count();
+            let untouched = states.iter().take_while(|state| **state == states[0]).count();
             for (at, state) in states.iter().enumerate().skip(untouched) {
                 if exact.is_some() && Arc::ptr_eq(state, &states[at - 1]) {
                     exact.iter_mut().for_each(|one| one.taken.1 = at);
                     continue;
                 }
-                let made = there.expects(context, chain, (**state).clone()).await?.described;
-                let count = drift::differences(&made.schema, &there.described.schema, "").len();
+                let state = Described::default().with_schema((**state).clone(), &[]);
+                let expected = there.expects(context, chain, state).await?;
+                let (made, count) = (expected.described.schema, expected.differences.len());
                 let found =
                     |is_exact| Self { skipped, steps: steps.clone(), taken: (at, at), is_exact, made: made.clone() };
                 if count == 0 {
@@ -69,10 +70,7 @@ impl Between {
                     }
                 } else if exact.is_some() {
                     break;
-                } else if is_all
-                    && knows(&made.schema, unknown)
-                    && nearest.as_ref().is_none_or(|(other, _)| count < *other)
-                {
+                } else if is_all && knows(&made, unknown) && nearest.as_ref().is_none_or(|(other, _)| count < *other) {
                     nearest = Some((count, found(false)));
                 }
             }

@@ -6,7 +6,7 @@ mod partly;
 mod sides;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use migrate_core::audit::{self, Filter, Record, Recording};
@@ -59,7 +59,7 @@ pub(crate) struct Look {
     /// The version of the database's server and that of the throw-away one, where they differ.
     pub(crate) versions: Option<(u32, u32)>,
     pub(crate) expected: Described,
-    pub(crate) there: Described,
+    pub(crate) there: There,
 }
 
 impl Look {
@@ -162,9 +162,9 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 }
 
 /// What a database has.
-struct There {
+pub(crate) struct There {
     /// As it can be compared.
-    described: Described,
+    pub(crate) described: Described,
     /// As its own server says it.
     seen: Described,
     left_out: Vec<LeftOut>,
@@ -176,12 +176,13 @@ struct Expected {
     described: Described,
     /// The same where nothing is left out by a rule.
     all: Schema,
+    /// What differs of it, and how much else does that a rule leaves out.
+    differences: Vec<Difference>,
     ignored: usize,
 }
 
 impl There {
-    async fn read(context: &Context<'_>, chain: &Chain) -> Result<Self> {
-        let seen = shadow::database(&chain.database, context).await?;
+    async fn of(chain: &Chain, seen: Described) -> Result<Self> {
         let Translated { there, left_out, versions } = shape::translated(seen.clone(), &chain.database).await?;
         Ok(Self { described: there, seen, left_out, versions })
     }
@@ -190,7 +191,7 @@ impl There {
     async fn expects(&self, context: &Context<'_>, chain: &Chain, made: Described) -> Result<Expected> {
         let there = &self.described;
         let mut made = shadow::as_placed_in(made, there).await?;
-        let mut not_made: Vec<Arc<Id>> = Vec::new();
+        let mut not_made: HashSet<Arc<Id>> = HashSet::new();
         for one in &self.left_out {
             match &one.part {
                 Some(part) => made.leave_out_part(&one.object, part),
@@ -201,23 +202,44 @@ impl There {
             excuse(&mut made, there, line);
         }
         let all = made.schema.clone();
-        let (described, ignored) = without_ignored(context, &chain.excused, &not_made, made, there);
-        Ok(Expected { described, all, ignored })
+        made.schema = without_ignored(context, &chain.excused, &not_made, made.schema, there);
+        let count = |made: &Schema| drift::differences(made, &there.schema, &context.title());
+        let differences = count(&made.schema);
+        // Rules are few, and most environments have none.
+        let has_rules = !(context.config.drift.ignore.is_empty() && not_made.is_empty() && chain.excused.is_empty());
+        let ignored = if has_rules { count(&all).len().saturating_sub(differences.len()) } else { 0 };
+        Ok(Expected { described: made, all, differences, ignored })
     }
 }
 
-/// Compares a database with what its chain makes.
-pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, made: Described) -> Result<Look> {
-    let there = There::read(context, chain).await?;
-    let Expected { described: expected, all, ignored } = there.expects(context, chain, made).await?;
-    let There { described: there, seen: seen_there, left_out, versions } = there;
-    let left_out = left_out.into_iter().filter(|one| !is_accepted(context, one, &seen_there.schema)).collect();
-    let differences = drift::differences(&expected.schema, &there.schema, &context.title());
+/// Compares a database with what its chain makes, which is made where nobody has `made` it before.
+pub(crate) async fn look(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    chain: &Chain,
+    made: Option<Described>,
+) -> Result<Look> {
+    let make = async {
+        match made {
+            Some(made) => Ok(made),
+            None => chain.make(code).await,
+        }
+    };
+    // Two servers have their work at the same time.
+    let (made, seen) = tokio::join!(make, shadow::database(&chain.database, context));
+    let (made, there) = (made?, There::of(chain, seen?).await?);
+    let end = made.schema.clone();
+    let Expected { described: expected, all, differences, ignored } = there.expects(context, chain, made).await?;
+    let is_open = |one: &&LeftOut| !is_accepted(context, one, &there.seen.schema);
+    let left_out = there.left_out.iter().filter(is_open).cloned().collect();
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
-    let seen = Seen::new(&chain.history, &all, &seen_there.schema, &differences);
+    let seen = Seen::new(&chain.history, &all, &there.seen.schema, &differences);
     let (records, origins) = match differences.is_empty() {
         true => (Vec::new(), BTreeMap::new()),
-        false => (records(context, chain, &recording).await?, shape::origins(&chain.applied, code).await?),
+        false => {
+            let origins = shape::origins(&chain.applied, code, Some(&end)).await?;
+            (records(context, chain, &recording).await?, origins)
+        }
     };
     let story = |(n, difference): (usize, Difference)| Found {
         origin: origins.get(&difference.object).cloned().unwrap_or_default(),
@@ -229,12 +251,12 @@ pub(crate) async fn look(context: &Context<'_>, code: &CodeMigrations, chain: &C
         database: chain.database.to_string(),
         version: chain.version().cloned(),
         found: differences.into_iter().enumerate().map(story).collect(),
-        notes: Change::between(&expected.schema, &there.schema).order_notes(),
+        notes: Change::between(&expected.schema, &there.described.schema).order_notes(),
         ignored,
         left_out,
         changed_since: seen.changed_since().map(str::to_owned),
         recording,
-        versions,
+        versions: there.versions,
         expected,
         there,
     })
@@ -253,28 +275,28 @@ fn excuse(made: &mut Described, there: &Described, line: &str) {
     made.schema = std::mem::take(&mut made.schema).with([Arc::new(object)]);
 }
 
-/// What should be there, where what a rule or a baseline leaves out is right as it is; and how much that was.
+/// What should be there, where what a rule or a baseline leaves out is right as it is.
 fn without_ignored(
     context: &Context<'_>,
     excused: &[String],
-    left_out: &[Arc<Id>],
-    mut made: Described,
+    left_out: &HashSet<Arc<Id>>,
+    made: Schema,
     there: &Described,
-) -> (Described, usize) {
+) -> Schema {
     let rules = &context.config.drift.ignore;
-    let exists = |id: &Id| made.schema.get(id).or(there.schema.get(id)).is_some();
+    if rules.is_empty() && left_out.is_empty() && excused.is_empty() {
+        return made;
+    }
+    let exists = |id: &Id| made.get(id).or(there.schema.get(id)).is_some();
     let is_left_out = |object: &Object| {
         let is_excused = || {
-            excused.contains(&migrate_core::visible::line(&object.id.to_string()).into_owned())
-                && made.schema.get(&object.id).is_none()
+            !excused.is_empty()
+                && excused.contains(&migrate_core::visible::line(&object.id.to_string()).into_owned())
+                && made.get(&object.id).is_none()
         };
         left_out.contains(&object.id) || rules.iter().any(|rule| rule.matches(object, &exists)) || is_excused()
     };
-    let all = drift::differences(&made.schema, &there.schema, "").len();
-    let schema = drift::expected(made.schema.clone(), &there.schema, is_left_out);
-    let ignored = all.saturating_sub(drift::differences(&schema, &there.schema, "").len());
-    made.schema = schema;
-    (made, ignored)
+    drift::expected(made.clone(), &there.schema, is_left_out)
 }
 
 /// Whether a rule leaves out what cannot be compared.

@@ -56,15 +56,14 @@ impl Partly {
     pub(crate) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
-        with: &Chain,
+        (with, there): (&Chain, &There),
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
-        let there = There::read(context, with).await?;
         let (applied, pending) = with.split(meant.len());
         let ahead = Ahead { applied, pending, begun: 0 };
-        let plain = Sides::of(context, code, (with, &there), ahead, None).await?;
+        let plain = Sides::of(context, code, (with, there), ahead, None).await?;
         let unknown = plain.unknown();
-        let between = Between::find(context, code, (with, &there), (applied, pending), &unknown).await?;
+        let between = Between::find(context, code, (with, there), (applied, pending), &unknown).await?;
         let mut waits_for = None;
         let sides = match &between {
             // Names that are there only on the way say where on the way it is.
@@ -72,7 +71,7 @@ impl Partly {
                 let (skipped, pending) = pending.split_at(place.skipped);
                 waits_for = skipped.last().map(|last| last.version().clone());
                 let ahead = Ahead { applied, pending, begun: place.taken.0 };
-                Sides::of(context, code, (with, &there), ahead, Some(place)).await?
+                Sides::of(context, code, (with, there), ahead, Some(place)).await?
             }
             _ => plain,
         };
@@ -80,7 +79,7 @@ impl Partly {
             return Ok(None);
         }
         let versions = meant_versions(meant);
-        let origins = shape::origins(&with.applied, code).await?;
+        let origins = shape::origins(&with.applied, code, None).await?;
         let begun = begun(&sides, between.as_ref(), &versions, &origins);
         let by =
             |part: &Part| origins_of(part, &origins, &sides.later).flat_map(|origin| &origin.by).cloned().collect();
@@ -110,7 +109,7 @@ impl Partly {
             names: sides.names(),
             former: sides.former,
             after: sides.after,
-            there: there.described,
+            there: there.described.clone(),
             renames: sides.renames,
             back: sides.back,
             rest,
@@ -118,8 +117,13 @@ impl Partly {
     }
 
     /// Those of the pending migrations of which something is there, without the others; `None` where nothing of any is.
-    pub(crate) async fn begun(context: &Context<'_>, code: &CodeMigrations, chain: &Chain) -> Result<Option<Self>> {
-        let Some(all) = Self::of(context, code, &chain.with_applied(|_| true), &chain.pending).await? else {
+    pub(crate) async fn begun(
+        context: &Context<'_>,
+        code: &CodeMigrations,
+        chain: &Chain,
+        there: &There,
+    ) -> Result<Option<Self>> {
+        let Some(all) = Self::of(context, code, (&chain.with_applied(|_| true), there), &chain.pending).await? else {
             return Ok(None);
         };
         let is_begun = |version: &Version| all.begun.contains(version);
@@ -127,7 +131,7 @@ impl Partly {
         // Those of which something is there may need those before them.
         let found = match all.begun == all.versions {
             true => None,
-            false => Self::of(context, code, &chain.with_applied(is_begun), &meant).await.ok().flatten(),
+            false => Self::of(context, code, (&chain.with_applied(is_begun), there), &meant).await.ok().flatten(),
         };
         let mut found = match found {
             Some(found) => Self { versions: all.versions, ..found },

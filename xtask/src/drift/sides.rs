@@ -52,8 +52,8 @@ impl Sides {
             None => first.schema.clone(),
             // What is there as it is on the way is no more to be done.
             Some(place) => {
-                let is_so = |id: &Id| place.made.schema.get(id) == schema.get(id);
-                first.schema.clone().as_in(&place.made.schema, |object| is_so(&object.id))
+                let is_so = |id: &Id| place.made.get(id) == schema.get(id);
+                first.schema.clone().as_in(&place.made, |object| is_so(&object.id))
             }
         };
         let three = Three { before: &before, after: &after.schema, there: schema };

@@ -30,7 +30,7 @@ pub(super) async fn adopt(
     }
     let partly = match chain.pending.is_empty() {
         true => None,
-        false => Partly::of(context, code, &chain.with_applied(|_| true), &chain.pending).await?,
+        false => Partly::of(context, code, (&chain.with_applied(|_| true), &look.there), &chain.pending).await?,
     };
     document.pending = partly.as_ref().map(PendingJson::from);
     match &partly {
@@ -46,7 +46,7 @@ pub(super) async fn adopt(
         output.document(&Document::new("drift", &context.name, document));
         return Ok(Exit::Found);
     }
-    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there), Partly::beyond);
+    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there.described), Partly::beyond);
     let known = roles(&from.schema);
     let new = roles(&to.schema).difference(&known).cloned().collect();
     let mut difference = diff::proven(context, from, to, Style::Online).await?;

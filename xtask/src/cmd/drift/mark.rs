@@ -24,7 +24,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
     let is_meant = |version: &Version| options.mark.contains(version);
     let with = chain.with_applied(is_meant);
     shadow::server(context, false, false).await?;
-    let look = drift::look(context, &code, &with, with.make(&code).await?).await?;
+    let look = drift::look(context, &code, &with, None).await?;
     let mut document = DriftJson::from(&look);
     let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_meant(one.version())).cloned().collect();
     match (look.found.is_empty(), options.sql) {
@@ -47,7 +47,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             ));
         }
         (false, sql) => {
-            let partly = Partly::of(context, &code, &with, &meant).await?;
+            let partly = Partly::of(context, &code, (&with, &look.there), &meant).await?;
             refuse_gap(context, partly.as_ref())?;
             document.pending = partly.as_ref().map(PendingJson::from);
             if !sql {
