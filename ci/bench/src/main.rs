@@ -1,7 +1,7 @@
 //! What a chain of migrations costs: apply, repeat with nothing to do, roll back, re-apply,
 //! for 10, 100 and 1,000 migrations, beside psql and, where it is installed, sqlx-cli.
 //!
-//! Run it with `cargo run --release -p bench`; `-- proof` measures the proof instead, `-- consumers` the check of queries. Everything of one line of the table is measured
+//! Run it with `cargo run --release -p bench`; `-- proof` measures the proof instead, `-- consumers` the check of queries, `-- schemas` drift and baselines. Everything of one line of the table is measured
 //! in turns in one run, and what counts is the ratio: the speed of a machine drifts, the
 //! ratio of two things measured side by side does not.
 
@@ -10,6 +10,7 @@ mod client;
 mod consumers;
 mod proof;
 mod runs;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("proof") => return proof::measure(&Bench::new()?),
         Some("consumers") => return consumers::measure(&Bench::new()?),
+        Some("schemas") => return schemas::measure(&Bench::new()?),
         _ => {}
     }
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
