@@ -2,7 +2,8 @@
 //! for 10, 100 and 1,000 migrations, beside psql and, where it is installed, sqlx-cli.
 //!
 //! Run it with `cargo run --release -p bench`; `-- proof` measures the proof instead, `-- consumers` the check of queries, `-- looks`
-//! what only looks. Numbers are sizes of chains: `-- looks 10000`. Everything of one line of the table is measured
+//! what only looks, `-- schemas` drift and baselines, `-- protected` runs in a protected environment, `-- kept` data that are
+//! kept. Numbers are sizes of chains: `-- looks 10000`. Everything of one line of the table is measured
 //! in turns in one run, and what counts is the ratio: the speed of a machine drifts, the
 //! ratio of two things measured side by side does not.
 
@@ -14,6 +15,7 @@ mod looks;
 mod proof;
 mod protected;
 mod runs;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
         Some("looks") => return looks::measure(&Bench::new()?, &sizes),
         Some("kept") => return kept::measure(&Bench::new()?, sizes.first().copied().unwrap_or(1_000_000)),
         Some("protected") => return protected::measure(&Bench::new()?, sizes.first().copied().unwrap_or(1000)),
+        Some("schemas") => return schemas::measure(&Bench::new()?),
         _ => {}
     }
     let sizes = if sizes.is_empty() { vec![10, 100, 1000] } else { sizes };

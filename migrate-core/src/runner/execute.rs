@@ -46,7 +46,7 @@ impl Executor<'_> {
     pub(super) async fn run(&mut self, plan: &Plan) -> Result<()> {
         let steps = plan.steps();
         self.has_event_triggers |= steps.iter().any(|step| match &step.work {
-            Work::Sql(script) => may_make_event_triggers(script.text()),
+            Work::Sql(script) => may_make_event_triggers(script),
             Work::Code => true,
         });
         let mut at = 0;

@@ -172,7 +172,13 @@ impl Rehearsal {
         let mut done = 0;
         let mut bundle: Vec<(Step, Arc<Script>)> = Vec::new();
         for migration in migrations {
-            let step = step(migration, direction).map_err(|error| (done + bundle.len(), error))?;
+            let step = match step(migration, direction) {
+                Ok(step) => step,
+                Err(error) => {
+                    done += self.bundled(&mut bundle, done).await?;
+                    return Err((done, error));
+                }
+            };
             match step.work.clone() {
                 Work::Sql(script)
                     if !step.no_transaction() && !needs_fresh_session(&step) && !limit::is_lifted_by(&script) =>
@@ -192,16 +198,22 @@ impl Rehearsal {
         self.bundled(&mut bundle, done).await.map(drop)
     }
 
-    /// Runs what is in a bundle, and empties it; returns how many that were.
+    /// Runs what is in a bundle, and empties it; returns how many that were. A message with a script that cannot be read is
+    /// refused as a whole before anything of it runs, so what is not done then is sent script by script: that shows which one it is.
     async fn bundled(
         &mut self,
         bundle: &mut Vec<(Step, Arc<Script>)>,
         before: usize,
     ) -> std::result::Result<usize, (usize, Error)> {
         let steps: Vec<(&Step, &Arc<Script>)> = bundle.iter().map(|(step, script)| (step, script)).collect();
-        if let Err((running, error)) = self.bundle(&steps, &self.guard()).await {
+        if let Err((running, _)) = self.bundle(&steps, &self.guard()).await {
             self.renew().await.map_err(|error| (before + running, error))?;
-            return Err((before + running, error));
+            for (at, step) in steps.iter().enumerate().skip(running) {
+                if let Err((_, error)) = self.bundle(&[*step], &self.guard()).await {
+                    self.renew().await.map_err(|error| (before + at, error))?;
+                    return Err((before + at, error));
+                }
+            }
         }
         Ok(std::mem::take(bundle).len())
     }

@@ -143,7 +143,9 @@ const TEXTS: [&str; 5] = [
 /// One text that is another one as soon as anything changed that belongs to no relation, routine or type, but for names of
 /// those that it mentions, and comments.
 pub(super) fn probe() -> String {
-    let newest = "greatest(max((SELECT age('3'::xid)) - age(r.xmin)), 0)";
+    // What `initdb` wrote is of no age; all others are counted from the first transaction, round and round.
+    let newest = "coalesce(((SELECT age('3'::xid))::bigint - min(age(r.xmin)) FILTER (WHERE age(r.xmin) < 2147483647) \
+                  + 4294967296) % 4294967296, 0)";
     let rows = OTHERS
         .map(|(name, rows)| format!("(SELECT count(*)::text || ' ' || {newest}::text FROM {name} r WHERE {rows})"));
     let texts =

@@ -13,10 +13,19 @@ pub(crate) fn leaves_session(script: &Script) -> bool {
     script.statements().iter().all(|statement| is_untouching(&tokens(&text[statement.span.clone()])))
 }
 
-/// Whether a script may make event triggers, which run at statements that evaluate nothing themselves.
-pub(crate) fn may_make_event_triggers(text: &str) -> bool {
-    let has = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    has(b"event") || has(b"extension")
+/// Whether a script may make event triggers, which run at statements that evaluate nothing themselves: it says so, or runs a
+/// block or a query, in which a function may. Those of statements that write rows are left aside.
+pub(crate) fn may_make_event_triggers(script: &Script) -> bool {
+    const OF_ROWS: [&str; 5] = ["insert", "update", "delete", "merge", "truncate"];
+    let text = script.text();
+    let lower = text.to_ascii_lowercase();
+    let is_harmless = |words: &[&str]| {
+        is_untouching(words)
+            || words.first().is_some_and(|first| OF_ROWS.iter().any(|one| first.eq_ignore_ascii_case(one)))
+    };
+    lower.contains("event")
+        || lower.contains("extension")
+        || !script.statements().iter().all(|statement| is_harmless(&tokens(&text[statement.span.clone()])))
 }
 
 fn is_untouching(words: &[&str]) -> bool {
@@ -109,12 +118,49 @@ fn is_untouching_action(action: &[&str]) -> bool {
 
 /// Whether no expression of somebody is evaluated for a constraint.
 fn adds_constraint(words: &[&str]) -> bool {
-    let is_valid_later = words.windows(2).any(|pair| pair == ["not", "valid"]);
+    // In an expression these are a negated column.
+    let is_valid_later = words.ends_with(&["not", "valid"]);
     is_valid_later || !words.iter().any(|word| matches!(*word, "check" | "exclude"))
 }
 
-/// Whether nothing but a constant is put into a new column.
+/// The types whose values nobody else checks: a domain has a default and checks of its own.
+const BUILT_IN: [&str; 27] = [
+    "bigint",
+    "int",
+    "integer",
+    "smallint",
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "decimal",
+    "real",
+    "double",
+    "boolean",
+    "bool",
+    "text",
+    "varchar",
+    "character",
+    "char",
+    "bytea",
+    "uuid",
+    "json",
+    "jsonb",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "inet",
+];
+
+/// Whether nothing but a constant is put into a new column of a type of the system.
 fn adds_column(words: &[&str]) -> bool {
+    let words = words.strip_prefix(&["column"]).unwrap_or(words);
+    let words = words.strip_prefix(&["if", "not", "exists"]).unwrap_or(words);
+    if !words.get(1).is_some_and(|name| BUILT_IN.contains(name)) || words.get(2) == Some(&".") {
+        return false;
+    }
     let is_constant = |word: &&str| {
         word.starts_with('\'')
             || word.starts_with(|c: char| c.is_ascii_digit())
@@ -122,8 +168,7 @@ fn adds_column(words: &[&str]) -> bool {
     };
     // Another word after the constant may make an expression of it.
     let ends = |word: &&str| matches!(*word, "not" | "null" | "unique" | "primary" | "references" | "constraint");
-    let constant =
-        |at: usize| words.get(at + 1).is_some_and(is_constant) && words.get(at + 2).is_none_or(ends);
+    let constant = |at: usize| words.get(at + 1).is_some_and(is_constant) && words.get(at + 2).is_none_or(ends);
     words.iter().enumerate().all(|(at, word)| match *word {
         "default" => constant(at),
         "check" | "generated" | "collate" => false,
@@ -172,7 +217,7 @@ mod tests {
             "CREATE TABLE app.a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz DEFAULT f(), n int CHECK (g(n)));",
             "CREATE TYPE t AS ENUM ('a'); CREATE TYPE u AS (a int); ALTER TYPE t ADD VALUE 'b'; CREATE DOMAIN d AS int CHECK (f(VALUE));",
             "CREATE UNIQUE INDEX IF NOT EXISTS i ON a USING btree (b DESC, c) WITH (fillfactor = 70);",
-            "ALTER TABLE ONLY app.a ADD COLUMN b t NOT NULL DEFAULT 'new', ADD c numeric(12, 2), DROP d;",
+            "ALTER TABLE ONLY app.a ADD COLUMN b text NOT NULL DEFAULT 'new', ADD c numeric(12, 2), DROP d;",
             "ALTER TABLE a ADD CONSTRAINT b CHECK (f(c)) NOT VALID; ALTER TABLE a ADD CONSTRAINT c FOREIGN KEY (b) REFERENCES d (e);",
             "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('a', 'b', false); END $$;
              CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();",
@@ -213,6 +258,9 @@ mod tests {
             "ALTER TABLE a ADD b int GENERATED ALWAYS AS (f(c)) STORED;",
             "ALTER TABLE a ADD b int CHECK (f(b));",
             "ALTER TABLE a ADD CHECK (f(b));",
+            "ALTER TABLE a ADD CONSTRAINT c CHECK (NOT valid OR f(b));",
+            "ALTER TABLE a ADD b d;",
+            "ALTER TABLE a ADD COLUMN IF NOT EXISTS b app.d DEFAULT 'x';",
             "ALTER TABLE a DROP b, ADD CONSTRAINT c CHECK (f(b));",
             "ALTER TABLE a ALTER b TYPE text USING f(b);",
             "ALTER TABLE a VALIDATE CONSTRAINT c;",
@@ -222,6 +270,14 @@ mod tests {
         ] {
             assert!(!leaves(text), "{text}");
         }
-        assert!(may_make_event_triggers("create event\ntrigger t on ddl_command_end execute function f();"));
+        let may = |text: &str| may_make_event_triggers(&Script::recorded("1_a.up.sql".into(), text.into()));
+        for text in [
+            "create event\ntrigger t on ddl_command_end execute function f();",
+            "SELECT install();",
+            "DO $$ BEGIN PERFORM f(); END $$;",
+        ] {
+            assert!(may(text), "{text}");
+        }
+        assert!(!may("CREATE TABLE a (b int); INSERT INTO a SELECT 1; UPDATE a SET b = 2;"));
     }
 }

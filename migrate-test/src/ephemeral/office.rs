@@ -89,16 +89,23 @@ async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: 
         connection = PgConnection::connect_with(options).await?;
         outcome = rows(&mut connection, sql).await;
     }
-    if !has_ended(&outcome) {
+    if !has_ended(&outcome) && all().len() < MOST_KEPT {
         all().push(connection);
+        return outcome;
     }
+    let _ = connection.close().await;
     outcome
 }
+
+/// How many connections wait for more to do: others want to connect as well.
+const MOST_KEPT: usize = 3;
 
 /// Whether a connection is of no use any more: nobody answered, or the server said that it ends.
 fn has_ended(outcome: &Outcome) -> bool {
     let Err(error) = outcome else { return false };
-    error.as_database_error().is_none_or(|error| error.code().is_some_and(|code| code.starts_with("57P")))
+    error
+        .as_database_error()
+        .is_none_or(|error| error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")))
 }
 
 /// The first column of what a statement returns.

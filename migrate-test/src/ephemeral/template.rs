@@ -184,7 +184,8 @@ pub(crate) async fn keeps_owned() -> Result<bool, ServerError> {
 /// The name for what an owner made: its ways down were gone as well.
 fn owned_name(migrations: &[Arc<Migration>]) -> String {
     let mut digest = Sha256::new();
-    digest.update(format!("owned {:?}", names(migrations).last()));
+    // What was found is kept with it: another version may find more.
+    digest.update(format!("owned 2 {} {:?}", env!("CARGO_PKG_VERSION"), names(migrations).last()));
     for down in migrations.iter().filter_map(|one| one.down_script()) {
         digest.update(down.checksum().as_str());
     }
@@ -267,7 +268,8 @@ pub async fn clear() -> Result<usize, ServerError> {
 
 /// What tells a chain apart from all others, on the kind of server that its databases are made on now.
 pub(crate) fn chain_key(migrations: &[Arc<Migration>]) -> String {
-    format!("{:?} {:?}", names(migrations).pop(), apart::current().unwrap_or_default())
+    let (replay, setup) = (Replay::current().map(|one| one.key()), Setup::current().map(|one| one.key()));
+    format!("{:?} {replay:?} {setup:?} {:?}", names(migrations).pop(), apart::current().unwrap_or_default())
 }
 
 /// The names of the templates for the first migration, the first two, and so on.

@@ -148,10 +148,12 @@ fn is_extension(statement: &Statement) -> bool {
 async fn finish(made: Made) -> Result<Baseline, ProofError> {
     let Made { mut shadow, nothing, made, capture, up, roles } = made;
     let source = &capture.source.schema;
-    let mut different = remaining(source, &capture.seen(made.clone()).schema);
+    let mut different = remaining(source, &capture.seen_schema(&made));
     let mut notes = Change::between(source, &made.schema).order_notes();
     notes.extend(owners(source));
     let mut down = between(&made, &nothing, Style::Whole);
+    // A schema can be large, and from here on another one is read twice.
+    drop(made);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
         // What does not go stays, and is named: the rest goes.

@@ -122,6 +122,14 @@ impl Capture {
         made
     }
 
+    /// The schema of that, where the rest of it is still needed.
+    pub(super) fn seen_schema(&self, made: &Described) -> Schema {
+        match self.left_out.is_empty() {
+            true => made.schema.clone(),
+            false => self.seen(made.clone()).schema,
+        }
+    }
+
     /// Leaves out what no statement is written for; whether there was anything.
     pub(super) fn uncover(&mut self, ddl: &Ddl, version: u32) -> bool {
         for gap in &ddl.uncovered {
@@ -145,10 +153,8 @@ impl Capture {
     pub(super) async fn without_places(&mut self, shadow: &mut Shadow) -> Result<(), ProofError> {
         let (_, rows) = shadow.rehearsal().query("SELECT spcname FROM pg_catalog.pg_tablespace").await?;
         let known: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
-        let placed =
-            |object: &Id| self.source.schema.get(object).and_then(|one| one.fact("tablespace").map(str::to_owned));
-        let ids: Vec<Arc<Id>> = self.source.schema.objects().map(|object| object.id.clone()).collect();
-        let gone = ids.iter().filter_map(|id| Some((id.clone(), placed(id).filter(|place| !known.contains(place))?)));
+        let placed = self.source.schema.objects().filter_map(|one| Some((one.id.clone(), one.fact("tablespace")?)));
+        let gone = placed.filter(|(_, place)| !known.contains(*place)).map(|(id, place)| (id, place.to_owned()));
         for (id, place) in gone.collect::<Vec<_>>() {
             self.leave_out(&id, Some("tablespace"), format!("the shadow server has no tablespace {place}"));
         }
@@ -186,7 +192,7 @@ impl Capture {
 
     /// Whether all that is not left out was made as it was.
     pub(super) fn is_made(&self, made: &Described) -> bool {
-        Change::between(&unowned(&self.source.schema), &unowned(&self.seen(made.clone()).schema)).is_empty()
+        Change::between(&unowned(&self.source.schema), &unowned(&self.seen_schema(made))).is_empty()
     }
 
     /// Leaves out what the server made in another way than it was; whether there was anything.

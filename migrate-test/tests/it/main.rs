@@ -27,6 +27,7 @@ mod losses;
 mod managed;
 mod network;
 mod observe;
+mod origins;
 mod outside;
 mod pgbouncer;
 mod places;

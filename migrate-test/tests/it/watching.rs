@@ -51,7 +51,7 @@ async fn read_so_far(database: &TestDatabase) -> i64 {
     let mut db = PgConnection::connect_with(&database.options().database("postgres")).await.unwrap();
     let name = database.name();
     let query = format!(
-        "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{name}') LOOP \
+        "SET statement_timeout TO '60s'; DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{name}') LOOP \
          PERFORM pg_sleep(0.005); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$; \
          SELECT (blks_hit + blks_read)::text FROM pg_stat_database WHERE datname = '{name}'"
     );

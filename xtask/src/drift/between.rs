@@ -52,7 +52,7 @@ impl Between {
             let is_all = states.len() == steps.len() + 1;
             let mut exact: Option<Self> = None;
             // What changes no schema at the beginning leaves no trace.
-            let untouched = states.iter().take_while(|state| ***state == *states[0]).count();
+            let untouched = states.iter().take_while(|state| **state == states[0]).count();
             for (at, state) in states.iter().enumerate().skip(untouched) {
                 if exact.is_some() && Arc::ptr_eq(state, &states[at - 1]) {
                     exact.iter_mut().for_each(|one| one.taken.1 = at);

@@ -30,7 +30,7 @@ pub(crate) struct Released {
     /// The files at its newest commit.
     pub(crate) tip: Files,
     /// The migrations that the files at the fork make, as soon as somebody asked for them.
-    set: OnceLock<MigrationSet>,
+    set: OnceLock<(Layout, MigrationSet)>,
 }
 
 impl Released {
@@ -62,11 +62,11 @@ impl Released {
     ///
     /// Those of the folder as it was.
     pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
-        if let Some(set) = self.set.get() {
+        if let Some((_, set)) = self.set.get().filter(|(known, _)| *known == layout) {
             return Ok(set.clone());
         }
         let set = set_of(&self.fork, layout)?;
-        Ok(self.set.get_or_init(|| set).clone())
+        Ok(self.set.get_or_init(|| (layout, set.clone())).1.clone())
     }
 
     /// Whether the base branch has a migration of this version and name.

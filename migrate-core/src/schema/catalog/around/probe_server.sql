@@ -12,4 +12,4 @@ SELECT concat_ws('|',
      WHERE o.roname !~ '^pg_[0-9]+(_[0-9]+)?$'),
     (SELECT string_agg(s.slot_name, ' ' ORDER BY s.slot_name COLLATE "C") FROM pg_replication_slots s WHERE NOT s.temporary),
     -- The view of what the files set reads all of them anew.
-    md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true)))
+    md5(pg_read_binary_file('postgresql.auto.conf', 0, 1 << 20, true)))
