@@ -28,22 +28,31 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len()));
     }
-    // A file may have grown since, or may not say how long it is, as those in /proc.
-    read_at_most(path, usize::try_from(metadata.len()).unwrap_or(0))
+    to_the_end(File::open(path)?, Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)))
 }
 
-/// The same for a file that its folder lists as a regular one: nothing has to be asked before it is opened.
+/// The same for a file that its folder lists as a regular one: nothing has to be asked before it is opened, and only a long one is
+/// asked how long it is.
 ///
 /// # Errors
 ///
 /// Those of [`read`].
 pub(crate) fn read_listed(path: &Path) -> Result<Vec<u8>> {
-    read_at_most(path, USUAL)
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(USUAL);
+    Read::by_ref(&mut file).take(USUAL as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < USUAL {
+        return Ok(bytes);
+    }
+    match file.metadata()?.len() {
+        size if size > LARGEST => Err(too_large(size)),
+        _ => to_the_end(file, bytes),
+    }
 }
 
-fn read_at_most(path: &Path, likely: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(likely);
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+/// The rest of a file, behind what was read of it: it may have grown since, or may not say how long it is, as those in /proc.
+fn to_the_end(file: File, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    file.take(LARGEST + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
     match u64::try_from(bytes.len()) {
         Ok(length) if length <= LARGEST => Ok(bytes),
         _ => Err(too_large(LARGEST)),
@@ -128,5 +137,12 @@ mod tests {
         assert!(why(folder.path()).starts_with("it is a folder"));
         assert!(why(Path::new("/dev/zero")).starts_with("it is a device"));
         assert!(why(&at("huge")).starts_with("it has 16384 MB"));
+        let listed = |name: &str| read_listed(&at(name));
+        assert!(listed("huge").unwrap_err().to_string().starts_with("it has 16384 MB"));
+        assert!(listed("dangling").is_err() && listed("file").unwrap() == b"SELECT 1");
+        for length in [0, 1, USUAL - 1, USUAL, USUAL + 1, 3 * USUAL] {
+            fs::write(at("long"), "x".repeat(length)).unwrap();
+            assert_eq!(listed("long").unwrap().len(), length);
+        }
     }
 }

@@ -13,16 +13,19 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checksum(Box<str>);
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl Checksum {
     /// Computes the checksum of a text that is already normalised.
     pub fn of(text: &str) -> Self {
-        let mut written = String::with_capacity(71);
-        written.push_str("sha256:");
-        for byte in Sha256::digest(text.as_bytes()) {
-            let digit = |number: u8| char::from(b"0123456789abcdef"[usize::from(number & 15)]);
-            written.extend([digit(byte >> 4), digit(byte)]);
+        let mut written = [0; 71];
+        let (name, digits) = written.split_at_mut(7);
+        name.copy_from_slice(b"sha256:");
+        for (byte, pair) in Sha256::digest(text.as_bytes()).iter().zip(digits.chunks_exact_mut(2)) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        Self(written.into())
+        Self(String::from_utf8_lossy(&written).into())
     }
 
     /// A checksum as the ledger holds it.

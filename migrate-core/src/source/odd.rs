@@ -8,6 +8,10 @@ use crate::visible::escape;
 
 /// What is wrong with a name that holds something else than text of one line, with the name as it can be shown.
 pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
+    // Nearly every name is of such characters only.
+    if name.as_encoded_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
     let (mut shown, mut why) = (String::new(), None);
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
