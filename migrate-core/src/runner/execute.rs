@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::drive::{Broken, Lines};
 use super::explain;
 use super::locate::{self, At, Where};
-use super::message::{Message, Settings};
+use super::message::{Message, Settings, own_timeouts};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::pulse::Course;
@@ -159,7 +159,8 @@ impl Executor<'_> {
                 let record = self.writer.insert(&outcome(step, script, self.options));
                 let aside = aside::around(self.options, &self.kept, step);
                 // After what can be seen to leave its session alone there is nothing to undo in it.
-                let is_untouched = !self.has_event_triggers && aside == Aside::default() && leaves_session(script);
+                let is_plain = aside == Aside::default() && own_timeouts(script, "").is_empty();
+                let is_untouched = !self.has_event_triggers && is_plain && leaves_session(script);
                 message.push(script, &aside, if is_untouched { "" } else { &isolate }, &record);
             }
         }

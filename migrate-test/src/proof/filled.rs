@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{first_name, literals};
+use migrate_core::ident::{QualifiedName, first_name, literals};
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
@@ -281,7 +281,12 @@ impl Filled {
 
     /// Reads again what may have changed; `schema` is the present one.
     pub(crate) async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
-        self.rows.refresh(&mut self.ground.rehearsal, schema, touched).await?;
+        let mut touched = touched.clone();
+        if let Touched::Tables(tables) = &mut touched {
+            tables
+                .extend(self.scope.of_types(schema).into_iter().map(|(schema, name)| QualifiedName::new(schema, name)));
+        }
+        self.rows.refresh(&mut self.ground.rehearsal, schema, &touched).await?;
         Ok(())
     }
 

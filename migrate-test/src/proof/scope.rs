@@ -2,9 +2,10 @@
 //! they stay, and where a script used one of those after all, it is tried again with more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use migrate_core::effect;
-use migrate_core::ident::QualifiedName;
+use migrate_core::ident::{QualifiedName, first_name};
 use migrate_core::schema::{Change, Kind, Object, Schema};
 use migrate_core::source::Migration;
 
@@ -35,6 +36,11 @@ impl Scope {
         }));
     }
 
+    /// The tables with columns of types that were changed: a script that changes a type locks none of them.
+    pub(crate) fn of_types(&self, schema: &Schema) -> BTreeSet<TableName> {
+        self.0.as_ref().map_or_else(BTreeSet::new, |used| of_types(used, &BTreeSet::new(), schema))
+    }
+
     /// Adds tables.
     pub(crate) fn widen(&mut self, more: &BTreeSet<TableName>) {
         if let Some(tables) = &mut self.0 {
@@ -49,7 +55,11 @@ impl Scope {
         let scripts = [migration.up_script(), migration.down_script(), migration.fixture(), migration.verify()];
         let named: BTreeSet<String> =
             scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
-        let is_meant = |table: &&Object| used.contains(&table_name(table)) || named.contains(&*table.id.name);
+        let of_types = of_types(used, &named, schema);
+        let is_meant = |table: &&Object| {
+            let name = table_name(table);
+            used.contains(&name) || named.contains(&*table.id.name) || of_types.contains(&name)
+        };
         let all = || schema.objects().filter(|object| object.id.kind == Kind::Table).map(|object| &**object);
         let mut open: Vec<&Object> = all().filter(is_meant).collect();
         let mut reached: BTreeSet<TableName> = BTreeSet::new();
@@ -72,4 +82,38 @@ impl Scope {
         }
         Some(holders(schema).map(table_name).filter(|table| reached.contains(table)).collect())
     }
+}
+
+/// The tables with a column of a type or domain that was changed or is named, or of one that is made of such.
+fn of_types(used: &BTreeSet<TableName>, named: &BTreeSet<String>, schema: &Schema) -> BTreeSet<TableName> {
+    let is_type = |one: &&Arc<Object>| matches!(one.id.kind, Kind::Type | Kind::Domain);
+    let is_meant = |one: &&Arc<Object>| used.contains(&table_name(one)) || named.contains(&*one.id.name);
+    let types = schema.objects().filter(is_type).filter(is_meant);
+    let mut meant: BTreeSet<String> = types.map(|one| one.id.name.to_string()).collect();
+    if meant.is_empty() {
+        return BTreeSet::new();
+    }
+    let is_of = |one: &Object, meant: &BTreeSet<String>| {
+        one.fact("type").and_then(type_name).is_some_and(|name| meant.contains(&name))
+    };
+    loop {
+        let made = schema.objects().filter(|one| is_of(one, &meant)).filter_map(|one| match one.id.kind {
+            Kind::Domain => Some(one.id.name.to_string()),
+            Kind::Attribute => Some(one.id.parent.to_string()),
+            _ => None,
+        });
+        let more: Vec<String> = made.filter(|name| !meant.contains(name)).collect();
+        if more.is_empty() {
+            break;
+        }
+        meant.extend(more);
+    }
+    let columns = schema.objects().filter(|one| one.id.kind == Kind::Column && is_of(one, &meant));
+    columns.map(|column| (column.id.schema.to_string(), column.id.parent.to_string())).collect()
+}
+
+/// The name of a type without its schema, brackets and measures.
+fn type_name(text: &str) -> Option<String> {
+    let (first, rest) = first_name(text.trim())?;
+    Some(rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name))
 }

@@ -40,3 +40,14 @@ async fn tables_aside_have_rows_as_well() {
     let proven = proven(BASE, "ALTER TABLE t ADD x int;", "ALTER TABLE t DROP x;", 0).await;
     assert_eq!((proven.rests.tables, proven.rests.with_rows()), (4, 4), "{}", shown(&proven));
 }
+
+/// What happens to rows by way of the type of a column: no table is locked.
+#[rstest]
+#[case::an_attribute("ALTER TYPE addr DROP ATTRIBUTE zip;", "ALTER TYPE addr ADD ATTRIBUTE zip text;")]
+#[case::in_a_domain("ALTER TYPE inner_ DROP ATTRIBUTE a;", "ALTER TYPE inner_ ADD ATTRIBUTE a text;")]
+#[tokio::test]
+async fn what_is_lost_by_way_of_a_type_is_found(#[case] up: &str, #[case] down: &str) {
+    let base = "CREATE TYPE addr AS (street text, zip text); CREATE TYPE inner_ AS (a text, b text); CREATE TYPE outer_ AS (i inner_);
+        CREATE TABLE people (id int PRIMARY KEY, home addr, other addr[]); CREATE TABLE nested (id int PRIMARY KEY, o outer_);";
+    is_found(base, up, down).await;
+}

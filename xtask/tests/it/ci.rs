@@ -102,15 +102,31 @@ fn what_its_owner_did_with_released_migrations_is_known_the_next_time() {
         &["3 migrations applied by an owner", "all rolled back and applied again (2 of them in an earlier run)"],
     );
     // What only a superuser may do is found all the same, and so is what stays behind.
-    repository.0.migration(
-        4,
-        "bad",
-        "CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\nCREATE TABLE left_behind (id bigint PRIMARY KEY);\n",
-        "DROP FUNCTION one(cstring);\n",
-    );
+    let function = "CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\n";
+    repository.0.migration(4, "bad", function, "DROP FUNCTION one(cstring);\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!((said.code, codes(&said, "role")), (3, vec!["needs-superuser".to_owned()]), "{said:?}");
+    repository.0.migration(4, "bad", "CREATE TABLE stays (id bigint PRIMARY KEY);\n", "SELECT 1;\n");
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
     assert_eq!(said.code, 3, "{said:?}");
-    assert!(codes(&said, "role").contains(&"needs-superuser".to_owned()), "{said:?}");
+    let role =
+        said.json()["checks"].as_array().unwrap().iter().find(|check| check["name"] == "role").unwrap().to_string();
+    assert!(!role.contains("earlier run"), "{role}");
+    repository.0.end();
+}
+
+/// A script that cannot be read is refused with all that is sent beside it: only its own migration is to blame.
+#[test]
+fn a_script_that_cannot_be_read_is_told_of_its_own_migration() {
+    let repository = Repository::branched();
+    for number in 3..6 {
+        let table = format!("CREATE TABLE t{number} (id bigint PRIMARY KEY);\n");
+        repository.0.migration(number, "good", &table, &format!("DROP TABLE t{number};\n"));
+    }
+    repository.0.migration(6, "bad", "CREATE TABLE t6 (id bigint PRIMARY KEYS);\n", "DROP TABLE t6;\n");
+    let said = repository.0.run_bare(&["ci", "--format", "json"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(!codes(&said, "role").contains(&"needs-superuser".to_owned()), "{said:?}");
     repository.0.end();
 }
 
