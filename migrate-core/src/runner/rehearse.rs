@@ -57,13 +57,17 @@ const APPLICATION: &str = "roundtrip rehearsal";
 /// Nobody else is there to wait for, so what waits this long waits for itself.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The tables that the transaction holds locked, and whether for more than reading. It is asked last, and
-/// the locks of a transaction stay until its end.
-const LOCKED: &str = "SELECT n.nspname, c.relname, bool_or(l.mode NOT IN ('AccessShareLock', 'RowShareLock')) \
-    FROM pg_catalog.pg_locks l \
-    JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384 \
-    AND c.relkind = 'r' GROUP BY 1, 2;";
+/// The tables that the transaction holds locked, and whether for more than reading, and those that it read in a part of it
+/// that was rolled back: such a part gives its locks back. It is asked last, and all other locks stay until the end.
+const LOCKED: &str = "SELECT n.nspname, c.relname, bool_or(u.written) FROM ( \
+    SELECT l.relation AS oid, l.mode NOT IN ('AccessShareLock', 'RowShareLock') AS written FROM pg_catalog.pg_locks l \
+    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.relation >= 16384 \
+    UNION ALL \
+    SELECT coalesce(i.indrelid, s.oid), false FROM pg_catalog.pg_class s \
+    LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = s.oid \
+    WHERE s.oid >= 16384 AND s.relkind IN ('r', 'i') AND pg_catalog.pg_stat_get_xact_numscans(s.oid) > 0) u \
+    JOIN pg_catalog.pg_class c ON c.oid = u.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind = 'r' GROUP BY 1, 2;";
 
 /// How many migrations go into one message when all that counts is where they end.
 const BUNDLE: usize = 64;

@@ -186,8 +186,9 @@ fn owned_name(migrations: &[Arc<Migration>]) -> String {
     let mut digest = Sha256::new();
     // What was found is kept with it: another version may find more.
     digest.update(format!("owned 2 {} {:?}", env!("CARGO_PKG_VERSION"), names(migrations).last()));
-    for down in migrations.iter().filter_map(|one| one.down_script()) {
-        digest.update(down.checksum().as_str());
+    for one in migrations {
+        let down = one.down_script().map_or("none", |down| down.checksum().as_str());
+        digest.update(format!("{} {down};", one.version()));
     }
     format!("{PREFIX}{}", hex(&digest))
 }

@@ -96,8 +96,8 @@ impl Full {
         self.start = self.filled.rows.clone();
         self.blind |= is_of_data(&prover.chain[at]);
         match self.filled.ground.run(&prover.chain[at], Direction::Up).await? {
-            Ok(touched) => self.read(sight.after, &touched).await?,
-            Err(_) => self.go_on(prover, at, sight, false, None).await?,
+            Ok(touched) if self.look(sight.after, &touched).await?.is_ok() => {}
+            _ => self.go_on(prover, at, sight, false, None).await?,
         }
         let changed = self.start.losses(&self.filled.rows);
         self.wear(sight, &changed);
@@ -212,11 +212,15 @@ impl Full {
         how: &How,
     ) -> Result<Result<(), Story>, ProofError> {
         loop {
+            let known = self.known.clone();
             let outcome = self.fill_and_go(&prover.chain[at], sight, ways, how).await?;
             let missed = std::mem::take(&mut self.seen.missed);
-            if missed.is_empty() {
+            // What was found on few rows is found.
+            if missed.is_empty() || outcome.is_err() || !self.seen.losses.is_empty() {
                 return Ok(outcome);
             }
+            // What the up did to those rows says nothing of those that come.
+            self.known = known;
             let origin = self.start.clone();
             self.prepare(prover, at, sight, &origin, &Retry::Nearer).await?;
             self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
@@ -252,7 +256,11 @@ impl Full {
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
         match self.filled.ground.run(migration, Direction::Up).await? {
-            Ok(touched) => self.read(sight.after, &touched).await?,
+            Ok(touched) => {
+                if let Err(story) = self.look(sight.after, &touched).await? {
+                    return Ok(Err(story));
+                }
+            }
             Err(error) => {
                 let story = Story::error("it applies to empty tables, but not where there are rows", &error);
                 return Ok(Err(story.of_script(Direction::Up)));
@@ -269,7 +277,11 @@ impl Full {
         }
         let kept = before.kept(&self.filled.rows, &self.seen.changed);
         match self.filled.ground.run(migration, Direction::Down).await? {
-            Ok(touched) => self.read(sight.rolled, &touched).await?,
+            Ok(touched) => {
+                if let Err(story) = self.look(sight.rolled, &touched).await? {
+                    return Ok(Err(story));
+                }
+            }
             Err(error) => {
                 let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
                 return Ok(Err(story.of_script(Direction::Down)));
@@ -282,7 +294,11 @@ impl Full {
             return Ok(Ok(()));
         }
         match self.filled.ground.run(migration, Direction::Up).await? {
-            Ok(touched) => self.read(sight.after, &touched).await?,
+            Ok(touched) => {
+                if let Err(story) = self.look(sight.after, &touched).await? {
+                    return Ok(Err(story));
+                }
+            }
             // What the rollback left there is in the way, and reported by itself.
             Err(_) if migration.lossy().is_none() && self.seen.losses.iter().any(|loss| loss.came) => {
                 return Ok(Ok(()));
@@ -354,8 +370,14 @@ impl Full {
         }
     }
 
-    async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
-        self.filled.read(schema, touched).await
+    /// Reads the rows that may have changed; or why they cannot be read, as those of which a script took the label of an enum.
+    async fn look(&mut self, schema: &Schema, touched: &Touched) -> Result<Result<(), Story>, ProofError> {
+        match self.filled.read(schema, touched).await {
+            Err(ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
+                Ok(Err(Story::error("the rows that were there cannot be read any more", &error)))
+            }
+            outcome => outcome.map(Ok),
+        }
     }
 
     /// Goes on with a fresh database on which this migration is applied, to the rows that were there before it. Where it
@@ -396,8 +418,8 @@ impl Full {
             Err(error) if error.kind() == migrate_core::ErrorKind::Statement => false,
             Err(error) => return Err(error.into()),
         };
-        if applied {
-            return self.read(sight.after, &Touched::Unknown).await;
+        if applied && self.look(sight.after, &Touched::Unknown).await?.is_ok() {
+            return Ok(());
         }
         let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;

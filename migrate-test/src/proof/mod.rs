@@ -56,7 +56,8 @@ pub struct Proof {
     pub only: Option<BTreeSet<Version>>,
     /// Where chance begins. The same seed draws the same rows and the same walks.
     pub seed: u64,
-    /// How many walks are drawn.
+    /// How many walks are drawn over a part of the chain; over up to three migrations one walk makes every turn, whatever is drawn.
+    /// Without any, nothing is walked.
     pub walks: u32,
     /// How many migrations below the first one walks lead over; fewer where one of them is large, as a baseline is.
     pub lead: usize,

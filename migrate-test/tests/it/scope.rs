@@ -33,6 +33,28 @@ async fn what_is_reached_by_way_of_rows_is_found(#[case] up: &str, #[case] down:
     assert!(told.contains("public.far"), "{}", shown(&proven));
 }
 
+/// What the first attempt learnt is forgotten, and what it read in a part that was rolled back counts.
+#[rstest]
+#[case::of_null(
+    "CREATE TABLE t (id int PRIMARY KEY, x int NOT NULL DEFAULT 0); CREATE TABLE u (id int PRIMARY KEY, n int);
+     CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN EXECUTE 'UPDATE u SET n = 0 WHERE n IS NULL'; RETURN NULL; END $$;
+     CREATE TRIGGER tg AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tf();",
+    "UPDATE t SET x = x;"
+)]
+#[case::by_a_peek(
+    "CREATE TABLE t (id int PRIMARY KEY, kind text NOT NULL, x int NOT NULL DEFAULT 0);
+     CREATE TABLE u (id int PRIMARY KEY, kind text NOT NULL, n int);
+     CREATE FUNCTION peek() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN
+         BEGIN EXECUTE 'SELECT count(*) FROM u WHERE n < 0' INTO n; RAISE EXCEPTION 'x%', n;
+         EXCEPTION WHEN OTHERS THEN RETURN substr(SQLERRM, 2)::int; END; END $$;",
+    "DO $$ BEGIN IF peek() > 0 THEN DELETE FROM t; END IF; END $$;"
+)]
+#[tokio::test]
+async fn what_depends_on_rows_elsewhere_is_found(#[case] base: &str, #[case] up: &str) {
+    is_found(base, up, "SELECT 1;").await;
+}
+
 /// Whatever a migration has to do with, all tables have rows.
 #[tokio::test]
 async fn tables_aside_have_rows_as_well() {
@@ -44,10 +66,15 @@ async fn tables_aside_have_rows_as_well() {
 /// What happens to rows by way of the type of a column: no table is locked.
 #[rstest]
 #[case::an_attribute("ALTER TYPE addr DROP ATTRIBUTE zip;", "ALTER TYPE addr ADD ATTRIBUTE zip text;")]
-#[case::in_a_domain("ALTER TYPE inner_ DROP ATTRIBUTE a;", "ALTER TYPE inner_ ADD ATTRIBUTE a text;")]
+#[case::a_label(
+    "DELETE FROM pg_enum WHERE enumlabel = 'lost' AND enumtypid = 'state'::regtype;",
+    "ALTER TYPE state ADD VALUE 'lost';"
+)]
+#[case::in_another_type("ALTER TYPE inner_ DROP ATTRIBUTE a;", "ALTER TYPE inner_ ADD ATTRIBUTE a text;")]
 #[tokio::test]
 async fn what_is_lost_by_way_of_a_type_is_found(#[case] up: &str, #[case] down: &str) {
     let base = "CREATE TYPE addr AS (street text, zip text); CREATE TYPE inner_ AS (a text, b text); CREATE TYPE outer_ AS (i inner_);
+        CREATE TYPE state AS ENUM ('new', 'open', 'lost'); CREATE TABLE items (id int PRIMARY KEY, state state NOT NULL);
         CREATE TABLE people (id int PRIMARY KEY, home addr, other addr[]); CREATE TABLE nested (id int PRIMARY KEY, o outer_);";
     is_found(base, up, down).await;
 }

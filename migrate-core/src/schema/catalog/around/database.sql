@@ -37,8 +37,8 @@ SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.
 FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS NOT NULL
     AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
--- There are thousands of these, and nearly nobody changes them: one digest tells of all, and none of their texts is put together. What is said of languages and of the
--- schema public is listed with them.
+-- There are thousands of these, and nearly nobody changes them: one digest tells of all, without building their text. What is
+-- said of languages and of the schema public is listed with them.
 SELECT 0, 'pg_description'::regclass, 0, 0, 'built-in', NULL, NULL, 'comments', NULL, NULL,
        jsonb_build_object('digest', sum(hash_record_extended(ROW(c.classoid, c.objoid, c.objsubid, c.description), 0)))
 FROM pg_description c
