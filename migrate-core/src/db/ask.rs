@@ -89,8 +89,13 @@ impl Reader {
     pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<Answered>>> {
         let patiently = "SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off;";
         match self.send(patiently, query).await {
-            // lock_not_available, query_canceled, insufficient_privilege.
-            Err(failure) if ["55P03", "57014", "42501"].iter().any(|sqlstate| failure.is(sqlstate)) => Ok(None),
+            // lock_not_available, query_canceled, insufficient_privilege; and undefined_table, undefined_column where somebody
+            // else was faster.
+            Err(failure)
+                if ["55P03", "57014", "42501", "42P01", "42703"].iter().any(|sqlstate| failure.is(sqlstate)) =>
+            {
+                Ok(None)
+            }
             answer => answer.map(Some).map_err(|failure| failure.explain(ErrorKind::Connection, "query", what)),
         }
     }
