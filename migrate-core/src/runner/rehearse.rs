@@ -124,6 +124,8 @@ impl Rehearsal {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
+        // What earlier transactions read would count as read by this one, as long as nobody was told of it.
+        self.query("SELECT pg_catalog.pg_stat_force_next_flush()").await?;
         let last = format!("{} {LOCKED}", self.guard());
         let outcome = self.bundle(&[(&step, script)], &last).await.map_err(|(_, error)| error).map(|answers| {
             // BEGIN and the settings of the script stand before it.
