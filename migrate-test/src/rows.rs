@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use migrate_core::ident::{QualifiedName, ident};
 use migrate_core::runner::{Rehearsal, Touched};
-use migrate_core::schema::{Kind, Object, Schema};
+use migrate_core::schema::{Id, Kind, Object, Schema};
 
 /// A table by its schema and name, as they stand in the catalog.
 pub(crate) type TableName = (String, String);
@@ -64,9 +64,15 @@ pub(crate) fn table_name(table: &Object) -> TableName {
     (table.id.schema.to_string(), table.id.name.to_string())
 }
 
+/// The name of what an object is a part of, or of itself.
+pub(crate) fn holder_name(id: &Id) -> TableName {
+    let name = if id.parent.is_empty() { &id.name } else { &id.parent };
+    (id.schema.to_string(), name.to_string())
+}
+
 /// The tables that hold rows of their own, as objects of the schema.
 pub(crate) fn holders(schema: &Schema) -> impl Iterator<Item = &Object> {
-    let tables = schema.objects().filter(|object| object.id.kind == Kind::Table);
+    let tables = schema.of_kind(Kind::Table);
     tables.filter(|table| table.fact("partition key").is_none()).map(|table| &**table)
 }
 

@@ -37,7 +37,7 @@ pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::Replay;
 pub use setup::Setup;
-pub(crate) use template::{chain_key, is_large, keep_owned, keeps_owned, owned, refused};
+pub(crate) use template::{chain_key, is_large, keep_owned, keeps_owned, owned, refused, statements};
 pub use template::{clear, migrated};
 
 /// A server for tests, while this process uses it.

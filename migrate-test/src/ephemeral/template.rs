@@ -112,13 +112,17 @@ async fn begin(
 
 /// Whether a migration is that of a baseline, or as large as one: to run it takes far longer than to copy what it made.
 pub(crate) fn is_large(migration: &Arc<Migration>) -> bool {
-    migration.up_script().is_some_and(|up| up.statements().len() >= LARGE)
+    statements(migration) >= Some(LARGE)
+}
+
+/// How many statements the way up has; `None` for one that is written in Rust.
+pub(crate) fn statements(migration: &Migration) -> Option<usize> {
+    migration.up_script().map(|up| up.statements().len())
 }
 
 /// Whether a chain is not worth keeping: few statements are, one migration of many is. What one in Rust does is not known.
 fn is_short(migrations: &[Arc<Migration>]) -> bool {
-    let weight = |one: &Arc<Migration>| one.up_script().map_or(SHORT / 4, |up| up.statements().len());
-    migrations.iter().map(weight).sum::<usize>() < SHORT
+    migrations.iter().map(|one| statements(one).unwrap_or(SHORT / 4)).sum::<usize>() < SHORT
 }
 
 /// The same on a server of its own: what is kept is a folder of data.
@@ -158,22 +162,15 @@ pub(crate) async fn owned(migrations: &[Arc<Migration>]) -> Result<Option<(TestD
     let name = owned_name(migrations);
     let query = format!("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = {}", literal(&name));
     let Some(owner) = office::ask(&query).await?.pop() else { return Ok(None) };
-    // A template that somebody dropped in this moment is made again.
-    let Ok(copy) = TestDatabase::copy_of(&name).await else { return Ok(None) };
+    let Some(copy) = copy_kept(&name).await else { return Ok(None) };
     office::ask(&format!("ALTER DATABASE {} OWNER TO {}", ident(copy.name()), ident(&owner))).await?;
-    touch(&name).await;
     Ok(Some((copy, owner)))
 }
 
 /// Keeps such a database, with its owner; nobody may be connected.
 pub(crate) async fn keep_owned(made: TestDatabase, migrations: &[Arc<Migration>]) -> Result<(), ServerError> {
-    let name = owned_name(migrations);
-    // Where another process was faster the name is taken, and ours goes; its owner is swept when this process is gone.
-    if made.rename(&name).await.is_ok() {
-        touch(&name).await;
-        evict(&name).await?;
-    }
-    Ok(())
+    // Where it is not needed, its owner is swept when this process is gone.
+    put_away(made, &owned_name(migrations)).await
 }
 
 /// Whether the owner of a database finds it again: on a server whose templates stay, beside others.
@@ -199,11 +196,9 @@ pub(super) async fn set_up(setup: &Setup) -> Result<TestDatabase, ServerError> {
     let name = format!("{PREFIX}{}", setup.key());
     if remembers {
         let query = format!("SELECT datname FROM pg_database WHERE datname = {}", literal(&name));
-        // A template that somebody dropped in this moment is made again.
         if !office::ask(&query).await?.is_empty()
-            && let Ok(copy) = TestDatabase::copy_of(&name).await
+            && let Some(copy) = copy_kept(&name).await
         {
-            touch(&name).await;
             return Ok(copy);
         }
     }
@@ -245,10 +240,14 @@ async fn find(names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofEr
     let query = format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "));
     let known = office::ask(&query).await?;
     let Some(at) = names.iter().rposition(|name| known.contains(name)) else { return Ok(None) };
-    // A template that somebody dropped in this moment is re-created.
-    let Ok(copy) = TestDatabase::copy_of(&names[at]).await else { return Ok(None) };
-    touch(&names[at]).await;
-    Ok(Some((copy, at + 1)))
+    Ok(copy_kept(&names[at]).await.map(|copy| (copy, at + 1)))
+}
+
+/// A copy of a template; none where somebody dropped it in this moment, so that it is made again.
+async fn copy_kept(name: &str) -> Option<TestDatabase> {
+    let copy = TestDatabase::copy_of(name).await.ok()?;
+    touch(name).await;
+    Some(copy)
 }
 
 /// Removes all templates of the server; they are made again when they are needed.
@@ -330,12 +329,17 @@ pub(crate) fn refused(error: Error) -> ProofError {
 /// Makes a finished database a template, and returns a copy of it.
 async fn keep(made: TestDatabase, name: &str) -> Result<TestDatabase, ServerError> {
     let copy = TestDatabase::copy_of(made.name()).await?;
-    // Where another process was faster the name is taken, and ours is not needed.
+    put_away(made, name).await?;
+    Ok(copy)
+}
+
+/// Makes a finished database a template. Where another process was faster the name is taken, and ours is not needed.
+async fn put_away(made: TestDatabase, name: &str) -> Result<(), ServerError> {
     if made.rename(name).await.is_ok() {
         touch(name).await;
         evict(name).await?;
     }
-    Ok(copy)
+    Ok(())
 }
 
 /// Notes that a template was used, in its comment.

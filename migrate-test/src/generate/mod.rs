@@ -51,6 +51,7 @@ use dice::Decks;
 use draw::{Constants, Draft, Row, draw};
 use expr::Expr;
 pub(crate) use fitting::Required;
+pub(crate) use names::of_type;
 pub(crate) use narrow::{Narrow, Narrowed};
 use order::ordered;
 pub(crate) use reading::Reading;

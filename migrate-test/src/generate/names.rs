@@ -40,6 +40,12 @@ pub(super) fn last(node: &SyntaxNode) -> Option<String> {
     words(&node.text().to_string()).last()
 }
 
+/// The name of a type without its schema, brackets and measures.
+pub(crate) fn of_type(text: &str) -> Option<String> {
+    let (first, rest) = first_name(text.trim())?;
+    Some(rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name))
+}
+
 /// The type or domain of the schema that a type name means, without its modifier; none for an array.
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
     let (space, rest) = first_name(type_name)?;

@@ -8,7 +8,7 @@ use migrate_core::runner::Rehearsal;
 use migrate_core::schema::{Change, Fact, Kind, Object, Schema};
 
 use crate::generate::{TRY, attempt};
-use crate::rows::{Rows, TableName, holders, table_name};
+use crate::rows::{Rows, TableName, holder_name, holders, table_name};
 
 /// How far the sequences of a database have counted.
 pub(super) struct Counters(Vec<[String; 3]>);
@@ -211,10 +211,5 @@ pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
 
 /// The tables of which one schema has something that the other has not.
 pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
-    let change = Change::between(before, after);
-    let name = |id: &migrate_core::schema::Id| {
-        let name = if id.parent.is_empty() { &id.name } else { &id.parent };
-        (id.schema.to_string(), name.to_string())
-    };
-    change.objects().map(|(id, ..)| name(id)).collect()
+    Change::between(before, after).objects().map(|(id, ..)| holder_name(id)).collect()
 }

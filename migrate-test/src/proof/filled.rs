@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, first_name, literals};
+use migrate_core::ident::{QualifiedName, literals};
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
@@ -161,7 +161,7 @@ impl Filled {
         self.poor.extend(self.drawn.keys().filter(|table| is_poor(table)).cloned());
     }
 
-    /// The tables with a few rows that the script used all the same which ran last; `None` for used is all of them.
+    /// The tables with a few rows that the script which ran last used all the same; all of them where nobody knows.
     pub(super) fn missed(&self) -> BTreeSet<TableName> {
         let used = self.ground.rehearsal.used();
         let is_used = |table: &&TableName| {
@@ -334,8 +334,7 @@ impl Learnt {
 
 /// The values of an enum, or the type of a domain, where a type is one.
 fn labelled(to: &str, schema: &Schema) -> Option<Reading> {
-    let (first, rest) = first_name(to.trim())?;
-    let name = rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name);
+    let name = generate::of_type(to)?;
     let is_meant =
         |object: &&Arc<Object>| *object.id.name == *name && matches!(object.id.kind, Kind::Type | Kind::Domain);
     let object = schema.objects().find(is_meant)?;

@@ -8,6 +8,7 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
 use migrate_core::schema::{Change, Schema};
 use migrate_core::source::Migration;
+use migrate_core::{Error, ErrorKind};
 
 use super::cause::one_cause;
 use super::filled::Filled;
@@ -219,10 +220,9 @@ impl Full {
             if missed.is_empty() || outcome.is_err() || !self.seen.losses.is_empty() {
                 return Ok(outcome);
             }
-            // What the up did to those rows says nothing of those that come.
+            // What the up did to those rows says nothing of those that come, and what was drawn with regard to them does not fit.
             self.known = known;
-            let origin = self.start.clone();
-            self.prepare(prover, at, sight, &origin, &Retry::Nearer).await?;
+            self.prepare(prover, at, sight, &Rows::default(), &Retry::Other(How::anew())).await?;
             self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
             self.filled.widen(&missed);
         }
@@ -255,20 +255,13 @@ impl Full {
         sight: Sight<'_>,
         ways: Ways,
     ) -> Result<Result<(), Story>, ProofError> {
-        match self.filled.ground.run(migration, Direction::Up).await? {
-            Ok(touched) => {
-                if let Err(story) = self.look(sight.after, &touched).await? {
-                    return Ok(Err(story));
-                }
-            }
+        match self.pass(migration, Direction::Up, sight.after).await? {
+            Ok(None) => {}
+            Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
                 let story = Story::error("it applies to empty tables, but not where there are rows", &error);
                 return Ok(Err(story.of_script(Direction::Up)));
             }
-        }
-        self.note(migration, Direction::Up);
-        if let Some(story) = self.check(migration).await? {
-            return Ok(Err(story));
         }
         self.seen.changed = before.losses(&self.filled.rows);
         self.known.learn(sight.after, before, &self.filled.rows);
@@ -276,29 +269,22 @@ impl Full {
             return Ok(Ok(()));
         }
         let kept = before.kept(&self.filled.rows, &self.seen.changed);
-        match self.filled.ground.run(migration, Direction::Down).await? {
-            Ok(touched) => {
-                if let Err(story) = self.look(sight.rolled, &touched).await? {
-                    return Ok(Err(story));
-                }
-            }
+        match self.pass(migration, Direction::Down, sight.rolled).await? {
+            Ok(None) => {}
+            Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
                 let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
                 return Ok(Err(story.of_script(Direction::Down)));
             }
         }
-        self.note(migration, Direction::Down);
         self.seen.losses = before.losses(&self.filled.rows);
         self.seen.traces = traces::split(&mut self.seen.losses, migration, sight.before);
         if ways == Ways::UpDown {
             return Ok(Ok(()));
         }
-        match self.filled.ground.run(migration, Direction::Up).await? {
-            Ok(touched) => {
-                if let Err(story) = self.look(sight.after, &touched).await? {
-                    return Ok(Err(story));
-                }
-            }
+        match self.pass(migration, Direction::Up, sight.after).await? {
+            Ok(None) => {}
+            Ok(Some(story)) => return Ok(Err(story)),
             // What the rollback left there is in the way, and reported by itself.
             Err(_) if migration.lossy().is_none() && self.seen.losses.iter().any(|loss| loss.came) => {
                 return Ok(Ok(()));
@@ -307,14 +293,28 @@ impl Full {
                 return Ok(Err(Story::error("with rows, it cannot be applied again after a rollback", &error)));
             }
         }
-        self.note(migration, Direction::Up);
-        if let Some(story) = self.check(migration).await? {
-            return Ok(Err(story));
-        }
         let again = kept.losses(&self.filled.rows).into_iter().filter(|loss| !loss.came);
         let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
         self.seen.losses.extend(new);
         Ok(Ok(()))
+    }
+
+    /// Goes one way and looks at the rows after it; returns what is wrong with them, or why the way cannot be gone.
+    async fn pass(
+        &mut self,
+        migration: &Arc<Migration>,
+        direction: Direction,
+        schema: &Schema,
+    ) -> Result<Result<Option<Story>, Error>, ProofError> {
+        let touched = match self.filled.ground.run(migration, direction).await? {
+            Ok(touched) => touched,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Err(story) = self.look(schema, &touched).await? {
+            return Ok(Ok(Some(story)));
+        }
+        self.note(migration, direction);
+        Ok(Ok(if direction == Direction::Up { self.check(migration).await? } else { None }))
     }
 
     /// Notes which statements of the script that ran last changed no row; what did once is not among them. And which tables
@@ -373,7 +373,7 @@ impl Full {
     /// Reads the rows that may have changed; or why they cannot be read, as those of which a script took the label of an enum.
     async fn look(&mut self, schema: &Schema, touched: &Touched) -> Result<Result<(), Story>, ProofError> {
         match self.filled.read(schema, touched).await {
-            Err(ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
+            Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
                 Ok(Err(Story::error("the rows that were there cannot be read any more", &error)))
             }
             outcome => outcome.map(Ok),
@@ -415,7 +415,7 @@ impl Full {
                 self.filled.impoverish(|table| refused.contains(table));
                 self.filled.ground.run(&chain[at], Direction::Up).await?.is_ok()
             }
-            Err(error) if error.kind() == migrate_core::ErrorKind::Statement => false,
+            Err(error) if error.kind() == ErrorKind::Statement => false,
             Err(error) => return Err(error.into()),
         };
         if applied && self.look(sight.after, &Touched::Unknown).await?.is_ok() {

@@ -68,9 +68,14 @@ impl How {
         Self { beside: false, ..Self::default() }
     }
 
+    /// All rows drawn again.
+    pub(super) fn anew() -> Self {
+        Self { redraw: Redraw::All, ..Self::default() }
+    }
+
     /// What to try when all other rows have failed.
     pub(super) fn without_others(&self) -> Option<Self> {
-        self.beside.then(|| Self { redraw: Redraw::All, ..Self::chains_own() })
+        self.beside.then(|| Self { beside: false, ..Self::anew() })
     }
 
     fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {

@@ -37,7 +37,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use thiserror::Error;
 
-use crate::ephemeral::watched;
+use crate::ephemeral::{statements, watched};
 use crate::error::ServerError;
 
 pub use declared::COULD_HAVE_ONE;
@@ -193,7 +193,7 @@ impl Prover<'_> {
     /// way down and up would cost what the schema does.
     fn lowest(&self, first: usize) -> usize {
         let below = self.chain[..first].iter().rev().take(self.proof.lead);
-        first - below.take_while(|migration| statements(migration) <= walk::HEAVY).count()
+        first - below.take_while(|migration| statements(migration) <= Some(walk::HEAVY)).count()
     }
 
     /// Goes through the chain: the bare database leads, the one with rows follows by one migration.
@@ -253,7 +253,7 @@ impl Prover<'_> {
             walks.wall(self, bare, at).await?;
         }
         let before = bare.stage.schema().clone();
-        bare.stage.scope = scope::Scope::nothing();
+        bare.stage.scope = Scope::nothing();
         let mut proven = Proven::new(&self.chain[at]);
         let applies = match is_marked {
             true => bare.cycle(self, walks, at, &mut proven).await?,
@@ -307,12 +307,7 @@ struct Passed {
     before: Schema,
     rolled: Schema,
     after: Schema,
-    scope: scope::Scope,
-}
-
-/// How many statements the way up has; one that is written in Rust is not known.
-fn statements(migration: &Migration) -> usize {
-    migration.up_script().map_or(0, |up| up.statements().len())
+    scope: Scope,
 }
 
 fn title(migration: &Migration) -> String {

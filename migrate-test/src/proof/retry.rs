@@ -24,15 +24,12 @@ pub(super) enum Retry {
     Below,
     /// Rows that have no NULL where the migration allows none.
     Filled(String),
-    /// More rows in some tables, and others in all: what was drawn with regard to those that were there does not fit.
-    Nearer,
 }
 
 impl Retry {
     pub(super) fn note(&self, why: &str, migration: &Migration) -> String {
         match self {
             Self::Other(how) => how.note(why, migration),
-            Self::Nearer => String::new(),
             Self::Below => {
                 format!("fails only on rows that earlier migrations never processed: {why}")
             }
@@ -58,9 +55,6 @@ enum Redrawn {
 
 impl Redrawn {
     fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
-        if let Retry::Nearer = retry {
-            return Self::All;
-        }
         let migration = &prover.chain[at];
         let kind = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
         let scripts = [migration.up_script(), migration.down_script()];

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::effect;
-use migrate_core::ident::{QualifiedName, first_name};
+use migrate_core::ident::QualifiedName;
 use migrate_core::schema::{Change, Kind, Object, Schema};
 use migrate_core::source::Migration;
 
 use super::refused::changes_rows;
 use crate::generate;
-use crate::rows::{TableName, holders, table_name};
+use crate::rows::{TableName, holder_name, holders, table_name};
 
 /// The tables that were used when there were no rows; `None` where nobody knows.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +30,7 @@ impl Scope {
             return;
         };
         tables.extend(used.iter().map(|table| (table.schema().to_owned(), table.name().to_owned())));
-        tables.extend(change.objects().map(|(id, ..)| {
-            let name = if id.parent.is_empty() { &id.name } else { &id.parent };
-            (id.schema.to_string(), name.to_string())
-        }));
+        tables.extend(change.objects().map(|(id, ..)| holder_name(id)));
     }
 
     /// The tables with columns of types that were changed: a script that changes a type locks none of them.
@@ -60,7 +57,7 @@ impl Scope {
             let name = table_name(table);
             used.contains(&name) || named.contains(&*table.id.name) || of_types.contains(&name)
         };
-        let all = || schema.objects().filter(|object| object.id.kind == Kind::Table).map(|object| &**object);
+        let all = || schema.of_kind(Kind::Table).map(|table| &**table);
         let mut open: Vec<&Object> = all().filter(is_meant).collect();
         let mut reached: BTreeSet<TableName> = BTreeSet::new();
         let referred: BTreeMap<TableName, BTreeSet<TableName>> =
@@ -86,34 +83,24 @@ impl Scope {
 
 /// The tables with a column of a type or domain that was changed or is named, or of one that is made of such.
 fn of_types(used: &BTreeSet<TableName>, named: &BTreeSet<String>, schema: &Schema) -> BTreeSet<TableName> {
-    let is_type = |one: &&Arc<Object>| matches!(one.id.kind, Kind::Type | Kind::Domain);
     let is_meant = |one: &&Arc<Object>| used.contains(&table_name(one)) || named.contains(&*one.id.name);
-    let types = schema.objects().filter(is_type).filter(is_meant);
+    let types = schema.of_kind(Kind::Type).chain(schema.of_kind(Kind::Domain)).filter(is_meant);
     let mut meant: BTreeSet<String> = types.map(|one| one.id.name.to_string()).collect();
     if meant.is_empty() {
         return BTreeSet::new();
     }
     let is_of = |one: &Object, meant: &BTreeSet<String>| {
-        one.fact("type").and_then(type_name).is_some_and(|name| meant.contains(&name))
+        one.fact("type").and_then(generate::of_type).is_some_and(|name| meant.contains(&name))
     };
     loop {
-        let made = schema.objects().filter(|one| is_of(one, &meant)).filter_map(|one| match one.id.kind {
-            Kind::Domain => Some(one.id.name.to_string()),
-            Kind::Attribute => Some(one.id.parent.to_string()),
-            _ => None,
-        });
-        let more: Vec<String> = made.filter(|name| !meant.contains(name)).collect();
+        let domains = schema.of_kind(Kind::Domain).filter(|one| is_of(one, &meant)).map(|one| &one.id.name);
+        let made = schema.of_kind(Kind::Attribute).filter(|one| is_of(one, &meant)).map(|one| &one.id.parent);
+        let more: Vec<String> =
+            domains.chain(made).filter(|name| !meant.contains(&***name)).map(ToString::to_string).collect();
         if more.is_empty() {
             break;
         }
         meant.extend(more);
     }
-    let columns = schema.objects().filter(|one| one.id.kind == Kind::Column && is_of(one, &meant));
-    columns.map(|column| (column.id.schema.to_string(), column.id.parent.to_string())).collect()
-}
-
-/// The name of a type without its schema, brackets and measures.
-fn type_name(text: &str) -> Option<String> {
-    let (first, rest) = first_name(text.trim())?;
-    Some(rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name))
+    schema.of_kind(Kind::Column).filter(|one| is_of(one, &meant)).map(|column| holder_name(&column.id)).collect()
 }
