@@ -43,7 +43,8 @@ struct Known {
 /// Counts what tables and columns hold; `None` for a table that is not there. Tables of more than `exact` rows, and those that
 /// the role may not read or somebody has locked, are estimated.
 ///
-/// However many there are, it takes one message for all estimates and few for the counts.
+/// However many there are, it takes one message for all estimates and few for the counts, and a table is read once, however
+/// many of its columns are asked for and how often.
 ///
 /// # Errors
 ///
@@ -52,45 +53,63 @@ pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Resul
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let (known, nulls) = estimates(reader, wanted).await?;
+    let (tables, places) = by_table(wanted);
+    let (known, nulls) = estimates(reader, &tables).await?;
     let mut counted: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for group in groups(&known, exact) {
-        counted.extend(count_all(reader, wanted, &group).await?);
+        counted.extend(count_all(reader, &tables, &group).await?);
     }
-    let one = |(at, (table, columns)): (usize, &Wanted)| {
-        let rows = known.get(&at)?.rows;
-        let counts: Vec<Count> = match counted.get(&at) {
-            Some(counts) => counts.iter().copied().map(Count::Exact).collect(),
-            None => {
-                let share = |n| nulls.get(&(at, n)).map_or(1.0, |nulls| 1.0 - nulls);
-                // Rows are far fewer than an f64 has whole numbers.
-                let values = (0..columns.len()).map(|n| Count::Estimated((rows as f64 * share(n)).round() as u64));
-                [Count::Estimated(rows)].into_iter().chain(values).collect()
-            }
+    let one = |((table, columns), at): (&Wanted, &usize)| {
+        let rows = known.get(at)?.rows;
+        let share = |n| nulls.get(&(*at, n)).map_or(1.0, |nulls| 1.0 - nulls);
+        // Rows are far fewer than an f64 has whole numbers.
+        let likely = |n: usize| n.checked_sub(1).map_or(rows, |column| (rows as f64 * share(column)).round() as u64);
+        let count = |n: usize| match counted.get(at) {
+            Some(counts) => counts.get(n).copied().map(Count::Exact),
+            None => Some(Count::Estimated(likely(n))),
         };
-        let (rows, values) = counts.split_first()?;
-        let columns =
-            columns.iter().zip(values).map(|(column, values)| ColumnLoss { column: column.clone(), values: *values });
-        Some(Counted { table: table.clone(), rows: *rows, columns: columns.collect() })
+        let column = |column: &String| {
+            let n = tables.get(*at)?.1.iter().position(|one| one == column)?;
+            Some(ColumnLoss { column: column.clone(), values: count(n + 1)? })
+        };
+        let columns = columns.iter().filter_map(column).collect();
+        Some(Counted { table: table.clone(), rows: count(0)?, columns })
     };
-    Ok(wanted.iter().enumerate().map(one).collect())
+    Ok(wanted.iter().zip(&places).map(one).collect())
 }
 
-/// What the statistics say: of tables, and which part of the values of a column is NULL. Each is known by its place in `wanted`.
+/// Each table once, with all of its columns that are asked for; and for each that was wanted, which of them it is.
+fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
+    let mut tables: Vec<Wanted> = Vec::new();
+    let mut places: BTreeMap<&QualifiedName, usize> = BTreeMap::new();
+    let mut each = Vec::with_capacity(wanted.len());
+    for (table, columns) in wanted {
+        let at = *places.entry(table).or_insert_with(|| {
+            tables.push((table.clone(), Vec::new()));
+            tables.len() - 1
+        });
+        let known = &mut tables[at].1;
+        known.extend(columns.iter().filter(|column| !known.contains(column)).cloned().collect::<Vec<_>>());
+        each.push(at);
+    }
+    (tables, each)
+}
+
+/// What the statistics say: of tables, and which part of the values of a column is NULL. Each is known by its place among them.
 async fn estimates(
     reader: &mut Reader,
-    wanted: &[Wanted],
+    tables: &[Wanted],
 ) -> Result<(BTreeMap<usize, Known>, BTreeMap<(usize, usize), f64>)> {
     let name = |text: &str| format!("{}::pg_catalog.name", literal(text));
     let table =
         |(at, (table, _)): (usize, &Wanted)| format!("({at}, {}, {})", name(table.schema()), name(table.name()));
-    let tables: Vec<String> = wanted.iter().enumerate().map(table).collect();
-    let columns = wanted.iter().enumerate().flat_map(|(at, (table, columns))| {
+    let named: Vec<String> = tables.iter().enumerate().map(table).collect();
+    let columns = tables.iter().enumerate().flat_map(|(at, (table, columns))| {
         let of_table = format!("{}, {}", name(table.schema()), name(table.name()));
         columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
     });
     let columns: Vec<String> = columns.collect();
-    let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", tables.join(", "))]))];
+    let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
     if !columns.is_empty() {
         queries.push(("look at columns", fill(NULLS, &[("wanted", columns.join(", "))])));
     }
@@ -126,8 +145,8 @@ fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
 }
 
 /// Counts tables in one message; where one of them cannot be counted, each in a message of its own.
-async fn count_all(reader: &mut Reader, wanted: &[Wanted], group: &[usize]) -> Result<Vec<(usize, Vec<u64>)>> {
-    let query = |at: &usize| wanted.get(*at).map(|(table, columns)| count(*at, table, columns));
+async fn count_all(reader: &mut Reader, tables: &[Wanted], group: &[usize]) -> Result<Vec<(usize, Vec<u64>)>> {
+    let query = |at: &usize| tables.get(*at).map(|(table, columns)| count(*at, table, columns));
     let queries: Vec<String> = group.iter().filter_map(query).collect();
     let mut counted = Vec::new();
     if let Some(rows) = reader.ask_for_all("count rows", &queries.join(" UNION ALL ")).await? {
@@ -153,6 +172,15 @@ fn count(at: usize, table: &QualifiedName, columns: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_read_once_however_often_it_is_asked_for() {
+        let wanted = |table: &str, columns: &[&str]| {
+            (QualifiedName::new("public", table), columns.iter().map(|&column| column.to_owned()).collect())
+        };
+        let asked = [wanted("a", &["x"]), wanted("b", &[]), wanted("a", &[]), wanted("a", &["y", "x"])];
+        assert_eq!(by_table(&asked), (vec![wanted("a", &["x", "y"]), wanted("b", &[])], vec![0, 1, 0, 0]));
+    }
 
     #[test]
     fn what_is_counted_together_takes_no_longer_than_one_large_table() {

@@ -96,6 +96,19 @@ async fn looks_share_their_messages() {
     assert_eq!(proxy.messages() - before, 2, "one for the estimates, one for the counts");
     let values: Vec<Count> = losses.iter().flatten().map(|loss| loss.columns[0].values).collect();
     assert_eq!(values, (1..=60).map(Count::Exact).collect::<Vec<_>>());
+    // What several steps take from one table is counted together, and answered to each of them.
+    execute(
+        &mut own,
+        "CREATE TABLE wide AS SELECT g AS a, nullif(g % 4, 0) AS b FROM generate_series(1, 100) g; ANALYZE wide",
+    )
+    .await;
+    let wide =
+        |columns: &[&str]| (QualifiedName::new("public", "wide"), columns.iter().map(|&one| one.into()).collect());
+    let asked = [wide(&["b"]), wide(&[]), wide(&["a", "b"]), wide(&["b"])];
+    let losses: Vec<_> = evidence::losses(&mut reader, &asked, 10_000).await.unwrap().into_iter().flatten().collect();
+    let values = |n: usize| losses[n].columns.iter().map(|one| one.values.number()).collect::<Vec<_>>();
+    assert_eq!([0, 1, 2, 3].map(values), [vec![75], vec![], vec![100, 75], vec![75]]);
+    assert!(losses.iter().all(|loss| loss.rows == Count::Exact(100)));
     let mut holder = connect(&database).await;
     execute(&mut holder, "BEGIN; LOCK TABLE t_7").await;
     // Nobody can be asked for a view on it in the meantime; all others are counted all the same.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use migrate_core::runner::BoxFuture;
 use migrate_core::schema::{Id, Kind};
@@ -35,7 +36,8 @@ impl CodeMigration for Counted {
 async fn the_last_migration_does_not_run_where_its_end_is_known() {
     let base = format!(
         "CREATE TABLE base (id int); CREATE TABLE gone (id int); {}",
-        "COMMENT ON TABLE base IS 'from the beginning';".repeat(500)
+        // The text is new each time, or a template that an earlier run kept would be found.
+        format!("COMMENT ON TABLE base IS 'from the beginning {:?}';", SystemTime::now()).repeat(500)
     );
     let chain = Chain::new(&[
         (1, "base", &base, "DROP TABLE base, gone;"),
