@@ -144,7 +144,7 @@ const TEXTS: [&str; 5] = [
 /// those that it mentions, and comments.
 pub(super) fn probe() -> String {
     // What `initdb` wrote is of no age; all others are counted from the first transaction, round and round.
-    let newest = "coalesce(((SELECT age('3'::xid))::bigint - min(age(r.xmin)) FILTER (WHERE age(r.xmin) < 2147483647) \
+    let newest = "coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(r.xmin)), 2147483647) \
                   + 4294967296) % 4294967296, 0)";
     let rows = OTHERS
         .map(|(name, rows)| format!("(SELECT count(*)::text || ' ' || {newest}::text FROM {name} r WHERE {rows})"));

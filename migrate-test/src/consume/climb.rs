@@ -70,7 +70,7 @@ impl<'a> Climb<'a> {
     pub(super) async fn end(self) -> Result<(), ProofError> {
         self.watcher.close().await;
         self.rehearsal.close().await;
-        Ok(self.database.drop_now().await?)
+        Ok(self.database.let_go().await?)
     }
 
     /// Applies one more migration; `before` is what the server says of each text before it.
@@ -281,7 +281,7 @@ impl Behind<'_> {
 
     async fn end(self) -> Result<(), ProofError> {
         match self.database {
-            Some(database) => Ok(database.drop_now().await?),
+            Some(database) => Ok(database.let_go().await?),
             None => Ok(()),
         }
     }

@@ -51,7 +51,7 @@ pub async fn uses(
     let texts: Vec<_> = texts.iter().cloned().zip(answers.into_iter().map(Arc::new)).collect();
     let reach = reach(&address, &texts).await?;
     let standing = standing(&address, table, column).await?;
-    database.drop_now().await?;
+    database.let_go().await?;
     Ok(Uses { reach, standing })
 }
 

@@ -1,6 +1,8 @@
 //! The connections on which databases are made and dropped. A thread has them for as long as the process lives: whoever
 //! needs a database has a runtime of his own, and a connection belongs to the one that opened it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
@@ -12,24 +14,59 @@ use crate::error::ServerError;
 
 type Outcome = Result<Vec<String>, sqlx::Error>;
 
-/// A statement, and who waits for its outcome.
+/// A statement, and who waits for it.
 struct Job {
     sql: String,
-    answer: Box<dyn FnOnce(Outcome) + Send>,
+    waits: Waits,
+}
+
+/// What is waited for.
+enum Waits {
+    /// The outcome.
+    Outcome(Box<dyn FnOnce(Outcome) + Send>),
+    /// That the server has been told: it goes on by itself, also when this process is gone.
+    Told(Box<dyn FnOnce() + Send>),
 }
 
 /// The first column of what a statement returns on the server that this process uses.
 pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     let (answer, answered) = oneshot::channel();
-    send(server().await?, sql.to_owned(), Box::new(move |outcome| drop(answer.send(outcome))));
+    send(server().await?, sql.to_owned(), Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome)))));
     answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(|error| cannot(&error))
 }
 
-/// Runs a statement on that server, for somebody who may be inside of a runtime and cannot wait as others do.
+/// Tells that server to run a statement, and does not wait until it has: what fails is made up for by the next run, which sweeps.
+pub(super) async fn tell(server: &EphemeralServer, sql: String) {
+    let (told, heard) = oneshot::channel();
+    send(
+        server,
+        sql,
+        Waits::Told(Box::new(move || {
+            // Whoever waited may be gone.
+            let _ = told.send(());
+        })),
+    );
+    let _ = heard.await;
+}
+
+/// The same for somebody who may be inside of a runtime and cannot wait as others do.
+pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
+    let (told, heard) = std::sync::mpsc::sync_channel(1);
+    send(
+        server,
+        sql,
+        Waits::Told(Box::new(move || {
+            // Whoever waited may be gone.
+            let _ = told.send(());
+        })),
+    );
+    let _ = heard.recv();
+}
+
+/// Runs a statement on that server, for somebody who may be inside of a runtime; what fails does not matter.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let (answer, answered) = std::sync::mpsc::sync_channel(1);
-    send(server, sql, Box::new(move |outcome| drop(answer.send(outcome))));
-    // What fails here is made up for by the next run, which sweeps.
+    send(server, sql, Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome)))));
     let _ = answered.recv();
 }
 
@@ -50,7 +87,7 @@ pub(super) fn cannot(error: &sqlx::Error) -> ServerError {
     ServerError::refused("prepare a database for tests", error)
 }
 
-fn send(server: &EphemeralServer, sql: String, answer: Box<dyn FnOnce(Outcome) + Send>) {
+fn send(server: &EphemeralServer, sql: String, waits: Waits) {
     static JOBS: OnceLock<mpsc::UnboundedSender<Job>> = OnceLock::new();
     let jobs = JOBS.get_or_init(|| {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -61,21 +98,25 @@ fn send(server: &EphemeralServer, sql: String, answer: Box<dyn FnOnce(Outcome) +
         });
         sender
     });
-    if let Err(mpsc::error::SendError(job)) = jobs.send(Job { sql, answer }) {
-        (job.answer)(Err(sqlx::Error::WorkerCrashed));
-    }
+    // Where the thread is gone, whoever waits hears that the other end is.
+    let _ = jobs.send(Job { sql, waits });
 }
 
 /// Does all jobs side by side: one that waits for sessions to end keeps nobody from making a database.
 async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let free = Arc::default();
-    while let Some(Job { sql, answer }) = jobs.recv().await {
+    while let Some(Job { sql, waits }) = jobs.recv().await {
         let (options, free) = (options.clone(), Arc::clone(&free));
-        tokio::spawn(async move { answer(work(&options, &free, &sql).await) });
+        tokio::spawn(async move {
+            match waits {
+                Waits::Outcome(answer) => answer(work(&options, &free, &sql, || ()).await),
+                Waits::Told(told) => drop(work(&options, &free, &sql, told).await),
+            }
+        });
     }
 }
 
-async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str) -> Outcome {
+async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str, told: impl FnOnce()) -> Outcome {
     let all = || free.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = all().pop();
     let was_kept = kept.is_some();
@@ -83,7 +124,7 @@ async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: 
         Some(connection) => connection,
         None => PgConnection::connect_with(options).await?,
     };
-    let mut outcome = rows(&mut connection, sql).await;
+    let mut outcome = after_first(rows(&mut connection, sql), told).await;
     // Its server process ended while nobody used it.
     if was_kept && has_ended(&outcome) {
         connection = PgConnection::connect_with(options).await?;
@@ -95,6 +136,17 @@ async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: 
     }
     let _ = connection.close().await;
     outcome
+}
+
+/// Calls `then` after the first turn of a future: one that sends a short message has sent it by then.
+async fn after_first<F: Future>(future: F, then: impl FnOnce()) -> F::Output {
+    let (mut future, mut then) = (pin!(future), Some(then));
+    poll_fn(|context| {
+        let turn = future.as_mut().poll(context);
+        then.take().into_iter().for_each(|then| then());
+        turn
+    })
+    .await
 }
 
 /// How many connections wait for more to do: others want to connect as well.

@@ -306,6 +306,9 @@ async fn build(
     migrations: &[Arc<Migration>],
     code: &CodeMigrations,
 ) -> Result<TestDatabase, ProofError> {
+    if migrations.is_empty() {
+        return Ok(database);
+    }
     let mut rehearsal = rehearsal(Database::from(database.options()), code).await?;
     if !database.is_apart() {
         rehearsal.spare_server();
@@ -315,7 +318,7 @@ async fn build(
     match outcome {
         Ok(()) => Ok(database),
         Err(error) => {
-            database.drop_now().await?;
+            database.let_go().await?;
             Err(refused(error))
         }
     }

@@ -68,7 +68,7 @@ impl Ground {
 
     /// Ends, and drops the database.
     pub(crate) async fn end(self) -> Result<(), ProofError> {
-        self.leave().await.drop_now().await?;
+        self.leave().await.let_go().await?;
         Ok(())
     }
 

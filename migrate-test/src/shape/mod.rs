@@ -143,7 +143,7 @@ impl Shadow {
         if let Some(reader) = self.reader {
             reader.close().await;
         }
-        Ok(self.database.drop_now().await?)
+        Ok(self.database.let_go().await?)
     }
 }
 

@@ -11,13 +11,13 @@ SELECT concat_ws('|',
     (SELECT count(*)::text || ' ' || coalesce(max(m.xmin::text::bigint), 0)::text FROM pg_largeobject_metadata m),
     (SELECT count(*)::text || ' ' || coalesce(max(o.xmin::text::bigint), 0)::text FROM pg_largeobject o),
     (SELECT max(l.xmin::text::bigint) FROM pg_language l WHERE l.oid < 16384),
-    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - min(age(c.xmin)) FILTER (WHERE age(c.xmin) < 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_description c
+    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(c.xmin)), 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_description c
      WHERE c.objoid < 16384 OR c.classoid = 'pg_largeobject'::regclass),
-    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - min(age(p.xmin)) FILTER (WHERE age(p.xmin) < 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_proc p WHERE p.oid < 16384),
-    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - min(age(o.xmin)) FILTER (WHERE age(o.xmin) < 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_operator o WHERE o.oid < 16384),
+    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(p.xmin)), 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_proc p WHERE p.oid < 16384),
+    (SELECT count(*)::text || ' ' || coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(o.xmin)), 2147483647) + 4294967296) % 4294967296, 0)::text FROM pg_operator o WHERE o.oid < 16384),
     (SELECT count(*)::text || ' ' || coalesce(max(s.xmin::text::bigint), 0)::text FROM pg_subscription s),
     (SELECT max(n.xmin::text::bigint) FROM pg_namespace n WHERE n.oid < 16384 AND n.nspname <> 'public'),
-    (SELECT coalesce(((SELECT age('3'::xid))::bigint - min(age(c.xmin)) FILTER (WHERE age(c.xmin) < 2147483647) + 4294967296) % 4294967296, 0) FROM pg_class c WHERE c.oid < 16384 AND c.relacl IS NOT NULL),
+    (SELECT coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(c.xmin)), 2147483647) + 4294967296) % 4294967296, 0) FROM pg_class c WHERE c.oid < 16384 AND c.relacl IS NOT NULL),
     (SELECT string_agg(c.oid::text, ' ' ORDER BY c.oid) FROM pg_class c WHERE c.relkind = 'm' AND NOT c.relispopulated),
     (SELECT string_agg(m.objid::text || ' ' || m.owner::text, ' ' ORDER BY m.objid)
      FROM
