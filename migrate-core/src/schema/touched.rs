@@ -1,12 +1,13 @@
 //! Which rows of which catalogs transactions touched, as queries.
 //!
-//! Each catalog is read from its beginning to its end, once: no plan depends on what the planner believes of catalogs that
-//! grow and were never analysed. What belongs to what is looked up by whoever asks.
+//! Each catalog is read once: from its beginning, or, where most of it is PostgreSQL's own, from what is not. No plan
+//! depends on what the planner believes of catalogs that grow and were never analysed. What belongs to what is looked up by
+//! whoever asks.
 
 /// A catalog, how its rows are identified, and the object that each is a part of.
 struct Watched {
     name: &'static str,
-    /// Which rows are watched. A cast keeps the index on identifiers out of the plan.
+    /// Which rows are watched. A cast keeps the index on identifiers out of the plan where most rows are those of users.
     rows: &'static str,
     /// A number that no other row has; none where rows only go together with a row of another catalog.
     key: Option<&'static str>,
@@ -35,22 +36,22 @@ const CATALOGS: [Watched; 18] = [
     watched("pg_sequence", "true", None, "r.seqrelid"),
     watched("pg_foreign_table", "true", None, "r.ftrelid"),
     // Scripts delete labels from the catalog, for there is no statement that drops one.
-    watched("pg_enum", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
+    watched("pg_enum", "r.oid >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
     watched("pg_attrdef", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.adrelid"),
     // Those of a foreign key are on both of its tables, and say how it is checked.
     Watched { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
     watched("pg_rewrite", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.ev_class"),
     watched("pg_policy", "true", Some("r.oid::bigint"), "r.polrelid"),
     watched("pg_statistic_ext", "true", Some("r.oid::bigint"), "r.stxrelid"),
-    watched("pg_proc", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.oid"),
+    watched("pg_proc", "r.oid >= 16384", Some("r.oid::bigint"), "r.oid"),
     watched(
         "pg_type",
         "r.oid::bigint >= 16384",
         Some("r.oid::bigint"),
         "CASE WHEN r.typtype = 'c' THEN r.typrelid ELSE r.oid END",
     ),
-    watched(COMMENTED[0], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
-    watched(COMMENTED[1], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
+    watched(COMMENTED[0], "r.objoid >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
+    watched(COMMENTED[1], "r.objoid >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
     // Only what goes with an extension: nothing else says so.
     watched(
         COMMENTED[2],
@@ -97,14 +98,14 @@ const OTHERS: [(&str, &str); 30] = [
     ("pg_extension", "true"),
     ("pg_language", "true"),
     ("pg_am", "true"),
-    ("pg_collation", "r.oid::bigint >= 16384"),
-    ("pg_conversion", "r.oid::bigint >= 16384"),
-    ("pg_operator", "r.oid::bigint >= 16384"),
-    ("pg_opfamily", "r.oid::bigint >= 16384"),
-    ("pg_opclass", "r.oid::bigint >= 16384"),
-    ("pg_amop", "r.oid::bigint >= 16384"),
-    ("pg_amproc", "r.oid::bigint >= 16384"),
-    ("pg_cast", "r.oid::bigint >= 16384"),
+    ("pg_collation", "r.oid >= 16384"),
+    ("pg_conversion", "r.oid >= 16384"),
+    ("pg_operator", "r.oid >= 16384"),
+    ("pg_opfamily", "r.oid >= 16384"),
+    ("pg_opclass", "r.oid >= 16384"),
+    ("pg_amop", "r.oid >= 16384"),
+    ("pg_amproc", "r.oid >= 16384"),
+    ("pg_cast", "r.oid >= 16384"),
     ("pg_transform", "true"),
     ("pg_ts_config", "true"),
     ("pg_ts_config_map", "true"),

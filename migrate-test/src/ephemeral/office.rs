@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use migrate_core::runner::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::{mpsc, oneshot};
@@ -14,10 +15,12 @@ use crate::error::ServerError;
 
 type Outcome = Result<Vec<String>, sqlx::Error>;
 
-/// A statement, and who waits for it.
-struct Job {
-    sql: String,
-    waits: Waits,
+/// What the thread does.
+enum Job {
+    /// A statement, and who waits for it.
+    Statement(String, Waits),
+    /// Something else, on a connection of its own.
+    Work(Box<dyn FnOnce(PgConnectOptions) -> BoxFuture<'static, ()> + Send>),
 }
 
 /// What is waited for.
@@ -31,43 +34,47 @@ enum Waits {
 /// The first column of what a statement returns on the server that this process uses.
 pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     let (answer, answered) = oneshot::channel();
-    send(server().await?, sql.to_owned(), Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome)))));
+    let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
+    send(server().await?, Job::Statement(sql.to_owned(), waits));
     answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(|error| cannot(&error))
 }
 
 /// Tells that server to run a statement, and does not wait until it has: what fails is made up for by the next run, which sweeps.
 pub(super) async fn tell(server: &EphemeralServer, sql: String) {
     let (told, heard) = oneshot::channel();
-    send(
-        server,
-        sql,
-        Waits::Told(Box::new(move || {
-            // Whoever waited may be gone.
-            let _ = told.send(());
-        })),
-    );
+    let waits = Waits::Told(Box::new(move || {
+        // Whoever waited may be gone.
+        let _ = told.send(());
+    }));
+    send(server, Job::Statement(sql, waits));
     let _ = heard.await;
 }
 
 /// The same for somebody who may be inside of a runtime and cannot wait as others do.
 pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
     let (told, heard) = std::sync::mpsc::sync_channel(1);
-    send(
-        server,
-        sql,
-        Waits::Told(Box::new(move || {
-            // Whoever waited may be gone.
-            let _ = told.send(());
-        })),
-    );
+    let waits = Waits::Told(Box::new(move || {
+        // Whoever waited may be gone.
+        let _ = told.send(());
+    }));
+    send(server, Job::Statement(sql, waits));
     let _ = heard.recv();
 }
 
 /// Runs a statement on that server, for somebody who may be inside of a runtime; what fails does not matter.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let (answer, answered) = std::sync::mpsc::sync_channel(1);
-    send(server, sql, Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome)))));
+    let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
+    send(server, Job::Statement(sql, waits));
     let _ = answered.recv();
+}
+
+/// Does something on the thread, for as long as it takes or the process lives; it is told how to connect.
+pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+    server: &EphemeralServer,
+    work: impl FnOnce(PgConnectOptions) -> F + Send + 'static,
+) {
+    send(server, Job::Work(Box::new(move |options| Box::pin(work(options)))));
 }
 
 /// Runs a statement on another server, on a connection of its own.
@@ -87,7 +94,7 @@ pub(super) fn cannot(error: &sqlx::Error) -> ServerError {
     ServerError::refused("prepare a database for tests", error)
 }
 
-fn send(server: &EphemeralServer, sql: String, waits: Waits) {
+fn send(server: &EphemeralServer, job: Job) {
     static JOBS: OnceLock<mpsc::UnboundedSender<Job>> = OnceLock::new();
     let jobs = JOBS.get_or_init(|| {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -99,18 +106,19 @@ fn send(server: &EphemeralServer, sql: String, waits: Waits) {
         sender
     });
     // Where the thread is gone, whoever waits hears that the other end is.
-    let _ = jobs.send(Job { sql, waits });
+    let _ = jobs.send(job);
 }
 
 /// Does all jobs side by side: one that waits for sessions to end keeps nobody from making a database.
 async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let free = Arc::default();
-    while let Some(Job { sql, waits }) = jobs.recv().await {
+    while let Some(job) = jobs.recv().await {
         let (options, free) = (options.clone(), Arc::clone(&free));
         tokio::spawn(async move {
-            match waits {
-                Waits::Outcome(answer) => answer(work(&options, &free, &sql, || ()).await),
-                Waits::Told(told) => drop(work(&options, &free, &sql, told).await),
+            match job {
+                Job::Statement(sql, Waits::Outcome(answer)) => answer(work(&options, &free, &sql, || ()).await),
+                Job::Statement(sql, Waits::Told(told)) => drop(work(&options, &free, &sql, told).await),
+                Job::Work(work) => work(options).await,
             }
         });
     }

@@ -6,7 +6,8 @@
 
 use migrate_core::ident::{ident, literal};
 use sqlx::PgConnection;
-use tokio::sync::OnceCell;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::EphemeralServer;
 use super::database::PREFIX;
@@ -20,29 +21,44 @@ const CLASS: i32 = 0x7274_7270;
 /// How the comment of a database begins that was kept; the seconds since 1970 follow.
 const KEPT: &str = "kept until ";
 
-/// The mark of this process, with the session that holds its lock. It is never closed: the process ends it.
-struct Owner {
-    mark: String,
-    _session: PgConnection,
-}
-
-static OWNER: OnceCell<Owner> = OnceCell::const_new();
+/// The mark of this process.
+static MARK: OnceCell<String> = OnceCell::const_new();
 
 /// How the names of all roles begin that own databases of tests.
 pub(crate) const ROLE: &str = "roundtrip_owner_";
 
-/// The mark that the databases of this process bear. The first time, what dead processes left on the server is swept.
+/// The mark that the databases of this process bear. The first time, what dead processes left on the server begins to be swept.
 pub(super) async fn mark(server: &EphemeralServer) -> Result<&'static str, ServerError> {
-    let owner = OWNER.get_or_try_init(|| async {
-        let options = server.options("postgres");
-        let mut session = office::open(&options).await?;
-        let mark = random::hex(8);
-        let lock = format!("SELECT pg_catalog.pg_advisory_lock({CLASS}, {})", number(&mark));
-        office::rows(&mut session, &lock).await.map_err(|error| office::cannot(&error))?;
-        sweep(&mut session).await;
-        Ok(Owner { mark, _session: session })
+    let mark = MARK.get_or_try_init(|| async {
+        let (answer, answered) = oneshot::channel();
+        office::spawn(server, |options| own(options, answer));
+        answered.await.unwrap_or_else(|_| Err(office::cannot(&sqlx::Error::WorkerCrashed)))
     });
-    Ok(&owner.await?.mark)
+    Ok(mark.await?)
+}
+
+/// Takes a lock and answers with its mark, sweeps, and holds the lock for as long as the process lives.
+async fn own(options: PgConnectOptions, answer: oneshot::Sender<Result<String, ServerError>>) {
+    let (mut session, mark) = match take(&options).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            // Whoever asked may be gone.
+            let _ = answer.send(Err(error));
+            return;
+        }
+    };
+    let _ = answer.send(Ok(mark));
+    sweep(&mut session).await;
+    std::future::pending().await
+}
+
+/// A session that holds the lock of a mark that is new.
+async fn take(options: &PgConnectOptions) -> Result<(PgConnection, String), ServerError> {
+    let mut session = office::open(options).await?;
+    let mark = random::hex(8);
+    let lock = format!("SELECT pg_catalog.pg_advisory_lock({CLASS}, {})", number(&mark));
+    office::rows(&mut session, &lock).await.map_err(|error| office::cannot(&error))?;
+    Ok((session, mark))
 }
 
 /// A mark as a number that SQL knows.
