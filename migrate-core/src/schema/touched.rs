@@ -1,8 +1,8 @@
 //! Which rows of which catalogs transactions touched, as queries.
 //!
-//! Each catalog is read once: from its beginning, or, where most of it is PostgreSQL's own, from what is not. No plan
-//! depends on what the planner believes of catalogs that grow and were never analysed. What belongs to what is looked up by
-//! whoever asks.
+//! Each catalog is read once, without a join, so that no look depends on what the planner believes of catalogs that grow and were
+//! never analysed: as a whole, or, where most rows are PostgreSQL's own, only the others, which an index leads to. What belongs
+//! to what is looked up by whoever asks.
 
 /// A catalog, how its rows are identified, and the object that each is a part of.
 struct Watched {
@@ -36,7 +36,7 @@ const CATALOGS: [Watched; 18] = [
     watched("pg_sequence", "true", None, "r.seqrelid"),
     watched("pg_foreign_table", "true", None, "r.ftrelid"),
     // Scripts delete labels from the catalog, for there is no statement that drops one.
-    watched("pg_enum", "r.oid >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
+    watched("pg_enum", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
     watched("pg_attrdef", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.adrelid"),
     // Those of a foreign key are on both of its tables, and say how it is checked.
     Watched { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
@@ -51,7 +51,7 @@ const CATALOGS: [Watched; 18] = [
         "CASE WHEN r.typtype = 'c' THEN r.typrelid ELSE r.oid END",
     ),
     watched(COMMENTED[0], "r.objoid >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
-    watched(COMMENTED[1], "r.objoid >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
+    watched(COMMENTED[1], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
     // Only what goes with an extension: nothing else says so.
     watched(
         COMMENTED[2],

@@ -24,8 +24,8 @@ pub(super) const PREFIX: &str = "test_";
 
 /// A database of its own for a test.
 ///
-/// It is dropped with this value. Where that happens because the test failed it is kept, and
-/// the output of the test says how to connect to it.
+/// It is dropped with this value, or soon after: [`TestDatabase::drop_now`] waits for that. Where the value goes because the test
+/// failed the database is kept, and the output of the test says how to connect to it.
 #[derive(Debug)]
 pub struct TestDatabase {
     place: Place,
@@ -257,8 +257,8 @@ impl TestDatabase {
         office::ask(&format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await.map(drop)
     }
 
-    /// The same, but on a server of this machine nobody waits for it: sessions that end in this moment make it take a tenth of a
-    /// second.
+    /// The same without waiting for its end on the shared server of this machine: while a session is still ending, DROP DATABASE
+    /// takes a tenth of a second.
     pub(crate) async fn let_go(mut self) -> Result<(), ServerError> {
         let Place::Shared(server) = self.place else { return self.drop_now().await };
         if !server.remembers() {
@@ -318,7 +318,8 @@ pub(super) async fn sweep(server: &PgConnectOptions) -> Result<(), ServerError> 
     let mut connection = office::open(server).await?;
     for name in office::rows(&mut connection, &left).await.map_err(|error| cannot(&error))? {
         let dropped = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name));
-        office::rows(&mut connection, &dropped).await.map_err(|error| cannot(&error))?;
+        // One that cannot be dropped keeps nobody from using the server.
+        let _ = office::rows(&mut connection, &dropped).await;
     }
     let _ = connection.close().await;
     Ok(())

@@ -230,7 +230,8 @@ impl EphemeralServer {
         }
     }
 
-    /// Whether templates that are made on it are there the next time, and nobody else's business.
+    /// Whether it is the shared server of this machine: what is made on it is nobody else's business, templates are there the next
+    /// time, and what is to go may go later.
     pub(crate) fn remembers(&self) -> bool {
         matches!(self.address, Address::Shared(_))
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use migrate_core::runner::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{EphemeralServer, server};
 use crate::error::ServerError;
@@ -39,7 +39,8 @@ pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(|error| cannot(&error))
 }
 
-/// Tells that server to run a statement, and does not wait until it has: what fails is made up for by the next run, which sweeps.
+/// Sends that server a statement without waiting for its end. A database that one which fails was to drop is left to the sweep of a
+/// later process.
 pub(super) async fn tell(server: &EphemeralServer, sql: String) {
     let (told, heard) = oneshot::channel();
     let waits = Waits::Told(Box::new(move || {
@@ -61,7 +62,7 @@ pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
     let _ = heard.recv();
 }
 
-/// Runs a statement on that server, for somebody who may be inside of a runtime; what fails does not matter.
+/// Runs a statement on that server to its end, for somebody who may be inside of a runtime and can do nothing where it fails.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let (answer, answered) = std::sync::mpsc::sync_channel(1);
     let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
@@ -69,7 +70,7 @@ pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let _ = answered.recv();
 }
 
-/// Does something on the thread, for as long as it takes or the process lives; it is told how to connect.
+/// Runs work on the thread until it is done or the process ends; it gets the address of the server.
 pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
     server: &EphemeralServer,
     work: impl FnOnce(PgConnectOptions) -> F + Send + 'static,
@@ -111,34 +112,39 @@ fn send(server: &EphemeralServer, job: Job) {
 
 /// Does all jobs side by side: one that waits for sessions to end keeps nobody from making a database.
 async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>) {
-    let free = Arc::default();
+    let (free, permits) = (Arc::default(), Arc::new(Semaphore::new(MOST_UNWATCHED)));
     while let Some(job) = jobs.recv().await {
-        let (options, free) = (options.clone(), Arc::clone(&free));
+        let (options, free, permits) = (options.clone(), Arc::clone(&free), Arc::clone(&permits));
         tokio::spawn(async move {
             match job {
-                Job::Statement(sql, Waits::Outcome(answer)) => answer(work(&options, &free, &sql, || ()).await),
-                Job::Statement(sql, Waits::Told(told)) => drop(work(&options, &free, &sql, told).await),
+                Job::Statement(sql, Waits::Outcome(answer)) => answer(run(&options, &free, &sql, || ()).await),
+                Job::Statement(sql, Waits::Told(told)) => {
+                    let _permit = permits.acquire().await;
+                    drop(run(&options, &free, &sql, told).await);
+                }
                 Job::Work(work) => work(options).await,
             }
         });
     }
 }
 
-async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str, told: impl FnOnce()) -> Outcome {
+/// Runs a statement on a connection that is free, or on a new one, and says when the server has been told.
+async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str, told: impl FnOnce()) -> Outcome {
     let all = || free.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = all().pop();
-    let was_kept = kept.is_some();
+    let (was_kept, mut told) = (kept.is_some(), Some(told));
     let mut connection = match kept {
         Some(connection) => connection,
         None => PgConnection::connect_with(options).await?,
     };
-    let mut outcome = after_first(rows(&mut connection, sql), told).await;
+    let mut outcome = after_first(rows(&mut connection, sql), &mut told).await;
     // Its server process ended while nobody used it.
     if was_kept && has_ended(&outcome) {
         connection = PgConnection::connect_with(options).await?;
-        outcome = rows(&mut connection, sql).await;
+        outcome = after_first(rows(&mut connection, sql), &mut told).await;
     }
-    if !has_ended(&outcome) && all().len() < MOST_KEPT {
+    // After an error the server may have more to say.
+    if outcome.is_ok() && all().len() < MOST_KEPT {
         all().push(connection);
         return outcome;
     }
@@ -146,16 +152,23 @@ async fn work(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: 
     outcome
 }
 
-/// Calls `then` after the first turn of a future: one that sends a short message has sent it by then.
-async fn after_first<F: Future>(future: F, then: impl FnOnce()) -> F::Output {
-    let (mut future, mut then) = (pin!(future), Some(then));
+/// Calls `then` after the first poll of a future that is not at its end then: it has sent a short message.
+async fn after_first<F: Future>(future: F, then: &mut Option<impl FnOnce()>) -> F::Output {
+    let mut future = pin!(future);
     poll_fn(|context| {
-        let turn = future.as_mut().poll(context);
-        then.take().into_iter().for_each(|then| then());
-        turn
+        let poll = future.as_mut().poll(context);
+        if poll.is_pending()
+            && let Some(then) = then.take()
+        {
+            then();
+        }
+        poll
     })
     .await
 }
+
+/// How many statements run at the same time whose end nobody waits for: each has a connection of its own.
+const MOST_UNWATCHED: usize = 4;
 
 /// How many connections wait for more to do: others want to connect as well.
 const MOST_KEPT: usize = 3;

@@ -47,9 +47,11 @@ async fn own(options: PgConnectOptions, answer: oneshot::Sender<Result<String, S
             return;
         }
     };
-    let _ = answer.send(Ok(mark));
-    sweep(&mut session).await;
-    std::future::pending().await
+    // The next one who asks gets another mark where this one is gone.
+    if answer.send(Ok(mark)).is_ok() {
+        sweep(&mut session).await;
+        std::future::pending().await
+    }
 }
 
 /// A session that holds the lock of a mark that is new.
@@ -77,13 +79,17 @@ pub(super) fn keep(database: &str) -> String {
     )
 }
 
-/// Drops the databases of owners that are gone. What cannot be dropped now is left to the next one.
+/// Drops the databases and the roles of owners that are gone. What cannot be dropped now is left to the next process, and so is what
+/// this one is too short-lived for: no database stands always first, and none is waited for that somebody is connected to.
 async fn sweep(session: &mut PgConnection) {
+    sweep_roles(session).await;
     let kept = literal(KEPT);
     let databases = format!(
         "SELECT datname FROM pg_catalog.pg_database d WHERE datname ~ {} AND {} \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid) \
          AND coalesce(pg_catalog.substring(pg_catalog.shobj_description(d.oid, 'pg_database'), \
-         '^' || {kept} || '([0-9]+)$')::bigint < pg_catalog.date_part('epoch', pg_catalog.now()), true)",
+         '^' || {kept} || '([0-9]+)$')::bigint < pg_catalog.date_part('epoch', pg_catalog.now()), true) \
+         ORDER BY pg_catalog.random()",
         literal(&format!("^{PREFIX}[0-9]+_[0-9]+_[0-9a-f]{{8}}$")),
         is_gone("d.datname")
     );
@@ -91,6 +97,11 @@ async fn sweep(session: &mut PgConnection) {
         // Without FORCE: one that somebody looks at stays.
         let _ = office::rows(session, &format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
+    // Those that owned one of these.
+    sweep_roles(session).await;
+}
+
+async fn sweep_roles(session: &mut PgConnection) {
     let roles = format!(
         "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname ~ {} AND {}",
         literal(&format!("^{ROLE}[0-9a-f]+_[0-9a-f]{{8}}$")),

@@ -45,6 +45,13 @@ async fn an_empty_database_is_empty_and_goes_with_its_test(
     let name = empty_db.name().to_owned();
     drop(empty_db);
     let mut connection = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
-    let left = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(name);
-    assert!(left.fetch_optional(&mut connection).await.unwrap().is_none());
+    // The server has been told; that it is done is seen soon after.
+    for tries in 0.. {
+        let left = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name);
+        if left.fetch_optional(&mut connection).await.unwrap().is_none() {
+            break;
+        }
+        assert!(tries < 1000, "{name} is still there");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
