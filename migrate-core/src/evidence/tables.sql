@@ -1,9 +1,11 @@
 -- Tables and materialized views with what the server believes of their rows. Partitions stand for their parents. A table
--- that somebody has locked, or waits to lock, for himself is not opened: its size is the one that was written down last.
-SELECT n.nspname, c.relname, c.reltuples::bigint,
+-- that somebody has locked, or waits to lock, for himself is not opened: its size is the one that was written down last. One that was
+-- never filled cannot be read.
+SELECT n.nspname, c.relname,
+       CASE WHEN locked.yes AND c.reltuples < 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) ELSE c.reltuples END::bigint,
        CASE WHEN locked.yes THEN c.relpages * 8192::bigint ELSE pg_catalog.pg_relation_size(c.oid) END,
        CASE WHEN locked.yes THEN c.relpages * 8192::bigint ELSE pg_catalog.pg_total_relation_size(c.oid) END,
-       NOT locked.yes AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       NOT locked.yes AND c.relispopulated AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
            AND NOT pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,

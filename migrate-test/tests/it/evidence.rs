@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use migrate_core::Database;
 use migrate_core::db::Reader;
-use migrate_core::evidence::{self, Count};
+use migrate_core::evidence::{self, Count, Counted};
 use migrate_core::ident::QualifiedName;
 use migrate_test::TestDatabase;
+use sqlx::Connection;
 
 use crate::proxy::Proxy;
 use crate::support::{column, connect, execute};
@@ -76,6 +77,47 @@ async fn a_transaction_that_is_open_for_long_is_told_without_its_values() {
     assert!(!format!("{seen:?}").contains("a-secret"));
     let seen = evidence::situation(&mut reader, &ledger(), Duration::from_secs(3600)).await.unwrap();
     assert_eq!(seen.long, []);
+    drop((reader, holder));
+    database.drop_now().await.unwrap();
+}
+
+/// What is estimated is no less than what goes: a table stands for its partitions and for what inherits from it.
+#[tokio::test]
+async fn estimates_are_of_all_that_a_table_stands_for() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut own = connect(&database).await;
+    let make = "CREATE TABLE part (id int, v int) PARTITION BY RANGE (id); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (50); \
+        CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (50) TO (100) PARTITION BY RANGE (id); \
+        CREATE TABLE part_3 PARTITION OF part_2 FOR VALUES FROM (50) TO (100); CREATE TABLE none_of_them (id int) PARTITION BY RANGE (id); \
+        INSERT INTO part SELECT g, nullif(g % 2, 0) FROM generate_series(0, 99) g; \
+        CREATE TABLE parent AS SELECT g AS v FROM generate_series(1, 40) g; CREATE TABLE child () INHERITS (parent); \
+        INSERT INTO child SELECT g FROM generate_series(1, 60) g; \
+        CREATE MATERIALIZED VIEW unfilled AS SELECT * FROM parent WITH NO DATA; ANALYZE;";
+    execute(&mut own, make).await;
+    let address = Database::from(database.options());
+    let mut reader = Reader::open(&address).await.unwrap();
+    let asked = ["part", "part_2", "none_of_them", "parent", "child"]
+        .map(|name| (QualifiedName::new("public", name), Vec::new()));
+    let rows = |losses: Vec<Option<Counted>>| losses.into_iter().map(|one| one.unwrap().rows).collect::<Vec<_>>();
+    let losses = rows(evidence::losses(&mut reader, &asked, 10).await.unwrap());
+    assert_eq!(losses, [100, 50, 0, 100, 60].map(|n| if n == 0 { Count::Exact(0) } else { Count::Estimated(n) }));
+    let losses = rows(evidence::losses(&mut reader, &asked, 1000).await.unwrap());
+    assert_eq!(losses, [100, 50, 0, 100, 60].map(Count::Exact));
+    // One that was never filled cannot be read, and keeps nobody from reading the others.
+    let unfilled = counted(&address, 1000).await.into_iter().find(|(name, ..)| name == "unfilled");
+    assert_eq!(unfilled, Some(("unfilled".to_owned(), 0, false)));
+    // One that somebody holds and nobody analysed is not empty for that.
+    let mut filler = connect(&database).await;
+    execute(&mut filler, "CREATE TABLE held AS SELECT g FROM generate_series(1, 50) g").await;
+    filler.close().await.unwrap();
+    while column(&mut own, "SELECT pg_stat_get_live_tuples('held'::regclass)::text").await != ["50"] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut holder = connect(&database).await;
+    execute(&mut holder, "BEGIN; LOCK TABLE held, part_3").await;
+    let asked = ["held", "part"].map(|name| (QualifiedName::new("public", name), Vec::new()));
+    let losses = rows(evidence::losses(&mut reader, &asked, 1000).await.unwrap());
+    assert_eq!(losses, [50, 100].map(Count::Estimated));
     drop((reader, holder));
     database.drop_now().await.unwrap();
 }

@@ -308,9 +308,14 @@ async fn losses(
 ) -> Result<Vec<Loss>> {
     let mut wanted: Vec<(&Step, effect::Loss)> = Vec::new();
     let mut gone: BTreeSet<QualifiedName> = BTreeSet::new();
+    let mut without: BTreeSet<(QualifiedName, String)> = BTreeSet::new();
     for (step, effects) in plan.steps().iter().zip(effects) {
         let mut taken = effect::resolve(&effects.taken, schema);
-        taken.retain(|loss| !gone.contains(&loss.table));
+        taken.retain_mut(|loss| {
+            let is_of_rows = loss.columns.is_empty();
+            loss.columns.retain(|column| loss.partial || without.insert((loss.table.clone(), column.clone())));
+            !gone.contains(&loss.table) && (is_of_rows || !loss.columns.is_empty())
+        });
         let whole = taken.iter().filter(|loss| loss.columns.is_empty() && !loss.partial);
         gone.extend(whole.map(|loss| loss.table.clone()));
         wanted.extend(taken.into_iter().map(|loss| (step, loss)));

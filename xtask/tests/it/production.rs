@@ -66,6 +66,25 @@ fn sleeping(project: &Project) -> Child {
     child
 }
 
+/// What two steps take is told with the first; a view that was never filled is in nobody's way.
+#[test]
+fn what_is_gone_is_not_told_again() {
+    let project = project(BACK);
+    project.query("CREATE MATERIALIZED VIEW unfilled AS SELECT id FROM orders WITH NO DATA");
+    project.migration(3, "slim", "ALTER TABLE orders DROP note, DROP status;", "ALTER TABLE orders ADD status text;");
+    let again = "ALTER TABLE orders DROP COLUMN IF EXISTS note; DROP MATERIALIZED VIEW unfilled;";
+    project.migration(4, "slimmer", again, "SELECT 1;");
+    project.query(
+        "DROP MATERIALIZED VIEW unfilled; CREATE MATERIALIZED VIEW unfilled AS SELECT id FROM orders WITH NO DATA",
+    );
+    let shown = project.run_bare(&["migrate", "--env", "live", "--dry-run"]).ok();
+    assert_eq!(shown.out.matches("values of note").count(), 1, "{}", shown.out);
+    assert_eq!(shown.out.matches("values of status").count(), 1, "{}", shown.out);
+    project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
+    assert_eq!(project.query("SELECT count(*)::text FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped"), ["1"]);
+    project.end();
+}
+
 #[test]
 fn the_price_is_shown_before_and_the_effect_after() {
     let project = project(BACK);
