@@ -34,23 +34,16 @@ pub struct ColumnLoss {
 /// A table, and those of its columns that lose their values; none where it loses rows.
 pub type Wanted = (QualifiedName, Vec<String>);
 
-/// A table that loses something: its rows, or values of these columns.
-struct Table {
-    name: QualifiedName,
-    /// Each column that is asked for, by any of those who ask.
-    columns: Vec<String>,
-    /// For each of them, which part of the rows has a value in it, as the statistics say; `None` for one that is not there.
-    shares: Vec<Option<f64>>,
-}
-
 /// What the statistics say of one table.
 struct Known {
     rows: u64,
     is_countable: bool,
+    /// The columns that are there of those that are asked for, and which part of the rows has a value in each.
+    columns: Vec<(String, f64)>,
 }
 
-/// Counts what tables and columns hold; `None` for a table that is not there, and a column that is not there is left out. Tables
-/// of more than `exact` rows, and those that the role may not read or somebody has locked, are estimated.
+/// Counts what tables and columns hold. A column that is not there is left out; `None` stands for a table that is not there, or has
+/// none of the columns. Tables of more than `exact` rows, and those that the role may not read or somebody has locked, are estimated.
 ///
 /// However many there are, it takes one message for all estimates and few for the counts, and each table is counted once,
 /// however many of its columns are asked for, and however often.
@@ -62,41 +55,44 @@ pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Resul
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let (mut tables, places) = by_table(wanted);
-    let known = estimates(reader, &mut tables).await?;
+    let (tables, places) = by_table(wanted);
+    let known = estimates(reader, &tables).await?;
     let mut counted: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for group in groups(&known, exact) {
-        counted.extend(count_all(reader, &tables, &group).await?);
+        counted.extend(count_all(reader, &tables, &known, &group).await?);
     }
     let one = |((table, columns), at): (&Wanted, &usize)| {
-        let (found, rows) = (tables.get(*at)?, known.get(at)?.rows);
-        let mut counts = counted.get(at).map(|counts| counts.iter().copied().map(Count::Exact));
-        // Rows are far fewer than an f64 has whole numbers.
-        let estimated = |share: f64| Count::Estimated((rows as f64 * share).round() as u64);
-        let mut count = |share| counts.as_mut().map_or_else(|| Some(estimated(share)), Iterator::next);
-        let rows = count(1.0)?;
-        let there = found.columns.iter().zip(&found.shares).filter_map(|(column, share)| Some((column, (*share)?)));
-        let values: BTreeMap<&String, Count> =
-            there.filter_map(|(column, share)| Some((column, count(share)?))).collect();
-        let loss = |column: &String| Some(ColumnLoss { column: column.clone(), values: *values.get(column)? });
-        Some(Counted { table: table.clone(), rows, columns: columns.iter().filter_map(loss).collect() })
+        let known = known.get(at)?;
+        let count = |n: usize, share: f64| match counted.get(at) {
+            Some(counts) => counts.get(n).copied().map(Count::Exact),
+            // Rows are far fewer than an f64 has whole numbers.
+            None => Some(Count::Estimated((known.rows as f64 * share).round() as u64)),
+        };
+        let loss = |column: &String| {
+            let n = known.columns.iter().position(|(name, _)| name == column)?;
+            Some(ColumnLoss { column: column.clone(), values: count(n + 1, known.columns[n].1)? })
+        };
+        let there: Vec<ColumnLoss> = columns.iter().filter_map(loss).collect();
+        // Without columns it would be the rows that go.
+        let is_there = columns.is_empty() || !there.is_empty();
+        is_there.then_some(Counted { table: table.clone(), rows: count(0, 1.0)?, columns: there })
     };
     Ok(wanted.iter().zip(&places).map(one).collect())
 }
 
 /// Each table once, with all of its columns that are asked for; and for each that was wanted, which of them it is.
-fn by_table(wanted: &[Wanted]) -> (Vec<Table>, Vec<usize>) {
-    let mut tables: Vec<Table> = Vec::new();
+fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
+    let mut tables: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<&QualifiedName, usize> = BTreeMap::new();
     let mut each = Vec::with_capacity(wanted.len());
-    for (name, columns) in wanted {
-        let at = *places.entry(name).or_insert(tables.len());
+    for (table, columns) in wanted {
+        let at = *places.entry(table).or_insert(tables.len());
         if at == tables.len() {
-            tables.push(Table { name: name.clone(), columns: Vec::new(), shares: Vec::new() });
+            tables.push((table.clone(), Vec::new()));
         }
         for column in columns {
-            if !tables[at].columns.contains(column) {
-                tables[at].columns.push(column.clone());
+            if !tables[at].1.contains(column) {
+                tables[at].1.push(column.clone());
             }
         }
         each.push(at);
@@ -105,14 +101,14 @@ fn by_table(wanted: &[Wanted]) -> (Vec<Table>, Vec<usize>) {
 }
 
 /// What the statistics say of tables, each known by its place among them, and of their columns.
-async fn estimates(reader: &mut Reader, tables: &mut [Table]) -> Result<BTreeMap<usize, Known>> {
+async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<usize, Known>> {
     let name = |text: &str| format!("{}::pg_catalog.name", literal(text));
     let table =
-        |(at, table): (usize, &Table)| format!("({at}, {}, {})", name(table.name.schema()), name(table.name.name()));
+        |(at, (table, _)): (usize, &Wanted)| format!("({at}, {}, {})", name(table.schema()), name(table.name()));
     let named: Vec<String> = tables.iter().enumerate().map(table).collect();
-    let columns = tables.iter().enumerate().flat_map(|(at, table)| {
-        let of_table = format!("{}, {}", name(table.name.schema()), name(table.name.name()));
-        table.columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
+    let columns = tables.iter().enumerate().flat_map(|(at, (table, columns))| {
+        let of_table = format!("{}, {}", name(table.schema()), name(table.name()));
+        columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
     });
     let columns: Vec<String> = columns.collect();
     let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
@@ -123,16 +119,17 @@ async fn estimates(reader: &mut Reader, tables: &mut [Table]) -> Result<BTreeMap
     let place = |row: &[Option<String>], cell| number(row, cell).and_then(|at| usize::try_from(at).ok());
     let known = answers.next().unwrap_or_default().into_iter().filter_map(|row| {
         let is_countable = row.get(2).and_then(Option::as_deref) == Some("t");
-        Some((place(&row, 0)?, Known { rows: number(&row, 1).unwrap_or(0), is_countable }))
+        let rows = number(&row, 1).unwrap_or(0);
+        Some((place(&row, 0)?, Known { rows, is_countable, columns: Vec::new() }))
     });
-    let known = known.collect();
-    tables.iter_mut().for_each(|table| table.shares = vec![None; table.columns.len()]);
+    let mut known: BTreeMap<usize, Known> = known.collect();
     for row in answers.next().unwrap_or_default() {
-        let place = place(&row, 0).zip(place(&row, 1));
-        let share = place.and_then(|(at, n)| tables.get_mut(at)?.shares.get_mut(n));
-        // Without statistics any row may have a value.
-        let nulls = row.get(2).and_then(|cell| cell.as_deref()?.parse::<f64>().ok()).unwrap_or(0.0);
-        share.into_iter().for_each(|share| *share = Some(1.0 - nulls));
+        let (Some(at), Some(n)) = (place(&row, 0), place(&row, 1)) else { continue };
+        if let (Some(known), Some(column)) = (known.get_mut(&at), tables.get(at).and_then(|(_, all)| all.get(n))) {
+            // Without statistics any row may have a value.
+            let nulls = row.get(2).and_then(|cell| cell.as_deref()?.parse::<f64>().ok()).unwrap_or(0.0);
+            known.columns.push((column.clone(), 1.0 - nulls));
+        }
     }
     Ok(known)
 }
@@ -155,8 +152,14 @@ fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
 }
 
 /// Counts tables in one message; where one of them cannot be counted, each in a message of its own.
-async fn count_all(reader: &mut Reader, tables: &[Table], group: &[usize]) -> Result<Vec<(usize, Vec<u64>)>> {
-    let queries: Vec<String> = group.iter().filter_map(|at| Some(count(*at, tables.get(*at)?))).collect();
+async fn count_all(
+    reader: &mut Reader,
+    tables: &[Wanted],
+    known: &BTreeMap<usize, Known>,
+    group: &[usize],
+) -> Result<Vec<(usize, Vec<u64>)>> {
+    let query = |at: &usize| Some(count(*at, &tables.get(*at)?.0, &known.get(at)?.columns));
+    let queries: Vec<String> = group.iter().filter_map(query).collect();
     let mut counted = Vec::new();
     if let Some(rows) = reader.ask_for_all("count rows", &queries.join(" UNION ALL ")).await? {
         counted = rows;
@@ -172,11 +175,10 @@ async fn count_all(reader: &mut Reader, tables: &[Table], group: &[usize]) -> Re
     Ok(counted.into_iter().filter_map(read).collect())
 }
 
-/// The query that counts the rows, and the values in each column that is there.
-fn count(at: usize, table: &Table) -> String {
-    let there = table.columns.iter().zip(&table.shares).filter(|(_, share)| share.is_some());
-    let lists: String = there.map(|(column, _)| format!(", count({})", ident(column))).collect();
-    format!("SELECT {at}, ARRAY[count(*){lists}] FROM {}", table.name)
+/// The query that counts the rows, and the values in each column.
+fn count(at: usize, table: &QualifiedName, columns: &[(String, f64)]) -> String {
+    let lists: String = columns.iter().map(|(column, _)| format!(", count({})", ident(column))).collect();
+    format!("SELECT {at}, ARRAY[count(*){lists}] FROM {table}")
 }
 
 #[cfg(test)]
@@ -189,14 +191,12 @@ mod tests {
             (QualifiedName::new("public", table), columns.iter().map(|&column| column.to_owned()).collect())
         };
         let asked = [wanted("a", &["x"]), wanted("b", &[]), wanted("a", &[]), wanted("a", &["y", "x"])];
-        let (tables, places) = by_table(&asked);
-        let tables: Vec<Wanted> = tables.into_iter().map(|table| (table.name, table.columns)).collect();
-        assert_eq!((tables, places), (vec![wanted("a", &["x", "y"]), wanted("b", &[])], vec![0, 1, 0, 0]));
+        assert_eq!(by_table(&asked), (vec![wanted("a", &["x", "y"]), wanted("b", &[])], vec![0, 1, 0, 0]));
     }
 
     #[test]
     fn what_is_counted_together_takes_no_longer_than_one_large_table() {
-        let known = |rows, is_countable| Known { rows, is_countable };
+        let known = |rows, is_countable| Known { rows, is_countable, columns: Vec::new() };
         let all =
             [known(60, true), known(30, true), known(20, true), known(101, true), known(5, false), known(80, true)];
         let known: BTreeMap<usize, Known> = all.into_iter().enumerate().collect();

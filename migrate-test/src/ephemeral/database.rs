@@ -260,13 +260,14 @@ impl TestDatabase {
     /// The same without waiting for its end on the shared server of this machine: while a session is still ending, DROP DATABASE
     /// takes a tenth of a second.
     pub(crate) async fn let_go(mut self) -> Result<(), ServerError> {
-        let Place::Shared(server) = self.place else { return self.drop_now().await };
-        if !server.remembers() {
-            return self.drop_now().await;
+        match self.place {
+            Place::Shared(server) if server.remembers() => {
+                self.ends = false;
+                office::tell(server, format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await;
+                Ok(())
+            }
+            _ => self.drop_now().await,
         }
-        self.ends = false;
-        office::tell(server, format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await;
-        Ok(())
     }
 
     /// Gives it another name, under which it stays; nobody may be connected.

@@ -42,31 +42,23 @@ pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
 /// Sends that server a statement without waiting for its end. A database that one which fails was to drop is left to the sweep of a
 /// later process.
 pub(super) async fn tell(server: &EphemeralServer, sql: String) {
-    let (told, heard) = oneshot::channel();
-    let waits = Waits::Told(Box::new(move || {
-        // Whoever waited may be gone.
-        let _ = told.send(());
-    }));
-    send(server, Job::Statement(sql, waits));
+    // That the other end goes is what is waited for, also where the thread is gone.
+    let (told, heard) = oneshot::channel::<()>();
+    send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
     let _ = heard.await;
 }
 
 /// The same for somebody who may be inside of a runtime and cannot wait as others do.
 pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
-    let (told, heard) = std::sync::mpsc::sync_channel(1);
-    let waits = Waits::Told(Box::new(move || {
-        // Whoever waited may be gone.
-        let _ = told.send(());
-    }));
-    send(server, Job::Statement(sql, waits));
+    let (told, heard) = std::sync::mpsc::channel::<()>();
+    send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
     let _ = heard.recv();
 }
 
 /// Runs a statement on that server to its end, for somebody who may be inside of a runtime and can do nothing where it fails.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
-    let (answer, answered) = std::sync::mpsc::sync_channel(1);
-    let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
-    send(server, Job::Statement(sql, waits));
+    let (answer, answered) = std::sync::mpsc::channel::<()>();
+    send(server, Job::Statement(sql, Waits::Outcome(Box::new(|_| drop(answer)))));
     let _ = answered.recv();
 }
 

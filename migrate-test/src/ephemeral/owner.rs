@@ -79,8 +79,8 @@ pub(super) fn keep(database: &str) -> String {
     )
 }
 
-/// Drops the databases and the roles of owners that are gone. What cannot be dropped now is left to the next process, and so is what
-/// this one is too short-lived for: no database stands always first, and none is waited for that somebody is connected to.
+/// Drops the databases and the roles of owners that are gone, except databases that somebody is connected to. What cannot be
+/// dropped, or not before this process ends, is left to the next one; a random order keeps one database from always being first.
 async fn sweep(session: &mut PgConnection) {
     sweep_roles(session).await;
     let kept = literal(KEPT);

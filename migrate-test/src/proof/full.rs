@@ -222,7 +222,7 @@ impl Full {
             }
             // What the up did to those rows says nothing of those that come, and what was drawn with regard to them does not fit.
             self.known = known;
-            self.prepare(prover, at, sight, &Rows::default(), &Retry::Other(How::anew())).await?;
+            self.prepare(prover, at, sight, &Rows::default(), &Retry::Other(How::redrawn())).await?;
             self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
             self.filled.widen(&missed);
         }

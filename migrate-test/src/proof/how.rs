@@ -69,13 +69,13 @@ impl How {
     }
 
     /// All rows drawn again.
-    pub(super) fn anew() -> Self {
+    pub(super) fn redrawn() -> Self {
         Self { redraw: Redraw::All, ..Self::default() }
     }
 
     /// What to try when all other rows have failed.
     pub(super) fn without_others(&self) -> Option<Self> {
-        self.beside.then(|| Self { beside: false, ..Self::anew() })
+        self.beside.then(|| Self { beside: false, ..Self::redrawn() })
     }
 
     fn next(&self, sqlstate: &str, migration: &Migration) -> Option<Self> {

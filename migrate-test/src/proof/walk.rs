@@ -202,34 +202,32 @@ impl Walks {
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
         // On its way here, each migration was rolled back and applied again.
         let mut gone = vec![low, high];
-        if high - low <= FEW {
-            let fall = self.once(part, stage, &zigzag(low, high)).await?;
-            return match fall {
-                Some(fall) => self.shorten(part, fall, &gone).await.map(Some),
-                None => Ok(None),
-            };
-        }
-        self.turns.extend((low..high).flat_map(|at| part.came(at)));
-        for _ in 0..part.prover.proof.walks {
-            if self.spent - before >= most {
-                break;
+        let last = if high - low <= FEW {
+            zigzag(low, high)
+        } else {
+            self.turns.extend((low..high).flat_map(|at| part.came(at)));
+            for _ in 0..part.prover.proof.walks {
+                if self.spent - before >= most {
+                    break;
+                }
+                let strategy = prop::collection::vec(low..=high, 1..=length);
+                let Ok(tree) = strategy.new_tree(&mut self.runner) else { break };
+                if part.turns(&tree.current()).is_subset(&self.turns) {
+                    continue;
+                }
+                if let Some(fall) = self.once(part, stage, &tree.current()).await? {
+                    return self.shorten(part, fall, &gone).await.map(Some);
+                }
+                gone.extend(tree.current());
+                gone.push(high);
             }
-            let strategy = prop::collection::vec(low..=high, 1..=length);
-            let Ok(tree) = strategy.new_tree(&mut self.runner) else { break };
-            if part.turns(&tree.current()).is_subset(&self.turns) {
-                continue;
+            let is_met = |at: usize| self.walked.get(&at).is_some_and(|walked| walked.moves > 0);
+            if part.range.clone().all(is_met) {
+                return Ok(None);
             }
-            if let Some(fall) = self.once(part, stage, &tree.current()).await? {
-                return self.shorten(part, fall, &gone).await.map(Some);
-            }
-            gone.extend(tree.current());
-            gone.push(high);
-        }
-        let is_met = |at: usize| self.walked.get(&at).is_some_and(|walked| walked.moves > 0);
-        if part.range.clone().all(is_met) {
-            return Ok(None);
-        }
-        match self.once(part, stage, &[low]).await? {
+            vec![low]
+        };
+        match self.once(part, stage, &last).await? {
             Some(fall) => self.shorten(part, fall, &gone).await.map(Some),
             None => Ok(None),
         }

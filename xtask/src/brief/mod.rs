@@ -2,6 +2,7 @@
 //! by it, which locks it wants, who is connected, what is in the way, and whether to go back or forward.
 
 mod advice;
+mod loss;
 mod show;
 
 use std::collections::BTreeSet;
@@ -170,7 +171,7 @@ impl Brief {
         keeps: bool,
     ) -> Result<Self> {
         let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
-        let losses = losses(reader, plan, &effects, schema, exact).await?;
+        let losses = loss::count(reader, plan, &effects, schema, exact).await?;
         let mut situation = SituationJson::from(evidence::situation(reader, ledger, LONG).await?);
         let steps = step_briefs(plan.steps(), effects, schema, major(&situation.server));
         situation.leave_out(own);
@@ -232,7 +233,7 @@ pub(crate) fn is_harmless(step: &Step) -> bool {
 /// What steps destroy of what is there, a sentence each.
 pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Destroyed> {
     let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
-    let losses = losses(reader, plan, &effects, schema, exact).await?;
+    let losses = loss::count(reader, plan, &effects, schema, exact).await?;
     let unknown = plan.steps().iter().zip(effects).flat_map(|(step, effects)| {
         let title = format!("{}_{}", step.version, step.name);
         effects.unknown.into_iter().map(move |what| unknown_of(&title, &what))
@@ -296,45 +297,6 @@ fn effects(step: &Step) -> Effects {
         Work::Sql(script) => Effects::of(script),
         Work::Code => Effects { unknown: vec!["a function in Rust".to_owned()], ..Effects::default() },
     }
-}
-
-/// What the steps take away, counted; what two of them take is told with the first.
-async fn losses(
-    reader: &mut Reader,
-    plan: &Plan,
-    effects: &[Effects],
-    schema: &Schema,
-    exact: u64,
-) -> Result<Vec<Loss>> {
-    let mut wanted: Vec<(&Step, effect::Loss)> = Vec::new();
-    let mut gone: BTreeSet<QualifiedName> = BTreeSet::new();
-    let mut without: BTreeSet<(QualifiedName, String)> = BTreeSet::new();
-    for (step, effects) in plan.steps().iter().zip(effects) {
-        let mut taken = effect::resolve(&effects.taken, schema);
-        taken.retain_mut(|loss| {
-            let is_of_rows = loss.columns.is_empty();
-            loss.columns.retain(|column| loss.partial || without.insert((loss.table.clone(), column.clone())));
-            !gone.contains(&loss.table) && (is_of_rows || !loss.columns.is_empty())
-        });
-        let whole = taken.iter().filter(|loss| loss.columns.is_empty() && !loss.partial);
-        gone.extend(whole.map(|loss| loss.table.clone()));
-        wanted.extend(taken.into_iter().map(|loss| (step, loss)));
-    }
-    let asked: Vec<_> = wanted.iter().map(|(_, loss)| (loss.table.clone(), loss.columns.clone())).collect();
-    let counted = evidence::losses(reader, &asked, exact).await?;
-    let one = |((step, loss), counted): ((&Step, effect::Loss), Option<evidence::Counted>)| {
-        let counted = counted?;
-        let columns = counted.columns.into_iter();
-        Some(Loss {
-            version: step.version.to_string(),
-            table: shown(&counted.table),
-            by: loss.by,
-            at_most: loss.partial,
-            rows: counted.rows,
-            columns: columns.map(|one| ColumnLoss { column: one.column, values: one.values }).collect(),
-        })
-    };
-    Ok(wanted.into_iter().zip(counted).filter_map(one).collect())
 }
 
 /// The tables with locks that only their owner can take, and that are not ours.

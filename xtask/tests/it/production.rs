@@ -66,7 +66,7 @@ fn sleeping(project: &Project) -> Child {
     child
 }
 
-/// What two steps take is told with the first; a view that was never filled is in nobody's way.
+/// What two steps take is reported once, with the first; a materialized view that is not populated blocks nothing.
 #[test]
 fn what_is_gone_is_not_told_again() {
     let project = project(BACK);
