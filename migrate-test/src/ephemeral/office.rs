@@ -127,12 +127,12 @@ async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &
     let (was_kept, mut told) = (kept.is_some(), Some(told));
     let mut connection = match kept {
         Some(connection) => connection,
-        None => PgConnection::connect_with(options).await?,
+        None => undisturbed(options).await?,
     };
     let mut outcome = after_first(rows(&mut connection, sql), &mut told).await;
     // Its server process ended while nobody used it.
     if was_kept && has_ended(&outcome) {
-        connection = PgConnection::connect_with(options).await?;
+        connection = undisturbed(options).await?;
         outcome = after_first(rows(&mut connection, sql), &mut told).await;
     }
     // After an error the server may have more to say.
@@ -142,6 +142,14 @@ async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &
     }
     let _ = connection.close().await;
     outcome
+}
+
+/// A connection whose statement goes on where this process has ended. The server looks for that on all others, and a machine
+/// that is busy takes longer to drop a database than the server waits.
+async fn undisturbed(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    rows(&mut connection, "SET client_connection_check_interval TO 0").await?;
+    Ok(connection)
 }
 
 /// Calls `then` after the first poll of a future that is not at its end then: it has sent a short message.
