@@ -1,7 +1,9 @@
 //! The same work on many things, on all processors.
 
+use std::iter;
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism, scope};
 
 /// What one thread does alone: for fewer, another thread costs more than it saves.
@@ -9,6 +11,9 @@ const FEW: usize = 128;
 
 /// The most threads that take part: what is done here waits for memory and the file system, not only for a processor.
 const MOST: usize = 8;
+
+/// How many things a thread takes at a time: one that others keep from working leaves the rest to them.
+const PIECE: usize = 32;
 
 /// The results of `each` for all of these, in their order.
 pub(crate) fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
@@ -19,22 +24,20 @@ pub(crate) fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R 
     if threads == 1 {
         return all.iter().map(each).collect();
     }
-    let (first, rest) = all.split_at(all.len().div_ceil(threads));
-    let do_part = |part: &'a [T]| part.iter().map(&each).collect::<Vec<R>>();
-    scope(|scope| {
-        let parts = rest.chunks(first.len());
-        // Where the system has no thread left, this one does that part as well.
-        let others: Vec<_> =
-            parts.map(|part| (part, Builder::new().spawn_scoped(scope, move || do_part(part)).ok())).collect();
-        let mut results = do_part(first);
-        for (part, thread) in others {
-            results.extend(match thread {
-                Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                None => do_part(part),
-            });
-        }
-        results
-    })
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || all.chunks(PIECE).enumerate().nth(next.fetch_add(1, Ordering::Relaxed));
+        iter::from_fn(take).map(|(at, piece)| (at, piece.iter().map(&each).collect())).collect()
+    };
+    let mut pieces: Vec<(usize, Vec<R>)> = scope(|scope| {
+        // Where the system has no thread left, those that there are do its part as well.
+        let others: Vec<_> = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let own: Vec<_> = work();
+        let others = others.into_iter().flat_map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        own.into_iter().chain(others).collect()
+    });
+    pieces.sort_unstable_by_key(|(at, _)| *at);
+    pieces.into_iter().flat_map(|(_, results)| results).collect()
 }
 
 #[cfg(test)]

@@ -92,6 +92,8 @@ pub struct Migrator {
     code: CodeMigrations,
     options: Options,
     session: Option<Session>,
+    /// What the ledger held when it was opened, for the first who asks.
+    first: Option<Result<State>>,
 }
 
 impl Migrator {
@@ -111,10 +113,12 @@ impl Migrator {
     ///
     /// [`ErrorKind::Connection`] for a server that cannot be reached or does not let us in.
     pub async fn open(database: Database, set: MigrationSet, code: CodeMigrations, options: Options) -> Result<Self> {
-        Self::open_while(database, std::future::ready(Ok(set)), code, options).await
+        let opening = async |options: &Options| Ok((open::connect(&database, options).await?, None));
+        Self::assemble(&database, std::future::ready(Ok(set)), opening, code, options).await
     }
 
-    /// The same, while the migrations are still being read, so that one does not wait for the other.
+    /// The same, while the migrations are still being read, so that one does not wait for the other. The ledger is read meanwhile
+    /// as well: the first [`State`] is that of now.
     ///
     /// # Errors
     ///
@@ -123,23 +127,37 @@ impl Migrator {
         database: Database,
         loading: impl Future<Output = Result<MigrationSet>>,
         code: CodeMigrations,
+        options: Options,
+    ) -> Result<Self> {
+        let opening = async |options: &Options| {
+            let mut session = open::connect(&database, options).await?;
+            let first = open::look(ledger::entries(&mut session, &options.ledger), &options.cancel).await;
+            Ok((session, Some(first)))
+        };
+        Self::assemble(&database, loading, opening, code, options).await
+    }
+
+    async fn assemble(
+        database: &Database,
+        loading: impl Future<Output = Result<MigrationSet>>,
+        opening: impl AsyncFnOnce(&Options) -> Result<(Session, Option<Result<State>>)>,
+        code: CodeMigrations,
         mut options: Options,
     ) -> Result<Self> {
         // As with libpq, the name that a program gives itself stands behind the one that it is given.
         if let Some(name) = database.application_name() {
             options.actor.application = name.to_owned();
         }
-        let connecting = open::connect(&database, &options);
-        let (set, session) = tokio::join!(loading, connecting);
+        let (set, opened) = tokio::join!(loading, opening(&options));
         let set = set?;
-        let session = match session {
-            Ok(session) => session,
+        let (session, first) = match opened {
+            Ok(opened) => opened,
             // No ledger will tell which of the files were accepted before, and what is wrong with them comes first.
             Err(error) => return set.check(|_| false).and(Err(error)),
         };
         // Whatever connects later comes to the same server, where there is a list of them.
         let database = session.database().clone();
-        Ok(Self { set, session: Some(session), database, code, options })
+        Ok(Self { set, session: Some(session), database, code, options, first })
     }
 
     /// The migrations that it knows.
@@ -192,14 +210,11 @@ impl Migrator {
     }
 
     async fn recorded(&mut self) -> Result<State> {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
         let (name, cancel) = (self.options.ledger.clone(), self.options.cancel.clone());
-        let read = async { ledger::entries(self.session().await?, &name).await };
-        let entries = tokio::select! {
-            biased;
-            entries = read => entries?,
-            () = cancel.impatient() => return Err(explain::interrupted_before()),
-        };
-        Ok(State::derive(entries))
+        open::look(async { ledger::entries(self.session().await?, &name).await }, &cancel).await
     }
 
     /// Compares the ledger with the files. Nothing is written.

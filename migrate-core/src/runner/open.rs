@@ -1,11 +1,14 @@
-//! Connecting for a run, which may wait for a server that is starting, and may be interrupted meanwhile.
+//! Connecting for a run, which may wait for a server that is starting, and looking at the ledger; both may be interrupted.
 
 use std::time::Duration;
 
-use super::options::{Options, Progress};
+use super::explain;
+use super::options::{Cancel, Options, Progress};
+use super::state::State;
 use crate::db::{Database, Session, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
+use crate::ledger::LedgerEntry;
 
 /// Connects as the options say.
 pub(super) async fn connect(database: &Database, options: &Options) -> Result<Session> {
@@ -15,6 +18,18 @@ pub(super) async fn connect(database: &Database, options: &Options) -> Result<Se
         biased;
         session = wait::attempt(database, &actor.application, *connect_wait, &mut waiting) => session,
         () = cancel.cancelled() => Err(interrupted(database)),
+    }
+}
+
+/// The state that these rows of the ledger say, unless somebody is impatient while they are read.
+pub(super) async fn look(
+    reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
+    cancel: &Cancel,
+) -> Result<State> {
+    tokio::select! {
+        biased;
+        entries = reading => Ok(State::derive(entries?)),
+        () = cancel.impatient() => Err(explain::interrupted_before()),
     }
 }
 
