@@ -55,6 +55,13 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// A program of which nobody has said who runs it, nor where; nothing is asked. A [`Migrator`](crate::Migrator) asks the
+    /// environment then, when it is opened.
+    pub fn named(application: &str) -> Self {
+        let tool = concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { user: None, host: None, application: application.to_owned(), commit: None, tool }
+    }
+
     /// What the environment tells: the CI system's user before the login name, the host name,
     /// and the commit where a CI system names one.
     pub fn from_environment(application: &str) -> Self {
@@ -63,9 +70,18 @@ impl Actor {
         Self {
             user: first(&USERS).or_else(account),
             host: first(&["HOSTNAME", "COMPUTERNAME"]).or_else(host).filter(|name| !name.is_empty()),
-            application: application.to_owned(),
             commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT"]),
-            tool: concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Self::named(application)
+        }
+    }
+
+    /// The same, with what the environment tells where nobody has said anything.
+    pub(crate) fn known(self) -> Self {
+        match self {
+            Self { user: None, host: None, commit: None, application, tool } => {
+                Self { tool, ..Self::from_environment(&application) }
+            }
+            said => said,
         }
     }
 }

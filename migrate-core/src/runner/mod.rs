@@ -144,6 +144,7 @@ impl Migrator {
         code: CodeMigrations,
         mut options: Options,
     ) -> Result<Self> {
+        options.actor = options.actor.known();
         // As with libpq, the name that a program gives itself stands behind the one that it is given.
         if let Some(name) = database.application_name() {
             options.actor.application = name.to_owned();

@@ -36,6 +36,12 @@ pub(crate) use untouched::{leaves_session, may_make_event_triggers};
 pub use words::tokens as words;
 pub(crate) use words::{is_local_setting, tokens};
 
+/// The byte of a text at a position as servers count it: in characters, from 1. The end of the text has one as well, which
+/// what ends too early is pointed at with.
+pub fn byte_of_position(text: &str, position: usize) -> Option<usize> {
+    text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(position.checked_sub(1)?)
+}
+
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use migrate_core::Database;
 use migrate_core::consumer::{Answer, Column, Refusal, Shape};
 use migrate_core::ident::QualifiedName;
+use migrate_core::sql::byte_of_position;
 use sqlx::postgres::{PgColumn, PgDatabaseError, PgErrorPosition, PgStatement, PgTypeInfo};
 use sqlx::{
     AssertSqlSafe, Column as _, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
@@ -184,7 +185,7 @@ pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<Refusal, ProofEr
         return Err(gone(sqlx::Error::Database(error)));
     };
     let at = match error.position() {
-        Some(PgErrorPosition::Original(at)) => text.char_indices().nth(at.saturating_sub(1)).map(|(byte, _)| byte),
+        Some(PgErrorPosition::Original(at)) => byte_of_position(text, at),
         _ => None,
     };
     Ok(Refusal {
