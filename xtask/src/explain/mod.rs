@@ -85,10 +85,10 @@ pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
 /// All entries as one document.
 pub(crate) fn document() -> String {
     let mut text = String::from(
-        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows the section of a code. This page \
-         is written by `cargo xtask explain --markdown`.\n\nTo change the severity of a rule for SQL, write \
-         `ban-drop-column = \"warning\"` under `[lint]` in `migrate.toml`. If a migration breaks a rule for a good reason, \
-         say so at the top of the file: `-- migrate: allow RULE REASON`.\n",
+        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows the section of a \
+         code. This page is written by `cargo xtask explain --markdown`.\n\nTo change the severity of a rule for SQL, \
+         write `ban-drop-column = \"warning\"` under `[lint]` in `migrate.toml`. If a migration breaks a rule for a \
+         good reason, say so at the top of the file: `-- migrate: allow RULE REASON`.\n",
     );
     let mut theme = "";
     for entry in all() {
