@@ -33,7 +33,7 @@ const THEMES: [(&str, &str); 12] = [
     ("Drift, and the audit of DDL", include_str!("drift.md")),
     ("Runbooks", include_str!("runbook.md")),
     ("Consumers", include_str!("consumers.md")),
-    ("Queries of other services", include_str!("consumer_checks.md")),
+    ("What breaks a consumer", include_str!("consumer_checks.md")),
     ("Connections and servers", include_str!("servers.md")),
     ("Commands and configuration", include_str!("commands.md")),
 ];
