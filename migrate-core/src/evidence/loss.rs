@@ -112,9 +112,9 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
         columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
     });
     let columns: Vec<String> = columns.collect();
-    let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
+    let mut queries = vec![("read the statistics of tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
     if !columns.is_empty() {
-        queries.push(("look at columns", fill(NULLS, &[("wanted", columns.join(", "))])));
+        queries.push(("read the statistics of columns", fill(NULLS, &[("wanted", columns.join(", "))])));
     }
     let mut answers = reader.ask_each(&queries).await?.into_iter();
     let place = |row: &[Option<String>], cell| number(row, cell).and_then(|at| usize::try_from(at).ok());

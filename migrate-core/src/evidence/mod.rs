@@ -160,7 +160,7 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
 ///
 /// Those of [`take`].
 pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, schema: Schema) -> Result<Evidence> {
-    let looks = [("look at the server", server(ledger)), ("look at the tables", TABLES.to_owned())];
+    let looks = [("read the state of the server", server(ledger)), ("read the tables", TABLES.to_owned())];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let (server, rows) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
     let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
@@ -195,11 +195,11 @@ pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, sc
 pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Duration) -> Result<Situation> {
     let end = [("end", END.to_owned())];
     let looks = [
-        ("look at the server", server(ledger)),
-        ("see who is connected", SESSIONS.to_owned()),
-        ("see which transactions are open", fill(LONG, &[("long", long.as_secs().to_string())])),
-        ("see how far replicas are", fill(REPLICAS, &end)),
-        ("see what replication slots keep", fill(SLOTS, &end)),
+        ("read the state of the server", server(ledger)),
+        ("list the sessions", SESSIONS.to_owned()),
+        ("list the open transactions", fill(LONG, &[("long", long.as_secs().to_string())])),
+        ("read the progress of replicas", fill(REPLICAS, &end)),
+        ("read the replication slots", fill(SLOTS, &end)),
     ];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let [server, sessions, long, replicas, slots] = std::array::from_fn(|_| answers.next().unwrap_or_default());
