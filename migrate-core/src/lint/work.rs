@@ -169,7 +169,7 @@ fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
         Cause::NewColumn => (
             Theirs::AddingFieldWithDefault,
             " to fill the column",
-            "add the column without the default, fill it in batches, and then set its default for new rows",
+            "add the column alone, fill it in batches, and then set its default for new rows",
         ),
         Cause::NewKey => (
             Theirs::AddingSerialPrimaryKeyField,
@@ -208,7 +208,7 @@ fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
 
 fn of_domain(wanted: &[Wanted], at: &Range<usize>) -> Option<(Theirs, Range<usize>, Hit)> {
     let tables: Vec<String> = wanted.iter().map(|one| one.table.to_string()).collect();
-    let message = format!("every row of {} is read to prove this, while nobody can write to it", tables.join(", "));
+    let message = format!("every row of {} is read to prove this, while writes are blocked", tables.join(", "));
     let hit = Hit::new(at.clone(), message)
         .help("add the CHECK as NOT VALID, and VALIDATE it in a later migration; a CHECK can also replace NOT NULL");
     (!tables.is_empty()).then(|| (Theirs::ConstraintMissingNotValid, at.clone(), hit))

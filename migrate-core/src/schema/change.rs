@@ -207,7 +207,7 @@ fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
     let only_blanks = flat(before.lines()) == flat(after.lines());
     let (before, after) = shortened(before, after);
     if only_blanks {
-        return format!("{name} differs only in whitespace, {before}");
+        return format!("{name} differs only in whitespace: {before}");
     }
     let valid = |value: &str| if value == "no" { "invalid" } else { "valid" };
     match name {

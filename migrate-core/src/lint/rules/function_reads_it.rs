@@ -30,7 +30,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         if !readers.is_empty() {
             let what = column.as_ref().map_or_else(|| table.to_string(), |column| format!("{table}.{}", column.name));
             let hit = Hit::new(place, format!("the text of {} still mentions {what}", readers.join(", ")))
-                .note("the server does not look into the text of a function until it is called")
+                .note("the server does not check the text of a function until the function is called")
                 .help("CREATE OR REPLACE the function in the same migration, or before it");
             hits.push(hit);
         }

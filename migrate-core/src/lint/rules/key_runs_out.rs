@@ -10,7 +10,7 @@ use crate::lint::script::span;
 pub(super) const RULE: Rule =
     rule("key-runs-out", Class::Design, Severity::Warning, include_str!("../pages/key-runs-out.md"), check);
 
-/// The names of integer types that are too short to number rows for ever.
+/// The names of integer types that are too short to number rows forever.
 const SHORT: [&str; 10] =
     ["int", "integer", "int4", "serial", "serial4", "smallint", "int2", "smallserial", "serial2", "pg_catalog.int4"];
 

@@ -1,4 +1,4 @@
-//! `lock-timeout-off`: a migration waits for a lock for ever, and blocks everybody who queues after it.
+//! `lock-timeout-off`: a migration waits for a lock forever, and blocks everybody who queues after it.
 
 use squawk_syntax::ast::{AstNode, ResetTarget, Stmt};
 
@@ -10,7 +10,7 @@ pub(super) const RULE: Rule =
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hit = |span| {
-        Hit::new(span, "without a lock timeout this waits for ever")
+        Hit::new(span, "without a lock timeout this waits forever")
             .note("meanwhile every other session that needs the table waits too")
             .help("remove it: the runner sets lock_timeout and retries")
     };

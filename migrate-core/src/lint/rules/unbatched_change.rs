@@ -62,7 +62,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         });
         hits.extend(found.map(|found| {
             let hit = Hit::new(span.clone(), found.message)
-                .note("it locks each row until it is done, and leaves as many dead rows")
+                .note("it locks each row until it is done, and leaves as many dead rows behind")
                 .help("change a few thousand rows at a time, in a migration without a transaction");
             found.why.into_iter().fold(hit, Hit::note)
         }));

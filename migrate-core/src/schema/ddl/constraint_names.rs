@@ -322,7 +322,7 @@ fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     };
     let is_referred =
         above.is_some_and(|above| sides.before.dependencies.users(&above).any(|user| refers(&above, user)));
-    let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that others refer to", table.id)));
+    let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that other tables reference", table.id)));
     Some(refused.into_iter().fold(detach, Statement::with))
 }
 
