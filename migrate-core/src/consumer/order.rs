@@ -184,7 +184,7 @@ fn renamed(old: &Id, new: &Object, columns: Columns<'_>) -> Way {
 fn retyped(old: &Object, new: &Object, columns: Columns<'_>) -> Way {
     let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
-    let change = format!("{table}.{} changes its type from {was} to {is}", plain(name));
+    let change = format!("{table}.{} gets type {is} instead of {was}", plain(name));
     beside(&table, name, &format!("{name}_new"), is, &value(&old.id, columns), change)
 }
 
