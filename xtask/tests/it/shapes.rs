@@ -183,7 +183,7 @@ fn owners_are_left_alone_and_named() {
     {
         let said = project.run_bare(arguments).ok();
         says(&said, "table public.t belongs to ");
-        says(&said, "owners are left alone");
+        says(&said, "owners are not changed");
         assert!(!said.out.contains("view public.v"), "{said:?}");
     }
     project.end();

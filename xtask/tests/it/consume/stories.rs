@@ -64,10 +64,10 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
   no order is safe: the released code of shop does not run on the new schema, and the new code of shop does not run on the old one
   note: shop: `consumers/shop/queries.sql:1`, as released, no longer prepares: column \"carrier\" does not exist
   note: shop: `consumers/shop/queries.sql:1` needs the new schema: before it, column \"carrier_code\" does not exist
-  help: split it: shipments.carrier gets the name carrier_code
+  help: split it: shipments.carrier is renamed to carrier_code
     1. expand: `cargo xtask new add_carrier_code_to_shipments --add-column 'shipments.carrier_code:text:null'`
     2. deploy code that writes carrier and carrier_code (or a trigger that copies), and still reads carrier
-    3. backfill, in parts: `UPDATE shipments SET carrier_code = carrier WHERE carrier_code IS NULL AND carrier IS NOT NULL`
+    3. backfill, in batches: `UPDATE shipments SET carrier_code = carrier WHERE carrier_code IS NULL AND carrier IS NOT NULL`
     4. switch: deploy code that reads carrier_code, then code that no longer writes carrier
     5. contract: `cargo xtask new drop_carrier_of_shipments --drop-column 'shipments.carrier'`
   help: `-- migrate: allow consumer:shop REASON` says why it is safe here
