@@ -225,9 +225,9 @@ mod tests {
     #[test]
     fn what_is_no_such_document_is_refused() {
         assert!(refused("{\"format\": 1,\n \"kind\"").starts_with("a.consumer.json:2:"));
-        assert!(refused("{\"format\": 1, \"command\": \"ci\"}").contains("no exported consumer"));
-        assert!(refused("{\"format\": 2, \"kind\": \"consumer\", \"queries\": 7}").contains("of format 2"));
-        assert!(refused("{\"kind\": \"consumer\"}").contains("does not say its format"));
+        assert!(refused("{\"format\": 1, \"command\": \"ci\"}").contains("not an exported consumer"));
+        assert!(refused("{\"format\": 2, \"kind\": \"consumer\", \"queries\": 7}").contains("has format 2"));
+        assert!(refused("{\"kind\": \"consumer\"}").contains("does not state its format"));
         assert!(
             refused("{\"format\": 1, \"kind\": \"consumer\", \"name\": \"a\",\n\"taken\": \"\", \"queries\": [7]}")
                 .starts_with("a.consumer.json:2:")
