@@ -215,8 +215,8 @@ fn a_file_that_is_no_export_is_not_added() {
     );
     for (file, code, place) in [
         ("damaged.json", "consumer-format", "damaged.json:3:"),
-        ("newer.json", "consumer-format", "of format 2"),
-        ("other.json", "consumer-format", "no exported consumer"),
+        ("newer.json", "consumer-format", "has format 2"),
+        ("other.json", "consumer-format", "not an exported consumer"),
         ("outside.json", "consumer-name", "outside.json"),
         ("binary.json", "file-encoding", "binary.json"),
         ("none.json", "consumer-file", "none.json"),
