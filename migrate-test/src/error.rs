@@ -16,7 +16,7 @@ pub enum ServerError {
         tried: Vec<String>,
     },
     /// A server that somebody named cannot be had, and no other one takes its place.
-    #[error("{who} asks for a server that cannot be had: {why}")]
+    #[error("{who} names a server that is not available: {why}")]
     NotHad {
         /// Who names it: a variable, a key.
         who: String,
@@ -58,7 +58,7 @@ pub enum ServerError {
         why: String,
     },
     /// The data was made by a major version of which the binaries are gone.
-    #[error("the data in {} was made by PostgreSQL {major}, and its binaries are not on this machine", .data.display())]
+    #[error("the data in {} belongs to PostgreSQL {major}, whose binaries are not on this machine", .data.display())]
     OtherVersion {
         /// The data folder.
         data: PathBuf,
@@ -66,7 +66,7 @@ pub enum ServerError {
         major: u32,
     },
     /// PostgreSQL refuses to run as root, and there is no account to run it as.
-    #[error("PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account")]
+    #[error("PostgreSQL refuses to run as root, and this machine has neither a `postgres` nor a `nobody` account")]
     NoAccount,
     /// The server whose address is given cannot be reached, or the address cannot be read.
     #[error(transparent)]
@@ -76,7 +76,7 @@ pub enum ServerError {
     Setup(migrate_core::Error),
     /// A chain changes what exists once for a server, and the server is one that others use as well.
     #[error(
-        "these migrations change roles or something else that belongs to a whole server, and this one is shared: {server}"
+        "these migrations change roles or other objects that belong to a whole server, and this server is shared: {server}"
     )]
     NeedsOwn {
         /// Where the server comes from.
@@ -115,28 +115,28 @@ impl ServerError {
             Self::NoProvider { .. } => vec![
                 "install PostgreSQL 15 or newer (the server, not only the client)".to_owned(),
                 "or install Docker and start it".to_owned(),
-                "or give a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
+                "or name a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
             ],
             Self::NotHad { who, .. } => {
-                vec![format!("correct {who}, or leave it out: then the first server that serves is taken")]
+                vec![format!("correct {who}, or remove it: Roundtrip then uses the first available server")]
             }
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("make room on the disk"),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("free some disk space"),
             Self::Io { .. } => one("check its owner and permissions, or set ROUNDTRIP_HOME to another folder"),
             Self::Program { why, .. } | Self::Died { why, .. } if why.contains("No space left") => {
-                one("make room on the disk")
+                one("free some disk space")
             }
-            Self::Program { .. } => one("`cargo xtask doctor` looks at the whole set-up"),
+            Self::Program { .. } => one("`cargo xtask doctor` checks the whole set-up"),
             Self::Died { log, .. } => vec![format!("read the whole log: {}", log.display())],
-            Self::NotReady { .. } => one("a server that recovers from a crash can take long; run the command again"),
+            Self::NotReady { .. } => one("a server that recovers from a crash can take a long time to start; run the command again"),
             Self::OtherVersion { major, .. } => vec![
                 format!("install PostgreSQL {major} again"),
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
-            Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
+            Self::NoAccount => one("run the command as a user other than root, or add an account: useradd --system postgres"),
             Self::NeedsOwn { .. } => vec![
-                "leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own"
+                "remove the address: PostgreSQL binaries on this machine, or Docker, then give each database its own server"
                     .to_owned(),
-                "or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
+                "or name a source that can do that: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
             ],
             Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),

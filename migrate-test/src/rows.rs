@@ -51,10 +51,10 @@ impl fmt::Display for Loss {
         let Self { table, rows, of, example, .. } = self;
         match (&self.column, self.came) {
             (Some(column), _) => {
-                write!(f, "{table}.{column}: {rows} of {of} values are not what they were ({example})")
+                write!(f, "{table}.{column}: {rows} of {of} values changed ({example})")
             }
             (None, false) => write!(f, "{table}: {rows} of {of} rows are gone ({example})"),
-            (None, true) => write!(f, "{table}: {rows} rows came that had not been there ({example})"),
+            (None, true) => write!(f, "{table}: {rows} rows were added ({example})"),
         }
     }
 }
@@ -301,7 +301,7 @@ mod tests {
     fn a_changed_value_is_told_by_its_column() {
         let before = table(&["fax", "id"], &[&["1", "a"], &["2", "b"]]);
         let after = table(&["fax", "id"], &[&["NULL", "a"], &["NULL", "b"]]);
-        assert_eq!(losses(&before, &after), ["t.fax: 2 of 2 values are not what they were ('1' → NULL)"]);
+        assert_eq!(losses(&before, &after), ["t.fax: 2 of 2 values changed ('1' → NULL)"]);
     }
 
     #[test]
@@ -309,7 +309,7 @@ mod tests {
         let before = table(&["id"], &[&["a"], &["b"]]);
         assert_eq!(losses(&before, &table(&["id"], &[&["b"]])), ["t: 1 of 2 rows are gone ('a')"]);
         let came = table(&["id"], &[&["a"], &["b"], &["c"]]);
-        assert_eq!(losses(&before, &came), ["t: 1 rows came that had not been there ('c')"]);
+        assert_eq!(losses(&before, &came), ["t: 1 rows were added ('c')"]);
     }
 
     #[test]

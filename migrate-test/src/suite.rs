@@ -116,12 +116,12 @@ fn story(report: &Report) -> String {
         for fault in proven.faults() {
             lines.push(fault.title());
             lines.extend(fault.story.lines().into_iter().map(|line| format!("  {line}")));
-            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is broken too: {}", story.summary)));
+            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is also broken: {}", story.summary)));
         }
-        lines.extend(proven.unreached.iter().map(|why| format!("it was not looked at: {why}")));
-        lines.extend(proven.rests.words().map(|rests| format!("data was proven where {rests}")));
+        lines.extend(proven.unreached.iter().map(|why| format!("it was not checked: {why}")));
+        lines.extend(proven.rests.words().map(|rests| format!("data was proven on this basis: {rests}")));
         lines.extend(proven.rests.without.iter().map(|one| format!("  {one}")));
-        lines.extend(proven.kept.iter().map(|url| format!("the database was kept for 30 minutes: psql '{url}'")));
+        lines.extend(proven.kept.iter().map(|url| format!("the database is kept for 30 minutes: psql '{url}'")));
     }
     lines.push(format!("seed {}", report.seed));
     lines.join("\n")

@@ -309,7 +309,7 @@ fn settings(database: &str) -> String {
 }
 
 fn not_copied() -> ServerError {
-    let why = "a database in a container of its own is not copied; PostgreSQL binaries on this machine can do that";
+    let why = "a database in its own container cannot be copied; use PostgreSQL binaries on this machine instead";
     ServerError::Program { program: "docker".to_owned(), why: why.to_owned() }
 }
 

@@ -127,8 +127,10 @@ impl EphemeralServer {
     pub async fn start() -> Result<Self, ServerError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
-        let unknown =
-            || ServerError::NotHad { who: SERVER.to_owned(), why: format!("it is none of {}", DatabaseSource::FORMS) };
+        let unknown = || ServerError::NotHad {
+            who: SERVER.to_owned(),
+            why: format!("it is not one of {}", DatabaseSource::FORMS),
+        };
         Self::of(&named.parse().map_err(|_| unknown())?, SERVER).await
     }
 
@@ -138,7 +140,7 @@ impl EphemeralServer {
     ///
     /// [`ServerError`] when it cannot be had.
     pub async fn of(source: &DatabaseSource, who: &str) -> Result<Self, ServerError> {
-        let asked = || format!("{who} asks for it");
+        let asked = || format!("{who} requests it");
         // What was named is used, or it is an error: nothing else takes its place.
         let not_had = |why: String| ServerError::NotHad { who: who.to_owned(), why };
         let named = |error| match error {
@@ -154,7 +156,7 @@ impl EphemeralServer {
             DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await.map_err(named),
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
                 let given = |error: migrate_core::Error| {
-                    ServerError::Given(error.note(format!("{who} names the server on which migrations are tried")))
+                    ServerError::Given(error.note(format!("{who} names the server on which migrations are tested")))
                 };
                 let url = source.url().map_err(given)?.unwrap_or_default();
                 let database = Database::parse(&url).map_err(given)?.settled().await.map_err(given)?;

@@ -165,7 +165,7 @@ impl OwnServer {
         shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let failed = |why: String| ServerError::Program { program: "/bin/sh".to_owned(), why };
         let mut shell = shell.spawn().map_err(|error| failed(error.to_string()))?;
-        let pipe = shell.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let pipe = shell.stdin.take().ok_or_else(|| failed("its standard input is missing".to_owned()))?;
         let running = self.running.insert(Running { shell, pipe });
         let address = options(&self.cluster.sockets, "postgres");
         self.cluster.wait(&mut running.shell, &address, Duration::from_secs(30)).await

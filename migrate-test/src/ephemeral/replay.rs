@@ -54,7 +54,7 @@ impl Replay {
              WHERE pg_catalog.lower(name) IN ({names}) AND setting IS DISTINCT FROM boot_val \
              UNION ALL SELECT 'tablespace', pg_catalog.current_setting('default_tablespace'), NULL"
         );
-        let rows = database.ask("ask for the settings of its sessions", &query).await?;
+        let rows = database.ask("read the settings of its sessions", &query).await?;
         let mut replay = Self::default();
         let mut user = String::new();
         for mut row in rows {

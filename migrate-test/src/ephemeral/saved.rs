@@ -74,7 +74,7 @@ fn copy_folder(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), 
             account.map_or(Ok(()), |account| account.own(&copy))?;
         } else if kind.is_symlink() {
             // A tablespace in a folder outside: two servers cannot share it, and a copy without it is not whole.
-            let why = "it leads out of the data folder; a tablespace of a shadow database has its data inside";
+            let why = "it points outside the data folder; a tablespace of a shadow database must keep its data inside";
             return Err(ServerError::io(&path, "copied")(std::io::Error::other(why)));
         }
     }

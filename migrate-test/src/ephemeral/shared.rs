@@ -164,7 +164,7 @@ async fn run(cluster: &Cluster) -> Result<(), ServerError> {
 /// Makes a FIFO. The shell waits at the end of one that nobody writes to, where it has no other way to wait.
 pub(super) fn fifo(path: &Path, account: Option<&Account>) -> Result<(), ServerError> {
     let made = rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0);
-    made.map_err(|error| ServerError::io(path, "made")(error.into()))?;
+    made.map_err(|error| ServerError::io(path, "created")(error.into()))?;
     account.map_or(Ok(()), |account| account.own(path))
 }
 

@@ -199,7 +199,7 @@ async fn whole(
 async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core::Result<Option<WithoutRows>> {
     let name = format!("{}.{}", table.id.schema, table.id.name);
     if let Some(parent) = table.needs().iter().find(|need| place.is_empty(need)) {
-        let why = format!("it refers to {}.{}, which has none", parent.0, parent.1);
+        let why = format!("it refers to {}.{}, which has no rows", parent.0, parent.1);
         return Ok(Some(WithoutRows { table: name, why }));
     }
     let (mut serial, mut why) = (0, String::new());

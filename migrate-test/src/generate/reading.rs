@@ -152,7 +152,7 @@ impl Reading {
             Self::Type(to) if matches!(to.as_str(), "json" | "jsonb") => "JSON".to_owned(),
             Self::Type(to) => format!("a valid {to}"),
             Self::Array(item) => format!("{}[]", item.told()),
-            Self::List(item, ..) => format!("a list whose items are each {}", item.told()),
+            Self::List(item, ..) => format!("a list of items, each {}", item.told()),
             Self::Loose(inner, _) => inner.told(),
             Self::Texts(_) | Self::Part(..) | Self::After(..) | Self::Replaced(..) => {
                 "in the format that it reads".to_owned()

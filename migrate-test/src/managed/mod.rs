@@ -55,9 +55,9 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Making(with) => write!(f, "making a development server with {with}"),
+            Self::Making(with) => write!(f, "creating a development server with {with}"),
             Self::Starting => f.write_str("starting the development server"),
-            Self::OtherPort(port) => write!(f, "its port is taken by another program; it gets port {port}"),
+            Self::OtherPort(port) => write!(f, "its port is in use by another program; it gets port {port}"),
             Self::Running(at) => write!(f, "the development server runs at {at}"),
         }
     }
@@ -145,7 +145,7 @@ impl Managed {
     ///
     /// [`ServerError::Refused`] with what the server said.
     pub async fn ensure_database(&self, endpoint: &Endpoint, name: &str) -> Result<bool, ServerError> {
-        let refused = |error: sqlx::Error| ServerError::refused(format!("make database {name}"), &error);
+        let refused = |error: sqlx::Error| ServerError::refused(format!("create database {name}"), &error);
         let mut connection = PgConnection::connect_with(&endpoint.options("postgres")).await.map_err(refused)?;
         let create = format!("CREATE DATABASE {}", migrate_core::ident::ident(name));
         let made = sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await;
@@ -209,8 +209,8 @@ impl Managed {
         let (provider, why) = match &endpoint {
             Some(endpoint) => (endpoint.provider.to_string(), Vec::new()),
             None => match self.choose() {
-                Ok((provider, why)) => (format!("not made yet; it would be {provider}"), why),
-                Err(error) => ("not made yet".to_owned(), vec![error.to_string()]),
+                Ok((provider, why)) => (format!("not created yet; it would use {provider}"), why),
+                Err(error) => ("not created yet".to_owned(), vec![error.to_string()]),
             },
         };
         Ok(Status { running, provider, endpoint, why })

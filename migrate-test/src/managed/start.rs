@@ -112,11 +112,11 @@ impl Managed {
 fn free_port(wanted: u16) -> Result<u16, ServerError> {
     let free = TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     let port = free.and_then(|listener| listener.local_addr()).map(|address| address.port());
-    port.map_err(ServerError::io("127.0.0.1", "listened at"))
+    port.map_err(ServerError::io("127.0.0.1", "listened on"))
 }
 
 async fn version(endpoint: &Endpoint) -> Result<String, ServerError> {
-    let refused = |error: sqlx::Error| ServerError::refused("tell its version", &error);
+    let refused = |error: sqlx::Error| ServerError::refused("report its version", &error);
     let mut connection = PgConnection::connect_with(&endpoint.options("postgres")).await.map_err(refused)?;
     let version =
         sqlx::query_scalar::<_, String>("SELECT current_setting('server_version')").fetch_one(&mut connection).await;

@@ -46,7 +46,7 @@ struct Observer<'a> {
 }
 
 /// What is told of a statement whose locks went before they could be seen.
-const GONE: &str = "it failed, and what it had locked was let go with its transaction";
+const GONE: &str = "it failed, and its locks were released with its transaction";
 const LET_ALONE: &str = "it cannot run in a transaction, and its timeouts are too short to hold it up";
 
 /// Runs a migration and tells what was observed.

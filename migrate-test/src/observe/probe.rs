@@ -163,13 +163,13 @@ impl Sight {
     /// Why locks may be missing.
     pub(super) fn why(&self, tally: &Tally) -> Option<String> {
         if let Some(why) = &self.blind {
-            return Some(format!("it was not watched to its end: {why}"));
+            return Some(format!("it was not observed until its end: {why}"));
         }
         let passed: BTreeSet<Oid> =
             self.gap.tables.iter().filter(|oid| !self.locks.contains_key(oid)).copied().collect();
         if !passed.is_empty() {
-            return Some(format!("it may have locked unseen {}", tally.names(&passed)));
+            return Some(format!("it may have taken unobserved locks on {}", tally.names(&passed)));
         }
-        self.gap.stronger.then(|| "it may have asked unseen for stronger locks".to_owned())
+        self.gap.stronger.then(|| "it may have requested stronger locks unobserved".to_owned())
     }
 }

@@ -50,7 +50,7 @@ impl Bare {
         let up = match self.stage.go(migration, Direction::Up).await? {
             Ok(up) => up,
             Err(error) => {
-                let story = Story::error("it does not apply to an empty database", &error).of_script(Direction::Up);
+                let story = Story::error("it cannot be applied to an empty database", &error).of_script(Direction::Up);
                 proven.failure = Some(Box::new(story));
                 self.as_before(prover, at).await?;
                 return Ok(false);
@@ -104,15 +104,15 @@ impl Bare {
         match left.is_empty() {
             true if lost.is_empty() => proven.set(Law::Identity, Verdict::Holds),
             true => {
-                let summary = "after rolling back a sequence does not stand where it stood before";
+                let summary = "after the rollback, a sequence is not at its previous position";
                 proven.set(Law::Identity, Story { difference: lost, ..Story::of(summary) }.broken());
             }
             false => {
                 let difference = left.sentences(ROLLBACK);
                 let empty = prover.chain[at].down_script().is_some_and(|down| down.statements().is_empty());
                 let summary = match empty {
-                    true => "its down has no statement, so rolling back leaves everything as it is",
-                    false => "after rolling back the schema is not what it was before",
+                    true => "its down script has no statements, so the rollback changes nothing",
+                    false => "after the rollback, the schema is not the same as before",
                 };
                 let is_of_schema = left
                     .objects()
@@ -127,7 +127,7 @@ impl Bare {
                 let difference = down.clone().then(&again);
                 let notes = difference.order_notes();
                 proven.notes.extend(notes.into_iter().map(|note| format!("{note} after applying again")));
-                let summary = "applied again, the schema is not that of the first time";
+                let summary = "after applying again, the schema is not the same as the first time";
                 (!difference.is_empty())
                     .then(|| Story { difference: difference.sentences(REAPPLY), ..Story::of(summary) })
             }

@@ -46,7 +46,7 @@ impl Part<'_> {
         }
         let failed = title(&self.prover.chain[fall.at]);
         let summary = format!(
-            "rolling back does not bring rows back, and {failed} fails without them on this walk: {}",
+            "the rollback does not restore rows, and {failed} fails without them on this walk: {}",
             why.message
         );
         let story = Story { losses, ..Story::of(summary) }.after(Some(Law::Data));

@@ -11,7 +11,8 @@ use super::refused::is_of_data;
 use super::{Law, Proven, Story, Verdict};
 
 /// The note on a migration that has no down script and could have one, where nobody declared that it has none.
-pub const COULD_HAVE_ONE: &str = "it has no down script; one that drops what it adds would bring everything back";
+pub const COULD_HAVE_ONE: &str =
+    "it has no down script; a down script that drops what it adds would restore everything";
 
 /// Compares what a migration declares with what was seen.
 ///
@@ -28,11 +29,11 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     let verdict = if migration.lossy().is_some() && seen.losses.is_empty() && !holders(up) {
         match seen.rows {
             0 => Verdict::Skipped("there were no rows to lose".to_owned()),
-            _ if lets_more_in(up) => {
-                Verdict::Skipped("its up lets values in that were not allowed before; they may be lost".to_owned())
-            }
+            _ if lets_more_in(up) => Verdict::Skipped(
+                "its up script allows values that were not allowed before; they may be lost".to_owned(),
+            ),
             _ if changes_rows(migration) => Verdict::Skipped(
-                "its scripts change rows, but none of the generated rows was lost; others may be".to_owned(),
+                "its scripts change rows, but none of the generated rows was lost; other rows may be".to_owned(),
             ),
             _ => Story::of("it is declared lossy, but nothing is lost: remove the directive").broken(),
         }
@@ -43,10 +44,10 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     } else if migration.irreversible().is_some() && needs_no_down() {
         match changes_rows(migration) {
             true => Verdict::Skipped(
-                "its up script changes rows, but none of the generated rows; others may not come back".to_owned(),
+                "its up script changes rows, but none of the generated ones; other rows may not be restored".to_owned(),
             ),
             false => {
-                let summary = "it is declared irreversible, but it only adds objects: a down that drops them brings everything back";
+                let summary = "it is declared irreversible, but it only adds objects: a down script that drops them restores everything";
                 Story::of(summary).broken()
             }
         }

@@ -190,7 +190,7 @@ impl Full {
         let seeded = self.filled.seeded.iter().map(|(schema, name)| format!("{schema}.{name}"));
         let lost: BTreeSet<&str> = self.seen.losses.iter().map(|loss| loss.table.as_str()).collect();
         let lost = seeded.filter(|table| lost.contains(table.as_str()));
-        lost.map(|table| format!("{table} had rows beside those that the chain itself puts in")).collect()
+        lost.map(|table| format!("{table} had rows in addition to those that the chain inserts")).collect()
     }
 
     /// The tables that a migration changes get new rows for the next one, which is to see the same as where it is looked at alone.
@@ -239,7 +239,7 @@ impl Full {
         let before = self.known.of(sight.before);
         match self.filled.fill(migration, &before, sight.after, how).await? {
             Ok(rests) => self.seen.rests = rests,
-            Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
+            Err(error) => return Ok(Err(Story::error("its fixture fails", &error))),
         }
         let before = self.filled.rows.clone();
         self.start = before.clone();
@@ -259,7 +259,7 @@ impl Full {
             Ok(None) => {}
             Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
-                let story = Story::error("it applies to empty tables, but not where there are rows", &error);
+                let story = Story::error("it applies to empty tables, but not if they have rows", &error);
                 return Ok(Err(story.of_script(Direction::Up)));
             }
         }
@@ -273,7 +273,7 @@ impl Full {
             Ok(None) => {}
             Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
-                let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
+                let story = Story::error("it rolls back on empty tables, but not if they have rows", &error);
                 return Ok(Err(story.of_script(Direction::Down)));
             }
         }
@@ -327,7 +327,9 @@ impl Full {
             let line: String = statement.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
             (
                 direction,
-                format!("a statement of its {direction} changed no row, so what it does to rows is not proven: {line}"),
+                format!(
+                    "a statement of its {direction} script changed no rows, so its effect on rows is not proven: {line}"
+                ),
             )
         };
         let idle = script.into_iter().flat_map(|script| rehearsal.idle(script));
@@ -342,7 +344,7 @@ impl Full {
         let losses = self.seen.losses.clone();
         if losses.is_empty() {
             return match (self.seen.rows, rests.without.first()) {
-                (0, None) => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+                (0, None) => Verdict::Skipped("no table can hold rows".to_owned()),
                 (0, Some(first)) => Verdict::Skipped(format!("no table had rows: {first}")),
                 _ => Verdict::Holds,
             };
@@ -363,10 +365,10 @@ impl Full {
                 let text = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".to_owned());
                 let shown = rows.into_iter().take(10).map(|row| row.into_iter().map(text).collect());
                 let rows = std::iter::once(columns).chain(shown).collect();
-                let summary = format!("{} returned rows; each of them is wrong", script.path().display());
+                let summary = format!("{} returned rows; each row is an error", script.path().display());
                 Ok(Some(Story { rows, ..Story::of(summary) }))
             }
-            Err(error) => Ok(Some(Story::error("its check does not run", &error))),
+            Err(error) => Ok(Some(Story::error("its check ends with an error", &error))),
         }
     }
 
@@ -374,7 +376,7 @@ impl Full {
     async fn look(&mut self, schema: &Schema, touched: &Touched) -> Result<Result<(), Story>, ProofError> {
         match self.filled.read(schema, touched).await {
             Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-                Ok(Err(Story::error("the rows that were there cannot be read any more", &error)))
+                Ok(Err(Story::error("the existing rows can no longer be read", &error)))
             }
             outcome => outcome.map(Ok),
         }

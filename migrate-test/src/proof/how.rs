@@ -126,11 +126,11 @@ impl How {
     pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
         if Some(self) == Self::default().without_others().as_ref() {
             return format!(
-                "it fails on rows beside those that the chain itself puts into a table: {why}; proven without them"
+                "it fails on rows other than those that the chain inserts into a table: {why}; proven without them"
             );
         }
         if self.matched {
-            return format!("it fails on rows for which it finds none in another table: {why}; proven without them");
+            return format!("it fails on rows that have no match in another table: {why}; proven without them");
         }
         let taken = "rows that its own WHERE selects";
         match (self.readable.then(|| read(migration).told()), self.aimed) {
@@ -145,11 +145,11 @@ impl How {
         }
         let rows = match *self {
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
-            Self { fitting: true, .. } => "rows that do not fit what it requires",
-            Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
+            Self { fitting: true, .. } => "rows that do not meet its requirements",
+            Self { reach: Reach::Plain, .. } => "values with many digits, or empty values",
             _ => "extreme values",
         };
-        format!("it fails on {rows}, and not on others: {why}")
+        format!("it fails on {rows}, but not on others: {why}")
     }
 }
 

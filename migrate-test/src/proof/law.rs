@@ -52,11 +52,11 @@ impl Law {
     /// What it says, as a sentence.
     pub fn claim(self) -> &'static str {
         match self {
-            Self::Identity => "rolling back leaves the schema as it was before",
-            Self::Reapply => "applying again gives the schema of the first time",
-            Self::Path => "the way to a version does not matter",
+            Self::Identity => "rolling back restores the schema",
+            Self::Reapply => "applying again gives the same schema as the first time",
+            Self::Path => "every path to a version gives the same schema",
             Self::Data => "no row is lost or changed by rolling back and applying again",
-            Self::Declared => "what is declared lossy or irreversible is, and nothing else",
+            Self::Declared => "a migration is lossy or irreversible only if it says so",
         }
     }
 }
@@ -149,7 +149,7 @@ impl Story {
     /// What happened, line by line, without the findings.
     pub fn details(&self) -> Vec<String> {
         let walk = self.walk.join(", ");
-        let walk = (!walk.is_empty()).then(|| format!("the walk: from the newest version {walk}, and up again"));
+        let walk = (!walk.is_empty()).then(|| format!("the walk: from the newest version, {walk}, and up again"));
         let losses = self.losses.iter().map(ToString::to_string);
         let rows = self.rows.iter().map(|row| row.join(" | "));
         walk.into_iter().chain(self.difference.iter().cloned()).chain(losses).chain(rows).collect()

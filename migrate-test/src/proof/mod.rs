@@ -170,9 +170,9 @@ impl Told<'_> {
         walks.tell(at, &mut proven);
         let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
         let why = match [Law::Identity, Law::Reapply].iter().any(is_broken) {
-            _ if broke_off => "the proof broke off before",
-            true => "its own way down is broken",
-            false => "no walk led over it",
+            _ if broke_off => "the proof stopped before it was checked",
+            true => "its own rollback is broken",
+            false => "no walk included it",
         };
         proven.skip_rest(why);
         (self.hear)(&proven);

@@ -48,7 +48,7 @@ impl Rests {
             }
             let table = format!("{}.{}", name.0, name.1);
             let why = unfilled.iter().find(|one| one.table == table).map(|one| one.why.clone());
-            let why = why.unwrap_or_else(|| "a row was accepted, but none was there afterwards".to_owned());
+            let why = why.unwrap_or_else(|| "a row was accepted, but was not there afterwards".to_owned());
             rests.without.push(WithoutRows { table, why });
         }
         rests
@@ -64,8 +64,8 @@ impl Rests {
         let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
         let idle = match self.idle.len() {
             0 => String::new(),
-            1 => ", 1 statement changed no row".to_owned(),
-            more => format!(", {more} statements changed no row"),
+            1 => ", 1 statement changed no rows".to_owned(),
+            more => format!(", {more} statements changed no rows"),
         };
         let few = |what: &str, of: &[String]| match of {
             [] => String::new(),

@@ -34,7 +34,7 @@ impl Retry {
                 format!("fails only on rows that earlier migrations never processed: {why}")
             }
             Self::Filled(broken) => {
-                format!("fails only on NULL; {broken} may be what fills the column, but it is broken: {why}")
+                format!("fails only on NULL; {broken} may fill the column, but it is broken: {why}")
             }
         }
     }

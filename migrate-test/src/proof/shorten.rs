@@ -83,7 +83,7 @@ impl Walks {
         }
         let Some((mut fall, mut stage)) = found else {
             let mut story = fall.story;
-            story.summary += "; on a fresh database, the same steps do not";
+            story.summary += "; on a fresh database, the same steps succeed";
             return Ok((Fall { story, walk: part.gone(&whole, usize::MAX), ..fall }, None));
         };
         let mut tries = part.prover.proof.walks.saturating_mul(SHRINKS);

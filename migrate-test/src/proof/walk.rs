@@ -138,7 +138,11 @@ impl Walks {
             }
             if falls == FALLS {
                 for at in range {
-                    self.walked.entry(at).or_default().skipped.get_or_insert("other walks here failed".to_owned());
+                    self.walked
+                        .entry(at)
+                        .or_default()
+                        .skipped
+                        .get_or_insert("other walks over this part of the chain failed".to_owned());
                 }
                 continue;
             }
@@ -261,7 +265,7 @@ impl Walks {
             // Where a sequence stands is a matter of all the steps before.
             let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
             if !difference.is_empty() {
-                let summary = "this walk gives a different schema than applying in order";
+                let summary = "this walk gives a different schema from applying in order";
                 return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
             }
         }

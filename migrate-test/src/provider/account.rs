@@ -49,7 +49,8 @@ impl Account {
     ///
     /// [`ServerError::Io`] when its owner cannot be changed.
     pub fn own(&self, path: &Path) -> Result<(), ServerError> {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(ServerError::io(path, "given away"))
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+            .map_err(ServerError::io(path, "given to the account that runs the server"))
     }
 }
 

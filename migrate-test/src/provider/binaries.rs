@@ -83,7 +83,7 @@ impl Binaries {
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         match (version, major) {
             (Some(version), Some(major)) => Ok(Self { folder: folder.to_owned(), version: version.to_owned(), major }),
-            _ => Err(format!("{} does not tell its version: {}", postgres.display(), said.trim())),
+            _ => Err(format!("{} does not report its version: {}", postgres.display(), said.trim())),
         }
     }
 

@@ -221,7 +221,7 @@ fn is_postgres(pid: Pid) -> bool {
 
 /// Makes a folder that only its owner may enter, and gives it to the account.
 pub(crate) fn private_folder(folder: &Path, account: Option<&Account>) -> Result<(), ServerError> {
-    fs::create_dir_all(folder).map_err(ServerError::io(folder, "made"))?;
+    fs::create_dir_all(folder).map_err(ServerError::io(folder, "created"))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(ServerError::io(folder, "protected"))?;
     account.map_or(Ok(()), |account| account.own(folder))
 }

@@ -126,7 +126,7 @@ impl Container {
         let port = said.lines().find_map(|line| line.trim().rsplit_once(':')?.1.parse().ok());
         port.ok_or_else(|| ServerError::Program {
             program: "docker".to_owned(),
-            why: format!("no port: {}", self.log_tail()),
+            why: format!("it publishes no port: {}", self.log_tail()),
         })
     }
 

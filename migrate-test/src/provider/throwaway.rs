@@ -36,7 +36,7 @@ impl Watch {
     /// [`ServerError::Program`] when no shell can be started: then no container may be.
     pub fn over(name: &str) -> Result<Self, ServerError> {
         let mut shell = spawn(name, &[])?;
-        let mut pipe = shell.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let mut pipe = shell.stdin.take().ok_or_else(|| failed("its standard input is missing".to_owned()))?;
         pipe.write_all(b"\n").map_err(|error| failed(error.to_string()))?;
         Ok(Self { pipe })
     }

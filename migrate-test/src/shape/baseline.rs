@@ -135,9 +135,8 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
             shadow.end().await?;
         }
     }
-    let finding =
-        Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
-            .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
+    let finding = Finding::error("baseline", format!("after {TRIES} attempts, some objects still cannot be created"))
+        .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
     Err(Error::new(ErrorKind::Statement, finding).into())
 }
 
@@ -189,7 +188,7 @@ fn owners(source: &Schema) -> Vec<String> {
         let more = objects.len().saturating_sub(MOST_NAMED);
         objects.truncate(MOST_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("owners are not part of it: {owner} owns {}{more}", objects.join(", "))
+        format!("owners are not part of the baseline: {owner} owns {}{more}", objects.join(", "))
     };
     theirs.into_iter().map(note).collect()
 }

@@ -102,7 +102,7 @@ impl Capture {
         if self.left_out.iter().any(is_named) {
             return false;
         }
-        let why = "it stays the table's own as well: no statement makes it inherited alone".to_owned();
+        let why = "the table keeps it as its own as well: no statement makes it only inherited".to_owned();
         self.left_out.push(LeftOut { object: object.clone(), part: Some(part.into()), why, with: Vec::new() });
         true
     }
@@ -203,7 +203,7 @@ impl Capture {
             let Some(wanted) = wanted else { continue };
             let id = Arc::new(id.clone());
             let Some(made) = made else {
-                any |= self.leave_out(&id, None, "its statement does not make it".to_owned());
+                any |= self.leave_out(&id, None, "its statement does not create it".to_owned());
                 continue;
             };
             let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
@@ -242,8 +242,8 @@ fn as_wanted(made: Schema, wanted: &Schema, one: &LeftOut) -> Schema {
 /// How a fact of an object comes out.
 fn made_otherwise(fact: &str, made: Option<&str>) -> String {
     match (fact, made) {
-        ("valid", None) => "no statement makes an index that is not valid: it is made as a valid one".to_owned(),
-        (_, made) => format!("it is made as {}", made.unwrap_or("none")),
+        ("valid", None) => "no statement creates an invalid index: it is created as a valid one".to_owned(),
+        (_, made) => format!("it is created as {}", made.unwrap_or("none")),
     }
 }
 

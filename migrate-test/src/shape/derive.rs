@@ -77,11 +77,11 @@ async fn derived(
     hear: &mut dyn FnMut(&str),
 ) -> Result<Derived, ProofError> {
     let name = set.get(version).map_or_else(|| version.to_string(), |one| format!("{version}_{}", one.name()));
-    hear(&format!("{name}: applying it, to see what it changes"));
+    hear(&format!("{name}: applying it to see what it changes"));
     let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why)).collect();
     let mut lossy = gone;
-    hear(&format!("{name}: proving the way back, {}", statements(&way)));
+    hear(&format!("{name}: proving the rollback, {}", statements(&way)));
     let (mut proven, mut steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
     // Rows that stay behind are no loss but a down that forgets them.
@@ -90,7 +90,7 @@ async fn derived(
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);
-        hear(&format!("{name}: proving it again, with what is lost declared"));
+        hear(&format!("{name}: proving it again, with the losses declared"));
         (proven, steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     }
     Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, steps, uncovered })
@@ -216,11 +216,11 @@ fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
         text += "-- migrate: no-transaction\n";
     }
     if !lossy.is_empty() {
-        text += &format!("-- migrate: lossy what was in {} cannot come back\n", lossy.join(", "));
+        text += &format!("-- migrate: lossy the data in {} cannot be restored\n", lossy.join(", "));
     }
     let script = way.script(Stage::Main);
     text += if script.is_empty() {
-        "-- The up leaves no structure behind that could be removed.\nSELECT;\n"
+        "-- The up script leaves no structure behind that a down script could remove.\nSELECT;\n"
     } else {
         &script
     };

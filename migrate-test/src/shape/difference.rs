@@ -132,7 +132,7 @@ async fn difference_of(
     if is_nothing && finish.renames.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
-    hear("making the first schema on the shadow server");
+    hear("creating the first schema on the shadow server");
     let first = Box::pin(baseline(from.clone())).await?;
     let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
     pair.leave_out(&first.left_out);

@@ -49,7 +49,7 @@ impl Pair {
             for side in [&mut self.there, &mut self.from] {
                 side.schema = std::mem::take(&mut side.schema).as_in(&Schema::default(), |one| all.contains(&one.id));
             }
-            let why = "something that is left out stands on it".to_owned();
+            let why = "something that is left out depends on it".to_owned();
             let with = all.iter().filter(|id| **id != ground).cloned().collect();
             self.wanted.left_out.push(LeftOut { object: ground, part: None, why, with });
             gone.extend(all);
@@ -62,7 +62,7 @@ impl Pair {
             let with = one.with.iter().map(|id| Uncovered {
                 object: id.clone(),
                 part: None,
-                why: format!("it stands on {}", one.object),
+                why: format!("it depends on {}", one.object),
             });
             let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
             [itself].into_iter().chain(with).collect::<Vec<_>>()

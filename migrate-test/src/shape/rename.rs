@@ -47,7 +47,7 @@ fn statement(pair: &str) -> Result<Statement, Error> {
         rest.is_empty().then_some((schema, table, column, new))
     };
     let Some((schema, table, column, new)) = names() else {
-        let finding = Finding::error("rename", format!("`{pair}` is no rename"))
+        let finding = Finding::error("rename", format!("`{pair}` is not a rename"))
             .help("write schema.table.column=new_name, or schema.table=new_name");
         return Err(Error::new(ErrorKind::Configuration, finding));
     };

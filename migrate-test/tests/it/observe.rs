@@ -244,7 +244,7 @@ async fn a_statement_that_fails_ends_it() {
         lines(&seen[0]),
         [
             "row exclusive t +1; scanned t",
-            "unseen: it failed, and what it had locked was let go with its transaction",
+            "unseen: it failed, and its locks were released with its transaction",
             "failed: division by zero"
         ]
     );
@@ -340,7 +340,7 @@ async fn rows_come_from_the_fixture_and_fit_what_is_required() {
     let seen = last(&chain, &CodeMigrations::none()).await;
     assert!(seen[0].failed.is_none(), "{seen:?}");
     assert!(lines(&seen[0])[1].contains("rewritten t 3"), "{seen:?}");
-    assert!(seen[0].notes[0].contains("rows that do not fit"), "{:?}", seen[0].notes);
+    assert!(seen[0].notes[0].contains("rows that do not meet"), "{:?}", seen[0].notes);
     assert!(seen[0].statements[0].scanned[0].rows > 0);
 }
 

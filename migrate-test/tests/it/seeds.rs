@@ -66,7 +66,7 @@ async fn they_are_left_out_where_they_are_refused(#[case] base: &str, #[case] up
     assert_eq!(proven.rests.own, ["public.roles"], "{}", shown(&proven));
     assert!(proven.rests.words().unwrap().contains("only the chain's own rows in public.roles"), "{}", shown(&proven));
     assert!(
-        proven.notes.iter().any(|note| note.contains("beside those that the chain itself puts")),
+        proven.notes.iter().any(|note| note.contains("other than those that the chain inserts")),
         "{:?}",
         proven.notes
     );

@@ -176,7 +176,7 @@ async fn a_column_that_is_filled_from_another_table_becomes_not_null(#[case] upd
         ALTER TABLE t DROP u_id, ALTER name SET NOT NULL;";
     holds(NAMED, &up, down).await;
     let proven = proven(NAMED, &up, down, 0).await;
-    assert!(proven.notes.iter().any(|note| note.contains("finds none in another table")), "{:?}", proven.notes);
+    assert!(proven.notes.iter().any(|note| note.contains("have no match in another table")), "{:?}", proven.notes);
     is_found(NAMED, &up, "ALTER TABLE t ADD name text NOT NULL DEFAULT 'nobody', DROP u_id;").await;
 }
 

@@ -63,7 +63,7 @@ fn a_database_made_by_hand_becomes_a_chain_that_goes_on() {
     assert_eq!(unwritten.code, 3);
     says(&unwritten, &format!("cargo xtask derive {version}"));
     project.run(&["derive", version]).ok();
-    assert!(read(&project, "drop_fax.down.sql").starts_with("-- migrate: lossy what was in public.users.fax"));
+    assert!(read(&project, "drop_fax.down.sql").starts_with("-- migrate: lossy the data in public.users.fax"));
     assert_eq!(project.run(&["derive", version]).code, 2, "what is there is not overwritten");
     project.run(&["verify", "--all"]).ok();
     project.run(&["migrate"]).ok();
@@ -209,15 +209,15 @@ fn a_written_difference_reports_each_phase_to_programs() {
         };
         working.iter().filter(is_one).count()
     };
-    assert_eq!(phases("making the first schema"), 1, "{machine:?}");
-    assert_eq!(phases("_more: proving the way back"), 1, "{machine:?}");
-    assert_eq!(phases("_more_concurrently: proving the way back"), 1, "{machine:?}");
+    assert_eq!(phases("creating the first schema"), 1, "{machine:?}");
+    assert_eq!(phases("_more: proving the rollback"), 1, "{machine:?}");
+    assert_eq!(phases("_more_concurrently: proving the rollback"), 1, "{machine:?}");
     files(&project).iter().filter(|name| name.contains("_more")).for_each(|name| {
         fs::remove_file(project.path().join("migrations").join(name)).unwrap();
     });
     // For people in a pipe only what takes long says so.
     let text = project.run_bare(&arguments).ok();
-    assert!(!text.out.contains("making the first schema"), "{text:?}");
+    assert!(!text.out.contains("creating the first schema"), "{text:?}");
     project.write("empty.sql", "");
     let quiet = project.run_bare(&["diff", "file:empty.sql", "file:schema.sql", "--sql", "--quiet"]);
     assert!(quiet.code == 3 && quiet.err.is_empty(), "{quiet:?}");
@@ -285,7 +285,7 @@ fn all_downs_that_are_missing_are_derived_in_their_order() {
     project.write("migrations/29990101000009_person.up.sql", "INSERT INTO users (name) VALUES ('Cor');\n");
     let refused = project.run(&["derive"]);
     assert_eq!(refused.code, 3, "{refused:?}");
-    says(&refused, "1 rows came that had not been there");
+    says(&refused, "1 rows were added");
     fs::remove_file(project.path().join("migrations/29990101000009_person.up.sql")).unwrap();
     let nothing = project.run(&["derive"]).ok();
     says(&nothing, "every migration has a down");

@@ -49,7 +49,7 @@ async fn an_owner_that_is_left_alone_is_a_note_of_the_baseline() {
     let baseline = shape::baseline(describe(&source).await).await.unwrap();
     execute(&mut session, "DROP TABLE theirs; DROP ROLE rt_captured_boss;").await;
     assert!(baseline.is_whole(), "{:?}", baseline.remaining);
-    assert_eq!(baseline.notes, ["owners are not part of it: rt_captured_boss owns table public.theirs"]);
+    assert_eq!(baseline.notes, ["owners are not part of the baseline: rt_captured_boss owns table public.theirs"]);
     source.drop_now().await.unwrap();
 }
 

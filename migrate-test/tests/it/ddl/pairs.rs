@@ -29,7 +29,7 @@ const ROLES: &str = "DO $$ DECLARE r text; BEGIN
         BEGIN EXECUTE format('CREATE ROLE %I', r); EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
     END LOOP; END $$";
 /// What is said of what a table keeps as its own when it joins a parent.
-const OWN: &str = "stays the table's own as well";
+const OWN: &str = "the table keeps it as its own as well";
 /// How what `pg_dump` sees begins.
 const DUMP: &str = "pg_dump sees";
 /// Makes a database empty, whatever is in it.
