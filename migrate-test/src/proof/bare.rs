@@ -11,16 +11,16 @@ use super::stage::{Ground, Stage};
 use super::walk::Walks;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
-/// A database without rows, and what each migration did to its schema.
+/// A database without rows, and how each migration changed its schema.
 pub(super) struct Bare {
     pub(super) stage: Stage,
-    /// What each migration changes, from the first one that was looked at.
+    /// The changes of each migration, from the first one that is checked.
     pub(super) ups: Vec<Change>,
     /// The schema after the last rollback.
     pub(super) rolled: Schema,
 }
 
-/// How many databases are kept: they are large, and whoever looks begins with the first.
+/// How many databases are kept: they are large, and people start with the first one.
 const MOST_KEPT: usize = 4;
 
 const ROLLBACK: Sides<'_> = Sides { before: "before", after: "after rollback" };
@@ -32,13 +32,13 @@ impl Bare {
         Ok(Self { stage, ups: Vec::new(), rolled: Schema::default() })
     }
 
-    /// Applies a migration that is not looked at.
+    /// Applies a migration that is not checked.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<Result<(), Error>, ProofError> {
         let outcome = self.stage.go(&prover.chain[at], Direction::Up).await?;
         Ok(outcome.map(|one| self.ups.push(one)))
     }
 
-    /// Up, down, up; afterwards the migration is applied. `false` means that it cannot be.
+    /// Up, down, up. Afterwards the migration is applied. Returns `false` if it cannot be applied.
     pub(super) async fn cycle(
         &mut self,
         prover: &Prover<'_>,
@@ -86,7 +86,7 @@ impl Bare {
         Ok(true)
     }
 
-    /// Compares the schema after the rollback, applies again, compares that.
+    /// Compares the schema after the rollback, applies the migration again, and compares again.
     async fn compare(
         &mut self,
         prover: &Prover<'_>,
@@ -120,7 +120,7 @@ impl Bare {
                 proven.set(Law::Identity, Story { difference, is_of_schema, ..Story::of(summary) }.broken());
             }
         }
-        // What the first rollback left behind, or took away, is in the way of the next up.
+        // What the first rollback left behind or removed can make the second apply fail.
         let cause = (!left.is_empty()).then_some(Law::Identity);
         let story = match self.stage.go(&prover.chain[at], Direction::Up).await? {
             Ok(again) => {
@@ -137,8 +137,8 @@ impl Bare {
         Ok(())
     }
 
-    /// Goes on with a fresh database after a migration that broke a law. Before it is applied there, walks lead over what
-    /// is below it: they cannot do so later.
+    /// Continues with a fresh database after a migration that broke a law. Before the migration is applied
+    /// there, the walks over the migrations below it run: they cannot run later.
     async fn anew(
         &mut self,
         prover: &Prover<'_>,
@@ -152,7 +152,7 @@ impl Bare {
         Ok(self.stage.go(&prover.chain[at], Direction::Up).await?.map(drop)?)
     }
 
-    /// Takes a fresh database where one is not known to be as it was before a migration that failed.
+    /// Takes a fresh database if the current one may have been changed by a migration that failed.
     async fn as_before(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
         let in_one = prover.chain[at].up_script().is_some_and(|up| !up.directives().no_transaction);
         if !in_one {
@@ -174,7 +174,7 @@ impl Prover<'_> {
     }
 }
 
-/// The facts of an object, without who owns it.
+/// The facts of an object, except its owner.
 fn beside_owner(object: Option<&Object>) -> Option<Vec<&Fact>> {
     object.map(|object| object.facts.iter().filter(|fact| &*fact.name != "owner").collect())
 }
