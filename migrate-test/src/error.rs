@@ -75,9 +75,7 @@ pub enum ServerError {
     #[error(transparent)]
     Setup(migrate_core::Error),
     /// A chain changes objects that exist once per server, and the server is shared with others.
-    #[error(
-        "these migrations change roles or other objects that belong to a whole server, and this server is shared: {server}"
-    )]
+    #[error("these migrations change objects of a whole server, such as roles, but this server is shared: {server}")]
     NeedsOwn {
         /// Where the server comes from.
         server: String,
@@ -128,14 +126,14 @@ impl ServerError {
             }
             Self::Program { .. } => one("`cargo xtask doctor` checks the whole set-up"),
             Self::Died { log, .. } => vec![format!("read the whole log: {}", log.display())],
-            Self::NotReady { .. } => one("a server that recovers from a crash can take a long time to start; run the command again"),
+            Self::NotReady { .. } => one("recovery after a crash can take a long time; run the command again"),
             Self::OtherVersion { major, .. } => vec![
                 format!("install PostgreSQL {major} again"),
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
-            Self::NoAccount => one("run the command as a user other than root, or add an account: useradd --system postgres"),
+            Self::NoAccount => one("run it as a user other than root, or add an account: useradd --system postgres"),
             Self::NeedsOwn { .. } => vec![
-                "remove the address: PostgreSQL binaries on this machine, or Docker, then give each database its own server"
+                "remove the address: PostgreSQL binaries on this machine or Docker then give each database its own server"
                     .to_owned(),
                 "or name a source that can do that: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
             ],

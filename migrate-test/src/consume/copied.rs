@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use migrate_core::sql;
 
-/// The query that is checked for a text: for `COPY t (a, b) FROM` an INSERT into the same columns, for `COPY …
-/// TO` a SELECT. Any other text is checked as it is.
+/// The query that is checked for a text: for `COPY t (a, b) FROM` an INSERT into the same columns, for
+/// `COPY … TO` a SELECT. Any other text is checked as it is.
 pub(super) fn asked_as(text: &str) -> Cow<'_, str> {
     copied(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }

@@ -197,8 +197,8 @@ pub(super) fn judges(expr: &Expr) -> bool {
     ) || matches!(expr.bare().form(), Form::Op(op, _) if !negated(op).is_empty())
 }
 
-/// The conditions that an expression counts: `num_nonnulls(a, b)`, `(a IS NULL)::int + (b IS NULL)::int`, `CASE
-/// WHEN a IS NULL THEN 0 ELSE 1 END + …`.
+/// The conditions that an expression counts: `num_nonnulls(a, b)`, `(a IS NULL)::int + (b IS NULL)::int`,
+/// `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
 fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
     match expr.bare().form() {
         Form::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {

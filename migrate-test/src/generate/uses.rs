@@ -130,8 +130,8 @@ impl Uses {
         }
     }
 
-    /// How a table function parses its argument follows from how its rows are used: `FROM
-    /// unnest(string_to_array(a, ',')) AS one`.
+    /// How a table function parses its argument follows from how its rows are used:
+    /// `FROM unnest(string_to_array(a, ',')) AS one`.
     fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(Path, Reading)> {
         let alias = item.alias()?;
         let name = match names_of(alias.syntax()) {
