@@ -52,11 +52,11 @@ impl Law {
     /// The law, as a sentence.
     pub fn claim(self) -> &'static str {
         match self {
-            Self::Identity => "rolling back restores the schema",
-            Self::Reapply => "applying again gives the same schema as the first time",
-            Self::Path => "every path to a version gives the same schema",
-            Self::Data => "no row is lost or changed by rolling back and applying again",
-            Self::Declared => "a migration is lossy or irreversible only if it says so",
+            Self::Identity => "rolling back must restore the schema",
+            Self::Reapply => "applying again must give the same schema as the first time",
+            Self::Path => "every path to a version must give the same schema",
+            Self::Data => "rolling back and applying again must not lose or change rows",
+            Self::Declared => "a migration must be lossy or irreversible exactly when it says so",
         }
     }
 }

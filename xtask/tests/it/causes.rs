@@ -44,7 +44,7 @@ fn an_up_script_that_fails_is_one_finding_with_its_place() {
     for blind in ["released", "role"] {
         assert!(check(&said, blind)["skipped"].is_string(), "{blind}: {said:?}");
     }
-    assert!(!said.out.contains("rebase") && !said.out.contains("rolling back restores"), "{said:?}");
+    assert!(!said.out.contains("rebase") && !said.out.contains("rolling back must restore"), "{said:?}");
     let verify = repository.0.run_bare(&["verify"]);
     assert_eq!(verify.code, 3, "{verify:?}");
     assert_eq!(verify.out.matches("error[").count(), 1, "{verify:?}");
