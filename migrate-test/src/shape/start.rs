@@ -16,7 +16,7 @@ pub struct Start {
     schema: Schema,
 }
 
-/// What `[shadow]` sets up, described once for each process; `None` where it sets up nothing.
+/// What `[shadow]` sets up, described once for each process; `None` if it sets up nothing.
 ///
 /// # Errors
 ///
