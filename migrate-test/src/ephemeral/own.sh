@@ -2,8 +2,8 @@
 #
 # $1 is the folder of the server, $2 how many seconds it outlives its owner if a database is kept; the remaining
 # arguments are the command of the server. Standard input is open while the owner lives; `stop` ends the server and
-# leaves its data, `keep` keeps it running for a while. Nothing here requires a program other than the shell, but without
-# a program to remove the folder, the next process that sweeps removes it.
+# leaves its data, `keep` keeps it running for a while. Nothing here requires a program other than the shell, but
+# without a program to remove the folder, the next process that sweeps removes it.
 trap '' HUP INT TERM PIPE
 home=$1 kept=$2
 shift 2

@@ -28,7 +28,7 @@ while read -r word; do
     esac
 done
 [ "$keep" ] && sleep 1800
-# If the owner requested a container at the last moment, the engine creates it only after that, and until then it reports
+# If the owner requested a container at the last moment, the engine creates it only after that, and until then reports
 # that there is nothing to remove. So the container is gone only if it once existed and no longer does.
 tries=10
 was_there=$started
