@@ -23,8 +23,8 @@ use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 /// How many migrations are walked at once, and how many of those below them are included again.
 const WINDOW: usize = 20;
 const OVERLAP: usize = 2;
-/// How many steps the walks over the newest migrations may make together, and about how many steps one walk
-/// over all of them makes.
+/// How many steps the walks over the newest migrations may make together, and about how many steps a single walk
+/// makes.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
 /// How many objects a step may change to count as one step; a step that changes more counts as several.
