@@ -1,4 +1,5 @@
-//! Services that share the database: their queries are read, handed over and captured, and what cannot be read is told.
+//! Services that share the database: their queries are read, exported and captured, and what cannot be read is
+//! reported.
 
 use std::fs;
 use std::path::Path;
@@ -91,7 +92,7 @@ fn what_is_exported_elsewhere_is_added_here() {
         ])
     );
     assert_eq!(exported["uses"].as_array().unwrap().len(), 3);
-    // Printed or written, it is the same but for the time.
+    // Printed or written, it is the same except for the time.
     let mut printed = theirs.run_bare(&["consumers", "export", "billing"]).ok().json();
     printed["taken"] = exported["taken"].clone();
     assert_eq!(printed, exported);

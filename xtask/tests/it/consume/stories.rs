@@ -1,4 +1,4 @@
-//! Two stories: a column that another service reads is dropped, and a column gets another name while old servers run.
+//! Two stories: a column that another service reads is dropped, and a column is renamed while old servers run.
 
 use super::{consumer, findings, repository};
 use crate::repository::Repository;
@@ -73,7 +73,7 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
   help: `-- migrate: allow consumer:shop REASON` says why it is safe here
 ";
     assert_eq!(findings(&said), expected);
-    // The commands of the steps are ones that there are, and run in the place of the migration.
+    // The commands in the steps exist, and can be run instead of the migration.
     for ending in ["up", "down"] {
         std::fs::remove_file(repository.0.path().join(repository.path(4, &format!("rename.{ending}.sql")))).unwrap();
     }
@@ -84,7 +84,7 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
         repository.0.run(&[&["new"], &step[..], &["--dry-run"]].concat()).ok();
     }
     rename(&repository);
-    // Code that reads neither name can be deployed first, and code that only needs more second.
+    // Code that reads neither name can be deployed first, and code that only needs more can be deployed second.
     consumer(&repository, "shop", "SELECT id FROM shipments WHERE id = $1;\n");
     says(&findings(&check().ok()), &["warning[consumer-order]", "deploy, then migrate: the released code of shop"]);
     repository.git(&["checkout", "--quiet", "consumers"]);
