@@ -77,9 +77,9 @@ pub(crate) struct New {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "It runs the up script on a shadow database, derives the statements that reverse its changes, and \
-                        proves that they do.\n\n\
-                        Examples:\n  cargo xtask derive\n  cargo xtask derive 20250224091500 --dry-run")]
+#[command(after_help = "It runs the up script on a shadow database, derives the statements that reverse its changes, \
+                        and proves that they do.\n\nExamples:\n  cargo xtask derive\n  \
+                        cargo xtask derive 20250224091500 --dry-run")]
 pub(crate) struct Derive {
     /// The migration whose down script is missing or empty [default: all such migrations]
     #[arg(value_parser = version)]
@@ -98,7 +98,8 @@ pub(crate) struct Derive {
                         env:NAME              the database of an environment\n  \
                         file:schema.sql       the schema that a script creates in an empty database\n  \
                         postgres://…          a database\n\nThe exit code is 3 if the schemas differ.\n\nExamples:\n  \
-                        cargo xtask diff migrations env:staging\n  cargo xtask diff env:staging env:production --sql\n  \
+                        cargo xtask diff migrations env:staging\n  \
+                        cargo xtask diff env:staging env:production --sql\n  \
                         cargo xtask diff migrations file:schema.sql --write add_invoices")]
 pub(crate) struct Diff {
     /// The schema to start from
@@ -117,7 +118,8 @@ pub(crate) struct Diff {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Without --mark, the database is only read.\n\nExamples:\n  cargo xtask baseline --env production\n  \
+#[command(after_help = "Without --mark, the database is only read.\n\nExamples:\n  \
+                        cargo xtask baseline --env production\n  \
                         cargo xtask baseline --env production --data countries,currencies\n  \
                         cargo xtask baseline --mark --env production")]
 pub(crate) struct Baseline {
@@ -143,9 +145,10 @@ pub(crate) struct Baseline {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Environments that have applied all squashed migrations stay as they are and can still roll back, because \
-                        their ledger holds the down scripts. New environments get the baseline. An environment that has applied \
-                        only some of them has to apply the rest first.\n\nExample:\n  cargo xtask squash --to 20250407084500"
+    after_help = "Environments that have applied all squashed migrations stay as they are and can still roll back, \
+                  because their ledger holds the down scripts. New environments get the baseline. An environment that \
+                  has applied only some of them has to apply the rest first.\n\nExample:\n  \
+                  cargo xtask squash --to 20250407084500"
 )]
 pub(crate) struct Squash {
     /// The last migration to include in the baseline

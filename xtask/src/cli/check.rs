@@ -10,8 +10,8 @@ use super::{time, version};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without versions, it proves the migrations that are not yet on the base branch.\n\nExamples:\n  cargo xtask verify\n  \
-                        cargo xtask verify 20250224091500\n  cargo xtask verify --all"
+    after_help = "Without versions, it proves the migrations that are not yet on the base branch.\n\nExamples:\n  \
+                  cargo xtask verify\n  cargo xtask verify 20250224091500\n  cargo xtask verify --all"
 )]
 pub(crate) struct Verify {
     /// The migrations to prove
@@ -36,9 +36,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "By default, the base branch is the target of the pull request, the remote's default branch, or main.\n\n\
-                  Examples:\n  \
-                  cargo xtask check\n  cargo xtask check --base origin/release"
+    after_help = "By default, the base branch is the target of the pull request, the remote's default branch, or \
+                  main.\n\nExamples:\n  cargo xtask check\n  cargo xtask check --base origin/release"
 )]
 pub(crate) struct Check {
     /// The branch or commit that has the released migrations
@@ -48,9 +47,9 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "By default, it checks only migrations that are not yet on the base branch. To allow a rule to be broken, put \
-                  `-- migrate: allow RULE REASON` at the head of the file.\n\nExamples:\n  cargo xtask lint\n  cargo xtask lint --all\n  \
-                  cargo xtask lint --no-server"
+    after_help = "By default, it checks only migrations that are not yet on the base branch. To allow a rule to be \
+                  broken, put `-- migrate: allow RULE REASON` at the head of the file.\n\nExamples:\n  \
+                  cargo xtask lint\n  cargo xtask lint --all\n  cargo xtask lint --no-server"
 )]
 pub(crate) struct Lint {
     /// The branch or commit that has the released migrations
@@ -66,8 +65,9 @@ pub(crate) struct Lint {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It runs the same checks on a laptop and in a pipeline. In GitHub Actions, it also annotates the changed lines \
-                  and writes the job summary.\n\nExamples:\n  cargo xtask ci\n  cargo xtask ci --base origin/main --junit junit.xml --sarif lint.sarif"
+    after_help = "It runs the same checks on a laptop and in a pipeline. In GitHub Actions, it also annotates the \
+                  changed lines and writes the job summary.\n\nExamples:\n  cargo xtask ci\n  \
+                  cargo xtask ci --base origin/main --junit junit.xml --sarif lint.sarif"
 )]
 pub(crate) struct Ci {
     /// The branch or commit that has the released migrations
@@ -98,10 +98,8 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The new migrations keep their order. It renames files and changes nothing in a database.\n\nExamples:\n  \
-                  cargo xtask rebase --dry-run\n  cargo xtask rebase"
-)]
+#[command(after_help = "The new migrations keep their order. It renames files and changes nothing in a database.\n\n\
+                        Examples:\n  cargo xtask rebase --dry-run\n  cargo xtask rebase")]
 pub(crate) struct Rebase {
     /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF")]

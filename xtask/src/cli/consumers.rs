@@ -14,7 +14,8 @@ pub(crate) enum Consumers {
     Export(Export),
     /// Add an exported file to the folder of its consumer, or replace the existing one
     #[command(after_help = "Examples:\n  cargo xtask consumers add ../billing/billing.consumer.json\n\n\
-                            Exit code 3: the file is damaged, of another kind, or from a newer release; nothing was written.")]
+                            Exit code 3: the file is damaged, of another kind, or from a newer release; nothing was \
+                            written.")]
     Add {
         /// The file that `consumers export` wrote
         file: PathBuf,
@@ -29,10 +30,10 @@ pub(crate) enum Consumers {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask consumers export billing -o billing.consumer.json\n  \
-                        cargo xtask consumers export billing --sql 'queries/**/*.sql' --role billing_app -o billing.consumer.json\n  \
-                        cargo xtask consumers export shipping --sqlx .sqlx\n\n\
-                        It needs no migrations and no database. With --sql, --sqlx, --reads or --writes, it needs no migrate.toml \
-                        either.\nExit code 3: a query cannot be read; nothing was written.")]
+                        cargo xtask consumers export billing --sql 'queries/**/*.sql' --role billing_app -o \
+                        billing.consumer.json\n  cargo xtask consumers export shipping --sqlx .sqlx\n\n\
+                        It needs no migrations and no database. With --sql, --sqlx, --reads or --writes, it needs no \
+                        migrate.toml either.\nExit code 3: a query cannot be read; nothing was written.")]
 pub(crate) struct Export {
     /// The name of the consumer in migrate.toml or in the folder consumers
     pub(crate) name: String,
@@ -59,8 +60,8 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask consumers capture billing --env production\n  \
                         cargo xtask consumers capture billing --env production --role billing_app --merge\n\n\
-                        It only reads the database. The captured queries contain no constants. It reports what the connecting \
-                        role is not allowed to see.")]
+                        It only reads the database. The captured queries contain no constants. It reports what the \
+                        connecting role is not allowed to see.")]
 pub(crate) struct Capture {
     /// The name of the consumer
     pub(crate) name: String,
@@ -74,10 +75,10 @@ pub(crate) struct Capture {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A shadow server describes every query before and after each migration that is not yet on the base branch. To \
-                  let a migration break a consumer, put `-- migrate: allow consumer:NAME REASON` at the head of its file.\n\n\
-                  Examples:\n  \
-                  cargo xtask consumers check\n  cargo xtask consumers check --base origin/release"
+    after_help = "A shadow server describes every query before and after each migration that is not yet on the base \
+                  branch. To let a migration break a consumer, put `-- migrate: allow consumer:NAME REASON` at the \
+                  head of its file.\n\nExamples:\n  cargo xtask consumers check\n  \
+                  cargo xtask consumers check --base origin/release"
 )]
 pub(crate) struct ConsumersCheck {
     /// The branch or commit that has what is released
@@ -86,10 +87,9 @@ pub(crate) struct ConsumersCheck {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask consumers uses shipments\n  cargo xtask consumers uses shipments.tracking_number\n  \
-                        cargo xtask consumers uses shop.orders.total"
-)]
+#[command(after_help = "Examples:\n  cargo xtask consumers uses shipments\n  \
+                  cargo xtask consumers uses shipments.tracking_number\n  \
+                  cargo xtask consumers uses shop.orders.total")]
 pub(crate) struct ConsumersUses {
     /// The table or column: table, table.column, schema.table or schema.table.column
     #[arg(value_name = "NAME")]

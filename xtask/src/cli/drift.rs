@@ -36,7 +36,8 @@ pub(crate) struct Drift {
     /// Write the difference as a migration with this name, so that the chain matches the database
     #[arg(long, value_name = "NAME", conflicts_with = "watch")]
     pub(crate) adopt: Option<String>,
-    /// Record these pending migrations as applied without running them, if the database already has exactly their changes
+    /// Record these pending migrations as applied without running them, if the database already has exactly their
+    /// changes
     #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = version, conflicts_with_all = ["watch", "adopt"])]
     pub(crate) mark: Vec<Version>,
     /// With --mark: do not ask for confirmation, even in a protected environment
@@ -46,10 +47,10 @@ pub(crate) struct Drift {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Start to record every DDL command in the database, whoever runs it
+    /// Start recording every DDL command in the database, whoever runs it
     #[command(
         after_help = "Installing it needs a superuser. Recording never blocks a DDL command or makes it fail.\n\n\
-                            Example:\n  cargo xtask audit install --env staging"
+                      Example:\n  cargo xtask audit install --env staging"
     )]
     Install {
         /// Do not ask for confirmation, even in a protected environment
@@ -89,9 +90,11 @@ fn since(text: &str) -> Result<String, String> {
     let ago = migrate_core::duration::parse(text).and_then(|ago| SystemTime::now().checked_sub(ago));
     let midnight = || humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")).ok();
     let moment = ago.or_else(|| humantime::parse_rfc3339_weak(text).ok()).or_else(midnight);
-    moment
-        .map(|moment| humantime::format_rfc3339(moment).to_string())
-        .ok_or_else(|| "not a time: write 2026-11-24, 2026-11-24T09:30:00Z, or how long ago it was: 30min, 2h".to_owned())
+    moment.map(|moment| humantime::format_rfc3339(moment).to_string()).ok_or_else(|| {
+        "not a time: write 2026-11-24, 2026-11-24T09:30:00Z, or how long ago it was: 30min, \
+                        2h"
+        .to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ pub(crate) struct Global {
     /// The migrations folder, instead of the one in migrate.toml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
-    /// The tool whose file layout to read: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or flyway
+    /// The tool whose file layout to read: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or
+    /// flyway
     #[arg(long, global = true, value_name = "TOOL", value_parser = layout)]
     pub(crate) layout: Option<Layout>,
     /// The configuration file, instead of the migrate.toml in this folder or in a folder above it
@@ -66,7 +67,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_name = "TIME",
           value_parser = time)]
     pub(crate) wait: Option<Duration>,
-    /// When to use color; auto means on a terminal
+    /// When to use colours; auto means on a terminal
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
     /// Print only problems

@@ -37,7 +37,8 @@ pub(crate) struct Migrate {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask rollback\n  cargo xtask rollback -n 2 --dry-run\n  \
                         cargo xtask rollback --to 20250217143000\n  \
-                        cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not saved'")]
+                        cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not \
+                        saved'")]
 pub(crate) struct Rollback {
     /// Roll back until this version is the newest applied one
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
@@ -191,8 +192,8 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It only reads the database. Newer versions may be applied as well. The exit code is 3 if the version is not \
-                  applied.\n\nExamples:\n  cargo xtask ensure 20250224091500 --env production\n  \
+    after_help = "It only reads the database. Newer versions may be applied as well. The exit code is 3 if the version \
+                  is not applied.\n\nExamples:\n  cargo xtask ensure 20250224091500 --env production\n  \
                   cargo xtask ensure --database env:DATABASE_URL --wait=1min"
 )]
 pub(crate) struct Ensure {
@@ -209,7 +210,8 @@ pub(crate) struct History {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Without --continue, --undo, --mark-applied or --mark-rolled-back, it only shows the actual state.")]
+#[command(after_help = "Without --continue, --undo, --mark-applied or --mark-rolled-back, it only shows the actual \
+                        state.")]
 pub(crate) struct Resolve {
     /// The unfinished migration; it fails if another one is unfinished
     #[arg(value_parser = version)]
@@ -220,7 +222,8 @@ pub(crate) struct Resolve {
     /// Run the script of the opposite direction; if no statement is done, run nothing
     #[arg(long, group = "way")]
     pub(crate) undo: bool,
-    /// The number of the first statement that is not done, if only you can know it: after a statement that commits by itself
+    /// The number of the first statement that is not done, if only you can know it: after a statement that commits by
+    /// itself
     #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["mark_applied", "mark_rolled_back"])]
     pub(crate) from: Option<usize>,
     /// Run nothing; record the migration as applied, with this reason
@@ -280,7 +283,7 @@ pub(crate) enum Kept {
         /// Only the copies of this migration
         #[arg(value_parser = version)]
         version: Option<Version>,
-        /// Also copies that were not restored or only in part
+        /// Also copies that were not restored, or only in part
         #[arg(long, conflicts_with = "version")]
         all: bool,
         /// Do not ask for confirmation, even in a protected environment

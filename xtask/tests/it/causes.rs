@@ -48,7 +48,7 @@ fn an_up_script_that_fails_is_one_finding_with_its_place() {
     assert_eq!(verify.code, 3, "{verify:?}");
     assert_eq!(verify.out.matches("error[").count(), 1, "{verify:?}");
     assert!(
-        verify.out.contains("error[up-fails]") && verify.out.contains("1 migration after it not looked at"),
+        verify.out.contains("error[up-fails]") && verify.out.contains("1 migration after it not checked"),
         "{verify:?}"
     );
     repository.0.end();

@@ -252,7 +252,7 @@ fn a_name_that_was_changed_as_a_pending_migration_does_is_changed_back() {
     // What is no part of it waits until it has its last name.
     project.query("ALTER TABLE orders RENAME TO sales; CREATE INDEX hand ON sales (status)");
     let said = drift(&project, &["--adopt", "hotfix"]);
-    assert!(said.code == 3 && said.err.contains("other names, which have to be there first"), "{said:?}");
+    assert!(said.code == 3 && said.err.contains("rename objects in it, and have to be finished first"), "{said:?}");
     assert!(said.out.contains(&format!("--mark {THIRD} --sql")), "{said:?}");
     project.query(&drift(&project, &["--mark", THIRD, "--sql"]).out);
     let said = drift(&project, &["--mark", THIRD]);
