@@ -207,7 +207,7 @@ fn what_is_not_known_to_be_kept_is_listed_as_not_kept() {
     rollback(&project, &["--keep-data"]).ok();
     let shown = project.run_bare(&["kept", "--env", "live"]).ok().out;
     assert!(shown.contains("it does not run in a transaction") && shown.contains("not kept"), "{shown}");
-    assert!(!shown.contains("brings it back"), "{shown}");
+    assert!(!shown.contains("restores the data"), "{shown}");
     project.end();
 }
 

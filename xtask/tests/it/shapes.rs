@@ -299,7 +299,7 @@ fn an_up_that_refuses_rows_is_no_fault_of_its_down() {
     project.write("migrations/29990101000000_age.up.sql", up);
     let said = project.run(&["derive", "29990101000000"]).ok();
     says(&said, "contains null values");
-    says(&said, "the way back is proven on empty tables");
+    says(&said, "the down script is proven on empty tables");
     assert!(read(&project, "age.down.sql").contains("DROP COLUMN age"));
     assert_eq!(project.run(&["verify"]).code, 3, "the up is still wrong");
     project.end();
