@@ -52,9 +52,7 @@ async fn up(context: &Context<'_>) -> Result<Exit> {
     let endpoint = context.start(&managed).await?;
     let output = context.output;
     output.line(format!("{}  {}", paint(GOOD, "running"), endpoint.display()));
-    output.next(
-        "`cargo xtask migrate` applies the migrations, `cargo xtask db url` prints the URL for an application",
-    );
+    output.next("`cargo xtask migrate` applies the migrations, `cargo xtask db url` prints the URL for an application");
     show_json(context, &managed).await?;
     Ok(Exit::Done)
 }

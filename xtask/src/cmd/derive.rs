@@ -66,8 +66,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     }
 }
 
-/// Derives all missing down scripts, the oldest first. It stops at one that cannot be proven, because the later ones build on
-/// it.
+/// Derives all missing down scripts, the oldest first. It stops at one that cannot be proven, because the later ones
+/// build on it.
 async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_run: bool) -> Result<Exit> {
     let output = context.output;
     if pairs.is_empty() {
@@ -120,7 +120,8 @@ async fn one(
             paint(BAD, format!("the down script of {} cannot be proven", pair.up))
         ));
         output.next(format!(
-            "write it by hand; `cargo xtask derive {} --dry-run --format json` shows the statements and what they leave",
+            "write it by hand; `cargo xtask derive {} --dry-run --format json` shows the statements and what they \
+             leave",
             pair.version
         ));
     }

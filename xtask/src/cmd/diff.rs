@@ -223,8 +223,8 @@ pub(super) async fn finished(
     Ok(phases.during(shape::finished(from, to, style, finish, &mut |what| phases.begin(what))).await?)
 }
 
-/// Writes the stages as migrations, one after the other, each with a down script that is derived and proven. It writes no file
-/// if all differences are left out.
+/// Writes the stages as migrations, one after the other, each with a down script that is derived and proven. It writes
+/// no file if all differences are left out.
 pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
     let name = files::snake_case(name)?;
     if ddl.statements.is_empty() {

@@ -83,7 +83,8 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
     output.lines(&table(&copies).lines());
     if copies.iter().any(is_open) {
         output.next(
-            "`cargo xtask migrate` restores the data when it reapplies the migration; if the migration is already applied, \
+            "`cargo xtask migrate` restores the data when it reapplies the migration; if the migration is already \
+             applied, \
              `cargo xtask kept restore VERSION` restores it",
         );
     } else if !copies.is_empty() {

@@ -10,8 +10,8 @@ use crate::brief::{self, Brief, Destroyed};
 use crate::exit::Result;
 
 impl Runner<'_> {
-    /// The data that the rollback would destroy, one sentence each. No confirmation is needed in an environment that says whether
-    /// it is protected, or if the data is kept.
+    /// The data that the rollback would destroy, one sentence each. No confirmation is needed in an environment that
+    /// says whether it is protected, or if the data is kept.
     ///
     /// The database is read only if the scripts can destroy something.
     pub(super) async fn destroyed(&self, plan: &Plan, brief: Option<&Brief>) -> Result<Destroyed> {

@@ -84,7 +84,8 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
         false => {
             output.line(format!("\n{} to follow {}", paint(BOLD, format!("{count} renumbered")), document.base));
             output.next(
-                "if a database has applied them under their old versions, roll them back there first, with the old files",
+                "if a database has applied them under their old versions, roll them back there first, with the old \
+                 files",
             );
         }
     }
@@ -92,8 +93,9 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     Ok(Exit::Done)
 }
 
-/// The new migrations that get other versions: the first one that is older than the newest one on the base branch, shares its
-/// version with another one, or has a version in the future, and all new ones after it, because they may depend on it.
+/// The new migrations that get other versions: the first one that is older than the newest one on the base branch,
+/// shares its version with another one, or has a version in the future, and all new ones after it, because they may
+/// depend on it.
 fn moved(
     released: &Released,
     all: &BTreeSet<(Version, String)>,
@@ -118,8 +120,8 @@ fn are_shared(all: &BTreeSet<(Version, String)>, moved: Option<&BTreeSet<(Versio
     stay.windows(2).any(|two| two.first() == two.last())
 }
 
-/// Gives all files of a migration another version, and updates the index of Rust migrations. If another migration has the same
-/// version, only occurrences with this name are changed.
+/// Gives all files of a migration another version, and updates the index of Rust migrations. If another migration has
+/// the same version, only occurrences with this name are changed.
 fn rename(folder: &Path, (from, name): (&Version, &str), to: &Version, is_shared: bool) -> Result<()> {
     let begins = format!("{from}_{name}.");
     let entries = fs::read_dir(folder).map_err(|error| files::cannot(folder, &error))?;

@@ -19,8 +19,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     // The purpose is to try an edited file, so its down script is used too.
     let policy = Policy { allow_out_of_order: true, ..context.policy(false) };
     can_come_back(&mut runner.migrator, options.count, policy).await?;
-    let down =
-        runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and reapply")).await?;
+    let down = runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and reapply")).await?;
     let output = context.output;
     if options.change.dry_run {
         runner.close().await;
@@ -59,8 +58,8 @@ async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) ->
     if findings.is_empty() && !down.is_empty() {
         let undone = down.steps().iter().filter_map(|step| migrator.migrations().get(&step.version));
         let undone: Vec<_> = undone.map(|migration| migration.path().to_path_buf()).collect();
-        // A migration that is rolled back may have been edited, because that is what the user wants to try. Any other edit stops
-        // the reapply.
+        // A migration that is rolled back may have been edited, because that is what the user wants to try. Any other
+        // edit stops the reapply.
         let stays = |finding: &Finding| match finding.code {
             "missing-file" | "half-squashed" => true,
             "modified" | "renamed" => {
@@ -86,6 +85,12 @@ fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
     Finding::error("missing-file", format!("the file of applied migration {version}_{name} is missing"))
         .at(Place::file(file))
         .note("without it, the migration could not be reapplied; nothing was rolled back")
-        .help("if this checkout is older than the database, update it; `git log --diff-filter=D -- PATH` finds a deleted file")
-        .help("to roll the migration back without reapplying it: `cargo xtask rollback`; the ledger has the down scripts")
+        .help(
+            "if this checkout is older than the database, update it; `git log --diff-filter=D -- PATH` finds a \
+               deleted file",
+        )
+        .help(
+            "to roll the migration back without reapplying it: `cargo xtask rollback`; the ledger has the down \
+               scripts",
+        )
 }

@@ -94,14 +94,18 @@ fn way(options: &Resolve, unresolved: &Unresolved, context: &Context<'_>) -> Opt
     applied.or(rolled_back).or(go_on).or(undo)
 }
 
-/// Asks on a terminal whether a statement that commits by itself was done; returns the first statement that is not done.
+/// Asks on a terminal whether a statement that commits by itself was done; returns the first statement that is not
+/// done.
 fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
     use std::io::{BufRead, IsTerminal};
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
         return None;
     }
     // A terminal that cannot be written to or read from gives no answer; the error says how to give one as an option.
-    printer::ask(&format!("Statement {statement} may have been done completely or partly. Count it as done? [yes/no] "));
+    printer::ask(&format!(
+        "Statement {statement} may have been done completely or partly. Count it as done? \
+                           [yes/no] "
+    ));
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     match answer.trim() {
@@ -120,9 +124,7 @@ fn has_script(unresolved: &Unresolved) -> bool {
 fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
     let (done, of) = (unresolved.unfinished.done, unresolved.reality.len());
     match runs_back {
-        false => {
-            "no statement is done: cleaning up what the interrupted one left, and running nothing else".to_owned()
-        }
+        false => "no statement is done: cleaning up what the interrupted one left, and running nothing else".to_owned(),
         true => format!(
             "running the whole script of the opposite direction, although only {done} of {of} statements are done: \
              the changes of the others are not there"
@@ -172,7 +174,8 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     if !has_script(unresolved) {
         let what = if unresolved.reality.is_empty() { "missing" } else { "not the one that was running" };
         output.line(format!(
-            "\nThe script of this migration is {what}. Restore the file as it was, then `cargo xtask resolve {version}` \
+            "\nThe script of this migration is {what}. Restore the file as it was, then `cargo xtask resolve \
+             {version}` \
              shows how to continue; or choose one:"
         ));
         // The script of the opposite direction runs as a whole, whatever this one contains now.

@@ -72,9 +72,15 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     let plan = migrator.plan(&target(options), policy(context, options)).await?;
     context.output.findings(plan.warnings());
     if plan.is_empty() {
-        let finding =
-            Finding::error("runbook-empty", format!("there is nothing to run in {}, so there is no script", context.title()))
-                .help("`cargo xtask status` shows what is applied and what is pending");
+        let finding = Finding::error(
+            "runbook-empty",
+            format!(
+                "there is nothing to run in {}, so there is no \
+                                        script",
+                context.title()
+            ),
+        )
+        .help("`cargo xtask status` shows what is applied and what is pending");
         return Err(Failure::Here(Exit::Found, Box::new(finding)));
     }
     context.name_commit(&mut migrator).await;
@@ -126,8 +132,7 @@ async fn drill(
         output.line(format!("{} {difference}", paint(BAD, "different")));
     }
     if holds {
-        output
-            .line(format!("{} schema and ledger are the same, and later migrations apply", paint(GOOD, "holds")));
+        output.line(format!("{} schema and ledger are the same, and later migrations apply", paint(GOOD, "holds")));
         let same = format!("{}{}", context.aim(), as_given(options));
         output.next(format!("`cargo xtask runbook {} -o FILE` writes the script for {}", same, context.title()));
     } else {

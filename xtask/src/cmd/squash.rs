@@ -80,8 +80,11 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
     }
     let mut prefix = set.iter().filter(|one| one.version() <= to);
     if let Some(code) = prefix.clone().find(|one| matches!(one.body(), Body::Code { .. })) {
-        let message =
-            format!("migration {} is written in Rust, and a database that has it needs it to roll back", code.version());
+        let message = format!(
+            "migration {} is written in Rust, and a database that has it needs it to roll \
+                     back",
+            code.version()
+        );
         return Err(Failure::usage("squash-code", message).help("squash up to the migration before it"));
     }
     match (prefix.next(), prefix.next()) {
@@ -143,7 +146,8 @@ fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
     output.next(match dry_run {
         true => "run it without --dry-run to replace the files",
         false => {
-            "review `git diff --stat`; `cargo xtask status --env NAME` shows that an environment with all of them is unchanged"
+            "review `git diff --stat`; `cargo xtask status --env NAME` shows that an environment with all of them is \
+             unchanged"
         }
     });
 }

@@ -1,4 +1,5 @@
-//! A run that leaves evidence: it is assessed before the confirmation, recorded from start to end, and reported to the team.
+//! A run that leaves evidence: it is assessed before the confirmation, recorded from start to end, and reported to the
+//! team.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -45,8 +46,8 @@ pub(super) struct Ended {
 }
 
 impl Runner<'_> {
-    /// Whether a run leaves evidence: in a protected environment, if a folder for run records is named, or if a webhook wants to
-    /// be notified.
+    /// Whether a run leaves evidence: in a protected environment, if a folder for run records is named, or if a webhook
+    /// wants to be notified.
     pub(super) fn is_watched(&self) -> bool {
         let Context { config, name, environment, .. } = self.context;
         environment.protected
@@ -58,8 +59,8 @@ impl Runner<'_> {
         self.wish.audit.as_ref().or(self.context.environment.audit.as_ref())
     }
 
-    /// Assesses what the plan would do, for the user's decision. A plan that could not be run is an error; a dry run is allowed
-    /// even on a server that accepts no writes.
+    /// Assesses what the plan would do, for the user's decision. A plan that could not be run is an error; a dry run is
+    /// allowed even on a server that accepts no writes.
     pub(super) async fn look(&mut self, plan: &Plan, looks_only: bool) -> Result<Looked> {
         let mut reader = Reader::open(self.migrator.database()).await?;
         self.migrator.refuse_pooler(&mut reader).await?;
@@ -73,7 +74,7 @@ impl Runner<'_> {
                 "read-only",
                 format!("{} accepts no writes: it is a standby or read-only", self.context.title()),
             )
-            .help("connect to the primary"));
+            .help("give the address of the primary"));
         }
         let looked = Looked { brief, now: Some((reader, schema)) };
         Ok(if looks_only { looked.forget().await } else { looked })
@@ -107,8 +108,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Reads the state of the database after the run, and closes the run record. An error here does not change the outcome of the
-    /// run.
+    /// Reads the state of the database after the run, and closes the run record. An error here does not change the
+    /// outcome of the run.
     pub(super) async fn end(&mut self, plan: &Plan, outcome: &Result<RunReport>, elapsed: Duration) -> Option<Ended> {
         let (mut record, folder) = self.keeper.take()?;
         let (word, error) = match outcome {
@@ -209,7 +210,10 @@ impl Runner<'_> {
         match &ended.folder {
             Some(folder) => output.line(format!("{BOLD}record{BOLD:#}   {}", folder.join("record.md").display())),
             None if self.audit_folder().is_none() => {
-                output.line(format!("{DIM}no run record was written: name a folder for it with --audit, or with `audit` in migrate.toml{DIM:#}"));
+                output.line(format!(
+                    "{DIM}no run record was written: name a folder for it with --audit, or with \
+                                     `audit` in migrate.toml{DIM:#}"
+                ));
             }
             None => {}
         }

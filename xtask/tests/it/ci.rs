@@ -99,7 +99,7 @@ fn what_its_owner_did_with_released_migrations_is_known_the_next_time() {
     let again = repository.0.run_bare(&["ci"]).ok();
     says(
         &again,
-        &["3 migrations applied by an owner", "all rolled back and applied again (2 of them in an earlier run)"],
+        &["3 migrations applied by an owner", "all rolled back and reapplied (2 of them in an earlier run)"],
     );
     // What only a superuser may do is found all the same, and so is what stays behind.
     let function = "CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\n";

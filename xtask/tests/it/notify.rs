@@ -283,7 +283,8 @@ fn hooks_can_be_tried() {
     let printed = run(&project, &receiver.url(), &["notify", "test", "--print"]).ok().json();
     assert!(printed["blocks"].is_array() && receiver.heard().is_empty(), "{printed}");
     let said = run(&project, &receiver.url(), &["notify", "test"]).ok();
-    assert!(said.out.contains("taken by") && receiver.heard().len() == 1, "only one of them hears of live: {said:?}");
+    assert!(said.out.contains("accepted by") && receiver.heard().len() == 1, "only one of them hears of live: \
+                                        {said:?}");
     let refused = run(&project, &receiver.url(), &["notify", "test", "other"]);
     assert!((refused.code, refused.out.contains("403 Forbidden")) == (1, true), "{refused:?}");
     assert_eq!(receiver.heard()[1].body["command"], "notify test");

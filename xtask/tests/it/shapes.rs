@@ -151,7 +151,7 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
     let words = project.run_bare(&["diff", "migrations", side]);
     assert_eq!(words.code, 3, "{words:?}");
     says(&words, "column public.users.phone: only in the second");
-    says(&words, "another name: public.users.fax=phone?");
+    says(&words, "renamed: public.users.fax=phone?");
     let sql = project.run_bare(&["diff", "migrations", side, "--sql"]);
     says(&sql, "-- data is lost: the values of column public.users.fax");
     says(&sql, "-- long lock: blocks writes to table public.users during the build");

@@ -63,11 +63,15 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
     output.findings(&loaded.problems);
     if all.is_empty() {
         output.line("there are no consumers");
-        output.next("`cargo xtask consumers add FILE` adds a file that another repository exported; for other ways, see docs/FORMATS.md");
+        output.next(
+            "`cargo xtask consumers add FILE` adds a file that another repository exported; for other ways, \
+                     see docs/FORMATS.md",
+        );
     } else {
         output.lines(&table(&all).lines());
         output.next(
-            "`cargo xtask consumers export NAME` writes a consumer to a file; `cargo xtask consumers add FILE` refreshes it",
+            "`cargo xtask consumers export NAME` writes a consumer to a file; `cargo xtask consumers add FILE` \
+             refreshes it",
         );
     }
     let document = ListJson {
@@ -129,7 +133,8 @@ fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
     table
 }
 
-/// The age of the data of a consumer: that of its export, else of the newest commit that touched its files, else of the files.
+/// The age of the data of a consumer: that of its export, else of the newest commit that touched its files, else of the
+/// files.
 fn fresh(consumer: &Consumer) -> Option<Fresh> {
     if let Some(taken) = &consumer.taken {
         return Some(Fresh { at: taken.clone(), by: "taken" });

@@ -53,7 +53,10 @@ fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
             None if known.is_empty() => failure,
             None => failure.help(format!("the consumers are {}", known.join(", "))),
         };
-        failure.help(format!("add [consumers.{name}] to migrate.toml, or create the folder {FOLDER}/{name}; `export` also accepts --sql and --sqlx"))
+        failure.help(format!(
+            "add [consumers.{name}] to migrate.toml, or create the folder {FOLDER}/{name}; `export` \
+                              also accepts --sql and --sqlx"
+        ))
     })
 }
 
