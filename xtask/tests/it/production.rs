@@ -140,13 +140,13 @@ fn what_is_in_the_way_is_shown_before() {
     project.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'half'::regclass");
     let shop = project.hold("SET application_name TO shop");
     let said = project.run_bare(&["rollback", "--env", "live", "--dry-run"]).ok();
-    for part in ["connected  1 × shop", "the index public.half is not valid", "takes writes", "size       "] {
+    for part in ["connected  1 × shop", "the index public.half is invalid", "accepts writes", "size       "] {
         assert!(said.out.contains(part), "{part}: {said:?}");
     }
     drop(shop);
     project.migration(3, "more", "CREATE TABLE more ();", "DROP TABLE more;");
     let said = project.run_bare(&["migrate", "--env", "live", "--dry-run"]).ok();
-    assert!(said.out.contains("the index public.half is not valid"), "a migrate has the same evidence: {said:?}");
+    assert!(said.out.contains("the index public.half is invalid"), "a migrate has the same evidence: {said:?}");
     project.end();
 }
 
@@ -324,7 +324,7 @@ fn a_role_with_too_few_rights_is_told_before_and_after() {
     let mut command = project.command(&ROLLBACK);
     let said = said(command.env("TEST_DATABASE_URL", url).output().unwrap());
     assert_eq!(said.code, 1, "{said:?}");
-    for told in ["public.orders belongs to another role", "may not make anything in the schema public"] {
+    for told in ["public.orders belongs to another role", "may not create objects in the schema public"] {
         assert!(said.out.contains(told), "{told}: {said:?}");
     }
     let record = record(&project);
