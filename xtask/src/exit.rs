@@ -7,12 +7,12 @@ use migrate_core::{Error, ErrorKind};
 use migrate_test::ServerError;
 use migrate_test::proof::ProofError;
 
-/// How a command ended; the numbers are documented in `--help` and never change.
+/// How a command ended. The numbers are documented in `--help` and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Done = 0,
-    /// It failed; the message says what was kept.
+    /// The command failed; the message says what was kept.
     Failed = 1,
     /// Wrong usage or configuration; nothing was run.
     Usage = 2,
@@ -26,21 +26,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not end well.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library says so.
+    /// An error of the library.
     Core(Error),
-    /// No server could be provided.
+    /// No server was available.
     Server(ServerError),
-    /// This command line says so.
+    /// An error of this command line.
     Here(Exit, Box<Finding>),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// Wrong usage: what is wrong.
+    /// Wrong usage, with a message that says what is wrong.
     pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
         Self::Here(Exit::Usage, Box::new(Finding::error(code, message)))
     }
@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// The exit code for it. Every kind of error is named, so that a new one is not forgotten.
+    /// The exit code. Every kind of error is listed, so that a new one is not forgotten.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Here(exit, _) => *exit,
@@ -79,7 +79,7 @@ impl Failure {
         }
     }
 
-    /// What it is, as a word for programs.
+    /// Its kind, as a word for programs.
     pub(crate) fn kind(&self) -> String {
         match self {
             Self::Core(error) => format!("{:?}", error.kind()).to_lowercase(),
@@ -89,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// The findings that tell the story.
+    /// The findings that describe the failure.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Core(error) => error.findings().to_vec(),
