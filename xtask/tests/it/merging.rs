@@ -140,7 +140,7 @@ fn what_is_merged_and_applied_nowhere_can_still_be_changed() {
 fn an_environment_that_cannot_be_reached_stops_nothing_and_is_told() {
     let repository = Repository::branched();
     repository.0.write("migrate.toml", "[environments.staging]\ndatabase = \"env:ROUNDTRIP_NO_SUCH_VARIABLE\"\n");
-    says(&check(&repository).ok(), &["not asked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
+    says(&check(&repository).ok(), &["not checked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
     repository.0.end();
 }
 
