@@ -315,10 +315,7 @@ fn refuse_committed_password(config: &Config, name: &str, environment: &Environm
     let variable = format!("{}_DATABASE_URL", name.to_uppercase());
     let finding = Finding::error(
         "password-in-git",
-        format!(
-            "the password for the database of {name} is in a file that git \
-                                        tracks"
-        ),
+        format!("the password for the database of {name} is in a file that git tracks"),
     )
     .at(Place::file(path))
     .help(format!("write `database = \"env:{variable}\"`, set the variable, and change the password"));

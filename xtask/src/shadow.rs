@@ -136,7 +136,7 @@ pub(crate) async fn file(path: &Path) -> Result<Described> {
                 .at(first.and_then(|finding| finding.place.clone()).unwrap_or_else(|| Place::file(path)))
                 .help(
                     "create it with `pg_dump --schema-only --no-owner --no-privileges`, or give the database itself: \
-                       `env:NAME` or its URL",
+                     `env:NAME` or its URL",
                 );
         return Err(Failure::Core(Error::new(ErrorKind::Statement, finding)));
     }

@@ -63,16 +63,14 @@ impl Advice {
         }
         if !unknown.is_empty() {
             let reason = format!(
-                "the effects of {} cannot be read from its script: review it first; \
-                         {price}",
+                "the effects of {} cannot be read from its script: review it first; {price}",
                 unknown.join(", ")
             );
             return Self { verdict: "decide by hand", reason };
         }
         let reason = format!(
             "these migrations only added objects: the previous release runs with them in place; redeploying it, or \
-             fixing the \
-             problem with a new migration, is usually safer than rolling back; {price}"
+             fixing the problem with a new migration, is usually safer than rolling back; {price}"
         );
         Self { verdict: "fix forward", reason }
     }

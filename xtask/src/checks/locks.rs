@@ -198,7 +198,7 @@ impl Judge<'_> {
         )
         .note(
             "each table stays locked until the last one is done; a session that locks them in another order can \
-               deadlock",
+             deadlock",
         )
         .help("write a separate migration for each table");
         Some((second, finding))
@@ -219,10 +219,7 @@ impl Judge<'_> {
             .map(|name| {
                 Finding::error(
                     "lock-timeout-missing",
-                    format!(
-                        "in {name}, a migration waits for a lock without a \
-                                        timeout"
-                    ),
+                    format!("in {name}, a migration waits for a lock without a timeout"),
                 )
                 .at(place.clone())
                 .help("remove `lock_timeout = \"0s\"`, or set a time")
@@ -244,8 +241,7 @@ impl Judge<'_> {
             }
             None => {
                 let allow = format!(
-                    "if it is safe here, put `-- migrate: allow {} REASON` at the head of the \
-                             file",
+                    "if it is safe here, put `-- migrate: allow {} REASON` at the head of the file",
                     finding.code
                 );
                 Some(Finding { severity: weight, ..finding }.help(allow))

@@ -106,10 +106,9 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
         let finding = new.iter().map(ToString::to_string).fold(finding, Finding::note);
         let finding = finding.at(Place::file(migration.path()));
         findings.push(match fixture(context, migration) {
-            Some(file) => finding.help(format!(
-                "write rows for them into {file}, which the proof runs before the up \
-                                        script"
-            )),
+            Some(file) => {
+                finding.help(format!("write rows for them into {file}, which the proof runs before the up script"))
+            }
             None => finding,
         });
     }

@@ -86,10 +86,8 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
             format!("on top of {}, the schema differs from that built from an empty database", released.base.title()),
         );
         let finding = difference.iter().take(20).fold(finding, |finding, line| finding.note(line));
-        finding.help(
-            "a released file was edited, or a new migration is older than a released one: see the checks \
-                      above",
-        )
+        finding
+            .help("a released file was edited, or a new migration is older than a released one: see the checks above")
     });
     let new = way.pending;
     let summary = format!(

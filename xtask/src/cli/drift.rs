@@ -91,9 +91,7 @@ fn since(text: &str) -> Result<String, String> {
     let midnight = || humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")).ok();
     let moment = ago.or_else(|| humantime::parse_rfc3339_weak(text).ok()).or_else(midnight);
     moment.map(|moment| humantime::format_rfc3339(moment).to_string()).ok_or_else(|| {
-        "not a time: write 2026-11-24, 2026-11-24T09:30:00Z, or how long ago it was: 30min, \
-                        2h"
-        .to_owned()
+        "not a time: write 2026-11-24, 2026-11-24T09:30:00Z, or how long ago it was: 30min, 2h".to_owned()
     })
 }
 

@@ -235,8 +235,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         ));
         let to = if context.named_database { "URL".to_owned() } else { format!("env:{}", context.name) };
         output.next(format!(
-            "`cargo xtask diff migrations@{version} {to} --sql` shows the statements that would make \
-                             them equal"
+            "`cargo xtask diff migrations@{version} {to} --sql` shows the statements that would make them equal"
         ));
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };

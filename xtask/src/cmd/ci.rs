@@ -73,13 +73,8 @@ impl Found {
 impl Found {
     /// Ends all checks that are still running; what was proven so far is kept.
     fn break_off(&mut self, ground: &Ground<'_>) {
-        let why = || {
-            migrate_core::finding::Finding::error(
-                "interrupted",
-                "interrupted before all checks were \
-                                        complete",
-            )
-        };
+        let why =
+            || migrate_core::finding::Finding::error("interrupted", "interrupted before all checks were complete");
         for name in NAMES {
             let proven = &self.proven;
             self.checks.entry(name).or_insert_with(|| match name {

@@ -78,8 +78,7 @@ pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) 
                 Some(commit) => Check::good("git", format!("commit {commit}")),
                 None => Check::without(
                     "git",
-                    "no commit: the ledger cannot record the commit that migrations were applied \
-                                        from",
+                    "no commit: the ledger cannot record the commit that migrations were applied from",
                 ),
             });
         }

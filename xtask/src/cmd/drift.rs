@@ -134,8 +134,8 @@ fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
         return format!("{first}`cargo xtask drift {aim} --mark {all}` records the migrations as applied");
     }
     format!(
-        "{first}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: \
-         run them there, then `cargo xtask drift {aim} --mark {all}` records the migrations as applied"
+        "{first}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: run them \
+         there, then `cargo xtask drift {aim} --mark {all}` records the migrations as applied"
     )
 }
 
@@ -158,8 +158,8 @@ fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
         return output.line(format!("or   `cargo xtask drift {aim} --sql` shows the statements that revert all of it"));
     }
     output.next(format!(
-        "`cargo xtask drift {aim} --sql` shows the statements that revert it; \
-         `cargo xtask drift {aim} --adopt NAME` writes it as a migration"
+        "`cargo xtask drift {aim} --sql` shows the statements that revert it; `cargo xtask drift {aim} --adopt NAME` \
+         writes it as a migration"
     ));
 }
 

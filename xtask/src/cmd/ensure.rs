@@ -36,10 +36,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
     migrator.close().await;
     ensured.map_err(|error| not_here(context, options, error))?;
     let newest = version.as_deref().unwrap_or_default();
-    context.output.line(format!(
-        "{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest applied version is \
-                                 {newest}"
-    ));
+    context
+        .output
+        .line(format!("{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest applied version is {newest}"));
     let document = EnsureJson { database, ensured: wanted.to_string(), version };
     context.output.document(&Document::new("ensure", &context.name, document));
     Ok(Exit::Done)

@@ -84,8 +84,7 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
     if copies.iter().any(is_open) {
         output.next(
             "`cargo xtask migrate` restores the data when it reapplies the migration; if the migration is already \
-             applied, \
-             `cargo xtask kept restore VERSION` restores it",
+             applied, `cargo xtask kept restore VERSION` restores it",
         );
     } else if !copies.is_empty() {
         output.next("`cargo xtask kept purge` drops the copies that were restored completely");

@@ -56,9 +56,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     let version = drafts.first().and_then(|(file, _)| file.split('_').next()).unwrap_or_default().to_owned();
     output.next(match (proven, options.dry_run) {
         (_, true) => "run it without --dry-run to write the files".to_owned(),
-        (true, _) => "review the files, which are proven already; `cargo xtask migrate` applies the \
-                      migration"
-            .to_owned(),
+        (true, _) => {
+            "review the files, which are proven already; `cargo xtask migrate` applies the migration".to_owned()
+        }
         _ => format!(
             "write the up script; `cargo xtask derive {version}` generates the down script, or write both and run \
              `cargo xtask verify`"
@@ -78,9 +78,8 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
         return Ok(());
     }
     Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future")).help(
-        "every later migration would have to come after it: if no database has applied it yet, `cargo xtask \
-               rebase` \
-               gives it the current time",
+        "every later migration would have to come after it: if no database has applied it yet, `cargo xtask rebase` \
+         gives it the current time",
     ))
 }
 

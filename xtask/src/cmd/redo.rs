@@ -86,11 +86,10 @@ fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
         .at(Place::file(file))
         .note("without it, the migration could not be reapplied; nothing was rolled back")
         .help(
-            "if this checkout is older than the database, update it; `git log --diff-filter=D -- PATH` finds a \
-               deleted file",
+            "if this checkout is older than the database, update it; `git log --diff-filter=D -- PATH` finds a deleted \
+             file",
         )
         .help(
-            "to roll the migration back without reapplying it: `cargo xtask rollback`; the ledger has the down \
-               scripts",
+            "to roll the migration back without reapplying it: `cargo xtask rollback`; the ledger has the down scripts",
         )
 }

@@ -103,8 +103,7 @@ fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
     }
     // A terminal that cannot be written to or read from gives no answer; the error says how to give one as an option.
     printer::ask(&format!(
-        "Statement {statement} may have been done completely or partly. Count it as done? \
-                           [yes/no] "
+        "Statement {statement} may have been done completely or partly. Count it as done? [yes/no] "
     ));
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
@@ -126,8 +125,8 @@ fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
     match runs_back {
         false => "no statement is done: cleaning up what the interrupted one left, and running nothing else".to_owned(),
         true => format!(
-            "running the whole script of the opposite direction, although only {done} of {of} statements are done: \
-             the changes of the others are not there"
+            "running the whole script of the opposite direction, although only {done} of {of} statements are done: the \
+             changes of the others are not there"
         ),
     }
 }
@@ -175,8 +174,7 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
         let what = if unresolved.reality.is_empty() { "missing" } else { "not the one that was running" };
         output.line(format!(
             "\nThe script of this migration is {what}. Restore the file as it was, then `cargo xtask resolve \
-             {version}` \
-             shows how to continue; or choose one:"
+             {version}` shows how to continue; or choose one:"
         ));
         // The script of the opposite direction runs as a whole, whatever this one contains now.
         let is_open = !unresolved.reality.is_empty() && unresolved.unfinished.undoes.is_none();

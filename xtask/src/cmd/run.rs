@@ -181,11 +181,9 @@ impl<'a> Runner<'a> {
         for step in plan.steps().iter().filter(|step| step.direction == Direction::Down) {
             if let Some(reason) = step.migration.as_ref().and_then(|migration| migration.lossy()) {
                 let loss = style::paint(style::WARN, "data loss");
-                self.context.output.remark(format!(
-                    "{loss} when rolling back {}_{}: \
-                                        {reason}",
-                    step.version, step.name
-                ));
+                self.context
+                    .output
+                    .remark(format!("{loss} when rolling back {}_{}: {reason}", step.version, step.name));
             }
         }
     }

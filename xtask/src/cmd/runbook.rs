@@ -74,11 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     if plan.is_empty() {
         let finding = Finding::error(
             "runbook-empty",
-            format!(
-                "there is nothing to run in {}, so there is no \
-                                        script",
-                context.title()
-            ),
+            format!("there is nothing to run in {}, so there is no script", context.title()),
         )
         .help("`cargo xtask status` shows what is applied and what is pending");
         return Err(Failure::Here(Exit::Found, Box::new(finding)));

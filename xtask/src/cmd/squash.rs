@@ -81,8 +81,7 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
     let mut prefix = set.iter().filter(|one| one.version() <= to);
     if let Some(code) = prefix.clone().find(|one| matches!(one.body(), Body::Code { .. })) {
         let message = format!(
-            "migration {} is written in Rust, and a database that has it needs it to roll \
-                     back",
+            "migration {} is written in Rust, and a database that has it needs it to roll back",
             code.version()
         );
         return Err(Failure::usage("squash-code", message).help("squash up to the migration before it"));

@@ -131,8 +131,7 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
     output.line(format!("{BOLD}{summary}{BOLD:#} in {} ({database})", context.name));
     if problems == 0 && pending > 0 {
         output.next(
-            "`cargo xtask migrate` applies the pending migrations; `cargo xtask migrate --dry-run` shows their \
-                     SQL",
+            "`cargo xtask migrate` applies the pending migrations; `cargo xtask migrate --dry-run` shows their SQL",
         );
     }
 }

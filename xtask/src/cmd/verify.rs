@@ -125,8 +125,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     };
     let outcome = tokio::select! {
         outcome = proof::prove(&set, &code, &proof, &mut hear) => outcome.map_err(Failure::from),
-        () = super::run::asked_to_stop() => Err(Failure::failed("interrupted", "interrupted before the proof was \
-                                        complete")),
+        () = super::run::asked_to_stop() => {
+            Err(Failure::failed("interrupted", "interrupted before the proof was complete"))
+        }
     };
     bar.end();
     let (report, failure) = match outcome {
@@ -284,8 +285,8 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
         _ if broke_off => {}
         0 if refused => output.next("provide rows for the tables above, or change `rows` in [policy]"),
         0 => output.next(
-            "`cargo xtask migrate` applies them; `cargo xtask verify -v` also shows declarations, skipped \
-                          laws and notes",
+            "`cargo xtask migrate` applies them; `cargo xtask verify -v` also shows declarations, skipped laws and \
+             notes",
         ),
         _ => output.next("fix the files, then run `cargo xtask verify` again with the broken versions"),
     }

@@ -211,8 +211,8 @@ impl Runner<'_> {
             Some(folder) => output.line(format!("{BOLD}record{BOLD:#}   {}", folder.join("record.md").display())),
             None if self.audit_folder().is_none() => {
                 output.line(format!(
-                    "{DIM}no run record was written: name a folder for it with --audit, or with \
-                                     `audit` in migrate.toml{DIM:#}"
+                    "{DIM}no run record was written: name a folder for it with --audit, or with `audit` in \
+                     migrate.toml{DIM:#}"
                 ));
             }
             None => {}

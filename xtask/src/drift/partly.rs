@@ -117,7 +117,7 @@ impl Partly {
         }))
     }
 
-    /// Those of the pending migrations of which something is there, without the others; `None` where nothing of any is.
+    /// The pending migrations that are partly there, without the others; `None` if no part of any of them is there.
     pub(crate) async fn begun(
         context: &Context<'_>,
         code: &CodeMigrations,

@@ -86,12 +86,9 @@ pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
 pub(crate) fn document() -> String {
     let mut text = String::from(
         "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows the section of this \
-         page \
-         about a code; `cargo xtask explain --markdown` writes the page.\n\nYou can change the severity of an SQL rule \
-         in \
-         `migrate.toml`, under `[lint]`: `ban-drop-column = \"warning\"`. If a migration has a good reason to break a \
-         rule, put \
-         `-- migrate: allow RULE REASON` at the head of the file.\n",
+         page about a code; `cargo xtask explain --markdown` writes the page.\n\nYou can change the severity of an SQL \
+         rule in `migrate.toml`, under `[lint]`: `ban-drop-column = \"warning\"`. If a migration has a good reason to \
+         break a rule, put `-- migrate: allow RULE REASON` at the head of the file.\n",
     );
     let mut theme = "";
     for entry in all() {

@@ -91,15 +91,11 @@ fn forked(folder: &Path, name: String, tip: String) -> Result<Base> {
     }
     let shallow = ask(folder, &["rev-parse", "--is-shallow-repository"]).is_some_and(|text| text.trim() == "true");
     Err(match shallow {
-        true => Failure::usage(
-            "shallow-clone",
-            format!(
-                "this shallow clone lacks the commit where it branched off \
-                                        {name}"
-            ),
-        )
-        .help("`git fetch --unshallow origin` gets the rest of the history")
-        .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`"),
+        true => {
+            Failure::usage("shallow-clone", format!("this shallow clone lacks the commit where it branched off {name}"))
+                .help("`git fetch --unshallow origin` gets the rest of the history")
+                .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`")
+        }
         false => Failure::usage("no-common-commit", format!("this branch and {name} have no commit in common"))
             .help("name another branch with --base"),
     })

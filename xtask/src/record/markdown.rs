@@ -23,8 +23,7 @@ impl Record {
         writeln!(page, "# {} of {}: {}\n", self.command, prose(&visible::line(&self.environment)), self.outcome)?;
         if self.outcome == "running" {
             let told = "The run had not ended when this was written. If no run is in progress any more, its process \
-                        was \
-                        killed: `cargo xtask status` shows what is applied, and you can run the command again.";
+                        was killed: `cargo xtask status` shows what is applied, and you can run the command again.";
             writeln!(page, "> {}\n", spoken(told))?;
         }
         self.facts(page)?;

@@ -158,9 +158,7 @@ impl Record {
         self.ledger = ledger.into_iter().map(EventJson::from).collect();
         if self.done.is_empty() && self.version_after != version {
             self.remarks.push(
-                "another run changed the database at the same time: the difference is not from this \
-                       run"
-                .to_owned(),
+                "another run changed the database at the same time: the difference is not from this run".to_owned(),
             );
         }
         self.version_after = version;

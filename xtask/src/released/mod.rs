@@ -116,10 +116,7 @@ fn unwritable(error: std::io::Error) -> migrate_core::Error {
         migrate_core::finding::Finding::error("temporary-folder", format!("cannot create a temporary folder: {error}"));
     migrate_core::Error::new(
         migrate_core::ErrorKind::Configuration,
-        finding.help(
-            "check TMPDIR and its free disk \
-                                        space",
-        ),
+        finding.help("check TMPDIR and its free disk space"),
     )
 }
 

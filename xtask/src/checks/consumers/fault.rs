@@ -227,10 +227,7 @@ fn meaning(was: &str, is: &str) -> Fault {
     Fault::new(
         "consumer-overload",
         Severity::Error,
-        format!(
-            "has a different meaning: it now calls {is} instead of \
-                                        {was}"
-        ),
+        format!("has a different meaning: it now calls {is} instead of {was}"),
     )
     .help("select the right one with a cast in the query, such as `$1::text`")
 }
@@ -305,18 +302,15 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
             }
             Written::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can no longer be NULL");
-                Fault::new("consumer-stricter", Severity::Warning, message).help(
-                    "make sure that it never writes NULL \
-                                        there",
-                )
+                Fault::new("consumer-stricter", Severity::Warning, message)
+                    .help("make sure that it never writes NULL there")
             }
             _ => continue,
         };
         let fault = fault.asked(id, asked_of(before, after));
-        all.push(fault.note(
-            "preparing the query does not show this; running it does, unless a trigger fills the \
-                             column",
-        ));
+        all.push(
+            fault.note("preparing the query does not show this; running it does, unless a trigger fills the column"),
+        );
     }
     all
 }
@@ -326,10 +320,7 @@ fn without(index: &str, step: &Step) -> Fault {
     let fault = Fault::new(
         "consumer-index",
         Severity::Note,
-        format!(
-            "had a plan with the index {index}, which no longer \
-                                        exists"
-        ),
+        format!("had a plan with the index {index}, which no longer exists"),
     );
     id.map_or(fault.clone(), |id| fault.about(id))
 }

@@ -163,11 +163,8 @@ impl<'a> Judge<'a> {
         let uses = consumers.flat_map(|one| one.uses.iter().map(|used| (one.name.as_str(), used)));
         let missing = uses.filter(|(_, used)| !schema.objects().any(|one| is_meant(one, used)));
         let finding = |(consumer, used): (&str, &Use)| {
-            let message = format!(
-                "{consumer}: `{}` is used, but does not exist on the base \
-                                   branch",
-                fault::named(used)
-            );
+            let message =
+                format!("{consumer}: `{}` is used, but does not exist on the base branch", fault::named(used));
             Finding::warning("consumer-base", message).at(used.place.clone())
         };
         missing.map(finding).collect()

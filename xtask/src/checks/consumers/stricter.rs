@@ -86,8 +86,7 @@ pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
             .about(id)
             .note(format!("{} {definition}", id.name))
             .help(format!(
-                "delete from {} first, or define in the key what happens to its rows: ON DELETE \
-                           …",
+                "delete from {} first, or define in the key what happens to its rows: ON DELETE …",
                 id.parent
             ))
     };

@@ -64,8 +64,8 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
     if all.is_empty() {
         output.line("there are no consumers");
         output.next(
-            "`cargo xtask consumers add FILE` adds a file that another repository exported; for other ways, \
-                     see docs/FORMATS.md",
+            "`cargo xtask consumers add FILE` adds a file that another repository exported; for other ways, see \
+             docs/FORMATS.md",
         );
     } else {
         output.lines(&table(&all).lines());

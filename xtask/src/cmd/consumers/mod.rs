@@ -54,8 +54,8 @@ fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
             None => failure.help(format!("the consumers are {}", known.join(", "))),
         };
         failure.help(format!(
-            "add [consumers.{name}] to migrate.toml, or create the folder {FOLDER}/{name}; `export` \
-                              also accepts --sql and --sqlx"
+            "add [consumers.{name}] to migrate.toml, or create the folder {FOLDER}/{name}; `export` also accepts --sql \
+             and --sqlx"
         ))
     })
 }

@@ -70,15 +70,13 @@ pub(super) async fn adopt(
         (true, Some(partly)) => output.next(format!("review the files, then {}", way_on(context, partly, &written))),
         (true, None) => output.next(format!(
             "review the files, then `cargo xtask drift {} --mark {}` records them as applied, because the database \
-             already \
-             has their changes",
+             already has their changes",
             context.aim(),
             written.join(","),
         )),
-        (false, _) => output.remark(
-            "nothing was written: these statements alone do not produce the schema of the \
-                                     database",
-        ),
+        (false, _) => {
+            output.remark("nothing was written: these statements alone do not produce the schema of the database")
+        }
     }
     output.document(&Document::new("drift", &context.name, document));
     Ok(if written.is_empty() { Exit::Found } else { Exit::Done })

@@ -123,18 +123,13 @@ fn refuse(context: &Context<'_>, with: &Chain, look: &Look, partly: Option<&Part
     show(context, with, look);
     output.line(format!(
         "{}: {} does not match its chain with these migrations",
-        paint(
-            BAD,
-            "not \
-                                        marked"
-        ),
+        paint(BAD, "not marked"),
         context.title()
     ));
     let Some(partly) = partly else {
         let aim = context.aim();
         return output.next(format!(
-            "none of their changes are there: `cargo xtask migrate {aim}` applies the pending \
-                                    migrations"
+            "none of their changes are there: `cargo xtask migrate {aim}` applies the pending migrations"
         ));
     };
     partly.lines().iter().for_each(|line| output.line(line));

@@ -30,8 +30,8 @@ fn a_column_is_dropped_that_another_service_reads() {
         &said.out,
         &[
             "failed  consumers  1 query of 1 consumer, no order is safe",
-            "error[consumer-broken]: billing: `consumers/billing/queries.sql:1` can no longer be prepared: \
-             column \"carrier\" does not exist",
+            "error[consumer-broken]: billing: `consumers/billing/queries.sql:1` can no longer be prepared: column \
+             \"carrier\" does not exist",
             "1 | SELECT id, carrier FROM shipments;\n  |            ^^^^^^^",
             "caused by migrations/20250101000004_drop.up.sql:3: ALTER TABLE shipments DROP COLUMN carrier",
             "error[consumer-order]: no order is safe: this breaks billing, whose code does not change",
