@@ -26,14 +26,7 @@ fn an_edited_migration_is_refused_with_since_when_and_the_ways_out() {
     assert_eq!(uncommitted.code, 3, "{uncommitted:?}");
     says(
         &uncommitted,
-        &[
-            MODIFIED,
-            "it is on main since",
-            "(Ada, ",
-            "the change is not committed yet",
-            "git \
-                                        checkout ",
-        ],
+        &[MODIFIED, "it is on main since", "(Ada, ", "the change is not committed yet", "git checkout "],
     );
     says(&uncommitted, &[&format!("{up}:1:1"), "differs from main", "`cargo xtask new NAME`"]);
     repository.commit("edit it");

@@ -186,8 +186,7 @@ fn nothing_that_a_receiver_does_changes_how_a_run_ends() {
         let said = run(&project, &url, &ROLLBACK).ok();
         assert!(
             said.err.contains("team could not be notified: 127.0.0.1") && said.err.contains(why),
-            "{case}: \
-                                        {said:?}"
+            "{case}: {said:?}"
         );
         assert!(remarks(&said).contains(why), "{case}: {}", remarks(&said));
         assert_eq!(project.query("SELECT count(*) FROM pg_class WHERE relname = 'orders'"), ["0"], "{case}");
@@ -289,8 +288,7 @@ fn hooks_can_be_tried() {
     let said = run(&project, &receiver.url(), &["notify", "test"]).ok();
     assert!(
         said.out.contains("accepted by") && receiver.heard().len() == 1,
-        "only one of them hears of live: \
-                                        {said:?}"
+        "only one of them hears of live: {said:?}"
     );
     let refused = run(&project, &receiver.url(), &["notify", "test", "other"]);
     assert!((refused.code, refused.out.contains("403 Forbidden")) == (1, true), "{refused:?}");
