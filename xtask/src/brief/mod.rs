@@ -311,7 +311,7 @@ async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<Strin
         "SELECT t FROM pg_catalog.unnest(ARRAY[{list}]) AS t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t) \
          WHERE NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY t"
     );
-    let rows = reader.ask("see who owns the tables", &query).await?;
+    let rows = reader.ask("read who owns the tables", &query).await?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
 }
 

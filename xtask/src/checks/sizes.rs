@@ -14,7 +14,7 @@ pub(super) async fn of(context: &Context<'_>, name: &str) -> Result<BTreeMap<Qua
     let why =
         |failure: crate::exit::Failure| failure.findings().first().map(|one| one.message.clone()).unwrap_or_default();
     let database = context.other(name).and_then(|other| other.database()).map_err(why)?;
-    let rows = database.ask("ask how large the tables are", QUERY).await.map_err(|error| why(error.into()))?;
+    let rows = database.ask("read the table sizes", QUERY).await.map_err(|error| why(error.into()))?;
     let row = |row: Vec<Option<String>>| {
         let mut cells = row.into_iter().flatten();
         Some((QualifiedName::new(cells.next()?, cells.next()?), cells.next()?.parse().ok()?))

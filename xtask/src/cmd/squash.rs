@@ -137,7 +137,7 @@ fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
         0 => paint(GOOD, "proven"),
         n => paint(WARN, format!("proven except for {n} left out, which a new database does not get:")),
     };
-    output.line(format!("  {proven} {migrations} squashed into one, with {rows} of their data"));
+    output.line(format!("  {proven} {migrations} as one baseline, with {rows}"));
     for path in &document.created {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
