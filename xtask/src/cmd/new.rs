@@ -80,7 +80,8 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
     Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future")).help(
         "every later migration would have to come after it: if no database has applied it yet, `cargo xtask rebase` \
          gives it the current time",
-    ))
+    )
+        .help("or rename its files"))
 }
 
 fn is_change(options: &New) -> bool {
