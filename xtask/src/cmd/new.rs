@@ -77,11 +77,9 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
     if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
         return Ok(());
     }
-    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future")).help(
-        "every later migration would have to come after it: if no database has applied it yet, `cargo xtask rebase` \
-         gives it the current time",
-    )
-        .help("or rename its files"))
+    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future"))
+        .help("if no database has applied it yet, `cargo xtask rebase` gives that migration the current time")
+        .help("or rename its files; every later migration would have to come after it"))
 }
 
 fn is_change(options: &New) -> bool {
