@@ -56,27 +56,26 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
         }
         Err(error) => return Err(error),
     };
-    let way =
-        match shape::onward(&base, set, &ground.code).await {
-            Ok(way) => way,
-            Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-                let finding = Finding::error(
-                    "released-fails",
-                    format!("the new migrations do not apply on top of {}", released.base.title()),
-                );
-                let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
-                let finding = finding.help(match ground.context.layout {
+    let way = match shape::onward(&base, set, &ground.code).await {
+        Ok(way) => way,
+        Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
+            let finding = Finding::error(
+                "released-fails",
+                format!("the new migrations do not apply on top of {}", released.base.title()),
+            );
+            let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
+            let finding = finding.help(match ground.context.layout {
                 Layout::Roundtrip => {
-                    "they apply to an empty database, where the order is different: `cargo xtask rebase` gives them \
-                     newer versions"
+                    "they apply only in the order of an empty database: `cargo xtask rebase` gives them newer versions"
                 }
-                _ => "they apply to an empty database, where the order is different: give newer versions to those that \
-                      no database has applied",
+                _ => {
+                    "they apply only in the order of an empty database: give those that are not applied newer versions"
+                }
             });
-                return Ok(without(clock.done("the new migrations do not apply", vec![finding])));
-            }
-            Err(error) => return Err(error.into()),
-        };
+            return Ok(without(clock.done("the new migrations do not apply", vec![finding])));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let change = Change::between(&unowned(&straight.schema), &unowned(&way.after.schema));
     let sides = Sides { before: "from an empty database", after: "on top of the released schema" };
     let difference = change.sentences(sides);
