@@ -1,4 +1,5 @@
-//! A drill: the script of a runbook is run with psql on a throw-away database, beside another one that the command changes.
+//! A drill: runs the script of a runbook with psql on a shadow database, and the command on another one, and compares
+//! them.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,19 +12,19 @@ use migrate_test::{Replay, TestDatabase, statement_limit};
 
 use crate::exit::{Failure, Result};
 
-/// What a drill has shown.
+/// The result of a drill.
 pub(crate) struct Drill {
-    /// How many parts the script had.
+    /// How many parts the script has.
     pub(crate) parts: usize,
-    /// How long psql took for it.
+    /// How long psql took.
     pub(crate) by_hand: Duration,
-    /// How long the command took for the same.
+    /// How long the command took.
     pub(crate) by_command: Duration,
-    /// What is different afterwards; nothing, if all is well.
+    /// The differences afterwards; empty if the results are the same.
     pub(crate) differences: Vec<String>,
 }
 
-/// What is practised: a chain, from where, and which way.
+/// What is rehearsed: a chain, its starting version, and the target.
 pub(crate) struct Exercise {
     pub(crate) set: MigrationSet,
     pub(crate) code: CodeMigrations,
@@ -35,11 +36,11 @@ pub(crate) struct Exercise {
 }
 
 impl Exercise {
-    /// Does it, on two databases that are dropped afterwards. A server for them has to be found already.
+    /// Runs the drill on two databases that are dropped afterwards. The shadow server must have been found before.
     pub(crate) async fn drill(&self) -> Result<Drill> {
         loop {
             match self.once().await {
-                // The chain makes a schema itself that the environment has.
+                // The chain itself creates a schema that the environment already has.
                 Err(Failure::Core(error)) if Replay::give_way(&error) => {}
                 outcome => return outcome,
             }
@@ -74,9 +75,9 @@ impl Exercise {
         let rows = [by_hand.history().await?, by_command.history().await?]
             .map(|history| history.iter().map(row).collect::<Vec<_>>());
         if rows[0] != rows[1] {
-            differences.push("the rows of the ledger are not the same".to_owned());
+            differences.push("the rows of the ledger differ".to_owned());
         }
-        // What follows finds the ledger that it expects.
+        // Later migrations find the ledger that they expect.
         by_hand.run(&Target::Latest, self.policy).await?;
         by_hand.close().await;
         by_command.close().await;
@@ -84,7 +85,7 @@ impl Exercise {
     }
 
     async fn migrator(&self, database: &TestDatabase) -> Result<Migrator> {
-        // Zero is for ever; on a shadow database no statement runs for ever.
+        // Zero means no limit; on a shadow database, there is always one.
         let own = self.options.statement_timeout;
         let statement_timeout = if own.is_zero() { statement_limit() } else { own };
         let options = Options { fingerprint: false, statement_timeout, ..self.options.clone() };
@@ -103,7 +104,7 @@ impl Exercise {
     }
 }
 
-/// A row of the ledger without who and when.
+/// A row of the ledger without actor and time.
 fn row(entry: &HistoryEntry) -> impl PartialEq + use<> {
     let HistoryEntry { id, event, direction, version, statement, batch, up_checksum, down_checksum, .. } =
         entry.clone();
@@ -121,13 +122,14 @@ fn psql(url: &str, script: &str) -> Result<()> {
     psql.envs(password.map(|password| ("PGPASSWORD", password)));
     let output = psql.output().map_err(|error| {
         cannot("psql cannot be started", error)
-            .help("install the PostgreSQL client, 15 or newer; a drill is run with it")
+            .help("install the PostgreSQL client, 15 or newer, which the drill needs")
     })?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Failure::failed("runbook-drill", format!("the script stopped: {said}")).help(
-        "do not run it anywhere else; `cargo xtask rollback --env development` on your own database shows whether the down is at fault",
+        "do not use the script; `cargo xtask rollback --env development` on your own database shows whether the down \
+         script is at fault",
     ))
 }

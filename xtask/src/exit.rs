@@ -7,13 +7,13 @@ use migrate_core::finding::Finding;
 use migrate_test::ServerError;
 use migrate_test::proof::ProofError;
 
-/// How a command ended; the numbers are documented in `--help` and never change.
+/// How a command ended. The numbers are documented in `--help` and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Done = 0,
-    /// It failed; the message says what was kept.
+    /// The command failed; the message says what was kept.
     Failed = 1,
     /// Wrong usage or configuration; nothing was run.
     Usage = 2,
@@ -27,21 +27,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not end well.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library says so.
+    /// An error of the library.
     Core(Error),
-    /// No server could be provided.
+    /// No server was available.
     Server(ServerError),
-    /// This command line says so.
+    /// An error of this command line.
     Here(Exit, Box<Finding>),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// Wrong usage: what is wrong.
+    /// Wrong usage, with a message that says what is wrong.
     pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
         Self::Here(Exit::Usage, Box::new(Finding::error(code, message)))
     }
@@ -82,7 +82,7 @@ impl Failure {
         }
     }
 
-    /// The findings that tell the story.
+    /// The findings that describe the failure.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Core(error) => error.findings().to_vec(),

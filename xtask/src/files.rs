@@ -1,4 +1,4 @@
-//! The files of new migrations: their versions, their names, and writing them without ever overwriting one.
+//! The files of new migrations: their versions and names, and writing them without ever overwriting a file.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,21 +10,21 @@ use migrate_core::Version;
 
 use crate::exit::{Failure, Result};
 
-/// A file that is not written yet: its name, and its text.
+/// A file that is not yet written: its name and its text.
 pub(crate) type Draft = (String, String);
 
-/// The pair of a migration.
+/// The two files of a migration.
 pub(crate) fn pair(version: &Version, name: &str, up: String, down: String) -> [Draft; 2] {
     [(format!("{version}_{name}.up.sql"), up), (format!("{version}_{name}.down.sql"), down)]
 }
 
-/// Writes files into the folder of migrations, which is made where it is missing.
+/// Writes files into the migrations folder, which is created if it is missing.
 pub(crate) fn write(folder: &Path, drafts: &[Draft]) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let mut written = Vec::new();
     for (name, text) in drafts {
         let path = folder.join(name);
-        // `create_new` never overwrites, also when two people are this fast.
+        // `create_new` never overwrites, even if two processes write at the same time.
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| cannot(&path, &error))?;
         written.push(path);
@@ -32,49 +32,49 @@ pub(crate) fn write(folder: &Path, drafts: &[Draft]) -> Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-/// The present second in UTC, or the second after the newest migration where that is later.
+/// The current second in UTC, or the second after the newest migration if that is later.
 pub(crate) fn next_version(folder: &Path) -> Result<Version> {
     let newest = versions(folder).max();
     let now = at(SystemTime::now());
     Ok(newest.map(|newest| after(&newest)).filter(|next| *next > now).unwrap_or(now))
 }
 
-/// The versions in the names of a folder: one with problems can still get a new migration.
+/// The versions in the file names of a folder. Even a folder with problems can get a new migration.
 fn versions(folder: &Path) -> impl Iterator<Item = Version> {
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
     let version = |entry: fs::DirEntry| entry.file_name().to_string_lossy().split('_').next()?.parse().ok();
     names.filter_map(version).filter(|version: &Version| version.as_str().len() <= DIGITS)
 }
 
-/// How many digits a version of ours has.
+/// How many digits a version in the roundtrip layout has.
 const DIGITS: usize = 14;
 
-/// How far a clock may be ahead of another one, or a time zone of UTC.
+/// How far a clock may be ahead of another one, or a time zone ahead of UTC.
 const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is later than this was not taken from a clock.
+/// The latest version that can come from a clock.
 pub(crate) fn latest() -> Version {
     at(SystemTime::now() + TOLERANCE)
 }
 
-/// The versions of a folder that are further ahead than that, the last one first.
+/// The newest version of a folder that is later than that.
 pub(crate) fn ahead(folder: &Path, latest: &Version) -> Option<Version> {
     versions(folder).filter(|version| is_ahead(version, latest)).max()
 }
 
-/// Whether a version is the time of a day that has not come.
+/// Whether a version is a time in the future.
 pub(crate) fn is_ahead(version: &Version, latest: &Version) -> bool {
     version.as_str().len() == DIGITS && version > latest
 }
 
-/// A moment as a version, in UTC.
+/// A time as a version, in UTC.
 pub(crate) fn at(time: SystemTime) -> Version {
     let digits: String = format_rfc3339_seconds(time).to_string().chars().filter(char::is_ascii_digit).collect();
-    // It is made of digits.
+    // The text consists of digits, so it always parses.
     digits.parse().unwrap_or_else(|_| Version::from(0))
 }
 
-/// The version that comes right after this one: the next second, where it is a time.
+/// The next version: the next second, if the version is a time.
 pub(crate) fn after(version: &Version) -> Version {
     let digits = version.as_str();
     let next = time_of(digits).map(|time| at(time + Duration::from_secs(1)));
@@ -88,7 +88,7 @@ fn time_of(digits: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(&text).ok().filter(|_| digits.len() == DIGITS)
 }
 
-/// The name as the file needs it: words in lower case with underscores between them.
+/// The name in the form for a file: lower-case words separated by underscores.
 pub(crate) fn snake_case(name: &str) -> Result<String> {
     let mut words = String::new();
     for c in name.trim().chars() {
@@ -105,17 +105,17 @@ pub(crate) fn snake_case(name: &str) -> Result<String> {
     }
     let wrong = |message: String| Err(Failure::usage("name", message).help("say what it does: add_tracking_number"));
     match words.chars().any(|c| c.is_ascii_lowercase()) {
-        _ if words.len() > LONGEST => wrong(format!("the name of a migration has at most {LONGEST} letters")),
+        _ if words.len() > LONGEST => wrong(format!("the name of a migration has at most {LONGEST} characters")),
         true => Ok(words),
         false if words.chars().any(|c| c.is_ascii_digit()) => wrong(format!(
-            "`{}` is a number and not a name; the version of a migration is the present time, and is not given",
+            "`{}` is a number, not a name; the version of a migration is the current time, and is not given",
             name.trim()
         )),
         false => wrong("a migration needs a name".to_owned()),
     }
 }
 
-/// File systems take 255 bytes, of which the version and the longest ending need some.
+/// File systems allow 255 bytes, part of which the version and the longest ending need.
 const LONGEST: usize = 200;
 
 pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
@@ -123,12 +123,12 @@ pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     let failure = Failure::failed("file-unwritable", format!("{} cannot be written: {error}", path.display()));
     match error.kind() {
         AlreadyExists => {
-            failure.help("it is there already, and nothing is overwritten: remove it, or take another name")
+            failure.help("the file already exists, and nothing is overwritten: remove it, or use another name")
         }
-        NotFound => failure.help("make the folder first"),
+        NotFound => failure.help("create the folder first"),
         PermissionDenied => failure.help("check the permissions of the folder"),
-        StorageFull => failure.help("make room on the disk"),
-        _ => failure.help("check the folder, and the room on its disk"),
+        StorageFull => failure.help("free some disk space"),
+        _ => failure.help("check the folder and the free disk space"),
     }
 }
 

@@ -1,7 +1,8 @@
-//! How this process was called, so that every command in its texts can be pasted as it stands: the name of the program, and
-//! the options that say which environment, database and folder are meant.
+//! How this process was called, so that every command in its messages can be pasted as it stands: the name of the
+//! program, and the options that select the environment, the database and the folder.
 //!
-//! It holds for the whole process, as the arguments do. Before it is set, and in unit tests, texts stay as they are written.
+//! It applies to the whole process, as the arguments do. Before it is set, and in unit tests, messages stay as they are
+//! written.
 
 use std::borrow::Cow;
 use std::env;
@@ -20,13 +21,13 @@ use crate::cli::Cli;
 
 static INVOCATION: OnceLock<Invocation> = OnceLock::new();
 
-/// What can be typed, made where a text names the first command.
+/// The command line, built when a message contains the first command.
 static COMMAND: LazyLock<Command> = LazyLock::new(Cli::command);
 
 /// The binary that the alias `cargo xtask` runs.
 const ALIAS: &str = "xtask";
 
-/// The options that say what a command is about. The others say how it speaks.
+/// The options that select what a command works on. The others control its output.
 const AIMS: [&str; 5] = ["env", "database", "migrations", "layout", "config"];
 
 /// How the program was called.
@@ -37,13 +38,13 @@ pub(crate) struct Invocation {
     aims: Vec<Aim>,
 }
 
-/// An option that says what is meant.
+/// An option that selects what a command works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Aim {
     id: &'static str,
-    /// As it was given.
+    /// The value as it was given.
     value: String,
-    /// As a shell reads it.
+    /// The value quoted for a shell.
     quoted: String,
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn set(program: &str, matches: &ArgMatches) {
     let _ = INVOCATION.set(Invocation { program: program.to_owned(), matches: matches.clone(), aims });
 }
 
-/// Whether the command as it was given could as well be given with `--dry-run`, which would show what it does.
+/// Whether the command as it was given also accepts `--dry-run`, which would show what it does.
 pub(crate) fn can_look_first() -> bool {
     INVOCATION.get().is_some_and(|invocation| has_dry_run(&COMMAND, &invocation.matches))
 }
@@ -73,7 +74,7 @@ fn has_dry_run(command: &Command, matches: &ArgMatches) -> bool {
     !leaf.get_arguments().filter(is_given).any(|arg| excludes(arg, dry_run) || excludes(dry_run, arg))
 }
 
-/// The name of the program for the completion of a shell, which knows no `cargo xtask`.
+/// The name of the program for shell completion, which does not know `cargo xtask`.
 pub(crate) fn name() -> String {
     let program = INVOCATION.get().map_or(hint::PROGRAM, |invocation| &invocation.program);
     match Path::new(program).file_name() {
@@ -82,7 +83,7 @@ pub(crate) fn name() -> String {
     }
 }
 
-/// A text with every command as this process was called.
+/// Rewrites every command in a message to match how this process was called.
 pub(crate) fn spoken(text: &str) -> Cow<'_, str> {
     match INVOCATION.get() {
         Some(invocation) => invocation.rewrite(text),
@@ -90,8 +91,8 @@ pub(crate) fn spoken(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A page that says itself which environment each command is for: the program as it was called, and the folder and the
-/// configuration that it was given.
+/// The same for a page whose commands name their environment themselves: only the program, the folder and the
+/// configuration are rewritten.
 pub(crate) fn spoken_page(text: &str) -> Cow<'_, str> {
     let Some(invocation) = INVOCATION.get() else { return Cow::Borrowed(text) };
     let aims = invocation.aims.iter().filter(|aim| !["env", "database"].contains(&aim.id)).cloned().collect();
@@ -99,19 +100,19 @@ pub(crate) fn spoken_page(text: &str) -> Cow<'_, str> {
     Cow::Owned(of_page.rewrite(text).into_owned())
 }
 
-/// A finding with every command as this process was called.
+/// Rewrites every command in a finding to match how this process was called.
 pub(crate) fn spoken_finding(finding: &Finding) -> Finding {
     let texts = |texts: &[String]| texts.iter().map(|text| spoken(text).into_owned()).collect();
     let message = spoken(&finding.message).into_owned();
     Finding { message, notes: texts(&finding.notes), help: texts(&finding.help), ..finding.clone() }
 }
 
-/// The options that lead another command to the same database, as they were given.
+/// The options that another command needs to use the same database, as they were given.
 pub(crate) fn aim_of_database() -> Option<String> {
     INVOCATION.get()?.aims.iter().find(|aim| aim.id == "database").map(|aim| format!("--database {}", aim.quoted))
 }
 
-/// What the program is called: `cargo xtask` where cargo runs it, its name where the shell finds it by that, else its path.
+/// What to call the program: `cargo xtask` if cargo runs it, its name if the shell finds it by name, else its path.
 pub(crate) fn program(typed: Option<&OsStr>) -> String {
     let typed = Path::new(typed.unwrap_or(OsStr::new("xtask")));
     let Some(name) = typed.file_name() else { return hint::PROGRAM.to_owned() };
@@ -141,7 +142,7 @@ fn is_on_path(typed: &Path, name: &OsStr) -> bool {
 }
 
 impl Aim {
-    /// The option, where it was given.
+    /// The option, if it was given.
     fn of(id: &'static str, matches: &ArgMatches) -> Option<Self> {
         if matches.value_source(id).is_none_or(|source| source == ValueSource::DefaultValue) {
             return None;
@@ -153,13 +154,13 @@ impl Aim {
     }
 }
 
-/// What can be written after `--database` to come to the same one. A password is never repeated: where a variable holds
-/// the URL, the variable is named, else the password is left out, and a password file or PGPASSWORD has to give it.
+/// A value for `--database` that selects the same database. A password is never repeated: if a variable holds the URL,
+/// the variable is named; else the password is left out, and a password file or PGPASSWORD has to provide it.
 fn repeatable(value: &str) -> String {
     match value.parse() {
         Ok(DatabaseSource::Url(_)) => {}
         Ok(_) => return value.to_owned(),
-        // It may be anything, also a password.
+        // It may be anything, even a password.
         Err(_) => return "URL".to_owned(),
     }
     let mut names: Vec<String> = env::vars_os()
@@ -170,14 +171,14 @@ fn repeatable(value: &str) -> String {
     names.into_iter().next().map_or_else(|| without_password(value), |name| format!("env:{name}"))
 }
 
-/// What was given as an address or something else that leads to a schema, as one word of a shell and without a password.
+/// An argument that names a schema, such as an address, quoted for a shell and without a password.
 pub(crate) fn address(text: &str) -> String {
     let is_address = text.contains("://") || matches!(text.parse(), Ok(DatabaseSource::Url(_)));
     if is_address { quote(&without_password(text)) } else { quote(text) }
 }
 
 fn without_password(url: &str) -> String {
-    // Nothing of one that means nothing is repeated.
+    // Nothing of an invalid URL is repeated.
     let bare = Database::parse(url).and_then(|_| migrate_core::db::without_password(url));
     bare.map_or_else(|_| "URL".to_owned(), |(bare, _)| bare)
 }
@@ -187,7 +188,7 @@ impl Invocation {
         hint::rewrite(text, &|arguments| self.call(arguments))
     }
 
-    /// A command as it has to be typed here. What it says itself about where it goes stays.
+    /// A command as it has to be typed here. Its own options for environment and database stay.
     fn call(&self, arguments: &str) -> String {
         if arguments.is_empty() {
             return self.program.clone();
@@ -195,7 +196,7 @@ impl Invocation {
         let (path, leaf) = leaf(arguments);
         let words: Vec<&str> = arguments.split_whitespace().collect();
         let own = |id: &str| value(leaf, id, &words).or_else(|| value(&COMMAND, id, &words));
-        // Where a command names another environment or database, ours would lead it astray.
+        // If a command names another environment or database, our options would be wrong for it.
         let is_elsewhere = ["env", "database"].into_iter().any(|id| {
             own(id).is_some_and(|own| {
                 !self.aims.iter().any(|aim| aim.id == id && [&aim.value, &aim.quoted].contains(&&own))
@@ -210,14 +211,14 @@ impl Invocation {
                 Some(format!(" --{long} {}", aim.quoted))
             })
             .collect();
-        // What follows a command that passes the rest on is not ours any more.
+        // The arguments of a command that passes them on are not options of ours.
         let passes_on = leaf.get_positionals().any(clap::Arg::is_trailing_var_arg_set);
         let (head, tail) = if passes_on { arguments.split_at(path) } else { (arguments, "") };
         format!("{} {head}{options}{tail}", self.program)
     }
 }
 
-/// The subcommand that is meant, and up to which byte its name goes.
+/// The subcommand, and the byte at which its name ends.
 fn leaf(arguments: &str) -> (usize, &'static Command) {
     let (mut leaf, mut end): (&Command, usize) = (&COMMAND, 0);
     for word in arguments.split_whitespace() {

@@ -1,9 +1,9 @@
 //! The command line of Roundtrip, as a library: `cargo xtask …`.
 //!
-//! It parses arguments, finds the database, calls `migrate-core`, and shows what comes back.
-//! What a command does is decided in `migrate-core`; here it only gets a name and a voice.
+//! It parses arguments, finds the database, calls `migrate-core`, and shows the results.
+//! `migrate-core` decides what a command does; this crate only provides the commands and their output.
 //!
-//! Another workspace makes it its own with an `xtask` of three lines:
+//! Another workspace can use it with an `xtask` of three lines:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -41,7 +41,7 @@ pub use exit::Exit;
 /// Runs the command line of this process; `code` has the migrations that are written in Rust.
 pub fn main(code: CodeMigrations) -> ExitCode {
     let exit = run(code);
-    // A result that is not there, or not all of it, is none.
+    // If the result could not be printed completely, the command failed.
     if output::printer::is_incomplete() { Exit::Failed.into() } else { exit }
 }
 

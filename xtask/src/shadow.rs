@@ -1,4 +1,4 @@
-//! The server for throw-away databases, and the schemas that are compared on it.
+//! The shadow server, and the schemas that are compared on it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +14,16 @@ use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::style::DIM;
 
-/// Finds the server: the one that `--database` names, where it is meant for that; the one that `ROUNDTRIP_TEST_SERVER`
-/// names; the one of `[environments.shadow]`; else the first that serves. What was named is taken, or it is an error.
+/// Finds the shadow server: the one that `--database` names, if `named` says that the option is meant for it; the one
+/// in `ROUNDTRIP_TEST_SERVER`; the one of `[environments.shadow]`; else the first one that works. If a server is named
+/// but does not work, that is an error.
 pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> Result<()> {
     if named && context.named_database {
         match &context.environment.database {
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
                 migrate_test::use_server(context.database()?.settled().await?, "--database names it");
             }
-            // Nothing that is made to prove something stays: this is not the server for development.
+            // Shadow databases do not stay, so this is not the development server.
             source => migrate_test::use_source(source, "--database").await?,
         }
     }
@@ -39,7 +40,7 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
     Ok(())
 }
 
-/// Takes the server that `[environments.shadow]` names, unless the variable names one.
+/// Uses the server that `[environments.shadow]` names, unless the variable names one.
 async fn configured(context: &Context<'_>) -> Result<()> {
     const KEY: &str = "[environments.shadow]";
     let named = std::env::var_os("ROUNDTRIP_TEST_SERVER").is_some_and(|value| !value.is_empty());
@@ -51,16 +52,17 @@ async fn configured(context: &Context<'_>) -> Result<()> {
     }
 }
 
-/// Makes chains from now on under the settings of a database with which they are compared.
+/// From now on, replays chains under the settings of the database that they are compared with.
 pub(crate) async fn replay(database: &Database) -> Result<()> {
     Replay::of(database).await?.begin();
     Ok(())
 }
 
-/// What a chain made, in the places that the environment has for it. Schemas that no migration makes are taken as they are
-/// there, but for one that the chain gave a comment or grants; and what says no tablespace stands in the usual one.
+/// The schema that a chain made, adapted to the environment. Schemas that no migration creates are taken over from the
+/// environment, except one to which the chain gave a comment or grants. An object without a tablespace is in the
+/// default one.
 ///
-/// What `[shadow]` sets up is taken as it is there as well, unless the chain changed it.
+/// What `[shadow]` sets up is also taken over from the environment, unless the chain changed it.
 pub(crate) async fn as_placed_in(mut made: Described, there: &Described) -> Result<Described> {
     if let Some(start) = shape::start().await? {
         let untouched = made.schema.clone();
@@ -105,7 +107,7 @@ pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Resu
     Ok(described)
 }
 
-/// The schema to which migrations lead, all of them or those up to a version.
+/// The schema that the migrations make, all of them or those up to a version.
 pub(crate) async fn migrations(
     set: &MigrationSet,
     code: &CodeMigrations,
@@ -115,24 +117,27 @@ pub(crate) async fn migrations(
     Ok(shape::leads_to(&migrations, code).await?)
 }
 
-/// The schema that a script makes on an empty database.
+/// The schema that a script creates in an empty database.
 pub(crate) async fn file(path: &Path) -> Result<Described> {
     let text = migrate_core::regular::read_to_string(path).map_err(|error| {
         Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
-            .help("`file:` is followed by an SQL file that makes the whole schema")
+            .help("write `file:` followed by an SQL file that creates the whole schema")
     })?;
     let text = migrate_core::sql::schema_script(path, &text)?;
     let mut shadow = Shadow::for_script(&text).await?;
     if let Err(error) = shadow.rehearsal().set_up(path, &text).await {
         if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
-            return Err(Failure::Core(error.note(format!("it is in {}", path.display()))));
+            return Err(Failure::Core(error.note(format!("the statement is in {}", path.display()))));
         }
         let first = error.findings().first();
         let message = first.map_or("", |finding| &finding.message);
         let finding =
             Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))
                 .at(first.and_then(|finding| finding.place.clone()).unwrap_or_else(|| Place::file(path)))
-                .help("write it with `pg_dump --schema-only --no-owner --no-privileges`, or name the database itself: `env:NAME` or its URL");
+                .help(
+                    "create it with `pg_dump --schema-only --no-owner --no-privileges`, or give the database itself: \
+                     `env:NAME` or its URL",
+                );
         return Err(Failure::Core(Error::new(ErrorKind::Statement, finding)));
     }
     let described = shadow.describe().await?;

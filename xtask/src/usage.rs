@@ -1,4 +1,4 @@
-//! What was typed, or why it is not a command: for people as they know it, for programs as a document.
+//! Parses the command line. Errors go to people as text and to programs as JSON.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -12,14 +12,14 @@ use crate::exit::{Exit, Failure};
 use crate::invocation;
 use crate::output::{Output, clean, printer, style};
 
-/// Reads the arguments, the first of which is the program.
+/// Parses the arguments; the first one is the program.
 ///
 /// # Errors
 ///
-/// The exit code, where help was asked for or the arguments are wrong. That is said already.
+/// The exit code, if help was requested or the arguments are wrong. The output has already been printed.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
     let program = invocation::program(arguments.first().map(OsString::as_os_str));
-    // Clap wants to keep the name, and the process has only one.
+    // Clap needs a static name, and the process has only one.
     let name: &'static str = Box::leak(program.clone().into_boxed_str());
     let mut command = Cli::command().name(name).bin_name(name);
     let parsed = command.try_get_matches_from_mut(&arguments);
@@ -30,7 +30,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
             Ok(cli)
         }
         Err(error) => {
-            // A message repeats arguments: it is made again of arguments that can be shown.
+            // The message repeats arguments, so it is created again from arguments that are safe to show.
             let shown = arguments.iter().map(|argument| presentable(argument));
             let error = command.try_get_matches_from_mut(shown).err().unwrap_or(error);
             say(&error, &arguments, &program);
@@ -39,7 +39,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
     }
 }
 
-/// Shows the help that was asked for, or what is wrong.
+/// Prints the requested help, or the error.
 fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
     let wants = |option: &str, value: &str| wants(arguments, option, value);
     match (wants("--color", "always"), wants("--color", "never")) {
@@ -47,7 +47,7 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
         (_, true) => anstream::ColorChoice::Never.write_global(),
         _ => {}
     }
-    // Every word of it is ours.
+    // The help contains only our own text.
     let help = || error.render().ansi().to_string().replace(hint::PROGRAM, program);
     if !error.use_stderr() {
         return printer::help(&help());
@@ -66,7 +66,7 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
     }
 }
 
-/// Whether an option was given with this value, as far as arguments that are wrong can be read.
+/// Whether an option was given with this value, as far as wrong arguments can be parsed.
 fn wants(arguments: &[OsString], option: &str, value: &str) -> bool {
     let ours = arguments.iter().take_while(|argument| *argument != "--");
     let words: Vec<&str> = ours.map(|argument| argument.to_str().unwrap_or_default()).collect();
@@ -74,7 +74,8 @@ fn wants(arguments: &[OsString], option: &str, value: &str) -> bool {
         || words.iter().any(|word| word.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) == Some(value))
 }
 
-/// An argument as it can be shown: an address may hold a password, and what is hidden in a text is shown.
+/// An argument in a form that is safe to show: without addresses, which may contain a password, and with visible
+/// control characters.
 fn presentable(argument: &OsStr) -> OsString {
     let text = argument.to_string_lossy();
     let shown = match text.split_once('=') {

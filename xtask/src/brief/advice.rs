@@ -1,4 +1,4 @@
-//! Roll back, or fix forward? By what the migrations did when they went up, and what going back would destroy.
+//! Roll back or fix forward? Advice based on what the up scripts did and what rolling back would destroy.
 
 use migrate_core::Plan;
 use migrate_core::effect::Effects;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Loss;
 
-/// What to do, and why.
+/// The advice, and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Advice {
     /// `roll back`, `fix forward` or `decide by hand`.
@@ -16,12 +16,12 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    /// Reads the ups of a rollback.
+    /// Reads the up scripts of a rollback.
     pub(super) fn of(plan: &Plan, losses: &[Loss], keeps: bool) -> Self {
         if let [first, more @ ..] = plan.never_run() {
             let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             let reason = format!(
-                "{first}{others} was never run here: going back removes what was there before the ledger, with all data"
+                "{first}{others} never ran here: rolling back removes what existed before the ledger, with all its data"
             );
             return Self { verdict: "decide by hand", reason };
         }
@@ -48,25 +48,29 @@ impl Advice {
     fn judge(changed: &[String], unknown: &[String], losses: &[Loss], keeps: bool) -> Self {
         let rows: u64 = losses.iter().map(|loss| loss.rows.number()).sum();
         let price = match losses.len() {
-            0 => "going back loses no data".to_owned(),
-            _ if rows == 0 => "what going back takes away is empty".to_owned(),
-            _ if keeps => "the data listed above are copied aside, and come back with the next apply".to_owned(),
-            _ => "going back destroys the data listed above, unless you give --keep-data".to_owned(),
+            0 => "rolling back loses no data".to_owned(),
+            _ if rows == 0 => "what rolling back removes is empty".to_owned(),
+            _ if keeps => "the data listed above is kept, and restored when the migrations are reapplied".to_owned(),
+            _ => "rolling back destroys the data listed above, unless you add --keep-data".to_owned(),
         };
         if !changed.is_empty() {
             let reason = format!(
-                "{} changed or removed what the version before may need, so a fault there is not cured by leaving it; {price}",
+                "{} changed or removed something that the previous release may need, so leaving it in place may not \
+                 help; {price}",
                 changed.join(", ")
             );
             return Self { verdict: "roll back", reason };
         }
         if !unknown.is_empty() {
-            let reason = format!("what {} did is not in its text: read it first; {price}", unknown.join(", "));
+            let reason = format!(
+                "the effects of {} cannot be read from its script: review it first; {price}",
+                unknown.join(", ")
+            );
             return Self { verdict: "decide by hand", reason };
         }
         let reason = format!(
-            "these migrations only added things: the version before runs with them in place; deploying it again, or the next \
-             migration, is usually safer than going back; {price}"
+            "these migrations only added objects: the previous release runs with them in place; redeploying it, or \
+             fixing the problem with a new migration, is usually safer than rolling back; {price}"
         );
         Self { verdict: "fix forward", reason }
     }

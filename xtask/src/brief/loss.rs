@@ -1,4 +1,4 @@
-//! What the steps of a plan take away, each row and value once.
+//! The data that the steps of a plan destroy, each row and value counted once.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use migrate_core::schema::Schema;
 use super::{ColumnLoss, Loss, shown};
 use crate::exit::Result;
 
-/// What the steps take away, counted. What two of them take is reported once, with the first.
+/// The data that the steps destroy, counted. Data that two steps destroy is reported once, with the first of them.
 pub(super) async fn count(
     reader: &mut Reader,
     plan: &Plan,

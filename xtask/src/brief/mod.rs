@@ -1,5 +1,5 @@
-//! What a run would do to a database that is in use, gathered before anybody is asked whether it may: its SQL, what is lost
-//! by it, which locks it wants, who is connected, what is in the way, and whether to go back or forward.
+//! What a run would do to a database that is in use, gathered before the confirmation: its SQL, the data that it
+//! destroys, the locks that it needs, who is connected, what may block it, and whether to roll back or fix forward.
 
 mod advice;
 mod loss;
@@ -25,17 +25,17 @@ use crate::output::style;
 
 pub(crate) use advice::Advice;
 
-/// A transaction that has been open for as long is no passing one.
+/// A transaction that has been open for this long is reported.
 const LONG: Duration = Duration::from_secs(30);
 
 /// What a run would do.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Brief {
     pub(crate) steps: Vec<StepBrief>,
-    /// What is lost, counted in the database.
+    /// The data that is lost, counted in the database.
     pub(crate) losses: Vec<Loss>,
     pub(crate) situation: SituationJson,
-    /// Tables that the run changes, and that belong to a role which ours is not.
+    /// Tables that the run changes and that belong to a role of which the connecting role is not a member.
     pub(crate) not_owned: Vec<String>,
     /// Only for a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,29 +48,29 @@ pub(crate) struct StepBrief {
     pub(crate) direction: &'static str,
     pub(crate) version: String,
     pub(crate) name: String,
-    /// `additive`, `changing` or `destructive`; `unknown` where the text does not say.
+    /// `additive`, `changing` or `destructive`; `unknown` if it cannot be read from the script.
     pub(crate) kind: &'static str,
     pub(crate) no_transaction: bool,
     pub(crate) locks: Vec<LockBrief>,
-    /// Statements whose doing is not in the text.
+    /// Statements whose effects cannot be read from the script.
     pub(crate) unknown: Vec<String>,
     /// `None` for a migration in Rust.
     pub(crate) sql: Option<String>,
 }
 
-/// A lock that a script wants on a table that is there.
+/// A lock that a script needs on an existing table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct LockBrief {
     pub(crate) table: String,
     pub(crate) mode: &'static str,
     pub(crate) blocks: &'static str,
-    /// What is done under it with all rows: `read`, `rewritten`; `unknown` of a table that is not in the schema.
+    /// What happens to all rows while it is held: `read`, `rewritten`; `unknown` for a table that is not in the schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<&'static str>,
 }
 
 impl LockBrief {
-    /// A lock that only reads is in nobody's way, and is left out.
+    /// A lock for reading blocks nobody in practice, and is left out.
     fn of(wanted: &Wanted) -> Option<Self> {
         if wanted.mode < LockMode::RowExclusive {
             return None;
@@ -97,11 +97,11 @@ pub(crate) struct Loss {
     pub(crate) table: String,
     /// `DROP TABLE`, `DROP COLUMN`, `DELETE`, `new values`.
     pub(crate) by: &'static str,
-    /// Whether a condition decides which of them go.
+    /// Whether a condition decides which of the rows are lost.
     pub(crate) at_most: bool,
     #[serde(serialize_with = "count")]
     pub(crate) rows: Count,
-    /// Columns, with how many rows have a value in them.
+    /// The lost columns, with how many rows have a value in them.
     pub(crate) columns: Vec<ColumnLoss>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct ColumnLoss {
     pub(crate) values: Count,
 }
 
-/// What a run would meet.
+/// The situation in which a run would start.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct SituationJson {
     pub(crate) server: String,
@@ -124,11 +124,11 @@ pub(crate) struct SituationJson {
     pub(crate) replica_lag_seconds: Option<u64>,
     pub(crate) idle_slots: Vec<SlotJson>,
     pub(crate) invalid_indexes: Vec<String>,
-    /// What the database takes on the disk.
+    /// The size of the database on disk.
     pub(crate) bytes: u64,
     /// Whether the role may write into the ledger.
     pub(crate) may_record: bool,
-    /// The schema for names without one, where the role may not make anything in it.
+    /// The schema for unqualified names, if the role may not create objects in it.
     pub(crate) closed_schema: Option<String>,
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct SessionJson {
     pub(crate) count: u64,
 }
 
-/// A replication slot that nobody reads from, and what the server keeps for it.
+/// An inactive replication slot, and how much WAL the server retains for it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SlotJson {
     pub(crate) slot: String,
@@ -157,10 +157,10 @@ pub(crate) struct LongJson {
 }
 
 impl Brief {
-    /// Gathers it. Nothing is written, and no lock is taken that anybody waits for.
+    /// Gathers it. Nothing is written, and no lock is taken that could block anybody.
     ///
-    /// `ledger` is that of the environment, `own` is what our other connection to the database calls itself: it is not in anybody's way. `keeps` is whether
-    /// what is destroyed is copied aside.
+    /// `ledger` is the ledger of the environment. `own` is the application name of our other connection to the
+    /// database, which is not reported. `keeps` says whether the data that is destroyed is kept.
     pub(crate) async fn gather(
         reader: &mut Reader,
         plan: &Plan,
@@ -183,7 +183,7 @@ impl Brief {
 }
 
 impl Brief {
-    /// What of it destroys data, a sentence each.
+    /// What destroys data, one sentence each.
     pub(crate) fn destroyed(&self) -> Destroyed {
         let unknown = self.steps.iter().flat_map(|step| {
             step.unknown.iter().map(|what| unknown_of(&format!("{}_{}", step.version, step.name), what))
@@ -192,11 +192,11 @@ impl Brief {
     }
 }
 
-/// What a run destroys, and what it may destroy, a sentence each.
+/// What a run destroys, and what it may destroy, one sentence each.
 #[derive(Debug, Default)]
 pub(crate) struct Destroyed {
     lost: Vec<String>,
-    /// What nobody can tell from the text.
+    /// What cannot be read from the scripts.
     unknown: Vec<String>,
 }
 
@@ -205,7 +205,7 @@ impl Destroyed {
         Self { lost: losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).collect(), unknown }
     }
 
-    /// Whether nothing is destroyed, which is certain.
+    /// Whether it is certain that nothing is destroyed.
     pub(crate) fn is_empty(&self) -> bool {
         self.lost.is_empty() && self.unknown.is_empty()
     }
@@ -215,7 +215,7 @@ impl Destroyed {
         !self.lost.is_empty()
     }
 
-    /// For people.
+    /// The lines for the terminal.
     pub(crate) fn lines(&self) -> Vec<String> {
         let lost = self.lost.iter().map(|loss| format!("{} {loss}", style::paint(style::BAD, "data lost")));
         let unknown = self.unknown.iter();
@@ -224,13 +224,13 @@ impl Destroyed {
     }
 }
 
-/// Whether the text of a step says that it takes no data away.
+/// Whether it can be read from the script of a step that it destroys no data.
 pub(crate) fn is_harmless(step: &Step) -> bool {
     let effects = effects(step);
     effects.taken.is_empty() && effects.unknown.is_empty()
 }
 
-/// What steps destroy of what is there, a sentence each.
+/// What the steps destroy of the existing data, one sentence each.
 pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Destroyed> {
     let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
     let losses = loss::count(reader, plan, &effects, schema, exact).await?;
@@ -242,18 +242,18 @@ pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema,
 }
 
 fn unknown_of(title: &str, what: &str) -> String {
-    format!("{title}: what {what} does is not in the text")
+    format!("{title}: the effects of {what} cannot be read from the script")
 }
 
 impl Loss {
-    /// Whether anything is there that could be lost.
+    /// Whether any data exists that could be lost.
     fn is_real(&self) -> bool {
         self.rows.number() > 0
             && (self.columns.is_empty() || self.columns.iter().any(|column| column.values.number() > 0))
     }
 }
 
-/// The major version of a server; one that cannot be read counts as new.
+/// The major version of a server; a version that cannot be parsed counts as new.
 fn major(version: &str) -> u32 {
     let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     digits.parse().unwrap_or(u32::MAX)
@@ -299,7 +299,7 @@ fn effects(step: &Step) -> Effects {
     }
 }
 
-/// The tables with locks that only their owner can take, and that are not ours.
+/// The tables with locks that only the owner can take, if the connecting role is not the owner.
 async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<String>> {
     let strong = steps.iter().flat_map(|step| &step.locks).filter(|lock| lock.mode != "row exclusive");
     let tables: BTreeSet<&str> = strong.map(|lock| lock.table.as_str()).collect();
@@ -311,16 +311,16 @@ async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<Strin
         "SELECT t FROM pg_catalog.unnest(ARRAY[{list}]) AS t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t) \
          WHERE NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY t"
     );
-    let rows = reader.ask("see who owns the tables", &query).await?;
+    let rows = reader.ask("read who owns the tables", &query).await?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?).collect())
 }
 
-/// A table as people write it, and as the server reads it.
+/// The qualified name of a table, quoted where the server needs it.
 pub(crate) fn shown(table: &QualifiedName) -> String {
     format!("{}.{}", plain(table.schema()), plain(table.name()))
 }
 
-/// `{"rows": 12, "exact": true}`, in place of a number that would hide how it was found.
+/// Writes `{"number": 12, "exact": true}`, because a plain number would hide whether it is an estimate.
 pub(crate) fn count<S: Serializer>(count: &Count, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Counted {

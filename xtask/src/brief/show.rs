@@ -1,4 +1,4 @@
-//! The same for people, before they are asked.
+//! The brief for the terminal, shown before the confirmation.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use migrate_core::evidence::Count;
 use super::{Brief, LockBrief, Loss, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 
-/// From how many bytes, or seconds, a replica is so far behind that what a run writes makes it worse.
+/// The lag of a replica, in bytes and in seconds, from which a warning is shown, because the run would add to it.
 const FAR: (u64, u64) = (16 * 1024 * 1024, 10);
 
 impl Brief {
-    /// The lines of the plan, of what it costs and of what is in its way.
+    /// The lines about the plan, its costs and what may block it.
     pub(crate) fn lines(&self, keeps: bool) -> Vec<String> {
         let mut lines = Vec::new();
         for step in &self.steps {
@@ -34,14 +34,14 @@ impl Brief {
         if self.losses.is_empty() {
             let unknown = self.steps.iter().any(|step| !step.unknown.is_empty());
             let text = match unknown {
-                true => "not known: what the statements above take away is not in their text",
+                true => "unknown: the effects of the statements above cannot be read from the script",
                 false => "nothing",
             };
             let line = is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}"));
             return line.into_iter().chain(is_rollback.then(String::new)).collect();
         }
         let style = if keeps { WARN } else { BAD };
-        let word = if keeps { "data taken away, and kept aside" } else { "data lost" };
+        let word = if keeps { "data removed, and kept" } else { "data lost" };
         let mut lines = vec![style::paint(style, word)];
         lines.extend(self.losses.iter().map(|loss| format!("  {}", loss.sentence())));
         lines.push(String::new());
@@ -59,9 +59,9 @@ impl Brief {
                 "{BOLD}server{BOLD:#}     PostgreSQL {}, {}",
                 situation.server,
                 if situation.read_only {
-                    style::paint(BAD, "read-only: nothing can be run on it")
+                    style::paint(BAD, "read-only: migrations cannot run on it")
                 } else {
-                    "takes writes".to_owned()
+                    "accepts writes".to_owned()
                 }
             ),
             format!("{BOLD}size{BOLD:#}       {}", HumanBytes(situation.bytes)),
@@ -70,15 +70,16 @@ impl Brief {
         for long in &situation.long_transactions {
             let time = style::time(Duration::from_secs(long.seconds));
             let text = format!(
-                "a transaction is open for {time}: {} {}, of {} ({}), pid {}",
+                "a transaction has been open for {time}: {} {}, by {} ({}), pid {}",
                 long.state, long.word, long.application, long.role, long.pid
             );
-            lines.push(format!("{}  {text}", style::paint(WARN, "in the way")));
+            lines.push(format!("{}   {text}", style::paint(WARN, "blocking")));
         }
         lines.extend(situation.replicated());
         for slot in &situation.idle_slots {
             lines.push(format!(
-                "{}       nobody reads from the replication slot {}, and the disk holds {} of WAL for it: bring its reader back, or drop it",
+                "{}       the replication slot {} is inactive, and the server retains {} of WAL for it: reconnect its \
+                 consumer, or drop it",
                 style::paint(WARN, "slot"),
                 slot.slot,
                 HumanBytes(slot.bytes)
@@ -86,24 +87,24 @@ impl Brief {
         }
         for index in &situation.invalid_indexes {
             lines.push(format!(
-                "{}    the index {index} is not valid: it slows writes and serves nobody",
+                "{}      the index {index} is invalid: it slows down writes, and no query uses it",
                 style::paint(WARN, "index")
             ));
         }
         if !situation.may_record {
             lines.push(format!(
-                "{}     the role may not write into the ledger: grant it INSERT",
-                style::paint(BAD, "rights")
+                "{} the role may not write to the ledger: grant it INSERT",
+                style::paint(BAD, "privileges")
             ));
         }
         if let Some(schema) = &situation.closed_schema {
-            let text = format!("the role may not make anything in the schema {schema}, where names without one go");
-            lines.push(format!("{}     {text}", style::paint(WARN, "rights")));
+            let text = format!("the role may not create objects in the schema {schema}, which unqualified names use");
+            lines.push(format!("{} {text}", style::paint(WARN, "privileges")));
         }
         for table in &self.not_owned {
             lines.push(format!(
-                "{}     {table} belongs to another role: the server will refuse to change it",
-                style::paint(BAD, "rights")
+                "{} {table} belongs to another role: the server will refuse to change it",
+                style::paint(BAD, "privileges")
             ));
         }
         lines
@@ -111,7 +112,7 @@ impl Brief {
 }
 
 impl SituationJson {
-    /// Who replays what a run writes, and how far the slowest one is.
+    /// The number of replicas, and the lag of the slowest one.
     fn replicated(&self) -> Option<String> {
         let count = match self.replicas {
             0 => return None,
@@ -123,9 +124,9 @@ impl SituationJson {
         let label = if is_far { style::paint(WARN, "replicas") } else { format!("{BOLD}replicas{BOLD:#}") };
         let time = seconds.map(|seconds| format!(", for {} or longer", style::time(Duration::from_secs(seconds))));
         let text = match bytes {
-            None => "how far behind is hidden: grant the role pg_monitor to see it".to_owned(),
-            Some(0) => "none is behind".to_owned(),
-            Some(bytes) => format!("the slowest is {} of WAL behind{}", HumanBytes(bytes), time.unwrap_or_default()),
+            None => "their lag is hidden: grant pg_monitor to the role to see it".to_owned(),
+            Some(0) => "no lag".to_owned(),
+            Some(bytes) => format!("the slowest lags by {} of WAL{}", HumanBytes(bytes), time.unwrap_or_default()),
         };
         Some(format!("{label}   {count}, {text}"))
     }
@@ -138,7 +139,7 @@ impl StepBrief {
             "destructive" => BAD,
             _ => WARN,
         };
-        let mode = if self.no_transaction { ", each statement on its own" } else { "" };
+        let mode = if self.no_transaction { ", stepwise" } else { "" };
         let title = format!(
             "{BOLD}{}_{}{BOLD:#}, {}{mode}: {}",
             self.version,
@@ -150,7 +151,7 @@ impl StepBrief {
         let sql = self.sql.as_deref().unwrap_or("-- written in Rust");
         lines.extend(sql.trim().lines().map(|line| format!("    {DIM}{line}{DIM:#}")));
         lines.extend(self.locks.iter().map(LockBrief::line));
-        lines.extend(self.unknown.iter().map(|what| format!("  what {what} does is not in the text")));
+        lines.extend(self.unknown.iter().map(|what| format!("  the effects of {what} cannot be read from the script")));
         lines.push(String::new());
         lines
     }
@@ -159,7 +160,7 @@ impl StepBrief {
 impl LockBrief {
     fn line(&self) -> String {
         let rows = match self.rows {
-            Some("unknown") => ", and what is done with its rows is unknown: the table is not in the schema".to_owned(),
+            Some("unknown") => ", with unknown effects on its rows: the table is not in the schema".to_owned(),
             Some(done) => format!(", while every row is {done}"),
             None => String::new(),
         };

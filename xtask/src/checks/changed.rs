@@ -11,7 +11,7 @@ use crate::report::{Column, Fate, Table};
 
 const SIDES: Sides<'_> = Sides { before: "before", after: "after" };
 
-/// The difference, a line for each object: `+` where it comes, `-` where it goes, `~` where it is not what it was.
+/// The difference, one line for each object: `+` if it is added, `-` if it is dropped, `~` if it is changed.
 pub(crate) fn difference(before: &Described, after: &Described) -> Vec<String> {
     let sentences = Change::between(&unowned(&before.schema), &unowned(&after.schema)).sentences(SIDES);
     let marked = |line: String| match (line.strip_suffix(": only after"), line.strip_suffix(": only before")) {
@@ -22,7 +22,7 @@ pub(crate) fn difference(before: &Described, after: &Described) -> Vec<String> {
     sentences.into_iter().map(marked).collect()
 }
 
-/// The tables that are not what they were, with their columns and where their foreign keys lead.
+/// The tables that are changed, with their columns and the tables that their foreign keys reference.
 pub(crate) fn tables(before: &Described, after: &Described) -> Vec<Table> {
     let (before, after) = (&before.schema, &after.schema);
     let of = |schema: &Schema| {
@@ -34,7 +34,7 @@ pub(crate) fn tables(before: &Described, after: &Described) -> Vec<Table> {
 
 fn table(before: &Schema, after: &Schema, id: &Id) -> Option<Table> {
     let (was, is) = (before.get(id), after.get(id));
-    // What goes is shown as it was.
+    // A dropped table is shown as it was.
     let shown = if is.is_some() { after } else { before };
     let columns = columns(before, after, id);
     let fate = match (was, is) {
@@ -47,13 +47,13 @@ fn table(before: &Schema, after: &Schema, id: &Id) -> Option<Table> {
     Some(Table { name: format!("{}.{}", id.schema, id.name), fate, columns, references })
 }
 
-/// Everything that a table consists of.
+/// All parts of a table.
 fn parts<'a>(schema: &'a Schema, id: &'a Id) -> Vec<&'a Arc<Object>> {
     let kinds = [Kind::Column, Kind::Constraint, Kind::Index, Kind::Trigger, Kind::Policy, Kind::Rule];
     schema.get(id).into_iter().chain(kinds.into_iter().flat_map(|kind| schema.children(id, kind))).collect()
 }
 
-/// The columns as they are afterwards, and behind them those that went.
+/// The columns after the change, followed by the dropped ones.
 fn columns(before: &Schema, after: &Schema, id: &Id) -> Vec<Column> {
     let ordered = |schema: &Schema| {
         let mut columns: Vec<Arc<Object>> = schema.children(id, Kind::Column).cloned().collect();
@@ -96,7 +96,7 @@ fn is_key(schema: &Schema, table: &Id, column: &str) -> bool {
     schema.children(table, Kind::Constraint).any(lists)
 }
 
-/// The table that a foreign key names, and the columns of the key.
+/// The table that a foreign key references, and the columns of the key.
 fn reference(constraint: &Object) -> Option<(String, String)> {
     let (own, rest) = constraint.fact("definition")?.strip_prefix("FOREIGN KEY (")?.split_once(") REFERENCES ")?;
     let (schema, rest) = first_name(rest)?;

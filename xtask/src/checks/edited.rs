@@ -1,4 +1,4 @@
-//! `edited`: nothing that is released or applied somewhere is another one here.
+//! `edited`: no file that is released or applied somewhere was edited here.
 
 use migrate_core::finding::Finding;
 
@@ -27,20 +27,20 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
         false => format!("against {}", against.join(" and ")),
     };
     if !unreached.is_empty() {
-        summary += &format!("; not asked: {}", unreached.join(", "));
+        summary += &format!("; not checked: {}", unreached.join(", "));
     }
     findings.extend(standings.iter().filter(|one| one.was_asked).filter_map(not_asked));
     clock.done(summary, findings)
 }
 
-/// An environment whose address is known here, and which could not be asked.
+/// The finding for an environment whose address is known but whose ledger could not be read.
 fn not_asked(standing: &Standing) -> Option<Finding> {
     let why = standing.unreachable.as_ref()?;
     let finding =
         Finding::error("environment-unreachable", format!("the ledger of {} could not be read: {why}", standing.name));
     Some(
         finding
-            .note("so a file that is applied there could be another one here")
-            .help("make it reachable from here, or leave its variable unset where it need not be"),
+            .note("so a file that is applied there may have been edited here")
+            .help("make it reachable from here, or leave its variable unset if it need not be checked"),
     )
 }

@@ -1,4 +1,4 @@
-//! `lint`: dangerous SQL.
+//! `lint`: find dangerous SQL.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,15 @@ use crate::exit::Result;
 use crate::output::style;
 use crate::report::Check;
 
-/// The schemas around a migration, where there was a server to ask.
+/// The schemas before and after each migration, if a server provided them.
 type Around = BTreeMap<Version, (Arc<Described>, Arc<Described>)>;
 
-/// Judges the new migrations by the rules; with a server, by the schemas that they lead from and to.
+/// Checks the new migrations against the rules; with a server, also with the schemas before and after each of them.
 ///
 /// # Errors
 ///
-/// The server is gone. A chain that does not apply is a finding: its files are judged without schemas.
+/// The connection to the server is lost. A chain that does not apply is a finding; its files are checked without
+/// schemas.
 pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check> {
     let clock = Clock::start("lint");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
@@ -35,9 +36,10 @@ pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check
         false => Ok(Around::new()),
     };
     if let Err(error) = &around {
-        let why = "the migrations do not apply, so their schemas are not known";
+        let why = "the migrations do not apply, so their schemas are unknown";
         findings.push(
-            could_not_look("the schemas for lint", why, error).help("or judge the texts alone, with --no-server"),
+            could_not_look("lint with schemas", why, error)
+                .help("or check only the text of the scripts: `cargo xtask lint --no-server`"),
         );
     }
     let around = around.unwrap_or_default();
@@ -50,7 +52,7 @@ pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check
                 Direction::Up => (schemas.map(|(before, _)| before), schemas.map(|(_, after)| after)),
                 Direction::Down => (schemas.map(|(_, after)| after), schemas.map(|(before, _)| before)),
             };
-            // Without a base branch, what is there before a migration counts as released.
+            // Without a base branch, the schema before a migration counts as released.
             let released = released.as_ref().or(schemas.map(|(before, _)| before));
             let subject = Subject {
                 script,
@@ -74,7 +76,7 @@ fn scripts(migration: &Migration) -> Vec<(&Arc<Script>, Direction)> {
     up.into_iter().chain(migration.down_script().map(|script| (script, Direction::Down))).collect()
 }
 
-/// The schemas around each new migration, or why the chain does not apply.
+/// The schemas before and after each new migration, or why the chain does not apply.
 async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<std::result::Result<Around, Error>> {
     match shape::along(set, &ground.code, &ground.new).await {
         Ok(around) => Ok(Ok(around)),

@@ -1,4 +1,5 @@
-//! `locks`: what each new migration locks, reads and rewrites, as it was observed, and what `[policy]` says to that.
+//! `locks`: what each new migration locks, reads and rewrites, as observed on a shadow database, and whether `[policy]`
+//! allows it.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +19,24 @@ use crate::exit::Result;
 use crate::output::style;
 use crate::report::{Check, Held, Judged};
 
-/// The same rows as the proof draws.
+/// The seed of the proof, so that the same rows are generated.
 const SEED: u64 = 0;
 
-/// Observes the new migrations on a throw-away database with rows.
+/// Observes the new migrations on a shadow database with rows.
 ///
 /// # Errors
 ///
-/// The server is gone.
+/// The connection to the server is lost.
 pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation>)> {
     let clock = Clock::start("locks");
     let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
     if ground.new.is_empty() {
-        return Ok((clock.done("nothing is new", Vec::new()), Vec::new()));
+        return Ok((clock.done("no new migrations", Vec::new()), Vec::new()));
     }
     let all = match observe(set, &ground.code, &ground.new, SEED).await {
         Ok(all) => all,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-            return Ok((clock.could_not_look("what stands before the new ones does not apply", &error), Vec::new()));
+            return Ok((clock.could_not_look("the migrations before the new ones do not apply", &error), Vec::new()));
         }
         Err(error) => return Err(error.into()),
     };
@@ -51,27 +52,27 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
     findings.extend(judge.environments());
     if let (Err(why), Some(name)) = (&sizes, &policy.sizes) {
         findings.push(
-            Finding::warning("could-not-look", format!("the size of the tables of {name} could not be read: {why}"))
+            Finding::warning("could-not-look", format!("the table sizes of {name} could not be read: {why}"))
                 .note("so rules that depend on the number of rows were not applied")
-                .help("make the environment reachable from here, or leave out `sizes` in [policy]"),
+                .help("make the environment reachable from here, or remove `sizes` from [policy]"),
         );
     }
     let strongest =
         all.iter().flat_map(Observation::locks).filter(|lock| in_use.has(&lock.relation)).max_by_key(|lock| lock.mode);
     let strongest = strongest.map_or_else(
-        || "no table in use".to_owned(),
-        |lock| format!("at most {} on {}", lock.mode, plain(&lock.relation)),
+        || "no lock on a table in use".to_owned(),
+        |lock| format!("strongest lock: {} on {}", lock.mode, plain(&lock.relation)),
     );
-    let sizes = sizes.err().map_or_else(String::new, |why| format!("; sizes not known: {why}"));
+    let sizes = sizes.err().map_or_else(String::new, |why| format!("; sizes unknown: {why}"));
     let failed = all.iter().find(|one| one.failed.is_some()).map_or_else(String::new, |one| {
-        format!("; only up to {}_{}, of which the {} script fails", one.version, one.name, one.direction.as_str())
+        format!("; only up to {}_{}, whose {} script fails", one.version, one.name, one.direction.as_str())
     });
     let count = style::count(ground.new.len(), "new migration");
     let summary = format!("{count} observed, {strongest}{sizes}{failed}");
     Ok((clock.done(summary, findings), all))
 }
 
-/// Puts what was observed into what is reported of each migration.
+/// Adds the observations to the report on each migration.
 pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Observation]) -> Result<()> {
     let in_use = InUse { released: ground.released_schema().await? };
     for one in all {
@@ -94,7 +95,7 @@ pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Obse
     Ok(())
 }
 
-/// Which tables somebody uses: those that are released.
+/// The tables in use: those that are released.
 struct InUse {
     released: Option<std::sync::Arc<migrate_core::schema::Described>>,
 }
@@ -117,7 +118,7 @@ impl InUse {
 
 struct Judge<'a> {
     policy: &'a Policy,
-    /// How many rows tables have where they are used; `None` where it could not be asked.
+    /// How many rows the tables have in the named environment; `None` if its statistics could not be read.
     sizes: Option<&'a BTreeMap<QualifiedName, u64>>,
     in_use: &'a InUse,
     ground: &'a Ground<'a>,
@@ -157,21 +158,21 @@ impl Judge<'_> {
             let table = plain(&one.table);
             let finding = Finding::error("table-rewritten", format!("this rewrites {table}"));
             let finding = finding
-                .note("nobody can read or write the table meanwhile")
-                .help("add a new column, fill it in parts, and switch");
+                .note("meanwhile, the table cannot be read or written")
+                .help("add a new column, fill it in batches, and switch to it");
             match known {
                 Some(rows) if rows <= most => None,
                 Some(rows) => Some(finding.note(format!("it has about {rows} rows; [policy] allows {most}"))),
                 None => Some(
                     Finding { severity: Severity::Warning, ..finding }
-                        .note(format!("[policy] allows {most} rows, and nobody knows how many it has"))
-                        .help("name an environment whose statistics say so: `sizes = \"production\"` in [policy]"),
+                        .note(format!("[policy] allows {most} rows; how many rows the table has is unknown"))
+                        .help("name an environment with table statistics: `sizes = \"production\"` in [policy]"),
                 ),
             }
         })
     }
 
-    /// Several tables that nobody can read, all at once, until the end of one transaction.
+    /// Several tables that one transaction locks in access exclusive mode at the same time.
     fn together<'a>(&self, one: &'a Observation) -> Option<(&'a Observed, Finding)> {
         let exclusive = one.statements.iter().flat_map(|statement| {
             let strong = statement
@@ -180,7 +181,7 @@ impl Judge<'_> {
                 .filter(|lock| lock.mode == LockMode::AccessExclusive && self.in_use.has(&lock.relation));
             strong.map(move |lock| (statement, lock))
         });
-        // A lock that is given back when its statement ends is not held together with another one.
+        // A lock that is released when its statement ends is not held together with another one.
         let mut held: Vec<(&Observed, &QualifiedName)> = Vec::new();
         let last = one.statements.len().saturating_sub(1);
         for (statement, lock) in exclusive {
@@ -195,12 +196,15 @@ impl Judge<'_> {
             "tables-locked-together",
             format!("{} are locked against reads and writes in one transaction", names.join(", ")),
         )
-        .note("each of them waits for the others, and whoever takes them in another order waits for ever")
-        .help("make a migration for each table");
+        .note(
+            "each table stays locked until the last one is done; a session that locks them in another order can \
+             deadlock",
+        )
+        .help("write a separate migration for each table");
         Some((second, finding))
     }
 
-    /// Environments in which a migration would wait for a lock for ever.
+    /// Environments in which a migration would wait for a lock without a timeout.
     fn environments(&self) -> Vec<Finding> {
         if !self.policy.lock_timeout {
             return Vec::new();
@@ -213,14 +217,17 @@ impl Judge<'_> {
         let place = config.path.as_ref().map(Place::file);
         endless
             .map(|name| {
-                Finding::error("lock-timeout-missing", format!("in {name} a migration waits for a lock for ever"))
-                    .at(place.clone())
-                    .help("remove `lock_timeout = \"0s\"`, or give it a time")
+                Finding::error(
+                    "lock-timeout-missing",
+                    format!("in {name}, a migration waits for a lock without a timeout"),
+                )
+                .at(place.clone())
+                .help("remove `lock_timeout = \"0s\"`, or set a time")
             })
             .collect()
     }
 
-    /// What `[lint]` and the head of the file say about it.
+    /// Applies `[lint]` and the head of the file to a finding.
     fn weigh(&self, finding: Finding, script: Option<&Script>, direction: Direction) -> Option<Finding> {
         let weight = match self.ground.context.config.lint.rules.get(finding.code) {
             Some(weight) => weight.0?,
@@ -233,7 +240,10 @@ impl Judge<'_> {
                 Some(Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")))
             }
             None => {
-                let allow = format!("`-- migrate: allow {} REASON` says why it is safe here", finding.code);
+                let allow = format!(
+                    "if it is safe here, put `-- migrate: allow {} REASON` at the head of the file",
+                    finding.code
+                );
                 Some(Finding { severity: weight, ..finding }.help(allow))
             }
         }
@@ -244,17 +254,15 @@ fn too_strong(lock: &migrate_test::observe::Lock) -> Finding {
     let message = format!("this takes {} on {}, which blocks {}", lock.mode, plain(&lock.relation), lock.mode.blocks());
     let held = match lock.statements {
         0 => "it is held until the statement ends".to_owned(),
-        n => format!("it is held over {} behind it", style::count(n, "statement")),
+        n => format!("it is held during the {} after it", style::count(n, "statement")),
     };
-    Finding::error("lock-too-strong", message)
-        .note(held)
-        .note("[policy] allows no lock as strong as that on a table that is in use")
+    Finding::error("lock-too-strong", message).note(held).note("[policy] allows only weaker locks on a table in use")
 }
 
 fn invalid(index: &QualifiedName) -> Finding {
     Finding::error("index-invalid", format!("this leaves {} invalid", plain(index)))
-        .note("no query uses it, and every write to the table keeps it up to date")
-        .help("drop it, and build it again where its build cannot fail")
+        .note("no query uses it, but every write to the table has to maintain it")
+        .help("drop it, fix what made its build fail, and build it again")
 }
 
 fn place(script: Option<&Script>, migration: &Migration, statement: &Observed) -> Place {

@@ -1,4 +1,4 @@
-//! What a change has to pass, one file for each check. `check`, `lint` and `ci` put them together.
+//! The checks that a change has to pass, one file each. `check`, `lint` and `ci` combine them.
 
 pub(crate) mod changed;
 pub(crate) mod consumers;
@@ -35,17 +35,17 @@ pub(crate) use proof::{blame, faults, fragile, proof, proof_until, without_rows}
 pub(crate) use released::released;
 pub(crate) use role::{of_broken_downs, role};
 
-/// What all checks look at.
+/// The input of all checks.
 pub(crate) struct Ground<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) code: CodeMigrations,
     /// The migrations, or what is wrong with the files.
     pub(crate) set: std::result::Result<MigrationSet, Error>,
-    /// What the base branch has, or why there is nothing to compare with.
+    /// The migrations on the base branch, or why there is nothing to compare with.
     pub(crate) released: std::result::Result<Released, String>,
-    /// The migrations that the base branch does not have as they are; all, where there is none.
+    /// The migrations that are not on the base branch in this form; all, if there is no base branch.
     pub(crate) new: BTreeSet<Version>,
-    /// The schema of the base branch, as soon as somebody asked for it.
+    /// The schema of the base branch, once a check has asked for it.
     schema: OnceCell<Option<Arc<Described>>>,
 }
 
@@ -70,12 +70,12 @@ impl<'a> Ground<'a> {
         Ok(Self { context, code, set, released, new, schema: OnceCell::new() })
     }
 
-    /// The schema of the base branch: what is not in it is in nobody's way. `None` where there is no base branch, or its
-    /// migrations do not apply.
+    /// The schema of the base branch; objects that are not in it are not in use. `None` if there is no base branch, or
+    /// if its migrations do not apply.
     ///
     /// # Errors
     ///
-    /// The server is gone.
+    /// The connection to the server is lost.
     pub(crate) async fn released_schema(&self) -> Result<Option<Arc<Described>>> {
         let read = async || {
             let Some(base) = self.released.as_ref().ok().and_then(|released| released.set(self.context.layout).ok())
@@ -91,24 +91,25 @@ impl<'a> Ground<'a> {
         self.schema.get_or_try_init(read).await.cloned()
     }
 
-    /// What the migrations are compared with, in words.
+    /// The base of the comparison, in words.
     pub(crate) fn base(&self) -> Option<String> {
         self.released.as_ref().ok().map(|released| released.base.title())
     }
 }
 
-/// The code of what could not be looked at.
+/// The code for something that could not be checked.
 const COULD_NOT_LOOK: &str = "could-not-look";
 
-/// The finding for a check that could not be made.
+/// The finding for a check that could not run.
 fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
     let place = error.findings().iter().find_map(|finding| finding.place.clone());
     let finding = Finding::error("could-not-look", format!("{name} could not run: {why}")).at(place);
     let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
-    finding.help("correct what is in the way: `cargo xtask verify --all` shows it, and keeps the database")
+    finding.help("fix the cause: `cargo xtask verify --all` shows it, and keeps the database")
 }
 
-/// Where another finding has the cause, a check that could not be made for it is only skipped: one cause gives one finding.
+/// If another finding reports the cause, a check that could not run because of it is only skipped: one cause gives one
+/// finding.
 pub(crate) fn told_elsewhere(checks: &mut [Check]) {
     let cause = |finding: &Finding| match &finding.place {
         Some(place) => place.to_string(),
@@ -127,7 +128,7 @@ pub(crate) fn told_elsewhere(checks: &mut [Check]) {
     }
 }
 
-/// A check that is being made.
+/// A running check.
 struct Clock {
     name: &'static str,
     begin: Instant,
@@ -143,16 +144,16 @@ impl Clock {
         Check { name: self.name, summary, skipped: None, lost: false, findings, elapsed }
     }
 
-    /// The check broke off; what was found before counts.
+    /// The check could not be completed; what it found before counts.
     fn lost(self, summary: &str, mut findings: Vec<Finding>, why: &[Finding]) -> Check {
         findings.extend_from_slice(why);
-        Check { lost: true, ..self.done(format!("{summary}; it broke off before its end"), findings) }
+        Check { lost: true, ..self.done(format!("{summary}; not completed"), findings) }
     }
 
-    /// What was to be looked at could not be: that is no success. `error` is the cause.
+    /// The check could not run, which is not a success. `error` is the cause.
     fn could_not_look(self, why: &str, error: &Error) -> Check {
         let finding = could_not_look(self.name, why, error);
-        self.done(format!("not looked at: {why}"), vec![finding])
+        self.done(format!("not checked: {why}"), vec![finding])
     }
 
     fn skipped(self, why: impl Into<String>) -> Check {
@@ -167,7 +168,7 @@ impl Clock {
     }
 }
 
-/// A check that could not be made, or not to its end, because the server is gone or the command was interrupted.
+/// A check that did not run or was not completed, because the server was lost or the command was interrupted.
 pub(crate) fn broken_off(name: &'static str, findings: Vec<Finding>) -> Check {
-    Check { lost: true, ..Clock::start(name).done("it broke off before its end", findings) }
+    Check { lost: true, ..Clock::start(name).done("not completed", findings) }
 }

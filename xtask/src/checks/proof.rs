@@ -1,4 +1,4 @@
-//! `proof`: the five laws, for each new migration.
+//! `proof`: check the five laws for each new migration.
 
 use std::collections::BTreeSet;
 
@@ -15,21 +15,21 @@ use crate::exit::{Failure, Result};
 use crate::output::style;
 use crate::report::Check;
 
-/// Proves the new migrations; the report has what became of each.
+/// Proves the new migrations; the report has the result for each.
 ///
 /// # Errors
 ///
-/// The server was gone before anything was proven.
+/// The connection to the server was lost before anything was proven.
 pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) -> Result<(Check, Report)> {
     let clock = Clock::start("proof");
     let Ok(set) = &ground.set else {
         return Ok((clock.skipped("the files cannot be read as migrations"), Report::default()));
     };
     if ground.new.is_empty() {
-        return Ok((clock.done("nothing is new", Vec::new()), Report::default()));
+        return Ok((clock.done("no new migrations", Vec::new()), Report::default()));
     }
     let options = Proof { only: Some(ground.new.clone()), keep: false, ..Proof::default() };
-    // What was proven before the server was lost is reported all the same.
+    // What was proven before the server was lost is still reported.
     let mut heard: Vec<Proven> = Vec::new();
     let mut both = |proven: &Proven| {
         hear(proven);
@@ -52,7 +52,7 @@ pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) ->
     Ok((check, report))
 }
 
-/// The check as it is where it was broken off after this was proven.
+/// The check if it was interrupted after this much was proven.
 pub(crate) fn proof_until(ground: &Ground<'_>, report: &Report, why: Finding) -> Check {
     let findings = ground.set.as_ref().map(|set| found(ground.context, set, report)).unwrap_or_default();
     Clock::start("proof").lost(&summary(ground.new.len(), report), findings, &[why])
@@ -62,12 +62,12 @@ fn summary(new: usize, report: &Report) -> String {
     let holds = report.migrations.iter().filter(|proven| proven.holds()).count();
     let summary = format!("{holds} of {} proven", style::count(new, "new migration"));
     match report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
-        Some(why) => format!("{summary}; {} not looked at: {why}", report.unreached()),
+        Some(why) => format!("{summary}; {} not checked: {why}", report.unreached()),
         None => summary,
     }
 }
 
-/// Everything that is to be said of what was proven.
+/// All findings of a proof.
 fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
     let one = |proven: &Proven| {
         faults(context, set, proven)
@@ -87,7 +87,7 @@ fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Find
     findings
 }
 
-/// The tables without rows, each named once: with the first migration that was proven without a row in it.
+/// The tables without rows, each reported once, with the first migration that was proven without rows in it.
 pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
     let mut named = BTreeSet::new();
     let mut findings = Vec::new();
@@ -106,27 +106,30 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
         let finding = new.iter().map(ToString::to_string).fold(finding, Finding::note);
         let finding = finding.at(Place::file(migration.path()));
         findings.push(match fixture(context, migration) {
-            Some(file) => finding.help(format!("write rows for them into {file}, which the proof runs before the up")),
+            Some(file) => {
+                finding.help(format!("write rows for them into {file}, which the proof runs before the up script"))
+            }
             None => finding,
         });
     }
     findings
 }
 
-/// The file for rows that must be there before a migration; other tools' folders have none.
+/// The file for rows that must exist before a migration; folders of other tools have none.
 fn fixture(context: &Context<'_>, migration: &Migration) -> Option<String> {
     let path = migration.path().to_str()?;
     let stem = path.strip_suffix(".up.sql").filter(|_| context.layout == Layout::Roundtrip)?;
     Some(format!("{stem}.fixture.sql"))
 }
 
-/// What is wrong with a migration, a finding for each cause.
+/// What is wrong with a migration, one finding for each cause.
 pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
     let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
     proven.faults().iter().map(|fault| judge.finding(fault)).collect()
 }
 
-/// That a migration whose files have no down could have one: worth knowing, and no fault of what nobody declared.
+/// A note that a migration without a down script could have one. Nothing declares that it has one, so it is not an
+/// error.
 fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
     let migration = set.get(&proven.version).filter(|migration| migration.is_up_only())?;
     proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
@@ -134,22 +137,23 @@ fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
     Some(Finding { severity: Severity::Note, ..finding }.at(Place::file(migration.path())))
 }
 
-/// That a down fails on values that the up takes: where such a value comes, there is no way back.
+/// A warning that a down script fails on values that the up script accepts: with such a value, it cannot be rolled
+/// back.
 pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Option<Finding> {
     let story = proven.fragile.as_deref()?;
     let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
     let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
     let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
-    let message = format!("the down script of {} fails on values that its up takes{why}", title(proven));
+    let message = format!("the down script of {} fails on values that the up script accepts{why}", title(proven));
     let finding = Finding { place, notes, help, ..Finding::warning("down-fails-on-values", message) };
-    Some(finding.note("on others it runs, and all laws were looked at with those"))
+    Some(finding.note("it runs with other values, and all laws were checked with those"))
 }
 
 fn title(proven: &Proven) -> String {
     format!("{}_{}", proven.version, proven.name)
 }
 
-/// One migration, and what was proven of it.
+/// One migration, and the result of its proof.
 struct Judge<'a> {
     migration: Option<&'a Migration>,
     proven: &'a Proven,
@@ -168,19 +172,19 @@ impl Judge<'_> {
         };
         let also = fault.also.iter().map(|(law, story)| {
             let said = story.findings.first().map(|finding| format!(": {}", finding.message)).unwrap_or_default();
-            format!("for the same reason the law of {law} is broken: {}{said}", story.summary)
+            format!("the {law} law is broken for the same reason: {}{said}", story.summary)
         });
         let finding = also.fold(finding, Finding::note);
         match self.can_be_derived(fault) {
             true => {
                 let version = &self.proven.version;
-                finding.help(format!("`cargo xtask derive {version} --dry-run` writes a down and proves it"))
+                finding.help(format!("`cargo xtask derive {version} --dry-run` derives a down script and proves it"))
             }
             false => finding,
         }
     }
 
-    /// A script that the server refused, with what it said, where.
+    /// A script that the server refused, with its message and the place.
     fn script(&self, story: &Story, direction: Direction) -> Finding {
         let title = title(self.proven);
         let said = story.findings.first();
@@ -191,7 +195,7 @@ impl Judge<'_> {
         };
         let Some(said) = said else { return finding.at(self.file(None)) };
         let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
-        // What a run would have kept is nothing that happened here.
+        // Notes about what a run would have kept do not apply to a proof.
         let notes = said.notes.iter().filter(|note| !note.starts_with("nothing of this migration was kept"));
         let finding = notes.fold(finding, Finding::note);
         said.help.iter().fold(finding, Finding::help)
@@ -200,29 +204,30 @@ impl Judge<'_> {
     fn law(&self, fault: &Fault<'_>) -> Finding {
         let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
         let finding = Finding::error(code(law), story.summary.clone());
-        let finding = finding.note(format!("the law of {}: {}", title(self.proven), law.claim()));
-        // What the server refused has a place of its own.
+        let finding = finding.note(format!("the law that {} breaks: {}", title(self.proven), law.claim()));
+        // A statement that the server refused has its own place.
         let place = story.findings.iter().find_map(|finding| finding.place.clone());
         let finding = finding.at(place.or_else(|| self.file(fault.law)));
         let details = story.details();
         let finding = details.iter().take(MOST_DETAILS).fold(finding, Finding::note);
         let finding = match details.len().saturating_sub(MOST_DETAILS) {
             0 => finding,
-            more => finding.note(format!("and {more} more, in `--format json` of `cargo xtask verify`")),
+            more => finding.note(format!("and {more} more; `cargo xtask verify --format json` shows all")),
         };
         let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
         let is_lost = story.losses.iter().any(|loss| !loss.came);
         match law {
-            Law::Data if is_lost => finding
-                .help("if these data may be lost, say so at the head of the up script: `-- migrate: lossy REASON`"),
+            Law::Data if is_lost => {
+                finding.help("if this data may be lost, put `-- migrate: lossy REASON` at the head of the up script")
+            }
             Law::Data if !story.losses.is_empty() => {
-                finding.help("let the down script remove the rows that the up adds")
+                finding.help("make the down script remove the rows that the up script adds")
             }
             _ => finding,
         }
     }
 
-    /// Whether a down that is written from the up can be the answer: what is wrong is in the schema, and of the down alone.
+    /// Whether a derived down script can be the solution: the fault is in the schema, and only in the down script.
     fn can_be_derived(&self, fault: &Fault<'_>) -> bool {
         let story = fault.story;
         let is_of_schema = story.is_of_schema || story.fails == Some(Direction::Down);
@@ -237,7 +242,7 @@ impl Judge<'_> {
     }
 }
 
-/// How many lines of a story are shown.
+/// How many lines of a story are shown at most.
 const MOST_DETAILS: usize = 20;
 
 fn code(law: Law) -> &'static str {
@@ -250,7 +255,7 @@ fn code(law: Law) -> &'static str {
     }
 }
 
-/// The file to correct: nearly always the down, and that of the directive where it is not right.
+/// The file to fix: nearly always the down script; if a declaration is wrong, the file with the directive.
 pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
     match (law, migration.down_script()) {
         (Law::Declared, Some(down)) if down.directives().lossy.is_some() => down.path(),

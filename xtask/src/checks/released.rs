@@ -1,4 +1,5 @@
-//! `released`: from what is released the new migrations lead to the same schema as from an empty database.
+//! `released`: applied on top of what is released, the new migrations produce the same schema as from an empty
+//! database.
 
 use std::sync::Arc;
 
@@ -16,19 +17,19 @@ use crate::output::style;
 use crate::report::Check;
 use crate::shadow;
 
-/// What the new migrations change, a sentence each, beside the check.
+/// The check, with the schemas before and after the new migrations.
 pub(crate) struct Outcome {
     pub(crate) check: Check,
     pub(crate) before: Option<Arc<Described>>,
     pub(crate) after: Option<Arc<Described>>,
 }
 
-/// Applies the migrations of the base branch as they are there, then those of this one that it does not have, and
-/// compares with all of this one in their order.
+/// Applies the migrations of the base branch as they are there, then the new ones of this branch, and compares the
+/// result with that of all migrations of this branch in their order.
 ///
 /// # Errors
 ///
-/// The server is gone.
+/// The connection to the server is lost.
 pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     let clock = Clock::start("released");
     let without = |check| Outcome { check, before: None, after: None };
@@ -40,16 +41,16 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     let base = match released.set(ground.context.layout) {
         Ok(base) => base,
         Err(error) => {
-            // A branch that corrects them has to pass, so this is no error.
+            // A branch that fixes these files has to pass, so this is not an error.
             let why = format!("the files of {} cannot be read as migrations", released.base.name);
             let finding = super::could_not_look("released", &why, &error);
             let finding = Finding { severity: Severity::Warning, ..finding };
-            return Ok(without(clock.done(format!("not looked at: {why}"), vec![finding])));
+            return Ok(without(clock.done(format!("not checked: {why}"), vec![finding])));
         }
     };
     let straight = match shadow::migrations(set, &ground.code, None).await {
         Ok(described) => described,
-        // The proof says where it fails.
+        // The proof reports where it fails.
         Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => {
             return Ok(without(clock.could_not_look("the chain does not apply to an empty database", &error)));
         }
@@ -60,37 +61,40 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
             let finding = Finding::error(
                 "released-fails",
-                format!("from {} on the new migrations do not apply", released.base.title()),
+                format!("the new migrations do not apply on top of {}", released.base.title()),
             );
             let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
             let finding = finding.help(match ground.context.layout {
                 Layout::Roundtrip => {
-                    "they apply to an empty database only in another order: `cargo xtask rebase` gives them later versions"
+                    "they apply only in the order of an empty database: `cargo xtask rebase` gives them newer versions"
                 }
-                _ => "they apply to an empty database only in another order: give those that no database has later versions",
+                _ => {
+                    "they apply only in the order of an empty database: give those that are not applied newer versions"
+                }
             });
-            return Ok(without(clock.done("it does not apply", vec![finding])));
+            return Ok(without(clock.done("the new migrations do not apply", vec![finding])));
         }
         Err(error) => return Err(error.into()),
     };
     let change = Change::between(&unowned(&straight.schema), &unowned(&way.after.schema));
-    let sides = Sides { before: "from an empty database", after: "from what is released" };
+    let sides = Sides { before: "from an empty database", after: "on top of the released schema" };
     let difference = change.sentences(sides);
     let finding = (!difference.is_empty()).then(|| {
         let finding = Finding::error(
             "released-differs",
-            format!("{} leads to another schema than an empty database", released.base.title()),
+            format!("on top of {}, the schema differs from that built from an empty database", released.base.title()),
         );
         let finding = difference.iter().take(20).fold(finding, |finding, line| finding.note(line));
-        finding.help("a released file was edited, or a new one comes before one that is released: see the checks above")
+        finding
+            .help("a released file was edited, or a new migration is older than a released one: see the checks above")
     });
     let new = way.pending;
     let summary = format!(
-        "{} behind {}, the same schema as from an empty database",
+        "{} on top of {}, the same schema as from an empty database",
         style::count(new, "migration"),
         released.base.title()
     );
-    let summary = if finding.is_some() { "another schema".to_owned() } else { summary };
+    let summary = if finding.is_some() { "different schema".to_owned() } else { summary };
     let check = clock.done(summary, finding.into_iter().collect());
     Ok(Outcome { check, before: Some(way.before), after: Some(way.after) })
 }

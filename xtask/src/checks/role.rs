@@ -1,4 +1,5 @@
-//! `role`: from an empty database up, all the way down and up again, as an owner who is no superuser.
+//! `role`: apply all migrations to an empty database, roll all of them back and reapply them, as an owner who is not a
+//! superuser.
 
 use std::collections::BTreeSet;
 
@@ -17,17 +18,17 @@ use crate::report::Check;
 ///
 /// # Errors
 ///
-/// The server is gone.
+/// The connection to the server is lost.
 pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
     let clock = Clock::start("role");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
-    // What is released and has nothing new before it.
+    // The released migrations that have no new one before them.
     let settled = set.iter().take_while(|migration| !ground.new.contains(migration.version())).count();
     let owned = match as_owner(set, settled, &ground.code).await {
         Ok(owned) => owned,
-        // Somebody else's server need not let us make roles.
+        // Another server need not let us create roles.
         Err(migrate_test::proof::ProofError::Core(error)) if error.sqlstate() == Some("42501") => {
-            return Ok(clock.skipped("the account on this server may not make roles"));
+            return Ok(clock.skipped("the connecting role may not create roles"));
         }
         Err(error) => return Err(error.into()),
     };
@@ -36,15 +37,15 @@ pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
     findings.extend(owned.failed.iter().map(|one| {
         let why = format!("the {} script of {} fails", one.direction.as_str(), one.version);
         let finding = could_not_look("role", &why, &one.error);
-        // What is released cannot be changed any more, and a down of it need not be run.
+        // A released migration can no longer be changed, and its down script may never run.
         let is_old = one.direction == Direction::Down && !ground.new.contains(&one.version);
         let severity = if is_old { Severity::Warning } else { finding.severity };
         Finding { severity, ..finding }
     }));
-    findings.extend(differs("left-behind", "rolled back to the beginning, something is left", &owned.left));
+    findings.extend(differs("left-behind", "after all migrations are rolled back, something is left", &owned.left));
     findings.extend(differs(
         "reapplied-differs",
-        "applied again, the schema is not that of the first time",
+        "after all migrations are reapplied, the schema differs from the first time",
         &owned.different,
     ));
     Ok(clock.done(summary(set.len(), &owned), findings))
@@ -53,29 +54,29 @@ pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
 fn summary(count: usize, owned: &Owned) -> String {
     let rolled = match owned.rolled_back {
         0 => "none can be rolled back".to_owned(),
-        back if back == count => "all rolled back and applied again".to_owned(),
-        back => format!("the last {back} rolled back and applied again"),
+        back if back == count => "all rolled back and reapplied".to_owned(),
+        back => format!("the last {back} rolled back and reapplied"),
     };
     match &owned.failed {
         Some(failed) => {
-            format!("not looked at to the end: the {} script of {} fails", failed.direction.as_str(), failed.version)
+            format!("not completed: the {} script of {} fails", failed.direction.as_str(), failed.version)
         }
         None => {
             let applied = style::count(owned.applied, "migration");
             let roles = match owned.needs_roles.len() {
                 0 => String::new(),
-                needing => format!(", who for {needing} of them has to make roles or be a member of some"),
+                needing => format!(", who has to create roles or be a member of roles for {needing} of them"),
             };
             let before = match owned.before {
                 0 => String::new(),
                 before => format!(" ({} of them in an earlier run)", before),
             };
-            format!("{applied} applied by an owner who is no superuser{roles}, {rolled}{before}")
+            format!("{applied} applied by an owner who is not a superuser{roles}, {rolled}{before}")
         }
     }
 }
 
-/// What is left, or differs, only because the down of a new migration is broken is said by the proof already.
+/// Drops findings that come only from a broken down script of a new migration, because the proof already reports them.
 pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
     let object = |line: &String| line.split(": ").next().unwrap_or_default().to_owned();
     let faults = report.migrations.iter().flat_map(Proven::faults);
@@ -89,7 +90,7 @@ pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
     let before = check.findings.len();
     check.findings.retain(|finding| !is_known(finding));
     if check.findings.len() < before {
-        check.summary += "; what is left is what the proof says";
+        check.summary += "; what is left is reported by the proof";
     }
     for finding in check.findings.iter_mut().filter(|finding| finding.notes.len() > MOST_LINES) {
         let more = finding.notes.split_off(MOST_LINES).len();
@@ -97,10 +98,10 @@ pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
     }
 }
 
-/// How many differences are shown.
+/// How many differences are shown at most.
 const MOST_LINES: usize = 20;
 
-/// What only a superuser may do. One that says why it is so is a note.
+/// The finding for a statement that only a superuser may run. If the file gives a reason, it is a note.
 fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal) -> Finding {
     let said = refusal.error.findings().first();
     let message = said.map_or_else(String::new, |finding| finding.message.clone());
@@ -113,7 +114,7 @@ fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal
     let is_old = !ground.new.contains(&refusal.version);
     let severity = match (reason, is_old) {
         (Some(_), _) => Severity::Note,
-        // What is released cannot be changed any more.
+        // A released migration can no longer be changed.
         (None, true) => Severity::Warning,
         (None, false) => Severity::Error,
     };
@@ -122,9 +123,9 @@ fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal
     match reason {
         Some((_, reason)) => finding.note(format!("allowed: {reason}")),
         None => finding
-            .note("here it was run by the owner of the database, as it will be in production")
-            .help("let whoever runs the server do it beforehand, or find a way that an owner has")
-            .help("or say why it is so, at the head of the file: `-- migrate: allow needs-superuser REASON`"),
+            .note("it was run here by the owner of the database, as it will be in production")
+            .help("have a superuser do it beforehand, or use a way that is open to the owner")
+            .help("or put `-- migrate: allow needs-superuser REASON` at the head of the file"),
     }
 }
 
@@ -133,5 +134,5 @@ fn differs(code: &'static str, message: &str, difference: &[String]) -> Option<F
         return None;
     }
     let finding = difference.iter().fold(Finding::error(code, message), |finding, line| finding.note(line));
-    Some(finding.help("`cargo xtask verify --all` says which migration it is"))
+    Some(finding.help("`cargo xtask verify --all` shows which migration causes it"))
 }

@@ -6,16 +6,16 @@ use migrate_core::Version;
 use super::version;
 
 const NEW: &str = "\
-Without a change it makes two empty files. With one it writes the up in the form that locks least,
-derives the down, and proves both on a throw-away database before it shows them.
+Without a change option, it creates two empty files. With one, it writes the up script in the form that locks
+least, derives the down script, and proves both on a shadow database before it shows them.
 
-A column is NAME:TYPE, then what else there is to say, with colons between:
-  id:uuid:pk                   a primary key; a uuid gets its default, a bigint counts
+A column is NAME:TYPE, followed by its properties, separated by colons:
+  id:uuid:pk                   a primary key; a uuid gets a default, a bigint becomes an identity column
   total:decimal:12,2           a type with its arguments
-  note:text:null               it may be null; otherwise NOT NULL
+  note:text:null               nullable; columns are NOT NULL otherwise
   state:text:default=new       a default
-  status:enum:pending,paid     an enum of its own, `order_status` for the table orders
-  user_id:references:users     the key of another table; then :cascade, :set-null or :restrict
+  status:enum:pending,paid     a new enum type, `order_status` for the table orders
+  user_id:references:users     a foreign key; add :cascade, :set-null or :restrict for ON DELETE
   mail:citext:unique  at:timestamptz:index
 
 Examples:
@@ -27,7 +27,6 @@ Examples:
   cargo xtask new add_refunded --add-enum-value order_status=refunded:paid
   echo 'ALTER TABLE users ADD COLUMN note text;' | cargo xtask new add_note --derive";
 
-/// Options of every command that changes a database.
 #[derive(Debug, Args)]
 #[command(after_help = NEW)]
 pub(crate) struct New {
@@ -36,16 +35,16 @@ pub(crate) struct New {
     /// The columns of the table
     #[arg(requires = "table", value_name = "COLUMN")]
     pub(crate) columns: Vec<String>,
-    /// Make a migration that runs without a transaction
+    /// Create a migration that runs without a transaction
     #[arg(long, conflicts_with = "change")]
     pub(crate) no_transaction: bool,
-    /// Make a table with the columns that follow the name
+    /// Create a table with the columns given as COLUMN arguments
     #[arg(long, group = "change", value_name = "TABLE")]
     pub(crate) table: Option<String>,
-    /// With --table: created_at and updated_at
+    /// With --table: add created_at and updated_at
     #[arg(long, requires = "table")]
     pub(crate) timestamps: bool,
-    /// With --table: an index on these columns, such as user_id,status
+    /// With --table: add an index on these columns, such as user_id,status
     #[arg(long, requires = "table", value_name = "COLUMNS")]
     pub(crate) index: Vec<String>,
     /// Add a column: table.name:type
@@ -54,107 +53,111 @@ pub(crate) struct New {
     /// Drop a column: table.name
     #[arg(long, group = "change", value_name = "COLUMN")]
     pub(crate) drop_column: Option<String>,
-    /// Give a column another name: table.old=new
+    /// Rename a column: table.old=new
     #[arg(long, group = "change", value_name = "OLD=NEW")]
     pub(crate) rename_column: Option<String>,
-    /// Add an index, built while the table is used: table.column,column
+    /// Add an index, built concurrently: table.column,column
     #[arg(long, group = "change", value_name = "COLUMNS")]
     pub(crate) add_index: Option<String>,
-    /// With --add-index: no two rows may have the same values
+    /// With --add-index: make the index unique
     #[arg(long, requires = "add_index")]
     pub(crate) unique: bool,
-    /// Add a foreign key, and check the rows that are there in a migration of its own: table.column=other
+    /// Add a foreign key, and validate the existing rows in a separate migration: table.column=other
     #[arg(long, group = "change", value_name = "COLUMN=TABLE")]
     pub(crate) add_foreign_key: Option<String>,
-    /// Add a label to an enum, behind another one: type=label or type=label:after
+    /// Add a label to an enum, optionally after another label: type=label or type=label:after
     #[arg(long, group = "change", value_name = "TYPE=LABEL")]
     pub(crate) add_enum_value: Option<String>,
-    /// Take the SQL of the up from standard input
+    /// Read the up script from standard input
     #[arg(long, group = "change")]
     pub(crate) derive: bool,
-    /// Show the files, and write nothing
+    /// Show the files without writing them
     #[arg(long, requires = "change")]
     pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "The up is run on a throw-away database; what it changed is turned round, run, and proven.\n\n\
-                        Examples:\n  cargo xtask derive\n  cargo xtask derive 20250224091500 --dry-run")]
+#[command(after_help = "It runs the up script on a shadow database, derives the statements that reverse its changes, \
+                        and proves that they do.\n\nExamples:\n  cargo xtask derive\n  \
+                        cargo xtask derive 20250224091500 --dry-run")]
 pub(crate) struct Derive {
-    /// The migration whose down is missing or empty; all of them, if none is named
+    /// The migration whose down script is missing or empty [default: all such migrations]
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
-    /// Show the down, and write nothing
+    /// Show the down script without writing it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Replace a down that is there
+    /// Replace an existing down script
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "A schema is one of\n  migrations            what the migrations lead to\n  \
+#[command(after_help = "A schema is one of\n  migrations            the schema that the migrations produce\n  \
                         migrations@VERSION    the same, up to a version\n  \
                         env:NAME              the database of an environment\n  \
-                        file:schema.sql       what a script makes on an empty database\n  \
-                        postgres://…          a database\n\nThe exit code is 3 where they differ.\n\nExamples:\n  \
-                        cargo xtask diff migrations env:staging\n  cargo xtask diff env:staging env:production --sql\n  \
+                        file:schema.sql       the schema that a script creates in an empty database\n  \
+                        postgres://…          a database\n\nThe exit code is 3 if the schemas differ.\n\nExamples:\n  \
+                        cargo xtask diff migrations env:staging\n  \
+                        cargo xtask diff env:staging env:production --sql\n  \
                         cargo xtask diff migrations file:schema.sql --write add_invoices")]
 pub(crate) struct Diff {
-    /// The schema to begin with
+    /// The schema to start from
     pub(crate) from: String,
-    /// The schema to come to
+    /// The schema to reach
     pub(crate) to: String,
-    /// Show the statements that lead from the first one to the second, proven on a throw-away database
+    /// Show the statements that turn the first schema into the second, proven on a shadow database
     #[arg(long, conflicts_with = "write")]
     pub(crate) sql: bool,
-    /// Write them as a migration of this name, with its down
+    /// Write these statements as a migration with this name, with a down script
     #[arg(long, value_name = "NAME")]
     pub(crate) write: Option<String>,
-    /// A table or column that got another name, instead of one that went and one that came: schema.table.old=new
+    /// Treat a dropped and an added table or column as a rename: schema.table.old=new
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) rename: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "The database is only read. Examples:\n  cargo xtask baseline --env production\n  \
+#[command(after_help = "Without --mark, the database is only read.\n\nExamples:\n  \
+                        cargo xtask baseline --env production\n  \
                         cargo xtask baseline --env production --data countries,currencies\n  \
                         cargo xtask baseline --mark --env production")]
 pub(crate) struct Baseline {
-    /// What the migration is called
+    /// The name of the migration
     #[arg(long, default_value = "baseline_schema", value_name = "NAME")]
     pub(crate) name: String,
-    /// Tables whose rows are part of it, such as countries,currencies
+    /// Tables whose rows to include, such as countries,currencies
     #[arg(long, value_name = "TABLES", value_delimiter = ',')]
     pub(crate) data: Vec<String>,
-    /// Show what would be captured, and write nothing
+    /// Show what would be captured without writing it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Record it in the ledger of the environment without running it, after comparing
+    /// Record the baseline as applied in the ledger of the environment without running it, if the schemas match
     #[arg(long, conflicts_with_all = ["data", "dry_run"])]
     pub(crate) mark: bool,
-    /// With --mark: the last migration that the database has already, instead of the first one
+    /// With --mark: the last migration that the database already has, instead of the first one
     #[arg(long, value_name = "VERSION", value_parser = version, requires = "mark")]
     pub(crate) to: Option<Version>,
-    /// Do not ask, also in a protected environment
+    /// Do not ask for confirmation, even in a protected environment
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Environments that have all of the squashed migrations stay as they are, and can still go back: their \
-                        ledger holds the downs. New ones get the baseline. One that has only some of them is told to \
-                        catch up first.\n\nExample:\n  cargo xtask squash --to 20250407084500"
+    after_help = "Environments that have applied all squashed migrations stay as they are and can still roll back, \
+                  because their ledger holds the down scripts. New environments get the baseline. An environment that \
+                  has applied only some of them has to apply the rest first.\n\nExample:\n  \
+                  cargo xtask squash --to 20250407084500"
 )]
 pub(crate) struct Squash {
-    /// The last migration that becomes a part of the baseline
+    /// The last migration to include in the baseline
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) to: Version,
-    /// What the baseline is called
+    /// The name of the baseline
     #[arg(long, default_value = "baseline_schema", value_name = "NAME")]
     pub(crate) name: String,
-    /// Prove it, and change no file
+    /// Prove the baseline without changing any file
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -1,4 +1,4 @@
-//! What can be typed: every command, every option, with its help.
+//! The command line: every command and every option, with its help.
 
 mod author;
 mod check;
@@ -28,7 +28,7 @@ Exit codes:
   2  wrong usage or configuration; nothing was run
   3  the command found something: problems, or pending migrations with `status --exit-code`";
 
-/// PostgreSQL schema migrations with a ledger, a way back, and a proof.
+/// PostgreSQL schema migrations that can be rolled back, with a ledger and a proof.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
@@ -43,36 +43,37 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The environment, by its name in migrate.toml [default: development, or none where --database gives a URL]
-    // Without a default here: a database that is only named by --database is no development database.
+    // There is no default here: a database given only by --database is not a development database.
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// The database, instead of the environment's: auto, local, docker:IMAGE, env:VARIABLE or postgres://…
-    // A text, parsed later: a parser's own message repeats the value, and with it a password.
+    // Parsed later: clap's own error message would repeat the value, and with it a password.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
-    /// The folder of migrations, instead of the one in migrate.toml
+    /// The migrations folder, instead of the one in migrate.toml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
-    /// Which tool's files they are: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or flyway
+    /// The tool whose file layout to read: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or
+    /// flyway
     #[arg(long, global = true, value_name = "TOOL", value_parser = layout)]
     pub(crate) layout: Option<Layout>,
-    /// The configuration, instead of the migrate.toml in this folder or above it
+    /// The configuration file, instead of the migrate.toml in this folder or in a folder above it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What the output is for: people or programs (docs/FORMATS.md)
+    /// The output format: text for people, json for programs (docs/FORMATS.md)
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
-    /// Wait for a server that is still starting [default: 30s, where no time is given]
+    /// Wait for a server that is still starting; 30s if TIME is omitted
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_name = "TIME",
           value_parser = time)]
     pub(crate) wait: Option<Duration>,
-    /// Colours: on a terminal, always or never
+    /// When to use colours; auto means on a terminal
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
-    /// Say only what is wrong
+    /// Print only problems
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -92,74 +93,74 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make the pair of files of a new migration, ready to edit
+    /// Create the up and down scripts of a new migration
     New(New),
-    /// Apply what is pending
+    /// Apply pending migrations
     Migrate(Migrate),
-    /// Undo what was applied last
+    /// Roll back the last applied migrations
     Rollback(Rollback),
-    /// Undo what was applied last, and apply it again
+    /// Roll back the last applied migrations and reapply them
     Redo(Redo),
-    /// Show what is applied, pending, modified, missing or unfinished
+    /// Show which migrations are applied, pending, modified, missing or unfinished
     Status(Status),
-    /// Fail unless a version is applied: for the start of an application, or a step of a deploy
+    /// Fail unless a version is applied: for the startup of an application or a deployment step
     Ensure(Ensure),
     /// Show who did what, when, from where, and how long it took
     History(History),
-    /// Prove that migrations apply, roll back and apply again, with their data
+    /// Prove that migrations apply, roll back and reapply without losing data
     Verify(Verify),
-    /// Look for files that are misnamed, misplaced, or edited after they were applied
+    /// Check for files that are misnamed, misplaced, or edited after they were applied
     Check(Check),
-    /// Look for dangerous SQL
+    /// Check for dangerous SQL
     Lint(Lint),
-    /// Make every check that a change has to pass before it is merged
+    /// Run every check that a change has to pass before it is merged
     Ci(Ci),
-    /// Know the services that share the database, and which of their queries a change breaks
+    /// Track the services that share the database, and find the queries that a change breaks
     Consumers {
         #[command(subcommand)]
         command: Consumers,
     },
-    /// Say what a finding means, why it matters, and how it is mended
+    /// Explain what a finding means, why it matters, and how to fix it
     Explain(Explain),
-    /// Give new migrations versions behind those of the base branch
+    /// Give new migrations versions newer than those on the base branch
     Rebase(Rebase),
-    /// List, bring back or purge the data that rollbacks kept
+    /// List, restore or purge the data that rollbacks kept
     Kept {
         #[command(subcommand)]
         command: Option<Kept>,
     },
-    /// Try the webhooks that tell the team of runs
+    /// Test the webhooks that notify the team about runs
     Notify {
         #[command(subcommand)]
         command: Notify,
     },
-    /// Compare a database with what its migrations make of it: what differs, since when, and who did it
+    /// Compare a database with its migrations: show what differs, since when, and who changed it
     Drift(Drift),
-    /// Record every DDL command of a database, and show what was recorded
+    /// Record every DDL command in a database, and show the records
     Audit {
         #[command(subcommand)]
         command: Option<Audit>,
     },
-    /// Bring an unfinished migration to an end
+    /// Finish or undo a migration that stopped halfway
     Resolve(Resolve),
-    /// Write what a rollback or a migrate would run as a script for psql, to run it by hand
+    /// Write what `rollback` or `migrate` would run as a psql script that you can run by hand
     Runbook(Runbook),
-    /// Write the down of a migration from what its up does, and prove it
+    /// Generate the down script from the up script, and prove it
     Derive(Derive),
-    /// Show the difference of two schemas, in words, as SQL or as a migration
+    /// Show the difference between two schemas, in words, as SQL or as a migration
     Diff(Diff),
-    /// Capture an existing database as the first migration, proven equal
+    /// Capture an existing database as the first migration, proven to be identical
     Baseline(Baseline),
-    /// Put one proven baseline in the place of a long beginning of the chain
+    /// Replace the oldest migrations of the chain with one proven baseline
     Squash(Squash),
-    /// Fill a development database with data
+    /// Load seed data into a development database
     Seed(Seed),
-    /// Start, stop and reach the managed database
+    /// Start, stop and connect to the managed database server
     #[command(subcommand)]
     Db(Db),
-    /// Look at the whole set-up and say what is wrong with it
+    /// Check the whole setup, and report what is wrong
     Doctor,
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -167,21 +168,21 @@ pub(crate) enum Command {
 }
 
 fn version(text: &str) -> Result<Version, String> {
-    // `20250217143000_create_orders_table` is what people copy.
+    // People copy `20250217143000_create_orders_table`.
     let digits = text.split('_').next().unwrap_or(text);
-    digits.parse().map_err(|_| "a version is a number, as at the beginning of the file name".to_owned())
+    digits.parse().map_err(|_| "not a version: write the number at the beginning of the file name".to_owned())
 }
 
-/// How many migrations: none would be nothing to do, which nobody asks for.
+/// A number of migrations; zero would mean nothing to do, so it is refused.
 fn number(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number of migrations is 1 or more".to_owned())
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "not a number of migrations: write 1 or more".to_owned())
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
-    text.parse().map_err(|_| format!("the tools are {}", Layout::names().join(", ")))
+    text.parse().map_err(|_| format!("not a known tool: write one of {}", Layout::names().join(", ")))
 }
 
 fn time(text: &str) -> Result<Duration, String> {
     migrate_core::duration::parse(text)
-        .ok_or_else(|| "a time is a number with its unit: 250ms, 3s, 10min, 1h".to_owned())
+        .ok_or_else(|| "not a time: write a number with its unit: 250ms, 3s, 10min, 1h".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Options of the commands that run migrations, and of those that look at a database.
+//! Options of the commands that run migrations or look at a database.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use super::{number, time, version};
 #[command(after_help = "Examples:\n  cargo xtask migrate\n  cargo xtask migrate --dry-run\n  \
                         cargo xtask migrate --env production --to 20250224091500 --yes")]
 pub(crate) struct Migrate {
-    /// Stop when this version is applied
+    /// Stop after applying this version
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "count")]
     pub(crate) to: Option<Version>,
     /// Apply only the next N
     #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) count: Option<usize>,
-    /// Apply everything that is pending (this is the default)
+    /// Apply all pending migrations (this is the default)
     #[arg(long, conflicts_with_all = ["to", "count"])]
     pub(crate) all: bool,
     /// Apply migrations that are older than the newest applied one
     #[arg(long)]
     pub(crate) allow_out_of_order: bool,
-    /// Accept a database that is newer than this folder: leave alone what is newer, and warn
+    /// Accept a database that is newer than this folder: leave its newer migrations alone, and warn
     #[arg(long)]
     pub(crate) allow_newer: bool,
-    /// Leave what a rollback kept where it is, also when its migration is applied again
+    /// Do not restore the data that a rollback kept when its migration is reapplied
     #[arg(long)]
     pub(crate) leave_kept: bool,
     #[command(flatten)]
@@ -37,21 +37,22 @@ pub(crate) struct Migrate {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask rollback\n  cargo xtask rollback -n 2 --dry-run\n  \
                         cargo xtask rollback --to 20250217143000\n  \
-                        cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not saved'")]
+                        cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not \
+                        saved'")]
 pub(crate) struct Rollback {
-    /// Stop when this version is the newest that is applied
+    /// Roll back until this version is the newest applied one
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
-    /// Undo the last N [default: 1]
+    /// Roll back the last N [default: 1]
     #[arg(short = 'n', long, value_name = "N", value_parser = number, conflicts_with = "all")]
     pub(crate) count: Option<usize>,
-    /// Undo everything
+    /// Roll back everything
     #[arg(long)]
     pub(crate) all: bool,
-    /// Which down to run where the file and the ledger differ
+    /// Which down script to run if the file and the ledger differ
     #[arg(long, value_name = "SOURCE", default_value = "ledger")]
     pub(crate) down_from: DownFrom,
-    /// Copy aside what is destroyed; the next apply brings it back
+    /// Keep a copy of the data that the rollback destroys, to restore it when the migration is reapplied
     #[arg(long)]
     pub(crate) keep_data: bool,
     #[command(flatten)]
@@ -65,25 +66,25 @@ pub(crate) struct Rollback {
                         cargo xtask runbook --env production -n 2 --drill\n  \
                         cargo xtask runbook --page --env production -o docs/ROLLBACK_RUNBOOK.md")]
 pub(crate) struct Runbook {
-    /// The command that the script stands for
+    /// The command that the script replaces
     #[arg(long = "for", value_name = "COMMAND", default_value = "rollback")]
     pub(crate) way: Way,
-    /// Stop at this version, as the command does
+    /// Stop at this version, as --to of the command does
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
-    /// Only the last N, or the next N [default: 1 for rollback, all for migrate]
+    /// Only the last N (rollback) or the next N (migrate) [default: 1 for rollback, all for migrate]
     #[arg(short = 'n', long, value_name = "N", value_parser = number, conflicts_with = "all")]
     pub(crate) count: Option<usize>,
-    /// Everything
+    /// All migrations
     #[arg(long)]
     pub(crate) all: bool,
-    /// Which down to write where the file and the ledger differ
+    /// Which down script to write if the file and the ledger differ
     #[arg(long, value_name = "SOURCE", default_value = "ledger")]
     pub(crate) down_from: DownFrom,
-    /// Copy aside what a rollback destroys
+    /// Keep a copy of the data that a rollback destroys
     #[arg(long)]
     pub(crate) keep_data: bool,
-    /// Leave what a rollback kept where it is, also when its migration is applied again
+    /// Do not restore the data that a rollback kept when its migration is reapplied
     #[arg(long)]
     pub(crate) leave_kept: bool,
     /// Apply migrations that are older than the newest applied one
@@ -92,21 +93,21 @@ pub(crate) struct Runbook {
     /// Accept a database that is newer than this folder
     #[arg(long)]
     pub(crate) allow_newer: bool,
-    /// Why this is done: for the ledger
+    /// The reason, recorded in the ledger
     #[arg(long, value_name = "WHY")]
     pub(crate) reason: Option<String>,
-    /// Practise on a throw-away database: run the script with psql, and compare with what the command does
+    /// Rehearse on a shadow database: run the script with psql, and compare the result with that of the command
     #[arg(long, conflicts_with = "page")]
     pub(crate) drill: bool,
-    /// The page for the team of this project, instead of a script; it needs no database
+    /// Write a page for your team instead of a script; this needs no database
     #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order", "allow_newer", "reason"])]
     pub(crate) page: bool,
-    /// The file to write, instead of standard output
+    /// The file to write [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
-/// The command that a script stands for.
+/// The command that a script replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Way {
     /// What `rollback` would run
@@ -127,18 +128,18 @@ impl Way {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DownFrom {
-    /// The one that was stored when the migration was applied
+    /// The script stored when the migration was applied
     Ledger,
-    /// The one in the folder
+    /// The script in the folder
     Files,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Redo {
-    /// Undo and apply the last N
+    /// Roll back and reapply the last N
     #[arg(short = 'n', long, value_name = "N", value_parser = number, default_value_t = 1)]
     pub(crate) count: usize,
-    /// Copy aside what is destroyed in between, and bring it back
+    /// Keep a copy of the data that the rollback destroys, and restore it
     #[arg(long)]
     pub(crate) keep_data: bool,
     #[command(flatten)]
@@ -147,33 +148,33 @@ pub(crate) struct Redo {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Change {
-    /// Show the SQL that would run, and touch nothing
+    /// Show the SQL that would run without running it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask, also in a protected environment
+    /// Do not ask for confirmation, even in a protected environment
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// How long to wait for another run to end, instead of what migrate.toml says
+    /// How long to wait for another run to end, instead of the time in migrate.toml
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) lock_wait: Option<Duration>,
-    /// Why this is done: for the ledger, the audit record and whoever is told
+    /// The reason, recorded in the ledger and the run record and sent with notifications
     #[arg(long, value_name = "WHY")]
     pub(crate) reason: Option<String>,
-    /// The folder for a record of what was there before, what was done, and what is there after
+    /// The folder for the run record: the state before, what was done, and the state after
     #[arg(long, value_name = "DIR")]
     pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Notify {
-    /// Send a message that says that nothing happened, and show what each receiver answers
+    /// Send a test message, and show how each webhook responds
     #[command(
         after_help = "Examples:\n  cargo xtask notify test --env production\n  cargo xtask notify test team --print"
     )]
     Test {
-        /// One webhook, by its name in migrate.toml [default: all that hear of the environment]
+        /// The name of a webhook in migrate.toml [default: all webhooks of the environment]
         name: Option<String>,
-        /// Show what would be sent, and send nothing
+        /// Show what would be sent without sending it
         #[arg(long)]
         print: bool,
     },
@@ -181,7 +182,7 @@ pub(crate) enum Notify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Exit with 3 when migrations are pending, or there is none at all
+    /// Exit with 3 if migrations are pending or there are no migrations
     #[arg(long)]
     pub(crate) exit_code: bool,
     /// Accept a database that is newer than this folder
@@ -191,12 +192,12 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It only reads, and newer versions may be applied as well. It exits with 3 where the version is not applied.\n\n\
-                  Examples:\n  cargo xtask ensure 20250224091500 --env production\n  \
+    after_help = "It only reads the database. Newer versions may be applied as well. The exit code is 3 if the version \
+                  is not applied.\n\nExamples:\n  cargo xtask ensure 20250224091500 --env production\n  \
                   cargo xtask ensure --database env:DATABASE_URL --wait=1min"
 )]
 pub(crate) struct Ensure {
-    /// The version that has to be applied [default: the newest in the folder]
+    /// The version that must be applied [default: the newest in the folder]
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
 }
@@ -209,48 +210,50 @@ pub(crate) struct History {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Without one of the ways out it only shows what is really there.")]
+#[command(after_help = "Without --continue, --undo, --mark-applied or --mark-rolled-back, it only shows the actual \
+                        state.")]
 pub(crate) struct Resolve {
-    /// The unfinished migration, to be sure that the right one is meant
+    /// The unfinished migration; it fails if another one is unfinished
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
-    /// Run the statements that are left
+    /// Run the remaining statements
     #[arg(long = "continue", group = "way")]
     pub(crate) go_on: bool,
-    /// Run the script of the other direction; where no statement is done, run nothing
+    /// Run the script of the opposite direction; if no statement is done, run nothing
     #[arg(long, group = "way")]
     pub(crate) undo: bool,
-    /// The first statement that is not done, where only you can know it: one that commits by itself
+    /// The number of the first statement that is not done, if only you can know it: after a statement that commits by
+    /// itself
     #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["mark_applied", "mark_rolled_back"])]
     pub(crate) from: Option<usize>,
-    /// Run nothing; record that it counts as applied, and why
+    /// Run nothing; record the migration as applied, with this reason
     #[arg(long, value_name = "REASON", group = "way")]
     pub(crate) mark_applied: Option<String>,
-    /// Run nothing; record that it counts as rolled back, and why
+    /// Run nothing; record the migration as rolled back, with this reason
     #[arg(long, value_name = "REASON", group = "way")]
     pub(crate) mark_rolled_back: Option<String>,
-    /// Do not ask, also in a protected environment
+    /// Do not ask for confirmation, even in a protected environment
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Seed {
-    /// The SQL file, instead of the one in migrate.toml or seeds/<environment>.sql
+    /// The SQL file [default: the one in migrate.toml, or seeds/<environment>.sql]
     pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Db {
-    /// Start the managed server, and make the database
+    /// Start the managed server, and create the database
     Up,
     /// Stop the managed server; its data stays
     Down {
-        /// Delete the data as well
+        /// Delete the data too
         #[arg(long)]
         destroy: bool,
     },
-    /// Show where the managed server is, and why it is that one
+    /// Show where the managed server is, and why this server was chosen
     Status,
     /// Print the URL of the database, with its password
     Url,
@@ -264,26 +267,26 @@ pub(crate) enum Db {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kept {
-    /// Show what is kept, and whether it was brought back (this is the default)
+    /// List the kept data, and whether it was restored (this is the default)
     List,
-    /// Bring back what the last rollback of an applied migration kept
+    /// Restore the data that the last rollback of an applied migration kept
     Restore {
         /// The migration
         #[arg(value_parser = version)]
         version: Version,
-        /// Do not ask, also in a protected environment
+        /// Do not ask for confirmation, even in a protected environment
         #[arg(short, long)]
         yes: bool,
     },
-    /// Drop the copies that came back whole, or those of a migration, or all of them
+    /// Drop the copies that were restored completely, those of one migration, or all of them
     Purge {
-        /// The migration
+        /// Only the copies of this migration
         #[arg(value_parser = version)]
         version: Option<Version>,
-        /// Also what did not come back, or not all of it
+        /// Also copies that were not restored, or only in part
         #[arg(long, conflicts_with = "version")]
         all: bool,
-        /// Do not ask, also in a protected environment
+        /// Do not ask for confirmation, even in a protected environment
         #[arg(short, long)]
         yes: bool,
     },

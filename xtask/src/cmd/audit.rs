@@ -1,4 +1,4 @@
-//! `audit`: recording every DDL command of a database, and what was recorded.
+//! `audit`: record every DDL command in a database, and show the records.
 
 use migrate_core::audit::{self, Filter, Record, Recording};
 use migrate_core::db::Reader;
@@ -23,7 +23,7 @@ struct ShowJson {
     records: Vec<RecordJson>,
 }
 
-/// A record for programs.
+/// A record as JSON.
 #[derive(Serialize)]
 pub(crate) struct RecordJson {
     at: String,
@@ -49,9 +49,9 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::Audit>) -> 
             confirm(context, *yes, "Its DDL will be recorded.")?;
             audit::install(&database, ledger, APPLICATION).await?;
             let name = context.title();
-            context.output.line(format!("  {} every DDL command in {name} from now on", paint(GOOD, "recorded")));
+            context.output.line(format!("  {} every DDL command in {name} from now on", paint(GOOD, "recording")));
             context.output.next(format!(
-                "`cargo xtask audit show {}` lists them; `drift` tells by them who did it",
+                "`cargo xtask audit show {}` lists the records; `drift` uses them to report who made a change",
                 context.aim()
             ));
             status_json(context, &audit::recording(&database, ledger).await?)
@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::Audit>) -> 
             let records = if *purge { " The records will be dropped." } else { "" };
             confirm(context, *yes, &format!("Its DDL will no longer be recorded.{records}"))?;
             audit::uninstall(&database, ledger, APPLICATION, *purge).await?;
-            context.output.line(format!("{BOLD}recording ended{BOLD:#} in {}", context.title()));
+            context.output.line(format!("{BOLD}recording stopped{BOLD:#} in {}", context.title()));
             status_json(context, &audit::recording(&database, ledger).await?)
         }
         Some(cli::Audit::Show { object, since, count }) => {
@@ -78,19 +78,19 @@ async fn status(context: &Context<'_>) -> Result<Exit> {
     output.line(match (recording.on, recording.has_records) {
         (true, true) => format!("{} DDL in {name} is recorded", paint(GOOD, "on")),
         (true, false) => {
-            format!("{} the table of the record is gone from {name}: nothing is recorded", paint(BAD, "broken"))
+            format!("{} the audit table is missing from {name}: nothing is recorded", paint(BAD, "broken"))
         }
         (false, true) => {
-            format!("{} DDL in {name} is not recorded any more; what was recorded is there", paint(WARN, "off"))
+            format!("{} DDL in {name} is no longer recorded; the existing records are still there", paint(WARN, "off"))
         }
         (false, false) => format!("{} DDL in {name} was never recorded", paint(WARN, "off")),
     });
     if recording.has_records && !recording.readable {
         let table = audit::table(&context.environment.ledger);
-        output.line(format!("this role may not read the record: GRANT SELECT ON {table} TO …;"));
+        output.line(format!("this role may not read the records: GRANT SELECT ON {table} TO …;"));
     }
     if !(recording.on && recording.has_records) {
-        output.next(format!("`cargo xtask audit install {}` begins to record, as a superuser", context.aim()));
+        output.next(format!("`cargo xtask audit install {}` starts recording; it needs a superuser", context.aim()));
     }
     status_json(context, &recording)
 }
@@ -109,13 +109,13 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
     let recording = audit::recording(&database, ledger).await?;
     if !recording.has_records {
         return Err(Failure::failed("no-audit", format!("the DDL of {} was never recorded", context.title()))
-            .help(format!("`cargo xtask audit install {}` begins to record, as a superuser", context.aim())));
+            .help(format!("`cargo xtask audit install {}` starts recording; it needs a superuser", context.aim())));
     }
     let mut reader = Reader::open(&database).await?;
     let records = audit::list(&mut reader, ledger, filter).await?;
     reader.close().await;
     if records.is_empty() {
-        context.output.line("nothing of that is on record");
+        context.output.line("no matching records");
     }
     context.output.lines(&table(&records).lines());
     if context.output.verbose {

@@ -1,4 +1,4 @@
-//! `baseline`: an existing database as the first migration, proven equal; and marking it as applied.
+//! `baseline`: capture an existing database as the first migration, proven to be identical; or mark it as applied.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::output::Document;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::{files, shadow};
 
-/// How many relations can be made in one transaction of a server with its usual settings.
+/// How many relations one transaction can create on a server with default settings.
 ///
 /// See <https://www.postgresql.org/docs/current/runtime-config-locks.html>.
 const LOCKS: usize = 3000;
@@ -72,7 +72,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         output.line(format!("  {} {note}", paint(WARN, "note:")));
     }
     for line in &baseline.left_behind {
-        output.line(format!("  {} {line}", paint(WARN, "the down script leaves:")));
+        output.line(format!("  {} {line}", paint(WARN, "not removed by the down script:")));
     }
     for line in &baseline.remaining {
         output.line(format!("  {} {line}", paint(BAD, "different:")));
@@ -106,13 +106,15 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
     let mut names = first.map(|entry| entry.file_name().to_string_lossy().into_owned());
     match names.find(|name| name.ends_with(".up.sql")) {
         None => Ok(()),
-        Some(name) => Err(Failure::usage("baseline-first", format!("there are migrations already, such as {name}"))
-            .help("a baseline is the first migration of a folder: name an empty one with --migrations DIR")
-            .help("`cargo xtask baseline --mark` records the migrations that are there as applied")),
+        Some(name) => {
+            Err(Failure::usage("baseline-first", format!("the folder already has migrations, such as {name}"))
+                .help("a baseline is the first migration of a folder: give an empty folder with --migrations DIR")
+                .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
+        }
     }
 }
 
-/// The two files. A large schema is made without a transaction, for each relation takes a lock in one.
+/// The two files. A large schema is created without a transaction, because every relation would hold a lock in it.
 pub(super) fn texts(
     of: &str,
     command: &str,
@@ -127,8 +129,7 @@ pub(super) fn texts(
     };
     let directive = if large { "-- migrate: no-transaction\n" } else { "" };
     let squashes = squashes.map_or(String::new(), |first| format!("-- migrate: squashes {first}\n"));
-    let mut head =
-        format!("{squashes}{directive}-- Everything that {of} had when it was captured", of = visible::line(of));
+    let mut head = format!("{squashes}{directive}-- The schema of {of} when it was captured", of = visible::line(of));
     if !data.is_empty() {
         let tables: Vec<&str> = data.iter().map(|table| &*table.table.name).collect();
         let _ = write!(head, ", with the rows of {}", visible::line(&tables.join(", ")));
@@ -148,7 +149,7 @@ pub(super) fn texts(
     let up = if up.is_empty() { "SELECT;\n".to_owned() } else { up };
     let down = script(&baseline.down);
     let down = if down.is_empty() { "SELECT;\n".to_owned() } else { down };
-    let mut what = format!("{directive}-- Removes everything that the up makes.\n");
+    let mut what = format!("{directive}-- Removes everything that the up script creates.\n");
     for line in &baseline.left_behind {
         let _ = writeln!(what, "-- left behind: {}", visible::line(line));
     }
@@ -161,8 +162,8 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
         output.line(format!("  {DIM}{}: {}{DIM:#}", table.table, style::count(table.rows, "row")));
     }
     if !document.proven {
-        output.line(format!("\n{}: nothing was written", paint(BAD, "the capture is not equal to the source")));
-        output.next("report this as a bug, with the lines above: no schema should end here");
+        output.line(format!("\n{}: nothing was written", paint(BAD, "the capture differs from the source")));
+        output.next("report this as a bug, with the lines above");
         return;
     }
     let objects = style::count(document.objects, "object");
@@ -171,23 +172,23 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
         n => paint(WARN, format!("proven except for {n} left out:")),
     };
     let rest = match document.left_behind.len() {
-        0 => "rolled back, nothing left, applied again".to_owned(),
-        n => format!("rolled back but for {n}"),
+        0 => "rolled back with nothing left, reapplied".to_owned(),
+        n => format!("rolled back except for {n}"),
     };
-    output.line(format!("  {proven} {objects}: applied, equal, {rest}"));
+    output.line(format!("  {proven} {objects}: applied, identical, {rest}"));
     for path in &document.files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
     match document.files.is_empty() {
-        true => output.next("without --dry-run it is written"),
+        true => output.next("run it without --dry-run to write the files"),
         false => output.next(format!(
-            "`cargo xtask baseline --mark {}` records it there as applied, without running it",
+            "`cargo xtask baseline --mark {}` records the baseline there as applied, without running it",
             context.aim()
         )),
     }
 }
 
-/// Records what a database has already, after comparing.
+/// Records the migrations that a database already has, after comparing.
 async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -> Result<Exit> {
     let output = context.output;
     let set = context.layout.load(&context.migrations)?;
@@ -197,7 +198,8 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
             .help(format!("`cargo xtask baseline {}` writes the first one", context.aim())));
     };
     if set.get(&version).is_none() {
-        return Err(Failure::usage("no-migration", format!("there is no migration {version}")));
+        return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
+            .help("`cargo xtask status` lists the migrations"));
     }
     let database = context.reach().await?;
     let there = shadow::database(&database, context).await?;
@@ -222,39 +224,41 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         runner.close().await;
         let marked = style::count(document.marked, "migration");
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
-        output.next(format!("`cargo xtask status {}`; what comes from now on is migrated", context.aim()));
+        output.next(format!("`cargo xtask status {}` shows what is applied", context.aim()));
     } else {
         document.differences.iter().for_each(|line| output.item(format!("  {line}")));
         let count = style::count(document.differences.len(), "difference");
         output.line(format!(
-            "\n{}: {} is not at {version}",
+            "\n{}: {} does not match the migrations up to {version}",
             paint(BAD, format!("not marked, {count}")),
             context.title()
         ));
         let to = if context.named_database { "URL".to_owned() } else { format!("env:{}", context.name) };
-        output.next(format!("`cargo xtask diff migrations@{version} {to} --sql` shows what would make them equal"));
+        output.next(format!(
+            "`cargo xtask diff migrations@{version} {to} --sql` shows the statements that would make them equal"
+        ));
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
     output.document(&Document::new("baseline", &context.name, document));
     Ok(exit)
 }
 
-/// What baselines say is not part of them.
+/// What the baselines up to a version declare as left out.
 pub(crate) fn excused(set: &MigrationSet, upto: &Version) -> Vec<String> {
     let texts = set.iter().filter(|one| one.version() <= upto).filter_map(|one| one.up_script());
     let lines = texts.flat_map(|script| script.text().lines().map(str::to_owned).collect::<Vec<_>>());
     lines.filter_map(|line| line.strip_prefix(LEFT_OUT).map(str::to_owned)).collect()
 }
 
-/// Whether a difference is about what a baseline leaves out: an object as a whole, or one fact of it.
+/// Whether a difference is about something that a baseline leaves out: a whole object, or one fact about it.
 fn is_excused(line: &str, left_out: &str) -> bool {
     line.strip_prefix(left_out).is_some_and(|rest| rest.starts_with(": only") || rest.starts_with(' '))
 }
 
-/// What is left out, with what stands on it, and why.
+/// A line that says what is left out, what depends on it, and why.
 pub(super) fn left_out_line(one: &LeftOut) -> String {
     let with = one.with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let with = if with.is_empty() { with } else { format!(", and with it {with}") };
+    let with = if with.is_empty() { with } else { format!(", and what depends on it: {with}") };
     format!("{} {one}{with}: {}", paint(WARN, "left out"), one.why)
 }
 

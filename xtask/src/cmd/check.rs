@@ -1,4 +1,4 @@
-//! `check`: misnamed, misplaced and edited files.
+//! `check`: find misnamed, misplaced and edited files.
 
 use std::time::Instant;
 

@@ -41,10 +41,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     Ok(conclude(context, "ci", &report))
 }
 
-/// The checks but that of the files, in the order of the report.
+/// All checks except `files`, in the order of the report.
 const NAMES: [&str; 7] = ["edited", "lint", "locks", "proof", "released", "role", "consumers"];
 
-/// What the checks found, each as soon as it is at its end: what breaks off later takes nothing of it away.
+/// The results of the checks that are complete. A check that is interrupted later does not discard them.
 #[derive(Default)]
 struct Found {
     checks: BTreeMap<&'static str, Check>,
@@ -55,7 +55,7 @@ struct Found {
 }
 
 impl Found {
-    /// Takes what a check found, or that it broke off.
+    /// Stores the result of a check, or that it could not be completed.
     fn take<T>(&mut self, name: &'static str, outcome: Result<(Check, T)>) -> Option<T> {
         match outcome {
             Ok((check, more)) => {
@@ -71,9 +71,10 @@ impl Found {
 }
 
 impl Found {
-    /// What is not at its end ends here; what was proven until now is kept.
+    /// Ends all checks that are still running; what was proven so far is kept.
     fn break_off(&mut self, ground: &Ground<'_>) {
-        let why = || migrate_core::finding::Finding::error("interrupted", "interrupted before all checks were made");
+        let why =
+            || migrate_core::finding::Finding::error("interrupted", "interrupted before all checks were complete");
         for name in NAMES {
             let proven = &self.proven;
             self.checks.entry(name).or_insert_with(|| match name {
@@ -84,7 +85,7 @@ impl Found {
     }
 }
 
-/// All checks but that of the files, side by side: each has databases of its own, and mostly waits for the server.
+/// All checks except `files`, concurrently: each has its own databases and mostly waits for the server.
 async fn all(ground: &Ground<'_>, report: &mut Report) {
     let found = RefCell::new(Found::default());
     let plain = |check: Result<Check>| check.map(|check| (check, ()));
@@ -162,7 +163,7 @@ fn judged(proven: &Proven) -> Judged {
         Some(Verdict::Declared(..)) => Mark::Declared,
         _ => Mark::Unknown,
     };
-    // Of one that was not reached nobody knows whether it applies.
+    // Whether a migration applies is unknown if the proof did not reach it.
     let applied = match (&proven.failure, &proven.unreached) {
         (Some(_), _) => Mark::No,
         (None, Some(_)) => Mark::Unknown,
@@ -183,7 +184,7 @@ fn judged(proven: &Proven) -> Judged {
     }
 }
 
-/// Writes the forms for other systems, those that were asked for and those of GitHub Actions.
+/// Writes the reports for other systems: the requested ones and those for GitHub Actions.
 fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
     let here = std::env::current_dir().unwrap_or_default();
     let top = git::root(&here).unwrap_or_else(|| here.clone());
@@ -216,23 +217,23 @@ fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Shows a report, and says how the command ends.
+/// Shows a report, and returns the exit code.
 pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) -> Exit {
     let output = context.output;
     match output.is_quiet() {
         true => report.findings().for_each(|finding| output.wrong(render(finding))),
         false => report::text::render(report).lines().for_each(|line| output.line(line)),
     }
-    // An error makes it fail, wherever it stands.
+    // An error makes the command fail, wherever it is in the report.
     let worst = report.findings().find(|finding| finding.severity == Severity::Error);
     let found = worst.or_else(|| report.findings().next()).map(|finding| finding.code);
     match (report.failed(), found) {
         (true, Some(code)) => {
-            output.next(format!("fix the errors above; `cargo xtask explain {code}` has more about the first one"))
+            output.next(format!("fix the errors above; `cargo xtask explain {code}` explains the first one"))
         }
         _ if report.failed() => output.next(format!("run `cargo xtask {command}` again")),
-        _ if command == "ci" => output.next("push it"),
-        _ => output.next("`cargo xtask ci` makes every check that a change has to pass"),
+        _ if command == "ci" => output.next("`git push`"),
+        _ => output.next("`cargo xtask ci` runs every check that a change has to pass"),
     }
     output.document(&Document::new(command, &context.name, report::json::CiJson::from(report)));
     match (report.broke_off(), report.failed()) {

@@ -1,4 +1,4 @@
-//! `completions`: the completion script of a shell.
+//! `completions`: print the completion script for a shell.
 
 use clap::CommandFactory;
 use serde::Serialize;

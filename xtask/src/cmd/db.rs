@@ -1,4 +1,4 @@
-//! `db`: the managed server of this project, and the way into any environment's database.
+//! `db`: the managed server of this project, and connections to the database of any environment.
 
 use std::process::Command;
 
@@ -26,7 +26,7 @@ struct DbJson {
 
 #[derive(Serialize)]
 struct UrlJson {
-    /// With its password, as it was asked for.
+    /// With its password, because the user asked for it.
     url: String,
 }
 
@@ -42,8 +42,8 @@ pub(crate) async fn run(context: &Context<'_>, command: &Db) -> Result<Exit> {
 
 fn managed(context: &Context<'_>) -> Result<Managed> {
     context.managed()?.ok_or_else(|| {
-        Failure::usage("not-managed", format!("the database of {} is not managed here", context.name))
-            .help("it has an address of its own; only `auto`, `local` and `docker:` are managed")
+        Failure::usage("not-managed", format!("the database of {} is not a managed one", context.name))
+            .help("it has its own address; only databases given as `auto`, `local` or `docker:IMAGE` are managed")
     })
 }
 
@@ -52,9 +52,7 @@ async fn up(context: &Context<'_>) -> Result<Exit> {
     let endpoint = context.start(&managed).await?;
     let output = context.output;
     output.line(format!("{}  {}", paint(GOOD, "running"), endpoint.display()));
-    output.next(
-        "`cargo xtask migrate` applies the migrations, `cargo xtask db url` prints the address for an application",
-    );
+    output.next("`cargo xtask migrate` applies the migrations, `cargo xtask db url` prints the URL for an application");
     show_json(context, &managed).await?;
     Ok(Exit::Done)
 }
@@ -63,7 +61,7 @@ async fn down(context: &Context<'_>, destroy: bool) -> Result<Exit> {
     if context.environment.protected {
         return Err(Failure::usage(
             "protected",
-            format!("{} is protected; its server is not stopped from here", context.name),
+            format!("{} is protected; this command does not stop its server", context.name),
         ));
     }
     let managed = managed(context)?;
@@ -75,7 +73,7 @@ async fn down(context: &Context<'_>, destroy: bool) -> Result<Exit> {
         output.line("stopped; the data stays");
         output.next("`cargo xtask db up` starts it again, `cargo xtask db down --destroy` deletes the data");
     } else {
-        output.line("nothing to do: it does not run");
+        output.line("nothing to do: the server is not running");
     }
     show_json(context, &managed).await?;
     Ok(Exit::Done)
@@ -130,7 +128,7 @@ async fn url(context: &Context<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Replaces this process by psql; the password goes through the environment, not the arguments.
+/// Runs psql. The password is passed in the environment, not in the arguments.
 async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
     let mut command = command("psql", Needs::Psql);
     match context.managed()? {
@@ -151,7 +149,7 @@ async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
     }
     let status = command.args(arguments).status().map_err(|error| {
         Failure::failed("psql", format!("psql cannot be started: {error}"))
-            .help("install the PostgreSQL client, or use the address that `cargo xtask db url` prints")
+            .help("install the PostgreSQL client, or use the URL that `cargo xtask db url` prints with another client")
     })?;
     Ok(if status.success() { Exit::Done } else { Exit::Failed })
 }

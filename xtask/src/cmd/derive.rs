@@ -1,4 +1,4 @@
-//! `derive`: writes the down of a migration from what its up does, and proves it.
+//! `derive`: generate the down script of a migration from what its up script does, and prove it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ struct AllJson {
     derived: Vec<DeriveJson>,
 }
 
-/// A migration by its files.
+/// The files of a migration.
 struct Pair {
     version: Version,
     up: String,
@@ -41,7 +41,7 @@ struct Pair {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Derive) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "a down is derived for folders of Roundtrip only"));
+        return Err(Failure::usage("layout", "down scripts can be derived only in folders with the roundtrip layout"));
     }
     let pairs = pairs(context);
     let missing = |pair: &&Pair| !has_statements(&context.migrations.join(&pair.down));
@@ -50,11 +50,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             let pair = find(context, &pairs, version)?;
             let path = context.migrations.join(&pair.down);
             if has_statements(&path) && !options.force && !options.dry_run {
-                return Err(Failure::usage("down-exists", format!("{} has statements already", path.display()))
-                    .help("`--dry-run` shows what would be derived; `--force` replaces what is there"));
+                return Err(Failure::usage("down-exists", format!("{} already has statements", path.display()))
+                    .help("--dry-run shows what would be derived; --force replaces the existing script"));
             }
             shadow::server(context, true, false).await?;
-            // Those that come later may still be without one.
+            // Later migrations may still lack a down script.
             let later = pairs.iter().filter(missing).filter(|other| other.version > pair.version);
             let drafts: Vec<Draft> = later.map(|other| (other.down.clone(), "SELECT;\n".to_owned())).collect();
             let document = one(context, &code, pair, &drafts, options.dry_run).await?;
@@ -66,11 +66,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     }
 }
 
-/// All that are missing, the oldest first; what cannot be proven ends it, for the later ones stand on it.
+/// Derives all missing down scripts, the oldest first. It stops at one that cannot be proven, because the later ones
+/// build on it.
 async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_run: bool) -> Result<Exit> {
     let output = context.output;
     if pairs.is_empty() {
-        output.line("every migration has a down");
+        output.line("nothing to do: every migration has a down script");
         output.document(&Document::new("derive", &context.name, AllJson { derived: Vec::new() }));
         return Ok(Exit::Done);
     }
@@ -90,13 +91,13 @@ async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_
     let proven = derived.iter().all(|one| one.proven);
     let left = pairs.len() - derived.len();
     if !proven && left > 0 {
-        output.line(format!("{left} more wait for this one"));
+        output.line(format!("{} after it not derived", style::count(left, "down script")));
     }
     output.document(&Document::new("derive", &context.name, AllJson { derived }));
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
 
-/// Derives one down, shows it, and writes it where it is proven.
+/// Derives one down script, shows it, and writes it if it is proven.
 async fn one(
     context: &Context<'_>,
     code: &CodeMigrations,
@@ -112,13 +113,17 @@ async fn one(
     if proven && !dry_run {
         fs::write(&path, &derived.text).map_err(|error| files::cannot(&path, &error))?;
         output.line(format!("  {}  {}", paint(GOOD, "written"), paint(BOLD, path.display())));
-        output.next("read it once, as if a colleague had written it; `cargo xtask migrate` applies the migration");
+        output.next("review it; `cargo xtask migrate` applies the migration");
     } else if !proven {
         output.line(format!(
             "\n{}: nothing was written",
-            paint(BAD, format!("the down of {} cannot be proven", pair.up))
+            paint(BAD, format!("the down script of {} cannot be proven", pair.up))
         ));
-        output.next("write it by hand; `--dry-run --format json` has the statements and what they leave");
+        output.next(format!(
+            "write it by hand; `cargo xtask derive {} --dry-run --format json` shows the statements and what they \
+             leave",
+            pair.version
+        ));
     }
     Ok(DeriveJson {
         version: pair.version.to_string(),
@@ -130,7 +135,7 @@ async fn one(
     })
 }
 
-/// The down of a migration that may be a draft, as may be others.
+/// Derives the down script of a migration. This migration and others may be drafts.
 pub(crate) async fn down_of(
     context: &Context<'_>,
     code: &CodeMigrations,
@@ -147,7 +152,7 @@ pub(crate) async fn down_of(
     Ok(phases.during(shape::derive(&load, code, version, &mut |what| phases.begin(what))).await?)
 }
 
-/// What the down leaves, or loses without saying so.
+/// What the down script leaves behind, or loses without declaring it.
 pub(crate) fn left(derived: &Derived) -> Vec<String> {
     let story = |proven: &Proven, law: Law| match proven.laws.get(&law) {
         Some(Verdict::Broken(story)) => {
@@ -161,7 +166,7 @@ pub(crate) fn left(derived: &Derived) -> Vec<String> {
     left
 }
 
-/// Shows a derived down.
+/// Shows a derived down script.
 pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
     let output = context.output;
     for line in derived.text.lines() {
@@ -179,18 +184,18 @@ pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
         output.line(format!("  {:<10} {}", law.as_str(), paint(style, word)));
     }
     for lost in &derived.lossy {
-        output.line(format!("  {} what was in {lost} does not come back", paint(WARN, "lossy")));
+        output.line(format!("  {} the data of {lost} is not restored", paint(WARN, "lossy")));
     }
     for line in left(derived) {
         output.item(format!("  {line}"));
     }
     if derived.refused().is_some() {
-        output.line("  that is the up's own doing: the way back is proven on empty tables");
-        output.line("  rows that fit, in a .fixture.sql beside it, let the proof look at data as well");
+        output.line("  the up script itself causes this: the down script is proven on empty tables");
+        output.line("  to prove it with data as well, write suitable rows into a .fixture.sql beside the script");
     }
 }
 
-/// The migrations in SQL that the folder has, the oldest first.
+/// The SQL migrations of the folder, the oldest first.
 fn pairs(context: &Context<'_>) -> Vec<Pair> {
     let entries = fs::read_dir(&context.migrations).into_iter().flatten().flatten();
     let pair = |up: String| {
@@ -206,7 +211,7 @@ fn pairs(context: &Context<'_>) -> Vec<Pair> {
 
 fn find<'a>(context: &Context<'_>, pairs: &'a [Pair], version: &Version) -> Result<&'a Pair> {
     pairs.iter().find(|pair| pair.version == *version).ok_or_else(|| {
-        let message = format!("there is no up for migration {version} in {}", context.migrations.display());
+        let message = format!("there is no up script of migration {version} in {}", context.migrations.display());
         Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations")
     })
 }

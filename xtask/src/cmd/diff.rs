@@ -1,4 +1,4 @@
-//! `diff`: the difference of two schemas, in words, as SQL, or as a migration.
+//! `diff`: the difference between two schemas, in words, as SQL, or as a migration.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,11 +48,11 @@ struct StatementJson {
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Diff) -> Result<Exit> {
     let (from_side, to_side) = (Side::parse(context, &options.from)?, Side::parse(context, &options.to)?);
     if options.write.is_some() && !matches!(from_side, Side::Migrations(None)) {
-        return Err(Failure::usage("write-from", "a migration leads on from where the migrations are")
+        return Err(Failure::usage("write-from", "--write needs `migrations` as the schema to start from")
             .help(format!("`cargo xtask diff migrations {} --write NAME`", invocation::address(&options.to))));
     }
     shadow::server(context, false, false).await?;
-    // Migrations are made as the database would make them that they are compared with.
+    // The migrations are replayed under the settings of the database that they are compared with.
     if let Some(database) = from_side.database().await?.or(to_side.database().await?) {
         shadow::replay(&database).await?;
     }
@@ -114,7 +114,7 @@ impl<'a> Side<'a> {
     fn parse(context: &Context<'a>, text: &str) -> Result<Self> {
         let wrong = |message: String| {
             Failure::usage("schema", message)
-                .help("a schema is migrations, migrations@VERSION, env:NAME, file:schema.sql or postgres://…")
+                .help("write migrations, migrations@VERSION, env:NAME, file:schema.sql or postgres://…")
         };
         match text.split_once(':') {
             Some(("env", name)) => Ok(Self::Environment(Box::new(context.other(name)?))),
@@ -124,11 +124,11 @@ impl<'a> Side<'a> {
                 None if text == "migrations" => Ok(Self::Migrations(None)),
                 Some(("migrations", version)) => {
                     let digits = version.split('_').next().unwrap_or(version);
-                    let version = digits.parse().map_err(|_| wrong(format!("`{version}` is no version")))?;
+                    let version = digits.parse().map_err(|_| wrong(format!("`{version}` is not a version")))?;
                     Ok(Self::Migrations(Some(version)))
                 }
-                // It is not repeated: it may hold a password.
-                _ => Err(wrong("this names no schema".to_owned())),
+                // The text is not repeated, because it may hold a password.
+                _ => Err(wrong("not a schema".to_owned())),
             },
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Side<'a> {
                 let set = context.layout.load(&context.migrations)?;
                 if let Some(version) = version.as_ref().filter(|version| set.get(version).is_none()) {
                     return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
-                        .help("`cargo xtask status` lists them"));
+                        .help("`cargo xtask status` lists the migrations"));
                 }
                 shadow::migrations(&set, code, version.as_ref()).await.map(Arc::unwrap_or_clone)
             }
@@ -149,7 +149,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// The database that it describes, where it is one.
+    /// The database that this side describes, if it is one.
     async fn database(&self) -> Result<Option<Database>> {
         Ok(match self {
             Self::Environment(other) => Some(other.reach().await?),
@@ -169,7 +169,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What went and what came of the same kind and type in the same place: perhaps it got another name.
+/// Pairs of a dropped and an added object of the same kind and type in the same place: possible renames.
 fn questions(change: &Change) -> Vec<String> {
     let gone: Vec<_> = change.objects().filter(|(_, _, after)| after.is_none()).collect();
     let came: Vec<_> = change.objects().filter(|(_, before, _)| before.is_none()).collect();
@@ -206,12 +206,12 @@ fn questions(change: &Change) -> Vec<String> {
     all
 }
 
-/// The difference as statements that are proven.
+/// The difference as proven statements.
 pub(super) async fn proven(context: &Context<'_>, from: Described, to: Described, style: Style) -> Result<Difference> {
     finished(context, from, to, style, Finish::default()).await
 }
 
-/// The same for a database in which somebody has begun.
+/// The same for a database in which somebody has already made a part of the changes.
 pub(super) async fn finished(
     context: &Context<'_>,
     from: Described,
@@ -223,12 +223,12 @@ pub(super) async fn finished(
     Ok(phases.during(shape::finished(from, to, style, finish, &mut |what| phases.begin(what))).await?)
 }
 
-/// Writes the stages as migrations, one after the other, each with a down that is derived and proven; no file where there is
-/// nothing to say but what is left out.
+/// Writes the stages as migrations, one after the other, each with a down script that is derived and proven. It writes
+/// no file if all differences are left out.
 pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &str, ddl: &Ddl) -> Result<Vec<PathBuf>> {
     let name = files::snake_case(name)?;
     if ddl.statements.is_empty() {
-        context.output.remark("nothing was written: all that differs is left out");
+        context.output.remark("nothing was written: all differences are left out");
         return Ok(Vec::new());
     }
     let mut ups = Vec::new();
@@ -286,7 +286,7 @@ fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
     }
 }
 
-/// The statements of a stage as they can be pasted: all of them or none, where they may run in a transaction.
+/// The statements of a stage, ready to paste: in one transaction, if they may run in one.
 fn pasted(ddl: &Ddl, stage: Stage) -> String {
     let script = ddl.script(stage);
     let count = ddl.statements.iter().filter(|statement| statement.stage == stage).count();
@@ -319,7 +319,7 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statement
 
 fn ask(context: &Context<'_>, questions: &[String], options: &Diff) {
     for pair in questions.iter().filter(|pair| !options.rename.contains(pair)) {
-        context.output.remark(format!("{} {pair}? Then add --rename {pair}", paint(WARN, "another name:")));
+        context.output.remark(format!("{} {pair}? If so, add --rename {pair}", paint(WARN, "renamed:")));
     }
 }
 
@@ -327,9 +327,9 @@ fn tell_next(context: &Context<'_>, options: &Diff, document: &DiffJson) {
     let output = context.output;
     let proven = document.sql.as_ref().is_none_or(|sql| sql.proven);
     if !document.files.is_empty() {
-        output.next("read the files, then `cargo xtask verify` and `cargo xtask migrate`");
+        output.next("review the files, then `cargo xtask verify` and `cargo xtask migrate`");
     } else if !proven {
-        output.remark("these statements do not lead there by themselves: use them as a beginning");
+        output.remark("these statements alone do not produce the second schema: use them as a starting point");
     } else if !document.differences.is_empty() && !options.sql && options.write.is_none() {
         let (from, to) = (invocation::address(&options.from), invocation::address(&options.to));
         output.next(format!("`cargo xtask diff {from} {to} --sql` shows the statements"));

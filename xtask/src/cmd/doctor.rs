@@ -1,4 +1,4 @@
-//! `doctor`: looks at the whole set-up and says what is wrong with it.
+//! `doctor`: check the whole setup, and report what is wrong.
 
 use migrate_core::CodeMigrations;
 use migrate_core::finding::{Finding, Severity};
@@ -25,11 +25,11 @@ struct CheckJson {
     findings: Vec<FindingJson>,
 }
 
-/// One thing that was looked at.
+/// One part of the setup that was checked.
 struct Check {
     what: &'static str,
     said: String,
-    /// What is wrong; where nothing of it is an error, it is merely worth knowing.
+    /// What is wrong. If none of the findings is an error, they are only for information.
     findings: Vec<Finding>,
 }
 
@@ -44,7 +44,7 @@ impl Check {
         Self { what, said, findings }
     }
 
-    /// Something is missing that can be done without.
+    /// Something optional is missing.
     fn without(what: &'static str, said: impl Into<String>) -> Self {
         let said = said.into();
         let finding = Finding { severity: Severity::Note, ..Finding::error("missing", said.clone()) };
@@ -54,7 +54,7 @@ impl Check {
     fn state(&self) -> &'static str {
         match self.findings.iter().map(|finding| finding.severity).max() {
             None => "good",
-            // A warning stops nothing, as in `status`.
+            // As in `status`, a warning does not fail the command.
             Some(Severity::Note | Severity::Warning) => "without",
             Some(_) => "wrong",
         }
@@ -76,9 +76,10 @@ pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) 
             checks.push(database(&context, code).await);
             checks.push(match git::commit(&context.migrations) {
                 Some(commit) => Check::good("git", format!("commit {commit}")),
-                None => {
-                    Check::without("git", "no commit: the ledger cannot tell from which one migrations were applied")
-                }
+                None => Check::without(
+                    "git",
+                    "no commit: the ledger cannot record the commit that migrations were applied from",
+                ),
             });
         }
         Err(failure) => checks.push(Check::bad("configuration", &failure)),
@@ -132,7 +133,7 @@ fn binaries() -> Check {
 
 fn container() -> Check {
     match docker::available() {
-        Ok(()) => Check::good("docker", "an engine answers"),
+        Ok(()) => Check::good("docker", "the engine responds"),
         Err(why) => Check::without("docker", why),
     }
 }
@@ -140,9 +141,9 @@ fn container() -> Check {
 async fn database(context: &Context<'_>, code: CodeMigrations) -> Check {
     let migrator = match context.migrator(code, Run::reading()).await {
         Ok(migrator) => Ok(migrator),
-        // Problems of the folder were told above; here only the way to the database counts.
+        // Problems in the folder were reported above; this check is about the connection to the database.
         Err(Failure::Core(error)) if error.kind() == migrate_core::ErrorKind::Files => {
-            return Check::without("database", "not looked at, for the migrations have problems");
+            return Check::without("database", "not checked, because the migrations have problems");
         }
         Err(failure) => Err(failure),
     };

@@ -1,4 +1,5 @@
-//! `drift`: an environment against its migrations; looking once or for ever, adopting, and marking as applied.
+//! `drift`: compare an environment with its migrations, once or continuously; adopt the difference, or mark migrations
+//! as applied.
 
 mod adopt;
 mod mark;
@@ -41,12 +42,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     }
 }
 
-/// Shows what was found, and the statements that bring the database back.
+/// Shows the drift, or the statements that bring the database back.
 async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: Look, sql: bool) -> Result<Exit> {
     let mut document = DriftJson::from(&look);
     let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
-        // A name that was changed by hand as a pending migration changes it is changed back.
+        // If an object was renamed by hand as a pending migration renames it, the rename is reverted.
         let (from, to, finish) = match partly(context, code, chain, &look).await {
             Some(partly) => partly.taken_back(),
             None => (look.there.described, look.expected, Finish::default()),
@@ -64,14 +65,14 @@ async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look:
     Ok(exit)
 }
 
-/// Names what was not compared.
+/// Shows what was not compared.
 fn show_left_out(context: &Context<'_>, look: &Look) {
     for one in &look.left_out {
         let names = one.names().join(", ");
         context.output.remark(format!("{} {names}: {}", paint(WARN, "not compared"), one.why));
     }
     if !look.left_out.is_empty() {
-        context.output.remark("`ignore` in [drift] of migrate.toml accepts what is not compared");
+        context.output.remark("to accept what is not compared, list it in `ignore` of [drift] in migrate.toml");
     }
 }
 
@@ -80,7 +81,7 @@ fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     drift::lines(look, chain).iter().for_each(|line| output.item(line));
     if let Some((there, here)) = look.versions {
         let what = format!(
-            "{} is PostgreSQL {there}, the throw-away server {here}: its schema was made there to be compared",
+            "{} runs PostgreSQL {there}, the shadow server {here}: the schema was recreated there for the comparison",
             context.title()
         );
         output.line(format!("{DIM}{what}{DIM:#}"));
@@ -102,7 +103,7 @@ fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
     });
 }
 
-/// What of the pending migrations is there. That they do not run is for other commands to say.
+/// Which parts of the pending migrations the database already has. Other commands report that they do not run.
 async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: &Look) -> Option<Partly> {
     if look.found.is_empty() || chain.pending.is_empty() {
         return None;
@@ -110,31 +111,31 @@ async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, loo
     match Partly::begun(context, code, chain, &look.there).await {
         Ok(partly) => partly,
         Err(_) => {
-            let what =
-                "it was not seen whether this is a part of what is pending: that does not run on a throw-away server";
-            context.output.remark(format!("{} {what}; `cargo xtask verify` says why", paint(WARN, "note")));
+            let what = "not checked whether this is part of the pending migrations: they do not run on a shadow server";
+            context.output.remark(format!("{} {what}; `cargo xtask verify` shows why", paint(WARN, "note")));
             None
         }
     }
 }
 
-/// How pending migrations that are partly there are brought to an end; `more` comes after them, and is there.
+/// The commands that finish partly applied pending migrations; the migrations `more` come after them, and are already
+/// there.
 fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
     let aim = context.aim();
     let begun: &[Version] = match more {
         [] => &partly.begun,
-        // What is marked has all that is older marked or applied.
+        // Everything older than a marked migration has to be marked or applied.
         _ => partly.versions.get(partly.earlier().len()..).unwrap_or_default(),
     };
     let all = begun.iter().map(ToString::to_string).chain(more.iter().cloned()).collect::<Vec<_>>().join(",");
-    let first = partly.earlier().last().map(|last| format!("`cargo xtask migrate {aim} --to {last}` first; then "));
+    let first = partly.earlier().last().map(|last| format!("`cargo xtask migrate {aim} --to {last}` first, then "));
     let first = first.unwrap_or_default();
     if partly.is_complete() && more.is_empty() {
-        return format!("{first}`cargo xtask drift {aim} --mark {all}` records it as applied");
+        return format!("{first}`cargo xtask drift {aim} --mark {all}` records the migrations as applied");
     }
     format!(
-        "{first}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: \
-         run them there, and `cargo xtask drift {aim} --mark {all}` records it as applied"
+        "{first}`cargo xtask drift {aim} --mark {all} --sql` shows the statements that are still missing: run them \
+         there, then `cargo xtask drift {aim} --mark {all}` records the migrations as applied"
     )
 }
 
@@ -144,25 +145,25 @@ fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
     }
     let (aim, output) = (context.aim(), context.output);
     if !(look.recording.on && look.recording.has_records) {
-        output.line(format!("{DIM}who did it would be known with `cargo xtask audit install {aim}`{DIM:#}"));
+        output.line(format!("{DIM}to record who makes such changes: `cargo xtask audit install {aim}`{DIM:#}"));
     } else if !look.recording.readable {
-        output.line(format!("{DIM}who did it is on record, but this role may not read it{DIM:#}"));
+        output.line(format!("{DIM}the audit records who did it, but this role may not read the audit{DIM:#}"));
     }
     if let Some(partly) = partly {
         partly.lines().iter().for_each(|line| output.line(line));
         output.next(match partly.can_be_adopted() {
-            true => format!("`cargo xtask drift {aim} --adopt NAME` makes a migration of what is not part of them"),
+            true => format!("`cargo xtask drift {aim} --adopt NAME` writes a migration for what is not part of them"),
             false => way_on(context, partly, &[]),
         });
-        return output
-            .line(format!("or   `cargo xtask drift {aim} --sql` shows the statements that take all of it back"));
+        return output.line(format!("or   `cargo xtask drift {aim} --sql` shows the statements that revert all of it"));
     }
     output.next(format!(
-        "`cargo xtask drift {aim} --sql` shows the statements that take it back; `--adopt NAME` makes it a migration"
+        "`cargo xtask drift {aim} --sql` shows the statements that revert it; `cargo xtask drift {aim} --adopt NAME` \
+         writes it as a migration"
     ));
 }
 
-/// Looks again and again until it is told to stop, and reports what is not as it was at the look before.
+/// Compares at every interval until it is told to stop, and reports what has changed since the last comparison.
 async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration) -> Result<Exit> {
     let mut watch = Watch::default();
     let mut stop = std::pin::pin!(asked_to_stop());
@@ -187,18 +188,18 @@ async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration)
     Ok(if watch.last.is_some_and(|last| !last.is_empty()) { Exit::Found } else { Exit::Done })
 }
 
-/// What a watch remembers between its looks.
+/// What a watch remembers between two comparisons.
 #[derive(Default)]
 struct Watch {
-    /// What the chain makes, and the checksums that say which chain it was.
+    /// The schema that the chain makes, and the checksums that identify the chain.
     made: Option<(Vec<String>, Described)>,
-    /// What was different at the last look, in sentences.
+    /// The differences of the last comparison, in sentences.
     last: Option<Vec<String>>,
-    /// Why there was no last look.
+    /// Why the last comparison failed, if it did.
     failed: Option<String>,
 }
 
-/// How a look differs from the one before.
+/// How a comparison differs from the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Begun,
@@ -234,7 +235,7 @@ impl Watch {
 }
 
 impl Watch {
-    /// A server that is away for a while ends no monitor; that it is away is told once.
+    /// A server that is unreachable for a while does not end the watch; it is reported once.
     fn fail(&mut self, context: &Context<'_>, failure: &Failure) {
         let why: String = failure.findings().iter().map(ToString::to_string).collect();
         if self.failed.as_ref() != Some(&why) {
@@ -244,7 +245,7 @@ impl Watch {
     }
 }
 
-/// Tells those who want to hear of drift; what goes wrong is a remark.
+/// Notifies the webhooks that subscribe to drift; a failure is a remark.
 async fn tell_team(context: &Context<'_>, look: &Look) {
     let team = Team::of(&context.config, &context.name, context.environment.protected, &[Moment::Drift]);
     let sentence = |found: &Found| {
@@ -260,7 +261,7 @@ async fn tell_team(context: &Context<'_>, look: &Look) {
     }
 }
 
-/// Reports a turn of a watch.
+/// Reports a change that a watch saw.
 fn report(context: &Context<'_>, turn: Turn, chain: &Chain, look: &Look) {
     let word = match turn {
         Turn::Begun => "watching",

@@ -1,4 +1,4 @@
-//! `ensure`: fails unless a version is applied.
+//! `ensure`: fail unless a version is applied.
 
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use serde::Serialize;
@@ -12,14 +12,14 @@ use crate::output::style::BOLD;
 #[derive(Serialize)]
 struct EnsureJson {
     database: String,
-    /// The version that had to be applied, and is.
+    /// The required version, which is applied.
     ensured: String,
-    /// The newest version that is applied.
+    /// The newest applied version.
     version: Option<String>,
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ensure) -> Result<Exit> {
-    // An application need not bring its migrations along to ask for a version.
+    // An application that asks for a version does not need the migrations.
     let (wanted, set) = match &options.version {
         Some(version) => (version.clone(), MigrationSet::default()),
         None => {
@@ -36,13 +36,16 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
     migrator.close().await;
     ensured.map_err(|error| not_here(context, options, error))?;
     let newest = version.as_deref().unwrap_or_default();
-    context.output.line(format!("{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest is {newest}"));
+    context
+        .output
+        .line(format!("{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest applied version is {newest}"));
     let document = EnsureJson { database, ensured: wanted.to_string(), version };
     context.output.document(&Document::new("ensure", &context.name, document));
     Ok(Exit::Done)
 }
 
-/// No migrate helps where the folder does not have the version. A folder without migrations is that of an application.
+/// Replaces the next step if the folder does not have the version, because `migrate` would not help. A folder without
+/// migrations belongs to an application.
 fn not_here(context: &Context<'_>, options: &Ensure, error: Error) -> Error {
     let is_missing = |version: &Version| {
         let set = context.layout.load(&context.migrations);
@@ -55,7 +58,7 @@ fn not_here(context: &Context<'_>, options: &Ensure, error: Error) -> Error {
     let mut findings = error.findings().to_vec();
     for finding in &mut findings {
         finding.help = vec![format!(
-            "the folder {} does not have {version} either: is the version right, and is this checkout up to date?",
+            "the folder {} does not have {version} either: check the version, and whether this checkout is up to date",
             context.migrations.display()
         )];
     }

@@ -1,4 +1,4 @@
-//! `explain`: what a finding means, why it matters, and how it is mended.
+//! `explain`: what a finding means, why it matters, and how to fix it.
 
 use migrate_core::finding::Severity;
 use serde::Serialize;
@@ -62,7 +62,7 @@ fn find(code: &str) -> Result<Entry> {
         let failure = Failure::usage("unknown-code", format!("there is no code {code}"));
         match near {
             Some(near) => failure.help(format!("did you mean {near}?")),
-            None => failure.help("`cargo xtask explain` lists them"),
+            None => failure.help("`cargo xtask explain` lists the codes"),
         }
     })
 }
@@ -83,10 +83,10 @@ fn list(output: &Output, entries: &[Entry]) {
         output.line(format!("{}{}", if at == 0 { "" } else { "\n" }, paint(DIM, theme)));
         table.lines().iter().for_each(|line| output.line(format!("  {line}")));
     }
-    output.next("`cargo xtask explain CODE` tells more, and shows examples");
+    output.next("`cargo xtask explain CODE` explains a code, with examples");
 }
 
-/// A page for a terminal: code blocks are set apart, fences are left away.
+/// Shows a page on a terminal: code blocks are indented, and the fences are left out.
 fn show(output: &Output, entry: &Entry) {
     let (style, weight) = weight(entry);
     output.line(format!("{}  {}", paint(style, format!("{weight}[{}]", entry.code)), paint(BOLD, entry.title)));

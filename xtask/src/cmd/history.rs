@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
         events.drain(..events.len().saturating_sub(count));
     }
     if events.is_empty() {
-        output.line(format!("nothing was ever recorded in {}", context.name));
+        output.line(format!("no events are recorded in {}", context.name));
     }
     output.lines(&table(&events).lines());
     let events = events.into_iter().map(EventJson::from).collect();
@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
     Ok(Exit::Done)
 }
 
-/// A row for each event.
+/// The table of events, one row for each.
 fn table(events: &[HistoryEntry]) -> Table {
     let mut table = Table::default();
     let plain = style::PLAIN;
@@ -97,7 +97,7 @@ fn table(events: &[HistoryEntry]) -> Table {
     table
 }
 
-/// The first digits of a commit, and whether the checkout differed from it.
+/// The first digits of a commit, and whether the checkout had uncommitted changes.
 fn short(commit: &str) -> String {
     let dirty = if commit.ends_with("-dirty") { "-dirty" } else { "" };
     format!("{}{dirty}", commit.chars().take(9).collect::<String>().trim_end_matches("-dirty"))

@@ -1,4 +1,4 @@
-//! `kept`: what rollbacks copied aside, brought back or purged.
+//! `kept`: list, restore or purge the data that rollbacks kept.
 
 use migrate_core::CodeMigrations;
 use migrate_core::kept::{self, Kept, Purge};
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Op
         None | Some(cli::Kept::List) => list(context).await,
         Some(cli::Kept::Restore { version, yes }) => {
             let mut runner = Runner::new(context, code, Wish::default()).await?;
-            confirm(context, *yes, &format!("Bring back what the rollback of {version} kept."))?;
+            confirm(context, *yes, &format!("Restore the data that the rollback of {version} kept."))?;
             runner.migrator.restore_kept(version).await?;
             runner.close().await;
             list(context).await
@@ -60,12 +60,12 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
     };
     let copies: Vec<Kept> = kept::list(&context.reach().await?, ledger).await?.into_iter().filter(is_meant).collect();
     if copies.is_empty() {
-        context.output.line("nothing to do: no such copy is kept");
+        context.output.line("nothing to do: there are no such copies");
         return list_json(context, Vec::new());
     }
     let open = copies.iter().filter(|copy| !copy.is_whole() && !copy.relation.is_empty()).count();
-    let warning = if open > 0 { format!(" {open} of them did not come back whole.") } else { String::new() };
-    confirm_loss(context, yes, &format!("Drop {} of data for good.{warning}", copies_word(copies.len())))?;
+    let warning = if open > 0 { format!(" {open} of them were not restored completely.") } else { String::new() };
+    confirm_loss(context, yes, &format!("Drop {} of data permanently.{warning}", copies_word(copies.len())))?;
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     runner.migrator.purge_kept(which).await?;
     runner.close().await;
@@ -77,21 +77,22 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
     let copies = kept::list(&context.reach().await?, &context.environment.ledger).await?;
     let output = context.output;
     if copies.is_empty() {
-        output.line(format!("nothing is kept in {}", context.title()));
-        output.next("`cargo xtask rollback --keep-data` copies aside what a rollback destroys");
+        output.line(format!("no data is kept in {}", context.title()));
+        output.next("`cargo xtask rollback --keep-data` keeps a copy of the data that a rollback destroys");
     }
     output.lines(&table(&copies).lines());
     if copies.iter().any(is_open) {
         output.next(
-            "`cargo xtask migrate` brings it back when it applies the migration again; `cargo xtask kept restore VERSION` when it is applied",
+            "`cargo xtask migrate` restores the data when it reapplies the migration; if the migration is already \
+             applied, `cargo xtask kept restore VERSION` restores it",
         );
     } else if !copies.is_empty() {
-        output.next("`cargo xtask kept purge` drops the copies that came back whole");
+        output.next("`cargo xtask kept purge` drops the copies that were restored completely");
     }
     list_json(context, copies)
 }
 
-/// Whether there is something that can be brought back.
+/// Whether the copy can still be restored.
 fn is_open(copy: &Kept) -> bool {
     copy.restored.is_none() && !copy.relation.is_empty()
 }
@@ -107,10 +108,10 @@ fn table(copies: &[Kept]) -> Table {
     let mut table = Table::default();
     for copy in copies {
         let (style, state) = match &copy.restored {
-            // A remark in place of a copy.
+            // A remark instead of a copy.
             _ if copy.relation.is_empty() => (WARN, "not kept".to_owned()),
-            Some(_) if copy.is_whole() => (GOOD, "brought back".to_owned()),
-            Some((_, rows)) => (WARN, format!("{rows} brought back")),
+            Some(_) if copy.is_whole() => (GOOD, "restored".to_owned()),
+            Some((_, rows)) => (WARN, format!("{rows} restored")),
             None => (WARN, "kept".to_owned()),
         };
         let rows = if copy.store.is_some() { style::count(copy.rows as usize, "row") } else { String::new() };

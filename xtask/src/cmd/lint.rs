@@ -1,4 +1,4 @@
-//! `lint`: dangerous SQL.
+//! `lint`: find dangerous SQL.
 
 use std::time::Instant;
 

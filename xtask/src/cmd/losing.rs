@@ -1,4 +1,4 @@
-//! What a rollback destroys in a database that no environment describes: a reason to ask first.
+//! The data that a rollback destroys in a database that no environment describes: a reason to ask for confirmation.
 
 use migrate_core::db::Reader;
 use migrate_core::ledger::Direction;
@@ -10,12 +10,12 @@ use crate::brief::{self, Brief, Destroyed};
 use crate::exit::Result;
 
 impl Runner<'_> {
-    /// What the rollback would destroy, a sentence each. Nobody is asked in an environment that says whether it is protected,
-    /// and for data that are copied aside first.
+    /// The data that the rollback would destroy, one sentence each. No confirmation is needed in an environment that
+    /// says whether it is protected, or if the data is kept.
     ///
-    /// The database is only looked at where the scripts can take something away.
+    /// The database is read only if the scripts can destroy something.
     pub(super) async fn destroyed(&self, plan: &Plan, brief: Option<&Brief>) -> Result<Destroyed> {
-        // A way back that was interrupted was meant when it began: the next run ends it, whoever makes it.
+        // An interrupted rollback was confirmed when it began, so the next run finishes it without asking.
         let begins = |step: &Step| step.direction == Direction::Down && step.resume.is_none();
         let is_rollback = plan.steps().iter().any(begins);
         if !self.context.is_unnamed || self.wish.keep_data || !is_rollback {

@@ -1,4 +1,4 @@
-//! `migrate`: apply what is pending.
+//! `migrate`: apply pending migrations.
 
 use migrate_core::{CodeMigrations, Policy, Target, Version};
 
@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::output::Document;
 
-/// How far up.
+/// The target of an upward run.
 pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
     match (to, count) {
         (Some(version), _) => Target::UpTo(version.clone()),
@@ -40,11 +40,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
     Ok(Exit::Done)
 }
 
-/// What somebody who has just migrated wants to do.
+/// The next step after a successful run.
 fn next(context: &Context<'_>) -> &'static str {
     if context.is_unnamed || context.environment.protected {
-        "`cargo xtask status` shows where the chain stands; `cargo xtask rollback` undoes the last one"
+        "`cargo xtask status` shows what is applied; `cargo xtask rollback` rolls back the last migration"
     } else {
-        "`cargo xtask seed` for development data, `cargo xtask db psql` to look around, `cargo xtask new NAME` for the next change"
+        "`cargo xtask seed` loads development data, `cargo xtask db psql` opens psql, `cargo xtask new NAME` starts \
+         the next change"
     }
 }

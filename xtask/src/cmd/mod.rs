@@ -1,4 +1,4 @@
-//! The commands, one file each: arguments in, an exit code out.
+//! The commands, one file each: each takes the arguments and returns an exit code.
 
 mod audit;
 mod baseline;
@@ -44,7 +44,7 @@ use crate::context::{Context, DEVELOPMENT};
 use crate::exit::{Exit, Result};
 use crate::output::Output;
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Result<Exit> {
     if let Command::Completions { shell } = &cli.command {
         return completions::run(output, cli.global.env.as_deref().unwrap_or(DEVELOPMENT), *shell);

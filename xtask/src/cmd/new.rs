@@ -1,4 +1,4 @@
-//! `new`: the files of a new migration, empty and ready to edit, or written and proven.
+//! `new`: create the files of a new migration, either empty or generated and proven.
 
 use std::fs;
 use std::io::Read;
@@ -55,10 +55,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     }
     let version = drafts.first().and_then(|(file, _)| file.split('_').next()).unwrap_or_default().to_owned();
     output.next(match (proven, options.dry_run) {
-        (_, true) => "without --dry-run it is written".to_owned(),
-        (true, _) => "it is proven already; read it, then `cargo xtask migrate` applies it".to_owned(),
+        (_, true) => "run it without --dry-run to write the files".to_owned(),
+        (true, _) => {
+            "review the files, which are proven already; `cargo xtask migrate` applies the migration".to_owned()
+        }
         _ => format!(
-            "write the up; `cargo xtask derive {version}` writes the down, or write both and `cargo xtask verify`"
+            "write the up script; `cargo xtask derive {version}` generates the down script, or write both and run \
+             `cargo xtask verify`"
         ),
     });
     let drafts = drafts.into_iter().filter(|_| proven).map(|(file, text)| DraftJson { file, text }).collect();
@@ -66,7 +69,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     Ok(Exit::Done)
 }
 
-/// A version of a day that has not come would make every later one follow it. What the base branch has already stays.
+/// Every later migration would have to follow a version in the future, so it is refused. What the base branch already
+/// has is accepted.
 fn refuse_future(context: &Context<'_>) -> Result<()> {
     let Some(version) = files::ahead(&context.migrations, &files::latest()) else { return Ok(()) };
     let released = Released::find(&context.migrations, None, context.config.base.as_deref())?;
@@ -74,7 +78,7 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
         return Ok(());
     }
     Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future"))
-        .help("`cargo xtask rebase` gives that migration the present time, where no database has it yet")
+        .help("if no database has applied it yet, `cargo xtask rebase` gives that migration the current time")
         .help("or rename its files; every later migration would have to come after it"))
 }
 
@@ -83,17 +87,17 @@ fn is_change(options: &New) -> bool {
     options.derive || one.into_iter().chain([&options.add_foreign_key, &options.add_enum_value]).any(Option::is_some)
 }
 
-/// Two files to be written by hand.
+/// Two files to write by hand.
 fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<files::Draft>> {
     let folder = &context.migrations;
     fs::create_dir_all(folder).map_err(|error| files::cannot(folder, &error))?;
     let directive = if no_transaction { "-- migrate: no-transaction\n" } else { "" };
     let up = format!("{directive}-- What changes, and why.\n\n");
-    let down = format!("{directive}-- Exactly the way back.\n\n");
+    let down = format!("{directive}-- Undo exactly what the up script does.\n\n");
     Ok(files::pair(&next_version(folder)?, name, up, down).to_vec())
 }
 
-/// The files of a usual change, proven.
+/// The files of a common change, proven.
 async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, options: &New) -> Result<Vec<files::Draft>> {
     shadow::server(context, true, false).await?;
     if options.derive {
@@ -104,7 +108,7 @@ async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, option
         })?;
         return proven(context, code, vec![(name.to_owned(), up)]).await;
     }
-    // Where there is no folder yet, there is no schema yet.
+    // If there is no folder yet, there is no schema yet.
     let set =
         if context.migrations.exists() { context.layout.load(&context.migrations)? } else { MigrationSet::default() };
     let described = shadow::migrations(&set, code, None).await?;
@@ -116,7 +120,7 @@ async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, option
     proven(context, code, ups).await
 }
 
-/// Migrations of these names and ups, one behind the other, each with a down that is derived and proven.
+/// Migrations with these names and up scripts, one after the other, each with a down script that is derived and proven.
 pub(super) async fn proven(
     context: &Context<'_>,
     code: &CodeMigrations,
@@ -130,7 +134,7 @@ pub(super) async fn proven(
         let derived = derive::down_of(context, code, &version, &down, &drafts).await?;
         if !derived.is_proven() {
             derive::show(context, &derived);
-            return Err(Failure::failed("not-proven", format!("{name} cannot be undone by a down that is derived"))
+            return Err(Failure::failed("not-proven", format!("no down script that undoes {name} could be derived"))
                 .help("nothing was written; write this migration by hand"));
         }
         drafts.push((down, derived.text));
@@ -139,7 +143,7 @@ pub(super) async fn proven(
     Ok(drafts)
 }
 
-/// What the options ask for.
+/// The change that the options ask for.
 fn draft(options: &New, schema: &Schema) -> std::result::Result<Draft, Finding> {
     let list = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
     if let Some(table) = &options.table {
@@ -177,16 +181,16 @@ fn draft(options: &New, schema: &Schema) -> std::result::Result<Draft, Finding> 
     Ok(Draft::AddEnumValue(of.to_owned(), label.to_owned(), after))
 }
 
-/// `table.column`, where the table may have its schema.
+/// Splits `table.column`; the table may be schema-qualified.
 fn member(text: &str, word: &str, example: &str) -> std::result::Result<(String, String), Finding> {
     let split = text.rsplit_once('.').filter(|(table, column)| !table.is_empty() && !column.is_empty());
     let split = split.map(|(table, column)| (table.to_owned(), column.to_owned()));
-    split.ok_or_else(|| misread(word, 0..text.len(), "this names no column of a table", example))
+    split.ok_or_else(|| misread(word, 0..text.len(), "not a column of a table", example))
 }
 
 fn assignment<'a>(word: &'a str, example: &str) -> std::result::Result<(&'a str, &'a str), Finding> {
     let split = word.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty());
-    split.ok_or_else(|| misread(word, 0..word.len(), "there is nothing on one side of `=`", example))
+    split.ok_or_else(|| misread(word, 0..word.len(), "one side of `=` is missing", example))
 }
 
 fn misread(word: &str, span: std::ops::Range<usize>, message: &str, example: &str) -> Finding {

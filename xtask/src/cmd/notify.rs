@@ -1,4 +1,4 @@
-//! `notify`: try the webhooks that tell the team.
+//! `notify`: test the webhooks that notify the team.
 
 use migrate_core::config::{Form, Hook};
 use serde::Serialize;
@@ -20,9 +20,9 @@ struct HookJson {
     name: String,
     form: &'static str,
     on: Vec<&'static str>,
-    /// `None` where nothing was sent.
+    /// Whether the message was accepted; `None` if nothing was sent.
     taken: Option<bool>,
-    /// The machine that took it, or why nobody did.
+    /// The host that accepted the message, or why it was not accepted.
     answer: String,
 }
 
@@ -35,8 +35,8 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
             .collect(),
     };
     if hooks.is_empty() {
-        return Err(Failure::usage("no-hook", format!("nobody is told of runs in {}", context.name))
-            .help("write a [notify.NAME] with `slack` or `url` into migrate.toml; docs/FORMATS.md shows it"));
+        return Err(Failure::usage("no-hook", format!("no webhook is configured for {}", context.name))
+            .help("add a [notify.NAME] section with `slack` or `url` to migrate.toml; see docs/FORMATS.md"));
     }
     let notice = Notice::of_nothing(&context.name, &context.title());
     let mut tried = Vec::new();
@@ -78,7 +78,7 @@ async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
 fn show(context: &Context<'_>, tried: &[HookJson]) {
     let mut table = Table::default();
     for hook in tried {
-        let (style, sign) = if hook.taken == Some(true) { (GOOD, "taken by") } else { (BAD, "not taken") };
+        let (style, sign) = if hook.taken == Some(true) { (GOOD, "accepted by") } else { (BAD, "not accepted") };
         table.row([
             (BOLD, hook.name.clone()),
             (DIM, format!("{} on {}", hook.form, hook.on.join(", "))),

@@ -1,4 +1,4 @@
-//! `rebase`: gives new migrations versions behind those of the base branch.
+//! `rebase`: give new migrations versions newer than those on the base branch.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ struct RenamedJson {
 
 pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "only a folder of Roundtrip can be renumbered"));
+        return Err(Failure::usage("layout", "migrations can be renumbered only in folders with the roundtrip layout"));
     }
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
     if let Err(error) = &ground.set
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     if let Err(error) = &ground.set
         && are_shared(&all, moved.as_ref())
     {
-        // They are all on the base branch already, so that none of them is the newer one.
+        // All of them are already on the base branch, so none of them is the new one.
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
     let Some(moved) = moved else {
@@ -80,11 +80,12 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     table.lines().into_iter().for_each(|line| output.line(format!("  {line}")));
     let count = style::count(document.renamed.len(), "migration");
     match options.dry_run {
-        true => output.next("without --dry-run they are renamed"),
+        true => output.next("run it without --dry-run to rename the files"),
         false => {
-            output.line(format!("\n{} behind {}", paint(BOLD, format!("{count} renumbered")), document.base));
+            output.line(format!("\n{} to follow {}", paint(BOLD, format!("{count} renumbered")), document.base));
             output.next(
-                "a database that has them under their old versions rolls them back first, with the files as they were",
+                "if a database has applied them under their old versions, roll them back there first, with the old \
+                 files",
             );
         }
     }
@@ -92,8 +93,9 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     Ok(Exit::Done)
 }
 
-/// The new migrations that get other versions: from the first one on that is older than the newest of the base branch, has the
-/// version of another one, or a time that has not come. Those after it go along, for they may stand on it.
+/// The new migrations that get other versions: the first one that is older than the newest one on the base branch,
+/// shares its version with another one, or has a version in the future, and all new ones after it, because they may
+/// depend on it.
 fn moved(
     released: &Released,
     all: &BTreeSet<(Version, String)>,
@@ -111,15 +113,15 @@ fn moved(
     Some(all.iter().filter(is_new).filter(|(version, _)| version >= first).cloned().collect())
 }
 
-/// Whether two migrations would still have one version, or nothing is moved at all.
+/// Whether two migrations would still share a version, or nothing is moved at all.
 fn are_shared(all: &BTreeSet<(Version, String)>, moved: Option<&BTreeSet<(Version, String)>>) -> bool {
     let Some(moved) = moved else { return true };
     let stay: Vec<&Version> = all.difference(moved).map(|(version, _)| version).collect();
     stay.windows(2).any(|two| two.first() == two.last())
 }
 
-/// Gives all files of a migration another version; the index of Rust migrations follows. Where another migration has the
-/// version as well, only what has the name with it is ours.
+/// Gives all files of a migration another version, and updates the index of Rust migrations. If another migration has
+/// the same version, only occurrences with this name are changed.
 fn rename(folder: &Path, (from, name): (&Version, &str), to: &Version, is_shared: bool) -> Result<()> {
     let begins = format!("{from}_{name}.");
     let entries = fs::read_dir(folder).map_err(|error| files::cannot(folder, &error))?;
@@ -129,7 +131,7 @@ fn rename(folder: &Path, (from, name): (&Version, &str), to: &Version, is_shared
         let path = folder.join(format!("{to}_{name}.{rest}"));
         fs::rename(entry.path(), &path).map_err(|error| files::cannot(&path, &error))?;
     }
-    // The version also stands in the index of Rust migrations, and in the file of one itself.
+    // The version also occurs in the index of Rust migrations, and in the file of a Rust migration itself.
     let sources =
         fs::read_dir(folder).map_err(|error| files::cannot(folder, &error))?.flatten().map(|entry| entry.path());
     let ours = |path: &PathBuf| {
@@ -149,7 +151,7 @@ fn rename(folder: &Path, (from, name): (&Version, &str), to: &Version, is_shared
     Ok(())
 }
 
-/// A version as Rust code has it: `20_250_331_120_000`.
+/// A version as it is written in Rust code: `20_250_331_120_000`.
 fn grouped(version: &Version) -> String {
     let digits = version.as_str().as_bytes();
     let groups: Vec<String> =

@@ -1,4 +1,4 @@
-//! `redo`: undo the last migrations and apply the same ones again.
+//! `redo`: roll back the last migrations and reapply them.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     let wish = Wish { keep_data: options.keep_data, ..(&options.change).into() };
     let mut runner = Runner::new(context, code, wish).await?;
     let what = |verb| What { command: "redo", verb };
-    // The edited file is what is tried here, so its down goes with it.
+    // The purpose is to try an edited file, so its down script is used too.
     let policy = Policy { allow_out_of_order: true, ..context.policy(false) };
     can_come_back(&mut runner.migrator, options.count, policy).await?;
-    let down =
-        runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and apply again")).await?;
+    let down = runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and reapply")).await?;
     let output = context.output;
     if options.change.dry_run {
         runner.close().await;
@@ -38,7 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     } else {
         output.line(runner.total(
             &RunReport { done: report.done[report.done.len() / 2..].to_vec(), elapsed, schema: None },
-            "done again",
+            "reapplied",
         ));
     }
     if output.is_json() {
@@ -49,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     Ok(Exit::Done)
 }
 
-/// Looks, before anything is undone, whether all of it can be applied again.
+/// Checks, before anything is rolled back, whether all of it can be reapplied.
 async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) -> Result<()> {
     let down = migrator.plan(&Target::Down(count), policy).await?;
     let state = migrator.state().await?;
@@ -59,7 +58,8 @@ async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) ->
     if findings.is_empty() && !down.is_empty() {
         let undone = down.steps().iter().filter_map(|step| migrator.migrations().get(&step.version));
         let undone: Vec<_> = undone.map(|migration| migration.path().to_path_buf()).collect();
-        // What is undone may have been edited: that is what is tried. Of everything else the way up does not allow it.
+        // A migration that is rolled back may have been edited, because that is what the user wants to try. Any other
+        // edit stops the reapply.
         let stays = |finding: &Finding| match finding.code {
             "missing-file" | "half-squashed" => true,
             "modified" | "renamed" => {
@@ -73,7 +73,7 @@ async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) ->
     if findings.is_empty() { Ok(()) } else { Err(Failure::Core(Error::of(ErrorKind::Plan, findings))) }
 }
 
-/// Whether the folder has the migration that was applied, and not what a squash put in the place of several.
+/// Whether the folder has the migration that was applied, and not a baseline that a squash put in place of several.
 fn is_in_folder(migrator: &Migrator, applied: &BTreeSet<Version>, version: &Version) -> bool {
     let Some(migration) = migrator.migrations().get(version) else { return false };
     migration.squashes().is_none_or(|first| applied.range(first.clone()..version.clone()).next().is_none())
@@ -84,7 +84,12 @@ fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
     let file = migrator.migrations().folder().join(format!("{version}_{name}.up.sql"));
     Finding::error("missing-file", format!("the file of applied migration {version}_{name} is missing"))
         .at(Place::file(file))
-        .note("without it the migration could not be applied again; nothing was undone")
-        .help("is this checkout older than the database? then update it; a deleted file is found by `git log --diff-filter=D -- PATH`")
-        .help("to undo the migration for good: `cargo xtask rollback`; the ledger has the down scripts")
+        .note("without it, the migration could not be reapplied; nothing was rolled back")
+        .help(
+            "if this checkout is older than the database, update it; `git log --diff-filter=D -- PATH` finds a deleted \
+             file",
+        )
+        .help(
+            "to roll the migration back without reapplying it: `cargo xtask rollback`; the ledger has the down scripts",
+        )
 }

@@ -1,4 +1,4 @@
-//! `resolve`: what an unfinished migration left, and the ways out.
+//! `resolve`: show what an unfinished migration left, and finish or undo it.
 
 use migrate_core::runner::{Resolution, Unresolved};
 use migrate_core::{CodeMigrations, RunReport};
@@ -32,7 +32,7 @@ struct StatementJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Resolve) -> Result<Exit> {
     if options.from.is_some() && !options.go_on && !options.undo {
-        return Err(Failure::usage("usage", "--from goes with --continue or --undo"));
+        return Err(Failure::usage("usage", "--from needs --continue or --undo"));
     }
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     let output = context.output;
@@ -43,7 +43,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     };
     let unfinished = &unresolved.unfinished;
     if let Some(version) = options.version.as_ref().filter(|version| **version != unfinished.version) {
-        let message = format!("migration {version} is not unfinished; {}_{} is", unfinished.version, unfinished.name);
+        let message = format!(
+            "migration {version} is not unfinished; the unfinished one is {}_{}",
+            unfinished.version, unfinished.name
+        );
         return Err(Failure::usage("not-unfinished", message));
     }
     show(context, &unresolved);
@@ -55,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         return Ok(Exit::Found);
     };
     let runs_back = match way {
-        // What is itself a way back is not undone: that is refused.
+        // An unfinished undo cannot be undone itself; that is refused later.
         _ if unfinished.undoes.is_some() => None,
         Resolution::Undo => Some(unresolved.undoing_runs(None)),
         Resolution::UndoFrom(from) => Some(unresolved.undoing_runs(Some(from))),
@@ -65,7 +68,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         output.line(undoing(&unresolved, runs_back));
     }
     match runs_back {
-        // The way back of a whole migration destroys what a rollback destroys.
+        // Undoing a whole migration destroys what a rollback would destroy.
         Some(true) => confirm_loss(context, options.yes, "Resolve it as asked.")?,
         _ => confirm(context, options.yes, "Resolve it as asked.")?,
     }
@@ -75,7 +78,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         0 => format!("\n{BOLD}recorded{BOLD:#}; nothing was run"),
         _ => format!("\n{BOLD}resolved{BOLD:#} in {}", style::time(elapsed)),
     });
-    output.next("`cargo xtask status` shows where the chain stands");
+    output.next("`cargo xtask status` shows what is applied");
     output.document(&Document::new("resolve", &context.name, json(&unresolved, true)));
     runner.close().await;
     Ok(Exit::Done)
@@ -91,14 +94,17 @@ fn way(options: &Resolve, unresolved: &Unresolved, context: &Context<'_>) -> Opt
     applied.or(rolled_back).or(go_on).or(undo)
 }
 
-/// Asks on a terminal whether a statement that commits by itself was done; returns the first one that is not.
+/// Asks on a terminal whether a statement that commits by itself was done; returns the first statement that is not
+/// done.
 fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
     use std::io::{BufRead, IsTerminal};
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
         return None;
     }
-    // A terminal that cannot be written to or read from gives no answer, and the error says how to give one.
-    printer::ask(&format!("Statement {statement} may have been done, wholly or in part. Count it as done? [yes/no] "));
+    // A terminal that cannot be written to or read from gives no answer; the error says how to give one as an option.
+    printer::ask(&format!(
+        "Statement {statement} may have been done completely or partly. Count it as done? [yes/no] "
+    ));
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     match answer.trim() {
@@ -108,21 +114,19 @@ fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
     }
 }
 
-/// Whether there is a script to go by: the one that was running, or one that was corrected while nothing of it is done.
+/// Whether there is a script to use: the one that was running, or a corrected one if no statement of it is done.
 fn has_script(unresolved: &Unresolved) -> bool {
     unresolved.script.is_some() || (unresolved.unfinished.done == 0 && !unresolved.reality.is_empty())
 }
 
-/// What undoing will do.
+/// What undoing will do, in words.
 fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
     let (done, of) = (unresolved.unfinished.done, unresolved.reality.len());
     match runs_back {
-        false => {
-            "no statement is done: what the interrupted one left is cleaned up, and nothing else is run".to_owned()
-        }
+        false => "no statement is done: cleaning up what the interrupted one left, and running nothing else".to_owned(),
         true => format!(
-            "the whole script of the other direction runs, though {done} of {of} statements are done: \
-             what it expects of the others is not there"
+            "running the whole script of the opposite direction, although only {done} of {of} statements are done: the \
+             changes of the others are not there"
         ),
     }
 }
@@ -134,7 +138,7 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
         output.line(format!("{BOLD}running now{BOLD:#}: {holder}"));
     }
     output.line(format!(
-        "{BOLD}{}_{}{BOLD:#} began at {} by {}, {}",
+        "{BOLD}{}_{}{BOLD:#} started at {} by {}, {}",
         one.version,
         one.name,
         style::moment(&one.at),
@@ -169,19 +173,19 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     if !has_script(unresolved) {
         let what = if unresolved.reality.is_empty() { "missing" } else { "not the one that was running" };
         output.line(format!(
-            "\nThe script of this migration is {what}. Put the file back as it was, and `cargo xtask resolve {version}` \
-             shows how to go on; or choose one:"
+            "\nThe script of this migration is {what}. Restore the file as it was, then `cargo xtask resolve \
+             {version}` shows how to continue; or choose one:"
         ));
-        // The script of the other direction runs whole, whatever this one is now.
+        // The script of the opposite direction runs as a whole, whatever this one contains now.
         let is_open = !unresolved.reality.is_empty() && unresolved.unfinished.undoes.is_none();
         if is_open && unresolved.uncertain.is_none() {
-            way("--undo", "runs the whole script of the other direction, as it stands in the folder");
+            way("--undo", "runs the whole script of the opposite direction, as it is in the folder");
         }
         output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
         way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");
         return;
     }
-    output.line("\nRemove the cause, then choose one:");
+    output.line("\nFix the cause, then choose one:");
     match unresolved.uncertain {
         Some(at) => {
             way(&format!("--continue --from {at}"), &format!("runs statement {at} again, and those after it"));
@@ -190,7 +194,7 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
                 &format!("counts statement {at} as done, and runs those after it"),
             );
         }
-        None => way("--continue", "runs the statements that are left; a half-built index is removed and built again"),
+        None => way("--continue", "runs the remaining statements; a half-built index is dropped and rebuilt"),
     }
     match (unresolved.unfinished.undoes.is_some(), unresolved.uncertain) {
         (true, _) => {}
@@ -201,7 +205,7 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
         (false, None) if unresolved.unfinished.done == 0 => {
             way("--undo", "cleans up what the interrupted statement left, and runs nothing else: no statement is done");
         }
-        (false, None) => way("--undo", "runs the whole script of the other direction"),
+        (false, None) => way("--undo", "runs the whole script of the opposite direction"),
     }
     output.line(format!("  cargo xtask resolve {version} --mark-applied REASON"));
     way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");

@@ -1,4 +1,4 @@
-//! `rollback`: undo what was applied last.
+//! `rollback`: roll back the last applied migrations.
 
 use migrate_core::{CodeMigrations, Policy, Target, Version, runner};
 
@@ -17,7 +17,7 @@ impl From<DownFrom> for runner::DownFrom {
     }
 }
 
-/// How far back.
+/// The target of a rollback.
 pub(super) fn target(to: Option<&Version>, count: Option<usize>, all: bool) -> Target {
     match to {
         Some(version) => Target::DownTo(version.clone()),
@@ -33,8 +33,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     if context.environment.protected && change.reason.is_none() && !change.dry_run {
         let name = &context.name;
         return Err(Failure::usage("needs-reason", format!("{name} is protected: a rollback there needs a reason"))
-            .help("say it with --reason: it goes into the ledger, the record and the message to the team")
-            .help("--dry-run shows what the rollback would do and cost"));
+            .help("give it with --reason; it goes into the ledger, the run record and the message to the team")
+            .help("--dry-run shows what the rollback would do and what it would cost"));
     }
     let mut runner = Runner::new(context, code, Wish { keep_data: options.keep_data, ..change.into() }).await?;
     let report = runner.go(&target, policy, change, What { command: "rollback", verb: "Roll back" }).await?;
@@ -46,9 +46,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
             output.line(runner.total(&report, "rolled back"));
             output.next(match options.keep_data {
                 true => {
-                    "`cargo xtask kept` lists what was copied aside; `cargo xtask migrate` applies again and brings it back"
+                    "`cargo xtask kept` lists the data that was kept; `cargo xtask migrate` reapplies the migrations \
+                     and restores it"
                 }
-                false => "`cargo xtask migrate` applies them again, `cargo xtask history` shows what was done",
+                false => "`cargo xtask migrate` reapplies them, `cargo xtask history` shows what was done",
             });
         }
         if output.is_json() {

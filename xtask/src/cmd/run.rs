@@ -1,4 +1,4 @@
-//! What `migrate`, `rollback` and `redo` share: plan, show or ask, run, tell.
+//! The steps that `migrate`, `rollback` and `redo` share: plan, show or confirm, run, report.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,28 +20,28 @@ use crate::output::style::{self, BOLD, DIM};
 use crate::output::{Document, FindingJson, printer};
 use crate::record::Keeper;
 
-/// A migrator with what hears it and its switch, ready to change something.
+/// A migrator with its observer and its cancel switch, ready to change a database.
 pub(super) struct Runner<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) migrator: Migrator,
     pub(super) keeper: Arc<Keeper>,
     pub(super) wish: Wish,
-    /// Those who were told that a run began.
+    /// The webhooks that were notified of the start of the run.
     pub(super) team: Option<Team>,
-    /// Where the record of the last run is.
+    /// The folder of the last run record.
     record: Option<PathBuf>,
-    /// What the last plan warned of.
+    /// The warnings of the last plan.
     warnings: Vec<Finding>,
 }
 
-/// How a run is wanted.
+/// The options of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wish {
     pub(super) lock_wait: Option<Duration>,
     pub(super) keep_data: bool,
     pub(super) leave_kept: bool,
     pub(super) reason: Option<String>,
-    /// The folder for a record.
+    /// The folder for the run record.
     pub(super) audit: Option<PathBuf>,
 }
 
@@ -52,32 +52,32 @@ impl From<&Change> for Wish {
     }
 }
 
-/// What a command does, in words.
+/// A command in words.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct What {
-    /// Its name, for the record.
+    /// Its name, for the run record.
     pub(super) command: &'static str,
-    /// `Roll back`, for the question.
+    /// Its verb, such as `Roll back`, for the confirmation prompt.
     pub(super) verb: &'static str,
 }
 
-/// The result of a run, for programs.
+/// The result of a run as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct RunJson {
     database: String,
     dry_run: bool,
     /// The newest version that is applied now.
     version: Option<String>,
-    /// What it costs and what is in its way, where a run leaves evidence.
+    /// The costs and obstacles of the run, if the run leaves evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     brief: Option<Brief>,
-    /// The folder of the audit record.
+    /// The folder of the run record.
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<PathBuf>,
     done: Vec<DoneJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<PlanJson>,
-    /// What the plan warned of.
+    /// The warnings of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FindingJson>,
     milliseconds: f64,
@@ -101,7 +101,7 @@ struct PlanJson {
 }
 
 impl<'a> Runner<'a> {
-    /// Connects; from here on Ctrl-C and SIGTERM interrupt the run in good order.
+    /// Connects. From here on, Ctrl-C and SIGTERM interrupt the run in an orderly way.
     pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: Wish) -> Result<Self> {
         let keeper = Arc::new(Keeper::new(context.output.display()));
         let cancel = Cancel::new();
@@ -114,7 +114,7 @@ impl<'a> Runner<'a> {
         Ok(Self { context, migrator, keeper, wish, team: None, record: None, warnings: Vec::new() })
     }
 
-    /// Plans the way to a target; after somebody else was faster, plans again.
+    /// Plans the way to a target and runs the plan; if another run was faster, plans again.
     pub(super) async fn go(
         &mut self,
         target: &Target,
@@ -133,7 +133,8 @@ impl<'a> Runner<'a> {
                 self.show(&plan, change.dry_run, looked.map(|looked| looked.brief));
                 return Ok(RunReport::default());
             }
-            // While somebody makes up his mind, others go on: what was there before the run is seen after that.
+            // The database may change while the user decides, so the state before the run is read after the
+            // confirmation.
             let looked = match looked {
                 Some(looked) if !change.yes => Some(looked.forget().await),
                 looked => looked,
@@ -155,7 +156,7 @@ impl<'a> Runner<'a> {
                 false => confirm_loss_of(self.context, change.yes, destroyed.is_certain(), &question)?,
             }
             match self.apply(&plan, what.command, looked).await {
-                // With nobody to ask, the newer plan is as good as the older one was.
+                // Without a confirmation, the newer plan is as acceptable as the older one.
                 Err(Failure::Core(error)) if !self.context.environment.protected && again.may(&plan, &error) => {}
                 outcome => return outcome,
             }
@@ -179,13 +180,15 @@ impl<'a> Runner<'a> {
     fn warn_of_loss(&self, plan: &Plan) {
         for step in plan.steps().iter().filter(|step| step.direction == Direction::Down) {
             if let Some(reason) = step.migration.as_ref().and_then(|migration| migration.lossy()) {
-                let loss = style::paint(style::WARN, "data is lost");
-                self.context.output.remark(format!("{loss} by rolling back {}_{}: {reason}", step.version, step.name));
+                let loss = style::paint(style::WARN, "data loss");
+                self.context
+                    .output
+                    .remark(format!("{loss} when rolling back {}_{}: {reason}", step.version, step.name));
             }
         }
     }
 
-    /// Shows what would run, and what is known of its price.
+    /// Shows what would run, and what is known about its costs.
     fn show(&self, plan: &Plan, dry_run: bool, brief: Option<Brief>) {
         if !dry_run {
             return;
@@ -195,13 +198,13 @@ impl<'a> Runner<'a> {
             brief.lines(self.wish.keep_data).iter().for_each(|line| output.item(line));
         }
         for step in plan.steps().iter().filter(|_| brief.is_none()) {
-            let mode = if step.no_transaction() { ", each statement on its own" } else { "" };
+            let mode = if step.no_transaction() { ", stepwise" } else { "" };
             let (version, name, direction) = (&step.version, &step.name, step.direction);
             output.line(format!("{BOLD}-- {version}_{name}, {direction}{mode}{BOLD:#}"));
             output.quoted(sql(step).map_or("-- written in Rust\n".to_owned(), |sql| format!("{}\n", sql.trim_end())));
         }
         let count = style::count(plan.steps().len(), "migration");
-        output.line(format!("{DIM}dry run: {count} would run; nothing was touched{DIM:#}"));
+        output.line(format!("{DIM}dry run: {count} would run; nothing was changed{DIM:#}"));
         output.document(&Document::new(
             "dry-run",
             &self.context.name,
@@ -209,7 +212,7 @@ impl<'a> Runner<'a> {
         ));
     }
 
-    /// The document of what was done.
+    /// The JSON document of the run.
     pub(super) fn json(&self, report: Option<&RunReport>, plan: Option<&Plan>, version: Option<String>) -> RunJson {
         let steps = plan.map(Plan::steps).unwrap_or_default().iter();
         let plan_json = steps.map(|step| PlanJson {
@@ -263,12 +266,12 @@ fn sql(step: &Step) -> Option<&str> {
     }
 }
 
-/// Presses the switch on Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
+/// Cancels the run on Ctrl-C or SIGTERM; a second Ctrl-C ends the process immediately.
 fn listen(cancel: Cancel) {
     tokio::spawn(async move {
         asked_to_stop().await;
         cancel.cancel();
-        printer::err("interrupting: the running statement is cancelled; press Ctrl-C again to leave at once");
+        printer::err("interrupting: cancelling the running statement; press Ctrl-C again to exit immediately");
         asked_to_stop().await;
         std::process::exit(130);
     });

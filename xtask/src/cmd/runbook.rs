@@ -1,4 +1,4 @@
-//! `runbook`: what a run would do as a script for psql, the page for the team, and a drill.
+//! `runbook`: what a run would do as a psql script, a page for the team, and a drill.
 
 use std::borrow::Cow;
 use std::fs;
@@ -29,9 +29,9 @@ struct RunbookJson {
     version_after: Option<String>,
     migrations: Vec<MigrationJson>,
     parts: usize,
-    /// Where it was written.
+    /// The file that was written.
     file: Option<PathBuf>,
-    /// The script, where it was not written to a file.
+    /// The script, if it was not written to a file.
     script: Option<String>,
 }
 
@@ -39,7 +39,7 @@ struct RunbookJson {
 struct DrillJson {
     #[serde(rename = "for")]
     way: &'static str,
-    /// The version of the environment, from which it was practised.
+    /// The version of the environment, which the drill started from.
     version: Option<String>,
     parts: usize,
     holds: bool,
@@ -50,9 +50,9 @@ struct DrillJson {
 
 #[derive(Serialize)]
 struct PageJson {
-    /// Where it was written.
+    /// The file that was written.
     file: Option<PathBuf>,
-    /// The page, where it was not written to a file.
+    /// The page, if it was not written to a file.
     page: Option<String>,
 }
 
@@ -72,9 +72,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     let plan = migrator.plan(&target(options), policy(context, options)).await?;
     context.output.findings(plan.warnings());
     if plan.is_empty() {
-        let finding =
-            Finding::error("runbook-empty", format!("there is nothing to write down for {}", context.title()))
-                .help("`cargo xtask status` shows what is applied and what is pending");
+        let finding = Finding::error(
+            "runbook-empty",
+            format!("there is nothing to run in {}, so there is no script", context.title()),
+        )
+        .help("`cargo xtask status` shows what is applied and what is pending");
         return Err(Failure::Here(Exit::Found, Box::new(finding)));
     }
     context.name_commit(&mut migrator).await;
@@ -87,13 +89,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     Ok(Exit::Done)
 }
 
-/// What the migrator is for: it only looks.
+/// The options of the migrator, which only reads.
 fn looking(options: &cli::Runbook) -> Run {
     let (keep_data, leave_kept, reason) = (options.keep_data, options.leave_kept, options.reason.clone());
     Run { keep_data, leave_kept, reason, ..Run::reading() }
 }
 
-/// Practises the script on throw-away databases.
+/// Rehearses the script on shadow databases.
 async fn drill(
     context: &Context<'_>,
     code: CodeMigrations,
@@ -118,20 +120,19 @@ async fn drill(
     let output = context.output;
     let (parts, holds) = (style::count(drill.parts, "part"), drill.differences.is_empty());
     let version = from.map(|version| version.to_string());
-    let at = version.clone().unwrap_or_else(|| "nothing".to_owned());
-    output.line(format!("the script of {} from {at}: {parts}, on a throw-away database", options.way.as_str()));
+    let at = version.clone().unwrap_or_else(|| "an empty database".to_owned());
+    output.line(format!("the script of {} from {at}: {parts}, on a shadow database", options.way.as_str()));
     output.line(format!("by hand     {:>9}  with psql", style::time(drill.by_hand)));
     output.line(format!("by command  {:>9}", style::time(drill.by_command)));
     for difference in &drill.differences {
         output.line(format!("{} {difference}", paint(BAD, "different")));
     }
     if holds {
-        output
-            .line(format!("{} schema and ledger are the same, and the chain goes up from there", paint(GOOD, "holds")));
+        output.line(format!("{} schema and ledger are the same, and later migrations apply", paint(GOOD, "holds")));
         let same = format!("{}{}", context.aim(), as_given(options));
         output.next(format!("`cargo xtask runbook {} -o FILE` writes the script for {}", same, context.title()));
     } else {
-        output.next("do not use the script; report the differences with the migration");
+        output.next("do not use the script; report the differences as a bug, with the migration");
     }
     let document = DrillJson {
         way: options.way.as_str(),
@@ -146,7 +147,7 @@ async fn drill(
     Ok(if holds { Exit::Done } else { Exit::Found })
 }
 
-/// The options that decide what is in the script, as they were given, each with a space before it.
+/// The given options that determine the script, each with a space before it.
 fn as_given(options: &cli::Runbook) -> String {
     let way = (options.way == Way::Migrate).then(|| "--for migrate".to_owned());
     let to = options.to.as_ref().map(|version| format!("--to {}", quote(version.as_str())));
@@ -165,10 +166,10 @@ fn as_given(options: &cli::Runbook) -> String {
     all.map(|option| format!(" {option}")).collect()
 }
 
-/// Writes the page of an environment, for the team.
+/// Writes the page of an environment for the team.
 fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
     let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
-    // Where a command takes the name it is quoted already.
+    // In commands, the name is already quoted.
     let text = match visible::line(&context.name) {
         Cow::Owned(shown) => text.replace(&*context.name, &shown),
         Cow::Borrowed(_) => text,
@@ -179,7 +180,7 @@ fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
         Some(path) => {
             save(path, &text)?;
             output.line(format!("{BOLD}{}{BOLD:#}  the page for {}", path.display(), context.name));
-            output.next("read it before you need it; `cargo xtask runbook --drill` practises it");
+            output.next("read it before you need it; `cargo xtask runbook --drill` rehearses it");
         }
         None if !output.is_json() => output.verbatim(&text),
         None => {}
@@ -189,7 +190,7 @@ fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The target of the command that the script stands for.
+/// The target of the command that the script replaces.
 fn target(options: &cli::Runbook) -> Target {
     match options.way {
         Way::Rollback => rollback::target(options.to.as_ref(), options.count, options.all),
@@ -212,7 +213,7 @@ fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &R
             let (count, parts) = (style::count(steps.len(), "migration"), style::count(book.parts(), "part"));
             output.line(format!("{BOLD}{}{BOLD:#}  {count} in {parts}, for {}", path.display(), book.database()));
             let file = quote(&path.to_string_lossy());
-            output.next(format!("`psql -X -f {file}` with the address of {}", book.database()));
+            output.next(format!("run `psql -X -f {file}` with the connection string of {}", book.database()));
         }
         None if !output.is_json() => output.verbatim(&script),
         None => {}

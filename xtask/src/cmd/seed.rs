@@ -1,4 +1,4 @@
-//! `seed`: development data, repeatable, never in a protected environment.
+//! `seed`: load development data, repeatably and never in a protected environment.
 
 use std::path::PathBuf;
 
@@ -22,12 +22,12 @@ struct SeedJson {
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Seed) -> Result<Exit> {
     let (name, output) = (&context.name, context.output);
     if context.environment.protected {
-        return Err(Failure::usage("protected", format!("{name} is protected; development data has no place in it")));
+        return Err(Failure::usage("protected", format!("{name} is protected; it must not get development data")));
     }
     if context.is_unnamed {
-        let message = format!("{name} is given only by --database, so it is not known to be a development database");
+        let message = format!("{name} is given only by --database, so it may not be a development database");
         return Err(Failure::usage("not-development", message)
-            .help("name its environment; for a development database that is `--env development`"));
+            .help("name its environment; for a development database, add `--env development`"));
     }
     let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
     let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     if let Some(first) = status.pending.first() {
         let message =
             format!("migration {}_{} is pending; development data needs the newest schema", first.version, first.name);
-        return Err(Failure::failed("pending", message).help("`cargo xtask migrate` first"));
+        return Err(Failure::failed("pending", message).help("apply it first: `cargo xtask migrate`"));
     }
     let begin = std::time::Instant::now();
     let statements = seed::run(&mut migrator, &file).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         file.display(),
         style::time(elapsed)
     ));
-    output.next("`cargo xtask db psql` to look around; seeding again changes nothing");
+    output.next("`cargo xtask db psql` opens psql; running the seed again changes nothing");
     let milliseconds = style::milliseconds(elapsed);
     output.document(&Document::new("seed", name, SeedJson { file, statements, milliseconds }));
     migrator.close().await;

@@ -1,4 +1,4 @@
-//! `squash`: one proven baseline in the place of a long beginning.
+//! `squash`: replace the oldest migrations of the chain with one proven baseline.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ struct SquashJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Squash) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "folders of Roundtrip can be squashed, and no others"));
+        return Err(Failure::usage("layout", "migrations can be squashed only in folders with the roundtrip layout"));
     }
     let set = context.chain()?;
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
@@ -72,21 +72,23 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
 
-/// The first version, unless there is something that cannot be squashed.
+/// The first version, or an error if something cannot be squashed.
 fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
     if set.get(to).is_none() {
         return Err(Failure::usage("no-migration", format!("there is no migration {to}"))
-            .help("`cargo xtask status` lists them"));
+            .help("`cargo xtask status` lists the migrations"));
     }
     let mut prefix = set.iter().filter(|one| one.version() <= to);
     if let Some(code) = prefix.clone().find(|one| matches!(one.body(), Body::Code { .. })) {
-        let message =
-            format!("migration {} is written in Rust, and a database that has it needs it to go back", code.version());
+        let message = format!(
+            "migration {} is written in Rust, and a database that has it needs it to roll back",
+            code.version()
+        );
         return Err(Failure::usage("squash-code", message).help("squash up to the migration before it"));
     }
     match (prefix.next(), prefix.next()) {
         (Some(first), Some(_)) => Ok(first.squashes().unwrap_or(first.version()).clone()),
-        _ => Err(Failure::usage("squash-one", "there is nothing before it to squash")),
+        _ => Err(Failure::usage("squash-one", format!("there is no migration before {to} to squash"))),
     }
 }
 
@@ -101,7 +103,7 @@ fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {
     old
 }
 
-/// Writes the new pair beside the old files first, so that whatever fails loses nothing.
+/// Writes the new pair beside the old files first, so that nothing is lost if a step fails.
 fn replace(folder: &Path, pair: &[Draft; 2], old: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let hidden = |name: &str| folder.join(format!(".{name}"));
     for (name, text) in pair {
@@ -135,15 +137,16 @@ fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
         0 => paint(GOOD, "proven"),
         n => paint(WARN, format!("proven except for {n} left out, which a new database does not get:")),
     };
-    output.line(format!("  {proven} {migrations} and {rows} that they bring, as one"));
+    output.line(format!("  {proven} {migrations} as one baseline, with {rows}"));
     for path in &document.created {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
     output.line(format!("  {}  {}", paint(BAD, "removed"), style::count(document.removed.len(), "file")));
     output.next(match dry_run {
-        true => "without --dry-run the files are replaced",
+        true => "run it without --dry-run to replace the files",
         false => {
-            "`git diff --stat`, then `cargo xtask status --env NAME`: environments that have all of them are unchanged"
+            "review `git diff --stat`; `cargo xtask status --env NAME` shows that an environment with all of them is \
+             unchanged"
         }
     });
 }

@@ -50,7 +50,7 @@ struct UnfinishedJson {
     by: String,
 }
 
-/// How far an unfinished migration got.
+/// The progress of an unfinished migration.
 #[derive(Serialize)]
 pub(super) struct AttemptJson {
     version: String,
@@ -59,7 +59,7 @@ pub(super) struct AttemptJson {
     statements_done: usize,
     failed_statement: Option<usize>,
     error: Option<String>,
-    /// Who is at work on it now.
+    /// The session that is running it now.
     running: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     show(context, &status, &database);
     context.output.document(&Document::new("status", &context.name, json(&status, database)));
     let wrong = status.problems.iter().any(|problem| problem.severity == Severity::Error);
-    // Of a folder without migrations nothing can be said, so a script is not to go on.
+    // Nothing is known about a folder without migrations, so a script must not continue.
     let is_nothing = status.problems.iter().any(|problem| problem.code == "no-migrations");
     let waiting = options.exit_code && (!status.pending.is_empty() || is_nothing);
     Ok(if wrong || waiting { Exit::Found } else { Exit::Done })
@@ -130,7 +130,9 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
     let summary = format!("\n{applied} applied, {pending} pending, {}", style::count(problems, "problem"));
     output.line(format!("{BOLD}{summary}{BOLD:#} in {} ({database})", context.name));
     if problems == 0 && pending > 0 {
-        output.next("`cargo xtask migrate` applies what is pending; --dry-run shows its SQL");
+        output.next(
+            "`cargo xtask migrate` applies the pending migrations; `cargo xtask migrate --dry-run` shows their SQL",
+        );
     }
 }
 

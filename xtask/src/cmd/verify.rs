@@ -1,4 +1,4 @@
-//! `verify`: proves that migrations apply, roll back and apply again, with their data.
+//! `verify`: prove that migrations apply, roll back and reapply, with their data.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -25,7 +25,7 @@ struct VerifyJson {
     milliseconds: f64,
     migrations: Vec<ProvenJson>,
     findings: Vec<FindingJson>,
-    /// Why the proof broke off, where it did.
+    /// Why the proof could not be completed, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorJson>,
 }
@@ -35,10 +35,10 @@ struct ProvenJson {
     version: String,
     name: String,
     holds: bool,
-    /// Why it does not apply, where it does not.
+    /// Why the migration does not apply, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<StoryJson>,
-    /// Why it was not reached, where it was not.
+    /// Why the proof did not reach the migration, if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreached: Option<String>,
     laws: std::collections::BTreeMap<&'static str, LawJson>,
@@ -48,7 +48,7 @@ struct ProvenJson {
     milliseconds: f64,
 }
 
-/// What the laws of data and of the path rest on.
+/// The evidence behind the data law and the path law.
 #[derive(Debug, Serialize)]
 pub(crate) struct RestsJson {
     tables: usize,
@@ -69,7 +69,7 @@ struct WithoutRowsJson {
 #[derive(Serialize)]
 struct LawJson {
     verdict: &'static str,
-    /// What a verdict rests on, in words: `37 of 41 tables had rows`.
+    /// The evidence behind a verdict, in words: `37 of 41 tables had rows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rests: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ struct LawJson {
 #[derive(Serialize)]
 struct StoryJson {
     summary: String,
-    /// The law whose break is the cause of this one too.
+    /// The law whose violation has the same cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     follows: Option<&'static str>,
     walk: Vec<String>,
@@ -107,7 +107,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let output = context.output;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
     if count == 0 {
-        output.line("nothing to prove: every migration is on the base branch already; --all proves the whole chain");
+        output.line("nothing to prove: every migration is already on the base branch");
+        output.next("`cargo xtask verify --all` proves the whole chain");
         output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed, &[])));
         return Ok(Exit::Done);
     }
@@ -124,13 +125,15 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     };
     let outcome = tokio::select! {
         outcome = proof::prove(&set, &code, &proof, &mut hear) => outcome.map_err(Failure::from),
-        () = super::run::asked_to_stop() => Err(Failure::failed("interrupted", "interrupted before the proof was at its end")),
+        () = super::run::asked_to_stop() => {
+            Err(Failure::failed("interrupted", "interrupted before the proof was complete"))
+        }
     };
     bar.end();
     let (report, failure) = match outcome {
         Ok(report) => (report, None),
         Err(failure) if heard.is_empty() => return Err(failure),
-        // What was proven until then is proven.
+        // What was proven until then stays proven.
         Err(failure) => {
             let failure = broke_off(failure, heard.len(), count);
             let report =
@@ -165,7 +168,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     })
 }
 
-/// What is proven of a migration, for programs, as soon as it is.
+/// Reports the result for a migration as a JSON event, as soon as it is known.
 pub(super) fn tell_proven(context: &Context<'_>, proven: &Proven) {
     #[derive(Serialize)]
     struct One {
@@ -174,17 +177,17 @@ pub(super) fn tell_proven(context: &Context<'_>, proven: &Proven) {
     context.output.event("proven", One { migration: proven_json(proven) });
 }
 
-/// The failure with what was done before.
+/// The failure, with what was done before it.
 fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
     let done =
-        format!("{proven} of {} were looked at before; what was found of them is above", style::count(of, "migration"));
+        format!("{proven} of {} were checked before that; their results are above", style::count(of, "migration"));
     match failure {
         Failure::Core(error) => Failure::Core(error.note(done)),
-        other => other.help(format!("`cargo xtask verify` again; {done}")),
+        other => other.help(format!("run `cargo xtask verify` again; {done}")),
     }
 }
 
-/// The migrations to look at: those that were named, all, or what the base branch does not have.
+/// The migrations to prove: the named ones, all, or those that are not yet on the base branch.
 fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result<Option<BTreeSet<Version>>> {
     if options.all {
         return Ok(None);
@@ -192,7 +195,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
     if !options.versions.is_empty() {
         if let Some(unknown) = options.versions.iter().find(|version| set.get(version).is_none()) {
             let message = format!("there is no migration {unknown} in {}", context.migrations.display());
-            return Err(Failure::usage("no-migration", message).help("`cargo xtask status` lists them"));
+            return Err(Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations"));
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }
@@ -234,7 +237,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
                     tell(context, set, proven, law, story);
                 }
                 Some(Verdict::Skipped(why)) if output.verbose && proven.unreached.is_none() => {
-                    output.line(format!("{DIM}{title}: {law} was not looked at: {why}{DIM:#}"));
+                    output.line(format!("{DIM}{title}: {law} was not checked: {why}{DIM:#}"));
                 }
                 _ => {}
             }
@@ -243,7 +246,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
             output.line(format!("{DIM}{title}: {note}{DIM:#}"));
         }
         for url in &proven.kept {
-            output.line(format!("  {DIM}the database was kept for 30 minutes: psql '{url}'{DIM:#}"));
+            output.line(format!("  {DIM}the database is kept for 30 minutes: psql '{url}'{DIM:#}"));
         }
     }
     for finding in findings {
@@ -251,18 +254,19 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
     }
 }
 
-/// What else the last lines depend on: whether the run broke off, and whether `[policy]` refuses tables without rows.
+/// What else the last lines depend on: whether the proof is incomplete, and whether `[policy]` refuses tables without
+/// rows.
 struct Close {
     broke_off: bool,
     refused: bool,
 }
 
-/// How it ended, in a line.
+/// Shows the summary line and the next step.
 fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: Close) {
     let output = context.output;
     let unreached = report.unreached();
     if let Some(why) = report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
-        output.line(format!("\n{} after it not looked at: {why}", style::count(unreached, "migration")));
+        output.line(format!("\n{} after it not checked: {why}", style::count(unreached, "migration")));
     }
     let broken = report.migrations.iter().filter(|proven| !proven.holds()).count() - unreached;
     let count = style::count(report.migrations.len(), "migration");
@@ -270,7 +274,7 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
     match broken {
         0 if refused => {
             let what = style::paint(BAD, "not proven with rows in all tables");
-            output.line(format!("\n{count} {what}, as [policy] asks, in {time}"));
+            output.line(format!("\n{count} {what}, as [policy] requires, in {time}"));
         }
         0 => output.line(format!("\n{}, in {time}", style::paint(BOLD, format!("{count} proven")))),
         _ => {
@@ -279,15 +283,16 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
     }
     match broken {
         _ if broke_off => {}
-        0 if refused => {
-            output.next("make the tables above take generated rows, or set `rows` of [policy] to another value")
-        }
-        0 => output.next("`cargo xtask migrate` applies them; -v adds what was declared, skipped and noted"),
-        _ => output.next("correct the files, then `cargo xtask verify` again with the versions that were broken"),
+        0 if refused => output.next("provide rows for the tables above, or change `rows` in [policy]"),
+        0 => output.next(
+            "`cargo xtask migrate` applies them; `cargo xtask verify -v` also shows declarations, skipped laws and \
+             notes",
+        ),
+        _ => output.next("fix the files, then run `cargo xtask verify` again with the broken versions"),
     }
 }
 
-/// How a law ended, in a word, and what that rests on.
+/// The verdict of a law in one word, with its evidence.
 fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
     let (style, word) = match proven.laws.get(&law) {
         Some(Verdict::Holds) => (GOOD, "holds".to_owned()),
@@ -302,7 +307,7 @@ fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
     }
 }
 
-/// The story of a broken law, with the file to blame.
+/// Explains a broken law, and names the file that is at fault.
 fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, story: &Story) {
     let output = context.output;
     output.line(format!("  {}", story.summary));

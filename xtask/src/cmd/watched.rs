@@ -1,4 +1,5 @@
-//! A run that leaves evidence: looked at before anybody is asked, recorded from its beginning to its end, and told.
+//! A run that leaves evidence: it is assessed before the confirmation, recorded from start to end, and reported to the
+//! team.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,18 +18,18 @@ use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::output::{FindingJson, printer};
 use crate::record::{Begin, Folder, Record, State};
 
-/// For how long, and after which pauses, a server that went away during a run is looked for.
+/// How long to try to reach a server that went away during a run, and the pause between two attempts.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
 
-/// What was seen before a run.
+/// The assessment before a run.
 pub(super) struct Looked {
     pub(super) brief: Brief,
-    /// The schema and the connection on which it was read, as long as they are new.
+    /// The schema and the connection that read it, as long as they are recent.
     now: Option<(Reader, Schema)>,
 }
 
 impl Looked {
-    /// Time goes by: what is in the database now has to be looked at again.
+    /// Discards what was read. After a while, the state of the database has to be read again.
     pub(super) async fn forget(mut self) -> Self {
         if let Some((reader, _)) = self.now.take() {
             reader.close().await;
@@ -37,16 +38,16 @@ impl Looked {
     }
 }
 
-/// The end of a run as its record has it.
+/// The end of a run, as the run record has it.
 pub(super) struct Ended {
     pub(super) record: Record,
-    /// Where the record is, if it could be written.
+    /// The folder of the run record, if it could be written.
     pub(super) folder: Option<PathBuf>,
 }
 
 impl Runner<'_> {
-    /// Whether a run leaves evidence: in a protected environment, where a folder for it is named, and where somebody wants
-    /// to be told.
+    /// Whether a run leaves evidence: in a protected environment, if a folder for run records is named, or if a webhook
+    /// wants to be notified.
     pub(super) fn is_watched(&self) -> bool {
         let Context { config, name, environment, .. } = self.context;
         environment.protected
@@ -58,8 +59,8 @@ impl Runner<'_> {
         self.wish.audit.as_ref().or(self.context.environment.audit.as_ref())
     }
 
-    /// What the plan would do, for whoever decides. Where nothing could be run in the end, there is nothing to decide; on a server
-    /// that takes no writes one may still look.
+    /// Assesses what the plan would do, for the user's decision. A plan that could not be run is an error; a dry run is
+    /// allowed even on a server that accepts no writes.
     pub(super) async fn look(&mut self, plan: &Plan, looks_only: bool) -> Result<Looked> {
         let mut reader = Reader::open(self.migrator.database()).await?;
         self.migrator.refuse_pooler(&mut reader).await?;
@@ -71,7 +72,7 @@ impl Runner<'_> {
         if brief.situation.read_only && !looks_only {
             return Err(Failure::failed(
                 "read-only",
-                format!("{} takes no writes: it is a standby, or read-only", self.context.title()),
+                format!("{} accepts no writes: it is a standby or read-only", self.context.title()),
             )
             .help("give the address of the primary"));
         }
@@ -79,14 +80,14 @@ impl Runner<'_> {
         Ok(if looks_only { looked.forget().await } else { looked })
     }
 
-    /// Looks at what is there, and opens the record: from here on there is evidence.
+    /// Reads the state of the database, and opens the run record. From here on, there is evidence.
     pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, looked: Looked) -> Result<()> {
         let Looked { brief, now } = looked;
         let before = match now {
             Some((reader, schema)) => self.state_on(reader, Some(schema)).await?,
             None => self.state(None).await?,
         };
-        // A plan for another state of the ledger is not run.
+        // The version of the plan is still right, because a plan for another state of the ledger is not run.
         let version = plan.version().map(ToString::to_string);
         let begin = Begin {
             command,
@@ -107,7 +108,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Looks at what is there now, and closes the record. Nothing that goes wrong here changes how the run ended.
+    /// Reads the state of the database after the run, and closes the run record. An error here does not change the
+    /// outcome of the run.
     pub(super) async fn end(&mut self, plan: &Plan, outcome: &Result<RunReport>, elapsed: Duration) -> Option<Ended> {
         let (mut record, folder) = self.keeper.take()?;
         let (word, error) = match outcome {
@@ -118,7 +120,7 @@ impl Runner<'_> {
         let schema = outcome.as_ref().ok().and_then(|report| report.schema.clone());
         if let Err(failure) = self.look_back(plan, &mut record, schema, word == "failed").await {
             let why = failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default();
-            record.remarks.push(format!("what is there now could not be looked at: {why}"));
+            record.remarks.push(format!("the state after the run could not be read: {why}"));
         }
         if let Some(team) = self.team.take() {
             let moment = if outcome.is_ok() { Moment::Success } else { Moment::Failure };
@@ -131,7 +133,7 @@ impl Runner<'_> {
                 self.context.output.failure(&Failure::failed(
                     "audit-unwritable",
                     format!(
-                        "the end of the audit record cannot be written to {}: {error}; here it is",
+                        "the end of the run record cannot be written to {}: {error}; it follows here",
                         folder.path().display()
                     ),
                 ));
@@ -167,7 +169,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// What is in the database now; a schema that was just read is not read again.
+    /// The current state of the database. A schema that was just read is not read again.
     async fn state(&self, schema: Option<Schema>) -> Result<State> {
         let reader = Reader::open(self.migrator.database()).await?;
         self.state_on(reader, schema).await
@@ -184,7 +186,7 @@ impl Runner<'_> {
         Ok(evidence.into())
     }
 
-    /// What a run changed, for people, after it ended.
+    /// Shows what a run changed, after it ended.
     pub(super) fn show_end(&self, ended: &Ended) {
         let output = self.context.output;
         let record = &ended.record;
@@ -208,7 +210,10 @@ impl Runner<'_> {
         match &ended.folder {
             Some(folder) => output.line(format!("{BOLD}record{BOLD:#}   {}", folder.join("record.md").display())),
             None if self.audit_folder().is_none() => {
-                output.line(format!("{DIM}no audit record was written: name a folder for it with --audit, or `audit` in migrate.toml{DIM:#}"));
+                output.line(format!(
+                    "{DIM}no run record was written: name a folder for it with --audit, or with `audit` in \
+                     migrate.toml{DIM:#}"
+                ));
             }
             None => {}
         }

@@ -1,4 +1,4 @@
-//! Where in pending migrations somebody stopped by hand: the steps after which they leave what is there.
+//! How far somebody ran pending migrations by hand: the steps after which the schema is as it is in the database.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::exit::Result;
 
 /// A place between two steps of pending migrations.
 pub(super) struct Between {
-    /// How many migrations before it are not there at all.
+    /// How many migrations before it have not begun.
     pub(super) skipped: usize,
-    /// The steps of the others.
+    /// The steps of the other migrations.
     pub(super) steps: Vec<Step>,
-    /// After how many of them it is, at least and at most: what only changes rows is not seen.
+    /// After how many of these steps it is, at least and at most, because steps that change only rows are invisible.
     pub(super) taken: (usize, usize),
-    /// Whether what is there is just what they make.
+    /// Whether the database is exactly what these steps make.
     pub(super) is_exact: bool,
-    /// What they make, as it can be compared.
+    /// The schema that these steps make, in comparable form.
     pub(super) made: Schema,
 }
 
-/// How many steps are tried in all.
+/// How many steps are tried in total.
 const MOST: usize = 400;
 
 impl Between {
-    /// The first place after which all is as it is there; else the nearest one that knows a name of `unknown`.
+    /// The first place at which the schema is that of the database; else the nearest one that has a name of `unknown`.
     pub(super) async fn find(
         context: &Context<'_>,
         code: &CodeMigrations,
@@ -47,11 +47,11 @@ impl Between {
             if tried > MOST {
                 break;
             }
-            // Without those before it a migration may not run.
+            // A migration may not run without those before it.
             let Ok(states) = shape::stepped(applied, &pending[skipped..], code).await else { continue };
             let is_all = states.len() == steps.len() + 1;
             let mut exact: Option<Self> = None;
-            // What changes no schema at the beginning leaves no trace.
+            // Steps at the beginning that do not change the schema leave no trace.
             let untouched = states.iter().take_while(|state| **state == states[0]).count();
             for (at, state) in states.iter().enumerate().skip(untouched) {
                 if exact.is_some() && Arc::ptr_eq(state, &states[at - 1]) {
@@ -81,13 +81,13 @@ impl Between {
         Ok(nearest.map(|(_, one)| one))
     }
 
-    /// The migrations that are begun, from the first to the last.
+    /// The first and the last of the migrations that have begun.
     pub(super) fn versions(&self) -> (Version, Version) {
         let of = |at: usize| self.steps[at].migration.version().clone();
         (of(0), of(self.taken.0 - 1))
     }
 
-    /// What was done, in a sentence for each migration.
+    /// What was done, one sentence for each migration.
     pub(super) fn sentences(&self) -> Vec<String> {
         let taken = &self.steps[..self.taken.0];
         let by_migration = taken.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration));
@@ -107,7 +107,7 @@ impl Between {
     }
 }
 
-/// Whether a schema has one of these.
+/// Whether a schema has one of these objects.
 fn knows(schema: &Schema, unknown: &[Arc<Id>]) -> bool {
     unknown.iter().any(|id| schema.get(id).is_some())
 }

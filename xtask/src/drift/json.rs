@@ -1,4 +1,4 @@
-//! Drift for programs; docs/FORMATS.md promises the form.
+//! Drift as JSON. The format is stable: see docs/FORMATS.md.
 
 use std::path::PathBuf;
 
@@ -27,12 +27,12 @@ pub(crate) struct DriftJson {
     pub(crate) files: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) marked: Vec<String>,
-    /// The statements of what is marked that no comparison sees.
+    /// The statements of the marked migrations that a comparison of schemas cannot see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) not_compared: Vec<String>,
 }
 
-/// What of pending migrations is there, in the words for people.
+/// Which parts of the pending migrations are already there, in the same words as on the terminal.
 #[derive(Serialize)]
 pub(crate) struct PendingJson {
     versions: Vec<String>,
@@ -58,7 +58,7 @@ impl From<&Partly> for PendingJson {
     }
 }
 
-/// A difference with its story.
+/// A difference with its origin.
 #[derive(Serialize)]
 struct FoundJson {
     object: String,

@@ -1,4 +1,5 @@
-//! An environment against what its ledger and the files say it should be: found, bounded in time, and attributed.
+//! Compares an environment with what its ledger and the files say it should be: finds the differences, when they came
+//! about, and who made them.
 
 mod between;
 mod json;
@@ -29,47 +30,47 @@ pub(crate) use json::{DriftJson, PendingJson};
 pub(crate) use partly::{Partly, not_compared, warnings};
 pub(crate) use text::lines;
 
-/// What the ledger and the files say.
+/// The chain according to the ledger and the files.
 #[derive(Clone)]
 pub(crate) struct Chain {
     pub(crate) database: Database,
-    /// The migrations that are applied, as the folder has them.
+    /// The applied migrations, from the folder.
     pub(crate) applied: Vec<Arc<Migration>>,
-    /// Those that are not.
+    /// The pending migrations.
     pub(crate) pending: Vec<Arc<Migration>>,
     history: Vec<HistoryEntry>,
-    /// The objects of which baselines say that they are not part of them.
+    /// The objects that baselines declare as left out.
     excused: Vec<String>,
 }
 
-/// What was found, and everything that is needed to do something about it.
+/// The result of a comparison, with everything that is needed to act on it.
 pub(crate) struct Look {
     pub(crate) database: String,
     pub(crate) version: Option<Version>,
     pub(crate) found: Vec<Found>,
-    /// What is different and no drift: the order of columns.
+    /// Differences that are not drift: the order of columns.
     pub(crate) notes: Vec<String>,
     /// How many differences the rules of `migrate.toml` leave out.
     pub(crate) ignored: usize,
-    /// What was not compared, for it cannot be made on the server for throw-away databases.
+    /// What was not compared, because it cannot be created on the shadow server.
     pub(crate) left_out: Vec<LeftOut>,
-    /// When the last run ended that left a fingerprint, if the schema is another one since.
+    /// When the last run ended that left a fingerprint, if the schema has changed since.
     pub(crate) changed_since: Option<String>,
     pub(crate) recording: Recording,
-    /// The version of the database's server and that of the throw-away one, where they differ.
+    /// The versions of the server of the database and of the shadow server, if they differ.
     pub(crate) versions: Option<(u32, u32)>,
     pub(crate) expected: Described,
     pub(crate) there: There,
 }
 
 impl Look {
-    /// Whether all of it was compared, and nothing differs.
+    /// Whether everything was compared, and nothing differs.
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty() && self.left_out.is_empty()
     }
 }
 
-/// A difference with its story.
+/// A difference with its origin.
 pub(crate) struct Found {
     pub(crate) difference: Difference,
     pub(crate) origin: Origin,
@@ -101,49 +102,49 @@ impl Chain {
         chain
     }
 
-    /// The version that the database is at.
+    /// The newest applied version.
     pub(crate) fn version(&self) -> Option<&Version> {
         self.applied.last().map(|migration| migration.version())
     }
 
-    /// What the chain makes on a throw-away database.
+    /// The schema that the chain makes on a shadow database.
     pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
         shadow::replay(&self.database).await?;
         let made = shape::leads_to(&self.applied, code).await;
         made.map(Arc::unwrap_or_clone).map_err(|error| of_throwaway(error.into()))
     }
 
-    /// What is applied before its last migrations, and these.
+    /// Splits off the last migrations.
     fn split(&self, pending: usize) -> (&[Arc<Migration>], &[Arc<Migration>]) {
         self.applied.split_at(self.applied.len().saturating_sub(pending))
     }
 
-    /// The same without its last migrations and with them, under the names that are there.
+    /// The schemas without and with the last migrations, under the names in the database.
     async fn make_named(&self, ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
         shadow::replay(&self.database).await?;
         shape::named(ahead, code, there).await.map_err(|error| of_throwaway(error.into()))
     }
 }
 
-/// A chain can need what a throw-away server does not have: a role, an extension.
+/// Adds a note: a chain can need something that the shadow server lacks, such as a role or an extension.
 fn of_throwaway(failure: Failure) -> Failure {
     match failure {
         Failure::Core(error) => {
             let note =
-                "this is the throw-away server on which the chain is made again; nothing was run in the environment";
+                "this happened on the shadow server, where the chain is replayed; nothing was run in the environment";
             Failure::Core(error.note(note))
         }
         other => other,
     }
 }
 
-/// Where files are missing or edited, nobody knows what should be there.
+/// Refuses to compare if files are missing or edited, because the expected schema is unknown then.
 fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     if !status.has_ledger {
         let ledger = &context.environment.ledger;
-        let message = format!("{} has no ledger {ledger}: nothing says what its schema should be", context.title());
+        let message = format!("{} has no ledger {ledger}, so its expected schema is unknown", context.title());
         return Err(Failure::failed("no-ledger", message)
-            .help(format!("`cargo xtask baseline --mark {}` begins one with what is there", context.aim()))
+            .help(format!("`cargo xtask baseline --mark {}` creates a ledger for the existing schema", context.aim()))
             .help("`cargo xtask diff migrations env:NAME` compares it with all migrations of the folder"));
     }
     let is_obstacle =
@@ -151,32 +152,31 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     let is_problem = |one: &&Finding| one.severity == Severity::Error && is_obstacle(one.code) || one.code == "running";
     let problems = status.problems.iter().filter(is_problem);
     let mut problems: Vec<_> = problems.cloned().collect();
-    // What is newer than the folder cannot be made, so there is no option to accept it.
+    // Migrations that are newer than the folder cannot be replayed, so no option accepts them.
     problems.iter_mut().for_each(|one| one.help.retain(|help| !help.contains("--allow-newer")));
     if problems.is_empty() {
         return Ok(());
     }
-    let note =
-        "so it is not known what the schema should be: the ledger says what was applied, and the files no longer do";
+    let note = "so the expected schema is unknown: the files no longer contain what the ledger says was applied";
     Err(Failure::Core(Error::of(ErrorKind::Plan, problems).note(note)))
 }
 
-/// What a database has.
+/// The schema of a database.
 pub(crate) struct There {
-    /// As it can be compared.
+    /// In comparable form.
     pub(crate) described: Described,
-    /// As its own server says it.
+    /// As its own server describes it.
     seen: Described,
     left_out: Vec<LeftOut>,
     versions: Option<(u32, u32)>,
 }
 
-/// What a chain makes, as it can be compared with what is there.
+/// The schema that a chain makes, in a form that can be compared with the database.
 struct Expected {
     described: Described,
-    /// The same where nothing is left out by a rule.
+    /// The same without applying the rules that leave something out.
     all: Schema,
-    /// What differs of it, and how much else does that a rule leaves out.
+    /// The differences, and how many more there are that a rule leaves out.
     differences: Vec<Difference>,
     ignored: usize,
 }
@@ -187,7 +187,7 @@ impl There {
         Ok(Self { described: there, seen, left_out, versions })
     }
 
-    /// What a chain makes, beside it.
+    /// Compares the database with the schema that a chain makes.
     async fn expects(&self, context: &Context<'_>, chain: &Chain, made: Described) -> Result<Expected> {
         let there = &self.described;
         let mut made = shadow::as_placed_in(made, there).await?;
@@ -205,14 +205,14 @@ impl There {
         made.schema = without_ignored(context, &chain.excused, &not_made, made.schema, there);
         let count = |made: &Schema| drift::differences(made, &there.schema, &context.title());
         let differences = count(&made.schema);
-        // Rules are few, and most environments have none.
+        // Most environments have no rules.
         let has_rules = !(context.config.drift.ignore.is_empty() && not_made.is_empty() && chain.excused.is_empty());
         let ignored = if has_rules { count(&all).len().saturating_sub(differences.len()) } else { 0 };
         Ok(Expected { described: made, all, differences, ignored })
     }
 }
 
-/// Compares a database with what its chain makes, which is made where nobody has `made` it before.
+/// Compares a database with the schema that its chain makes, which is replayed unless `made` already has it.
 pub(crate) async fn look(
     context: &Context<'_>,
     code: &CodeMigrations,
@@ -225,7 +225,7 @@ pub(crate) async fn look(
             None => chain.make(code).await,
         }
     };
-    // Two servers have their work at the same time.
+    // The two servers work concurrently.
     let (made, seen) = tokio::join!(make, shadow::database(&chain.database, context));
     let (made, there) = (made?, There::of(chain, seen?).await?);
     let end = made.schema.clone();
@@ -262,7 +262,7 @@ pub(crate) async fn look(
     })
 }
 
-/// Takes the fact that a baseline leaves out, `OBJECT: FACT`, as it is there.
+/// Takes over a fact that a baseline leaves out, `OBJECT: FACT`, from the database.
 fn excuse(made: &mut Described, there: &Described, line: &str) {
     let Some((object, part)) = line.rsplit_once(": ") else { return };
     let is_it = |one: &&Arc<Object>| *migrate_core::visible::line(&one.id.to_string()) == *object;
@@ -275,7 +275,7 @@ fn excuse(made: &mut Described, there: &Described, line: &str) {
     made.schema = std::mem::take(&mut made.schema).with([Arc::new(object)]);
 }
 
-/// What should be there, where what a rule or a baseline leaves out is right as it is.
+/// The expected schema, in which everything that a rule or a baseline leaves out is as in the database.
 fn without_ignored(
     context: &Context<'_>,
     excused: &[String],
@@ -299,14 +299,14 @@ fn without_ignored(
     drift::expected(made.clone(), &there.schema, is_left_out)
 }
 
-/// Whether a rule leaves out what cannot be compared.
+/// Whether a rule leaves out something that cannot be compared.
 fn is_accepted(context: &Context<'_>, one: &LeftOut, there: &Schema) -> bool {
     let rules = &context.config.drift.ignore;
     let exists = |id: &Id| there.get(id).is_some();
     there.get(&one.object).is_some_and(|object| rules.iter().any(|rule| rule.matches(object, &exists)))
 }
 
-/// What is on record, where there is a record that this role may read.
+/// The audit records, if there are any that this role may read.
 async fn records(context: &Context<'_>, chain: &Chain, recording: &Recording) -> Result<Vec<Record>> {
     if !(recording.has_records && recording.readable) {
         return Ok(Vec::new());

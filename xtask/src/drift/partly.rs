@@ -1,4 +1,4 @@
-//! Pending migrations of which somebody made a part by hand: what is there, what is missing, and what leads on.
+//! Pending migrations of which somebody made a part by hand: what is there, what is missing, and how to continue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,40 +19,41 @@ use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
 
-/// Pending migrations beside what is there of them.
+/// Pending migrations, and which parts of them are there.
 pub(crate) struct Partly {
-    /// All the migrations that were looked at.
+    /// All migrations in question.
     pub(crate) versions: Vec<Version>,
-    /// Those that change what was changed by hand too, from the first to the last.
+    /// The migrations that change something that was also changed by hand, from the first to the last.
     pub(crate) begun: Vec<Version>,
-    /// How far somebody went through them, where that is all that was done by hand.
+    /// How far somebody ran them by hand, if nothing else was changed by hand.
     pub(crate) by_hand: Vec<String>,
     /// The last migration that has to be applied before the others can be finished.
     pub(crate) waits_for: Option<Version>,
-    /// What they do, each with the migrations that do it.
+    /// The parts of their changes, each with the migrations that make it.
     parts: Vec<(Part, BTreeSet<Version>)>,
-    /// Their statements that a comparison of schemas does not see.
+    /// Their statements that a comparison of schemas cannot see.
     pub(crate) not_compared: Vec<String>,
-    /// What else differs, which is no part of them.
+    /// Other differences, which are not part of them.
     pub(crate) others: Vec<String>,
     after: Described,
     there: Described,
-    /// What is there, with all that is still missing but the names.
+    /// The schema of the database with everything that is still missing, except for renames.
     goal: Described,
-    /// The statements that change the names that are still the old ones.
+    /// The statements that rename the objects that still have their old names.
     renames: Vec<Statement>,
-    /// What everything is called before these statements, and after them.
+    /// The name of every object before and after these statements.
     names: Vec<(Arc<Id>, Arc<Id>)>,
-    /// What the chain makes without the migrations, but for the names, and the statements that give these back.
+    /// The schema that the chain makes without the migrations, except for renames, and the statements that revert the
+    /// renames.
     back: (Described, Vec<Statement>),
-    /// The same for the statements that take back what was done by hand.
+    /// The name of every object before and after the statements that revert the changes made by hand.
     former: Vec<(Arc<Id>, Arc<Id>)>,
-    /// What is left of them as they say it, where they were begun in their order.
+    /// The remaining statements of the migrations themselves, if they were begun in their order.
     rest: Option<Vec<Statement>>,
 }
 
 impl Partly {
-    /// Compares what is there with the chain before some migrations and with them; `None` where nothing of them is there.
+    /// Compares the database with the chain without and with some migrations; `None` if no part of them is there.
     pub(crate) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
@@ -66,7 +67,7 @@ impl Partly {
         let between = Between::find(context, code, (with, there), (applied, pending), &unknown).await?;
         let mut waits_for = None;
         let sides = match &between {
-            // Names that are there only on the way say where on the way it is.
+            // Intermediate names show how far the migrations were run.
             Some(place) if !place.is_exact || !unknown.is_empty() || !plain.others(context).is_empty() => {
                 let (skipped, pending) = pending.split_at(place.skipped);
                 waits_for = skipped.last().map(|last| last.version().clone());
@@ -116,7 +117,7 @@ impl Partly {
         }))
     }
 
-    /// Those of the pending migrations of which something is there, without the others; `None` where nothing of any is.
+    /// The pending migrations that are partly there, without the others; `None` if no part of any of them is there.
     pub(crate) async fn begun(
         context: &Context<'_>,
         code: &CodeMigrations,
@@ -128,7 +129,7 @@ impl Partly {
         };
         let is_begun = |version: &Version| all.begun.contains(version);
         let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_begun(one.version())).cloned().collect();
-        // Those of which something is there may need those before them.
+        // Migrations that are partly there may need those before them.
         let found = match all.begun == all.versions {
             true => None,
             false => Self::of(context, code, (&chain.with_applied(is_begun), there), &meant).await.ok().flatten(),
@@ -142,59 +143,59 @@ impl Partly {
         Ok(Some(found))
     }
 
-    /// Whether all of them is there, and nothing else differs.
+    /// Whether all of their changes are there, and nothing else differs.
     pub(crate) fn is_complete(&self) -> bool {
         let is_there = self.parts.iter().all(|(part, _)| part.done == Done::There);
         is_there && self.others.is_empty() && self.renames.is_empty()
     }
 
-    /// The parts of which as much is there, in sentences.
+    /// The parts in this state, in sentences.
     pub(crate) fn sentences(&self, done: Done) -> Vec<String> {
         let parts = self.parts.iter().filter(|(part, _)| part.done == done);
         parts.flat_map(|(part, _)| part.sentences.iter().cloned()).collect()
     }
 
-    /// The versions before those that are begun: they can be applied as usual.
+    /// The versions before those that have begun: they can be applied as usual.
     pub(crate) fn earlier(&self) -> &[Version] {
         let first = self.begun.first().and_then(|first| self.versions.iter().position(|one| one == first));
         self.versions.get(..first.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// What is there, and what it is with the statements that are still missing; what else was changed by hand is left alone.
+    /// The schema of the database, and the same with the missing statements; other changes made by hand are left alone.
     pub(crate) fn missing(&self) -> (Described, Described, Finish) {
         let (updates, renames, names) = (Some(self.not_compared.clone()), self.renames.clone(), self.names.clone());
         let finish = Finish { updates, renames, names };
         (self.there.clone(), self.goal.clone(), finish)
     }
 
-    /// The statements that are left as the migrations say them, where somebody went through them in their order.
+    /// The remaining statements of the migrations themselves, if somebody ran them in their order.
     pub(crate) fn rest(&self) -> Option<Difference> {
         let ddl = Ddl { statements: self.rest.clone()?, uncovered: Vec::new() };
         Some(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None })
     }
 
-    /// What is there, and what the chain makes without the migrations.
+    /// The schema of the database, and the schema that the chain makes without the migrations.
     pub(crate) fn taken_back(self) -> (Described, Described, Finish) {
         let (made, renames) = self.back;
         (self.there, made, Finish { updates: None, renames, names: self.former })
     }
 
-    /// Whether what was changed by hand besides can be told by itself: it has the names that it has when all of the
-    /// migrations is there.
+    /// Whether the other changes made by hand can be adopted separately: their objects already have the names that they
+    /// have after the migrations.
     pub(crate) fn can_be_adopted(&self) -> bool {
         !self.others.is_empty() && self.renames.is_empty()
     }
 
-    /// What was changed by hand and is no part of the migrations: what the chain makes, and what it should make.
+    /// The other changes made by hand: the schema that the chain makes, and the schema that it should make.
     pub(crate) fn beyond(&self) -> (Described, Described) {
         let goal = self.after.clone().with_schema(self.goal.schema.clone(), &[&self.there]);
         (self.after.clone(), goal)
     }
 
-    /// What is there of the migrations, for people.
+    /// The lines for the terminal: which parts of the migrations are there.
     pub(crate) fn lines(&self) -> Vec<String> {
         let names: Vec<String> = self.begun.iter().map(ToString::to_string).collect();
-        let much = if self.is_complete() { "there already" } else { "partly there already" };
+        let much = if self.is_complete() { "already there" } else { "partly there" };
         let mut lines = vec![format!("\n{BOLD}{much}{BOLD:#} {}, not applied yet", names.join(", "))];
         lines.extend(self.by_hand.iter().map(|sentence| format!("  {}  {sentence}", paint(GOOD, "by hand"))));
         for (done, word) in [
@@ -210,21 +211,21 @@ impl Partly {
     }
 }
 
-/// The statements of migrations that a comparison of schemas does not see.
+/// The statements of migrations that a comparison of schemas cannot see.
 pub(crate) fn not_compared(meant: &[Arc<Migration>]) -> Vec<String> {
     meant.iter().filter_map(|one| one.up_script()).flat_map(|script| Effects::beyond_schema(script.text())).collect()
 }
 
-/// What to say of statements that were not compared, each on one line.
+/// A warning for each statement that was not compared, on one line.
 pub(crate) fn warnings(statements: &[String]) -> impl Iterator<Item = String> {
-    statements.iter().map(|text| format!("not compared, it changes rows or runs code: {}", one_line(text)))
+    statements.iter().map(|text| format!("not compared, because it changes rows or runs code: {}", one_line(text)))
 }
 
 fn meant_versions(meant: &[Arc<Migration>]) -> Vec<Version> {
     meant.iter().map(|one| one.version().clone()).collect()
 }
 
-/// The migrations that change what was changed by hand too, from the first to the last.
+/// The migrations that change something that was also changed by hand, from the first to the last.
 fn begun(
     sides: &Sides,
     between: Option<&Between>,
@@ -244,7 +245,7 @@ fn begun(
     versions.iter().take(last + 1).skip(first).cloned().collect()
 }
 
-/// What became of an object, under the name that it has and the one that it gets.
+/// The origins of an object, under its current and its future name.
 fn origins_of<'a>(
     part: &Part,
     origins: &'a BTreeMap<Arc<Id>, Origin>,

@@ -1,4 +1,5 @@
-//! What is there beside what the chain makes without pending migrations and with them, under the names that are there.
+//! The schema of the database beside those that the chain makes without and with pending migrations, under the names in
+//! the database.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,23 +15,24 @@ use super::{Chain, There};
 use crate::context::Context;
 use crate::exit::Result;
 
-/// Three schemas, and what is to be said of them.
+/// Three schemas, and what follows from comparing them.
 pub(super) struct Sides {
-    /// What the chain makes without the migrations, but for the names.
+    /// The schema that the chain makes without the migrations, except for renames.
     pub(super) first: Described,
-    /// The same with what was made by hand on the way.
+    /// The same with the changes that were made by hand halfway.
     before: Schema,
-    /// What it makes with them, but for the names.
+    /// The schema that the chain makes with the migrations, except for renames.
     pub(super) after: Described,
     there: Schema,
     pub(super) parts: Vec<Part>,
-    /// The statements that change the names that are still the old ones.
+    /// The statements that rename the objects that still have their old names.
     pub(super) renames: Vec<Statement>,
-    /// What the chain makes without the migrations, but for the names, and the statements that give these back.
+    /// The schema that the chain makes without the migrations, except for renames, and the statements that revert the
+    /// renames.
     pub(super) back: (Described, Vec<Statement>),
-    /// What has another name when the renames have run.
+    /// The objects that have another name after the renames.
     pub(super) later: BTreeMap<Arc<Id>, Arc<Id>>,
-    /// What everything is called before and after the statements that give names back.
+    /// The name of every object before and after the statements that revert the renames.
     pub(super) former: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
@@ -50,7 +52,7 @@ impl Sides {
         let after = there.expects(context, chain, after).await?.described;
         let before = match between {
             None => first.schema.clone(),
-            // What is there as it is on the way is no more to be done.
+            // What is already in the intermediate state need not be done again.
             Some(place) => {
                 let is_so = |id: &Id| place.made.get(id) == schema.get(id);
                 first.schema.clone().as_in(&place.made, |object| is_so(&object.id))
@@ -63,23 +65,23 @@ impl Sides {
         Ok(Self { first, before, after, there: schema.clone(), parts, renames, back, later, former })
     }
 
-    /// What is there with all that is still missing but the names.
+    /// The schema of the database with everything that is still missing, except for renames.
     pub(super) fn goal(&self) -> Schema {
         Three { before: &self.before, after: &self.after.schema, there: &self.there }.merged()
     }
 
-    /// What everything is called before the renames, and after them.
+    /// The name of every object before and after the renames.
     pub(super) fn names(&self) -> Vec<(Arc<Id>, Arc<Id>)> {
         named(&self.after.schema, &self.later)
     }
 
-    /// What else differs, which is no part of the migrations.
+    /// Other differences, which are not part of the migrations.
     pub(super) fn others(&self, context: &Context<'_>) -> Vec<String> {
         let others = drift::differences(&self.after.schema, &self.goal(), &context.title());
         others.into_iter().flat_map(|one| one.sentences).collect()
     }
 
-    /// What is there and in neither of the two others.
+    /// The objects of the database that are in neither of the two other schemas.
     pub(super) fn unknown(&self) -> Vec<Arc<Id>> {
         let is_unknown = |id: &Id| self.first.schema.get(id).is_none() && self.after.schema.get(id).is_none();
         let all = self.there.objects().map(|object| &object.id);
@@ -87,7 +89,7 @@ impl Sides {
     }
 }
 
-/// The name of each object, and the one that it gets.
+/// The current and the future name of each object.
 fn named(schema: &Schema, later: &BTreeMap<Arc<Id>, Arc<Id>>) -> Vec<(Arc<Id>, Arc<Id>)> {
     let pair = |id: &Arc<Id>| (id.clone(), later.get(id).unwrap_or(id).clone());
     schema.objects().map(|object| pair(&object.id)).collect()

@@ -1,4 +1,4 @@
-//! Drift for people.
+//! Drift for the terminal.
 
 use migrate_core::Version;
 use migrate_core::drift::Bounds;
@@ -6,10 +6,10 @@ use migrate_core::drift::Bounds;
 use super::{Chain, Found, Look};
 use crate::output::style::{self, BOLD, DIM, WARN, paint};
 
-/// How much of a statement is shown.
+/// How many characters of a statement are shown at most.
 const WIDTH: usize = 160;
 
-/// A paragraph for each difference: what, who made the object, since when, and who did it.
+/// A paragraph for each difference: what differs, who made the object, since when, and who changed it.
 pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
     let mut lines = Vec::new();
     for found in &look.found {
@@ -17,7 +17,7 @@ pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
         let story = [origin(found, chain), since(found, look), by(found, look)];
         lines.extend(story.into_iter().flatten().map(|line| format!("      {line}")));
     }
-    lines.extend(look.notes.iter().map(|note| paint(DIM, format!("  {note}, which is no drift"))));
+    lines.extend(look.notes.iter().map(|note| paint(DIM, format!("  {note}, which is not drift"))));
     lines
 }
 
@@ -36,14 +36,14 @@ fn origin(found: &Found, chain: &Chain) -> Option<String> {
     (!parts.is_empty()).then(|| paint(DIM, parts.join(", ")))
 }
 
-/// When it came about; where the record tells, only what a run saw is worth a line.
+/// When the difference came about. If there is an audit record, only what runs saw is worth a line.
 fn since(found: &Found, look: &Look) -> Option<String> {
     let Bounds { after, before } = &found.bounds;
     let moment = |at: &String| style::moment(at);
     let text = match (after, before, &look.changed_since) {
         (Some(after), Some(before), _) => {
             format!(
-                "after {}, and before {}: runs saw the schema without it, then with it",
+                "after {} and before {}: one run saw the schema without it, a later run with it",
                 moment(after),
                 moment(before)
             )
@@ -52,12 +52,9 @@ fn since(found: &Found, look: &Look) -> Option<String> {
         (None, Some(before), _) => format!("before {}, when a run saw the schema with it", moment(before)),
         (None, None, _) if found.record.is_some() => return None,
         (None, None, Some(last)) => {
-            format!(
-                "since when is not known; something in the schema changed after {}, when the last run ended",
-                moment(last)
-            )
+            format!("time unknown; the schema changed after {}, when the last run ended", moment(last))
         }
-        (None, None, None) => "since when is not known: no run left a fingerprint that tells".to_owned(),
+        (None, None, None) => "time unknown: no run left a fingerprint that shows it".to_owned(),
     };
     Some(paint(DIM, text))
 }
@@ -65,9 +62,9 @@ fn since(found: &Found, look: &Look) -> Option<String> {
 fn by(found: &Found, look: &Look) -> Option<String> {
     let Some(record) = &found.record else {
         let is_on = look.recording.on && look.recording.has_records;
-        return is_on.then(|| paint(DIM, "nobody is on record for it: it was done before the recording, or past it"));
+        return is_on.then(|| paint(DIM, "no audit record: it was done before recording started, or bypassed it"));
     };
-    let statement = record.statement.as_deref().unwrap_or("its text is not recorded, for it may hold a password");
+    let statement = record.statement.as_deref().unwrap_or("text not recorded, because it may contain a password");
     let flat = one_line(statement);
     let short: String = flat.chars().take(WIDTH).collect();
     let more = if short.len() < flat.len() { " …" } else { "" };

@@ -50,10 +50,10 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
 }
 
 const CLASSES: [(Class, &str); 4] = [
-    (Class::Locks, "Rules for SQL: locks"),
-    (Class::Breaks, "Rules for SQL: what breaks"),
-    (Class::Design, "Rules for SQL: design"),
-    (Class::Security, "Rules for SQL: security"),
+    (Class::Locks, "SQL rules: locks"),
+    (Class::Breaks, "SQL rules: breaking changes"),
+    (Class::Design, "SQL rules: design"),
+    (Class::Security, "SQL rules: security"),
 ];
 
 fn class(class: Class) -> &'static str {

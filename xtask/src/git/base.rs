@@ -1,53 +1,53 @@
-//! Which branch has what is released, and where this one began.
+//! The branch with the released migrations, and the commit where this branch began.
 
 use std::path::Path;
 
 use super::ask;
 use crate::exit::{Failure, Result};
 
-/// A branch that has what is released.
+/// The branch with the released migrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
-    /// What it is called: `origin/main`.
+    /// Its name: `origin/main`.
     pub(crate) name: String,
     /// Its newest commit.
     pub(crate) tip: String,
-    /// The commit at which this branch began.
+    /// The commit where this branch began.
     pub(crate) fork: String,
 }
 
-/// What came of looking for it.
+/// The result of looking for the base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is there.
+    /// It was found.
     Base(Base),
     /// There is nothing to compare with, and why.
     Nothing(String),
 }
 
 impl Base {
-    /// Its name with its commit, for people.
+    /// Its name with its commit, for messages.
     pub(crate) fn title(&self) -> String {
         format!("{} at {}", self.name, &self.tip[..self.tip.len().min(9)])
     }
 }
 
-/// Where systems for CI say into which branch a request is to be merged.
+/// The variables in which CI systems give the target branch of a pull request.
 const TARGETS: [&str; 4] =
     ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "BITBUCKET_PR_DESTINATION_BRANCH", "CHANGE_TARGET"];
 
-/// Finds the base: the one that is named, that of migrate.toml, the target of the pull request, the default branch of the
+/// Finds the base: the named one, that of migrate.toml, the target of the pull request, the default branch of the
 /// remote, or `main`.
 ///
 /// # Errors
 ///
-/// A branch that is named or asked for is not here, or its history is cut off; with the command that mends it.
+/// A branch that is named or needed is not in this clone, or its history is incomplete; with the command that fixes it.
 pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>) -> Result<Found> {
     if ask(folder, &["rev-parse", "--git-dir"]).is_none() {
         return match named {
-            Some(_) => Err(Failure::usage("no-git", format!("{} is in no git repository", folder.display()))
-                .help("leave --base away, or go into a checkout")),
-            None => Ok(Found::Nothing("this is no git repository".to_owned())),
+            Some(_) => Err(Failure::usage("no-git", format!("{} is not in a git repository", folder.display()))
+                .help("leave out --base, or run the command in a checkout")),
+            None => Ok(Found::Nothing("not in a git repository".to_owned())),
         };
     }
     if ask(folder, &["rev-parse", "--verify", "--quiet", "HEAD"]).is_none() {
@@ -56,10 +56,10 @@ pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>)
     let target = || TARGETS.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let asked = named.map(|name| (name.to_owned(), "--base names it".to_owned()));
     let asked = asked.or_else(|| configured.map(|name| (name.to_owned(), "migrate.toml names it".to_owned())));
-    let asked = asked.or_else(|| target().map(|name| (name, "the pull request goes into it".to_owned())));
+    let asked = asked.or_else(|| target().map(|name| (name, "it is the target of the pull request".to_owned())));
     if let Some((name, why)) = asked {
         let wanted = [format!("origin/{name}"), name.clone()];
-        // What was typed is meant as it stands, before the remote's branch of the same name.
+        // A name on the command line is first taken as it is, then as a branch of the remote.
         let mut wanted: Vec<&String> = wanted.iter().collect();
         if named.is_some() {
             wanted.reverse();
@@ -74,12 +74,12 @@ pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>)
     let found = default.into_iter().chain(usual).find_map(|name| Some((name.clone(), commit(folder, &name)?)));
     match found {
         Some((name, tip)) => forked(folder, name, tip).map(Found::Base),
-        None => Ok(Found::Nothing("there is no branch to compare with: --base names one".to_owned())),
+        None => Ok(Found::Nothing("there is no branch to compare with; name one with --base".to_owned())),
     }
 }
 
 fn commit(folder: &Path, name: &str) -> Option<String> {
-    // A name that begins with a dash would be an option.
+    // A name that begins with a dash would be taken for an option.
     let name = format!("{name}^{{commit}}");
     ask(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &name]).map(|id| id.trim().to_owned())
 }
@@ -91,9 +91,11 @@ fn forked(folder: &Path, name: String, tip: String) -> Result<Base> {
     }
     let shallow = ask(folder, &["rev-parse", "--is-shallow-repository"]).is_some_and(|text| text.trim() == "true");
     Err(match shallow {
-        true => Failure::usage("shallow-clone", format!("this clone does not reach back to where it left {name}"))
-            .help("`git fetch --unshallow origin` brings the rest")
-            .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`"),
+        true => {
+            Failure::usage("shallow-clone", format!("this shallow clone lacks the commit where it branched off {name}"))
+                .help("`git fetch --unshallow origin` gets the rest of the history")
+                .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`")
+        }
         false => Failure::usage("no-common-commit", format!("this branch and {name} have no commit in common"))
             .help("name another branch with --base"),
     })
@@ -101,7 +103,7 @@ fn forked(folder: &Path, name: String, tip: String) -> Result<Base> {
 
 fn missing(name: &str, why: &str) -> Failure {
     let branch = name.strip_prefix("origin/").unwrap_or(name);
-    Failure::usage("no-base", format!("git knows no {name} here; {why}"))
-        .help(format!("`git fetch origin {branch}:refs/remotes/origin/{branch}` brings it"))
+    Failure::usage("no-base", format!("there is no {name} in this clone; {why}"))
+        .help(format!("`git fetch origin {branch}:refs/remotes/origin/{branch}` gets it"))
         .help("or name another one with --base REF")
 }

@@ -1,6 +1,6 @@
-//! What git knows about the checkout: the commit, the branch that has what is released, and files of other commits.
+//! What git knows about the checkout: the commit, the base branch, and files of other commits.
 //!
-//! It asks the `git` of this machine and changes nothing. What follows from the answers is decided elsewhere.
+//! It runs the `git` of this machine and changes nothing. Other modules decide what follows from the answers.
 
 mod base;
 mod tree;
@@ -14,7 +14,7 @@ pub(crate) use base::{Base, Found, find};
 pub(crate) use tree::{Files, files, files_here, files_like};
 
 /// The commit of the checkout that holds `folder`, with `-dirty` where files in it differ
-/// from the commit; `None` without git or outside of a checkout.
+/// from the commit; `None` without git or outside a checkout.
 pub(crate) fn commit(folder: &Path) -> Option<String> {
     let text = ask(folder, &["status", "--porcelain=v2", "--branch", "--", "."])?;
     let commit = text.lines().find_map(|line| line.strip_prefix("# branch.oid "))?;
@@ -25,7 +25,7 @@ pub(crate) fn commit(folder: &Path) -> Option<String> {
     Some(if dirty { format!("{commit}-dirty") } else { commit.to_owned() })
 }
 
-/// Whether git keeps this file.
+/// Whether git tracks this file.
 pub(crate) fn tracks(file: &Path) -> bool {
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { return false };
@@ -37,14 +37,14 @@ pub(crate) fn root(folder: &Path) -> Option<PathBuf> {
     ask(folder, &["rev-parse", "--show-toplevel"]).map(|path| PathBuf::from(path.trim_end_matches('\n')))
 }
 
-/// A commit, as people tell it.
+/// A commit, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Commit {
-    /// Its short name.
+    /// Its abbreviated hash.
     pub(crate) id: String,
-    /// Who wrote it.
+    /// Its author.
     pub(crate) author: String,
-    /// The day on which it was written.
+    /// The day of the commit.
     pub(crate) day: String,
 }
 
@@ -54,21 +54,22 @@ impl std::fmt::Display for Commit {
     }
 }
 
-/// The newest commit of a range that touched a file; `None` where none did.
+/// The newest commit of a range that touched a file; `None` if there is none.
 pub(crate) fn last_touch(folder: &Path, range: &str, file: &str) -> Option<Commit> {
     let text = ask(folder, &["log", "-1", "--format=%h%x00%an%x00%as", range, "--", file])?;
     let mut parts = text.trim_end_matches('\n').split('\0').map(str::to_owned);
     Some(Commit { id: parts.next().filter(|id| !id.is_empty())?, author: parts.next()?, day: parts.next()? })
 }
 
-/// When the newest commit was made that touched one of these paths, in seconds since 1970; `None` where git keeps none of them.
+/// The time of the newest commit that touched one of these paths, in seconds since 1970; `None` if git tracks none of
+/// them.
 pub(crate) fn touched(folder: &Path, paths: &[PathBuf]) -> Option<u64> {
     let paths: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let arguments = ["log", "-1", "--format=%ct", "--"].into_iter().chain(paths.iter().map(String::as_str));
     ask(folder, &arguments.collect::<Vec<_>>())?.trim().parse().ok()
 }
 
-/// What git answers, where it can.
+/// The output of a git command, if it succeeds.
 fn ask(folder: &Path, arguments: &[&str]) -> Option<String> {
     let mut git = command("git", Needs::Git);
     git.arg("-C").arg(folder).arg("--no-optional-locks").args(arguments).stdin(Stdio::null()).stderr(Stdio::null());

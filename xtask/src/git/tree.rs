@@ -1,4 +1,4 @@
-//! The files of a folder: as they are, and as they were at a commit.
+//! The files of a folder: as they are now, and as they were at a commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -12,12 +12,12 @@ use super::ask;
 /// Files by their paths in the folder, with `/`.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The files of the folder at a commit; `None` where git cannot tell. A folder that was not there yet had none.
+/// The files of the folder at a commit; `None` if git fails. A folder that did not exist then had no files.
 pub(crate) fn files(folder: &Path, commit: &str) -> Option<Files> {
     files_like(folder, commit, &|_| true)
 }
 
-/// Those of the files whose path in the folder is wanted.
+/// The same, for the files whose path in the folder is wanted.
 pub(crate) fn files_like(folder: &Path, commit: &str, wanted: &dyn Fn(&str) -> bool) -> Option<Files> {
     let listed = ask(folder, &["ls-tree", "-r", "-z", commit, "."])?;
     let entry = |line: &str| {
@@ -42,7 +42,7 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
     let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut input = child.stdin.take()?;
     let count = ids.len();
-    // Both pipes are short: whoever only writes waits for whoever only reads.
+    // Both pipes have small buffers, so one process has to read while the other writes.
     let writer = std::thread::spawn(move || ids.iter().all(|id| writeln!(input, "{id}").is_ok()));
     let mut all = Vec::new();
     child.stdout.take()?.read_to_end(&mut all).ok()?;
@@ -60,11 +60,11 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
     Some(contents)
 }
 
-/// The files of the folder as they are; what cannot be read is left to whoever loads the folder.
+/// The files of the folder as they are now. Files that cannot be read are skipped; loading the folder reports them.
 pub(crate) fn files_here(folder: &Path) -> Files {
     let mut files = Files::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
-    // A link may lead back to a folder above it.
+    // A symbolic link may lead back to a parent folder.
     let mut seen = BTreeSet::new();
     while let Some((at, prefix)) = folders.pop() {
         for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {

@@ -1,7 +1,7 @@
-//! Telling the team: webhooks that are called when a run begins and when it ended.
+//! Notifies the team: webhooks that are called when a run starts and when it ends.
 //!
-//! Each hook has a thread of its own, so that none waits for another and no run waits for any before its end. What goes
-//! wrong is a sentence for the record and never changes how a run ends.
+//! Each webhook has its own thread, so that no webhook waits for another, and a run waits for webhooks only at its end.
+//! A failure is a remark in the run record and never changes the outcome of a run.
 
 mod notice;
 mod post;
@@ -19,15 +19,15 @@ use crate::exit::{Failure, Result};
 pub(crate) use notice::Notice;
 pub(crate) use post::{Receiver, post};
 
-/// What a thread needs to say that its time is over.
+/// The time that a thread needs to report that its deadline is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// Those who want to hear of the runs in one environment.
+/// The webhooks that subscribe to the runs in one environment.
 #[derive(Debug)]
 pub(crate) struct Team {
     listeners: Vec<Listener>,
     answers: UnboundedReceiver<String>,
-    /// What could not be told, and why.
+    /// The notifications that failed, and why.
     untold: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ struct Listener {
     messages: mpsc::Sender<String>,
 }
 
-/// The hooks that hear of an environment, by name.
+/// The webhooks of an environment, by name.
 pub(crate) fn hooks<'a>(
     config: &'a Config,
     environment: &'a str,
@@ -47,7 +47,7 @@ pub(crate) fn hooks<'a>(
     config.notify.iter().filter(move |(_, hook)| hook.hears(environment, is_protected))
 }
 
-/// What a hook is sent.
+/// The body that is sent to a webhook.
 pub(crate) fn body(hook: &Hook, notice: &Notice) -> String {
     match hook.form {
         Form::Slack => slack::message(notice),
@@ -56,7 +56,7 @@ pub(crate) fn body(hook: &Hook, notice: &Notice) -> String {
 }
 
 impl Team {
-    /// Makes ready to tell those who want to hear of one of these moments.
+    /// Prepares to notify the webhooks that subscribe to one of these moments.
     pub(crate) fn of(config: &Config, environment: &str, is_protected: bool, moments: &[Moment]) -> Self {
         let (answer, answers) = unbounded_channel();
         let mut untold = Vec::new();
@@ -71,22 +71,22 @@ impl Team {
         Self { listeners, answers, untold }
     }
 
-    /// Tells of a moment those who want to hear of it; nobody is waited for.
+    /// Notifies the webhooks that subscribe to a moment, without waiting for them.
     pub(crate) fn tell(&self, moment: Moment, notice: &Notice) {
         for listener in self.listeners.iter().filter(|listener| listener.hook.on.contains(&moment)) {
-            // A thread that ended has said why.
+            // A thread that has ended has reported why.
             let _ = listener.messages.send(body(&listener.hook, notice));
         }
     }
 
-    /// Waits until everybody has heard, or the time for that is over; returns what could not be told.
+    /// Waits until all notifications are sent or the deadline is over; returns what failed.
     pub(crate) async fn end(self) -> Vec<String> {
         let Self { listeners, mut answers, mut untold } = self;
         let patience = listeners.iter().map(|listener| listener.hook.deadline).max().unwrap_or(Duration::ZERO);
         let deadline = Instant::now() + patience + LAST_WORD;
         let mut names: Vec<String> = Vec::new();
         for Listener { name, messages, .. } in listeners {
-            // A thread ends when there can be no more messages.
+            // A thread ends when its channel is closed.
             drop(messages);
             names.push(name);
         }
@@ -96,7 +96,7 @@ impl Team {
                 Ok(None) => return untold,
                 Err(_) => {
                     untold.push(format!(
-                        "not all of {} could be told within {}",
+                        "not all of {} could be notified within {}",
                         names.join(", "),
                         humantime::format_duration(patience)
                     ));
@@ -113,7 +113,7 @@ fn listen(name: &str, hook: &Hook, receiver: Receiver, answer: UnboundedSender<S
     std::thread::spawn(move || {
         for message in inbox {
             if let Err(why) = post(&receiver, &message) {
-                // Whoever waited for the answer is gone when nobody hears it.
+                // If the receiver is gone, nobody waits for the answer any more.
                 let _ = answer.send(sentence(&of_thread, &why));
             }
         }
@@ -122,21 +122,21 @@ fn listen(name: &str, hook: &Hook, receiver: Receiver, answer: UnboundedSender<S
 }
 
 fn sentence(name: &str, why: &str) -> String {
-    format!("{name} could not be told: {why}")
+    format!("{name} could not be notified: {why}")
 }
 
 fn why(failure: &Failure) -> String {
     failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default()
 }
 
-/// The hook of a name.
+/// The webhook with this name.
 pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Hook> {
     config.notify.get(name).ok_or_else(|| {
         let known: Vec<&str> = config.notify.keys().map(String::as_str).collect();
         let failure = Failure::usage("no-hook", format!("there is no [notify.{name}] in migrate.toml"));
         match known.is_empty() {
-            true => failure.help("docs/FORMATS.md shows how one is written"),
-            false => failure.help(format!("there are {}", known.join(", "))),
+            true => failure.help("docs/FORMATS.md shows how to write one"),
+            false => failure.help(format!("the webhooks are {}", known.join(", "))),
         }
     })
 }

@@ -1,4 +1,5 @@
-//! What is told: plain data about a run, without rows, values or secrets, and never too long to be taken.
+//! The content of a notification: plain data about a run, without rows, values or secrets, and short enough to be
+//! accepted.
 
 use migrate_core::config::Moment;
 use migrate_core::ledger::Actor;
@@ -6,21 +7,21 @@ use serde::Serialize;
 
 use crate::record::{Record, RowsChange};
 
-/// The version of the form; it changes when a field is removed or changes its meaning.
+/// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
-/// No list is longer; the rest is counted.
+/// The maximum length of a list; the rest is counted.
 const MOST: usize = 100;
-/// No text is longer, in characters.
+/// The maximum length of a text, in characters.
 const LONGEST: usize = 500;
 
-/// A run at a moment. docs/FORMATS.md promises its form.
+/// A run at a moment. The format is stable: see docs/FORMATS.md.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Notice {
     format: u32,
     /// `start`, `success`, `failure` or `drift`.
     pub(crate) event: &'static str,
     pub(crate) command: &'static str,
-    /// `up` or `down`, where it is about migrations.
+    /// `up` or `down`, if it is about migrations.
     pub(crate) direction: Option<&'static str>,
     pub(crate) environment: String,
     pub(crate) database: String,
@@ -29,18 +30,18 @@ pub(crate) struct Notice {
     pub(crate) actor: String,
     pub(crate) reason: Option<String>,
     pub(crate) milliseconds: Option<f64>,
-    /// What was committed; at the start, nothing.
+    /// The committed migrations; none at the start.
     pub(crate) done: Short<String>,
     pub(crate) not_done: Short<String>,
-    /// Whether what it takes away is copied aside.
+    /// Whether the data that the run destroys is kept.
     pub(crate) keeps_data: bool,
-    /// What is taken away by it, at the end by what was done of it, in sentences with numbers of rows.
+    /// The data that the run destroys, in sentences with numbers of rows; at the end, only by the committed migrations.
     pub(crate) losses: Short<String>,
-    /// What is different in the schema, in sentences.
+    /// The differences of the schema, in sentences.
     pub(crate) difference: Short<String>,
     pub(crate) rows: Short<RowsChange>,
     pub(crate) error: Option<ErrorNotice>,
-    /// The folder of the audit record, on the machine of the run.
+    /// The folder of the run record, on the host of the run.
     pub(crate) record: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub(crate) struct Short<T> {
     pub(crate) more: usize,
 }
 
-/// What went wrong. The words of the server are not told, for they repeat values.
+/// What went wrong. The message of the server is not included, because it may repeat values.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ErrorNotice {
     pub(crate) code: &'static str,
@@ -60,7 +61,7 @@ pub(crate) struct ErrorNotice {
 }
 
 impl Notice {
-    /// What a record says at a moment.
+    /// The notification for a run record at a moment.
     pub(crate) fn of(record: &Record, moment: Moment, folder: Option<&std::path::Path>) -> Self {
         let steps = &record.plan.steps;
         let named = |version: &String| {
@@ -95,13 +96,13 @@ impl Notice {
         }
     }
 
-    /// One to try a hook with: nothing happened.
+    /// A test notification.
     pub(crate) fn of_nothing(environment: &str, database: &str) -> Self {
-        let reason = Some("to see whether messages arrive; nothing was changed".to_owned());
+        let reason = Some("this is a test message; nothing was changed".to_owned());
         Self { reason, ..Self::blank(Moment::Success, "notify test", environment, database) }
     }
 
-    /// What is not as the migrations make it, in sentences; none where all is well again.
+    /// The drift in sentences; empty if it is resolved.
     pub(crate) fn of_drift(environment: &str, database: &str, version: Option<String>, found: &[String]) -> Self {
         Self {
             version_before: version.clone(),
@@ -137,7 +138,7 @@ impl Notice {
         }
     }
 
-    /// As a document.
+    /// The notification as JSON.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -157,7 +158,7 @@ impl<T> Short<T> {
         Self { first, more }
     }
 
-    /// How many there are in all.
+    /// The total number of items.
     pub(crate) fn len(&self) -> usize {
         self.first.len() + self.more
     }

@@ -1,4 +1,4 @@
-//! One message by HTTP: with a deadline, tried again, and without a word of the address in what is said about it.
+//! Sends one message by HTTP, with a deadline and retries. Its errors never contain the address.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::exit::{Failure, Result};
 /// The pause before a message is sent again; it doubles each time.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Where messages go.
+/// The receiver of messages.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     agent: Agent,
@@ -25,7 +25,7 @@ pub(crate) struct Receiver {
     tries: u32,
 }
 
-/// The address is as good as a password.
+/// Hides the address, which is as secret as a password.
 impl std::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Receiver({})", self.host)
@@ -33,14 +33,14 @@ impl std::fmt::Debug for Receiver {
 }
 
 impl Receiver {
-    /// Looks up where a hook is.
+    /// Resolves the address of a webhook.
     pub(crate) fn of(hook: &Hook) -> Result<Self> {
         let url = hook.address.text()?;
         let authorization = hook.authorization.as_ref().map(migrate_core::config::Address::text).transpose()?;
         let uri: ureq::http::Uri =
-            url.parse().map_err(|_| Failure::usage("hook-address", "the address of a hook is no URL"))?;
+            url.parse().map_err(|_| Failure::usage("hook-address", "the address of a webhook is not a URL"))?;
         let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return Err(Failure::usage("hook-address", "the address of a hook begins with https://"));
+            return Err(Failure::usage("hook-address", "the address of a webhook must begin with https://"));
         };
         let is_near = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
         if scheme == "http" && authorization.is_some() && !is_near {
@@ -63,12 +63,12 @@ impl Receiver {
         Ok(Self { agent: agent.into(), url, host, authorization, deadline: hook.deadline, tries })
     }
 
-    /// The name of the machine, which is no secret.
+    /// The host name, which is not secret.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Sends it once: `Err` with the reason, and after what pause another try may help, if it may.
+    /// Sends the message once. `Err` has the reason, and the pause after which a retry may help, if it may.
     fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (String, Option<Duration>)> {
         let request = self.agent.post(&self.url).header("Content-Type", "application/json");
         let request = match &self.authorization {
@@ -79,7 +79,7 @@ impl Receiver {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => {
                 let pause = is_passing(answer.status()).then(|| asked_pause(answer.headers()));
-                Err((format!("{} answers {}", self.host, answer.status()), pause))
+                Err((format!("{} responded with {}", self.host, answer.status()), pause))
             }
             Err(error) => {
                 let is_passing =
@@ -90,10 +90,10 @@ impl Receiver {
     }
 }
 
-/// Sends a message, again where that may help, for as long as there is time for it.
+/// Sends a message, with retries where they may help, until the deadline.
 pub(crate) fn post(receiver: &Receiver, body: &str) -> std::result::Result<(), String> {
     let begin = Instant::now();
-    // A receiver that hangs once does not use up the time of the next try.
+    // Each attempt has its own share of the time, so that one that hangs leaves time for the next.
     let patience = receiver.deadline / receiver.tries;
     let mut pause = PAUSE;
     for tries in 1.. {
@@ -102,32 +102,32 @@ pub(crate) fn post(receiver: &Receiver, body: &str) -> std::result::Result<(), S
         let left = receiver.deadline.saturating_sub(begin.elapsed());
         match asked.map(|asked| asked.max(pause)) {
             Some(pause) if tries < receiver.tries && left > pause => thread::sleep(pause),
-            _ => return Err(if tries == 1 { why } else { format!("{why}, after {tries} tries") }),
+            _ => return Err(if tries == 1 { why } else { format!("{why}, after {tries} attempts") }),
         }
         pause *= 2;
     }
     Ok(())
 }
 
-/// The pause that a receiver asks for (`Retry-After` in seconds, RFC 9110, section 10.2.3).
+/// The pause that the receiver asks for (`Retry-After` in seconds, RFC 9110, section 10.2.3).
 fn asked_pause(headers: &HeaderMap) -> Duration {
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     seconds.map_or(Duration::ZERO, Duration::from_secs)
 }
 
-/// Whether an answer can be another one a moment later.
+/// Whether the status may be temporary.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// What went wrong. The texts of some errors repeat the address.
+/// What went wrong, without the address, which the messages of some errors repeat.
 fn reason(error: &Error) -> String {
     match error {
-        Error::Timeout(_) => "no answer in time".to_owned(),
-        Error::HostNotFound => "there is no machine of this name".to_owned(),
+        Error::Timeout(_) => "timed out".to_owned(),
+        Error::HostNotFound => "host not found".to_owned(),
         Error::Io(error) => error.to_string(),
         Error::Rustls(error) => format!("TLS: {error}"),
-        Error::BadUri(_) | Error::Http(_) => "the request cannot be made of its address and its headers".to_owned(),
+        Error::BadUri(_) | Error::Http(_) => "the address or the headers are invalid".to_owned(),
         other => other.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! A notice as a message of Slack. See <https://docs.slack.dev/reference/block-kit/blocks>.
+//! A notification as a Slack message. See <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::Notice;
 use super::notice::Short;
 use crate::output::{clean, style};
 
-/// What Slack takes, in characters: in a header, in a field, and in the text of a section.
+/// The limits of Slack, in characters: for a header, a field, and the text of a section.
 const HEADER: usize = 150;
 const FIELD: usize = 2000;
 const SECTION: usize = 3000;
-/// More lines than this nobody reads in a channel.
+/// The maximum number of lines in a list; more would not be read in a channel.
 const LINES: usize = 15;
 
 /// The message.
@@ -32,7 +32,7 @@ pub(super) fn message(notice: &Notice) -> String {
     blocks.extend(list(&format!("{done}{direction}"), &notice.done, String::clone));
     blocks.extend(list(&format!("{not_done}{direction}"), &notice.not_done, String::clone));
     let of_data = match (notice.keeps_data, notice.event) {
-        (true, _) => "Data copied aside",
+        (true, _) => "Data removed, and kept",
         (false, "start") => "Data that will be lost",
         (false, _) => "Data lost",
     };
@@ -50,20 +50,20 @@ pub(super) fn message(notice: &Notice) -> String {
     json!({ "text": escape(&title), "blocks": blocks }).to_string()
 }
 
-/// `✅ rollback of production: done`, for a header and for a notification on a telephone.
+/// `✅ rollback of production: done`, for the header and for the notification on a phone.
 fn title(notice: &Notice) -> String {
     let (environment, found) = (&notice.environment, notice.difference.len());
     let (sign, what) = match notice.event {
-        "start" => ("⏳", "begins".to_owned()),
+        "start" => ("⏳", "started".to_owned()),
         "success" => ("✅", "done".to_owned()),
-        "drift" if found == 0 => ("✅", "none any more".to_owned()),
+        "drift" if found == 0 => ("✅", "resolved".to_owned()),
         "drift" => ("⚠️", style::count(found, "difference")),
         _ => ("❌", "failed".to_owned()),
     };
     format!("{sign} {} of {environment}: {what}{}", notice.command, subject(notice))
 }
 
-/// Which migrations it is about: the first one by its name, for many people read no more than the title.
+/// The migrations in question, the first one by name, because many people read only the title.
 fn subject(notice: &Notice) -> String {
     let all = if notice.not_done.len() > 0 { &notice.not_done } else { &notice.done };
     let first = all.first.first().map(String::as_str).unwrap_or_default();
@@ -91,8 +91,8 @@ fn fields(notice: &Notice) -> Vec<Value> {
         ("Migrations", count),
         ("Database", Some(notice.database.clone())),
         ("Who", Some(notice.actor.clone())),
-        ("Why", notice.reason.clone()),
-        ("Took", took),
+        ("Reason", notice.reason.clone()),
+        ("Duration", took),
     ];
     let field = |(name, value): (&str, Option<String>)| {
         let text = clip(&format!("*{name}*\n{}", escape(&value?)), FIELD);
@@ -101,7 +101,7 @@ fn fields(notice: &Notice) -> Vec<Value> {
     facts.into_iter().filter_map(field).collect()
 }
 
-/// A list as a section, with what did not fit counted.
+/// A list as a section; items that do not fit are counted.
 fn list<T>(title: &str, items: &Short<T>, line: impl Fn(&T) -> String) -> Option<Value> {
     if items.len() == 0 {
         return None;
@@ -110,7 +110,7 @@ fn list<T>(title: &str, items: &Short<T>, line: impl Fn(&T) -> String) -> Option
     let mut shown = 0;
     for item in items.first.iter().take(LINES) {
         let next = format!("\n• {}", escape(&line(item)));
-        // Room for what is counted.
+        // Room for the line with the count.
         if text.chars().count() + next.chars().count() + 40 > SECTION {
             break;
         }
@@ -127,13 +127,13 @@ fn section(text: &str) -> Value {
     json!({ "type": "section", "text": { "type": "mrkdwn", "text": clip(text, SECTION) } })
 }
 
-/// The three characters that mean something in every text: without them nobody is called and no link is made.
+/// Escapes the three characters with a special meaning in every text, so that it mentions nobody and contains no links.
 /// See <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
 fn escape(text: &str) -> String {
     clean::lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A text, or its beginning.
+/// A text, or its beginning if it is too long.
 fn clip(text: &str, most: usize) -> String {
     match text.chars().count() > most {
         true => text.chars().take(most - 1).chain(['…']).collect(),

@@ -1,5 +1,5 @@
-//! Texts of others on a terminal: what cannot be seen is shown, and nothing of it reaches the terminal as it is. Only styles
-//! of ours pass: they carry a mark that no text of others can know.
+//! Foreign text on a terminal: control characters and invisible characters are escaped and never reach the terminal.
+//! Only our own styles pass: they carry a mark that foreign text cannot know.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ pub(crate) use migrate_core::visible::{is_hidden, line, lines};
 
 use super::style;
 
-/// A text with the place of a part of it: both as they are shown.
+/// A text and the range of a part of it, both as they are shown.
 pub(crate) fn part(text: &str, part: std::ops::Range<usize>) -> (Cow<'_, str>, std::ops::Range<usize>) {
     let start = lines(&text[..part.start]).len();
     let end = start + lines(&text[part]).len();
     let shown = lines(text);
-    // A part that begins between the two characters of a line's end is a little off, and never outside.
+    // The range of a part that begins between CR and LF is slightly off, but never out of bounds.
     let within = |at: usize| shown.floor_char_boundary(at.min(shown.len()));
     (shown.clone(), within(start)..within(end))
 }
 
-/// A JSON text, which means the same and has nothing hidden in it.
+/// An equivalent JSON text without invisible characters.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    // Outside of strings JSON has no such characters, and inside every one of them may be escaped.
+    // Outside strings, JSON has no such characters; inside strings, all of them may be escaped.
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
@@ -29,7 +29,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|char| if is_hidden(char) { escaped(char) } else { char.to_string() }).collect())
 }
 
-/// What goes to a terminal of a text with styles of ours: these as they are, and of everything else what is seen.
+/// A text for the terminal: our own styles pass, everything else is escaped.
 pub(crate) fn printed(text: &str) -> String {
     let mut written = String::with_capacity(text.len());
     let mut rest = text;
@@ -50,7 +50,7 @@ pub(crate) fn printed(text: &str) -> String {
     written + &lines(rest)
 }
 
-/// Takes the commands out of lines that GitHub's runner would carry out, wherever they come from.
+/// Escapes lines that the GitHub runner would execute as commands.
 pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
     let is_command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
     if !text.lines().any(|line| is_command(&anstream::adapter::strip_str(line).to_string())) {

@@ -1,6 +1,6 @@
-//! What happens while a run is under way, for programs: a JSON object in a line of its own on standard error.
+//! Progress events for programs: one JSON object per line on standard error.
 //!
-//! Its form is a promise: see docs/FORMATS.md.
+//! The format is stable: see docs/FORMATS.md.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::json::FORMAT;
 use super::{printer, style};
 
-/// One thing that happens.
+/// A progress event.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Event {
     format: u32,
@@ -33,7 +33,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Something runs for longer.
+    /// A statement or script has been running for a while.
     pub(super) fn running(running: &Running<'_>) -> Self {
         let seed = Self::of("running", None, running.detail.clone());
         let event = running.step.map_or(seed, |step| Self::of("running", Some(step), running.detail.clone()));
@@ -45,13 +45,13 @@ impl Event {
         }
     }
 
-    /// A server is not there yet; the time is what is left.
+    /// The server is not reachable yet; the time is the remaining wait.
     pub(super) fn waits(database: &Database, why: &str, left: Duration) -> Self {
         let detail = Some(format!("{database}: {why}"));
         Self { milliseconds: Some(style::milliseconds(left)), ..Self::of("unreachable", None, detail) }
     }
 
-    /// Anything else that is told of a step, or of a run.
+    /// Any other event about a step or a run.
     pub(super) fn of(progress: &'static str, step: Option<&Step>, detail: Option<String>) -> Self {
         Self {
             format: FORMAT,
@@ -64,9 +64,9 @@ impl Event {
         }
     }
 
-    /// Writes it.
+    /// Prints the event.
     pub(super) fn print(&self) {
-        // Texts and numbers always become JSON.
+        // Strings and numbers can always be serialized.
         if let Ok(line) = serde_json::to_string(self) {
             printer::event(&line);
         }

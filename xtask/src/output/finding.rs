@@ -1,4 +1,4 @@
-//! A finding as text: like a compiler's, with the line and a caret.
+//! A finding as text, in the style of a compiler, with the line and a caret.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use migrate_core::finding::{Finding, Place, Severity, line_column};
@@ -8,8 +8,8 @@ use crate::invocation::spoken_finding;
 
 /// Renders a finding with its place, its notes and its next steps, in colour.
 ///
-/// What it tells of others is shown as [`clean`] shows it; the colours are marked as ours, and are removed on the way out
-/// where they are not wanted.
+/// Foreign text is escaped with [`clean`]. The colours carry our mark, and are removed on output if they are not
+/// wanted.
 pub(crate) fn render(finding: &Finding) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
@@ -43,7 +43,7 @@ pub(crate) fn render(finding: &Finding) -> String {
     }
 }
 
-/// Puts the column of the file in the place of that of the shown text, where something before it is written longer.
+/// Replaces the column in the shown text with that in the file, if escapes before it made the text longer.
 fn with_column(rendered: String, place: &Place) -> String {
     let (Some((line, column)), Some((text, span, _))) = (place.line_column(), place.source()) else { return rendered };
     let (shown, part) = clean::part(text, span);

@@ -1,4 +1,4 @@
-//! Documents for programs. Their form is a promise: see docs/FORMATS.md.
+//! JSON documents for programs. The format is stable: see docs/FORMATS.md.
 
 use migrate_core::finding::Finding;
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::invocation::spoken_finding;
 
-/// The version of the form of all documents; it changes when a field is removed or changes its meaning.
+/// The version of the format of all documents; it changes when a field is removed or changes its meaning.
 pub(super) const FORMAT: u32 = 1;
 
-/// What every document has, around what the command tells.
+/// The fields of every document, around those of the command.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document<'a, T> {
     format: u32,
@@ -25,7 +25,7 @@ impl<'a, T: Serialize> Document<'a, T> {
     }
 }
 
-/// A finding for programs.
+/// A finding as JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct FindingJson {
     code: &'static str,
@@ -46,13 +46,13 @@ impl FindingJson {
         self.code
     }
 
-    /// `file:line`, where the finding has a place.
+    /// `file:line`, if the finding has a place.
     pub(crate) fn place(&self) -> Option<String> {
         let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
         self.file.as_ref().map(|file| format!("{file}{line}"))
     }
 
-    /// Where, what, and how to go on, in one line.
+    /// The place, the message, the notes and the help in one line.
     pub(crate) fn sentence(&self) -> String {
         let place = self.place().map(|place| format!("{place}: ")).unwrap_or_default();
         let more: String = self.notes.iter().chain(&self.help).map(|text| format!("; {text}")).collect();
@@ -84,7 +84,7 @@ struct FailureJson {
     done: Vec<String>,
 }
 
-/// Why a command failed, for programs.
+/// Why a command failed, as JSON.
 #[derive(Serialize)]
 pub(crate) struct ErrorJson {
     kind: &'static str,

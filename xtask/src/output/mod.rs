@@ -1,7 +1,7 @@
-//! How the command line speaks: text for people, JSON for programs, one place for both.
+//! The output of the command line: text for people, JSON for programs.
 //!
-//! Results go to standard output; progress, remarks and errors go to standard error, except
-//! that an error is a JSON document on standard output when JSON is asked for.
+//! Results go to standard output; progress, remarks and errors go to standard error. With `--format json`, an error is
+//! a JSON document on standard output.
 
 pub(crate) mod clean;
 mod event;
@@ -30,7 +30,7 @@ use progress::Voice;
 pub(crate) use progress::{Bar, Display};
 pub(crate) use table::Table;
 
-/// How to speak in this invocation.
+/// The output of this invocation.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     format: Format,
@@ -39,7 +39,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Decides by the options; the colour choice holds for the whole process.
+    /// Creates it from the options; the colour choice applies to the whole process.
     pub(crate) fn new(global: &Global) -> Self {
         match global.color {
             Color::Auto => {}
@@ -49,87 +49,88 @@ impl Output {
         Self { format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
     }
 
-    /// One for programs, where the options could not be read.
+    /// JSON output, for options that could not be parsed.
     pub(crate) fn for_programs() -> Self {
         Self { format: Format::Json, quiet: false, verbose: false }
     }
 
-    /// Whether only what is wrong is wanted.
+    /// Whether only problems are printed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether programs are listening.
+    /// Whether the output is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// A line of a result, for people; JSON has its document instead.
+    /// Prints a line of a text result; JSON has a document instead.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
             printer::out(text.as_ref());
         }
     }
 
-    /// Lines of a result, for people, all at once: there may be thousands.
+    /// Prints lines of a text result all at once, because there may be thousands.
     pub(crate) fn lines(&self, lines: &[String]) {
         if !lines.is_empty() {
             self.line(lines.join("\n"));
         }
     }
 
-    /// Something that is wrong, for people: quiet does not drop it.
+    /// Prints a problem in a text result; `--quiet` does not suppress it.
     pub(crate) fn wrong(&self, text: impl AsRef<str>) {
         if !self.is_json() {
             printer::out(text.as_ref());
         }
     }
 
-    /// A line of a list. A line break in a name would make it look like two, and is shown.
+    /// Prints a line of a list. A line break in a name is escaped, because it would look like two lines.
     pub(crate) fn item(&self, text: impl AsRef<str>) {
         self.line(text.as_ref().replace('\n', "\\n"));
     }
 
-    /// SQL or another text of the user's as a part of a result, in which no command is one of ours.
+    /// Prints SQL or other text of the user as part of a result; commands in it are not rewritten.
     pub(crate) fn quoted(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
             printer::quoted(text.as_ref());
         }
     }
 
-    /// A line of a result that is the answer itself, such as a URL: quiet does not drop it.
+    /// Prints a line that is the requested result itself, such as a URL; `--quiet` does not suppress it.
     pub(crate) fn answer(&self, text: impl AsRef<str>) {
         printer::quoted(text.as_ref());
     }
 
-    /// A document that is the answer itself, whatever the format is.
+    /// Prints a document that is the requested result itself, whatever the format is.
     pub(crate) fn written(&self, document: &str) {
         printer::json(document);
     }
 
-    /// Lines for the runner of a system for CI, which reads commands in them.
+    /// Prints lines that the runner of a CI system reads as commands.
     pub(crate) fn commands(&self, text: &str) {
         printer::commands(text);
     }
 
-    /// A text that is the answer itself and goes into a file, so that nothing of it may be changed, not even a control character.
+    /// Prints a text that is the requested result and goes to a file, so nothing in it may change, not even a control
+    /// character.
     pub(crate) fn verbatim(&self, text: &str) {
         printer::verbatim(text);
     }
 
-    /// A remark beside the result.
+    /// Prints a remark on standard error.
     pub(crate) fn remark(&self, text: impl AsRef<str>) {
         if !self.quiet && !self.is_json() {
             printer::err(text.as_ref());
         }
     }
 
-    /// The next step, at the end.
+    /// Prints the next step, at the end.
     pub(crate) fn next(&self, text: impl AsRef<str>) {
         self.line(format!("\n{}next{:#} {}", style::GOOD, style::GOOD, text.as_ref()));
     }
 
-    /// The result for programs.
+    /// Prints the JSON document of the result.
     pub(crate) fn document<T: Serialize>(&self, document: &Document<'_, T>) {
         if self.is_json() {
             match serde_json::to_string_pretty(document) {
@@ -139,7 +140,7 @@ impl Output {
         }
     }
 
-    /// A part of the result for programs, as soon as it is known: a line on standard error.
+    /// Prints a part of the result for programs as soon as it is known: a line on standard error.
     pub(crate) fn event<T: Serialize>(&self, progress: &'static str, body: T) {
         #[derive(Serialize)]
         struct Line<T> {
@@ -156,7 +157,7 @@ impl Output {
         }
     }
 
-    /// Findings that stop nothing, such as warnings of a plan.
+    /// Prints findings that do not fail the command, such as warnings of a plan.
     pub(crate) fn findings(&self, findings: &[migrate_core::finding::Finding]) {
         if !self.is_json() {
             for finding in findings {
@@ -165,7 +166,7 @@ impl Output {
         }
     }
 
-    /// Why the command failed.
+    /// Prints why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.is_json() {
             return printer::json(&json::failure(failure));
@@ -182,11 +183,11 @@ impl Output {
             && !report.done.is_empty()
         {
             let count = style::count(report.done.len(), "migration");
-            printer::err(&format!("{count} committed before it; `cargo xtask status` shows where the chain stands"));
+            printer::err(&format!("{count} committed before the failure; `cargo xtask status` shows what is applied"));
         }
     }
 
-    /// What hears the progress of a run.
+    /// An observer that shows the progress of a run.
     pub(crate) fn display(&self) -> Arc<Display> {
         Arc::new(Display::new(self.voice()))
     }
@@ -199,7 +200,7 @@ impl Output {
         }
     }
 
-    /// A server is not there yet, and is waited for.
+    /// Reports that a server is not reachable yet, and that the command waits for it.
     pub(crate) fn unreachable(&self, database: &Database, why: &str, left: Duration) {
         if self.quiet {
             return;
@@ -214,17 +215,17 @@ impl Output {
         ));
     }
 
-    /// A bar for so many steps, on a terminal; nothing elsewhere.
+    /// A progress bar for this number of steps on a terminal; elsewhere, nothing.
     pub(crate) fn bar(&self, steps: usize) -> Bar {
         Bar::new(self.quiet || self.is_json(), steps)
     }
 
-    /// The phases of work whose result is shown at its end.
+    /// Shows the phases of work whose result is shown at the end.
     pub(crate) fn phases(&self) -> Phases {
         Phases::new(self.voice())
     }
 
-    /// What a managed server is doing.
+    /// Reports what a managed server is doing.
     pub(crate) fn server(&self, progress: &migrate_test::Progress) {
         self.remark(format!("{}{progress}{:#}", style::DIM, style::DIM));
     }

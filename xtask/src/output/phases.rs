@@ -1,5 +1,5 @@
-//! Work of several phases, none of which says how long it takes: a line that moves on a terminal, events for programs, and in
-//! a pipe lines as soon as it takes long.
+//! Work in several phases of unknown duration: a spinner on a terminal, events for programs, and lines in a pipe if it
+//! takes long.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::progress::{OFTEN, Voice, lock};
 use super::style::{self, DIM};
 use super::{clean, printer};
 
-/// How often the line on a terminal moves.
+/// How often the spinner on a terminal moves.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What is being done, and since when.
+/// The current phase, and since when it runs.
 #[derive(Debug)]
 pub(crate) struct Phases {
     voice: Voice,
@@ -30,20 +30,20 @@ impl Phases {
             Voice::Silent | Voice::Json => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        // The template is a constant, and right.
+        // The template is a valid constant.
         if let Ok(style) = ProgressStyle::with_template("  {spinner:.green} {msg}") {
             bar.set_style(style);
         }
         Self { voice, bar, began: Instant::now(), now: Mutex::new((String::new(), Instant::now())) }
     }
 
-    /// The next phase begins.
+    /// Begins the next phase.
     pub(crate) fn begin(&self, what: &str) {
         *lock(&self.now) = (clean::line(what).into_owned(), Instant::now());
         self.say();
     }
 
-    /// Does work, and says again and again what it is at.
+    /// Does work, and repeatedly reports the current phase.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let pause = if self.bar.is_hidden() { OFTEN } else { TICK };

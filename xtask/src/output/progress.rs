@@ -1,4 +1,4 @@
-//! A run as it happens: a line for each migration, a bar for a long chain, who is in the way.
+//! The progress of a run: a line for each migration, a bar for a long chain, and the sessions that block it.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use super::event::Event;
 use super::style::{self, DIM, GOOD, WARN};
 use super::{clean, printer};
 
-/// From how many steps on a bar is worth its line.
+/// The number of steps from which a bar is shown.
 const LONG: usize = 20;
 
-/// How far names are padded, in characters; a longer one stands out.
+/// The maximum padding of names, in characters; longer names stick out.
 const WIDEST: usize = 60;
 
-/// A bar for work whose result is shown at its end.
+/// A bar for work whose result is shown at the end.
 #[derive(Debug)]
 pub(crate) struct Bar {
     bar: ProgressBar,
-    /// When something was last said where no bar can be seen; `None` where nothing is to be said.
+    /// When the last line was printed, if no bar is visible; `None` if nothing is to be printed.
     said: Option<Mutex<Instant>>,
 }
 
-/// How often work that takes long is reported off a terminal.
+/// How often long work is reported if there is no terminal.
 pub(super) const OFTEN: Duration = Duration::from_secs(5);
 
 impl Bar {
@@ -36,7 +36,7 @@ impl Bar {
         Self { bar, said }
     }
 
-    /// One more step is done.
+    /// Records one more completed step.
     pub(crate) fn step(&self, what: &str) {
         self.bar.set_message(clean::line(what).into_owned());
         self.bar.inc(1);
@@ -49,13 +49,13 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// A bar on standard error; where that is no terminal it draws nothing.
+/// A bar on standard error; if that is not a terminal, nothing is drawn.
 fn drawn(steps: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr_with_hz(10));
     match ProgressStyle::with_template("  {bar:40.green} {pos}/{len}  {elapsed} of about {duration}  {msg}") {
@@ -64,12 +64,12 @@ fn drawn(steps: usize) -> ProgressBar {
     }
 }
 
-/// How a run is told while it runs.
+/// How the progress of a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Voice {
     Silent,
     Text,
-    /// A line for whatever takes long; the result is told at the end.
+    /// A JSON line for whatever takes long; the result follows at the end.
     Json,
 }
 
@@ -77,7 +77,7 @@ pub(super) enum Voice {
 #[derive(Debug)]
 pub(crate) struct Display {
     voice: Voice,
-    /// How wide the longest name is, once the migrations are known.
+    /// The width of the longest name, once the migrations are known.
     width: OnceLock<usize>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<Option<i32>>,
@@ -88,13 +88,13 @@ impl Display {
         Self { voice, width: OnceLock::new(), bar: Mutex::new(None), said: Mutex::new(None) }
     }
 
-    /// Pads the names of migrations to the longest of these, so that what follows them lines up.
+    /// Pads the names of migrations to the longest of these, so that the columns line up.
     pub(crate) fn line_up(&self, set: &MigrationSet) {
         let longest = set.iter().map(|migration| migration.name().chars().count()).max();
         self.width.get_or_init(|| longest.unwrap_or(0).min(WIDEST));
     }
 
-    /// Takes the bar away; what was printed stays.
+    /// Removes the bar; printed lines stay.
     pub(crate) fn end(&self) {
         if let Some(bar) = lock(&self.bar).take() {
             bar.finish_and_clear();
@@ -130,7 +130,7 @@ impl Display {
         }
     }
 
-    /// What runs for longer: in the bar, where there is one to see, or as a line.
+    /// Shows what has been running for a while: in the bar if one is visible, else as a line.
     fn running(&self, running: &Running<'_>) {
         let what = running.step.map_or("the seed".to_owned(), |step| format!("{}_{}", step.version, step.name));
         let statements = match (running.statement, running.statements) {
@@ -139,7 +139,7 @@ impl Display {
             (None, all) => format!(": one of its {all} statements"),
         };
         let detail = running.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let text = format!("{what}{statements} runs for {}{detail}", style::time(running.elapsed));
+        let text = format!("{what}{statements} has been running for {}{detail}", style::time(running.elapsed));
         match lock(&self.bar).as_ref().filter(|bar| !bar.is_hidden()) {
             Some(bar) => bar.set_message(clean::line(&text).into_owned()),
             None => printer::err(&format!("  {}  {text}", style::paint(DIM, "running"))),
@@ -157,7 +157,7 @@ impl Display {
                 Event::of("blocked", Some(step), Some(holders.join("; "))).print();
             }
             Progress::Retry(step, attempt, of, _) => {
-                Event::of("retry", Some(step), Some(format!("try {attempt} of {of}"))).print();
+                Event::of("retry", Some(step), Some(format!("attempt {attempt} of {of}"))).print();
             }
             Progress::Running(running) => Event::running(running).print(),
             _ => {}
@@ -182,7 +182,7 @@ impl Observer for Display {
         match progress {
             Progress::Begin(steps) => self.begin(*steps),
             Progress::Done(step, elapsed) => self.done(step, *elapsed),
-            // The lock is asked for several times a second; one holder is told once.
+            // The lock is tried several times a second; a holder is reported only once.
             Progress::Waiting(holder) if lock(&self.said).replace(holder.pid) == Some(holder.pid) => {}
             Progress::Waiting(holder) => {
                 let holder = holder.to_string();
@@ -194,8 +194,8 @@ impl Observer for Display {
             Progress::Blocked(step, holders) => {
                 for holder in *holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-                    let who = format!("{}_{} waits for a lock of {holder}{query}", step.version, step.name);
-                    // A query of several lines, or of somebody who would like it to look like ours, is one line.
+                    let who = format!("{}_{} waits for a lock held by {holder}{query}", step.version, step.name);
+                    // A query of several lines, or one that imitates our output, becomes one line.
                     self.say(&format!("{} {}", style::paint(WARN, "blocked"), clean::line(&who)));
                 }
             }
@@ -203,7 +203,7 @@ impl Observer for Display {
                 let (version, name) = (&step.version, &step.name);
                 let pause = style::time(*pause);
                 self.say(&format!(
-                    "{} {version}_{name} got no lock; try {attempt} of {of} in {pause}",
+                    "{} {version}_{name} did not get the lock; attempt {attempt} of {of} in {pause}",
                     style::paint(WARN, "retry")
                 ));
             }

@@ -1,4 +1,4 @@
-//! Colours, times and numbers as they are shown.
+//! Colours, times and numbers for the terminal.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -15,8 +15,8 @@ pub(crate) const DIM: Style = Style(anstyle::Style::new().dimmed());
 pub(crate) const BOLD: Style = Style(anstyle::Style::new().bold());
 pub(crate) const PLAIN: Style = Style(anstyle::Style::new());
 
-/// A style of ours. Only the printer makes it what a terminal reads: until then it carries a mark that was drawn for this
-/// process, so that nothing in a text of others can be taken for a style.
+/// A style of ours. Until the printer turns it into an escape sequence, it carries a mark that is random for this
+/// process, so that nothing in foreign text can be taken for a style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style(anstyle::Style);
 
@@ -29,7 +29,7 @@ impl fmt::Display for Style {
     }
 }
 
-/// Marks the styles in a text that has no other sequences.
+/// Marks the styles in a text that contains no other escape sequences.
 pub(crate) fn marked(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut written = parts.next().unwrap_or_default().to_owned();
@@ -40,7 +40,7 @@ pub(crate) fn marked(text: &str) -> String {
     written
 }
 
-/// The numbers of the style that a text begins with, without its mark, and the length of what stands for it.
+/// The numbers of the style at the beginning of a text, without its mark, and the length of its sequence.
 pub(crate) fn unmarked(text: &str) -> Option<(&str, usize)> {
     let (code, _) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
     let bare = code.strip_suffix(MARK.as_str())?;
@@ -48,7 +48,7 @@ pub(crate) fn unmarked(text: &str) -> Option<(&str, usize)> {
     is_style.then(|| (bare, code.len() + 3))
 }
 
-/// A time as people read it: `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`.
+/// A duration for people: `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`.
 pub(crate) fn time(elapsed: Duration) -> String {
     let ms = elapsed.as_secs_f64() * 1000.0;
     match ms {
@@ -59,7 +59,7 @@ pub(crate) fn time(elapsed: Duration) -> String {
     }
 }
 
-/// A time for programs.
+/// A duration for programs.
 pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
@@ -69,12 +69,12 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A moment as people read it: `2026-11-24 02:16:16`, in UTC.
+/// A time for people: `2026-11-24 02:16:16`, in UTC.
 pub(crate) fn moment(rfc3339: &str) -> String {
     rfc3339.split(['.', 'Z']).next().unwrap_or(rfc3339).replacen('T', " ", 1)
 }
 
-/// Puts a text in a style; where colours are off the style is removed on its way out.
+/// Puts a text in a style; if colours are off, the style is removed on output.
 pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }

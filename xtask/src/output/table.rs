@@ -1,4 +1,4 @@
-//! Columns of text that line up.
+//! Tables of text with aligned columns.
 
 use std::iter::repeat_n;
 
@@ -12,7 +12,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a row. A cell is one line, and as wide as it is shown.
+    /// Adds a row. A cell is one line; its width is that of the escaped text.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
         self.rows.push(cells.into_iter().map(|(style, text)| (style, clean::line(&text).into_owned())).collect());
     }
@@ -39,7 +39,7 @@ impl Table {
     }
 }
 
-/// What begins and ends each style that was met: a table has thousands of cells, and few styles.
+/// The start and end sequences of each style, cached because a table has thousands of cells and few styles.
 #[derive(Default)]
 struct Marks(Vec<(Style, String, String)>);
 

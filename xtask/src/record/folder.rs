@@ -1,4 +1,4 @@
-//! Where a record lies: a folder of its own, with the record as JSON and as Markdown and the schemas before and after.
+//! The folder of a run record: the record as JSON and as Markdown, and the schemas before and after the run.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use super::Record;
 use crate::exit::{Failure, Result};
 use crate::output::clean;
 
-/// The folder of one record.
+/// The folder of one run record.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    /// Makes the folder of a new record, and writes the record as it is before the run.
+    /// Creates the folder of a new run record, and writes the record as it is before the run.
     ///
-    /// Where that cannot be done, nothing may be run: a run that has to leave evidence must not leave none.
+    /// If that fails, nothing may run, because a run that has to leave evidence must not run without it.
     pub(crate) fn open(parent: &Path, record: &Record) -> Result<Self> {
         let moment: String = record.started.chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let stem = format!("{moment}Z-{}-{}", plain(&record.environment), record.command);
@@ -27,7 +27,8 @@ impl Folder {
         let folder = Self { path: made.map_err(|error| refused(parent, &error))? };
         let written = folder.schema("before.json", &record.before.schema).and_then(|()| folder.write(record));
         written.map_err(|error| {
-            // Half a record of a run that never was helps nobody; where it cannot be removed, it is seen to be half.
+            // An incomplete record of a run that never started is useless. If it cannot be removed, it is visibly
+            // incomplete.
             let _ = fs::remove_dir_all(&folder.path);
             refused(parent, &error)
         })?;
@@ -39,14 +40,14 @@ impl Folder {
         &self.path
     }
 
-    /// Writes the record as it is now, each file at once or not at all.
+    /// Writes the record as it is now, each file atomically.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
         let json = serde_json::to_string_pretty(record)?;
         self.put("record.json", clean::json(&json).as_bytes())?;
         self.put("record.md", record.markdown().as_bytes())
     }
 
-    /// Writes the record at its end, with the schema that is there now.
+    /// Writes the final record, with the schema after the run.
     pub(crate) fn close(&self, record: &Record) -> io::Result<()> {
         if let Some(after) = &record.after {
             self.schema("after.json", &after.schema)?;
@@ -67,7 +68,7 @@ impl Folder {
     }
 }
 
-/// Two runs in the same second get folders of their own.
+/// Creates a folder; two runs in the same second get different ones.
 fn new_folder(parent: &Path, stem: &str) -> io::Result<PathBuf> {
     for number in 1.. {
         let name = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
@@ -85,6 +86,6 @@ fn plain(name: &str) -> String {
 }
 
 fn refused(parent: &Path, error: &io::Error) -> Failure {
-    Failure::failed("audit-unwritable", format!("the audit record cannot be written to {}: {error}", parent.display()))
-        .help("nothing was run: name another folder with --audit, or make room and give yourself the right to write there")
+    Failure::failed("audit-unwritable", format!("the run record cannot be written to {}: {error}", parent.display()))
+        .help("nothing was run: name another folder with --audit, or check its permissions and the free disk space")
 }

@@ -1,4 +1,4 @@
-//! Whoever hears a run: shows it, and writes the record as it grows.
+//! The observer of a run: it shows the progress, and writes the run record as it grows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use migrate_core::runner::{Observer, Progress};
 use super::{Folder, Record};
 use crate::output::Display;
 
-/// How often a record is written at most while a run is in progress; one that takes long to write is written less often, so
-/// that the run does not wait for its record more than a tenth of its time.
+/// The minimum interval between two writes of a run record during a run. A record that takes long to write is written
+/// less often, so that the run spends at most a tenth of its time on it.
 const OFTEN: Duration = Duration::from_millis(200);
 const SHARE: u32 = 10;
 
-/// Shows a run, and keeps its record where there is one.
+/// Shows a run, and keeps its run record if there is one.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     display: Arc<Display>,
@@ -26,32 +26,32 @@ struct Open {
     record: Record,
     folder: Option<Folder>,
     written: Instant,
-    /// How long it took to write it last.
+    /// How long the last write took.
     took: Duration,
 }
 
 impl Keeper {
-    /// One that only shows.
+    /// Creates one without a run record.
     pub(crate) fn new(display: Arc<Display>) -> Self {
         Self { display, open: Mutex::new(None) }
     }
 
-    /// Lets the lines of these migrations line up.
+    /// Aligns the lines of these migrations.
     pub(crate) fn line_up(&self, set: &MigrationSet) {
         self.display.line_up(set);
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub(crate) fn end_display(&self) {
         self.display.end();
     }
 
-    /// From here on the record is kept, and written where there is a folder for it.
+    /// From here on, the run record is kept, and written if there is a folder for it.
     pub(crate) fn keep(&self, record: Record, folder: Option<Folder>) {
         *self.lock() = Some(Open { record, folder, written: Instant::now(), took: Duration::ZERO });
     }
 
-    /// The record of the run that ended, for its last words; where a folder is, it is to be closed.
+    /// Takes the record at the end of the run, to complete it. If there is a folder, the caller has to close it.
     pub(crate) fn take(&self) -> Option<(Record, Option<Folder>)> {
         self.lock().take().map(|open| (open.record, open.folder))
     }
@@ -69,7 +69,7 @@ impl Keeper {
         }
         if let Some(folder) = &open.folder {
             let begin = Instant::now();
-            // Where this fails the end will fail too, and say so.
+            // If this fails, writing the final record fails too and reports the error.
             let _ = folder.write(&open.record);
             open.took = begin.elapsed();
         }

@@ -1,4 +1,4 @@
-//! A record as a page for people.
+//! A run record as a Markdown page.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -22,14 +22,14 @@ impl Record {
     fn page(&self, page: &mut String) -> std::fmt::Result {
         writeln!(page, "# {} of {}: {}\n", self.command, prose(&visible::line(&self.environment)), self.outcome)?;
         if self.outcome == "running" {
-            let told = "The run had not ended when this was written. Where no run is in progress any more, its process was \
-                        killed: `cargo xtask status` shows where the database stands, and the command can be given again.";
+            let told = "The run had not ended when this was written. If no run is in progress any more, its process \
+                        was killed: `cargo xtask status` shows what is applied, and you can run the command again.";
             writeln!(page, "> {}\n", spoken(told))?;
         }
         self.facts(page)?;
         self.steps(page)?;
-        list(page, "Data taken away", self.plan.losses.iter().map(|loss| loss.sentence()))?;
-        list(page, "Difference of the schema", self.difference.iter().cloned())?;
+        list(page, "Data removed", self.plan.losses.iter().map(|loss| loss.sentence()))?;
+        list(page, "Schema changes", self.difference.iter().cloned())?;
         self.rows_table(page)?;
         if let Some(error) = &self.error {
             let findings = error.iter().map(|finding| finding.sentence());
@@ -39,7 +39,7 @@ impl Record {
             let what = event.version.as_deref().or(event.fingerprint.as_deref()).unwrap_or_default();
             format!("{}: {} {what} at {}", event.id, event.event, event.at)
         });
-        list(page, "Rows of the ledger", events)?;
+        list(page, "Ledger rows", events)?;
         list(page, "Remarks", self.remarks.iter().cloned())?;
         self.sql(page)
     }
@@ -53,15 +53,12 @@ impl Record {
             ("Database", visible::line(&self.database).into_owned()),
             ("Version", format!("{} → {}", version(&self.version_before), version(&self.version_after))),
             ("Who", format!("{who} on {host}, as role {}", self.actor.role)),
-            ("Why", self.reason.clone().unwrap_or_else(|| "no reason was given".to_owned())),
+            ("Reason", self.reason.clone().unwrap_or_else(|| "not given".to_owned())),
             ("Commit", self.actor.commit.clone().unwrap_or_else(|| "unknown".to_owned())),
             ("Started", self.started.clone()),
             ("Ended", self.ended.clone().unwrap_or_else(|| "not yet".to_owned())),
-            ("Took", time.unwrap_or_else(|| "not known yet".to_owned())),
-            (
-                "Data",
-                (if self.keeps_data { "copied aside before it was taken away" } else { "not copied aside" }).to_owned(),
-            ),
+            ("Duration", time.unwrap_or_else(|| "not known yet".to_owned())),
+            ("Data", (if self.keeps_data { "kept before it was removed" } else { "not kept" }).to_owned()),
         ];
         writeln!(page, "| | |\n|---|---|")?;
         for (name, value) in facts {
@@ -74,7 +71,7 @@ impl Record {
     }
 
     fn steps(&self, page: &mut String) -> std::fmt::Result {
-        writeln!(page, "## Migrations\n\n| migration | way | kind | locks | state |\n|---|---|---|---|---|")?;
+        writeln!(page, "## Migrations\n\n| migration | direction | kind | locks | state |\n|---|---|---|---|---|")?;
         for step in &self.plan.steps {
             let state = if self.done.contains(&step.version) { "done" } else { "not done" };
             let locks: Vec<String> = step.locks.iter().map(|lock| format!("{} on {}", lock.mode, lock.table)).collect();

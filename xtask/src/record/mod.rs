@@ -1,7 +1,7 @@
-//! The audit record of a run: what was there before it, what it did, what was there after it, who did it and why.
+//! The run record: the state before a run, what it did, the state after it, who ran it and why.
 //!
-//! It is written before anything runs, again after every migration, and at the end however the run ended: a run that was
-//! killed leaves a record that says so.
+//! It is written before anything runs, after every migration, and at the end, however the run ended. A killed run
+//! leaves a record that shows it.
 
 mod folder;
 mod keeper;
@@ -22,10 +22,10 @@ pub(crate) use folder::Folder;
 pub(crate) use keeper::Keeper;
 pub(crate) use state::{State, TableRows};
 
-/// The version of the form of a record; it changes when a field is removed or changes its meaning.
+/// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
 
-/// A record. docs/FORMATS.md promises its form.
+/// A run record. The format is stable: see docs/FORMATS.md.
 #[derive(Debug, Serialize)]
 pub(crate) struct Record {
     format: u32,
@@ -41,24 +41,24 @@ pub(crate) struct Record {
     pub(crate) milliseconds: Option<f64>,
     pub(crate) version_before: Option<String>,
     pub(crate) version_after: Option<String>,
-    /// Whether what it destroyed was copied aside.
+    /// Whether the data that it destroyed was kept.
     pub(crate) keeps_data: bool,
     pub(crate) plan: Brief,
     /// The versions that were committed, in order.
     pub(crate) done: Vec<String>,
-    /// The versions that were planned and were not.
+    /// The versions that were planned but not committed.
     pub(crate) not_done: Vec<String>,
     pub(crate) error: Option<Vec<FindingJson>>,
     pub(crate) before: State,
-    /// `None` where it could not be looked at.
+    /// The state after the run; `None` if it could not be read.
     pub(crate) after: Option<State>,
-    /// What is different in the schema, in sentences.
+    /// The differences of the schema, in sentences.
     pub(crate) difference: Vec<String>,
-    /// Tables that have another number of rows, or that only one side has.
+    /// Tables whose number of rows changed, or that exist only before or after the run.
     pub(crate) rows: Vec<RowsChange>,
     /// The rows that the run wrote into the ledger.
     pub(crate) ledger: Vec<EventJson>,
-    /// What could not be found out, told or written.
+    /// What could not be determined, sent or written.
     pub(crate) remarks: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct EventJson {
     pub(crate) fingerprint: Option<String>,
 }
 
-/// What a record begins with.
+/// The facts that are known at the start of a run.
 pub(crate) struct Begin<'a> {
     pub(crate) command: &'static str,
     pub(crate) environment: &'a str,
@@ -103,7 +103,7 @@ pub(crate) struct Begin<'a> {
 }
 
 impl Record {
-    /// The record of a run that is about to begin.
+    /// The record of a run that is about to start.
     pub(crate) fn begin(begin: Begin<'_>, plan: Brief, before: State) -> Self {
         let not_done = plan.steps.iter().map(|step| step.version.clone()).collect();
         let Actor { user, host, commit, tool, .. } = begin.actor.clone();
@@ -134,7 +134,7 @@ impl Record {
         }
     }
 
-    /// One more migration is committed.
+    /// Records that a migration was committed.
     pub(crate) fn step_done(&mut self, version: &str) {
         if let Some(at) = self.not_done.iter().position(|one| one == version) {
             self.not_done.remove(at);
@@ -142,7 +142,7 @@ impl Record {
         self.done.push(version.to_owned());
     }
 
-    /// How the run ended.
+    /// Records how the run ended.
     pub(crate) fn end(&mut self, outcome: &'static str, milliseconds: f64, error: Option<Vec<FindingJson>>) {
         self.outcome = outcome;
         self.ended = Some(now());
@@ -150,15 +150,16 @@ impl Record {
         self.error = error;
     }
 
-    /// What is there now, and what is different from before.
+    /// Records the state after the run, and the differences from the state before.
     pub(crate) fn look_back(&mut self, after: State, version: Option<String>, ledger: Vec<HistoryEntry>) {
         let sides = Sides { before: "before the run", after: "after the run" };
         self.difference = Change::between(&self.before.schema, &after.schema).sentences(sides);
         self.rows = state::changes(&self.before, &after);
         self.ledger = ledger.into_iter().map(EventJson::from).collect();
         if self.done.is_empty() && self.version_after != version {
-            self.remarks
-                .push("somebody else ran migrations at the same time: the difference is not of this run".to_owned());
+            self.remarks.push(
+                "another run changed the database at the same time: the difference is not from this run".to_owned(),
+            );
         }
         self.version_after = version;
         self.after = Some(after);

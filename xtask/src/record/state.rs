@@ -1,4 +1,4 @@
-//! What was in a database at a moment, in the form of a record.
+//! The state of a database at a moment, as the run record has it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::RowsChange;
 use crate::brief::{count, shown};
 
-/// The state of a database. Its schema as a whole is in a file of its own.
+/// The state of a database. The complete schema is in a separate file.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct State {
     pub(crate) at: String,
@@ -43,7 +43,7 @@ impl From<Evidence> for State {
     }
 }
 
-/// The tables with another number of rows, and those that only one side has. Estimates that moved are no change.
+/// The tables whose number of rows changed, and those that exist on only one side. A changed estimate does not count.
 pub(super) fn changes(before: &State, after: &State) -> Vec<RowsChange> {
     let names = before.tables.keys().chain(after.tables.keys().filter(|name| !before.tables.contains_key(*name)));
     let change = |name: &String| {

@@ -1,4 +1,4 @@
-//! Files that are not what they were when they were released or applied.
+//! Files that were changed after they were released or applied.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::git::{self, Files};
 /// What happened to a released file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Edit {
-    /// It has another text.
+    /// Its text has changed.
     Modified(String),
-    /// It is not there.
+    /// It was removed.
     Removed(String),
-    /// It has another name.
+    /// It was renamed.
     Renamed(String, String),
 }
 
-/// Everything that was edited, against the base branch and against what the ledgers of environments say.
+/// All edits, compared with the base branch and with the ledgers of environments.
 pub(crate) fn edited(
     folder: &Path,
     released: Option<&Released>,
@@ -41,7 +41,7 @@ pub(crate) fn edited(
         let finding = describe(folder, edit, released, &here, is_down);
         findings.push(weigh(applied.into_iter().fold(finding, Finding::note), edit, standings, is_down, set));
     }
-    // A migration that never reached the base branch may have been applied all the same.
+    // A migration that never reached the base branch may still have been applied.
     for (version, is_down, whom) in differing(standings) {
         if told.contains(&(version.clone(), is_down)) {
             continue;
@@ -51,9 +51,10 @@ pub(crate) fn edited(
         let path = down.unwrap_or_else(|| migration.path());
         let finding = Finding::error(code(is_down), sentence(is_down)).at(Place::file(path));
         let finding = whom.into_iter().fold(finding, Finding::note);
-        let finding = finding.help("`cargo xtask new NAME` makes a new migration for what is to change");
+        let finding = finding.help("`cargo xtask new NAME` creates a new migration for the change");
         findings.push(allowed(finding, is_down, set, Some(&version)).help(
-            "or roll it back there while its old down is in the ledger: `cargo xtask rollback --env NAME`, then apply it again",
+            "or roll it back there, which uses its old down script from the ledger: `cargo xtask rollback --env NAME`; \
+             then reapply it",
         ));
     }
     findings
@@ -66,7 +67,7 @@ impl Edit {
     }
 }
 
-/// Compares the files of the base with those that are here; what a squash replaced is no edit.
+/// Compares the files of the base with those of this checkout. A migration that a squash replaced is not an edit.
 fn edits(base: &Files, here: &Files, set: Option<&MigrationSet>) -> Vec<Edit> {
     let squashed = |name: &str| {
         let version = version(name);
@@ -98,7 +99,7 @@ fn edits(base: &Files, here: &Files, set: Option<&MigrationSet>) -> Vec<Edit> {
     edits
 }
 
-/// Whether a file is a part of what is applied: what only the proof reads may change.
+/// Whether a file is part of what is applied. A file that only the proof reads may change.
 fn counts(name: &str) -> bool {
     let aside = [".fixture.sql", ".verify.sql", "mod.rs"].iter().any(|end| name.ends_with(end));
     let file = name.rsplit('/').next().unwrap_or(name);
@@ -109,7 +110,7 @@ fn is_down(name: &str) -> bool {
     name.ends_with(".down.sql") || name.ends_with("/down.sql")
 }
 
-/// The version at the beginning of a name, also of a folder of diesel's.
+/// The version at the beginning of a file name, or of a folder name of diesel.
 fn version(name: &str) -> Option<Version> {
     let first = name.split(['_', '/']).next()?;
     first.trim_start_matches('V').replace('-', "").parse().ok()
@@ -122,11 +123,11 @@ fn code(is_down: bool) -> &'static str {
 fn sentence(is_down: bool) -> String {
     match is_down {
         false => MODIFIED.to_owned(),
-        true => format!("{MODIFIED} (It is the down that is another one.)"),
+        true => format!("{MODIFIED} (The down script has changed.)"),
     }
 }
 
-/// What happened, with where it is released, since which commit it is another one, and the ways out.
+/// The finding for an edit: where the file is released, which commit changed it, and what to do.
 fn describe(folder: &Path, edit: &Edit, released: Option<&Released>, here: &Files, is_down: bool) -> Finding {
     let name = edit.name();
     let path = folder.join(name);
@@ -135,8 +136,7 @@ fn describe(folder: &Path, edit: &Edit, released: Option<&Released>, here: &File
         Edit::Modified(_) => {
             let (was, now) = (fork.get(name).map(|b| text(b)), here.get(name).map(|b| text(b)));
             let place = place(&path, &was.unwrap_or_default(), now.unwrap_or_default());
-            Finding::error(code(is_down), sentence(is_down))
-                .at(place.labelled(format!("another text on {}", base.name)))
+            Finding::error(code(is_down), sentence(is_down)).at(place.labelled(format!("differs from {}", base.name)))
         }
         Edit::Removed(_) => Finding::error("migration-removed", "Migration file was removed after being applied.")
             .at(Place::file(&path)),
@@ -147,21 +147,21 @@ fn describe(folder: &Path, edit: &Edit, released: Option<&Released>, here: &File
     };
     let added = git::last_touch(folder, &base.fork, name);
     let finding = match added {
-        Some(commit) => finding.note(format!("{} has it since {commit}", base.name)),
-        None => finding.note(format!("{} has it", base.name)),
+        Some(commit) => finding.note(format!("it is on {} since {commit}", base.name)),
+        None => finding.note(format!("it is on {}", base.name)),
     };
     let touched = git::last_touch(folder, &format!("{}..HEAD", base.fork), name);
     let finding = match touched {
-        Some(commit) => finding.note(format!("it is another one since {commit}")),
+        Some(commit) => finding.note(format!("it was changed in {commit}")),
         None => finding.note("the change is not committed yet"),
     };
     let short = &base.fork[..base.fork.len().min(9)];
     finding
-        .help(format!("`git checkout {short} -- {}` brings back what was applied", path.display()))
-        .help("`cargo xtask new NAME` makes a new migration for what is to change")
+        .help(format!("`git checkout {short} -- {}` restores the applied file", path.display()))
+        .help("`cargo xtask new NAME` creates a new migration for the change")
 }
 
-/// The first line that is another one.
+/// The first line that differs.
 fn place(path: &Path, was: &str, now: String) -> Place {
     let same: usize = was
         .split_inclusive('\n')
@@ -174,7 +174,7 @@ fn place(path: &Path, was: &str, now: String) -> Place {
     Place::within(path, now, same..same + line)
 }
 
-/// Where a version is applied, when and by whom.
+/// Where a version is applied, when, and by whom.
 fn applied_on(standings: &[Standing], version: Option<&Version>) -> Vec<String> {
     let Some(version) = version else { return Vec::new() };
     let on = standings.iter().filter_map(|one| Some((one, one.applied.get(version)?)));
@@ -186,7 +186,8 @@ fn said(environment: &str, applied: &AppliedStatus) -> String {
     format!("applied on {environment} at {day} UTC by {}", applied.by)
 }
 
-/// What is applied nowhere can still be changed, where the ledgers can say so; a down can be allowed to change.
+/// A migration that is applied nowhere can still be changed, if all ledgers could be read; a down script can be allowed
+/// to change.
 fn weigh(finding: Finding, edit: &Edit, standings: &[Standing], is_down: bool, set: Option<&MigrationSet>) -> Finding {
     let version = version(edit.name());
     let reached: Vec<&Standing> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
@@ -195,10 +196,8 @@ fn weigh(finding: Finding, edit: &Edit, standings: &[Standing], is_down: bool, s
     if !reached.is_empty() && !is_applied && reached.len() == standings.len() {
         let names: Vec<&str> = reached.iter().map(|one| one.name.as_str()).collect();
         let finding = Finding { severity: Severity::Warning, ..finding };
-        return finding.note(format!(
-            "the ledger of {} does not have it, so it can still be changed",
-            names.join(" and that of ")
-        ));
+        return finding
+            .note(format!("it is not in the ledger of {}, so it can still be changed", names.join(" or that of ")));
     }
     match edit {
         Edit::Modified(_) => allowed(finding, is_down, set, version.as_ref()),
@@ -206,19 +205,19 @@ fn weigh(finding: Finding, edit: &Edit, standings: &[Standing], is_down: bool, s
     }
 }
 
-/// A down that says why it is another one is told and stops nothing: what runs is the one in the ledger.
+/// A down script that gives a reason for its change is only a note, because a rollback runs the one in the ledger.
 fn allowed(finding: Finding, is_down: bool, set: Option<&MigrationSet>, version: Option<&Version>) -> Finding {
     let script = set.zip(version).and_then(|(set, version)| set.get(version)?.down_script()).filter(|_| is_down);
     let Some(script) = script else { return finding };
     match script.directives().allow.iter().find(|(rule, _)| rule == "down-edited") {
         Some((_, reason)) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
         None => finding
-            .note("where it is applied, rollback runs the down of the ledger, not this one")
-            .help("a down that was wrong may be mended: `-- migrate: allow down-edited REASON` at its head"),
+            .note("where it is applied, rollback runs the down script of the ledger, not this one")
+            .help("if you fixed a wrong down script, put `-- migrate: allow down-edited REASON` at its head"),
     }
 }
 
-/// The versions of which a ledger has another up or down, each with where.
+/// The versions whose up or down script differs from that in a ledger, each with the environments.
 fn differing(standings: &[Standing]) -> Vec<(Version, bool, Vec<String>)> {
     let mut all: BTreeMap<(Version, bool), Vec<String>> = BTreeMap::new();
     for standing in standings {

@@ -1,4 +1,4 @@
-//! What the ledgers of the environments say, those that can be reached. Nothing is written.
+//! Reads the ledgers of all environments that can be reached. Nothing is written.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use migrate_core::{CodeMigrations, Version};
 
 use crate::context::{Context, Run};
 
-/// Where the chain stands in one environment.
+/// What is applied in one environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     /// The environment.
     pub(crate) name: String,
-    /// Why it could not be asked.
+    /// Why its ledger could not be read.
     pub(crate) unreachable: Option<String>,
     /// Whether its address is known here, so that it was tried.
     pub(crate) was_asked: bool,
-    /// What is applied there.
+    /// The migrations applied there.
     pub(crate) applied: BTreeMap<Version, AppliedStatus>,
 }
 
-/// Asks every environment that has a database of its own; a managed one is nobody's but the developer's.
+/// Asks every environment with its own address; a managed database belongs only to the developer.
 pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -> Vec<Standing> {
     let others = context.config.names().into_iter().filter_map(|name| context.other(&name).ok());
     let has_own = |other: &Context<'_>| {
@@ -42,7 +42,7 @@ async fn ask(context: &Context<'_>, code: &CodeMigrations) -> Result<BTreeMap<Ve
         let findings = failure.findings();
         let first = findings.first();
         match (&context.environment.database, first.map(|finding| finding.code)) {
-            // In most checkouts it is not, and that is no fault.
+            // In most checkouts, the variable is not set, which is fine.
             (DatabaseSource::Variable(name), Some("variable-unset")) => format!("{name} is not set"),
             _ => first.map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone()),
         }

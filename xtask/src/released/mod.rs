@@ -1,6 +1,6 @@
-//! What is released, and what this checkout makes of it: new migrations, and old ones that are not what they were.
+//! What is released, and what this checkout adds or changes: new migrations, and edited old ones.
 //!
-//! Files of the base branch come from git, what databases have from their ledgers; the decisions are pure.
+//! The files of the base branch come from git, the applied migrations from the ledgers; the decisions read nothing.
 
 mod edited;
 mod environments;
@@ -20,7 +20,7 @@ pub(crate) use edited::edited;
 pub(crate) use environments::{Standing, environments};
 pub(crate) use order::{ahead, misplaced, stems_of, twice};
 
-/// The base branch with the files of the folder of migrations.
+/// The base branch with the files of its migrations folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Released {
     /// The branch.
@@ -29,18 +29,18 @@ pub(crate) struct Released {
     pub(crate) fork: Files,
     /// The files at its newest commit.
     pub(crate) tip: Files,
-    /// The migrations that the files at the fork make, as soon as somebody asked for them.
+    /// The migrations at the fork, once they have been asked for.
     set: OnceLock<(Layout, MigrationSet)>,
 }
 
 impl Released {
-    /// Finds the base and reads its files; `Err` within tells why there is nothing to compare with.
+    /// Finds the base and reads its files; the inner `Err` says why there is nothing to compare with.
     pub(crate) fn find(
         folder: &Path,
         named: Option<&str>,
         configured: Option<&str>,
     ) -> Result<std::result::Result<Self, String>> {
-        // A folder that is not there yet is in the checkout of the one above it.
+        // A folder that does not exist yet is in the checkout of its parent.
         let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
         let base = match git::find(there, named, configured)? {
             Found::Base(base) => base,
@@ -52,7 +52,7 @@ impl Released {
         match (fork, tip) {
             (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip, set: OnceLock::new() })),
             _ => Err(Failure::usage("no-base", format!("git cannot read the migrations of {}", base.name))
-                .help("is the clone complete? `git fsck` tells, `git fetch` brings what is missing")),
+                .help("`git fsck` shows whether the clone is complete, `git fetch` gets what is missing")),
         }
     }
 
@@ -60,7 +60,7 @@ impl Released {
     ///
     /// # Errors
     ///
-    /// Those of the folder as it was.
+    /// The errors of loading the folder as it was.
     pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
         if let Some((_, set)) = self.set.get().filter(|(known, _)| *known == layout) {
             return Ok(set.clone());
@@ -69,7 +69,7 @@ impl Released {
         Ok(self.set.get_or_init(|| (layout, set.clone())).1.clone())
     }
 
-    /// Whether the base branch has a migration of this version and name.
+    /// Whether the base branch has a migration with this version and name.
     pub(crate) fn has(&self, version: &Version, words: &str) -> bool {
         let stem = format!("{version}_{words}.");
         self.tip.keys().chain(self.fork.keys()).any(|name| name.starts_with(&stem))
@@ -80,7 +80,7 @@ impl Released {
         self.tip.keys().filter_map(|name| name.split('_').next()?.parse::<Version>().ok()).max()
     }
 
-    /// The versions whose files are not what they were, or were not there.
+    /// The versions whose files are new or changed.
     pub(crate) fn new_versions(&self, set: &MigrationSet) -> BTreeSet<Version> {
         let same = |path: &Path| {
             let name = path.strip_prefix(set.folder()).unwrap_or(path).to_string_lossy().replace('\\', "/");
@@ -95,13 +95,13 @@ impl Released {
     }
 }
 
-/// The migrations that files make, as if they were in a folder.
+/// Loads files as if they were in a folder.
 fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
     if layout == Layout::Roundtrip {
         let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         return MigrationSet::of_files(Path::new("migrations"), files);
     }
-    // Only ours are read from memory.
+    // Only the roundtrip layout can be read from memory.
     let folder = tempfile::tempdir().map_err(unwritable)?;
     for (name, bytes) in files {
         let path = folder.path().join(name);
@@ -113,11 +113,14 @@ fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
 
 fn unwritable(error: std::io::Error) -> migrate_core::Error {
     let finding =
-        migrate_core::finding::Finding::error("temporary-folder", format!("no temporary folder can be made: {error}"));
-    migrate_core::Error::new(migrate_core::ErrorKind::Configuration, finding.help("check TMPDIR and its room"))
+        migrate_core::finding::Finding::error("temporary-folder", format!("cannot create a temporary folder: {error}"));
+    migrate_core::Error::new(
+        migrate_core::ErrorKind::Configuration,
+        finding.help("check TMPDIR and its free disk space"),
+    )
 }
 
-/// The text of a file without what makes no difference: a byte order mark, the ends of lines.
+/// The text of a file without insignificant differences: a byte order mark, line endings.
 fn text(bytes: &[u8]) -> String {
     normalise(&String::from_utf8_lossy(bytes)).into_owned()
 }

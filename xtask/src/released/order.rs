@@ -1,4 +1,4 @@
-//! New migrations that come too late: the base branch has newer ones, or one with the same version.
+//! New migrations in the wrong place: the base branch has newer ones, or one with the same version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use migrate_core::{MigrationSet, Version};
 use super::Released;
 use crate::files::is_ahead;
 
-/// The new migrations that are older than the newest one of the base branch, or that share a version with another one.
+/// The new migrations that are older than the newest one on the base branch, or that share a version with another one.
 pub(crate) fn misplaced(
     released: &Released,
     set: &MigrationSet,
@@ -18,13 +18,13 @@ pub(crate) fn misplaced(
     layout: Layout,
 ) -> Vec<Finding> {
     let version = |name: &String| Some((name.split('_').next()?.parse::<Version>().ok()?, name.clone()));
-    // A migration is named by its up, and not by a check or a fixture of it.
+    // A migration is identified by its up script, not by its other files.
     let is_main = |name: &&String| ![".down.sql", ".fixture.sql", ".verify.sql"].iter().any(|end| name.ends_with(end));
     let there: Vec<(Version, String)> = released.tip.keys().filter(is_main).filter_map(version).collect();
     let Some((newest, newest_file)) = there.iter().max() else { return Vec::new() };
     let at_fork = |version: &Version| released.fork.keys().any(|name| name.starts_with(&format!("{version}_")));
     let mut findings = Vec::new();
-    // What was there when this branch began is edited, not new.
+    // A migration that existed when this branch began is edited, not new.
     for version in new.iter().filter(|version| !at_fork(version)) {
         let Some(migration) = set.get(version) else { continue };
         let stem = format!("{version}_{}.", migration.name());
@@ -43,30 +43,30 @@ pub(crate) fn misplaced(
                 format!("this migration is older than the newest one on {}", released.base.name),
             )
             .note(format!("the newest one there is {newest_file}"))
-            .note("an environment that has the newer one would get this one behind it, and a new one before it"),
+            .note("an environment that has the newer one would apply this one after it, a new environment before it"),
             None => continue,
         };
         findings.push(finding.at(Place::file(migration.path())).help(match layout {
-            Layout::Roundtrip => "`cargo xtask rebase` gives it a version behind that",
-            _ => "give it a version behind that, where no database has it yet",
+            Layout::Roundtrip => "`cargo xtask rebase` gives it a newer version",
+            _ => "give it a newer version, if no database has applied it yet",
         }));
     }
     findings
 }
 
-/// The migrations whose version is a day that has not come: every later one has to come after it.
+/// The migrations whose version is in the future: every later migration has to come after them.
 pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
     let all = set.iter().filter(|migration| is_ahead(migration.version(), latest));
     let found = all.map(|migration| {
         Finding::warning("version-ahead", format!("the version {} is in the future", migration.version()))
             .at(Place::file(migration.path()))
             .note("every migration that is written until then has to come after it")
-            .help("where no database has it yet, `cargo xtask rebase` gives it the present time")
+            .help("if no database has applied it yet, `cargo xtask rebase` gives it the current time")
     });
     found.collect()
 }
 
-/// What a version is that two migrations have: which of them is yours, and which one the base branch has.
+/// Explains a version that two migrations share: which of them is new, and which one is on the base branch.
 pub(crate) fn twice(released: &Released, folder: &Path, findings: Vec<Finding>) -> Vec<Finding> {
     let mut stems: BTreeMap<Version, BTreeSet<String>> = BTreeMap::new();
     for (version, words) in stems_of(folder) {
@@ -89,13 +89,13 @@ pub(crate) fn twice(released: &Released, folder: &Path, findings: Vec<Finding>) 
             Finding::error("version-twice", finding.message)
                 .at(Place::file(folder.join(format!("{version}_{own}.up.sql"))))
                 .note(format!("yours is {version}_{own}; {base} has {version}_{other}"))
-                .help("`cargo xtask rebase` gives yours a version of its own"),
+                .help("`cargo xtask rebase` gives yours another version"),
         )
     };
     findings.into_iter().filter_map(explain).collect()
 }
 
-/// The versions of a folder of ours with the names that stand after them.
+/// The versions in a folder with the roundtrip layout, with the names after them.
 pub(crate) fn stems_of(folder: &Path) -> BTreeSet<(Version, String)> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let stem = |entry: std::fs::DirEntry| {

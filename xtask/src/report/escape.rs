@@ -1,18 +1,18 @@
-//! Any text inside of Markdown, so that nothing of it is taken for Markdown, HTML or the end of a cell.
+//! Escapes any text for Markdown, so that no part of it is taken for Markdown, HTML or the end of a table cell.
 //!
-//! What has a meaning becomes a character reference, which is never read as structure. Backslashes would do
-//! in prose, but not for a `|` behind a backslash in a table, and code between backticks knows no escape at all.
+//! Special characters become character references, which are never read as structure. Backslashes would work in
+//! prose, but not for a `|` after a backslash in a table, and code between backticks has no escapes at all.
 
 use crate::invocation::spoken;
 use crate::output::clean;
 
-/// A sentence. What it has between backticks is shown as code, and a new line is one.
+/// A sentence. Text between backticks is shown as code, and line breaks are kept.
 ///
-/// Its commands are called as this process was.
+/// Its commands are rewritten to match how this process was called.
 pub(crate) fn prose(text: &str) -> String {
     let text = &*spoken(text);
     let parts: Vec<&str> = text.split('`').collect();
-    // A backtick without a second one is only a backtick.
+    // A backtick without a second one is an ordinary character.
     if parts.len().is_multiple_of(2) {
         return plain(text);
     }
@@ -32,14 +32,14 @@ pub(crate) fn code(text: &str) -> String {
 fn plain(text: &str) -> String {
     let mut written = String::with_capacity(text.len() + 16);
     let mut before = ' ';
-    // What is hidden, such as NUL, may not stand in a document, and is shown.
+    // Invisible characters, such as NUL, are not allowed in a document, and are escaped.
     let text = clean::lines(text);
     let mut rest = text.chars().peekable();
     while let Some(char) = rest.next() {
         match char {
             '\n' => written.push_str("<br>"),
             '\t' => written.push(' '),
-            // Inside of a word it means nothing, and names are easier to read without references.
+            // Inside a word it has no special meaning, and names are easier to read without references.
             '_' if before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric()) => {
                 written.push('_');
             }
@@ -52,7 +52,7 @@ fn plain(text: &str) -> String {
     written
 }
 
-/// A block of lines, with a fence that none of them can close.
+/// A fenced block of lines, with a fence that none of them can close.
 pub(crate) fn fence(kind: &str, lines: &[String]) -> String {
     let longest = |line: &String| line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(lines.iter().map(longest).max().unwrap_or(0).max(2) + 1);

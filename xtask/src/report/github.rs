@@ -1,7 +1,7 @@
-//! What GitHub's runner reads: workflow commands, which it shows beside the lines of a pull request, and the
-//! file of the step's summary.
+//! Output for the GitHub runner: workflow commands, which it shows beside the lines of a pull request, and the
+//! file of the step summary.
 //!
-//! The runner shows ten annotations of each kind for a step and drops the rest, which is why SARIF is there, too.
+//! The runner shows ten annotations of each kind for a step and drops the rest, which is why there is SARIF, too.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use super::{Report, place};
 use crate::invocation::spoken_finding;
 use crate::output::clean;
 
-/// A command for each finding, one a line.
+/// A command for each finding, one per line.
 pub(crate) fn commands(report: &Report) -> String {
     report.findings().map(|finding| command(finding) + "\n").collect()
 }
@@ -31,7 +31,7 @@ fn command(finding: &Finding) -> String {
             properties.push(("line", region.line.to_string()));
             properties.push(("endLine", region.end_line.to_string()));
             properties.push(("col", region.column.to_string()));
-            // Columns of several lines are refused; the first one alone is taken.
+            // The runner refuses an end column in a region of several lines; the start column alone is accepted.
             if region.line == region.end_line {
                 properties.push(("endColumn", region.end_column.to_string()));
             }
@@ -42,7 +42,7 @@ fn command(finding: &Finding) -> String {
     format!("::{kind} {}::{}", properties.join(","), data(&told(finding)))
 }
 
-/// The message with what explains it and what to do, a line each.
+/// The message with its notes and help, one line each.
 pub(super) fn told(finding: &Finding) -> String {
     let finding = spoken_finding(finding);
     let lines = std::iter::once(finding.message.clone());
@@ -51,17 +51,18 @@ pub(super) fn told(finding: &Finding) -> String {
     clean::lines(&lines.chain(notes).chain(help).collect::<Vec<_>>().join("\n")).into_owned()
 }
 
-/// A message ends at the end of its line. The percent sign goes first, or the others would be escaped twice.
+/// Escapes a message, which ends at the end of its line. The percent sign comes first, or the others would be escaped
+/// twice.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// In a property the signs that end one are escaped as well.
+/// Escapes a property; the characters that end one are escaped as well.
 fn property(text: &str) -> String {
     data(&clean::line(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Adds a text to the end of a file, which need not be there: several steps write into one summary.
+/// Appends a text to a file, which need not exist, because several steps write to one summary.
 pub(crate) fn append(file: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(file)?;
     file.write_all(text.as_bytes())?;

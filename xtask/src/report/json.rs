@@ -1,4 +1,4 @@
-//! A report for programs: the body of the document that `--format json` prints. docs/FORMATS.md promises its form.
+//! A report as JSON: the body of the document that `--format json` prints. The format is stable: see docs/FORMATS.md.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::cmd::RestsJson;
 use crate::output::FindingJson;
 use crate::output::style::milliseconds;
 
-/// What the document of `ci` has.
+/// The body of the document of `ci`.
 #[derive(Debug, Serialize)]
 pub(crate) struct CiJson {
     base: Option<String>,

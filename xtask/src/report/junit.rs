@@ -1,9 +1,9 @@
-//! A report as JUnit's XML, which nearly every CI system shows: a test suite for each check, a test case for each
-//! new migration, or for the check itself where it does not look at them one by one.
+//! A report as JUnit XML, which nearly every CI system shows: a test suite for each check, a test case for each
+//! new migration, or for the check itself if it does not check them one by one.
 //!
-//! The few elements are written with `quick-xml` alone. The crate `quick-junit` would do as well, but brings
+//! The few elements are written with `quick-xml` alone. The crate `quick-junit` would work as well, but brings
 //! chrono and uuid, three CPU-seconds more of a cold build, for times and identifiers that stay empty here. Tests
-//! read with it what is written.
+//! parse the output with it.
 
 use std::borrow::Cow;
 use std::io;
@@ -16,16 +16,16 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use super::{Check, Judged, Mark, Report, place};
 use crate::output::{self, clean};
 
-/// The checks that look at each new migration.
+/// The checks with a test case for each new migration.
 const ONE_BY_ONE: [&str; 3] = ["lint", "locks", "proof"];
 
-/// One line in the table of a CI system.
+/// A test case.
 struct Case<'a> {
     name: String,
     elapsed: Duration,
     skipped: Option<&'a str>,
     findings: Vec<&'a Finding>,
-    /// What was seen, also where nothing is wrong.
+    /// The evidence, even if nothing is wrong.
     seen: Option<String>,
 }
 
@@ -33,7 +33,7 @@ struct Case<'a> {
 ///
 /// # Errors
 ///
-/// None happen, for it is written in memory; but what writes XML may say so.
+/// None occur, because it is written in memory, but the XML writer returns a result.
 pub(crate) fn render(report: &Report) -> io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -59,7 +59,7 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
     if !ONE_BY_ONE.contains(&check.name) || check.skipped.is_some() || report.migrations.is_empty() {
         return vec![own(check.findings.iter().collect())];
     }
-    // From the first up that fails on, nothing can be observed; what comes after it is not proven either.
+    // After the first up script that fails, nothing can be observed or proven.
     let failed = report.migrations.iter().position(|judged| judged.applied == Mark::No);
     let is_skipped = |at: usize| match check.name {
         "proof" => failed.is_some_and(|failed| at > failed),
@@ -69,7 +69,7 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
     let case = |(at, judged): (usize, &'a Judged)| Case {
         name: judged.title(),
         elapsed: if check.name == "proof" { judged.elapsed } else { Duration::ZERO },
-        skipped: is_skipped(at).then_some("an up script fails before it, or its own"),
+        skipped: is_skipped(at).then_some("its own up script or an earlier one fails"),
         seen: seen(check, judged),
         findings: check.findings.iter().filter(|finding| belongs(finding, judged)).collect(),
     };
@@ -82,7 +82,7 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
     cases
 }
 
-/// How the law of data ended, and on how many tables.
+/// The verdict of the data law, and on how many tables it is based.
 fn seen(check: &Check, judged: &Judged) -> Option<String> {
     let rested = judged.rested();
     let word = match judged.data {
@@ -135,7 +135,7 @@ fn case(writer: &mut Writer<Vec<u8>>, check: &Check, case: &Case<'_>) -> io::Res
         }
         let told: Vec<String> = case.seen.iter().cloned().chain((!rest.is_empty()).then(|| rendered(&rest))).collect();
         if !told.is_empty() {
-            // There are no warnings here; what a case said is shown beside it, whatever became of it.
+            // JUnit has no warnings; the output of a test case is shown beside it, whatever its result.
             writer.create_element("system-out").write_text_content(BytesText::new(&clean(&told.join("\n"))))?;
         }
         Ok(())
@@ -143,7 +143,7 @@ fn case(writer: &mut Writer<Vec<u8>>, check: &Check, case: &Case<'_>) -> io::Res
     Ok(())
 }
 
-/// A case has one failure: the first message, and the text of all.
+/// A test case has one failure: the first message, with the text of all findings.
 fn failure(writer: &mut Writer<Vec<u8>>, first: &Finding, errors: &[&Finding]) -> io::Result<()> {
     let more = if errors.len() > 1 { format!(" (and {} more)", errors.len() - 1) } else { String::new() };
     let message = line(&first.message) + &more;
@@ -176,12 +176,12 @@ fn seconds(elapsed: Duration) -> String {
     format!("{:.3}", elapsed.as_secs_f64())
 }
 
-/// An attribute has one line.
+/// A text for an attribute, on one line.
 fn line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What may stand in XML: what else a text has is shown as an escape.
+/// Escapes the characters that are not allowed in XML.
 fn clean(text: &str) -> String {
     clean::lines(text).into_owned()
 }

@@ -1,6 +1,6 @@
-//! A report as Markdown, for the summary of a job or a comment: what decides comes first, the diagram last.
+//! A report as Markdown, for a job summary or a comment: the verdict comes first, the diagram last.
 //!
-//! GitHub refuses a summary of more than 1 MiB as a whole. A longer one is cut where a part of it begins, and says so.
+//! GitHub refuses a summary of more than 1 MiB. A longer one is cut at the beginning of a part, and says so.
 
 use migrate_core::finding::Finding;
 
@@ -8,10 +8,10 @@ use super::escape::{code, fence, prose};
 use super::{Check, Held, Judged, Mark, Outcome, Report, mermaid, place};
 use crate::output::style;
 
-/// What GitHub takes, with room for a summary that another step of ours has begun.
+/// The limit of GitHub, minus some room for what another step has already written to the summary.
 const LIMIT: usize = 1024 * 1024 - 64 * 1024;
 
-/// From this length on Mermaid draws nothing but a complaint.
+/// From this length on, Mermaid shows only an error.
 const DIAGRAM: usize = 50_000;
 
 /// The whole report.
@@ -32,7 +32,7 @@ fn within(report: &Report, limit: usize) -> String {
     page.end()
 }
 
-/// A text that grows up to its limit.
+/// A text that grows up to a limit.
 struct Page {
     text: String,
     limit: usize,
@@ -40,8 +40,8 @@ struct Page {
 }
 
 impl Page {
-    /// Adds a part, unless it does not fit or something before it did not: half a table tells
-    /// more than rows without a head.
+    /// Adds a part, unless it or an earlier part does not fit: half a table is better than rows without a
+    /// head.
     fn add(&mut self, part: impl AsRef<str>) {
         let part = part.as_ref();
         if self.left_out > 0 || self.text.len() + part.len() > self.limit {
@@ -64,8 +64,8 @@ impl Page {
     fn end(mut self) -> String {
         if self.left_out > 0 {
             let parts = style::count(self.left_out, "more part");
-            self.text.push_str(&format!("\n**Shortened: {parts} did not fit into what is shown here.** "));
-            self.text.push_str("The log of the job has all of it.\n");
+            self.text.push_str(&format!("\n**Shortened: {parts} did not fit into this summary.** "));
+            self.text.push_str("The job log has the complete report.\n");
         }
         self.text
     }
@@ -86,7 +86,7 @@ fn migrations(page: &mut Page, report: &Report) {
         "Migration",
         "Applied",
         "Rolled back",
-        "Re-applied",
+        "Reapplied",
         "Data kept",
         "Strongest lock up",
         "Strongest lock down",
@@ -121,13 +121,13 @@ fn cells(judged: &Judged) -> [String; 9] {
 fn mark(mark: Mark) -> String {
     match mark {
         Mark::No => "**NO**".to_owned(),
-        Mark::Unknown => "not looked at".to_owned(),
+        Mark::Unknown => "not checked".to_owned(),
         mark => mark.as_str().to_owned(),
     }
 }
 
 fn checks(page: &mut Page, report: &Report) {
-    page.head("Checks", &["Check", "Result", "Seen", "Time"]);
+    page.head("Checks", &["Check", "Result", "Summary", "Time"]);
     for check in &report.checks {
         let (word, time) = match check.outcome() {
             Outcome::Failed => ("**failed**".to_owned(), style::time(check.elapsed)),
@@ -139,13 +139,13 @@ fn checks(page: &mut Page, report: &Report) {
 }
 
 fn findings(page: &mut Page, check: &Check) {
-    page.add(format!("\n### Found by {}\n\n", check.name));
+    page.add(format!("\n### Findings of {}\n\n", check.name));
     for finding in &check.findings {
         page.add(item(finding));
     }
 }
 
-/// An item of a list, with what explains it and what to do below.
+/// A list item, with notes and help below.
 fn item(finding: &Finding) -> String {
     let place = finding.place.as_ref().map(|place| format!(" at {}", code(&place::file_line(place))));
     let place = place.unwrap_or_default();
@@ -162,7 +162,7 @@ fn item(finding: &Finding) -> String {
 
 fn difference(page: &mut Page, report: &Report) {
     if !report.difference.is_empty() {
-        page.add(format!("\n### What changes in the schema\n\n{}", fence("diff", &report.difference)));
+        page.add(format!("\n### Schema changes\n\n{}", fence("diff", &report.difference)));
     }
 }
 
@@ -173,10 +173,10 @@ fn diagram(page: &mut Page, report: &Report) {
     let diagram = mermaid::render(&report.tables);
     if diagram.len() < DIAGRAM {
         let lines: Vec<String> = diagram.lines().map(str::to_owned).collect();
-        page.add(format!("\n### Tables that change\n\n{}", fence("mermaid", &lines)));
+        page.add(format!("\n### Changed tables\n\n{}", fence("mermaid", &lines)));
     } else {
         let tables = style::count(report.tables.len(), "table");
-        page.add(format!("\n### Tables that change\n\n{tables} change: too many for a diagram.\n"));
+        page.add(format!("\n### Changed tables\n\n{tables} change: too many for a diagram.\n"));
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
         report.checks[2].findings = one.iter().cycle().take(20_000).cloned().collect();
         let text = render(&report);
         assert!(text.len() <= LIMIT && text.len() > LIMIT - 2000, "{}", text.len());
-        assert!(text.ends_with("The log of the job has all of it.\n"));
+        assert!(text.ends_with("The job log has the complete report.\n"));
         for limit in (0..5000).step_by(97) {
             assert!(within(&sample::report(), limit).len() <= limit.max(200));
         }

@@ -1,15 +1,15 @@
-//! The tables that change as a Mermaid diagram.
+//! The changed tables as a Mermaid diagram.
 //!
-//! Mermaid knows no escapes. So names are written with the letters that all its versions take, and the true
-//! name follows as a comment where that changes it. The words of the grammar are in its document of
-//! entity-relationship diagrams: a type and a name begin with a letter; `PK`, `FK` and `UK` are neither.
+//! Mermaid has no escapes. Names are written with the letters that all its versions accept; if that changes a name, the
+//! true name follows as a comment. The grammar is in its documentation of entity-relationship diagrams: a type and a
+//! name begin with a letter; `PK`, `FK` and `UK` are neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Column, Fate, Table};
 use crate::output::clean::is_hidden;
 
-/// The diagram; names that would look alike are told apart.
+/// The diagram; names that would look the same are numbered.
 pub(crate) fn render(tables: &[Table]) -> String {
     let names = names(tables);
     let name = |table: &str| names.get(table).map_or("", String::as_str);
@@ -30,7 +30,7 @@ pub(crate) fn render(tables: &[Table]) -> String {
     text
 }
 
-/// What each table is called in the diagram: with its fate, and never like another one.
+/// The unique name of each table in the diagram, with its fate.
 fn names(tables: &[Table]) -> BTreeMap<&str, String> {
     let fates: BTreeMap<&str, Fate> = tables.iter().map(|table| (table.name.as_str(), table.fate)).collect();
     let others = tables.iter().flat_map(|table| &table.references).map(|(other, _)| other.as_str());
@@ -76,14 +76,14 @@ fn word(text: &str) -> String {
     if !word.starts_with(|char: char| char.is_ascii_alphabetic()) {
         return format!("c{word}");
     }
-    // The word of a key is read as one wherever it stands alone, in capitals or not.
+    // Mermaid reads `pk`, `fk` and `uk` as a key wherever they stand alone, in upper or lower case.
     let (head, tail) = word.split_at_checked(2).unwrap_or((&word, ""));
     let goes_on = tail.starts_with(|char: char| char.is_ascii_alphanumeric() || char == '_');
     let is_key = !goes_on && ["pk", "fk", "uk"].contains(&head.to_ascii_lowercase().as_str());
     if is_key { format!("{head}_{tail}") } else { word }
 }
 
-/// What may stand between quotes: letters of all scripts, and signs that mean nothing to Mermaid, HTML or Markdown.
+/// A text for quotes: letters of all scripts, and characters without a meaning in Mermaid, HTML and Markdown.
 fn quoted(text: &str) -> String {
     let letter = |char: char| match char {
         char if is_hidden(char) => '_',
@@ -91,7 +91,7 @@ fn quoted(text: &str) -> String {
         _ => '_',
     };
     let text: String = text.chars().map(letter).collect();
-    // Mermaid draws nothing at all where a name is blank.
+    // Mermaid draws nothing at all if a name is blank.
     if text.trim().is_empty() { "_".to_owned() } else { text.trim().to_owned() }
 }
 

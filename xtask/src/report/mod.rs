@@ -1,7 +1,7 @@
-//! What `ci` found out, as plain data, and its forms for people and for other systems.
+//! The report of `ci` as plain data, and its formats for people and for other systems.
 //!
-//! Nothing here decides or prints: a report goes in, a text comes out. The one exception is
-//! [`github::append`], which puts a text where the caller says.
+//! Nothing here decides or prints: each format turns a report into a text. The only exception is
+//! [`github::append`], which appends a text to a file.
 
 pub(crate) mod escape;
 pub(crate) mod github;
@@ -25,45 +25,45 @@ use migrate_test::proof::Rests;
 
 use crate::output::style;
 
-/// Everything that was looked at.
+/// The results of all checks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
-    /// What is released already: `origin/main at 1a2b3c4`; `None` where there is no base branch to compare with.
+    /// The base of the comparison: `origin/main at 1a2b3c4`; `None` if there is no base branch.
     pub(crate) base: Option<String>,
-    /// The checks, in the order in which they were made.
+    /// The checks, in the order of the report.
     pub(crate) checks: Vec<Check>,
-    /// How many migrations are new here.
+    /// The number of new migrations.
     pub(crate) new: usize,
-    /// What became of each of them, the oldest first, where that was looked at.
+    /// The result for each new migration, the oldest first, if it was checked.
     pub(crate) migrations: Vec<Judged>,
-    /// In which order each of them and the code of consumers can be deployed, where there are consumers.
+    /// In which order each of them and the code of consumers can be deployed, if there are consumers.
     pub(crate) orders: Vec<Ordered>,
-    /// What they change in the schema, a sentence each.
+    /// The changes of the schema, one sentence each.
     pub(crate) difference: Vec<String>,
-    /// The tables that they change.
+    /// The changed tables.
     pub(crate) tables: Vec<Table>,
-    /// How long it all took.
+    /// How long all checks took.
     pub(crate) elapsed: Duration,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
-    /// A word for it, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
+    /// Its name, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
     pub(crate) name: &'static str,
-    /// What was seen, in a few words: `9 migrations`.
+    /// A summary in a few words: `9 migrations`.
     pub(crate) summary: String,
-    /// Why it was not looked at, where it was not.
+    /// Why the check was skipped, if it was.
     pub(crate) skipped: Option<String>,
-    /// Whether it broke off: the server was lost, or the command was interrupted.
+    /// Whether the check was not completed: the server was lost, or the command was interrupted.
     pub(crate) lost: bool,
-    /// What was found.
+    /// The findings.
     pub(crate) findings: Vec<Finding>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
 
-/// One new migration, and what became of it on the throw-away database.
+/// The result for one new migration on the shadow database.
 #[derive(Debug, Clone)]
 pub(crate) struct Judged {
     /// Its version.
@@ -74,19 +74,19 @@ pub(crate) struct Judged {
     pub(crate) applied: Mark,
     /// Whether rolling it back leaves the schema as it was.
     pub(crate) rolled_back: Mark,
-    /// Whether it can be applied again.
+    /// Whether it can be reapplied.
     pub(crate) reapplied: Mark,
-    /// Whether the rows are there afterwards.
+    /// Whether the rows are still there afterwards.
     pub(crate) data: Mark,
-    /// What that rests on: how many tables had rows.
+    /// The evidence for that: how many tables had rows.
     pub(crate) rests: Rests,
-    /// The strongest lock on a table that was there before, on the way up.
+    /// The strongest lock of the up script on a table that existed before.
     pub(crate) lock: Option<Held>,
-    /// The same on the way down.
+    /// The same for the down script.
     pub(crate) lock_down: Option<Held>,
-    /// The tables that were there before and are rewritten.
+    /// The tables that existed before and are rewritten.
     pub(crate) rewritten: Vec<String>,
-    /// How long its up took on the throw-away database.
+    /// How long the up script took on the shadow database.
     pub(crate) elapsed: Duration,
 }
 
@@ -104,17 +104,17 @@ pub(crate) struct Ordered {
 /// How something ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// As it should.
+    /// It succeeded.
     Yes,
-    /// Not as it should.
+    /// It failed.
     No,
-    /// Not, and the migration says so.
+    /// It failed, as the migration declares.
     Declared,
-    /// It was not looked at.
+    /// It was not checked.
     Unknown,
 }
 
-/// A lock that was seen.
+/// An observed lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The lock.
@@ -132,7 +132,7 @@ pub(crate) struct Table {
     pub(crate) fate: Fate,
     /// Its columns, in their order.
     pub(crate) columns: Vec<Column>,
-    /// The tables that its foreign keys name, each with the columns of the key.
+    /// The tables that its foreign keys reference, each with the columns of the key.
     pub(crate) references: Vec<(String, String)>,
 }
 
@@ -152,26 +152,26 @@ pub(crate) struct Column {
 /// What happens to a part of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nothing.
+    /// It is unchanged.
     Same,
-    /// It comes.
+    /// It is added.
     Added,
-    /// It goes.
+    /// It is dropped.
     Dropped,
-    /// It is not what it was.
+    /// It is changed.
     Changed,
 }
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing was found that has to be done.
+    /// Nothing has to be fixed.
     Passed,
-    /// Something is probably wrong, and stops nothing.
+    /// Something is probably wrong, but does not prevent a merge.
     Warned,
-    /// Something stops a merge.
+    /// Something prevents a merge.
     Failed,
-    /// It was not looked at.
+    /// The check did not run.
     Skipped,
 }
 
@@ -188,12 +188,12 @@ impl Outcome {
 }
 
 impl Check {
-    /// Whether something was found that stops a merge.
+    /// Whether something was found that prevents a merge.
     pub(crate) fn failed(&self) -> bool {
         self.lost || self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// How it ended. What was found counts, also where the rest was skipped.
+    /// How the check ended. Findings count even if the rest was skipped.
     pub(crate) fn outcome(&self) -> Outcome {
         match self.findings.iter().map(|finding| finding.severity).max() {
             _ if self.lost => Outcome::Failed,
@@ -204,19 +204,19 @@ impl Check {
         }
     }
 
-    /// What was seen, or why nothing was.
+    /// The summary, or why the check was skipped.
     pub(crate) fn told(&self) -> &str {
         self.skipped.as_deref().unwrap_or(&self.summary)
     }
 }
 
 impl Judged {
-    /// The name of its files without their ending: `20250217143000_create_orders_table`.
+    /// The name of its files without the extension: `20250217143000_create_orders_table`.
     pub(crate) fn title(&self) -> String {
         format!("{}_{}", self.version, self.name)
     }
 
-    /// What the word for the data rests on: `, 37 of 41 tables had rows`.
+    /// The evidence for the data law: `, 37 of 41 tables had rows`.
     pub(crate) fn rested(&self) -> String {
         let words = self.rests.words().filter(|_| self.data != Mark::Unknown);
         words.map(|words| format!(", {words}")).unwrap_or_default()
@@ -248,12 +248,12 @@ impl Fate {
 }
 
 impl Report {
-    /// Whether a merge is stopped.
+    /// Whether a merge is prevented.
     pub(crate) fn failed(&self) -> bool {
         self.checks.iter().any(Check::failed)
     }
 
-    /// Whether a check broke off, so that nobody knows what it would have found.
+    /// Whether a check was not completed, so that its result is unknown.
     pub(crate) fn broke_off(&self) -> bool {
         self.checks.iter().any(|check| check.lost)
     }
@@ -263,7 +263,7 @@ impl Report {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// `7 checks passed` or `2 errors and 1 warning in 7 checks`, and of how many migrations.
+    /// `7 checks passed` or `2 errors and 1 warning in 7 checks`, and the number of new migrations.
     pub(crate) fn counts(&self) -> String {
         let found = |severity, noun| {
             let number = self.findings().filter(|finding| finding.severity == severity).count();

@@ -1,4 +1,4 @@
-//! Where findings are, for readers elsewhere: below the root of the repository, with `/`.
+//! The places of findings for other systems: relative to the root of the repository, with `/`.
 
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
@@ -6,18 +6,18 @@ use migrate_core::finding::{Finding, Place};
 
 use super::Report;
 
-/// The part of a file that a finding means; lines and columns are counted from 1.
+/// The part of a file that a finding is about; lines and columns are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Region {
     pub(super) line: usize,
     /// In characters.
     pub(super) column: usize,
     pub(super) end_line: usize,
-    /// The column behind the last character.
+    /// The column after the last character.
     pub(super) end_column: usize,
 }
 
-/// The part of the file; `None` where the whole file is meant.
+/// The part of the file; `None` for the whole file.
 pub(super) fn region(place: &Place) -> Option<Region> {
     let ((line, column), (end_line, end_column)) = (place.line_column()?, place.end_line_column()?);
     Some(Region { line, column, end_line, end_column })
@@ -37,10 +37,10 @@ pub(super) fn file_line(place: &Place) -> String {
 }
 
 impl Report {
-    /// The same report with paths that begin at the root of the repository.
+    /// The same report with paths relative to the root of the repository.
     ///
-    /// The paths of findings begin at the present folder, as people type them. Both folders are absolute.
-    /// What lies outside of the repository keeps its path: there is no better one.
+    /// The paths of findings are relative to the current folder, as users type them. Both folders are absolute.
+    /// A file outside the repository keeps its path, because there is no better one.
     pub(crate) fn rooted(mut self, repository: &Path, present: &Path) -> Self {
         for finding in self.checks.iter_mut().flat_map(|check| &mut check.findings) {
             root(finding, repository, present);
@@ -62,7 +62,7 @@ fn root(finding: &mut Finding, repository: &Path, present: &Path) {
     finding.place = Some(place);
 }
 
-/// Without `.` and `..`, by the text alone: the file may be gone.
+/// A path without `.` and `..`, computed from the text alone, because the file may not exist.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

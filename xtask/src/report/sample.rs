@@ -1,5 +1,5 @@
-//! A report with something of everything, and what it looks like in each form: the files in the folder beside
-//! this one. `.ci/run` holds the one in SARIF against the official schema.
+//! A report with something of everything, and its expected output in each format: the files in the folder beside
+//! this one. `.ci/run` validates the SARIF file against the official schema.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! A report as SARIF 2.1.0, the form in which GitHub, GitLab and editors take what a checker found.
+//! A report as SARIF 2.1.0, the format in which GitHub, GitLab and editors accept the findings of a checker.
 //!
-//! The structs are written here by hand. The crate `serde-sarif` has all of them, made from the schema by its
+//! The structs are written here by hand. The crate `serde-sarif` has all of them, generated from the schema by its
 //! build script, and costs more than twenty CPU-seconds of a cold build, a sixth of the whole command
-//! line, for the dozen that are needed. `.ci/run` holds the sample against the official schema instead.
+//! line, for the dozen that are needed. `.ci/run` validates the sample against the official schema instead.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,13 +13,13 @@ use serde::Serialize;
 
 use super::{Report, github, place};
 
-/// Title and help of a code, where somebody wrote them.
+/// Title and help of a code, if there are any.
 pub(crate) type Describe<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
 
-/// What the paths begin at; whoever reads the document knows where that is.
+/// The base of the paths; the reader of the document knows where it is.
 const ROOT: &str = "%SRCROOT%";
 
-/// What stays as it is in the path of a URI.
+/// The characters that are not escaped in the path of a URI.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Serialize)]
@@ -122,12 +122,12 @@ struct Region {
     end_column: Option<usize>,
 }
 
-/// The document. GitHub refuses a whole document for one result without a file, so what is found nowhere in
-/// particular is told at `home`, such as `migrate.toml`.
+/// The document. GitHub refuses a whole document for one result without a file, so a finding without a place is
+/// reported at `home`, such as `migrate.toml`.
 ///
 /// # Errors
 ///
-/// None that can happen with these structs; but what writes JSON may say so.
+/// None occur with these structs, but the JSON writer returns a result.
 pub(crate) fn render(report: &Report, describe: Describe<'_>, home: &str) -> serde_json::Result<String> {
     let mut worst: BTreeMap<&'static str, Severity> = BTreeMap::new();
     for finding in report.findings() {
@@ -140,7 +140,7 @@ pub(crate) fn render(report: &Report, describe: Describe<'_>, home: &str) -> ser
         rule_id: finding.code,
         rule_index: index.get(finding.code).copied().unwrap_or_default(),
         level: finding.severity.as_str(),
-        // What looks like a link is made one by those who read it: `array[1](2)`.
+        // Readers turn whatever looks like a link into one: `array[1](2)`.
         message: Text { text: github::told(finding).replace("](", "] (") },
         locations: [location(finding.place.as_ref(), home)],
         partial_fingerprints: BTreeMap::from([("roundtripFinding/v1", fingerprint(finding, &mut seen))]),
@@ -179,7 +179,7 @@ fn location(place: Option<&Place>, home: &str) -> Location {
             end_line: Some(region.end_line),
             end_column: Some(region.end_column),
         },
-        // A whole file needs no region, but GitHub wants a line.
+        // A whole file needs no region, but GitHub requires a line.
         None => Region { start_line: 1, start_column: None, end_line: None, end_column: None },
     };
     let path = utf8_percent_encode(&file, PATH).to_string();
@@ -190,8 +190,8 @@ fn location(place: Option<&Place>, home: &str) -> Location {
     Location { physical_location: Physical { artifact_location, region } }
 }
 
-/// What stays the same when lines move or blanks change: the code, the file, and the words that are meant,
-/// with a number where the same words are found again.
+/// A fingerprint that stays the same when lines move or blanks change: the code, the file, and the words of the place,
+/// with a number if the same words are found again.
 fn fingerprint(finding: &Finding, seen: &mut HashMap<String, usize>) -> String {
     let part = finding.place.as_ref().and_then(Place::source).map(|(text, span, _)| &text[span]);
     let words: Vec<&str> = part.unwrap_or(&finding.message).split_whitespace().collect();

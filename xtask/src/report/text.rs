@@ -1,11 +1,10 @@
-//! A report for a terminal, in the voice of the other commands. Colours are removed on the way out where
-//! they are not wanted.
+//! A report for the terminal, in the style of the other commands. Colours are removed on output if they are not wanted.
 
 use super::{Held, Judged, Mark, Outcome, Report};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, PLAIN, Style, WARN, paint};
 use crate::output::{self, Table};
 
-/// A line for each check, what they found, what became of the new migrations, and how it ended.
+/// A line for each check, the findings, the results for the new migrations, and the summary.
 pub(crate) fn render(report: &Report) -> String {
     let mut lines = checks(report);
     for finding in report.findings() {
@@ -31,7 +30,7 @@ fn checks(report: &Report) -> Vec<String> {
         let mut row = vec![
             (style, check.outcome().as_str().to_owned()),
             (BOLD, check.name.to_owned()),
-            // A reason may be as long as a server's message; a second line would break the columns.
+            // A reason may be a message of several lines, which would break the columns.
             (told, check.told().split_whitespace().collect::<Vec<_>>().join(" ")),
         ];
         if check.outcome() != Outcome::Skipped {
@@ -44,7 +43,7 @@ fn checks(report: &Report) -> Vec<String> {
 
 fn migrations(migrations: &[Judged]) -> Vec<String> {
     let mut table = Table::default();
-    let head = ["", "", "applied", "rolled back", "re-applied", "data", "lock", "lock down", "rewrites", "time"];
+    let head = ["", "", "applied", "rolled back", "reapplied", "data", "lock up", "lock down", "rewrites", "time"];
     table.row(head.map(|word| (DIM, word.to_owned())));
     for judged in migrations {
         let marks = [judged.applied, judged.rolled_back, judged.reapplied, judged.data].map(mark);

@@ -40,7 +40,7 @@ fn an_up_script_that_fails_is_one_finding_with_its_place() {
     let finding = &check(&said, "proof")["findings"][0];
     assert!(finding["message"].as_str().unwrap().contains("type \"txt\" does not exist"), "{finding}");
     assert_eq!((&finding["line"], &finding["column"]), (&1.into(), &35.into()), "{finding}");
-    assert!(check(&said, "proof")["summary"].as_str().unwrap().contains("1 not looked at"), "{said:?}");
+    assert!(check(&said, "proof")["summary"].as_str().unwrap().contains("1 not checked"), "{said:?}");
     for blind in ["released", "role"] {
         assert!(check(&said, blind)["skipped"].is_string(), "{blind}: {said:?}");
     }
@@ -49,7 +49,7 @@ fn an_up_script_that_fails_is_one_finding_with_its_place() {
     assert_eq!(verify.code, 3, "{verify:?}");
     assert_eq!(verify.out.matches("error[").count(), 1, "{verify:?}");
     assert!(
-        verify.out.contains("error[up-fails]") && verify.out.contains("1 migration after it not looked at"),
+        verify.out.contains("error[up-fails]") && verify.out.contains("1 migration after it not checked"),
         "{verify:?}"
     );
     repository.0.end();

@@ -115,7 +115,7 @@ fn a_wrong_address_is_in_no_document() {
 fn help_is_text() {
     let project = Project::new();
     let said = project.run_bare(&["status", "--help", "--format", "json"]).ok();
-    assert!(said.out.starts_with("Show what is applied"), "{said:?}");
+    assert!(said.out.starts_with("Show which migrations are applied"), "{said:?}");
     project.end();
 }
 

@@ -253,7 +253,7 @@ fn a_name_that_was_changed_as_a_pending_migration_does_is_changed_back() {
     // A statement that is not a part of it waits until the table has its final name.
     project.query("ALTER TABLE orders RENAME TO sales; CREATE INDEX hand ON sales (status)");
     let said = drift(&project, &["--adopt", "hotfix"]);
-    assert!(said.code == 3 && said.err.contains("other names, which have to be there first"), "{said:?}");
+    assert!(said.code == 3 && said.err.contains("rename objects in it, and have to be finished first"), "{said:?}");
     assert!(said.out.contains(&format!("--mark {THIRD} --sql")), "{said:?}");
     project.query(&drift(&project, &["--mark", THIRD, "--sql"]).out);
     let said = drift(&project, &["--mark", THIRD]);

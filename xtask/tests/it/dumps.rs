@@ -27,7 +27,7 @@ fn a_dump_is_read_as_it_is_and_is_no_difference() {
     }
     project.write("wrong.sql", dump.replace("public.m", "public.m of"));
     let said = project.run_bare(&["diff", "file:one.sql", "file:wrong.sql"]);
-    for part in ["[schema-refused]", "wrong.sql:9:", "help: write it with `pg_dump"] {
+    for part in ["[schema-refused]", "wrong.sql:9:", "help: create it with `pg_dump"] {
         says(&said, part);
     }
     project.end();

@@ -24,11 +24,14 @@ fn an_edited_migration_is_refused_with_since_when_and_the_ways_out() {
     repository.0.write(&up, "ALTER TABLE shops ADD COLUMN name varchar;\n");
     let uncommitted = check(&repository);
     assert_eq!(uncommitted.code, 3, "{uncommitted:?}");
-    says(&uncommitted, &[MODIFIED, "main has it since", "(Ada, ", "the change is not committed yet", "git checkout "]);
-    says(&uncommitted, &[&format!("{up}:1:1"), "another text on main", "`cargo xtask new NAME`"]);
+    says(
+        &uncommitted,
+        &[MODIFIED, "it is on main since", "(Ada, ", "the change is not committed yet", "git checkout "],
+    );
+    says(&uncommitted, &[&format!("{up}:1:1"), "differs from main", "`cargo xtask new NAME`"]);
     repository.commit("edit it");
     let id = repository.git(&["rev-parse", "--short", "HEAD"]);
-    says(&check(&repository), &[MODIFIED, &format!("it is another one since {}", id.trim())]);
+    says(&check(&repository), &[MODIFIED, &format!("it was changed in {}", id.trim())]);
     repository.0.end();
 }
 
@@ -39,7 +42,7 @@ fn an_edited_down_is_told_apart_and_can_be_allowed() {
     repository.0.write(&down, "ALTER TABLE shops DROP COLUMN IF EXISTS name;\n");
     let refused = check(&repository);
     assert_eq!(refused.code, 3, "{refused:?}");
-    says(&refused, &["error[down-edited]", MODIFIED, "rollback runs the down of the ledger"]);
+    says(&refused, &["error[down-edited]", MODIFIED, "rollback runs the down script of the ledger"]);
     repository
         .0
         .write(&down, "-- migrate: allow down-edited it failed\nALTER TABLE shops DROP COLUMN IF EXISTS name;\n");
@@ -117,7 +120,7 @@ fn what_is_merged_and_applied_nowhere_can_still_be_changed() {
     repository.0.run_bare(&["rollback", "--env", "staging"]).ok();
     repository.0.write(&repository.path(2, "name.up.sql"), "ALTER TABLE shops ADD COLUMN name varchar;\n");
     let told = check(&repository).ok();
-    says(&told, &["warning[migration-edited]", "the ledger of staging does not have it, so it can still be changed"]);
+    says(&told, &["warning[migration-edited]", "it is not in the ledger of staging, so it can still be changed"]);
     let first = repository.path(1, "shops.up.sql");
     repository.0.write(&first, "CREATE TABLE shops (id bigint PRIMARY KEY, a text);\n");
     let refused = check(&repository);
@@ -130,7 +133,7 @@ fn what_is_merged_and_applied_nowhere_can_still_be_changed() {
 fn an_environment_that_cannot_be_reached_stops_nothing_and_is_told() {
     let repository = Repository::branched();
     repository.0.write("migrate.toml", "[environments.staging]\ndatabase = \"env:ROUNDTRIP_NO_SUCH_VARIABLE\"\n");
-    says(&check(&repository).ok(), &["not asked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
+    says(&check(&repository).ok(), &["not checked: staging (ROUNDTRIP_NO_SUCH_VARIABLE is not set)"]);
     repository.0.end();
 }
 
@@ -262,11 +265,11 @@ fn a_base_that_cannot_be_found_is_a_clear_error_with_the_command_that_mends_it()
     let repository = Repository::branched();
     let unknown = repository.0.run_bare(&["check", "--base", "release"]);
     assert_eq!(unknown.code, 2, "{unknown:?}");
-    says(&unknown, &["git knows no release here", "git fetch origin release"]);
+    says(&unknown, &["there is no release in this clone", "git fetch origin release"]);
     let mut asked = repository.0.command(&["check"]);
     let asked = said(asked.env("GITHUB_BASE_REF", "develop").output().unwrap());
     assert_eq!(asked.code, 2, "{asked:?}");
-    says(&asked, &["git knows no develop here; the pull request goes into it"]);
+    says(&asked, &["there is no develop in this clone; it is the target of the pull request"]);
     let copy = tempfile::tempdir().unwrap();
     repository.0.migration(3, "ours", "ALTER TABLE shops ADD COLUMN a text;\n", "ALTER TABLE shops DROP COLUMN a;\n");
     repository.commit("ours");
@@ -278,7 +281,7 @@ fn a_base_that_cannot_be_found_is_a_clear_error_with_the_command_that_mends_it()
     let mut shallow = repository.0.command(&["check", "--base", "origin/main"]);
     let shallow = said(shallow.current_dir(copy.path()).output().unwrap());
     assert_eq!(shallow.code, 2, "{shallow:?}");
-    says(&shallow, &["this clone does not reach back", "git fetch --unshallow", "fetch-depth: 0"]);
+    says(&shallow, &["this shallow clone lacks the commit", "git fetch --unshallow", "fetch-depth: 0"]);
     repository.0.end();
 }
 
@@ -287,7 +290,7 @@ fn without_git_the_files_are_looked_at_by_themselves() {
     let project = Project::new();
     project.migration(1, "shops", "CREATE TABLE shops (id bigint PRIMARY KEY);\n", "DROP TABLE shops;\n");
     let said = project.run_bare(&["check"]).ok();
-    says(&said, &["this is no git repository"]);
+    says(&said, &["not in a git repository"]);
     let named = project.run_bare(&["check", "--base", "main"]);
     assert_eq!(named.code, 2, "{named:?}");
     project.end();

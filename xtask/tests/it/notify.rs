@@ -173,10 +173,10 @@ fn a_start_and_an_end_are_told_and_a_failure_without_the_words_of_the_server() {
 #[test]
 fn nothing_that_a_receiver_does_changes_how_a_run_ends() {
     let cases: [(&str, &[Answer], &str); 5] = [
-        ("hangs", &[Answer::Silence], "no answer in time, after 2 tries"),
-        ("fails", &[Answer::Status(500)], "answers 500 Internal Server Error, after 2 tries"),
-        ("knows us not", &[Answer::Status(404)], "answers 404 Not Found"),
-        ("is elsewhere", &[Answer::Status(302)], "answers 302 Found"),
+        ("hangs", &[Answer::Silence], "timed out, after 2 attempts"),
+        ("fails", &[Answer::Status(500)], "responded with 500 Internal Server Error, after 2 attempts"),
+        ("knows us not", &[Answer::Status(404)], "responded with 404 Not Found"),
+        ("is elsewhere", &[Answer::Status(302)], "responded with 302 Found"),
         ("is not there", &[], "refused"),
     ];
     for (case, answers, why) in cases {
@@ -184,7 +184,10 @@ fn nothing_that_a_receiver_does_changes_how_a_run_ends() {
         let url = if answers.is_empty() { nobody() } else { receiver.url() };
         let project = project("[notify.team]\nurl = \"env:HOOK\"\ndeadline = \"1s\"\nretries = 1\n");
         let said = run(&project, &url, &ROLLBACK).ok();
-        assert!(said.err.contains("team could not be told: 127.0.0.1") && said.err.contains(why), "{case}: {said:?}");
+        assert!(
+            said.err.contains("team could not be notified: 127.0.0.1") && said.err.contains(why),
+            "{case}: {said:?}"
+        );
         assert!(remarks(&said).contains(why), "{case}: {}", remarks(&said));
         assert_eq!(project.query("SELECT count(*) FROM pg_class WHERE relname = 'orders'"), ["0"], "{case}");
         project.end();
@@ -262,7 +265,7 @@ fn a_message_for_slack_is_within_its_limits_however_much_there_is_to_tell() {
         assert!(all.contains("&lt;!channel&gt; &amp; why") && !all.contains("<!channel>"), "{all}");
     }
     let title = start.body["text"].as_str().unwrap();
-    assert!(title.contains("rollback of live: begins, 20250101000002_many"), "{title}");
+    assert!(title.contains("rollback of live: started, 20250101000002_many"), "{title}");
     let all = start.body.to_string();
     assert!(all.contains("Migrations to run, down") && all.contains("• 20250101000002_many"), "{all}");
     let end = end.body.to_string();
@@ -283,7 +286,10 @@ fn hooks_can_be_tried() {
     let printed = run(&project, &receiver.url(), &["notify", "test", "--print"]).ok().json();
     assert!(printed["blocks"].is_array() && receiver.heard().is_empty(), "{printed}");
     let said = run(&project, &receiver.url(), &["notify", "test"]).ok();
-    assert!(said.out.contains("taken by") && receiver.heard().len() == 1, "only one of them hears of live: {said:?}");
+    assert!(
+        said.out.contains("accepted by") && receiver.heard().len() == 1,
+        "only one of them hears of live: {said:?}"
+    );
     let refused = run(&project, &receiver.url(), &["notify", "test", "other"]);
     assert!((refused.code, refused.out.contains("403 Forbidden")) == (1, true), "{refused:?}");
     assert_eq!(receiver.heard()[1].body["command"], "notify test");

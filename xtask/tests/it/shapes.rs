@@ -151,7 +151,7 @@ fn a_difference_is_told_in_words_and_statements_and_as_migrations() {
     let words = project.run_bare(&["diff", "migrations", side]);
     assert_eq!(words.code, 3, "{words:?}");
     says(&words, "column public.users.phone: only in the second");
-    says(&words, "another name: public.users.fax=phone?");
+    says(&words, "renamed: public.users.fax=phone?");
     let sql = project.run_bare(&["diff", "migrations", side, "--sql"]);
     says(&sql, "-- data is lost: the values of column public.users.fax");
     says(&sql, "-- long lock: blocks writes to table public.users during the build");
@@ -299,7 +299,7 @@ fn an_up_that_refuses_rows_is_no_fault_of_its_down() {
     project.write("migrations/29990101000000_age.up.sql", up);
     let said = project.run(&["derive", "29990101000000"]).ok();
     says(&said, "contains null values");
-    says(&said, "the way back is proven on empty tables");
+    says(&said, "the down script is proven on empty tables");
     assert!(read(&project, "age.down.sql").contains("DROP COLUMN age"));
     assert_eq!(project.run(&["verify"]).code, 3, "the up is still wrong");
     project.end();

@@ -153,7 +153,7 @@ fn a_verdict_says_what_it_rests_on() {
     assert_eq!(refused.json()["findings"][0]["severity"], "error");
     assert_eq!(refused.json()["holds"], false, "{refused:?}");
     let refused = project.run(&["verify", "--all"]);
-    assert!(refused.code == 3 && refused.out.contains("as [policy] asks"), "{refused:?}");
+    assert!(refused.code == 3 && refused.out.contains("as [policy] requires"), "{refused:?}");
     assert!(!refused.out.contains("cargo xtask migrate"), "{refused:?}");
     let checked = project.run(&["ci", "--format", "json", "--junit", "junit.xml", "--markdown", "summary.md"]);
     assert_eq!(checked.code, 3, "{checked:?}");

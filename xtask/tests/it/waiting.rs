@@ -130,7 +130,7 @@ fn a_statement_that_takes_long_is_reported_with_its_migration() {
     project.migration(2, "slow", &format!("-- migrate: statement-timeout 1min\n{wait}"), "DROP TABLE IF EXISTS b;");
     project.migration(3, "late", "CREATE TABLE c (id int);", "DROP TABLE c;");
     let told = first_words(&project, &["migrate"]);
-    assert!(told.contains("20250101000002_slow: statement 1 of 1 runs for "), "{told}");
+    assert!(told.contains("20250101000002_slow: statement 1 of 1 has been running for "), "{told}");
     project.run(&["rollback", "--all"]).ok();
     let told = first_words(&project, &["migrate", "--format", "json"]);
     let event: serde_json::Value = serde_json::from_str(&told).unwrap();
@@ -143,7 +143,7 @@ fn a_statement_that_takes_long_is_reported_with_its_migration() {
     );
     project.migration(4, "alone", &alone, "DROP INDEX i;");
     let told = first_words(&project, &["migrate"]);
-    assert!(told.contains("20250101000004_alone: statement 2 of 3 runs for "), "{told}");
+    assert!(told.contains("20250101000004_alone: statement 2 of 3 has been running for "), "{told}");
     std::fs::create_dir(project.path().join("seeds")).unwrap();
     project.write("seeds/development.sql", wait);
     let told = first_words(&project, &["seed"]);

@@ -1,4 +1,4 @@
-//! Which statement of a migration a query suffers from: pure, from names.
+//! The statement of a migration that breaks a query, found by names alone, without a server.
 
 use std::collections::BTreeSet;
 
@@ -9,32 +9,32 @@ use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_core::source::Migration;
 use migrate_core::sql;
 
-/// A migration, and the statement of it that is meant.
+/// The statement of a migration that causes a fault.
 #[derive(Debug, Clone)]
 pub(super) struct Culprit {
-    /// The statement, or the file where it cannot be told.
+    /// The statement, or the file if the statement is unknown.
     pub(super) place: Place,
-    /// Where that is, with the statement in a line.
+    /// The place, with the statement on one line.
     pub(super) told: String,
 }
 
-/// What a statement is looked for by.
+/// The criteria for the statement to find.
 pub(super) struct Sought<'a> {
     /// The text of the query.
     pub(super) query: &'a str,
-    /// What the fault is about.
+    /// The objects that the fault is about.
     pub(super) about: &'a dyn Fn(&Id) -> bool,
-    /// The label of an enum that the query has, where that is what is gone.
+    /// The enum label in the query, if the label was removed.
     pub(super) label: Option<&'a str>,
-    /// What a constraint asks for, where it is one: its statement need not have its name.
+    /// The definition of the constraint, if it is one: its statement need not contain its name.
     pub(super) definition: Option<&'a str>,
-    /// What is said of the query, which may name what is meant.
+    /// The message of the fault, which may name the object.
     pub(super) message: &'a str,
 }
 
 impl Culprit {
-    /// The statement that took a label away; else the first one that names most of what changed and the query has: where it can
-    /// be told, of what is `about`. What stands in a block is a statement of its own.
+    /// The statement that removed a label; else the first one that names most of what changed and occurs in the query,
+    /// if possible among the objects that `about` accepts. A statement inside a block counts as a statement of its own.
     pub(super) fn find(migration: &Migration, change: &Change, sought: &Sought<'_>) -> Self {
         let script = migration.up_script();
         let statements = script.map(|script| lint::statements(script)).unwrap_or_default();
@@ -55,7 +55,7 @@ impl Culprit {
     }
 }
 
-/// The statement that renames the label, or makes the type without it; else one that gives the type another name or drops it.
+/// The statement that renames the label, or creates the type without it; else one that renames or drops the type.
 fn without_label<'a>(
     statements: &'a [Part],
     change: &Change,
@@ -85,8 +85,8 @@ fn without_label<'a>(
     best(statements, weight)
 }
 
-/// The statement that asks for most of what a constraint does, of those about its table; one with its name is the one. What is
-/// asked of a column is asked in a statement with its name.
+/// Of the statements about the table of a constraint, the one that shares most terms with its definition; one with the
+/// name of the constraint wins. A constraint of a column needs a statement with the name of the column.
 fn asking<'a>(
     statements: &'a [Part],
     change: &Change,
@@ -111,7 +111,7 @@ fn asking<'a>(
     best(statements, weight)
 }
 
-/// The words and literals of a text in lower case, without what the server adds when it writes a definition.
+/// The words and literals of a text in lower case, without what the server adds when it prints a definition.
 fn terms(text: &str) -> BTreeSet<String> {
     let words = sql::words(text).into_iter().map(|word| word.trim_matches('"').to_lowercase());
     words
@@ -121,12 +121,12 @@ fn terms(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Something that changed.
+/// An object that changed.
 struct Changed<'a> {
     id: &'a Id,
-    /// How much of it the query and what is said of it have.
+    /// How many of its names occur in the query and in the message.
     shared: u32,
-    /// Words of which a statement that does this has one.
+    /// Words; a statement that makes this change contains one of them.
     by: &'static [&'static str],
 }
 
@@ -150,21 +150,21 @@ impl<'a> Changed<'a> {
         Self { id, shared: asked + 2 * u32::from(is_said), by }
     }
 
-    /// How likely a statement with these names did this.
+    /// How likely it is that a statement with these names made this change.
     fn weight(&self, own: &BTreeSet<String>) -> u32 {
         let Self { id, shared, by } = self;
         let (name, parent) = (has(own, &id.name), id.parent.is_empty() || has(own, &id.parent));
         match (name, parent) {
             (true, true) => 4 + 2 * shared + u32::from(by.iter().any(|word| own.contains(*word))),
             (_, true) => 1 + shared,
-            // An index or a trigger has a name of its own, and is dropped without that of its table.
+            // An index or trigger has its own name, and is dropped without the name of its table.
             (true, false) if matches!(id.kind, Kind::Index | Kind::Constraint | Kind::Trigger) => 3 + shared,
             _ => 0,
         }
     }
 }
 
-/// The first statement that names most of what changed, and that the query or what is said of it have.
+/// The first statement that names most of the changed objects that occur in the query or the message.
 fn among<'a>(
     statements: &'a [Part],
     change: &Change,
@@ -181,7 +181,7 @@ fn among<'a>(
     })
 }
 
-/// Whether a statement changes rows alone: no query fails because of that.
+/// Whether a statement changes only rows, which makes no query fail.
 fn changes_rows(statement: &str) -> bool {
     let first = sql::words(statement).first().map(|word| word.to_ascii_lowercase());
     matches!(
@@ -190,14 +190,14 @@ fn changes_rows(statement: &str) -> bool {
     )
 }
 
-/// The first of the heaviest statements.
+/// The first of the statements with the highest weight.
 fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<&Part> {
     let weighed = statements.iter().map(|part| (part, weight(&part.text)));
     let best = weighed.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
     best.map(|(part, _)| part)
 }
 
-/// The names in a statement: what stands in literals and comments is none. A text that is run is read as it is.
+/// The names in a statement, without literals and comments. Dynamic SQL and function bodies are read as they are.
 fn names(statement: &str) -> BTreeSet<String> {
     let all = sql::words(statement);
     match all.first().map(|word| word.to_ascii_lowercase()).as_deref() {
@@ -216,7 +216,7 @@ fn has(own: &BTreeSet<String>, name: &str) -> bool {
     words(name).iter().all(|word| own.contains(word))
 }
 
-/// A statement without the breaks in it, as long as a line.
+/// A statement on one line, shortened to the length of a line.
 fn in_a_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(90) {

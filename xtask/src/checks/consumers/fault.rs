@@ -1,4 +1,4 @@
-//! What a step does to one query, whoever sends it: pure.
+//! What a step does to one query, whoever sends it; computed without a server.
 
 use migrate_core::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
 use migrate_core::finding::Severity;
@@ -8,24 +8,24 @@ use migrate_test::consume::{RefusedConstant, Step};
 
 use super::stricter::{constant, referred, stricter};
 
-/// Something that is wrong with a query behind a step.
+/// Something that is wrong with a query after a step.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
     pub(super) code: &'static str,
     pub(super) severity: Severity,
-    /// What is wrong, after the name of the query: `no longer prepares: …`.
+    /// What is wrong, to follow the name of the query: `can no longer be prepared: …`.
     pub(super) message: String,
-    /// The byte of the query's text that is meant.
+    /// The byte offset of the fault in the text of the query.
     pub(super) at: Option<usize>,
     pub(super) notes: Vec<String>,
     pub(super) help: Vec<String>,
-    /// The table, and the part of it, that made it so, where that is known: its parent and its name.
+    /// The object that caused the fault, if it is known: the name of its parent and its own name.
     pub(super) about: Option<(String, String)>,
-    /// The label of an enum that is meant, where it is one.
+    /// The enum label, if the fault is about one.
     pub(super) label: Option<String>,
-    /// What a constraint asks for, where it is one.
+    /// The definition of the constraint, if the fault is about one.
     pub(super) definition: Option<String>,
-    /// Whether only preparing shows it, so that a later step can repair it.
+    /// Whether the fault was found by preparing the query, so that a later step can fix it.
     pub(super) is_mendable: bool,
 }
 
@@ -40,7 +40,7 @@ impl Fault {
         Self { about: Some((id.parent.to_string(), id.name.to_string())), ..self }
     }
 
-    /// The same about a constraint with this definition.
+    /// Sets the constraint that the fault is about, with its definition.
     pub(super) fn asked(self, id: &Id, definition: &str) -> Self {
         Self { definition: Some(definition.to_owned()), ..self.about(id) }
     }
@@ -56,7 +56,8 @@ impl Fault {
     }
 }
 
-/// Everything that a step does to the text of this number; `expands` is whether its `*` was written out before.
+/// All faults that a step causes in the text with this number; `expands` is whether its `*` was expanded when it was
+/// built.
 pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> Vec<Fault> {
     let mut all = Vec::new();
     let differences = step.differences.get(&number).map(Vec::as_slice).unwrap_or_default();
@@ -80,7 +81,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
         all.extend(of_touch.into_iter().flatten().map(through));
     }
     let refused = step.refused.get(&number).map(Vec::as_slice).unwrap_or_default();
-    // What is known for sure is not asked about.
+    // A fault that is certain replaces a possible one.
     let is_known = |fault: &Fault| {
         let is_it = |one: &RefusedConstant| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
         fault.code == "consumer-stricter" && refused.iter().any(is_it)
@@ -91,7 +92,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     all
 }
 
-/// A right that a role lost and that a query needs.
+/// Privileges that a query needs and that its role lost.
 pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
     let touches = step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables);
     let lost = touches.filter(|touch| touch.as_caller).flat_map(|touch| {
@@ -107,7 +108,7 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
         let fault = Fault::new("consumer-right", Severity::Error, message);
         let fault = Fault { about: Some((String::new(), table.to_owned())), ..fault };
         let through = |view: &QualifiedName| {
-            format!("the view {} has security_invoker: it asks for the rights of its caller", view.name())
+            format!("the view {} has security_invoker: it checks the privileges of its caller", view.name())
         };
         let fault = touch.via.iter().fold(fault, |fault, view| fault.note(through(view)));
         fault.help(format!("grant it again in the same migration: `GRANT {right} ON {table} TO {role}`"))
@@ -115,7 +116,7 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
     lost.map(fault).collect()
 }
 
-/// What a step does to a table or column that a consumer says it uses.
+/// What a step does to a table or column that a consumer declares to use.
 pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
     let is_table = |id: &Id| {
         matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
@@ -129,18 +130,18 @@ pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
     let error = Severity::Error;
     let of = |(id, before, after): (&Id, Option<&Object>, Option<&Object>)| match (before, after) {
         (Some(_), None) if is_table(id) || is_column(id) => {
-            Some(Fault::new("consumer-broken", error, "is used, and is gone or has another name".to_owned()).about(id))
+            Some(Fault::new("consumer-broken", error, "is used, but was dropped or renamed".to_owned()).about(id))
         }
         (Some(old), Some(new)) if is_column(id) && old.fact("type") != new.fact("type") => {
             let [was, is] = [old, new].map(|one| one.fact("type").unwrap_or_default());
-            Some(Fault::new("consumer-result", error, format!("is used, was {was} and is {is}")).about(id))
+            Some(Fault::new("consumer-result", error, format!("is used; its type was {was} and is now {is}")).about(id))
         }
         _ => None,
     };
     change.objects().find_map(of)
 }
 
-/// What a consumer says it uses, as people write it.
+/// A declared use, as people write it.
 pub(super) fn named(used: &Use) -> String {
     let table = match used.table.schema() {
         "public" => used.table.name().to_owned(),
@@ -156,9 +157,9 @@ fn enum_label(message: &str) -> Option<(&str, &str)> {
     Some((of, label.strip_prefix('"')?.strip_suffix('"')?))
 }
 
-/// A label that a query has and an enum has not: the enum lost it, or a column is of another enum now.
+/// A label that a query uses but the enum does not have: the enum lost it, or the column now has another enum type.
 fn without_label(step: &Step, why: &Refusal) -> Fault {
-    let message = format!("has a word that is no label of the enum any more: {}", why.message);
+    let message = format!("uses a label that the enum no longer has: {}", why.message);
     let fault = Fault::new("consumer-label", Severity::Error, message);
     let Some((of, label)) = enum_label(&why.message) else { return fault };
     let is_of = |one: &Object| one.fact("type").is_some_and(|text| text.trim_end_matches("[]").ends_with(of));
@@ -184,10 +185,10 @@ fn refused(step: &Step, why: &Refusal, text: &str) -> Fault {
     let fault = match why.sqlstate.as_str() {
         "22P02" if why.message.contains("enum") => without_label(step, why),
         "42704" if of_constraint() => {
-            let message = format!("names a constraint in ON CONFLICT that is gone: {}", why.message);
+            let message = format!("names a constraint in ON CONFLICT that no longer exists: {}", why.message);
             Fault::new("consumer-conflict", error, message)
         }
-        _ => Fault::new("consumer-broken", error, format!("no longer prepares: {}", why.message)),
+        _ => Fault::new("consumer-broken", error, format!("can no longer be prepared: {}", why.message)),
     };
     told(Fault { at: why.at, is_mendable: true, ..fault }, why)
 }
@@ -198,7 +199,7 @@ fn told(fault: Fault, why: &Refusal) -> Fault {
     why.hint.iter().fold(fault, |fault, hint| fault.help(hint))
 }
 
-/// All that is different in a result is one fault, as heavy as the heaviest of it.
+/// All differences in a result are one fault, with the weight of the heaviest one.
 fn result(differences: &[Difference], expands: bool) -> Option<Fault> {
     let of = |difference: &Difference| match difference {
         Difference::Came(..) if expands => None,
@@ -211,38 +212,42 @@ fn result(differences: &[Difference], expands: bool) -> Option<Fault> {
     all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
     let (weight, column, first) = all.first()?;
     let severity = if *weight == Weight::Breaking { Severity::Error } else { Severity::Warning };
-    let fault = Fault::new("consumer-result", severity, format!("returns something else: {first}"));
+    let fault = Fault::new("consumer-result", severity, format!("returns a different result: {first}"));
     let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
     Some(Fault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
 }
 
 fn parameter(at: usize, was: &str, is: &str) -> Fault {
-    let message = format!("takes something else: ${at} was {was} and is {is}");
+    let message = format!("takes a different parameter: ${at} was {was} and is now {is}");
     let fault = Fault::new("consumer-parameter", Severity::Error, message);
     Fault { is_mendable: true, ..fault }.note("a driver that sends values in binary form sends those of the old type")
 }
 
 fn meaning(was: &str, is: &str) -> Fault {
-    Fault::new("consumer-overload", Severity::Error, format!("means something else: it calls {is}, and called {was}"))
-        .help("a cast in the query, such as `$1::text`, says which one is meant")
+    Fault::new(
+        "consumer-overload",
+        Severity::Error,
+        format!("has a different meaning: it now calls {is} instead of {was}"),
+    )
+    .help("select the right one with a cast in the query, such as `$1::text`")
 }
 
 fn unplanned(why: &Refusal, step: &Step) -> Fault {
     let fault = match why.sqlstate.as_str() {
         "42P10" => {
-            let message = "has an ON CONFLICT for which there is no unique index any more".to_owned();
+            let message = "has an ON CONFLICT that no longer has a matching unique index".to_owned();
             let gone = |kind: Kind| matches!(kind, Kind::Index | Kind::Constraint);
             let index =
                 step.change.objects().find(|(id, before, after)| gone(id.kind) && before.is_some() && after.is_none());
             let fault = Fault::new("consumer-conflict", Severity::Error, message);
             index.map_or(fault.clone(), |(id, ..)| fault.about(id))
         }
-        _ => Fault::new("consumer-broken", Severity::Error, format!("cannot be planned any more: {}", why.message)),
+        _ => Fault::new("consumer-broken", Severity::Error, format!("can no longer be planned: {}", why.message)),
     };
-    told(fault, why).note("preparing does not show it; running does")
+    told(fault, why).note("preparing the query does not show this; running it does")
 }
 
-/// Columns that every new row needs now, and that rows of this query do not have.
+/// Columns that every new row now needs and that this query does not fill.
 fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
     if !touch.adds() {
         return Vec::new();
@@ -254,16 +259,16 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
         is_news.then_some((id, asked_of(before, after)))
     });
     let fault = |(id, asked): (&Id, &str)| {
-        let message = format!("gives no value to {} of {}, which every new row needs now", id.name, id.parent);
+        let message = format!("gives no value to {} of {}, which every new row now needs", id.name, id.parent);
         Fault::new("consumer-insert", Severity::Error, message)
             .asked(id, asked)
-            .note("preparing does not show it; running does, unless a trigger fills the column")
+            .note("preparing the query does not show this; running it does, unless a trigger fills the column")
             .help(give_default(id))
     };
     came.map(fault).collect()
 }
 
-/// What is new of a column that needs a value.
+/// What changed in a column that now needs a value.
 fn asked_of(before: Option<&Object>, after: &Object) -> &'static str {
     let is_filled = |one: &Object| one.fact("not null").is_some();
     if is_filled(after) && before.is_some_and(is_filled) { "DROP DEFAULT" } else { "NOT NULL" }
@@ -274,7 +279,7 @@ fn give_default(column: &Id) -> String {
     format!("give the column a default: `ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT …`")
 }
 
-/// Columns that can be NULL no longer, and into which this query writes NULL, or what may be.
+/// Columns that can no longer be NULL and that this query sets to NULL, or to a value that may be NULL.
 fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
     let is_filled = |one: &Object| one.fact("not null").is_some();
     let mut all = Vec::new();
@@ -297,20 +302,26 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
             }
             Written::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can no longer be NULL");
-                Fault::new("consumer-stricter", Severity::Warning, message).help("see that it never writes NULL there")
+                Fault::new("consumer-stricter", Severity::Warning, message)
+                    .help("make sure that it never writes NULL there")
             }
             _ => continue,
         };
         let fault = fault.asked(id, asked_of(before, after));
-        all.push(fault.note("preparing does not show it; running does, unless a trigger fills the column"));
+        all.push(
+            fault.note("preparing the query does not show this; running it does, unless a trigger fills the column"),
+        );
     }
     all
 }
 
 fn without(index: &str, step: &Step) -> Fault {
     let id = step.change.objects().map(|(id, ..)| id).find(|id| *id.name == *index);
-    let fault =
-        Fault::new("consumer-index", Severity::Note, format!("had a plan with the index {index}, which is gone"));
+    let fault = Fault::new(
+        "consumer-index",
+        Severity::Note,
+        format!("had a plan with the index {index}, which no longer exists"),
+    );
     id.map_or(fault.clone(), |id| fault.about(id))
 }
 
@@ -341,8 +352,8 @@ mod tests {
             declared(&Change::between(&before, &after), &used).map(|fault| format!("{} {}", fault.code, fault.message))
         };
         let wider = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "bigint")]);
-        let broken = Some("consumer-broken is used, and is gone or has another name".to_owned());
-        let retyped = Some("consumer-result is used, was integer and is bigint".to_owned());
+        let broken = Some("consumer-broken is used, but was dropped or renamed".to_owned());
+        let retyped = Some("consumer-result is used; its type was integer and is now bigint".to_owned());
         assert_eq!(told(wider.clone(), Some("a")), retyped);
         assert_eq!((told(wider, None), told(Schema::default().with([table]), Some("a"))), (None, broken.clone()));
         assert_eq!((told(Schema::default(), None), told(before.clone(), Some("a"))), (broken, None));

@@ -1,4 +1,4 @@
-//! `consumers`: whose query a new migration breaks, where, why, and in which order to deploy.
+//! `consumers`: which query of which consumer a new migration breaks, where and why, and in which order to deploy.
 
 mod culprit;
 mod fault;
@@ -29,14 +29,14 @@ use sides::Sides;
 
 pub(crate) use sides::{here, told};
 
-/// How the allowance of a consumer begins: `-- migrate: allow consumer:billing reason`.
+/// The prefix of an allowance for a consumer: `-- migrate: allow consumer:billing reason`.
 const ALLOW: &str = "consumer:";
 
-/// Describes the queries of all consumers before and behind each new migration; tells in which order to deploy each.
+/// Describes the queries of all consumers before and after each new migration, and says in which order to deploy each.
 ///
 /// # Errors
 ///
-/// The server is gone.
+/// The connection to the server is lost.
 pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered>)> {
     let clock = Clock::start("consumers");
     let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
@@ -44,7 +44,7 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
     if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
         return Ok((clock.skipped("there are no consumers"), Vec::new()));
     }
-    // Without a base branch nothing is released, and nothing can have run before.
+    // Without a base branch, nothing is released, and no query can have run before.
     let is_new = |migration: &&Arc<Migration>| ground.released.is_ok() && ground.new.contains(migration.version());
     let (new, released): (Vec<_>, Vec<_>) = set.iter().partition(is_new);
     let chain = |all: Vec<&Arc<Migration>>| all.into_iter().cloned().collect::<Vec<_>>();
@@ -73,7 +73,7 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
     }
     let queries = sides.here.consumers.iter().map(|one| one.queries.len()).sum();
     let (queries, consumers) = (count(queries, "query"), style::count(sides.here.consumers.len(), "consumer"));
-    let what = orders.iter().map(|one| one.order).max().map_or("nothing is new", Order::as_str);
+    let what = orders.iter().map(|one| one.order).max().map_or("no new migrations", Order::as_str);
     Ok((clock.done(format!("{queries} of {consumers}, {what}"), findings), orders))
 }
 
@@ -88,24 +88,24 @@ struct Judge<'a> {
     course: &'a Course,
 }
 
-/// A query of this branch, or what it declares to use, and what a step does to it.
+/// A query of this branch, or a declared use, and what a step does to it.
 struct Hit<'a> {
     consumer: &'a str,
-    /// What it is called: `monthly`.
+    /// The name of the query: `monthly`.
     name: String,
     place: Place,
-    /// What of it can be found in the statements of a migration.
+    /// The text to look for in the statements of a migration.
     text: Cow<'a, str>,
     calls: Option<u64>,
     /// Whether the base branch has it.
     is_old: bool,
     fault: Fault,
-    /// Why the migration may do that, where it says so.
+    /// The reason why the migration allows it, if it does.
     allowed: Option<&'a str>,
 }
 
 impl<'a> Judge<'a> {
-    /// The queries of this branch, each with its consumer, the role of that, and the number of its text.
+    /// The queries of this branch, each with its consumer, the role of the consumer, and the number of its text.
     fn queries(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Query, usize)> {
         let sides = self.sides;
         sides.here.consumers.iter().flat_map(move |one| {
@@ -114,7 +114,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// What the server says of a text before a step.
+    /// The server's description of a text before a step.
     fn before(&self, at: usize, number: usize) -> &'a Answer {
         match at.checked_sub(1).and_then(|at| self.course.steps.get(at)) {
             Some(step) => &step.answers[number],
@@ -122,12 +122,12 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What the server says of a text behind the last step.
+    /// The server's description of a text after the last step.
     fn last(&self, number: usize) -> &'a Answer {
         self.before(self.course.steps.len(), number)
     }
 
-    /// Queries that could not be prepared before this branch either: no migration of it is to blame.
+    /// Queries that could not be prepared before this branch either, so that no migration of this branch is the cause.
     fn base(&self) -> Vec<Finding> {
         let base = self.ground.released.as_ref().map_or("the migrations", |released| &released.base.name);
         let finding = |(consumer, _, query, number): (&str, Option<&str>, &Query, usize)| {
@@ -137,18 +137,18 @@ impl<'a> Judge<'a> {
                 return None;
             }
             let message =
-                format!("{consumer}: `{}` does not prepare on the schema of {base}: {}", query.name, why.message);
+                format!("{consumer}: `{}` cannot be prepared on the schema of {base}: {}", query.name, why.message);
             let finding = Finding::warning("consumer-base", message).at(part(query, why.at));
             let finding = finding.note(format!("SQLSTATE {}", why.sqlstate));
             Some(match works_now {
-                true => finding.note("it does behind the new migrations"),
-                false => finding.note("so nobody can say what a migration does to it"),
+                true => finding.note("it can be prepared after the new migrations"),
+                false => finding.note("so it is unknown what a migration does to it"),
             })
         };
         self.queries().filter_map(finding).collect()
     }
 
-    /// What consumers say they use, and is not there on the base branch.
+    /// Declared uses of objects that do not exist on the base branch.
     fn missing(&self, schema: &Schema) -> Vec<Finding> {
         let is_meant = |one: &Object, used: &Use| {
             let (of, table) = (used.table.schema(), used.table.name());
@@ -163,13 +163,14 @@ impl<'a> Judge<'a> {
         let uses = consumers.flat_map(|one| one.uses.iter().map(|used| (one.name.as_str(), used)));
         let missing = uses.filter(|(_, used)| !schema.objects().any(|one| is_meant(one, used)));
         let finding = |(consumer, used): (&str, &Use)| {
-            let message = format!("{consumer}: `{}` is used, and is not there on the base branch", fault::named(used));
+            let message =
+                format!("{consumer}: `{}` is used, but does not exist on the base branch", fault::named(used));
             Finding::warning("consumer-base", message).at(used.place.clone())
         };
         missing.map(finding).collect()
     }
 
-    /// What a step does, and in which order to deploy it.
+    /// The findings on a step, and the order in which to deploy it.
     fn step(&self, at: usize) -> (Vec<Finding>, Order) {
         let step = &self.course.steps[at];
         let hits = self.hits(at);
@@ -185,7 +186,7 @@ impl<'a> Judge<'a> {
         let step = &self.course.steps[at];
         let mut hits = Vec::new();
         for (consumer, role, query, number) in self.queries() {
-            // What could not run before loses nothing.
+            // A query that could not run before cannot break.
             if matches!(self.before(at, number), Answer::Refused(_)) {
                 continue;
             }
@@ -218,7 +219,7 @@ impl<'a> Judge<'a> {
         hits
     }
 
-    /// What a later new migration mends is a warning: until it is applied, the query fails.
+    /// A fault that a later new migration fixes is only a warning: the query fails until that migration is applied.
     fn mended(&self, fault: Fault, number: usize) -> Fault {
         let left = differences(self.before(0, number), self.last(number));
         if !fault.is_mendable || left.iter().any(migrate_core::consumer::Difference::is_breaking) {
@@ -227,7 +228,7 @@ impl<'a> Judge<'a> {
         match fault.severity {
             Severity::Error => {
                 let mut fault = Fault { severity: Severity::Warning, ..fault };
-                fault.notes.push("a later new migration mends it; between the two it fails".to_owned());
+                fault.notes.push("a later new migration fixes it; between the two, the query fails".to_owned());
                 fault
             }
             _ => fault,
@@ -239,7 +240,7 @@ impl<'a> Judge<'a> {
         let culprit = blamed(step, &hit.text, fault);
         let message = format!("{consumer}: `{name}` {}", fault.message);
         let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
-        let finding = finding.at(hit.place.clone()).note(format!("since {}", culprit.told));
+        let finding = finding.at(hit.place.clone()).note(format!("caused by {}", culprit.told));
         let finding = fault.notes.iter().fold(finding, Finding::note);
         let finding =
             hit.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
@@ -249,7 +250,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Allowances for consumers that there are not, or to whom the migration does nothing.
+    /// Allowances for consumers that do not exist, or that the migration does not break.
     fn useless(&self, migration: &Migration, used: &BTreeSet<String>) -> Vec<Finding> {
         let Some(script) = migration.up_script() else { return Vec::new() };
         let known: Vec<&str> = self.sides.here.consumers.iter().map(|one| one.name.as_str()).collect();
@@ -261,7 +262,7 @@ impl<'a> Judge<'a> {
             if known.contains(&name) {
                 return Finding::warning("allow-unused", format!("nothing here breaks a query of {name}"))
                     .at(place)
-                    .help("remove the line, or it will hide what comes later");
+                    .help("remove the line, because it would hide later breaks");
             }
             let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}")).at(place);
             match suggest::nearest(name, known.iter().copied()) {
@@ -273,7 +274,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The statement that a fault of a query comes from.
+/// The statement that causes a fault.
 fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
     let about = |id: &migrate_core::schema::Id| {
         let meant =
@@ -285,14 +286,14 @@ fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
     Culprit::find(&step.migration, &step.change, &sought)
 }
 
-/// Why a migration may break a consumer, where its head says so.
+/// The reason why a migration may break a consumer, if the head of its file gives one.
 fn allowance<'a>(migration: &'a Migration, consumer: &str) -> Option<&'a str> {
     let allow = &migration.up_script()?.directives().allow;
     let of = |(rule, _): &&(String, String)| rule.strip_prefix(ALLOW) == Some(consumer);
     allow.iter().find(of).map(|(_, reason)| reason.as_str())
 }
 
-/// The word of a query that is meant, or its first line.
+/// The place of a word of a query, or of its first line.
 fn part(query: &Query, at: Option<usize>) -> Place {
     let text = &query.text;
     let Some(at) = at.filter(|at| *at < text.len()) else {

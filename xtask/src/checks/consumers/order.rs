@@ -1,4 +1,4 @@
-//! In which order to deploy a step, and how to split it where no order is safe.
+//! In which order to deploy a step, and how to split it if no order is safe.
 
 use std::collections::BTreeSet;
 
@@ -12,30 +12,30 @@ use super::culprit::{Culprit, Sought};
 use super::sides::placed;
 use super::{Hit, Judge, allowance, blamed, fault, told};
 
-/// A query that does not run on one of the two schemas: its consumer, what it is called, why, and its text.
+/// A query that does not run on one of the two schemas: its consumer, its name, the reason, and its text.
 struct Broken<'a> {
     consumer: &'a str,
     told: String,
     why: String,
     text: &'a str,
-    /// What is wrong with it behind the step, where it is that.
+    /// The fault after the step, if that is the reason.
     fault: Option<fault::Fault>,
 }
 
 /// The queries that do not run on one of the two schemas.
 struct Cases<'a> {
-    /// Those that this branch leaves as they are.
+    /// Queries that this branch does not change.
     unchanged: Vec<Broken<'a>>,
-    /// Those that it no longer has, and that run until the new code is deployed.
+    /// Queries that this branch no longer has; they run until the new code is deployed.
     replaced: Vec<Broken<'a>>,
-    /// Those that it has, and that do not run before the step.
+    /// Queries of this branch that do not run before the step.
     early: Vec<Broken<'a>>,
 }
 
 impl<'a> Cases<'a> {
     fn order(&self) -> Order {
         match self.unchanged.is_empty() {
-            // Code that stays as it is cannot be deployed before, either.
+            // Deploying unchanged code first does not help.
             false => Order::None,
             true => Order::of(self.replaced.is_empty(), self.early.is_empty()),
         }
@@ -45,7 +45,7 @@ impl<'a> Cases<'a> {
         self.unchanged.iter().chain(&self.replaced).chain(&self.early).collect()
     }
 
-    /// Those that count, and those that the migration allows.
+    /// Separates the queries that count from those that the migration allows to break.
     fn parted(self, migration: &Migration) -> (Self, Self) {
         let part = |all: Vec<Broken<'a>>| all.into_iter().partition(|one| allowance(migration, one.consumer).is_none());
         let ((unchanged, a), (replaced, b), (early, c)) = (part(self.unchanged), part(self.replaced), part(self.early));
@@ -54,8 +54,8 @@ impl<'a> Cases<'a> {
 }
 
 impl Judge<'_> {
-    /// The verdict on a step, at the statement that it is about; none where any order is safe. What the migration allows does
-    /// not count, and is told all the same. Tells as well for whom it allows something.
+    /// The verdict on a step, at the statement that causes it; none if any order is safe. What the migration allows
+    /// does not count, but is reported. Also returns the consumers that the migration allows to break.
     pub(super) fn order(&self, at: usize, hits: &[Hit<'_>]) -> (Vec<Finding>, Order, BTreeSet<String>) {
         let migration = &self.course.steps[at].migration;
         let cases = Cases { unchanged: unchanged(hits), replaced: self.replaced(at), early: self.early(at) };
@@ -70,7 +70,7 @@ impl Judge<'_> {
         (verdict.into_iter().chain(let_through).collect(), open.order(), names)
     }
 
-    /// What is said of queries, and their texts.
+    /// The finding on the broken queries, and their texts.
     fn verdict(&self, at: usize, cases: &Cases<'_>) -> Option<(Finding, String)> {
         let (step, order, all) = (&self.course.steps[at], cases.order(), cases.all());
         if order == Order::Any {
@@ -93,7 +93,8 @@ impl Judge<'_> {
         Some((finding, texts))
     }
 
-    /// Queries of the base branch that this one no longer has, and that break: they run until the new code is deployed.
+    /// Queries of the base branch that this branch no longer has and that break; they run until the new code is
+    /// deployed.
     fn replaced(&self, at: usize) -> Vec<Broken<'_>> {
         let step = &self.course.steps[at];
         let broken = self.sides.gone().into_iter().filter_map(|(consumer, number, (told, expands))| {
@@ -107,7 +108,7 @@ impl Judge<'_> {
         broken.collect()
     }
 
-    /// Queries of this branch that do not run before the step: not on the old schema, and not after a rollback.
+    /// Queries of this branch that do not run on the schema before the step, which is also the schema after a rollback.
     fn early(&self, at: usize) -> Vec<Broken<'_>> {
         let step = &self.course.steps[at];
         let wants =
@@ -116,7 +117,7 @@ impl Judge<'_> {
                     Difference::Came(_, column, _) => Some(column),
                     _ => None,
                 })?;
-                let why = format!("has `{came}` in its `*` when it is built now, and that is not there before");
+                let why = format!("is built with `{came}` in its `*`, which does not exist before the migration");
                 Some(Broken { consumer, told: told(query), why, text: &query.text, fault: None })
             });
         let new = self.queries().filter(|(consumer, _, query, _)| !self.sides.is_old(consumer, &query.text));
@@ -138,11 +139,11 @@ impl Judge<'_> {
         let title = format!("{}_{}", step.migration.version(), step.migration.name());
         match order {
             Order::MigrateFirst => {
-                return finding.help(format!("apply {title}, then deploy; on the way back, roll back the code first"));
+                return finding.help(format!("apply {title}, then deploy; to go back, roll back the code first"));
             }
             Order::DeployFirst => {
-                let help = format!("deploy, and apply {title} when no server runs the old code any more");
-                return finding.help(help).help("or make the migration in a later merge, when the code is everywhere");
+                let help = format!("deploy, then apply {title} when no server runs the old code any more");
+                return finding.help(help).help("or merge the migration later, when the code is deployed everywhere");
             }
             _ => {}
         }
@@ -155,8 +156,7 @@ impl Judge<'_> {
         let using = step.migration.up_script().map(|script| lint::conversions(script)).unwrap_or_default();
         let ways = way(&step.change, Columns { renamed: &step.renamed, using: &using }, &meant);
         if ways.is_empty() {
-            finding =
-                finding.help("deploy queries first that run on both schemas, and make the migration in a later merge");
+            finding = finding.help("first deploy queries that run on both schemas, and merge the migration later");
         }
         for way in ways {
             let steps: Vec<String> =
@@ -171,13 +171,15 @@ impl Judge<'_> {
             .map(|one| one.name.as_str())
             .find(|name| finding.notes.iter().any(|note| note.starts_with(&format!("{name}: "))));
         match allow {
-            Some(name) => finding.help(format!("`-- migrate: allow consumer:{name} REASON` says why it is safe here")),
+            Some(name) => finding.help(format!(
+                "if it is safe here, put `-- migrate: allow consumer:{name} REASON` at the head of the file"
+            )),
             None => finding,
         }
     }
 }
 
-/// Queries that this branch leaves as they are, and that break.
+/// Queries that this branch does not change and that break.
 fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
     let breaks = |hit: &&Hit<'_>| hit.fault.severity == Severity::Error && hit.is_old;
     let broken = |hit: &'a Hit<'_>| Broken {
@@ -205,7 +207,7 @@ fn message(order: Order, Cases { unchanged, replaced, early }: &Cases<'_>) -> St
     };
     let why = match order {
         Order::None if !unchanged.is_empty() => {
-            format!("this breaks {}, which stays as it is", names(unchanged))
+            format!("this breaks {}, whose code does not change", names(unchanged))
         }
         Order::None => format!(
             "the released code of {} does not run on the new schema, and the new code of {} does not run on the old one",

@@ -1,4 +1,4 @@
-//! The consumers as this branch has them, and as the base branch has them.
+//! The consumers of this branch and of the base branch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::checks::Ground;
 use crate::context::Context;
 use crate::git;
 
-/// Where consumers are kept, unless `migrate.toml` names other places.
+/// The folder of the consumers, unless `migrate.toml` names other places.
 const FOLDER: &str = "consumers/";
 
-/// What a query is called, and whether its `*` is written out when the service is built.
+/// The name of a query, and whether its `*` is expanded when the service is built.
 type Told = (String, bool);
 
-/// The consumers of both branches, and all texts that they send.
+/// The consumers of both branches, and the texts of all their queries.
 pub(crate) struct Sides {
-    /// As this branch has them.
+    /// The consumers of this branch.
     pub(crate) here: Consumers,
-    /// The texts that the base branch has, by consumer; `None` where there is no base branch, or it has the same files.
+    /// The texts on the base branch, by consumer; `None` if there is no base branch, or if it has the same files.
     there: Option<BTreeMap<String, BTreeMap<Arc<str>, Told>>>,
     /// The number of each text.
     numbers: BTreeMap<Arc<str>, usize>,
@@ -61,7 +61,7 @@ impl Sides {
         sides
     }
 
-    /// What is to be asked of the server.
+    /// What to ask the server.
     pub(crate) fn asked(&self) -> Asked {
         let roles = self.here.consumers.iter().filter_map(|one| one.role.clone()).collect();
         Asked { texts: self.numbers.keys().cloned().collect(), roles }
@@ -72,12 +72,13 @@ impl Sides {
         self.numbers.get(text).copied().unwrap_or_default()
     }
 
-    /// Whether the base branch has this text for this consumer, as far as anybody knows.
+    /// Whether the base branch has this text for this consumer, as far as is known.
     pub(crate) fn is_old(&self, consumer: &str, text: &Arc<str>) -> bool {
         self.there.as_ref().is_none_or(|there| there.get(consumer).is_some_and(|texts| texts.contains_key(text)))
     }
 
-    /// The queries that the base branch has and this one has not: the consumer, the number of the text, and what it is called.
+    /// The queries on the base branch that this branch no longer has: the consumer, the number of the text, and the
+    /// name.
     pub(crate) fn gone(&self) -> Vec<(&str, usize, &Told)> {
         let mut gone = Vec::new();
         for (name, texts) in self.there.iter().flatten() {
@@ -90,12 +91,12 @@ impl Sides {
     }
 }
 
-/// What a query is called, with its place.
+/// The name of a query, with its place.
 pub(crate) fn told(query: &Query) -> String {
     placed(&query.name, &query.place())
 }
 
-/// A name with the line where it stands.
+/// A name with its file and line.
 pub(super) fn placed(name: &str, place: &Place) -> String {
     let line = place.line_column().map_or(1, |(line, _)| line);
     match format!("{}:{line}", place.path().display()) {
@@ -104,7 +105,7 @@ pub(super) fn placed(name: &str, place: &Place) -> String {
     }
 }
 
-/// The consumers of the commit where this branch began. Their files are looked for where those of this branch are.
+/// The consumers at the commit where this branch began. Their files are expected where those of this branch are.
 fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
     let base = &ground.released.as_ref().ok()?.base;
     let project = project(ground.context);
@@ -129,7 +130,7 @@ fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
         path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, bytes)).ok()?;
     }
     let file = folder.path().join(FILE_NAME);
-    // What was configured otherwise then may not be understood any more; the places of today are a good guess.
+    // An old configuration may not be readable any more; the current places are a good guess.
     let config = file.is_file().then(|| Config::load(Some(&file), folder.path()).ok()).flatten();
     let mut config = config.unwrap_or_else(|| ground.context.config.clone());
     config.project = folder.path().to_owned();
@@ -137,7 +138,7 @@ fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
     for query in found.consumers.iter_mut().flat_map(|one| &mut one.queries) {
         let Ok(path) = query.origin.path.strip_prefix(folder.path()) else { continue };
         let path = project.join(path);
-        // A query without a name has that of its place.
+        // A query without a name is named after its place.
         query.name = query.name.replace(&query.origin.path.display().to_string(), &path.display().to_string());
         query.origin.path = path;
     }

@@ -1,4 +1,5 @@
-//! What a writer has to keep from a step on: checks, keys, and constants that are refused for sure. Pure.
+//! What a writer has to satisfy after a step: checks, keys, and constants that are certainly refused. Computed without
+//! a server.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use migrate_test::consume::{RefusedConstant, RefusedWhen, Step, rules};
 
 use super::fault::Fault;
 
-/// Checks and foreign keys that are new, or ask for something else, and that what is written has to keep.
+/// New or changed checks and foreign keys that the written rows have to satisfy.
 pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     let written: BTreeSet<&String> = touch.inserts.iter().chain(&touch.updates).collect();
     if written.is_empty() && !touch.adds() {
@@ -20,51 +21,53 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     let is_asked = |definition: &str| definition.starts_with("CHECK") || definition.starts_with("FOREIGN KEY");
     let came = rules(&step.change).into_iter().filter(|(id, _, definition)| ours(id) && is_asked(definition));
     let meant = came.filter_map(|(id, _, definition)| {
-        // What a foreign key refers to is not written here.
+        // The referenced columns of a foreign key are not written here.
         let local = definition.split(" REFERENCES ").next().unwrap_or_default();
         let own = local.split(|c: char| !c.is_alphanumeric() && c != '_').collect::<BTreeSet<_>>();
-        // A column that is not named is NULL or has its default; NULL keeps every key and every check but one that asks for it.
+        // A column that is not named is NULL or has its default. NULL satisfies every key, and every check except one
+        // with IS NOT NULL.
         let asks = touch.adds() && definition.starts_with("CHECK") && definition.contains("IS NOT NULL");
         let meant = asks || written.iter().any(|column| own.contains(column.as_str()));
         meant.then_some((id, definition))
     });
     let fault = |(id, definition): (&Id, String)| {
-        let message = format!("writes to {}, where {} is stricter now", id.parent, id.name);
+        let message = format!("writes to {}, where {} is now stricter", id.parent, id.name);
         Fault::new("consumer-stricter", Severity::Warning, message)
             .asked(id, &definition)
             .note(format!("{} {definition}", id.name))
-            .help("see that every value that it writes keeps it")
+            .help("make sure that every value that it writes satisfies it")
     };
     meant.map(fault).collect()
 }
 
-/// Constants of a query that something new refuses.
+/// Constants in a query that a new constraint refuses.
 pub(super) fn constant(refused: &RefusedConstant) -> Fault {
     let RefusedConstant { by, definition, table, values, when } = refused;
     let code = if *when == RefusedWhen::Always { "consumer-refused" } else { "consumer-stricter" };
     let fault = match when {
         RefusedWhen::Again => {
-            let message = format!("writes the same to {table} each time, and {} takes it once: {values}", by.name);
+            let message =
+                format!("writes the same values to {table} each time, but {} allows them only once: {values}", by.name);
             Fault::new(code, Severity::Warning, message)
-                .help("say in the query what becomes of a row that is there: ON CONFLICT …")
+                .help("say in the query what to do with an existing row: ON CONFLICT …")
         }
         RefusedWhen::Unchanged => {
-            let message = format!("writes to {table} what {} refuses as it stands: {values}", by.name);
+            let message = format!("writes values to {table} that {} refuses as they are: {values}", by.name);
             Fault::new(code, Severity::Warning, message)
-                .note("a trigger or rule can make another row of it")
-                .help("see that what the trigger makes of it is accepted")
+                .note("a trigger or rule may change the row")
+                .help("make sure that the changed row is accepted")
         }
         RefusedWhen::Always => {
-            let message = format!("writes to {table} what {} refuses: {values}", by.name);
+            let message = format!("writes values to {table} that {} refuses: {values}", by.name);
             Fault::new(code, Severity::Error, message)
-                .help("give the query another value, deploy that, and make the change afterwards")
+                .help("use another value in the query, deploy that, and make this change afterwards")
         }
     };
     let fault = fault.asked(by, definition).note(format!("{} {definition}", by.name));
-    fault.note("preparing does not show it; running does")
+    fault.note("preparing the query does not show this; running it does")
 }
 
-/// Foreign keys that are new and that rows which are deleted may not be missing for.
+/// New foreign keys that reference the rows which the query deletes.
 pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
     if !touch.rights.contains(&"DELETE") {
         return Vec::new();
@@ -78,11 +81,14 @@ pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
             .then_some((id, text))
     });
     let fault = |(id, definition): (&Id, &str)| {
-        let message = format!("deletes from {}, to which {} refers now", touch.table.name(), id.parent);
+        let message = format!("deletes from {}, which {} now references", touch.table.name(), id.parent);
         Fault::new("consumer-stricter", Severity::Warning, message)
             .about(id)
             .note(format!("{} {definition}", id.name))
-            .help(format!("delete from {} first, or say in the key what becomes of its rows: ON DELETE …", id.parent))
+            .help(format!(
+                "delete from {} first, or define in the key what happens to its rows: ON DELETE …",
+                id.parent
+            ))
     };
     came.map(fault).collect()
 }

@@ -1,4 +1,4 @@
-//! `consumers add`: what another repository exported, in the folder of its consumer.
+//! `consumers add`: put a file that another repository exported into the folder of its consumer.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context<'_>, file: &Path) -> Result<Exit> {
     let exported = Exported::open(file).map_err(|finding| found(vec![*finding]))?;
     let name = &exported.name;
     let path = project(context).join(FOLDER).join(name).join(format!("{name}.consumer.json"));
-    // What is there and cannot be read is what this command mends.
+    // If the existing file cannot be read, this command replaces it.
     let before = Exported::open(&path).ok();
     let changes = match &before {
         Some(before) => exported.changes(before),
@@ -44,9 +44,9 @@ pub(crate) fn run(context: &Context<'_>, file: &Path) -> Result<Exit> {
     ));
     show(context, &changes);
     if let Some(before) = before.filter(|before| before.taken > exported.taken) {
-        output.remark(format!("what was there before was taken later: {}", style::moment(&before.taken)));
+        output.remark(format!("the file that it replaced was newer: taken {}", style::moment(&before.taken)));
     }
-    output.next("`cargo xtask consumers list` shows all consumers; commit the file");
+    output.next("commit the file; `cargo xtask consumers list` lists all consumers");
     let document = AddJson {
         consumer: name.clone(),
         file: path.display().to_string(),

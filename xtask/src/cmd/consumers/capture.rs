@@ -1,4 +1,4 @@
-//! `consumers capture`: the queries that a server has seen.
+//! `consumers capture`: the queries that pg_stat_statements has recorded.
 
 use migrate_core::consumer::{self, Captured, Consumer, Exported, FOLDER};
 use migrate_core::db::Reader;
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit
     let name = &options.name;
     if !consumer::is_name(name) {
         return Err(Failure::usage("consumer-name", format!("`{name}` cannot be the name of a consumer"))
-            .help("use letters, digits, `-` and `_`, at most 63 of them: billing"));
+            .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
     }
     let known = consumer::load(&project(context), &context.config).consumers.into_iter().find(|one| one.name == *name);
     let role = options.role.clone().or(known.and_then(|known| known.role));
@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit
         path.display()
     ));
     show(context, &changes);
-    output.next("look at the file and commit it; `cargo xtask consumers list` shows all consumers");
+    output.next("review the file and commit it; `cargo xtask consumers list` lists all consumers");
     let document = CaptureJson {
         consumer: name.clone(),
         file: path.display().to_string(),

@@ -1,4 +1,4 @@
-//! `consumers check`: whose query the new migrations break.
+//! `consumers check`: find the queries that the new migrations break.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `consumers export`: the queries of a service in one file, for the repository that has the migrations.
+//! `consumers export`: write the queries of a service to one file, for the repository that has the migrations.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ struct ExportJson {
 pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
     let mut consumer = read(context, options)?;
     if consumer.problems.iter().any(|problem| problem.severity == Severity::Error) {
-        // A file without the query that could not be read would say that nobody asks it.
+        // A file without the unreadable query would claim that the service does not run it.
         return Err(found(consumer.problems));
     }
     if let Some(role) = &options.role {
@@ -49,7 +49,10 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
         exported.name,
         file.display()
     ));
-    output.next(format!("where the migrations are: `cargo xtask consumers add {}`", quote(&file.to_string_lossy())));
+    output.next(format!(
+        "in the repository with the migrations, run `cargo xtask consumers add {}`",
+        quote(&file.to_string_lossy())
+    ));
     let document = ExportJson {
         consumer: exported.name,
         file: file.display().to_string(),
@@ -61,12 +64,12 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The consumer: from what was typed, or from what the project says of it.
+/// The consumer: from the command line, or from the project.
 fn read(context: &Context<'_>, options: &Export) -> Result<Consumer> {
     let name = &options.name;
     if !consumer::is_name(name) {
         return Err(Failure::usage("consumer-name", format!("`{name}` cannot be the name of a consumer"))
-            .help("use letters, digits, `-` and `_`, at most 63 of them: billing"));
+            .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
     }
     let said = |texts: &[String]| texts.iter().map(|text| Said::from(text.as_str())).collect();
     let declared = Declared {

@@ -1,4 +1,4 @@
-//! `consumers list`: all consumers, what was read of them, and how fresh that is.
+//! `consumers list`: all consumers, what is known about each, and how recent it is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,11 +30,11 @@ struct ConsumerJson {
     role: Option<String>,
     sources: Vec<SourceJson>,
     queries: usize,
-    /// Tables and columns that it says it uses.
+    /// The number of tables and columns that it declares to use.
     uses: usize,
-    /// When it was exported or captured, or its files were changed.
+    /// When its queries were exported or captured, or its files were changed.
     fresh: Option<String>,
-    /// How that is known: `taken`, `committed` or `changed`.
+    /// The source of that time: `taken`, `committed` or `changed`.
     fresh_by: Option<&'static str>,
     problems: usize,
 }
@@ -47,13 +47,13 @@ struct SourceJson {
     queries: usize,
 }
 
-/// When what is known of a consumer was so, and how that is known.
+/// How recent the data of a consumer is, and the source of that time.
 struct Fresh {
     at: String,
     by: &'static str,
 }
 
-/// What was handed over longer ago than this should be handed over again.
+/// Queries exported or captured longer ago than this should be refreshed.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
@@ -63,11 +63,15 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
     output.findings(&loaded.problems);
     if all.is_empty() {
         output.line("there are no consumers");
-        output.next("`cargo xtask consumers add FILE` puts here what another repository exported; docs/FORMATS.md shows the other ways");
+        output.next(
+            "`cargo xtask consumers add FILE` adds a file that another repository exported; for other ways, see \
+             docs/FORMATS.md",
+        );
     } else {
         output.lines(&table(&all).lines());
         output.next(
-            "`cargo xtask consumers export NAME` writes one into a file; `cargo xtask consumers add FILE` refreshes it",
+            "`cargo xtask consumers export NAME` writes a consumer to a file; `cargo xtask consumers add FILE` \
+             refreshes it",
         );
     }
     let document = ListJson {
@@ -129,7 +133,8 @@ fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
     table
 }
 
-/// What was exported is as old as the export; other files are as old as the newest commit that touched them, or as they are.
+/// The age of the data of a consumer: that of its export, else of the newest commit that touched its files, else of the
+/// files.
 fn fresh(consumer: &Consumer) -> Option<Fresh> {
     if let Some(taken) = &consumer.taken {
         return Some(Fresh { at: taken.clone(), by: "taken" });
@@ -146,14 +151,14 @@ fn fresh(consumer: &Consumer) -> Option<Fresh> {
     Some(Fresh { at: moment(changed)?, by: "changed" })
 }
 
-/// A moment as text; `None` for one that a disk made up, far from ours.
+/// A time as text; `None` for an implausible one, as a broken file system may report.
 fn moment(at: SystemTime) -> Option<String> {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     (seconds < 253_402_300_800).then(|| format_rfc3339_seconds(at).to_string())
 }
 
 impl Fresh {
-    /// The day with its age, and whether it is long ago.
+    /// The day with its age, and whether it is stale.
     fn told(&self) -> (String, bool) {
         let day = self.at.chars().take(10).collect::<String>();
         let Ok(at) = parse_rfc3339_weak(&self.at) else { return (format!("{} {day}", self.by), true) };

@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
 
-/// What wrote a file, for whoever reads it later.
+/// The name and version of this tool, recorded in the files that it writes.
 const TOOL: &str = concat!("roundtrip ", env!("CARGO_PKG_VERSION"));
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: &cli::Consumers) -> Result<Exit> {
@@ -36,7 +36,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: &c
     }
 }
 
-/// The folder of the project as people would type it.
+/// The folder of the project, as a user would type it.
 fn project(context: &Context<'_>) -> PathBuf {
     let folder = std::env::current_dir().unwrap_or_default();
     let project = &context.config.project;
@@ -53,11 +53,14 @@ fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
             None if known.is_empty() => failure,
             None => failure.help(format!("the consumers are {}", known.join(", "))),
         };
-        failure.help(format!("write [consumers.{name}] into migrate.toml, or make the folder {FOLDER}/{name}; `export` takes --sql and --sqlx as well"))
+        failure.help(format!(
+            "add [consumers.{name}] to migrate.toml, or create the folder {FOLDER}/{name}; `export` also accepts --sql \
+             and --sqlx"
+        ))
     })
 }
 
-/// Findings as a failure: something was found.
+/// Findings as a failure.
 fn found(findings: Vec<Finding>) -> Failure {
     Failure::Core(Error::of(ErrorKind::Files, findings))
 }
@@ -66,7 +69,7 @@ fn now() -> String {
     format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// Writes a file that is complete at every moment.
+/// Writes a file atomically.
 fn write(path: &Path, text: &str) -> Result<()> {
     let cannot = |error| files::cannot(path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -77,7 +80,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(cannot)
 }
 
-/// What became different in a file, for programs.
+/// The changes in a file, as JSON.
 #[derive(Serialize)]
 struct ChangesJson {
     new: Vec<String>,
@@ -91,10 +94,10 @@ impl From<Changes> for ChangesJson {
     }
 }
 
-/// How many names are shown of each.
+/// How many new and gone names are shown at most.
 const SHOWN: usize = 10;
 
-/// What became different in a file, for people.
+/// Shows the changes in a file.
 fn show(context: &Context<'_>, changes: &Changes) {
     context.output.line(format!("{} new, {} gone, {} same", changes.new.len(), changes.gone.len(), changes.same));
     for (sign, names) in [('+', &changes.new), ('-', &changes.gone)] {

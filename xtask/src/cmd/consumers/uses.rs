@@ -1,4 +1,4 @@
-//! `consumers uses`: who reads and who writes a table or a column.
+//! `consumers uses`: who reads and who writes a table or column.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::output::{Document, Table};
 use crate::shadow;
 
-/// What is asked about.
+/// The table or column in question.
 struct Subject {
     table: QualifiedName,
     column: Option<String>,
@@ -106,15 +106,17 @@ fn show(context: &Context<'_>, subject: &Subject, uses: Vec<UseJson>, unread: Ve
         output.line(format!("no consumer uses {name}"));
     }
     if !unread.is_empty() {
-        let word = if unread.len() == 1 { "1 query does".to_owned() } else { format!("{} queries do", unread.len()) };
-        output.line(format!("{word} not prepare on this schema, or are no queries: nobody knows what they use"));
-        output.next("`cargo xtask consumers check` says why");
+        output.line(match unread.len() {
+            1 => "not checked: 1 query, which cannot be prepared on this schema or is not a query".to_owned(),
+            n => format!("not checked: {n} queries, which cannot be prepared on this schema or are not queries"),
+        });
+        output.next("`cargo xtask consumers check` shows why");
     }
     output.document(&Document::new("consumers uses", &context.name, UsesJson { name, uses, unread }));
 }
 
 impl Subject {
-    /// What a name means in a schema.
+    /// Resolves a name in a schema.
     fn find(schema: &Schema, name: &str) -> Result<Self> {
         let parts: Vec<String> = parts(name);
         let tables: Vec<&Arc<Object>> = schema.objects().filter(|one| is_table(one.id.kind)).collect();
@@ -139,7 +141,7 @@ impl Subject {
         Ok(Self { table: QualifiedName::new(&*id.schema, &*id.name), column: column.cloned() })
     }
 
-    /// Whether a query reads or writes it, and through what.
+    /// Whether a query reads or writes it, and through which views and functions.
     fn used(&self, reach: &Reach, standing: &[Standing]) -> Option<(bool, bool, Vec<String>)> {
         let (mut reads, mut writes, mut through) = (false, false, Vec::new());
         for touch in &reach.tables {
@@ -160,21 +162,21 @@ impl Subject {
             !one.kind.ends_with("view") && reach.routines.iter().any(|(name, ..)| *name == *one.name.name())
         };
         for routine in standing.iter().filter(called) {
-            // What a function does with it is in its body.
+            // What a function does with it is known only from its body.
             reads = true;
             through.push(routine.to_string());
         }
         (reads || writes).then_some((reads, writes, through))
     }
 
-    /// What a consumer whose queries cannot be had says that it uses.
+    /// The uses that a consumer declares, because its queries are not available.
     fn declared(&self, consumer: &Consumer) -> Vec<UseJson> {
         let meant = consumer.uses.iter().filter(|one| {
             one.table == self.table && (self.column.is_none() || one.column.is_none() || one.column == self.column)
         });
         let json = |one: &migrate_core::consumer::Use| UseJson {
             consumer: consumer.name.clone(),
-            query: "as it declares".to_owned(),
+            query: "declared".to_owned(),
             file: one.place.path().display().to_string(),
             line: one.place.line_column().map_or(1, |(line, _)| line),
             reads: !one.writes,
@@ -209,7 +211,7 @@ fn parts(name: &str) -> Vec<String> {
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
-    let failure = Failure::usage("no-such-table", format!("the migrations make no table or view `{name}`"));
+    let failure = Failure::usage("no-such-table", format!("the migrations create no table or view `{name}`"));
     let first = name.split('.').next().unwrap_or(name);
     match suggest::nearest(first, known) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),

@@ -1,4 +1,4 @@
-//! `drift --adopt`: what was made by hand becomes a migration.
+//! `drift --adopt`: write changes that were made by hand as a migration.
 
 use migrate_core::CodeMigrations;
 use migrate_core::schema::ddl::{Statement, Style, roles};
@@ -12,7 +12,8 @@ use crate::exit::{Exit, Result};
 use crate::output::Document;
 use crate::output::style::{BOLD, GOOD, WARN, paint};
 
-/// Writes what the database has beyond its chain as migrations, proven. What pending migrations make already is no part of it.
+/// Writes what the database has beyond its chain as migrations, proven. What pending migrations make anyway is left
+/// out.
 pub(super) async fn adopt(
     context: &Context<'_>,
     code: &CodeMigrations,
@@ -39,8 +40,8 @@ pub(super) async fn adopt(
     }
     if let Some(partly) = partly.as_ref().filter(|partly| !partly.can_be_adopted()) {
         output.remark(match partly.others.is_empty() {
-            true => "nothing was written: the pending migrations have all of it",
-            false => "nothing was written: the pending migrations give it other names, which have to be there first",
+            true => "nothing was written: the pending migrations already contain all of it",
+            false => "nothing was written: the pending migrations rename objects in it, and have to be finished first",
         });
         output.next(way_on(context, partly, &[]));
         output.document(&Document::new("drift", &context.name, document));
@@ -50,7 +51,7 @@ pub(super) async fn adopt(
     let known = roles(&from.schema);
     let new = roles(&to.schema).difference(&known).cloned().collect();
     let mut difference = diff::proven(context, from, to, Style::Online).await?;
-    // Privileges of a role that another server does not have would be a migration that fails there.
+    // Granting privileges to a role would fail on a server that does not have the role.
     let guard = shape::role_guard(&new);
     if !guard.is_empty() {
         difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
@@ -66,13 +67,16 @@ pub(super) async fn adopt(
     let written = versions(&document);
     match (difference.is_proven(), &partly) {
         (true, _) if document.files.is_empty() => {}
-        (true, Some(partly)) => output.next(format!("read the files; then {}", way_on(context, partly, &written))),
+        (true, Some(partly)) => output.next(format!("review the files, then {}", way_on(context, partly, &written))),
         (true, None) => output.next(format!(
-            "read the files; then `cargo xtask drift {} --mark {}` records them there as applied, for it has what they make",
+            "review the files, then `cargo xtask drift {} --mark {}` records them as applied, because the database \
+             already has their changes",
             context.aim(),
             written.join(","),
         )),
-        (false, _) => output.remark("nothing was written: these statements do not lead there by themselves"),
+        (false, _) => {
+            output.remark("nothing was written: these statements alone do not produce the schema of the database")
+        }
     }
     output.document(&Document::new("drift", &context.name, document));
     Ok(if written.is_empty() { Exit::Found } else { Exit::Done })
@@ -81,8 +85,8 @@ pub(super) async fn adopt(
 fn tell_pending(context: &Context<'_>, chain: &Chain) {
     if let Some(first) = chain.pending.first() {
         let what =
-            format!("{} is pending in {}, and comes before what is written here", first.version(), context.title());
-        context.output.remark(format!("{} {what}: apply it there before this is marked", paint(WARN, "note")));
+            format!("{} is pending in {}, and is older than the new migration", first.version(), context.title());
+        context.output.remark(format!("{} {what}: apply it there before you mark this one", paint(WARN, "note")));
     }
 }
 

@@ -1,4 +1,5 @@
-//! `drift --mark`: pending migrations that are there already are recorded as applied, or what they still lack is shown.
+//! `drift --mark`: record pending migrations as applied if the database already has their changes, or show what is
+//! missing.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::output::Document;
 use crate::output::style::{self, BAD, GOOD, paint};
 use crate::shadow;
 
-/// Records pending migrations as applied, where the database is just what the chain makes with them.
+/// Records pending migrations as applied, if the database is exactly what the chain makes with them.
 pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
     let chain = Chain::read(context, &code).await?;
     refuse_order(context, &chain, &options.mark)?;
@@ -29,7 +30,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
     let meant: Vec<Arc<Migration>> = chain.pending.iter().filter(|one| is_meant(one.version())).cloned().collect();
     match (look.found.is_empty(), options.sql) {
         (true, true) => {
-            context.output.remark("nothing is missing: without `--sql` this records them as applied");
+            context.output.remark("nothing is missing: run this without `--sql` to record them as applied");
         }
         (true, false) => {
             document.not_compared = not_compared(&meant);
@@ -73,7 +74,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
     Ok(if look.found.is_empty() { Exit::Done } else { Exit::Found })
 }
 
-/// Asks where the environment is protected, and where no comparison can say that all of the migrations is there.
+/// Asks for confirmation if the environment is protected, or if the comparison cannot cover all of the migrations.
 fn confirm_mark(context: &Context<'_>, yes: bool, statements: usize, objects: usize) -> Result<()> {
     let what = "Its ledger will say that the migrations are applied.";
     let count = |n, word| Some(style::count(n, word)).filter(|_| n > 0);
@@ -85,11 +86,14 @@ fn confirm_mark(context: &Context<'_>, yes: bool, statements: usize, objects: us
     confirm_unseen(context, yes, &format!("{} cannot be compared", unseen.join(" and ")), what)
 }
 
-/// What is marked is pending, and so is nothing before it.
+/// Refuses to mark a migration that is not pending, or one with older pending migrations.
 fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Result<()> {
     if let Some(unknown) = marks.iter().find(|one| !chain.pending.iter().any(|pending| pending.version() == *one)) {
-        return Err(Failure::usage("not-pending", format!("{unknown} is no pending migration of {}", context.title()))
-            .help(format!("`cargo xtask status {}` shows what is pending", context.aim())));
+        return Err(Failure::usage(
+            "not-pending",
+            format!("{unknown} is not a pending migration of {}", context.title()),
+        )
+        .help(format!("`cargo xtask status {}` shows what is pending", context.aim())));
     }
     let last = marks.iter().max();
     let is_older = |one: &&Arc<Migration>| !marks.contains(one.version()) && Some(one.version()) < last;
@@ -98,39 +102,46 @@ fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Resu
         Some(older) => {
             Err(Failure::usage("mark-order", format!("{} is pending too, and comes first", older.version()))
                 .help(format!("apply it: `cargo xtask migrate {} --to {}`", context.aim(), older.version()))
-                .help("where a part of it is there already, name both after `--mark`, with a comma between them"))
+                .help("if the database already has a part of it, give both versions to `--mark`, separated by a comma"))
         }
     }
 }
 
-/// A migration that is half way through its names is finished where those before it are there.
+/// A migration that is halfway through its renames can be finished only if the migrations before it are there.
 fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
     let Some((last, begun)) = partly.and_then(|partly| Some((partly.waits_for.as_ref()?, partly.begun.first()?)))
     else {
         return Ok(());
     };
-    Err(Failure::usage("mark-order", format!("nothing of {last} is there, and {begun} is half way through its names"))
+    Err(Failure::usage("mark-order", format!("{last} has not begun, and {begun} is halfway through its renames"))
         .help(format!("apply what comes before it: `cargo xtask migrate {} --to {last}`", context.aim())))
 }
 
-/// Says why nothing is marked, and what leads on.
+/// Says why nothing was marked, and what to do next.
 fn refuse(context: &Context<'_>, with: &Chain, look: &Look, partly: Option<&Partly>) {
     let output = context.output;
     show(context, with, look);
-    output.line(format!("{}: {} is not what its chain makes with them", paint(BAD, "not marked"), context.title()));
+    output.line(format!(
+        "{}: {} does not match its chain with these migrations",
+        paint(BAD, "not marked"),
+        context.title()
+    ));
     let Some(partly) = partly else {
         let aim = context.aim();
-        return output.next(format!("nothing of them is there: `cargo xtask migrate {aim}` applies what is pending"));
+        return output.next(format!(
+            "none of their changes are there: `cargo xtask migrate {aim}` applies the pending migrations"
+        ));
     };
     partly.lines().iter().for_each(|line| output.line(line));
     let others = format!(
-        "`cargo xtask drift {} --adopt NAME` makes a migration of what is not part of them, to be marked with them",
+        "`cargo xtask drift {} --adopt NAME` writes a migration for what is not part of them; mark it together with \
+         them",
         context.aim()
     );
     output.next(if partly.can_be_adopted() { others } else { way_on(context, partly, &[]) });
 }
 
 fn untouched(context: &Context<'_>, meant: &[Arc<Migration>]) {
-    let what = format!("nothing of {} is there", style::count(meant.len(), "migration"));
-    context.output.remark(format!("{what}: `cargo xtask migrate {}` applies it", context.aim()));
+    let what = format!("no change of {} is there", style::count(meant.len(), "migration"));
+    context.output.remark(format!("{what}: `cargo xtask migrate {}` applies the pending migrations", context.aim()));
 }

@@ -30,10 +30,11 @@ fn a_column_is_dropped_that_another_service_reads() {
         &said.out,
         &[
             "failed  consumers  1 query of 1 consumer, no order is safe",
-            "error[consumer-broken]: billing: `consumers/billing/queries.sql:1` no longer prepares: column \"carrier\" does not exist",
+            "error[consumer-broken]: billing: `consumers/billing/queries.sql:1` can no longer be prepared: column \
+             \"carrier\" does not exist",
             "1 | SELECT id, carrier FROM shipments;\n  |            ^^^^^^^",
-            "since migrations/20250101000004_drop.up.sql:3: ALTER TABLE shipments DROP COLUMN carrier",
-            "error[consumer-order]: no order is safe: this breaks billing, which stays as it is",
+            "caused by migrations/20250101000004_drop.up.sql:3: ALTER TABLE shipments DROP COLUMN carrier",
+            "error[consumer-order]: no order is safe: this breaks billing, whose code does not change",
             "switch: deploy code of every consumer that neither reads nor writes shipments.carrier",
         ],
     );
@@ -62,7 +63,7 @@ fn a_column_gets_another_name_while_old_servers_run() {
     let expected = "\
 error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
   no order is safe: the released code of shop does not run on the new schema, and the new code of shop does not run on the old one
-  note: shop: `consumers/shop/queries.sql:1`, as released, no longer prepares: column \"carrier\" does not exist
+  note: shop: `consumers/shop/queries.sql:1`, as released, can no longer be prepared: column \"carrier\" does not exist
   note: shop: `consumers/shop/queries.sql:1` needs the new schema: before it, column \"carrier_code\" does not exist
   help: split it: shipments.carrier is renamed to carrier_code
     1. expand: `cargo xtask new add_carrier_code_to_shipments --add-column 'shipments.carrier_code:text:null'`
@@ -70,7 +71,7 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
     3. backfill, in batches: `UPDATE shipments SET carrier_code = carrier WHERE carrier_code IS NULL AND carrier IS NOT NULL`
     4. switch: deploy code that reads carrier_code, then code that no longer writes carrier
     5. contract: `cargo xtask new drop_carrier_of_shipments --drop-column 'shipments.carrier'`
-  help: `-- migrate: allow consumer:shop REASON` says why it is safe here
+  help: if it is safe here, put `-- migrate: allow consumer:shop REASON` at the head of the file
 ";
     assert_eq!(findings(&said), expected);
     // The commands in the steps exist, and can be run instead of the migration.
