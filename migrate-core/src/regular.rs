@@ -23,7 +23,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let metadata = fs::metadata(path).map_err(|error| nowhere(path, error))?;
     if !metadata.is_file() {
-        return Err(Error::other(format!("it is {}, and only regular files are read", kind(metadata.file_type()))));
+        return Err(Error::other(format!("it is {}, but only regular files are read", kind(metadata.file_type()))));
     }
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len()));
@@ -60,7 +60,7 @@ fn to_the_end(file: File, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 fn too_large(bytes: u64) -> Error {
-    Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20))
+    Error::other(format!("it has {} MB, but a server accepts less than 1024 MB", bytes >> 20))
 }
 
 /// The text of a regular file.
@@ -77,7 +77,7 @@ pub fn help(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "check its permissions",
         ErrorKind::NotFound => "correct the link or the path",
-        _ => "put a regular file in its place, or move it elsewhere",
+        _ => "replace it with a regular file, or move it elsewhere",
     }
 }
 

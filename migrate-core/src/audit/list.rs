@@ -70,7 +70,7 @@ impl Filter {
 ///
 /// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
 pub async fn list(reader: &mut Reader, ledger: &QualifiedName, filter: &Filter) -> Result<Vec<Record>> {
-    let rows = reader.ask("read the record of DDL", &query(ledger, filter)).await?;
+    let rows = reader.ask("read the audit", &query(ledger, filter)).await?;
     Ok(rows.into_iter().filter_map(record).collect())
 }
 

@@ -95,7 +95,7 @@ pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Re
         // The schema may not be there either: a privilege on nothing is no error by its number.
         format_args!("pg_catalog.to_regnamespace({})", literal(&ident(ledger.schema()))),
     );
-    let rows = database.ask("look whether DDL is recorded", &query).await?;
+    let rows = database.ask("check whether the audit is on", &query).await?;
     let is = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref()) == Some("t");
     Ok(Recording { on: is(0), has_records: is(1), readable: is(2) })
 }
@@ -112,12 +112,15 @@ pub async fn install(database: &Database, ledger: &QualifiedName, application: &
     if found.first().and_then(|row| row.first()?.as_deref()) != Some("t") {
         let finding = Finding::error(
             "no-ledger",
-            format!("there is no ledger {ledger} yet, and the record stands beside it"),
+            format!("the ledger {ledger} does not exist yet, and the audit is stored in its schema"),
         )
-        .help("`cargo xtask migrate` makes it, or `cargo xtask baseline --mark` where the schema is there already");
+        .help(
+            "`cargo xtask migrate` creates it; if the database already has its schema, use `cargo xtask baseline \
+             --mark`",
+        );
         return Err(Error::new(ErrorKind::Ledger, finding));
     }
-    change(database, application, &script(include_str!("install.sql"), ledger), "record DDL").await
+    change(database, application, &script(include_str!("install.sql"), ledger), "start the audit").await
 }
 
 /// Ends the recording; `purge` drops the records too.
@@ -130,7 +133,7 @@ pub async fn uninstall(database: &Database, ledger: &QualifiedName, application:
     if purge {
         sql += &script("DROP TABLE IF EXISTS {table}; DROP FUNCTION IF EXISTS {guard}();", ledger);
     }
-    change(database, application, &sql, "end the recording of DDL").await
+    change(database, application, &sql, "stop the audit").await
 }
 
 async fn change(database: &Database, application: &str, script: &str, doing: &str) -> Result<()> {
@@ -151,9 +154,17 @@ fn refused(failure: Failure, doing: &str) -> Error {
         return error;
     }
     error
-        .note("event triggers belong to superusers; some hosting services let an administrator of theirs make them")
-        .note("without the record, drift is found all the same, and bounded in time by the fingerprints of the ledger: it is not known who made it, and how")
-        .help_instead("run it once as a superuser, with --database; from then on every role's DDL is recorded, and no role needs more rights than before")
+        .note(
+            "only superusers can create event triggers; some hosting services also allow their administrators to do so",
+        )
+        .note(
+            "without the audit, drift is still found, and the fingerprints in the ledger limit when it happened, but \
+             not who caused it or how",
+        )
+        .help_instead(
+            "run it once as a superuser, with --database; from then on the DDL of every role is recorded, and no role \
+             needs additional privileges",
+        )
 }
 
 #[cfg(test)]

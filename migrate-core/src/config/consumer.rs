@@ -119,5 +119,5 @@ fn style<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Opti
     let text = String::deserialize(deserializer)?;
     let found = Style::ALL.into_iter().find(|(word, _)| *word == text).map(|(_, style)| style);
     let known = Style::ALL.map(|(word, _)| word).join(", ");
-    found.map(Some).ok_or_else(|| de::Error::custom(format!("the styles of a parameter are {known}")))
+    found.map(Some).ok_or_else(|| de::Error::custom(format!("the parameter styles are {known}")))
 }

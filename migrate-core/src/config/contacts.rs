@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Reach {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.trim().is_empty() || text.contains('\n') {
-            true => Err(de::Error::custom("a contact is a name and how to reach it, in one line")),
+            true => Err(de::Error::custom("a contact is a name and how to reach it, on one line")),
             false => Ok(Self(text)),
         }
     }

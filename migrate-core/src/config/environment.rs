@@ -74,16 +74,16 @@ impl Default for Environment {
 
 fn source<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<DatabaseSource, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| de::Error::custom(format!("this is no database: write {}", DatabaseSource::FORMS)))
+    text.parse().map_err(|_| de::Error::custom(format!("not a database: write {}", DatabaseSource::FORMS)))
 }
 
 fn qualified<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<QualifiedName, D::Error> {
     let text = String::deserialize(deserializer)?;
-    QualifiedName::parse(&text)
-        .ok_or_else(|| de::Error::custom("the ledger is named with its schema: roundtrip.ledger"))
+    QualifiedName::parse(&text).ok_or_else(|| de::Error::custom("give the ledger with its schema: roundtrip.ledger"))
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    duration::parse(&text).ok_or_else(|| de::Error::custom("a time is a number with its unit: 250ms, 3s, 10min, 1h"))
+    duration::parse(&text)
+        .ok_or_else(|| de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min, 1h"))
 }

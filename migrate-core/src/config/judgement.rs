@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Weight {
             "warning" => Ok(Self(Some(Severity::Warning))),
             "note" => Ok(Self(Some(Severity::Note))),
             "off" => Ok(Self(None)),
-            _ => Err(de::Error::custom("a rule weighs \"error\", \"warning\", \"note\" or \"off\"")),
+            _ => Err(de::Error::custom("the severity of a rule is \"error\", \"warning\", \"note\" or \"off\"")),
         }
     }
 }
@@ -62,5 +62,5 @@ impl<'de> Deserialize<'de> for Weight {
 fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<LockMode>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let known = || LockMode::ALL.map(LockMode::as_str).join(", ");
-    text.parse().map(Some).map_err(|_| de::Error::custom(format!("the locks of a table are {}", known())))
+    text.parse().map(Some).map_err(|_| de::Error::custom(format!("the table locks are {}", known())))
 }

@@ -145,7 +145,7 @@ impl Config {
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
             if let Some(name) = heard.find(|name| !known.contains(name)) {
-                let finding = Finding::error("no-environment", format!("there is no environment {name} to be told of"))
+                let finding = Finding::error("no-environment", format!("there is no environment {name}"))
                     .at(Place::within(&path, redact(&text).into(), hook.span()))
                     .help(format!("the environments are {}", known.join(", ")));
                 return Err(Error::new(ErrorKind::Configuration, finding));
@@ -179,9 +179,9 @@ impl Config {
         };
         let finding = match &self.path {
             Some(path) => {
-                finding.at(Place::file(path)).help(format!("add it: [environments.{shown}] with its database"))
+                finding.at(Place::file(path)).help(format!("add it as [environments.{shown}] with its database"))
             }
-            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or give --database URL")),
+            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or pass --database URL")),
         };
         Err(Error::new(ErrorKind::Configuration, finding))
     }

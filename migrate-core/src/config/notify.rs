@@ -137,20 +137,20 @@ impl TryFrom<Written> for Hook {
             (Some(slack), None) => (
                 Form::Slack,
                 variable(&slack).ok_or(
-                    "whoever knows a Slack webhook can write to its channel: write `slack = \"env:VARIABLE\"`",
+                    "anyone who knows a Slack webhook can write to its channel: write `slack = \"env:VARIABLE\"`",
                 )?,
             ),
             (None, Some(url)) => (Form::Json, address(&url)?),
             _ => return Err("a hook has either `slack` or `url`"),
         };
         let authorization = written.authorization.as_deref().map(|text| {
-            variable(text).ok_or("a secret does not belong into a file: write `authorization = \"env:VARIABLE\"`")
+            variable(text).ok_or("a secret does not belong in a file: write `authorization = \"env:VARIABLE\"`")
         });
         if written.retries.is_some_and(|retries| retries > MOST_RETRIES) {
-            return Err("a message is sent again at most 10 times");
+            return Err("a message can be retried at most 10 times");
         }
         if written.deadline.is_some_and(|deadline| deadline.is_zero()) {
-            return Err("a message needs some time: its deadline cannot be 0");
+            return Err("the deadline of a message cannot be 0");
         }
         Ok(Self {
             address,
@@ -171,13 +171,13 @@ fn variable(text: &str) -> Option<Address> {
 fn address(text: &str) -> std::result::Result<Address, &'static str> {
     match text.split_once("://") {
         Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Address::Text(text.to_owned())),
-        _ => variable(text).ok_or("a hook is at https://…, or at the address in env:VARIABLE"),
+        _ => variable(text).ok_or("write the address of a hook as https://… or env:VARIABLE"),
     }
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong = || de::Error::custom("a time is a number with its unit: 250ms, 3s, 10min");
+    let wrong = || de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min");
     duration::parse(&text).map(Some).ok_or_else(wrong)
 }
 

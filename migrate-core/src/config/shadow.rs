@@ -26,7 +26,7 @@ impl ShadowSetup {
 
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "`setup` is a file, or a list of files")]
+    #[serde(untagged, expecting = "`setup` is a file or a list of files")]
     enum Written {
         One(PathBuf),
         More(Vec<PathBuf>),
@@ -40,7 +40,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf
 /// Values as people write them: numbers and truth values as well as strings.
 fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "the value of a setting is a string, a number, or true or false")]
+    #[serde(untagged, expecting = "the value of a setting is a string, a number, true or false")]
     enum Written {
         Text(String),
         Number(i64),

@@ -65,7 +65,7 @@ impl DatabaseSource {
                 None => Err(Error::new(
                     ErrorKind::Configuration,
                     Finding::error("variable-unset", format!("the environment variable {name} is not set"))
-                        .note("the database of this environment is `env:` and its name")
+                        .note("this environment takes its database URL from that variable")
                         .help(format!("export {name}=postgres://user:password@host/database")),
                 )),
             },

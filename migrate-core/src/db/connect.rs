@@ -105,7 +105,7 @@ async fn try_place(
         }
     }
     Err(refused.unwrap_or_else(|| {
-        let finding = Finding::error("connection", format!("there is no way to {}", place.host()));
+        let finding = Finding::error("connection", format!("there is no way to connect to {}", place.host()));
         Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
     }))
 }
@@ -147,9 +147,11 @@ async fn check(
         _ => return Ok(connection),
     };
     leave(connection).await;
-    let finding =
-        Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
-            .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");
+    let finding = Finding::error(
+        "connection",
+        format!("{} {wrong}, but `target_session_attrs` requires a different server", place.host()),
+    )
+    .help("add the right host to the list in the URL, or leave out `target_session_attrs`");
     Err(Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
 }
 

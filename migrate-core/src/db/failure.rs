@@ -181,7 +181,7 @@ impl Failure {
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 for holder in &refusal.holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-                    finding.notes.push(format!("in the way is {holder}{query}"));
+                    finding.notes.push(format!("blocked by {holder}{query}"));
                 }
                 finding.help.extend(refusal.holders.first().map(Holder::ending));
                 finding.help.extend(refusal.advice());
@@ -192,14 +192,19 @@ impl Failure {
                 ErrorKind::Connection,
                 Finding::error("connection-dead", format!("cannot {doing}: the connection to the server is dead"))
                     .note(why)
-                    .note("whether the last message was carried out is not known here; the ledger has what was committed")
-                    .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again"),
+                    .note(
+                        "it is unknown whether the server executed the last message; the ledger has what was committed",
+                    )
+                    .help(
+                        "when the server is reachable again, check the state of the chain with `cargo xtask status`, \
+                         then run the command again",
+                    ),
             ),
             lost => Error::new(
                 ErrorKind::Connection,
                 Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))
                     .note(lost.why().to_owned())
-                    .help("what was committed before is safe; run the command again when the server is back"),
+                    .help("everything committed before is safe; run the command again when the server is back"),
             ),
         }
     }
@@ -208,8 +213,8 @@ impl Failure {
 /// What to do where a server refuses something, whatever it was.
 fn help(sqlstate: &str) -> Option<&'static str> {
     match sqlstate {
-        "25006" => Some("this server is a standby, or its transactions are read-only: give the address of the primary"),
-        "42501" => Some("the role that logged in lacks a right: let the owner GRANT it, or log in as the owner"),
+        "25006" => Some("this server is a standby, or its transactions are read-only: use the address of the primary"),
+        "42501" => Some("the role that logged in lacks a privilege: let the owner GRANT it, or log in as the owner"),
         _ => None,
     }
 }
@@ -226,7 +231,7 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
         }
         // What stands before a server that is still starting hangs up at once.
         sqlx::Error::Protocol(why) if why.contains("response from SSLRequest: 0x00") => {
-            let error = std::io::Error::new(Io::UnexpectedEof, "the connection was closed before anything was said");
+            let error = std::io::Error::new(Io::UnexpectedEof, "the server closed the connection before it answered");
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
@@ -234,19 +239,20 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
             let code = error.code().unwrap_or_default().into_owned();
             let mut finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
             if code == "28P01" && !place.has_password() {
-                finding.message = format!("{host} asks for the password of role {user}, and none was given");
+                finding.message = format!("{host} requires a password for role {user}, and none was given");
             }
             if let Some(file) = place.open_passfile.as_ref().filter(|_| code == "28P01") {
                 let file = file.display();
-                finding = finding.note(format!("the password file {file} is not used, for others may read it"));
+                finding =
+                    finding.note(format!("the password file {file} is not used, because other users may read it"));
                 finding = finding.help(format!("chmod 600 {file}"));
             }
             return Error::new(ErrorKind::Connection, finding).with_sqlstate(code);
         }
         sqlx::Error::Configuration(why) => {
-            Finding::error("connection", format!("no connection to {host}: {why}")).help("check the database URL")
+            Finding::error("connection", format!("cannot connect to {host}: {why}")).help("check the database URL")
         }
-        other => Finding::error("connection", format!("no connection to {host}"))
+        other => Finding::error("connection", format!("cannot connect to {host}"))
             .note(other.to_string())
             .help("is a PostgreSQL server listening there, and not something else?"),
     };
@@ -254,31 +260,34 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
 }
 
 fn no_tls(host: &str, why: &str) -> Finding {
-    Finding::error("tls", format!("no TLS connection to {host}: {why}"))
-        .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
-        .help("verify-full needs the host's name in the server's certificate, as a subject alternative name, and a root that signed it")
+    Finding::error("tls", format!("cannot make a TLS connection to {host}: {why}"))
+        .help("check sslmode and sslrootcert in the URL (or PGSSLMODE, PGSSLROOTCERT)")
+        .help(
+            "verify-full needs the host name in the server's certificate, as a subject alternative name, and the root \
+             certificate that signed it",
+        )
 }
 
 fn unreachable(host: &str, error: &std::io::Error) -> Finding {
     let finding = match error.kind() {
-        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing listens at {host}")),
+        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing is listening at {host}")),
         Io::NotFound if host.starts_with('/') => {
             Finding::error("connection-refused", format!("there is no server socket in {host}"))
         }
-        Io::PermissionDenied => Finding::error("connection-refused", format!("{host} cannot be entered: {error}")),
+        Io::PermissionDenied => Finding::error("connection-refused", format!("no permission to use {host}: {error}")),
         _ => Finding::error("connection", format!("{host} cannot be reached: {error}")),
     };
-    finding.help("is the server running, and are host and port right?")
+    finding.help("is the server running, and are the host and port correct?")
 }
 
 fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Finding {
     match code {
         "28P01" => Finding::error("password", format!("{host} does not accept the password of role {user}"))
             .help("give it in PGPASSWORD, in the password file (~/.pgpass), or in the variable that `env:` names"),
-        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} in: {message}"))
+        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} log in: {message}"))
             .help("does the role exist, may it log in, and does pg_hba.conf have a line for it?"),
         "3D000" => Finding::error("no-database", format!("there is no database {name} at {host}"))
-            .help(format!("create it first, for instance with `createdb {name}`, or correct the name")),
+            .help(format!("create it first, for example with `createdb {name}`, or correct the name")),
         "42501" => {
             Finding::error("no-connect", format!("role {user} may not connect to database {name}")).help(format!(
                 "grant it: GRANT CONNECT ON DATABASE {} TO {};",
@@ -286,7 +295,7 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
                 crate::ident::ident(user)
             ))
         }
-        "53300" => Finding::error("too-many-connections", format!("{host} has no connection left: {message}"))
+        "53300" => Finding::error("too-many-connections", format!("{host} has no free connection: {message}"))
             .help("a run needs two connections; close some, or raise max_connections"),
         "57P03" => Finding::error("starting", format!("{host} does not accept connections yet: {message}"))
             .help("wait until it has started"),
@@ -300,7 +309,7 @@ pub(super) fn no_answer(place: &HostPlace, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("connection-timeout", format!("{} does not answer within {seconds} s", place.host()))
-            .help("is the host right, and does a firewall stand between?"),
+        Finding::error("connection-timeout", format!("{} did not answer within {seconds} s", place.host()))
+            .help("is the host correct, and does a firewall block the connection?"),
     )
 }

@@ -55,7 +55,7 @@ impl Holder {
 
     /// The step that gets it out of the way.
     pub(crate) fn ending(&self) -> String {
-        format!("wait until it has ended, or end it: SELECT pg_terminate_backend({});", self.pid)
+        format!("wait until it has finished, or end it: SELECT pg_terminate_backend({});", self.pid)
     }
 }
 

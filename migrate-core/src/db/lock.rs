@@ -264,7 +264,7 @@ pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Opt
     loop {
         let rows = session.read(&question).await;
         let rows =
-            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
+            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "find out who holds the migration lock"))?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
         let is_locked = row.pop().flatten().as_deref() == Some("t");
         if is_locked || Instant::now() > deadline {
@@ -359,10 +359,12 @@ fn matches_key(key: i64) -> String {
 fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     let who = holder.as_ref().map_or("another session".to_owned(), Holder::to_string);
-    let finding =
-        Finding::error("lock-held", format!("another migration run holds the lock for longer than {seconds} s: {who}"))
-            .note("nothing was run")
-            .help("wait for it to end, or give --lock-wait a longer time");
+    let finding = Finding::error(
+        "lock-held",
+        format!("another migration run has held the lock for more than {seconds} s: {who}"),
+    )
+    .note("nothing was run")
+    .help("wait until it has finished, or give --lock-wait a longer time");
     let finding = match holder {
         Some(holder) => {
             finding.help(format!("if that run is dead, end its session: SELECT pg_terminate_backend({});", holder.pid))
@@ -377,8 +379,11 @@ fn lost() -> Error {
         ErrorKind::Lock,
         Finding::error("lock-lost", "the migration lock was lost during the run")
             .note("each migration is still recorded together with its changes, so none can have run twice")
-            .note("a pooler in transaction mode, or somebody who ended our session, takes a session's locks away")
-            .help("connect to the server directly, not through a pooler; `cargo xtask status` shows where the chain stands"),
+            .note("a session loses its locks behind a pooler in transaction mode, or when somebody terminates it")
+            .help(
+                "connect directly to the server, not through a pooler; `cargo xtask status` shows the state of the \
+                 chain",
+            ),
     )
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn identify(session: &mut Session) -> Result<Process> {
 
 /// The answer to [`IDENTITY`] is none.
 pub(crate) fn no_process() -> Error {
-    let finding = Finding::error("session", "the server does not say which process it is")
+    let finding = Finding::error("session", "the server does not report its process")
         .help("is a PostgreSQL server listening there, and not something else?");
     Error::new(ErrorKind::Connection, finding)
 }
@@ -51,7 +51,7 @@ pub(crate) fn no_process() -> Error {
 /// A message that asks for nothing that takes long. Behind a pooler it waits in a queue while no process is free.
 async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row>> {
     let cannot =
-        |failure: Failure| failure.explain(ErrorKind::Connection, "session", "see which server process answers");
+        |failure: Failure| failure.explain(ErrorKind::Connection, "session", "find out which server process answers");
     let patience = session.database().patience;
     match timeout(patience, session.unbounded(question)).await {
         // So PgBouncer says that it had no process to lend for as long as its own patience lasted.
@@ -128,12 +128,12 @@ fn pooler() -> Error {
 pub(super) fn of_mode(mode: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
-        Finding::error("pooler", format!("this address leads through a connection pooler in {mode} mode"))
+        Finding::error("pooler", format!("this address goes through a connection pooler in {mode} mode"))
             .note(
-                "our connections do not keep a server process each, so locks and settings of a session mean nothing; \
-                 nothing was run",
+                "each connection must keep its own server process, or session locks and settings do not work; nothing \
+                 was run",
             )
-            .help("give the address of the server itself, or of a pool in session mode, for migrations"),
+            .help("for migrations, use the address of the server itself, or of a pool in session mode"),
     )
 }
 
@@ -142,10 +142,13 @@ fn queued(database: &Database) -> Error {
     let host = database.host();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("pool-exhausted", format!("{host} accepts a second connection and does not answer on it"))
-            .note("a connection pooler whose pool has no server connection left keeps its clients waiting like this")
+        Finding::error("pool-exhausted", format!("{host} accepts a second connection but does not answer on it"))
+            .note("a connection pooler keeps clients waiting like this when its pool has no free server connection")
             .note("a run needs two connections at the same time: one for the work, one for the lock; nothing was run")
-            .help("give the pool at least two server connections for this user and database (`pool_size`), or the address of the server itself"),
+            .help(
+                "give the pool at least two server connections for this user and database (`pool_size`), or use the \
+                 address of the server itself",
+            ),
     )
 }
 

@@ -175,7 +175,7 @@ impl Session {
     /// The connection, what is known of it, and nothing where it was given up.
     fn parts(&mut self) -> std::result::Result<(&mut PgConnection, &Line), Failure> {
         let Self { connection, line, .. } = self;
-        let gone = || Failure::Lost("it was closed before".to_owned());
+        let gone = || Failure::Lost("it was already closed".to_owned());
         Ok((connection.as_mut().ok_or_else(gone)?, line))
     }
 

@@ -205,7 +205,7 @@ impl Verdict {
             let is_over = now - self.heard >= self.limits.patience;
             return is_over.then(|| {
                 let seconds = self.limits.patience.as_secs_f32();
-                Failure::Silent(format!("for {seconds} s nothing answered: neither this connection nor a new one"))
+                Failure::Silent(format!("nothing answered for {seconds} s, neither this connection nor a new one"))
             });
         };
         self.heard = now;
@@ -227,7 +227,7 @@ fn told(seen: Seen) -> String {
         Seen::Gone => "its process on the server has ended",
         _ => "its process on the server has nothing left to do",
     };
-    format!("this connection is silent although {what}: the network swallows what is sent, or the answer")
+    format!("this connection is silent although {what}: the network loses the messages or the answers")
 }
 
 /// Asks over a connection that is made where there is none yet; `None` where nothing answers.

@@ -46,7 +46,7 @@ pub(crate) async fn attempt(
         if left.is_zero() {
             return Err(match limit.is_zero() {
                 true => error.help("if it is still starting, `--wait` waits for it"),
-                false => error.note(format!("waited {} s for it", limit.as_secs_f64())),
+                false => error.note(format!("waited {} s for the server", limit.as_secs_f64())),
             });
         }
         waiting(error.findings().first().map_or("", |finding| &finding.message), left);

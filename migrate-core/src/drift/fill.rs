@@ -66,7 +66,7 @@ impl<'a> Filling<'a> {
         let is_default = |one: &Statement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
         let Some(value) = column.fact("default") else {
             refusing.hazards.push(Hazard::Refused(format!(
-                "rows of {of}: they have no {name}, and the migrations do not say which value they get"
+                "rows of {of}: they have no {name}, and the migrations do not say which value to set"
             )));
             return self.done.push(refusing);
         };
@@ -85,8 +85,8 @@ impl<'a> Filling<'a> {
         let Some(texts) = own.iter().map(again).collect::<Option<Vec<String>>>() else {
             let own: Vec<&str> = own.iter().flat_map(|one| one.words()).collect();
             refusing.hazards.push(Hazard::Refused(format!(
-                "rows of {of}: they have no {name}. The migrations give them one together with other changes, which may \
-                 have been made already. Where they have not, run by hand before this: {}",
+                "rows of {of}: they have no {name}. The migrations set it together with other changes, which may \
+                 already have been made. If they have not, run this by hand first: {}",
                 own.join(" ")
             )));
             return self.done.push(refusing);

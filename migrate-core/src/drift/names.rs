@@ -126,6 +126,6 @@ fn part(one: &Renaming, id: &Id, done: Done) -> Part {
             });
         }
     }
-    let taken = if done == Done::Differs { ", which is there as well" } else { "" };
+    let taken = if done == Done::Differs { ", which also exists" } else { "" };
     Part { object: Arc::new(id.clone()), done, sentences: vec![format!("{id}: {}{taken}", changes.join(" and "))] }
 }

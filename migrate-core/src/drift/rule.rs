@@ -30,14 +30,14 @@ impl FromStr for Rule {
         let pattern = kind.and_then(after).unwrap_or(text).trim();
         if pattern.is_empty() {
             return Err(NotARule(
-                "a rule names objects: \"table public.tmp_*\", \"schema audit\", \"audit.*\"".to_owned(),
+                "a rule must name objects: \"table public.tmp_*\", \"schema audit\", \"audit.*\"".to_owned(),
             ));
         }
         // A name in quotes may have a space; a word before it is a kind, or should be.
         match pattern.split_once(' ').filter(|(word, _)| kind.is_none() && !word.contains('"')) {
             Some((word, _)) => {
                 let near = suggest::nearest(word, Kind::words()).map(|near| format!(", did you mean `{near}`?"));
-                Err(NotARule(format!("`{word}` is no kind of object{}", near.unwrap_or_default())))
+                Err(NotARule(format!("`{word}` is not a kind of object{}", near.unwrap_or_default())))
             }
             None => Ok(Self { kind: kind.and_then(Kind::parse), pattern: pattern.to_owned() }),
         }

@@ -197,8 +197,8 @@ pub(super) fn undecided(text: &str) -> Statement {
     let flat = flat(text);
     let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
     let why = format!(
-        "it cannot be seen whether this has run. Where it has not, replace the next statement with it; where it has, delete \
-         the next statement: {flat}"
+        "it is unknown whether this has run. If it has not, replace the next statement with it; if it has, delete the \
+         next statement: {flat}"
     );
     Statement { hazards: vec![Hazard::Undecided(why)], ..Statement::of(stop) }
 }

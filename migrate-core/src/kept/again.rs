@@ -156,7 +156,7 @@ fn untried(script: &Script) -> Option<&'static str> {
     }
     let can_share = |class| matches!(class, Class::Plain | Class::Session | Class::TableMaintenance);
     if script.statements().iter().any(|statement| !can_share(statement.class)) {
-        return Some("it cannot run inside of another statement");
+        return Some("it cannot run inside another statement");
     }
     // What a sequence is set to stays, also when the transaction does not.
     calls(script.text(), "setval", 0).then_some("it sets a sequence, which is not undone")

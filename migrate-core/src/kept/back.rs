@@ -37,20 +37,21 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
         let version = of_version.first().map(|copy| &*copy.version).unwrap_or_default();
         if part.is_empty() {
             let rows: u64 = whole.iter().map(|copy| copy.rows).sum();
-            sentences.push(format!("what the rollback of {version} kept is back: {}", counted(rows)));
+            sentences.push(format!("restored all data that the rollback of {version} kept: {}", counted(rows)));
         }
         let resown = of_version.iter().filter(|copy| copy.resown > 0);
         sentences.extend(resown.map(|copy| {
             let (rows, were) = (counted(copy.resown), if copy.resown == 1 { "was" } else { "were" });
             format!(
-                "the up script of {version} inserted {rows} of {} again that {were} not there any more when it was rolled back: \
-                 remove what is not wanted",
+                "the up script of {version} inserted {rows} of {} again that {were} already gone when it was rolled \
+                 back: remove those that you do not want",
                 copy.relation
             )
         }));
         sentences.extend(part.iter().map(|copy| {
             format!(
-                "of {} that the rollback of {version} kept of {}, {} came back; the copy is {}: `cargo xtask kept`",
+                "of the {} that the rollback of {version} kept from {}, {} came back; the copy is {}: see `cargo \
+                 xtask kept`",
                 counted(copy.rows),
                 copy.relation,
                 copy.back,

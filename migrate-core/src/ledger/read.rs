@@ -122,14 +122,14 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     let error =
         failure.explain(ErrorKind::Ledger, "ledger-locked", &format!("read the ledger {ledger} within {seconds} s"));
     error.note(
-        "a migration run never locks the ledger like this: VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
+        "a migration run never takes such a lock on the ledger; VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
     )
 }
 
 fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
     match lacking {
-        Some((told, grant)) => error.note(told).help_instead(format!("let it read the ledger: {grant}")),
+        Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
         None => error,
     }
 }
@@ -137,9 +137,9 @@ fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, Str
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
     Error::new(
         ErrorKind::Ledger,
-        Finding::error("ledger-unreadable", format!("the ledger {ledger} has a row that cannot be understood: {what}"))
-            .help("a newer version may have written it: use that one")
-            .help("is the table really a ledger of Roundtrip? `ledger` in migrate.toml names it"),
+        Finding::error("ledger-unreadable", format!("the ledger {ledger} has an invalid row: {what}"))
+            .help("a newer version of Roundtrip may have written it: use that version")
+            .help("is the table really a Roundtrip ledger? `ledger` in migrate.toml names it"),
     )
 }
 

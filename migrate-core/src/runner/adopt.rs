@@ -19,8 +19,10 @@ impl Migrator {
     pub async fn adopt(&mut self, upto: &Version, why: &str) -> Result<usize> {
         let state = self.state().await?;
         if let Some(version) = state.version().or(state.unfinished().map(|one| &one.version)) {
-            let finding = Finding::error("already-applied", format!("this ledger begins already: {version} is in it"))
-                .help("`cargo xtask status` shows where it stands; `cargo xtask migrate` applies what is pending");
+            let finding = Finding::error("already-applied", format!("this ledger already has migrations: {version}"))
+                .help(
+                    "`cargo xtask status` shows the state of the chain; `cargo xtask migrate` applies what is pending",
+                );
             return Err(Error::new(ErrorKind::Plan, finding));
         }
         let migrations: Vec<_> = self.set.iter().filter(|one| one.version() <= upto).cloned().collect();
@@ -45,7 +47,7 @@ impl Migrator {
         let pending = |version: &Version| match self.set.get(version) {
             None => Err(obstacle::no_such_version(&self.set, version)),
             Some(_) if state.get(version).is_some() => {
-                Err(Finding::error("not-pending", format!("migration {version} is applied already"))
+                Err(Finding::error("not-pending", format!("migration {version} is already applied"))
                     .help("`cargo xtask status` shows what is pending"))
             }
             Some(migration) => Ok(migration.clone()),

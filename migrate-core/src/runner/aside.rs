@@ -43,7 +43,7 @@ fn again(step: &Step) -> Again<'_> {
     match step.migration.as_ref().map(|migration| migration.up_script()) {
         Some(Some(script)) => Again::of(script),
         Some(None) => Again::unknown("it is written in Rust"),
-        None => Again::unknown("its file is not here"),
+        None => Again::unknown("its file is missing"),
     }
 }
 
@@ -59,7 +59,7 @@ impl Migrator {
         let state = self.state().await?;
         if state.get(version).is_none() {
             let finding = Finding::error("not-applied", format!("migration {version} is not applied"))
-                .help("`cargo xtask migrate` applies it, and brings back what was kept");
+                .help("`cargo xtask migrate` applies it and restores the kept data");
             return Err(Error::new(ErrorKind::Plan, finding));
         }
         let executor = self.prepare(state.newest(), true).await?;
@@ -68,7 +68,7 @@ impl Migrator {
             return Err(Error::new(ErrorKind::Plan, nothing_kept(version)));
         }
         let sql = kept::restore(&executor.options.ledger, version);
-        executor.finish_kept(&sql, "bring back the kept data").await
+        executor.finish_kept(&sql, "restore the kept data").await
     }
 
     /// Drops copies, for good.
@@ -113,13 +113,17 @@ pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let refused = steps.filter_map(|step| {
         let finding = Finding::error(
             "cannot-keep",
-            format!("what {} takes away cannot be kept: {}", explain::title(step), why(step)?),
+            format!("the data that {} removes cannot be kept: {}", explain::title(step), why(step)?),
         );
         let place = match &step.work {
             Work::Sql(script) => Some(Place::file(script.path())),
             Work::Code => step.migration.as_ref().map(|migration| Place::file(migration.path())),
         };
-        Some(finding.at(place).help("copy what it destroys by hand, then roll it back alone and without --keep-data"))
+        Some(
+            finding
+                .at(place)
+                .help("copy the data by hand, then roll back this migration alone and without --keep-data"),
+        )
     });
     refused.collect()
 }
@@ -144,12 +148,12 @@ pub(super) fn registry_exists(registry: &str) -> String {
 }
 
 fn nothing_kept(version: &Version) -> Finding {
-    Finding::error("nothing-kept", format!("nothing is kept for migration {version}"))
-        .help("`cargo xtask kept` lists what is")
+    Finding::error("nothing-kept", format!("no data is kept for migration {version}"))
+        .help("`cargo xtask kept` lists the kept data")
 }
 
 fn refused(failure: Failure, what: &str) -> Error {
     failure
         .explain(ErrorKind::Statement, "kept-data", what)
-        .help("`cargo xtask kept` lists what there is; the copies are tables, and can be read")
+        .help("`cargo xtask kept` lists the kept data; the copies are ordinary tables, which you can query")
 }

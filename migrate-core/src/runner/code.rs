@@ -150,14 +150,14 @@ pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
     let finding = Finding::error("code-failed", format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
-        .help("mend the function, build again, and run the command again");
+        .help("fix the function, rebuild, and run the command again");
     Error::new(ErrorKind::Code, finding)
 }
 
 /// The executable was built without the migration.
 pub(super) fn missing(step: &Step) -> Error {
-    let finding = Finding::error("no-code", format!("this executable does not have {}", explain::title(step)))
-        .help("register it with `CodeMigrations::with`, in the executable that runs the chain");
+    let finding = Finding::error("no-code", format!("this executable does not contain {}", explain::title(step)))
+        .help("register it with `CodeMigrations::with` in the executable that runs the chain");
     Error::new(ErrorKind::Plan, finding)
 }
 

@@ -306,7 +306,7 @@ fn lock_lost() -> Error {
         ErrorKind::Lock,
         Finding::error("lock-lost", "the migration lock was lost during the run, so the run stopped")
             .note("each migration is recorded together with its changes, so none can have run twice")
-            .help("`cargo xtask status` shows where the chain stands; run the command again"),
+            .help("`cargo xtask status` shows the state of the chain; run the command again"),
     )
 }
 

@@ -24,10 +24,15 @@ pub(super) fn of_server(failure: &Failure) -> Option<Error> {
     let Failure::Server(refusal) = failure else { return None };
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let finding =
-        Finding::error("shared-server", format!("this changes what belongs to a whole server ({what}), and others use this one"))
-            .help("leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own")
-            .help("or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
+    let finding = Finding::error(
+        "shared-server",
+        format!("this changes objects that the whole server shares ({what}), and this server has other users"),
+    )
+    .help(
+        "leave out the address: each database then gets its own server, from the PostgreSQL binaries of this machine \
+         or from Docker",
+    )
+    .help("or choose another source of servers: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
     Some(Error::new(ErrorKind::Statement, finding))
 }
 

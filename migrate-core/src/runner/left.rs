@@ -114,19 +114,19 @@ impl Left {
         match self.kind {
             Kind::Index if self.is_copy() => {
                 format!(
-                    "the index {} was left behind, a copy that is not used: it slows writes to {}",
+                    "the index {} was left behind: a copy that is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
             Kind::Index => {
                 format!(
-                    "the index {} was left behind half built: it is not used, and slows writes to {}",
+                    "the index {} was left behind half built: it is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
             Kind::Dropped => {
                 format!(
-                    "the index {} was left behind half dropped: it is not used any more, and slows writes to {}",
+                    "the index {} was left behind half dropped: it is no longer used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
@@ -145,8 +145,8 @@ impl Left {
     /// The same, for a list of what is there.
     pub(super) fn seen(&self) -> String {
         match self.kind {
-            Kind::Index => format!("index {} is there, but not valid: half built", self.name),
-            Kind::Dropped => format!("index {} is there, but not valid: half dropped", self.name),
+            Kind::Index => format!("index {} exists but is not valid: half built", self.name),
+            Kind::Dropped => format!("index {} exists but is not valid: half dropped", self.name),
             Kind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
         }
     }
@@ -213,7 +213,7 @@ impl Executor<'_> {
         let of = row.into_iter().next().flatten().unwrap_or_default();
         let half = Left { kind: Kind::Dropped, oid: String::new(), name, of };
         let still = |error: Error| {
-            error.note(format!("{}; nothing was recorded, so {} is unfinished as before", half.seen(), step.version))
+            error.note(format!("{}; nothing was recorded, so {} is still unfinished", half.seen(), step.version))
         };
         self.clean(step, &half).await.map_err(still)?;
         match self.half_built(step, IndexName::of(text)).await? {
@@ -358,7 +358,7 @@ impl Executor<'_> {
             self.lines.worker.cut();
         }
         rows.map_err(|failure| {
-            failure.explain(ErrorKind::Statement, "index", &format!("look at what {} left", explain::title(step)))
+            failure.explain(ErrorKind::Statement, "index", &format!("see what {} left behind", explain::title(step)))
         })
     }
 }
@@ -382,11 +382,11 @@ pub(super) fn is_done_after_all(step: &Step, script: &Script, at: usize) -> Erro
     let finding =
         Finding::error("may-be-done", format!("statement {} of {all} of {title} turned out to be done", at + 1))
             .at(line(script, at))
-            .note("the ledger did not say so; it is recorded now, and nothing was undone")
+            .note("the ledger did not show it; it is now recorded, and nothing was undone")
             .help(format!(
-                "`cargo xtask resolve {version} --undo` undoes it: the whole script of the other direction runs then"
+                "`cargo xtask resolve {version} --undo` undoes it by running the whole script of the other direction"
             ))
-            .help(format!("`cargo xtask resolve {version} --continue` goes on after it"));
+            .help(format!("`cargo xtask resolve {version} --continue` continues after it"));
     Error::new(ErrorKind::Plan, finding)
 }
 
@@ -403,23 +403,27 @@ fn line(script: &Script, at: usize) -> Place {
 pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let (again, after) = match way {
-        "--undo" => ("where nothing of it was done", "where it was done"),
-        _ => ("runs it again", "goes on after it"),
+        "--undo" => ("if nothing of it was done", "if it was done"),
+        _ => ("runs it again", "continues after it"),
     };
     let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
     let why = match script.statements().get(at).map(|statement| statement.class) {
         Some(Class::CreateIndexConcurrently) => {
-            "the server chose its name, and since it began a valid index came about on its table: that one, or another"
+            "the server chose the index name, and a valid index was created on the table since it started: this one \
+             or another one"
         }
-        Some(Class::DetachConcurrently) => "its table or its partition is not found any more",
-        _ if failed => "it commits by itself, and what it had committed when it failed stays",
-        _ => "it commits by itself, and the run ended while it was running: wholly, in part or not at all",
+        Some(Class::DetachConcurrently) => "its table or its partition no longer exists",
+        _ if failed => "it commits by itself, and what it had committed before it failed stays",
+        _ => {
+            "it commits by itself, and the run ended while it was running: it may be done completely, partly, or not \
+             at all"
+        }
     };
     let title = explain::title(step);
     let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
         .at(line(script, at))
         .note(why)
-        .help("look at what it has done, and bring that to one side")
+        .help("check what it has done, then finish it or undo it by hand")
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));
     Error::new(ErrorKind::Plan, finding)

@@ -85,14 +85,14 @@ impl Limit {
         }
         let own = own(script);
         let what = match own {
-            Some(own) => format!("the statement did not end within the {} that its file gives it", display(own)),
-            None => format!("the statement did not end within {} on the shadow database", display(self.each)),
+            Some(own) => format!("the statement did not finish within the {} that its file allows", display(own)),
+            None => format!("the statement did not finish within {} on the shadow database", display(self.each)),
         };
         let help = match own {
-            Some(_) => vec!["if it has to run that long, raise the `-- migrate: statement-timeout` of the file".to_owned()],
+            Some(_) => vec!["if it needs that long, raise `-- migrate: statement-timeout` in the file".to_owned()],
             None => vec![
-                "if it loops for ever, correct the condition that ends it: shadow databases have few rows".to_owned(),
-                "if it has to run that long, raise the limit: `statement_timeout = \"10min\"` in [environments.shadow] of \
+                "if it loops forever, correct the condition that ends it: shadow databases have few rows".to_owned(),
+                "if it needs that long, raise the limit: `statement_timeout = \"10min\"` in [environments.shadow] of \
                  migrate.toml, or --statement-timeout 10min"
                     .to_owned(),
             ],
@@ -108,6 +108,6 @@ fn own(script: Option<&Script>) -> Option<Duration> {
 }
 
 fn overdue() -> Failure {
-    let message = "the statement was ended".to_owned();
+    let message = "the statement was cancelled".to_owned();
     Failure::Server(Box::new(Refusal { sqlstate: "57014".to_owned(), message, ..Refusal::default() }))
 }

@@ -8,7 +8,7 @@ use crate::source::{MigrationSet, Version};
 
 /// What else can be the reason for a migration in the ledger that nobody here knows.
 pub(super) const OTHER_SERVICE: &str =
-    "does another service write this ledger? then give each its own: `ledger` in migrate.toml";
+    "does another service write to this ledger? then give each service its own: `ledger` in migrate.toml";
 
 /// How many versions are named in one sentence.
 const SHOWN: usize = 5;
@@ -28,20 +28,22 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
     let newest = set.iter().rev().map(|migration| migration.version()).find(|version| state.get(version).is_some());
     let finding = match newest {
         Some(version) => finding.help(format!(
-            "or take the database back: `cargo xtask rollback --to {version}`; the ledger has the down scripts"
+            "or roll back the database: `cargo xtask rollback --to {version}`; the ledger has the down scripts"
         )),
         None => finding,
     };
     finding
-        .help("or let this older program run beside them: `allow_newer = true` in the environment, or `--allow-newer` with \
-             `migrate`, `status` and `runbook`")
+        .help(
+            "or accept the newer migrations in this older program: `allow_newer = true` in the environment, or \
+             `--allow-newer` with `migrate`, `status` and `runbook`",
+        )
         .help(OTHER_SERVICE)
 }
 
 /// The same where they are accepted: what is worth knowing.
 pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
     Finding::warning("newer-database", ahead(set, newer))
-        .note("newer migrations are accepted here and stay as they are; what this program has is compared as always")
+        .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
 
 /// How far ahead the database is.
@@ -49,7 +51,7 @@ fn ahead(set: &MigrationSet, newer: &[&Applied]) -> String {
     let migrations = if newer.len() == 1 { "1 migration".to_owned() } else { format!("{} migrations", newer.len()) };
     let at = newer.last().map_or("", |applied| applied.version.as_str());
     let here = set.last().map_or("nothing", |last| last.version().as_str());
-    format!("the database is {migrations} ahead: it is at {at}, and the newest file here is {here}")
+    format!("the database is {migrations} newer than this folder: it is at {at}, and the newest file here is {here}")
 }
 
 fn names(newer: &[&Applied]) -> String {
@@ -66,8 +68,8 @@ pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -
     let ledger = [ledger.schema(), ledger.name()].map(plain).join(".");
     let newest = match state.version() {
         _ if !state.has_ledger() => format!("this database has no ledger {ledger}"),
-        None => format!("nothing is applied by the ledger {ledger}"),
-        Some(newest) => format!("the newest applied is {newest}, by the ledger {ledger}"),
+        None => format!("the ledger {ledger} has no applied migration"),
+        Some(newest) => format!("the newest applied migration in the ledger {ledger} is {newest}"),
     };
     Err(Finding::error("behind", format!("the database is not at version {version}"))
         .note(newest)

@@ -81,16 +81,16 @@ enum Told {
 
 fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migration>, bounds: &Bounds) -> Vec<Told> {
     let made = match fault {
-        Fault::Exists => "made",
+        Fault::Exists => "created",
         Fault::Missing => "removed",
     };
-    let mut first = format!("{what} was {made} outside of the migrations");
+    let mut first = format!("{what} was {made} outside the migrations");
     if let Some(record) = record {
         first += &format!(", at {} by {}", record.at, record.by());
     } else if fault == Fault::Exists {
-        first += ": none that is applied here names it";
+        first += ": no migration applied here names it";
     } else if let Some(maker) = maker {
-        first += &format!(": {}_{} made it, and none behind it removed it", maker.version(), maker.name());
+        first += &format!(": {}_{} created it, and no later migration removed it", maker.version(), maker.name());
     }
     let mut all = vec![Told::Note(first)];
     all.extend(record.and_then(|one| one.statement.as_ref()).map(|text| {
@@ -99,9 +99,9 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     }));
     let when = match (&bounds.after, &bounds.before) {
         _ if record.is_some() => None,
-        (Some(after), Some(before)) => {
-            Some(format!("that was after {after} and before {before}: runs saw the schema without it, then with it"))
-        }
+        (Some(after), Some(before)) => Some(format!(
+            "that was after {after} and before {before}: a run saw the schema without it, then a run saw it"
+        )),
         (Some(after), None) => Some(format!("that was after {after}, when a run saw the schema without it")),
         (None, Some(before)) => Some(format!("that was before {before}, when the last run ended")),
         (None, None) => None,
@@ -109,11 +109,11 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     all.extend(when.map(Told::Note));
     let help = match fault {
         Fault::Exists => {
-            "`cargo xtask drift` shows all that differs; where it is what a pending migration makes, or a part of it, `cargo xtask drift --mark VERSION` records that one as applied, and says with `--sql` what is still missing; `--adopt NAME` writes a migration for what is there"
+            "`cargo xtask drift` shows every difference; if a pending migration creates it, `cargo xtask drift --mark \
+             VERSION` records that migration as applied, and `--sql` shows what is still missing; `--adopt NAME` \
+             writes a migration for what exists"
         }
-        Fault::Missing => {
-            "`cargo xtask drift` shows all that differs, and with --sql the statements that bring it back"
-        }
+        Fault::Missing => "`cargo xtask drift` shows every difference, and with --sql the statements that restore it",
     };
     all.push(Told::Help(help.to_owned()));
     all
@@ -150,7 +150,7 @@ async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Res
         true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
         false => Vec::new(),
     };
-    let rows = reader.ask("look who wrote a catalog", &written_by_us(ledger, named)).await?;
+    let rows = reader.ask("find out who wrote to a catalog", &written_by_us(ledger, named)).await?;
     reader.close().await;
     let is_ours = rows.first().and_then(|row| row.first()?.as_deref()) != Some("f");
     Ok(Scene { schema, records, is_ours })

@@ -333,7 +333,7 @@ fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
 
 fn blind(failure: Failure) -> Error {
     let of_server = of_server(&failure);
-    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "look at the throw-away database"))
+    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "query the shadow database"))
 }
 
 #[cfg(test)]

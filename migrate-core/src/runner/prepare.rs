@@ -135,7 +135,7 @@ impl Executor<'_> {
         let told = match self.lines.worker.rows(&kept::back::question(ledger, &versions)).await {
             Ok(rows) => kept::back::sentences(ledger, rows),
             Err(_) => {
-                vec!["how much came back of what was kept could not be read: `cargo xtask kept` shows it".to_owned()]
+                vec!["could not read how much of the kept data was restored: `cargo xtask kept` shows it".to_owned()]
             }
         };
         told.iter().for_each(|sentence| self.options.observer.hear(&Progress::Remark(sentence)));
@@ -197,18 +197,19 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
 fn read_only(is_standby: bool) -> Error {
     let finding = Finding::error("read-only", "this database accepts no writes");
     let finding = match is_standby {
-        true => finding.note("the server is a standby: it only replays what another one writes").help("give the address of the primary"),
+        true => finding.note("the server is a standby: it only replays what the primary writes").help("use the \
+                                                                                                       address of the \
+                                                                                                       primary"),
         false => finding
             .note("its transactions are read-only: default_transaction_read_only is on, for the server, the database or the role")
-            .help("give the address of the primary, or of a role that may write"),
+            .help("use the address of the primary, or a role that may write"),
     };
     Error::new(ErrorKind::Ledger, finding.note("nothing was run")).with_sqlstate("25006")
 }
 
 fn unwritable(told: String, grant: &str) -> Error {
-    let finding =
-        Finding::error("ledger-unwritable", "cannot write into the ledger").note(told).note("nothing was run");
-    Error::new(ErrorKind::Ledger, finding.help(format!("let it write: {grant}"))).with_sqlstate("42501")
+    let finding = Finding::error("ledger-unwritable", "cannot write to the ledger").note(told).note("nothing was run");
+    Error::new(ErrorKind::Ledger, finding.help(format!("grant the missing rights: {grant}"))).with_sqlstate("42501")
 }
 
 fn unprepared(failure: Failure) -> Error {
@@ -221,18 +222,18 @@ async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer,
     let schema = ident(ledger.schema());
     let cannot = |failure: Failure, has_schema: bool| {
         let refused = failure.is("42501");
-        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
+        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("create the ledger {ledger}"));
         if !refused {
             return error;
         }
         let (name, user) = (ident(database.name()), ident(database.user()));
         if has_schema {
             return error
-                .help_instead(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
+                .help_instead(format!("let the role create it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
         }
         error
-            .help_instead(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
-            .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
+            .help_instead(format!("let the role create schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
+            .help(format!("or create the schema for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
     let question = format!("SELECT {}", schema_exists(ledger));
     let found = worker.rows(&question).await.map_err(|failure| cannot(failure, false))?;

@@ -35,7 +35,7 @@ fn right(error: Error, database: &Database) -> Error {
     };
     let kind = if kind == "view" { "TABLE".to_owned() } else { kind.to_uppercase() };
     error.help(format!(
-        "or let its owner grant the role what it needs of this: GRANT {rights} ON {kind} {} TO {};",
+        "or let the owner grant the role the rights it needs, some of these: GRANT {rights} ON {kind} {} TO {};",
         plain(name),
         plain(&role)
     ))
@@ -53,15 +53,19 @@ fn timeout(error: Error, plan: &Plan, options: &Options) -> Error {
     let (statement, lock) = (of.0.unwrap_or(options.statement_timeout), of.1.unwrap_or(options.lock_timeout));
     let waited =
         error.findings().iter().flat_map(|finding| &finding.notes).any(|note| note.starts_with("in the way was"));
-    let error = if waited { error.note("it was waiting for a lock when its time was over") } else { error };
+    let error = if waited { error.note("it was waiting for a lock when its timeout expired") } else { error };
     if statement.is_zero() || (!lock.is_zero() && statement > lock) {
         return error;
     }
     let limit = if lock.is_zero() { "which is off".to_owned() } else { format!("which is {} ms", lock.as_millis()) };
     error
         .note(format!(
-            "the statement timeout of {} ms is not longer than the lock timeout, {limit}: a wait for a lock ends with it",
+            "the statement timeout of {} ms is not longer than the lock timeout, {limit}: it expires first while the \
+             statement waits for a lock",
             statement.as_millis()
         ))
-        .help("give it a statement timeout that is longer than its lock timeout: then waiting for a lock is told, and tried again")
+        .help(
+            "give it a statement timeout that is longer than its lock timeout: a wait for a lock is then reported as \
+             such and retried",
+        )
 }

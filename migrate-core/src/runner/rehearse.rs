@@ -259,7 +259,7 @@ impl Rehearsal {
         match failure {
             None => Ok(answers.into_iter().map(rows).collect()),
             Some(failure) => {
-                let error = failure.explain(ErrorKind::Statement, "query", "ask the database");
+                let error = failure.explain(ErrorKind::Statement, "query", "query the database");
                 Err(self.limit.reword(error, None))
             }
         }
@@ -422,8 +422,9 @@ pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<S
         (Body::Sql { down: Some(down), .. }, Direction::Down) => Work::Sql(down.clone()),
         (Body::Code { .. }, _) => Work::Code,
         (Body::Sql { up, down: None }, Direction::Down) => {
-            let finding = Finding::error("irreversible", format!("migration {} has no down", migration.version()))
-                .at(Place::file(up.path()));
+            let finding =
+                Finding::error("irreversible", format!("migration {} has no down script", migration.version()))
+                    .at(Place::file(up.path()));
             return Err(Error::new(ErrorKind::Plan, finding));
         }
     };

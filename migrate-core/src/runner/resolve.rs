@@ -240,9 +240,9 @@ fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize>
     if (least..=most).contains(&from) {
         return Ok(from - 1);
     }
-    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to go on with"))
+    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to continue with"))
         .note(format!("{} statements are recorded as done, and there are {}", unfinished.done, most - 1))
-        .help(format!("give a number from {least} to {most}, which is the end"));
+        .help(format!("give a number from {least} to {most}; {most} means the end"));
     Err(Error::new(ErrorKind::Plan, finding))
 }
 
@@ -271,13 +271,15 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
     let finding = match code {
         "changed-since" if migration.is_none() => {
             Finding::error(code, format!("the file of {version}_{name} is missing"))
-                .note(format!("without it nobody knows what its statement {} left", done + 1))
-                .help("put the file back as it was, and run the command again")
+                .note(format!("without it, it is unknown what its statement {} left behind", done + 1))
+                .help("restore the file as it was, and run the command again")
         }
         "changed-since" => {
-            let finding = Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
-                .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
-                .help("put the file back as it was, and run the command again");
+            let finding = Finding::error(code, format!("the script of {version}_{name} has changed since it started"))
+                .note(format!(
+                    "{done} statements of the old script are done, and it is unknown how they fit the new script"
+                ))
+                .help("restore the file as it was, and run the command again");
             // A way back is not undone.
             match unfinished.undoes {
                 None => finding.help(format!(
@@ -287,8 +289,11 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
             }
         }
         _ if unfinished.undoes.is_some() => {
-            Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
-                .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))
+            Finding::error(code, format!("undoing {version}_{name} is itself unfinished"))
+                .note(format!(
+                    "{done} statements of the undo are done; undoing the undo would run the whole script again on \
+                     what is half undone"
+                ))
                 .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
         }
         _ => {
@@ -296,13 +301,13 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
             if migration.is_some() {
                 finding
             } else {
-                finding.help("put its file back as it was, and run the command again")
+                finding.help("restore its file as it was, and run the command again")
             }
         }
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
-        "or bring the database to one side by hand, and say so: \
-         `cargo xtask resolve {version} --mark-applied REASON` or `--mark-rolled-back REASON`"
+        "or finish or undo it in the database by hand, and record that: `cargo xtask resolve {version} --mark-applied \
+         REASON` or `--mark-rolled-back REASON`"
     ));
     Error::new(ErrorKind::Plan, finding)
 }
@@ -334,11 +339,11 @@ async fn look(
             Some(index) => {
                 let rows = ask(session, script, at, &index.query).await?;
                 Some(match rows.first().map(Vec::as_slice) {
-                    Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} is there and valid"),
+                    Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} exists and is valid"),
                     Some([_, Some(name)]) if statement.class == Class::DropIndexConcurrently => {
-                        format!("index {name} is there, but not valid: half dropped")
+                        format!("index {name} exists but is not valid: half dropped")
                     }
-                    Some([_, Some(name)]) => format!("index {name} is there, but not valid: half built"),
+                    Some([_, Some(name)]) => format!("index {name} exists but is not valid: half built"),
                     _ => format!("there is no index {}", index.name),
                 })
             }
@@ -348,7 +353,7 @@ async fn look(
                 (!seen.is_empty()).then(|| seen.join("; "))
             }
             None if is_next && is_uncertain(script, unfinished) => {
-                Some("may have been done, wholly or in part: it commits by itself".to_owned())
+                Some("may have been done, completely or partly: it commits by itself".to_owned())
             }
             None => None,
         };
@@ -378,5 +383,5 @@ async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> 
             }
         }
     };
-    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "look at what is there"))
+    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "see what the database contains"))
 }

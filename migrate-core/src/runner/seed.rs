@@ -26,9 +26,9 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let mut findings = sql::refused(file, &text, &statements, &flaws, true);
     if statements.is_empty() && flaws.is_empty() {
         findings.push(
-            Finding::error("seed-empty", "there is no statement in the seed")
+            Finding::error("seed-empty", "the seed has no statement")
                 .at(Place::file(file))
-                .help("write INSERT statements into it, or name another file: `cargo xtask seed FILE`"),
+                .help("write INSERT statements in it, or name another file: `cargo xtask seed FILE`"),
         );
     }
     if !findings.is_empty() {
@@ -68,7 +68,7 @@ fn unreadable(file: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Files,
         Finding::error("seed-unreadable", format!("the seed cannot be read: {why}")).at(Place::file(file)).help(
-            "write seeds/<environment>.sql, name another file in migrate.toml, or give it: `cargo xtask seed FILE`",
+            "write seeds/<environment>.sql, name another file in migrate.toml, or pass it: `cargo xtask seed FILE`",
         ),
     )
 }

@@ -229,22 +229,14 @@ async fn failed(
     match (&step.undoes, nothing_left) {
         (None, true) => error.note("nothing of this migration was kept"),
         (Some(undoes), true) => error
-            .note(format!(
-                "nothing of the way back was kept: as before, {} statements of {version} are done",
-                undoes.done
-            ))
-            .help(format!("`cargo xtask resolve {version}` shows the ways out")),
+            .note(format!("nothing of the undo was kept: {} statements of {version} are still done", undoes.done))
+            .help(format!("`cargo xtask resolve {version}` shows what you can do")),
         (None, false) => error
             .note(format!("{at} of its {} statements are done and stay done", script.statements().len()))
-            .help(format!("`cargo xtask resolve {version}` shows the ways out: go on, or undo")),
+            .help(format!("`cargo xtask resolve {version}` shows what you can do: continue, or undo")),
         (Some(_), false) => error
-            .note(format!(
-                "{at} of the {} statements of the way back are done and stay done",
-                script.statements().len()
-            ))
-            .help(format!(
-                "remove the cause; `cargo xtask resolve {version} --continue` runs the rest of the way back"
-            )),
+            .note(format!("{at} of the {} statements of the undo are done and stay done", script.statements().len()))
+            .help(format!("remove the cause; `cargo xtask resolve {version} --continue` runs the rest of the undo")),
     }
 }
 
@@ -254,7 +246,7 @@ fn invalid_index(step: &Step, script: &Script, statement: &Statement, index: &st
         ErrorKind::Statement,
         Finding::error("invalid-index", format!("the index {index} {NOT_VALID}"))
             .at(place)
-            .note("IF NOT EXISTS took a half-built index, left by an earlier attempt, for the real one")
+            .note("IF NOT EXISTS accepted a half-built index that an earlier attempt left behind")
             .help(format!("`cargo xtask resolve {} --continue` removes it and builds it again", step.version)),
     )
 }

@@ -96,10 +96,10 @@ impl<'n> Found<'n> {
             (Some(_), None) => None,
             (None, Some(_)) if self.down.is_none() => None,
             (Some(up), Some((code, _))) => Some(
-                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not in both")
+                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not both")
                     .at(Place::file(up.path()))
                     .note(format!("the other file is {}", code.display()))
-                    .help("give one of them a version of its own"),
+                    .help("give one of them a different version"),
             ),
             (None, _) => Some(self.up_missing()),
         }
@@ -109,9 +109,9 @@ impl<'n> Found<'n> {
         let Self { version, name, first, down, code, .. } = self;
         let path =
             down.as_ref().map(|script| script.path()).or(code.as_ref().map(|(path, _)| &**path)).unwrap_or(first);
-        Finding::error("up-missing", format!("there is no up for migration {version}"))
+        Finding::error("up-missing", format!("migration {version} has no up script"))
             .at(Place::file(path))
-            .help(format!("write {version}_{name}.up.sql beside it, or remove the file"))
+            .help(format!("write {version}_{name}.up.sql next to it, or remove the file"))
     }
 }
 
@@ -119,16 +119,16 @@ impl<'n> Found<'n> {
 fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
     match (down, &up.directives().irreversible) {
         (None, None) => Some(
-            Finding::error("down-missing", "this up has no down")
+            Finding::error("down-missing", "this up script has no down script")
                 .at(Place::file(up.path()))
-                .help("write the .down.sql file beside it")
-                .help(format!("or let it be written and proven: `cargo xtask derive {}`", version_of(up.path())))
-                .help("or say why there is none: `-- migrate: irreversible reason` at the head of the up"),
+                .help("write the .down.sql file next to it")
+                .help(format!("or generate and prove it: `cargo xtask derive {}`", version_of(up.path())))
+                .help("or say why there is none: `-- migrate: irreversible REASON` at the head of the up script"),
         ),
         (Some(down), Some(_)) => Some(
-            Finding::error("down-unexpected", "a migration that is declared irreversible has a down")
+            Finding::error("down-unexpected", "a migration that is declared irreversible has a down script")
                 .at(Place::file(down.path()))
-                .help("remove the directive from the up, or the down"),
+                .help("remove the directive from the up script, or remove the down script"),
         ),
         _ => None,
     }
@@ -136,7 +136,8 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
 
 fn duplicate(path: &Path, first: &Path) -> Finding {
     twice(path, first).help(
-        "give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one",
+        "give the newer one a later version: run `cargo xtask rebase --base COMMIT` with a commit that has only the \
+         other one",
     )
 }
 

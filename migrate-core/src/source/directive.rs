@@ -83,7 +83,7 @@ impl Directives {
         let rest = rest.trim();
         match name {
             "no-transaction" if rest.is_empty() => once(&mut self.no_transaction, name),
-            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes nothing after it")
+            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes no argument")
                 .help("remove the words after it")),
             "lossy" => set(&mut self.lossy, name, reason(name, rest)?),
             "irreversible" => set(&mut self.irreversible, name, reason(name, rest)?),
@@ -116,7 +116,7 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
     if text.is_empty() {
         let form = if name == "allow" { "allow RULE reason".to_owned() } else { format!("{name} reason") };
         return Err(Finding::error("directive-reason", format!("`{name}` needs a reason"))
-            .help(format!("say why, for whoever reads it in a year: `-- migrate: {form}`")));
+            .help(format!("say why, for those who read it later: `-- migrate: {form}`")));
     }
     Ok(text.to_owned())
 }
@@ -124,7 +124,7 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
 fn first(text: &str) -> Result<Version, Finding> {
     text.parse().map_err(|_| {
         Finding::error("directive-value", format!("`{text}` is not a version"))
-            .help("`cargo xtask squash --to VERSION` writes it: the first version in whose place this migration stands")
+            .help("give the first version that this migration replaces; `cargo xtask squash --to VERSION` writes it")
     })
 }
 

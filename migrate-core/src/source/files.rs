@@ -25,7 +25,7 @@ const ENDINGS: [(&str, Part); 5] = [
 ];
 
 const FORM: &str =
-    "name it `<YYYYMMDDHHMMSS>_<snake_case>.up.sql` or `.down.sql`; `cargo xtask new NAME` makes the pair";
+    "name it `<YYYYMMDDHHMMSS>_<snake_case>.up.sql` or `.down.sql`; `cargo xtask new NAME` creates the pair";
 
 /// Reads a file name: `20250217143000_create_orders_table.up.sql`.
 pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {

@@ -204,9 +204,9 @@ impl File<'_> {
                 &read
             }
             Content::Folder => {
-                let finding = Finding::error("folder-inside", "a folder of migrations cannot hold another folder")
+                let finding = Finding::error("folder-inside", "a migrations folder cannot contain another folder")
                     .at(Place::file(path))
-                    .help("move it elsewhere, or give it a name that begins with a dot");
+                    .help("move it elsewhere, or give it a name that starts with a dot");
                 return Err(Box::new(finding));
             }
         };
@@ -239,21 +239,21 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>,
         .map_err(|error| wrong(error.valid_up_to(), "the file is not UTF-8 from here on", "save the file as UTF-8"))?;
     if bytes.contains(&0) {
         let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
-        return Err(wrong(at, "the file holds a NUL byte here", "remove it; was the file saved as UTF-16?"));
+        return Err(wrong(at, "the file contains a NUL byte here", "remove it; was the file saved as UTF-16?"));
     }
     Ok(normalise(text).into())
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
-    let finding = Finding::error("folder-unreadable", format!("the folder of migrations cannot be read: {error}"))
+    let finding = Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
-        .help("check `migrations` in migrate.toml, or give the folder with --migrations DIR")
-        .help("`cargo xtask new NAME` makes the folder and its first migration");
+        .help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR")
+        .help("`cargo xtask new NAME` creates the folder and its first migration");
     Error::new(ErrorKind::Files, finding)
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
-    Finding::error("folder-unreadable", format!("the folder of migrations cannot be read: {error}"))
+    Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
         .help("check its permissions")
 }

@@ -245,8 +245,8 @@ impl Migration {
 fn not_one_query(script: &Script) -> Option<Finding> {
     let second = script.statements().get(1)?;
     Some(
-        Finding::error("verify-not-one", "a check is one query; whatever it returns is what is wrong")
+        Finding::error("verify-not-one", "a check must be one query that returns the rows that are wrong")
             .at(Place::within(script.path(), script.text().clone(), second.span.clone()))
-            .help("join the queries with UNION ALL"),
+            .help("combine the queries with UNION ALL"),
     )
 }

@@ -20,29 +20,33 @@ const FOREIGN: [&str; 3] = ["node_modules", "target", "vendor"];
 
 /// The finding for a folder that was read as this layout and has no migration.
 pub(super) fn nothing(folder: &Path, layout: Layout) -> Finding {
-    let finding = Finding::error("no-migrations", format!("there is no migration in {}", folder.display()))
+    let finding = Finding::error("no-migrations", format!("no migrations in {}", folder.display()))
         .at(Place::file(folder))
         .note(holds(folder, layout));
     let finding = match other_layout(folder, layout) {
-        Some(other) => finding.help(format!("its names are those of another layout: give `--layout {other}`")),
+        Some(other) => finding.help(format!("the file names are those of another layout: use `--layout {other}`")),
         None => finding,
     };
     let likely = likely(folder);
     let finding = likely.iter().take(SHOWN).fold(finding, |finding, (path, layout, count)| {
         let option = if *layout == Layout::Roundtrip { String::new() } else { format!(" --layout {layout}") };
         let files = if *count == 1 { "1 migration".to_owned() } else { format!("{count} migrations") };
-        finding.help(format!("{} looks right, with {files}: give `--migrations {0}{option}`", path.display()))
+        finding
+            .help(format!("{} has {files} and may be the right folder: use `--migrations {0}{option}`", path.display()))
     });
     finding
-        .help("was the folder left out of an image or a mount? check what is in it where this runs")
-        .help("`cargo xtask new NAME` makes the first migration")
+        .help("is the folder missing from an image or a mount? check its contents where this runs")
+        .help("`cargo xtask new NAME` creates the first migration")
 }
 
 /// The same where no folder is known: the migrations were compiled in, or made by a program.
 pub(super) fn nothing_embedded() -> Finding {
-    Finding::error("no-migrations", "there is no migration in this program")
-        .note("the set of migrations that it was given is empty")
-        .help("name the right folder in `migrate_embed::folder`, or allow it: `Policy { allow_empty: true, .. }`")
+    Finding::error("no-migrations", "this program has no migrations")
+        .note("it was given an empty set of migrations")
+        .help(
+            "name the right folder in `migrate_embed::folder`, or allow an empty set: `Policy { allow_empty: true, .. \
+             }`",
+        )
 }
 
 /// What is in the folder, in a sentence.
@@ -56,7 +60,7 @@ fn holds(folder: &Path, layout: Layout) -> String {
             (false, false) => files.push(name.clone()),
         }
     }
-    let hidden_too = if hidden > 0 { format!(", besides {hidden} hidden") } else { String::new() };
+    let hidden_too = if hidden > 0 { format!(", except for {hidden} hidden") } else { String::new() };
     let all: Vec<String> = files.into_iter().chain(folders).collect();
     if all.is_empty() {
         return format!("the folder is empty{hidden_too}");
@@ -64,7 +68,7 @@ fn holds(folder: &Path, layout: Layout) -> String {
     let more = all.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    format!("it holds {shown}{more}{hidden_too}, and nothing of that is a migration of the layout {layout}")
+    format!("it contains {shown}{more}{hidden_too}, but no migration of the layout {layout}")
 }
 
 /// The layout that the folder itself has, if it is another one.

@@ -18,7 +18,7 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
             let wrong = match c {
                 c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => "a control character",
                 c if turns(c) => "a character that changes the direction of text",
-                '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => "a character that is not seen",
+                '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => "an invisible character",
                 c => {
                     shown.push(c);
                     continue;
@@ -32,8 +32,8 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
             shown.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    let finding = Finding::error("file-name", format!("the name `{shown}` has {} in it", why?));
-    Some(finding.at(Place::file(folder.join(&shown))).help("give the file another name"))
+    let finding = Finding::error("file-name", format!("the file name `{shown}` contains {}", why?));
+    Some(finding.at(Place::file(folder.join(&shown))).help("rename the file"))
 }
 
 /// The marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.

@@ -130,9 +130,9 @@ impl Script {
 }
 
 fn empty(path: &Path) -> Finding {
-    let finding = Finding::error("file-empty", "there is no statement in this file").at(Place::file(path));
+    let finding = Finding::error("file-empty", "this file has no statement").at(Place::file(path));
     finding.help(match path.to_string_lossy().ends_with(".down.sql") {
-        true => format!("write it, or let it be written and proven: `cargo xtask derive {}`", version_of(path)),
+        true => format!("write it, or generate and prove it: `cargo xtask derive {}`", version_of(path)),
         false => "write the SQL, or remove the migration".to_owned(),
     })
 }

@@ -27,7 +27,7 @@ pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'stat
         }
     }
     Err(wrong(format!("there is no service {name}"))
-        .help("services are sections of ~/.pg_service.conf, or of the file that PGSERVICEFILE names"))
+        .help("services are sections of ~/.pg_service.conf or of the file that PGSERVICEFILE names"))
 }
 
 fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>>> {
@@ -49,23 +49,22 @@ fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>
         }
         let Some(found) = &mut found else { continue };
         if line.starts_with("ldap:") {
-            return Err(
-                wrong(format!("{}: a service in LDAP is not looked up", at(n))).help("write its parameters there")
-            );
+            return Err(wrong(format!("{}: looking up a service in LDAP is not supported", at(n)))
+                .help("write its parameters here instead"));
         }
         let Some((keyword, value)) = line.split_once('=') else {
-            return Err(wrong(format!("{}: a line of a service is name=value", at(n))));
+            return Err(wrong(format!("{}: a line of a service must be name=value", at(n))));
         };
         if keyword == "service" {
-            return Err(wrong(format!("{}: a service cannot name another one", at(n))));
+            return Err(wrong(format!("{}: a service cannot refer to another service", at(n))));
         }
         match text::known(keyword, n) {
             Ok(keyword) if found.iter().all(|(one, _)| *one != keyword) => found.push((keyword, value.to_owned())),
             Ok(_) => {}
             Err(Unreadable::Because(_, help)) => {
-                return Err(wrong(format!("{}: this is no parameter that libpq knows", at(n))).help(help));
+                return Err(wrong(format!("{}: not a parameter of libpq", at(n))).help(help));
             }
-            Err(_) => return Err(wrong(format!("{}: this is no parameter", at(n)))),
+            Err(_) => return Err(wrong(format!("{}: not a parameter", at(n)))),
         }
     }
     Ok(found)

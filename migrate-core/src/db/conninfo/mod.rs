@@ -128,7 +128,7 @@ impl Conninfo {
                     Origin::Variable(name) => format!("the variable {name}"),
                     origin => format!("`{}` of {origin}", parameter.keyword),
                 };
-                return Err(wrong(format!("{what} asks for what cannot be honoured: {why}")).help(instead));
+                return Err(wrong(format!("{what} is not supported: {why}")).help(instead));
             }
         }
         self.refuse_two_options(environment)
@@ -142,7 +142,7 @@ impl Conninfo {
             return Ok(());
         }
         let why = format!("{} and the variable PGOPTIONS give different options", own.origin);
-        Err(wrong(why).help("unset PGOPTIONS, or leave `options` out"))
+        Err(wrong(why).help("unset PGOPTIONS, or leave out `options`"))
     }
 
     /// What a parameter was given.
@@ -158,9 +158,9 @@ impl Conninfo {
     /// The value of a parameter is wrong. It is not repeated.
     fn wrong_value(&self, keyword: &str, expected: &str) -> Error {
         let message = match self.given.get(keyword).map(|given| &given.origin) {
-            Some(Origin::Variable(name)) => format!("the variable {name} has a value that means nothing"),
-            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has a value that means nothing"),
-            _ => format!("the database URL cannot be read: `{keyword}` has a value that means nothing"),
+            Some(Origin::Variable(name)) => format!("the variable {name} has an invalid value"),
+            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has an invalid value"),
+            _ => format!("the database URL is not valid: `{keyword}` has an invalid value"),
         };
         wrong(message).help(format!("write {expected}"))
     }
@@ -178,17 +178,21 @@ fn wrong(message: impl Into<String>) -> Error {
 
 fn unreadable(why: Unreadable) -> Error {
     match why {
-        Unreadable::Foreign => wrong("the database is not given as a postgres:// URL")
-            .help("write it as postgres://user@host:5432/database; special characters are percent-encoded"),
-        Unreadable::Because(why, help) => wrong(format!("the database URL cannot be read: {why}")).help(help),
-        Unreadable::Doubtful => wrong("the database URL cannot be read: it has special characters that are not percent-encoded")
-            .note("an @ stands twice, or after a /, ? or #; nothing of the URL is shown, for any of it may be a password")
-            .help(ENCODE)
-            .help(
-                "this does it without showing the password: read -rs PASSWORD; export PASSWORD; \
-                 python3 -c 'import os, urllib.parse; print(urllib.parse.quote(os.environ[\"PASSWORD\"], safe=\"\"))' > encoded",
-            )
-            .help("or leave the password out of the URL, and give it in PGPASSWORD or in the password file (~/.pgpass)"),
+        Unreadable::Foreign => wrong("the database is not a postgres:// URL")
+            .help("write it as postgres://user@host:5432/database, with special characters percent-encoded"),
+        Unreadable::Because(why, help) => wrong(format!("the database URL is not valid: {why}")).help(help),
+        Unreadable::Doubtful => wrong(
+            "the database URL is not valid: it has special characters that are not percent-encoded",
+        )
+        .note(
+            "it has an @ twice, or after a /, ? or #; the URL is not shown, because any part of it may be the password",
+        )
+        .help(ENCODE)
+        .help(
+            "this command does it without showing the password: read -rs PASSWORD; export PASSWORD; python3 -c \
+             'import os, urllib.parse; print(urllib.parse.quote(os.environ[\"PASSWORD\"], safe=\"\"))' > encoded",
+        )
+        .help("or leave the password out of the URL, and put it in PGPASSWORD or in the password file (~/.pgpass)"),
     }
 }
 

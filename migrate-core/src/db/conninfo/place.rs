@@ -234,12 +234,14 @@ impl Conninfo {
         if !number.is_empty() {
             let is_address = number.split('%').next().is_some_and(|number| number.parse::<IpAddr>().is_ok());
             if !is_address {
-                return Err(self.wrong_value("hostaddr", "the numbers of an address, and names in `host`"));
+                return Err(self.wrong_value("hostaddr", "a numeric address; names go into `host`"));
             }
             return Ok(Address { name, at: number.to_owned(), socket: None, port });
         }
         if host.starts_with('@') {
-            return Err(wrong("an abstract Unix socket cannot be connected to").help("give the folder of the socket"));
+            return Err(
+                wrong("connecting to an abstract Unix socket is not supported").help("give the folder of the socket")
+            );
         }
         let socket = match host {
             "" => Some(usual_socket(port)),

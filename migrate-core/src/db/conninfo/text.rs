@@ -97,7 +97,7 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
         let (name, rest) = match one.strip_prefix('[') {
             Some(open) => {
                 let Some((address, rest)) = open.split_once(']').filter(|(address, _)| !address.is_empty()) else {
-                    return Err(because("an IPv6 address stands in brackets", "write [::1]:5432"));
+                    return Err(because("an IPv6 address must be in brackets", "write [::1]:5432"));
                 };
                 (address, rest)
             }
@@ -106,7 +106,9 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
         let port = match rest.strip_prefix(':') {
             Some(port) => port,
             None if rest.is_empty() => "",
-            None => return Err(because("something stands after the brackets of an IPv6 address", "write [::1]:5432")),
+            None => {
+                return Err(because("there is extra text after the brackets of an IPv6 address", "write [::1]:5432"));
+            }
         };
         names.push(name);
         ports.push(port);
@@ -133,11 +135,11 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
         let Some((name, value)) = pair.split_once('=') else {
             return Err(because(
                 format!("parameter {} has no value", n + 1),
-                "write name=value; an & within a value is %26",
+                "write name=value; write an & within a value as %26",
             ));
         };
         if value.contains('=') {
-            return Err(because(format!("parameter {} has a second =", n + 1), "an = within a value is written %3D"));
+            return Err(because(format!("parameter {} has a second =", n + 1), "write an = within a value as %3D"));
         }
         let name = decode(name)?;
         // As with libpq, for the sake of JDBC.
@@ -166,8 +168,7 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
 fn pairs(text: &str) -> Result<Written, Unreadable> {
     let mut written = Written::default();
     let mut rest = text.trim_start();
-    let broken =
-        || because("a name without = and a value", "write host=HOST dbname=NAME, and values with spaces in '…'");
+    let broken = || because("a name has no = and value", "write host=HOST dbname=NAME, and values with spaces in '…'");
     for n in 0.. {
         if rest.is_empty() {
             break;
@@ -247,7 +248,7 @@ pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
         (Some(ours), _) => format!("write `{ours}`"),
         (None, _) => match nearest() {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "docs/FORMATS.md has the parameters; an & within a value is %26".to_owned(),
+            None => "docs/FORMATS.md lists the parameters; write an & within a value as %26".to_owned(),
         },
     };
     Err(because(format!("libpq does not know parameter {}", n + 1), help))
@@ -261,7 +262,7 @@ pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> Unread
 pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
     if text.contains(|c: char| c.is_ascii_whitespace()) {
-        return Err(because("it has a space in it", "a space is written %20"));
+        return Err(because("it contains a space", "write a space as %20"));
     }
     let wrong = || because("a % is not followed by two hexadecimal digits", ENCODE);
     let mut bytes = Vec::with_capacity(text.len());
@@ -278,7 +279,7 @@ pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
             Ok(byte) => bytes.push(byte),
         }
     }
-    String::from_utf8(bytes).map_err(|_| because("what is percent-encoded is not UTF-8", ENCODE))
+    String::from_utf8(bytes).map_err(|_| because("the percent-encoded bytes are not UTF-8", ENCODE))
 }
 
 /// The advice for passwords with special characters.

@@ -38,8 +38,8 @@ impl Tls {
             return Err(conninfo.wrong_value("sslmode", "disable, allow, prefer, require, verify-ca or verify-full"));
         }
         if root == Some("system") && mode != "verify-full" {
-            return Err(wrong("`sslrootcert=system` is not used with a weaker mode than verify-full")
-                .help("write `sslmode=verify-full`, or leave `sslmode` out"));
+            return Err(wrong("`sslrootcert=system` cannot be used with a weaker mode than verify-full")
+                .help("write `sslmode=verify-full`, or leave out `sslmode`"));
         }
         if mode == "disable" {
             return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None });
@@ -68,8 +68,11 @@ impl Tls {
         if !matches!(self.modes[..], [PgSslMode::VerifyFull]) || name == Some(at) {
             return Ok(());
         }
-        Err(wrong("`hostaddr` cannot be honoured together with `sslmode=verify-full`: the driver checks the name that it connects to")
-            .help("leave `hostaddr` out, or use `sslmode=verify-ca` with a root certificate of your own"))
+        Err(wrong(
+            "`hostaddr` is not supported together with `sslmode=verify-full`: the driver verifies the name that it \
+             connects to",
+        )
+        .help("leave out `hostaddr`, or use `sslmode=verify-ca` with your own root certificate"))
     }
 
     /// Without a certificate of ours, the driver takes what these variables name all the same.
@@ -77,8 +80,8 @@ impl Tls {
         let is_encrypted = self.modes.iter().any(|mode| !matches!(mode, PgSslMode::Disable));
         let is_set = |name: &&&str| std::env::var_os(name).is_some();
         match ["PGSSLCERT", "PGSSLKEY"].iter().find(is_set).filter(|_| is_encrypted && self.own.is_none()) {
-            Some(name) => Err(wrong(format!("no client certificate is used, and the variable {name} is set"))
-                .note("the driver would use it all the same")
+            Some(name) => Err(wrong(format!("the variable {name} is set, but no client certificate is used"))
+                .note("the driver would use it anyway")
                 .help(format!("unset {name}"))),
             None => Ok(()),
         }
@@ -109,12 +112,17 @@ fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
     };
     match file {
         Some(file) if file.is_file() => Ok(Some(Root::File(file))),
-        Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file)
-            .help("correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` takes what the system trusts")),
+        Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file).help(
+            "correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` uses the certificates that the system \
+             trusts",
+        )),
         _ if mode.starts_with("verify") => {
-            Err(tls(format!("sslmode={mode} needs a root certificate, and there is none"))
-                .help("add `sslrootcert=system` to the URL for what the system trusts, or `sslrootcert=FILE`")
-                .help("without it libpq, and so psql, looks for ~/.postgresql/root.crt"))
+            Err(tls(format!("sslmode={mode} needs a root certificate, but there is none"))
+                .help(
+                    "add `sslrootcert=system` to the URL for the certificates that the system trusts, or \
+                     `sslrootcert=FILE`",
+                )
+                .help("without it, libpq (and therefore psql) looks for ~/.postgresql/root.crt"))
         }
         _ => Ok(None),
     }
@@ -141,15 +149,12 @@ fn own(conninfo: &Conninfo, is_strict: bool) -> Result<Option<(PathBuf, PathBuf)
             .help("give it in `sslkey` (or PGSSLKEY)")
     })?;
     if !files::is_private(&key) {
-        return Err(tls(format!("the private key {} can be read by others", key.display()))
+        return Err(tls(format!("other users can read the private key {}", key.display()))
             .help(format!("chmod 600 {}", key.display())));
     }
     if std::fs::read_to_string(&key).is_ok_and(|text| text.contains("ENCRYPTED")) {
-        return Err(tls(format!(
-            "the private key {} is encrypted, and the driver does not read such a one",
-            key.display()
-        ))
-        .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
+        return Err(tls(format!("the private key {} is encrypted, which the driver does not support", key.display()))
+            .help("decrypt it into a file that only you can read: openssl pkey -in KEY -out NEW"));
     }
     Ok(Some((certificate, key)))
 }
@@ -164,5 +169,5 @@ fn tls(message: impl Into<String>) -> Error {
 }
 
 fn missing(what: &str, file: &Path) -> Error {
-    tls(format!("{what} {} is not there", file.display()))
+    tls(format!("{what} {} does not exist", file.display()))
 }

@@ -134,7 +134,7 @@ impl Migrator {
     async fn look_there(&mut self) -> Result<There> {
         let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
         let registry = kept::registry(&ledger).to_string();
-        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "look at the database");
+        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "query the database");
         let session = self.session().await?;
         let question = format!(
             "BEGIN READ ONLY; {} SELECT pg_catalog.current_database(), SESSION_USER, \
@@ -159,19 +159,19 @@ impl Migrator {
 fn cannot_write(step: &Step) -> Option<Finding> {
     let title = explain::title(step);
     if step.resume.is_some() {
-        let finding = Finding::error("runbook-unfinished", format!("{title} began and did not end"))
-            .note("what is left of it depends on what the catalogs say at that moment, which a script cannot ask")
-            .help(format!("`cargo xtask resolve {}` brings it to an end", step.version))
-            .help("by hand: docs/ROLLBACK_RUNBOOK.md, the part on half-applied migrations");
+        let finding = Finding::error("runbook-unfinished", format!("{title} started but did not finish"))
+            .note("what remains to be done depends on the catalogs at that moment, which a script cannot query")
+            .help(format!("`cargo xtask resolve {}` finishes it", step.version))
+            .help("by hand: see docs/ROLLBACK_RUNBOOK.md, the section on half-applied migrations");
         return Some(finding);
     }
     match &step.work {
         Work::Sql(_) => None,
         Work::Code => Some(
-            Finding::error("runbook-code", format!("{title} is written in Rust, and psql cannot run it"))
+            Finding::error("runbook-code", format!("{title} is written in Rust, which psql cannot run"))
                 .at(step.migration.as_ref().map(|migration| Place::file(migration.path())))
                 .help("run it with the command: `cargo xtask rollback` or `cargo xtask migrate`")
-                .help("or make the script end before it, with -n or --to"),
+                .help("or end the script before it, with -n or --to"),
         ),
     }
 }

@@ -30,7 +30,7 @@ pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> 
 
 fn table(contacts: &[Contact]) -> String {
     if contacts.is_empty() {
-        return "Nobody is named: write `[contacts]` into migrate.toml (docs/FORMATS.md).".to_owned();
+        return "No contact is configured: add `[contacts]` to migrate.toml (docs/FORMATS.md).".to_owned();
     }
     let cell = |text: &str| text.replace('|', "\\|");
     let rows = contacts.iter().map(|one| format!("\n| {} | {} |", cell(&one.name), cell(&one.reach)));

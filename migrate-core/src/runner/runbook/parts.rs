@@ -110,7 +110,7 @@ impl Item {
     }
 }
 
-const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing has to be cleaned up."];
+const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing needs to be cleaned up."];
 
 impl Builder<'_> {
     /// A part that makes the ledger.
@@ -118,7 +118,7 @@ impl Builder<'_> {
         let ledger: &QualifiedName = &self.options.ledger;
         let message = creation(ledger, &self.writer, self.there.has_schema);
         self.parts.count += 1;
-        self.parts.items.push(Item::of(self.parts.count, "make the ledger", vec![message]).advice(&WHOLE));
+        self.parts.items.push(Item::of(self.parts.count, "create the ledger", vec![message]).advice(&WHOLE));
     }
 
     /// A part for a migration with its row in one transaction.
@@ -190,19 +190,23 @@ impl Builder<'_> {
             .filter(|_| class == Class::CreateIndexConcurrently);
         messages.push(record);
         let advice: &[&str] = match class {
-            Class::CreateIndexConcurrently => &[
-                "If it fails, the index may be there and not be valid: DROP INDEX CONCURRENTLY it before this part runs again.",
-            ],
-            Class::DropIndexConcurrently => {
-                &["If it fails, the index may be there and not be valid: this part can run again."]
+            Class::CreateIndexConcurrently => {
+                &["If it fails, the index may exist but not be valid: drop it with DROP INDEX CONCURRENTLY before you \
+                   run this part again."]
             }
-            Class::ReindexConcurrently => &[
-                "If it fails, indexes whose names end in _ccnew or _ccold may be left: DROP INDEX CONCURRENTLY them before this part runs again.",
-            ],
-            Class::DetachConcurrently => &[
-                "If it fails half way, ALTER TABLE … DETACH PARTITION … FINALIZE ends it; then go on with the next part.",
-            ],
-            _ => &["If it fails, look what it has done before this part runs again: it did not run in a transaction."],
+            Class::DropIndexConcurrently => {
+                &["If it fails, the index may exist but not be valid: you can run this part again."]
+            }
+            Class::ReindexConcurrently => {
+                &["If it fails, indexes whose names end in _ccnew or _ccold may be left: drop them with DROP INDEX \
+                   CONCURRENTLY before you run this part again."]
+            }
+            Class::DetachConcurrently => {
+                &["If it fails halfway, finish it with ALTER TABLE … DETACH PARTITION … FINALIZE; then continue with \
+                   the next part."]
+            }
+            _ => &["If it fails, check what it has done before you run this part again: it did not run in a \
+                    transaction."],
         };
         self.parts.items.push(Item { index, ..Item::of(self.parts.count, title, messages).advice(advice) });
     }

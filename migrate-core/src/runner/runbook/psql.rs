@@ -34,17 +34,17 @@ fn head(book: &Runbook) -> String {
     let at = |version: &Option<crate::Version>| version.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     let mut lines = vec![
         format!("Runbook for the database {}, written by {}.", book.database, book.tool),
-        format!("It leads from version {} to version {}:", at(&book.before), at(&book.after)),
+        format!("It takes the database from version {} to version {}:", at(&book.before), at(&book.after)),
     ];
     lines.extend(book.steps.iter().map(|step| format!("  {step}")));
-    lines.extend(book.losses.iter().map(|loss| format!("DATA ARE LOST by {loss}")));
+    lines.extend(book.losses.iter().map(|loss| format!("DATA IS LOST by {loss}")));
     if book.parts.items.iter().any(|item| item.save.is_some()) {
         lines.push(
-            "What it destroys is not copied aside, unless you run it with -v save=1: then every table that".to_owned(),
+            "What it destroys is not saved, unless you run it with -v save=1: every table that it names is then"
+                .to_owned(),
         );
         lines.push(
-            "it names is copied into the schema saved_VERSION first. Drop that when nobody needs it any more."
-                .to_owned(),
+            "copied to the schema saved_VERSION first. Drop that schema when nobody needs it any more.".to_owned(),
         );
     }
     lines.extend(book.reason.iter().map(|reason| format!("Why: {reason}")));
@@ -69,7 +69,8 @@ fn guards(book: &Runbook) -> String {
     let (database, role) = (literal(&book.database), literal(&book.role));
     let is_here = format!("WHERE pg_catalog.current_database() <> {database}");
     let wrong = format!(
-        "pg_catalog.format('this is the database %s, and the runbook is for %s', pg_catalog.current_database(), {database})"
+        "pg_catalog.format('this is the database %s, but the runbook is for %s', pg_catalog.current_database(), \
+         {database})"
     );
     let standby = "WHERE pg_catalog.pg_is_in_recovery()";
     let other = format!("WHERE SESSION_USER <> {role}");
@@ -83,7 +84,7 @@ fn guards(book: &Runbook) -> String {
             &format!("WHERE {} < 150000", ":VERSION_NUM"),
         ),
         refuse(
-            "'the session has other settings than a run'",
+            "'the session has different settings than a run'",
             "'Connect to the server itself, not to a pooler.'",
             settings,
         ),
@@ -91,7 +92,8 @@ fn guards(book: &Runbook) -> String {
         refuse("'this server is a standby'", "'Nothing was run. Connect to the primary.'", standby),
         warn(
             &format!(
-                "pg_catalog.format('you are %s, and this was written as %s: what it makes belongs to you', SESSION_USER, {role})"
+                "pg_catalog.format('you are %s, but this was written for %s: what it creates belongs to you', \
+                 SESSION_USER, {role})"
             ),
             &other,
         ),
@@ -124,9 +126,9 @@ fn save(book: &Runbook, save: &Save) -> String {
 fn lock(book: &Runbook, tag: &str) -> String {
     let body = book.keys.polling(book.patience);
     format!(
-        "\n-- The migration lock: the same as that of the command. It goes with the session, however that ends.\n\
-         \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\
-         \n-- How long a statement waits and runs; nothing is tried again by itself, as the command does after a lock timeout.\n{}\n",
+        "\n-- The migration lock, the same one that the command takes. It is released when the session ends, in \
+         whatever way.\n\\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\n-- How long a statement \
+         waits and runs; unlike the command, the script does not retry after a lock timeout.\n{}\n",
         book.parts.settings
     )
 }
@@ -140,8 +142,8 @@ fn reconnect(book: &Runbook, tag: &str) -> String {
         &format!("WHERE ({newest}) <> :newest"),
     );
     format!(
-        "\n-- What ran may have changed what new sessions begin with: go on in a new one.\n\
-         SELECT ({newest}) AS newest \\gset\n\\connect\n{}{guard}",
+        "\n-- What ran may have changed the settings of new sessions: continue in a new one.\nSELECT ({newest}) AS \
+         newest \\gset\n\\connect\n{}{guard}",
         lock(book, tag)
     )
 }
@@ -180,12 +182,12 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     }
     let mut text = String::from("\n");
     if item.title.is_empty() {
-        text += "-- What the parts below need in their session.\n";
+        text += "-- Settings that the parts below need in their session.\n";
     } else {
         let title = format!("part {} of {}: {}", item.until, book.parts.count, item.title);
         text += &comment(&title);
         text += &item.advice.iter().map(|line| comment(line)).collect::<String>();
-        text += &comment(&format!("When the cause is gone, go on here: psql … -v part={}", item.until));
+        text += &comment(&format!("When the cause is gone, continue here: psql … -v part={}", item.until));
     }
     if item.until < usize::MAX {
         let _ = writeln!(text, "SELECT :part <= {} AS is_due \\gset\n\\if :is_due", item.until);
@@ -197,7 +199,7 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     let check = item.index.as_ref().map(|index| {
         let from = format!("FROM ({}) AS i (is_valid, name) WHERE NOT i.is_valid", index.query);
         let message = "pg_catalog.format('the index %s is not valid', i.name)";
-        refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then let this part run again.', i.name)", &from)
+        refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then run this part again.', i.name)", &from)
     });
     text += &item.save.as_ref().map(|wanted| save(book, wanted)).unwrap_or_default();
     for (at, message) in item.messages.iter().enumerate() {

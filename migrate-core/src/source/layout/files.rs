@@ -54,13 +54,13 @@ pub(super) fn flyway(file: &str) -> Option<Name> {
 
 /// The migrations of sqlx and golang-migrate. Files that are not SQL are no part of it.
 pub(super) fn pairs(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
-    let form = "these are named `<digits>_<anything>.up.sql` and `.down.sql`";
+    let form = "name it `<digits>_<anything>.up.sql` or `.down.sql`";
     together(folder, findings, pair, form, |_| false)
 }
 
 /// The migrations of Flyway. Repeatable ones (`R__…`) and callbacks are no part of the chain.
 pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
-    let form = "these are named `V<version>__<anything>.sql` and `U<version>__<anything>.sql`";
+    let form = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
     let aside = |name: &str| name.starts_with("R__") || name.starts_with("before") || name.starts_with("after");
     together(folder, findings, flyway, form, aside)
 }
@@ -79,7 +79,7 @@ fn together(
             continue;
         }
         let Some(name) = parse(&file) else {
-            let finding = Finding::error("file-name", format!("`{file}` fits no pattern"));
+            let finding = Finding::error("file-name", format!("`{file}` is not a migration file name"));
             findings.push(finding.at(Place::file(&path)).help(form));
             continue;
         };
@@ -95,8 +95,8 @@ fn together(
         draft.down = downs.remove(&draft.version);
     }
     for part in downs.into_values() {
-        let finding = Finding::error("up-missing", "this down has no up").at(Place::file(part.path));
-        findings.push(finding.help("write the up beside it, or remove the file"));
+        let finding = Finding::error("up-missing", "this down script has no up script").at(Place::file(part.path));
+        findings.push(finding.help("write the up script next to it, or remove the file"));
     }
     Ok(ups)
 }
@@ -108,7 +108,7 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
         let (time, words) = name.split_once('_').unwrap_or((&name, ""));
         let Some(version) = diesel(time) else {
             let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));
-            findings.push(finding.at(Place::file(&path)).help("these are named `<date and time>_<name>/up.sql`"));
+            findings.push(finding.at(Place::file(&path)).help("name it `<date and time>_<name>/up.sql`"));
             continue;
         };
         let options = path.join("metadata.toml");

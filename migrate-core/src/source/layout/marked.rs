@@ -69,7 +69,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
         };
         let Some(version) = version else {
             let finding = Finding::error("file-name", format!("`{file}` does not begin with a version"));
-            findings.push(finding.at(Place::file(&path)).help("these are named `<digits>_<anything>.sql`"));
+            findings.push(finding.at(Place::file(&path)).help("name it `<digits>_<anything>.sql`"));
             continue;
         };
         let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
@@ -77,7 +77,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
             Some((up, down)) => drafts.push(Draft { version, name, up, down }),
             None => {
                 let finding =
-                    Finding::error("no-marker", format!("there is no {layout} marker for the up in this file"));
+                    Finding::error("no-marker", format!("this file has no {layout} marker for the up script"));
                 findings
                     .push(finding.at(Place::file(&path)).help("name the tool that wrote it: `layout` in migrate.toml"));
             }

@@ -126,7 +126,9 @@ impl Layout {
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
             let twice = assemble::twice(&pair[1].up.path, &pair[0].up.path);
-            findings.push(twice.help(format!("rename the one that no database has: {self} knows it by its version")));
+            findings.push(twice.help(format!(
+                "rename the one that is not applied to any database: {self} identifies migrations by version"
+            )));
         }
         let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
         match findings.is_empty() {
