@@ -115,8 +115,8 @@ pub async fn install(database: &Database, ledger: &QualifiedName, application: &
             format!("the ledger {ledger} does not exist yet, and the audit is stored in its schema"),
         )
         .help(
-            "`cargo xtask migrate` creates it; if the database already has its schema, use `cargo xtask baseline \
-             --mark`",
+            "`cargo xtask migrate` creates it; if the database already has its schema, use \
+             `cargo xtask baseline --mark`",
         );
         return Err(Error::new(ErrorKind::Ledger, finding));
     }

@@ -269,11 +269,12 @@ mod tests {
             "2:1 unknown key `protectd` (did you mean `protected`?)"
         );
         assert!(
-            message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
+            message("[environments.a]\nlock_timeout = \"5\"\n")
+                .starts_with("2:16 write a time as a number with its unit")
         );
         assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
         assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
-        assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
+        assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 not a database"));
         assert!(
             message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
         );
@@ -281,14 +282,14 @@ mod tests {
         let misnamed = message("base = \"main\"\n[consumers.\"a/b\"]\n");
         assert!(misnamed.starts_with("2:12 `a/b` cannot be the name of a consumer"), "{misnamed}");
         let style = message("[consumers.a]\nstyle = \"colons\"\n");
-        assert!(style.starts_with("2:9 the styles of a parameter are dollar"), "{style}");
+        assert!(style.starts_with("2:9 the parameter styles are dollar"), "{style}");
         let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
-        assert!(nowhere.contains("there is no environment prod to be told of"), "{nowhere}");
+        assert!(nowhere.contains("there is no environment prod"), "{nowhere}");
         assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");
         let misspelt = "[drift]\nignore = [\n  \"schema a\",\n  \"tabel b.c\",\n]\n";
         assert_eq!(
             message(misspelt),
-            "4:3 `tabel` is no kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
+            "4:3 `tabel` is not a kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
         );
     }
 

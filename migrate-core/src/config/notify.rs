@@ -201,7 +201,7 @@ mod tests {
             ("url = \"ftp://x\"", "https://"),
             ("url = \"https://x\"\nauthorization = \"Bearer x\"", "env:VARIABLE"),
             ("url = \"https://x\"\nretries = 100", "at most 10"),
-            ("url = \"https://x\"\ndeadline = \"0\"", "some time"),
+            ("url = \"https://x\"\ndeadline = \"0\"", "cannot be 0"),
             ("url = \"https://x\"\nwhen = [\"start\"]", "unknown field"),
             ("url = \"https://x\"\non = [\"end\"]", "unknown variant"),
         ] {

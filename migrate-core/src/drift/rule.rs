@@ -124,7 +124,10 @@ mod tests {
     #[test]
     fn what_is_no_rule_is_explained() {
         let wrong = |text: &str| text.parse::<Rule>().unwrap_err().0;
-        assert_eq!(wrong("tabel public.foo"), "`tabel` is no kind of object, did you mean `table`?");
-        assert!(wrong("table").starts_with("a rule names objects") && wrong(" ").starts_with("a rule names objects"));
+        assert_eq!(wrong("tabel public.foo"), "`tabel` is not a kind of object, did you mean `table`?");
+        assert!(
+            wrong("table").starts_with("a rule must name objects")
+                && wrong(" ").starts_with("a rule must name objects")
+        );
     }
 }

@@ -50,8 +50,8 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
         }));
         sentences.extend(part.iter().map(|copy| {
             format!(
-                "of the {} that the rollback of {version} kept from {}, {} came back; the copy is {}: see `cargo \
-                 xtask kept`",
+                "of the {} that the rollback of {version} kept from {}, {} came back; the copy is {}: see \
+                 `cargo xtask kept`",
                 counted(copy.rows),
                 copy.relation,
                 copy.back,
@@ -91,10 +91,12 @@ mod tests {
         assert_eq!(
             told,
             [
-                "what the rollback of 1 kept is back: 1 row",
-                "the up script of 1 inserted 2 rows of public.a again that were not there any more when it was rolled back: remove what is not wanted",
-                "what the rollback of 2 kept is back: 3 rows",
-                "of 2 rows that the rollback of 3 kept of public.d, 0 came back; the copy is roundtrip.ledger_kept_4: `cargo xtask kept`",
+                "restored all data that the rollback of 1 kept: 1 row",
+                "the up script of 1 inserted 2 rows of public.a again that were already gone when it was rolled back: \
+                 remove those that you do not want",
+                "restored all data that the rollback of 2 kept: 3 rows",
+                "of the 2 rows that the rollback of 3 kept from public.d, 0 came back; the copy is \
+                 roundtrip.ledger_kept_4: see `cargo xtask kept`",
             ]
         );
     }

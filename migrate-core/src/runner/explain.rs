@@ -41,7 +41,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
     for holder in &blockers {
         let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-        finding.notes.push(format!("in the way was {holder}{query}"));
+        finding.notes.push(format!("blocked by {holder}{query}"));
     }
     if !step.no_transaction() {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
@@ -237,8 +237,8 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
         }
         "40P01" => "another session took the same locks in a different order; run it again when there is less traffic",
         "57014" => {
-            "the statement ran longer than its timeout, or somebody cancelled it; `-- migrate: statement-timeout \
-             10min` gives it more time"
+            "the statement ran longer than its timeout, or somebody cancelled it; \
+             `-- migrate: statement-timeout 10min` gives it more time"
         }
         "42501" => {
             "the role that runs migrations must own what it changes: log in as the owner, or make the role a member \

@@ -109,9 +109,9 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     all.extend(when.map(Told::Note));
     let help = match fault {
         Fault::Exists => {
-            "`cargo xtask drift` shows every difference; if a pending migration creates it, `cargo xtask drift --mark \
-             VERSION` records that migration as applied, and `--sql` shows what is still missing; `--adopt NAME` \
-             writes a migration for what exists"
+            "`cargo xtask drift` shows every difference; if a pending migration creates it, \
+             `cargo xtask drift --mark VERSION` records that migration as applied, and `--sql` shows what is still \
+             missing; `--adopt NAME` writes a migration for what exists"
         }
         Fault::Missing => "`cargo xtask drift` shows every difference, and with --sql the statements that restore it",
     };

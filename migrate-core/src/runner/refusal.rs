@@ -51,8 +51,7 @@ fn timeout(error: Error, plan: &Plan, options: &Options) -> Error {
     let directives = plan.steps().iter().find_map(script).map(|script| script.directives().clone());
     let of = directives.map_or((None, None), |one| (one.statement_timeout, one.lock_timeout));
     let (statement, lock) = (of.0.unwrap_or(options.statement_timeout), of.1.unwrap_or(options.lock_timeout));
-    let waited =
-        error.findings().iter().flat_map(|finding| &finding.notes).any(|note| note.starts_with("in the way was"));
+    let waited = error.findings().iter().flat_map(|finding| &finding.notes).any(|note| note.starts_with("blocked by"));
     let error = if waited { error.note("it was waiting for a lock when its timeout expired") } else { error };
     if statement.is_zero() || (!lock.is_zero() && statement > lock) {
         return error;

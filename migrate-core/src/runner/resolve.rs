@@ -306,8 +306,8 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
         }
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
-        "or finish or undo it in the database by hand, and record that: `cargo xtask resolve {version} --mark-applied \
-         REASON` or `--mark-rolled-back REASON`"
+        "or finish or undo it in the database by hand, and record that: \
+         `cargo xtask resolve {version} --mark-applied REASON` or `--mark-rolled-back REASON`"
     ));
     Error::new(ErrorKind::Plan, finding)
 }

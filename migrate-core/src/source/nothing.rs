@@ -44,8 +44,8 @@ pub(super) fn nothing_embedded() -> Finding {
     Finding::error("no-migrations", "this program has no migrations")
         .note("it was given an empty set of migrations")
         .help(
-            "name the right folder in `migrate_embed::folder`, or allow an empty set: `Policy { allow_empty: true, .. \
-             }`",
+            "name the right folder in `migrate_embed::folder`, or allow an empty set: \
+             `Policy { allow_empty: true, .. }`",
         )
 }
 
@@ -141,7 +141,7 @@ mod tests {
         };
         fs::write(at(".keep"), "").unwrap();
         let empty = told(Layout::Roundtrip);
-        assert!(empty.starts_with("there is no migration in ") && empty.contains("empty, besides 1 hidden"), "{empty}");
+        assert!(empty.starts_with("no migrations in ") && empty.contains("empty, except for 1 hidden"), "{empty}");
         fs::create_dir_all(at("db/migrations")).unwrap();
         fs::write(at("README.md"), "x").unwrap();
         fs::write(at("db/migrations/0001_a.up.sql"), "SELECT 1").unwrap();
@@ -153,6 +153,6 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("V1__a.sql"), "SELECT 1").unwrap();
         let told = Layout::Diesel.load(other.path()).unwrap().why_empty().help.join("; ");
-        assert!(told.contains("give `--layout flyway`"), "{told}");
+        assert!(told.contains("use `--layout flyway`"), "{told}");
     }
 }

@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn odd_names_are_shown_escaped_and_others_pass() {
         let told = |text: &str| name(Path::new("m"), OsStr::new(text)).map(|finding| finding.message);
-        assert_eq!(told("1_a\nb.sql").unwrap(), "the name `1_a\\nb.sql` has a control character in it");
-        assert!(told("1_\u{202e}lqs.x").unwrap().contains("`1_\\u{202e}lqs.x` has a character that changes"));
-        assert!(told("1_a\u{200b}.sql").unwrap().contains("not seen"));
+        assert_eq!(told("1_a\nb.sql").unwrap(), "the file name `1_a\\nb.sql` contains a control character");
+        assert!(told("1_\u{202e}lqs.x").unwrap().contains("`1_\\u{202e}lqs.x` contains a character that changes"));
+        assert!(told("1_a\u{200b}.sql").unwrap().contains("invisible"));
         assert_eq!((told("1_Ünïcode naïve.sql"), told("1_می\u{200c}شود.sql")), (None, None));
     }
 
@@ -59,6 +59,6 @@ mod tests {
     fn a_name_that_is_not_utf8_is_shown_by_its_bytes() {
         use std::os::unix::ffi::OsStrExt;
         let finding = name(Path::new("m"), OsStr::from_bytes(b"1_a\xff.sql")).unwrap();
-        assert_eq!(finding.message, "the name `1_a\\xff.sql` has a byte that is not UTF-8 in it");
+        assert_eq!(finding.message, "the file name `1_a\\xff.sql` contains a byte that is not UTF-8");
     }
 }
