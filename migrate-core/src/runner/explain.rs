@@ -1,4 +1,4 @@
-//! A statement that the server refused, as a story: file, line, caret, why, what now.
+//! Explains a statement that the server refused: file, line, caret, reason, next step.
 
 use super::drive::Broken;
 use super::locate::{At, Where};
@@ -12,7 +12,7 @@ use crate::ledger::Direction;
 use crate::source::Script;
 use crate::sql::lex::words;
 
-/// Makes the error for a script that failed.
+/// Creates the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     let Broken { failure, cancelled, blockers } = broken;
     let lost = failure.is_lost();
@@ -82,7 +82,7 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
     Error::new(kind, finding)
 }
 
-/// What else was in a message of which the answers are lost; `last` is the last step of it.
+/// Says which other steps were in a message whose answers are lost; `last` is its last step.
 pub(super) fn together(last: &Step) -> String {
     format!(
         "it was sent in one message with the steps after it, up to {}: the server may have reached any of them",
@@ -90,12 +90,12 @@ pub(super) fn together(last: &Step) -> String {
     )
 }
 
-/// Whoever wants to leave waited long enough.
+/// The failure when a cancelled run has waited long enough.
 pub(super) fn no_patience() -> Failure {
     Failure::Silent("the run was interrupted, and the server does not answer".to_owned())
 }
 
-/// The error of a run that was stopped on request before its first step.
+/// The error of a run that was cancelled before its first step.
 pub(super) fn interrupted_before() -> Error {
     let finding = Finding::error("interrupted", "interrupted before the first migration started")
         .note("nothing was run")
@@ -103,7 +103,7 @@ pub(super) fn interrupted_before() -> Error {
     Error::new(ErrorKind::Cancelled, finding)
 }
 
-/// The error of a run that was stopped on request.
+/// The error of a run that was cancelled.
 pub(super) fn interrupted(step: &Step) -> Error {
     let what = match step.no_transaction() {
         true => {
@@ -119,7 +119,7 @@ pub(super) fn interrupted(step: &Step) -> Error {
     Error::new(ErrorKind::Cancelled, finding)
 }
 
-/// The migration and the way it goes, in words.
+/// The migration and its direction, in words.
 pub(super) fn title(step: &Step) -> String {
     let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
     format!("{what} {}_{}", step.version, step.name)
@@ -156,14 +156,15 @@ fn place(script: &Script, at: At) -> Place {
     Place::within(script.path(), text.clone(), span)
 }
 
-/// Where the word that begins at a byte ends.
+/// The end of the word that starts at a byte.
 fn word_end(text: &str, byte: usize) -> usize {
     let rest = text.get(byte..).unwrap_or_default();
     let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     byte + word.max(1).min(rest.len().max(1))
 }
 
-/// Whether statements before the failed one stay done, so that a script that is corrected is not the one that began.
+/// Whether statements before the failed one stay done, so that a corrected script would differ from the one that
+/// started.
 fn stays(step: &Step, at: At) -> bool {
     match (&step.work, at.part) {
         (Work::Sql(script), Where::Statement(n)) => step.no_transaction() && singly::has_effect(script, n),
@@ -178,7 +179,7 @@ fn is_for_the_file(sqlstate: &str) -> bool {
     sqlstate == "42601" || names.contains(&sqlstate) || there.contains(&sqlstate)
 }
 
-/// The same advice, where statements are done that the corrected file would run again.
+/// The same advice when statements are already done that the corrected file would run again.
 fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
     let version = &step.version;
     let cause = match sqlstate {
@@ -188,7 +189,7 @@ fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
     };
     let is_way_back = step.undoes.is_some() || step.resume.as_ref().is_some_and(|resume| resume.undoes.is_some());
     match (is_way_back, step.direction) {
-        // The way back of an unfinished one only goes on.
+        // The undo of an unfinished migration can only be continued.
         (true, _) => None,
         (false, Direction::Up) => Some(format!(
             "{cause}undo what is done with `cargo xtask resolve {version} --undo`, correct the file, and migrate again"
@@ -200,7 +201,7 @@ fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
     }
 }
 
-/// What to do about a text that is not SQL.
+/// What to do about a syntax error.
 fn syntax(sqlstate: &str, message: &str) -> Option<String> {
     let is_placeholder = ["\"$\"", "\"{\"", "\":\"", "\"%\"", "\"@\""].iter().any(|sign| message.ends_with(sign));
     match sqlstate {
@@ -214,7 +215,7 @@ fn syntax(sqlstate: &str, message: &str) -> Option<String> {
     }
 }
 
-/// What to do about a column that is added NOT NULL to a table with rows: none of them can be filled before.
+/// What to do about a column that is added NOT NULL to a table with rows: they cannot be filled before.
 fn added_column(sqlstate: &str, message: &str, step: &Step, at: At) -> Option<String> {
     let (Work::Sql(script), Where::Statement(n), "23502") = (&step.work, at.part, sqlstate) else { return None };
     let text = &script.text()[script.statements().get(n)?.span.clone()];
@@ -266,7 +267,7 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
     Some(advice.to_owned())
 }
 
-/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704),
+/// Says how to give a shadow database what production has without any migration: roles, types and settings (42704),
 /// schemas, tables, functions; and the packages of extensions (58P01 up to PostgreSQL 15.2, 0A000 since).
 pub(super) fn missing(error: Error) -> Error {
     match error.sqlstate() {
