@@ -1,4 +1,4 @@
-//! A database that is newer than the folder: an older program meets it after a deploy was rolled back.
+//! A database that is newer than the folder: an older program finds it after a deploy was rolled back.
 
 use super::obstacle::applied_then;
 use super::state::{Applied, State};
@@ -6,14 +6,14 @@ use crate::finding::{Finding, Place};
 use crate::ident::{QualifiedName, plain};
 use crate::source::{MigrationSet, Version};
 
-/// What else can be the reason for a migration in the ledger that nobody here knows.
+/// Another possible reason for a migration in the ledger that is unknown here.
 pub(super) const OTHER_SERVICE: &str =
     "does another service write to this ledger? then give each service its own: `ledger` in migrate.toml";
 
-/// How many versions are named in one sentence.
+/// How many versions one sentence lists.
 const SHOWN: usize = 5;
 
-/// The applied migrations that are newer than everything in the folder, as a reason to stop; there is at least one.
+/// The error for applied migrations that are newer than everything in the folder; there is at least one.
 pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> Finding {
     let message = match newer {
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
@@ -40,13 +40,13 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
         .help(OTHER_SERVICE)
 }
 
-/// The same where they are accepted: what is worth knowing.
+/// The warning for such migrations when they are accepted.
 pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
     Finding::warning("newer-database", ahead(set, newer))
         .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
 
-/// How far ahead the database is.
+/// How much newer the database is.
 fn ahead(set: &MigrationSet, newer: &[&Applied]) -> String {
     let migrations = if newer.len() == 1 { "1 migration".to_owned() } else { format!("{} migrations", newer.len()) };
     let at = newer.last().map_or("", |applied| applied.version.as_str());
@@ -60,7 +60,7 @@ fn names(newer: &[&Applied]) -> String {
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-/// Whether the ledger has what an application needs.
+/// Checks that the ledger has the version that an application needs.
 pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
     if state.get(version).is_some() {
         return Ok(());

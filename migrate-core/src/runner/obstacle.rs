@@ -1,4 +1,4 @@
-//! Everything that can be between the files, the ledger and a target, in words.
+//! The findings for everything that can prevent the files and the ledger from reaching a target.
 
 use super::newer;
 use super::plan::DownFrom;
@@ -8,10 +8,10 @@ use crate::finding::{Finding, Place};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
-/// The sentence that an edited migration is met with, wherever it is noticed.
+/// The message for an edited migration, wherever it is noticed.
 pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
-/// Compares the applied migrations with the files: what forbids to go on, and what does not.
+/// Compares the applied migrations with the files; returns the problems that stop a run, and the warnings.
 pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(half_squashed(set, state));
@@ -40,7 +40,7 @@ pub(super) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
     set.last().is_some_and(|last| version > last.version())
 }
 
-/// The migration that stands in the place of an applied one, which came before it was written.
+/// The migration that replaces an applied one which was applied before the squash was written.
 pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Applied) -> Option<&'a Migration> {
     let covers = |one: &&Migration| {
         one.squashes().is_some_and(|first| *first <= applied.version && applied.version <= *one.version())
@@ -48,7 +48,7 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
     let one = set.squashes().find(covers)?;
     let came_before = match applied.version == *one.version() {
         false => true,
-        // It has the version of the last one that it replaces, and may be applied itself.
+        // It has the version of the last migration that it replaces, and may be applied itself.
         true => {
             applied.up_checksum.as_ref().is_some_and(|recorded| recorded != one.up_checksum())
                 && state
@@ -59,7 +59,7 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
     came_before.then_some(one)
 }
 
-/// A database that has some of the migrations that were squashed, and not all of them.
+/// A database that has some, but not all, of the squashed migrations.
 fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     let has = |version: &Version| state.get(version).is_some();
     let half = |one: &&Migration| {
@@ -153,7 +153,7 @@ pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migrat
         .help("or apply it anyway with --allow-out-of-order")
 }
 
-/// A migration that began and did not end: somebody is at work on it, or it was left.
+/// A migration that started but did not finish: it is still running, or it was interrupted.
 pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding {
     let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
     if let Some(holder) = &unfinished.running {
@@ -173,7 +173,7 @@ pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding
     finding.help(format!("`cargo xtask resolve {version}` shows what the database contains and what you can do"))
 }
 
-/// A migration without a transaction that somebody runs now.
+/// A migration without a transaction that is running now.
 pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Holder) -> Finding {
     let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
     let all = set.get(version).and_then(|migration| match direction {
@@ -246,7 +246,7 @@ pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
     }
 }
 
-/// There is nothing in the folder that could be applied.
+/// The folder has no migrations.
 pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
     let finding = set.why_empty();
     match state.applied().count() {
@@ -255,7 +255,7 @@ pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
     }
 }
 
-/// The way up was to end at a version that the database is past.
+/// The target version of `migrate` is older than the database.
 pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
     Finding::error(
         "beyond-target",
@@ -265,7 +265,7 @@ pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
     .help(format!("`cargo xtask rollback --to {version}` rolls back to it"))
 }
 
-/// A number of migrations to undo reaches one that was never run; `above` are undone before it.
+/// A number of migrations to roll back includes one that was never run; `above` are rolled back before it.
 pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Finding {
     let Applied { version, name, .. } = applied;
     let finding = Finding::error(
@@ -285,7 +285,7 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
     })
 }
 
-/// The same, where it was asked for by its version or by everything.
+/// The same, when it is included by a version or by `--all`.
 pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
     let Applied { version, name, .. } = applied;
     Finding::warning("never-run", format!("migration {version}_{name} was never run here, but is rolled back"))
@@ -315,7 +315,7 @@ pub(super) fn stale() -> Finding {
         .help("check with `cargo xtask status`, then run the command again")
 }
 
-/// What is left to say of a direction that a plan cannot take at all.
+/// The finding when there is nothing to resolve.
 pub(super) fn nothing_unfinished() -> Finding {
     Finding::error("nothing-unfinished", "no migration is unfinished; there is nothing to resolve")
         .help("`cargo xtask status` shows what is applied and pending")

@@ -1,4 +1,4 @@
-//! What is added to the error of a run that knows more than the server said: the role, and timeouts that do not go together.
+//! Adds what a run knows beyond the server's error: the role, and timeouts that conflict.
 
 use super::options::Options;
 use super::plan::{Plan, Step, Work};
@@ -15,7 +15,7 @@ pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Data
     }
 }
 
-/// A right is missing: whose, and how it is granted where the message names the object.
+/// A privilege is missing: adds which role lacks it, and how to grant it if the message names the object.
 fn right(error: Error, database: &Database) -> Error {
     let role = database.user().to_owned();
     let message = error.findings().first().map_or(String::new(), |finding| finding.message.clone());
