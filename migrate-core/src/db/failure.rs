@@ -1,7 +1,6 @@
-//! What a server, or the way to it, answers when something fails, in terms of this library.
+//! Failures of a server or of the connection to it, in terms of this library.
 //!
-//! This is the only file that looks inside the driver's errors; a driver's own text about a
-//! server error is never shown.
+//! This is the only file that examines the driver's errors; the driver's own text about a server error is never shown.
 
 use std::io::ErrorKind as Io;
 use std::time::Duration;
@@ -21,7 +20,7 @@ pub(crate) enum Failure {
     Server(Box<Refusal>),
     /// The connection is gone.
     Lost(String),
-    /// The connection is given up, for it is silent and the server does not work for it any more.
+    /// The connection is given up because it is silent and the server no longer works for it.
     Silent(String),
 }
 
@@ -38,11 +37,11 @@ pub(crate) struct Refusal {
     pub(crate) context: Option<String>,
     /// Characters from 1, over the text that was sent.
     pub(crate) position: Option<usize>,
-    /// The same over a query that the server ran on its own: one inside of a function.
+    /// The same for a query that the server ran internally, such as one in a function.
     pub(crate) inner: Option<InnerPosition>,
     /// The schema, the table and the constraint that it is about.
     pub(crate) about: [Option<String>; 3],
-    /// Who held the lock that was waited for, where somebody has looked.
+    /// The sessions that held the lock that was waited for, if queried.
     pub(crate) holders: Vec<Holder>,
 }
 
@@ -70,7 +69,7 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Refusal {
-    /// The server's hint, where it is one to follow: to drop everything that depends on something is not.
+    /// The server's hint, unless it suggests to drop everything that depends on an object.
     pub(crate) fn advice(&self) -> Option<String> {
         self.hint.clone().filter(|hint| !hint.contains("CASCADE"))
     }
@@ -101,7 +100,7 @@ impl From<&PgDatabaseError> for Refusal {
 }
 
 impl Failure {
-    /// What the server, or the way to it, said.
+    /// The message of the server or of the connection.
     pub(crate) fn why(&self) -> &str {
         match self {
             Self::Server(refusal) => &refusal.message,
@@ -109,7 +108,7 @@ impl Failure {
         }
     }
 
-    /// The SQLSTATE, where the server answered.
+    /// The SQLSTATE, if the server answered.
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server(refusal) => Some(&refusal.sqlstate),
@@ -122,33 +121,33 @@ impl Failure {
         self.sqlstate() == Some(sqlstate)
     }
 
-    /// Whether trying again in a fresh transaction may help: a lock was not had in time, or a deadlock.
+    /// Whether retrying in a new transaction may help: a lock timeout or a deadlock.
     pub(crate) fn is_lock_conflict(&self) -> bool {
         self.is("55P03") || self.is("40P01")
     }
 
-    /// Whether somebody else wrote the row of the ledger that we were about to write.
+    /// Whether another session wrote the ledger row that we were about to write.
     ///
-    /// A key of somebody else's can be violated in our message as well, at its `COMMIT` at the latest.
+    /// Our message can also violate a key of another table, at its `COMMIT` at the latest.
     pub(crate) fn is_taken(&self, ledger: &QualifiedName) -> bool {
         let Self::Server(refusal) = self else { return false };
         let [schema, table, constraint] = &refusal.about;
         let is_ledger = schema.as_deref() == Some(ledger.schema()) && table.as_deref() == Some(ledger.name());
-        // The ledger has one key and no other constraint; what only raises an error names none.
+        // The ledger has one key and no other constraint; an error that code merely raises names no constraint.
         refusal.sqlstate == "23505" && is_ledger && constraint.is_some()
     }
 
-    /// Whether a pooler in statement mode refused a transaction; only a pooler says so.
+    /// Whether a pooler in statement mode refused a transaction; only a pooler sends this error.
     pub(crate) fn is_statement_pooling(&self) -> bool {
         self.is("08P01") && self.why().contains("statement pooling")
     }
 
-    /// Whether a lock was not had in time.
+    /// Whether a lock timeout expired.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.is("55P03")
     }
 
-    /// Keeps who was in the way.
+    /// Adds the sessions that held the lock.
     pub(crate) fn with_holders(mut self, holders: Vec<Holder>) -> Self {
         if let Self::Server(refusal) = &mut self {
             refusal.holders = holders;
@@ -168,7 +167,7 @@ impl Failure {
         }
     }
 
-    /// An error of this kind that says what was being done: `doing` fits after "cannot".
+    /// Creates an error of this kind that says what was being done: `doing` completes the sentence "cannot …".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
         if self.is_statement_pooling() {
             return pooler::of_mode("statement");
@@ -210,7 +209,7 @@ impl Failure {
     }
 }
 
-/// What to do where a server refuses something, whatever it was.
+/// Advice for any statement that a server refuses.
 fn help(sqlstate: &str) -> Option<&'static str> {
     match sqlstate {
         "25006" => Some("this server is a standby, or its transactions are read-only: use the address of the primary"),
@@ -219,17 +218,17 @@ fn help(sqlstate: &str) -> Option<&'static str> {
     }
 }
 
-/// Why a connection could not be made, with what to do about it.
+/// Explains why a connection could not be made, and what to do about it.
 pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
     let (host, user) = (place.host(), place.options.get_username());
     let name = place.options.get_database().unwrap_or(user);
     let finding = match error {
-        // A certificate that is refused in the handshake arrives as data that make no sense.
+        // A certificate that is refused in the handshake appears as invalid data.
         sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
         sqlx::Error::Io(error) => {
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
-        // What stands before a server that is still starting hangs up at once.
+        // A proxy in front of a server that is still starting closes the connection at once.
         sqlx::Error::Protocol(why) if why.contains("response from SSLRequest: 0x00") => {
             let error = std::io::Error::new(Io::UnexpectedEof, "the server closed the connection before it answered");
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
@@ -304,7 +303,7 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
     }
 }
 
-/// There was no answer in time.
+/// The error when there was no answer in time.
 pub(super) fn no_answer(place: &HostPlace, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     Error::new(

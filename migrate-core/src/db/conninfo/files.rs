@@ -7,7 +7,7 @@ use super::text::{self, Unreadable};
 use super::{Lookup, variable, wrong};
 use crate::error::Result;
 
-/// The parameters of a service, from the user's file or that of the system.
+/// The parameters of a service, from the user's file or the system's file.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-pgservice.html>.
 pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'static str, String)>> {
@@ -17,7 +17,7 @@ pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'stat
     };
     let of_system = match variable(environment, "PGSYSCONFDIR")? {
         Some(folder) => vec![PathBuf::from(folder)],
-        // Where PostgreSQL's packages look on Debian, on Red Hat, and where it is built by hand.
+        // The locations of PostgreSQL's packages on Debian and on Red Hat, and of a manual build.
         None => ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/usr/local/pgsql/etc"].map(PathBuf::from).to_vec(),
     };
     let files = own.into_iter().chain(of_system.into_iter().map(|folder| folder.join("pg_service.conf")));
@@ -70,7 +70,7 @@ fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>
     Ok(found)
 }
 
-/// The password that a file has for a connection. A file that others may read is not used, as with libpq.
+/// The password for a connection from a file. As with libpq, a file that other users may read is not used.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-pgpass.html>.
 pub(super) fn password(file: &Path, host: &str, port: u16, database: &str, user: &str) -> Option<String> {
@@ -86,12 +86,12 @@ pub(super) fn password(file: &Path, host: &str, port: u16, database: &str, user:
     })
 }
 
-/// Whether a password file is there that is not used, for others may read it.
+/// Whether a password file exists but is not used because other users may read it.
 pub(super) fn is_open(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|about| about.is_file() && others_may_read(&about))
 }
 
-/// Whether the next field matches; what remains is the rest.
+/// Whether the next field matches; removes it from the line.
 fn is_next(line: &mut &str, wanted: &str) -> bool {
     let mut escaped = false;
     let end = line.char_indices().find(|(_, c)| {
@@ -128,7 +128,8 @@ fn others_may_read(_: &Metadata) -> bool {
     false
 }
 
-/// Whether a private key is as well kept as libpq wants it: nobody else may read it, or it belongs to root and its group may.
+/// Whether a private key is protected as libpq requires: no other user may read it, or it belongs to root and its group
+/// may read it.
 #[cfg(unix)]
 pub(super) fn is_private(key: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

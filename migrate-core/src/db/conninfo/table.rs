@@ -1,15 +1,15 @@
-//! What is decided for each connection parameter of libpq, in the order of its manual.
+//! The decision for each connection parameter of libpq, in the order of its manual.
 //!
-//! Every parameter of PostgreSQL 18 is here, and every variable: it is honoured, or it is refused by name. None is ignored.
-//! See <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
-//! and <https://www.postgresql.org/docs/18/libpq-envars.html>.
+//! Every parameter and every variable of PostgreSQL 18 is listed: it is honoured, or it is refused by name. None is
+//! ignored. See <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS> and
+//! <https://www.postgresql.org/docs/18/libpq-envars.html>.
 
-/// What is done with a parameter.
+/// What to do with a parameter.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decision {
-    /// It has its effect; with what there is to know about it.
+    /// It takes effect; with a note for the documentation.
     Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "only used to write docs/FORMATS.md"))] &'static str),
-    /// These values ask for what happens here anyway; any other one is refused.
+    /// These values request what happens here anyway; any other value is refused.
     Only { values: &'static [&'static str], why: &'static str, instead: &'static str },
     /// It is refused.
     Refused { why: &'static str, instead: &'static str },
@@ -18,15 +18,15 @@ pub(super) enum Decision {
 /// A parameter of libpq.
 #[derive(Debug)]
 pub(super) struct Parameter {
-    /// Its name in a URL or a service file; empty for what only has a variable.
+    /// Its name in a URL or a service file; empty if it only has a variable.
     pub(super) keyword: &'static str,
-    /// The environment variable that stands for it; empty where there is none.
+    /// Its environment variable; empty if there is none.
     pub(super) variable: &'static str,
     pub(super) decision: Decision,
 }
 
 impl Parameter {
-    /// Whether this value is refused. One that is empty asks for nothing.
+    /// Whether this value is refused. An empty value requests nothing.
     pub(super) fn refuses(&self, value: &str) -> Option<(&'static str, &'static str)> {
         match self.decision {
             Decision::Honoured(_) => None,
@@ -37,7 +37,7 @@ impl Parameter {
     }
 }
 
-/// The parameter of this name.
+/// The parameter with this name.
 pub(super) fn find(keyword: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|parameter| parameter.keyword == keyword && !keyword.is_empty())
 }
@@ -211,7 +211,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     honoured("", "PGLOCALEDIR", "the location of libpq's translated messages, which are not shown here"),
 ];
 
-/// Other drivers' names of parameters that libpq does not know, with what libpq calls them.
+/// Parameter names of other drivers that libpq does not know, with libpq's names.
 pub(super) const FOREIGN: [(&str, &str); 13] = [
     ("ssl-mode", "sslmode"),
     ("sslMode", "sslmode"),

@@ -1,7 +1,8 @@
-//! What `sslmode` and the certificates of a connection mean.
+//! Interprets `sslmode` and the certificates of a connection.
 //!
-//! The driver's modes have the names of libpq's, but not their meaning: with a root certificate `require` verifies, `prefer` and
-//! `allow` try twice. See <https://www.postgresql.org/docs/current/libpq-ssl.html>.
+//! The driver's modes have the same names as libpq's, but not the same meaning: in libpq `require` verifies if there is
+//! a root certificate, and `prefer` and `allow` try twice. See
+//! <https://www.postgresql.org/docs/current/libpq-ssl.html>.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::finding::Finding;
 
 /// How connections are encrypted, and what is verified.
 pub(super) struct Tls {
-    /// In which ways a host is tried, one after the other.
+    /// The ways in which a host is tried, in order.
     pub(super) modes: Vec<PgSslMode>,
     root: Option<Root>,
     /// Our certificate and its key.
@@ -47,7 +48,7 @@ impl Tls {
         let root = find_root(root, mode)?;
         let own = match own(conninfo, is_strict) {
             Ok(own) => own,
-            // As with libpq: where nothing has to be encrypted, what is wrong with a certificate leads to a connection without.
+            // As with libpq: if encryption is optional, an invalid certificate leads to an unencrypted connection.
             Err(_) if !is_strict => return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None }),
             Err(error) => return Err(error),
         };
@@ -63,7 +64,8 @@ impl Tls {
         Ok(Self { modes, root, own })
     }
 
-    /// The name in the server's certificate is compared with what the driver connects to.
+    /// Checks `hostaddr`: the driver compares the name in the server's certificate with the address to which it
+    /// connects.
     pub(super) fn check_name(&self, name: Option<&str>, at: &str) -> Result<()> {
         if !matches!(self.modes[..], [PgSslMode::VerifyFull]) || name == Some(at) {
             return Ok(());
@@ -75,7 +77,7 @@ impl Tls {
         .help("leave out `hostaddr`, or use `sslmode=verify-ca` with your own root certificate"))
     }
 
-    /// Without a certificate of ours, the driver takes what these variables name all the same.
+    /// Without a client certificate, the driver would still use the one that these variables name.
     pub(super) fn check_variables(&self) -> Result<()> {
         let is_encrypted = self.modes.iter().any(|mode| !matches!(mode, PgSslMode::Disable));
         let is_set = |name: &&&str| std::env::var_os(name).is_some();
@@ -87,11 +89,11 @@ impl Tls {
         }
     }
 
-    /// Gives the driver the certificates.
+    /// Passes the certificates to the driver.
     pub(super) fn certify(&self, options: PgConnectOptions) -> PgConnectOptions {
         let options = match &self.root {
             Some(Root::File(file)) => options.ssl_root_cert(file),
-            // Nothing is added to what the system trusts, also not what the driver reads from the environment.
+            // Use only what the system trusts, and nothing that the driver reads from the environment.
             Some(Root::System) => options.ssl_root_cert_from_pem(Vec::new()),
             None => options,
         };
@@ -102,7 +104,7 @@ impl Tls {
     }
 }
 
-/// The root certificates: those that are named, or those in the usual place, where they are.
+/// The root certificates: the configured ones, or those in the usual place, if they exist.
 fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
     let is_strict = matches!(mode, "require" | "verify-ca" | "verify-full");
     let file = match named {
@@ -128,13 +130,13 @@ fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
     }
 }
 
-/// Our own certificate and its key, where there is one.
+/// The client certificate and its key, if there is one.
 fn own(conninfo: &Conninfo, is_strict: bool) -> Result<Option<(PathBuf, PathBuf)>> {
     let usual = |name: &str| files::home().map(|home| home.join(".postgresql").join(name));
     let named = conninfo.some("sslcert").map(PathBuf::from);
     let certificate = match named {
         _ if conninfo.some("sslcertmode") == Some("disable") => None,
-        // As with libpq: a certificate that is not there is none, and the connection is encrypted without it.
+        // As with libpq: a missing certificate is ignored, and the connection is encrypted without it.
         Some(file) if !is_strict && is_missing(&file) => None,
         Some(file) if !file.is_file() => {
             return Err(missing("the client certificate", &file).help("correct `sslcert` (or PGSSLCERT)"));
