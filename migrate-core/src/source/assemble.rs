@@ -1,4 +1,4 @@
-//! Which files make one migration, and what is missing between them.
+//! Combines files into migrations, and reports what is missing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::finding::{Finding, Place};
 struct Found<'n> {
     version: Version,
     name: &'n str,
-    /// The one that was found first.
+    /// The file that was found first.
     first: PathBuf,
     up: Option<Arc<Script>>,
     down: Option<Arc<Script>>,
@@ -22,7 +22,7 @@ struct Found<'n> {
     code: Option<(PathBuf, Checksum)>,
 }
 
-/// Puts files together into migrations. They come in the order of their names, and so in that of their versions.
+/// Combines files into migrations. The files are sorted by name, and therefore by version.
 pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> Vec<Arc<Migration>> {
     let mut migrations = Vec::with_capacity(pieces.len() / 2 + 1);
     let mut last: Option<Found<'_>> = None;
@@ -71,7 +71,8 @@ impl<'n> Found<'n> {
         self
     }
 
-    /// Makes a migration of them; where that cannot be, nothing is left that would be checked later, and so it is checked here.
+    /// Creates a migration from the files. If that is impossible, there is no migration that could be checked later, so
+    /// the scripts are checked here.
     fn build(self, findings: &mut Vec<Finding>) -> Option<Migration> {
         if let Some(wrong) = self.wrong() {
             findings.push(wrong);
@@ -90,7 +91,7 @@ impl<'n> Found<'n> {
         Some(Migration { version, name: name.into(), body, is_up_only: false, fixture, verify })
     }
 
-    /// Why they are not one migration.
+    /// Why the files are not one migration.
     fn wrong(&self) -> Option<Finding> {
         match (&self.up, &self.code) {
             (Some(_), None) => None,
@@ -115,7 +116,7 @@ impl<'n> Found<'n> {
     }
 }
 
-/// What is wrong between an up and its down.
+/// Whether an up script and its down script match.
 fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
     match (down, &up.directives().irreversible) {
         (None, None) => Some(
@@ -141,7 +142,7 @@ fn duplicate(path: &Path, first: &Path) -> Finding {
     )
 }
 
-/// Two migrations have one version.
+/// The finding for two migrations with the same version.
 pub(super) fn twice(path: &Path, first: &Path) -> Finding {
     Finding::error("version-twice", "two migrations have the same version")
         .at(Place::file(path))

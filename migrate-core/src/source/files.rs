@@ -1,17 +1,17 @@
-//! File names: which migration a file belongs to, and as what.
+//! File names: which migration a file belongs to, and in which role.
 
 use super::Version;
 use crate::finding::{Finding, Place};
 use crate::suggest;
 
-/// What a file is for its migration.
+/// The role of a file in its migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Up,
     Down,
-    /// Rows that must exist before it; read by the proof.
+    /// Rows that must exist before the migration; used by the proof.
     Fixture,
-    /// What must hold after it; read by the proof.
+    /// A check that must hold after the migration; used by the proof.
     Verify,
     Code,
 }
@@ -47,7 +47,7 @@ pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
     Ok((version, words, part))
 }
 
-/// Why the end of a file name fits no pattern.
+/// Why the end of a file name matches no pattern.
 fn ending(name: &str) -> String {
     let known = ENDINGS.map(|(end, _)| end);
     let end = name.find('.').map_or("", |dot| &name[dot..]);

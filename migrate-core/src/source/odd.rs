@@ -1,4 +1,4 @@
-//! Names of files that cannot be shown as they are: what nobody can read, nobody can review.
+//! File names that cannot be displayed as they are: such a name cannot be reviewed.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::finding::{Finding, Place};
 use crate::visible::escape;
 
-/// What is wrong with a name that holds something else than text of one line, with the name as it can be shown.
+/// The finding for a name that is not one line of visible text, with the name in a displayable form.
 pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
-    // Nearly every name is of such characters only.
+    // Nearly every name has only such characters.
     if name.as_encoded_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }
