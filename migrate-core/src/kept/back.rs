@@ -1,9 +1,10 @@
-//! What came back of the data that rollbacks kept, in sentences for whoever applied their migrations again.
+//! Reports how much of the data that rollbacks kept was restored, in sentences for the user who applied the migrations
+//! again.
 
 use super::registry;
 use crate::ident::{QualifiedName, literal, plain};
 
-/// One copy: how much of it is back.
+/// One copy, and how much of it was restored.
 #[derive(Debug)]
 struct Copy {
     version: String,
@@ -11,11 +12,11 @@ struct Copy {
     store: String,
     rows: u64,
     back: u64,
-    /// How many rows the up inserted again that the table did not have any more.
+    /// How many rows the up script inserted again that were no longer in the table.
     resown: u64,
 }
 
-/// The query for the copies of the last rollbacks of some versions, for [`sentences`].
+/// The query for the copies of the last rollbacks of these versions, for [`sentences`].
 pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     let registry = registry(ledger);
     let versions: Vec<String> = versions.iter().map(|version| literal(version)).collect();
@@ -28,7 +29,7 @@ pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     )
 }
 
-/// A sentence for each version of which all is back, and for each table of which some is not.
+/// One sentence for each version that was restored completely, and one for each table that was not.
 pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) -> Vec<String> {
     let copies: Vec<Copy> = rows.into_iter().filter_map(copy).collect();
     let mut sentences = Vec::new();
